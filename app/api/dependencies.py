@@ -1,0 +1,74 @@
+"""What a route asks for: the services, a stage timer, the uploaded images, ids out of the path."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+from urllib.parse import unquote
+
+from fastapi import Depends, Path, Request
+from pydantic import BeforeValidator
+
+from app.api.errors import Origin
+from app.api.shaping import Shaper
+from app.api.uploads import JSON, MULTIPART, Submission, read_submission
+from app.services.bundle import Services
+from app.services.timing import StageTimer
+
+MAX_IMAGES = 32
+
+
+def services_of(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+def timer_of() -> StageTimer:
+    return StageTimer()
+
+
+Timer = Annotated[StageTimer, Depends(timer_of)]
+ServicesOf = Annotated[Services, Depends(services_of)]
+
+
+def shaper_of(request: Request, services: ServicesOf, timer: Timer) -> Shaper:
+    return Shaper(Origin.of(request), services, timer)
+
+
+def images(*names: str, most: int = 1) -> Callable[..., Awaitable[Submission]]:
+    """The images of the fields `names`, each at most `most` times, and the other fields of the request."""
+
+    async def submission(request: Request, _timer: Timer) -> Submission:
+        return await read_submission(request, names, most, request.app.state.max_image_bytes)
+
+    return submission
+
+
+def documented(fields: type, *names: str, most: int = 1) -> dict[str, Any]:
+    """OpenAPI's request body for `images(*names)` with `fields`, in both of its forms."""
+    return {"requestBody": {"required": True, "content": {kind: _body(fields, names, most, kind) for kind in _FORMATS}}}
+
+
+def _decoded(text: Any) -> Any:
+    """A path segment as the caller wrote it: routes see it percent-encoded (see Paths in middleware.py)."""
+    return unquote(text, errors="strict") if isinstance(text, str) else text
+
+
+ShaperOf = Annotated[Shaper, Depends(shaper_of)]
+Id = Annotated[str, BeforeValidator(_decoded), Path(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+_FORMATS = {MULTIPART: "binary", JSON: "byte"}
+
+
+def _body(fields: Any, names: tuple[str, ...], most: int, kind: str) -> dict[str, Any]:
+    image: dict[str, Any] = {"type": "string", "format": _FORMATS[kind]}
+    several = {"type": "array", "items": image, "minItems": 1, "maxItems": most}
+    own = fields.model_json_schema()
+    return {
+        "schema": {
+            "type": "object",
+            "required": list(names),
+            "properties": {**dict.fromkeys(names, image if most == 1 else several), **own["properties"]},
+            "additionalProperties": False,
+        }
+    }

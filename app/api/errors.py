@@ -1,0 +1,145 @@
+"""The one place where an error becomes an HTTP answer: RFC 9457 problem documents."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from app.api.middleware import request_id_of
+from app.domain import errors
+from app.services.enrollment import AllRejected
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    status: HTTPStatus
+    title: str
+
+
+TABLE: dict[str, Kind] = {
+    errors.FaceNotFound.code: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "No face found"),
+    errors.MultipleFaces.code: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "More than one face"),
+    errors.LowQuality.code: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "Face too poor to enrol"),
+    errors.InvalidImage.code: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "Not an image, or a broken one"),
+    errors.UnsupportedImage.code: Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Image of a kind not accepted"),
+    errors.ImageTooLarge.code: Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Too many bytes or pixels"),
+    errors.InvalidRequest.code: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "Bad, missing or contradictory field"),
+    errors.UnsupportedOperatingPoint.code: Kind(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "Error rate finer than the calibration supports"
+    ),
+    errors.NotFound.code: Kind(HTTPStatus.NOT_FOUND, "Not found"),
+    errors.ModelMismatch.code: Kind(HTTPStatus.CONFLICT, "The gallery was filled by another model"),
+    "method_not_allowed": Kind(HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed"),
+    errors.Overloaded.code: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "Too busy, or shutting down"),
+    errors.DeadlineExceeded.code: Kind(HTTPStatus.GATEWAY_TIMEOUT, "No answer in time"),
+    errors.LikenessError.code: Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error"),
+}
+
+
+def install(app: FastAPI) -> None:
+    app.exception_handler(errors.LikenessError)(_domain)
+    app.exception_handler(RequestValidationError)(_validation)
+    app.exception_handler(HTTPException)(_http)
+    app.exception_handler(Exception)(_unexpected)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a problem document says of the request: its path and its id."""
+
+    instance: str
+    request_id: str
+
+    @classmethod
+    def of(cls, request: Request) -> Origin:
+        return cls(request.url.path, request_id_of(request))
+
+
+def problem(origin: Origin, code: str, detail: str, **more: Any) -> dict[str, Any]:
+    """The document of one problem; extension members that are None are left out."""
+    kind = TABLE[code]
+    document = {
+        "type": f"/problems/{code}",
+        "title": kind.title,
+        "status": int(kind.status),
+        "detail": detail,
+        "instance": origin.instance,
+        "code": code,
+        "request_id": origin.request_id,
+    }
+    return document | {name: value for name, value in more.items() if value is not None}
+
+
+def problem_of(origin: Origin, error: errors.LikenessError) -> dict[str, Any]:
+    """As `problem`; of our own faults no internals are told."""
+    if isinstance(error, AllRejected):
+        return _all_rejected(origin, error)
+    if error.code == errors.LikenessError.code:
+        return problem(origin, error.code, "the service failed; the request id finds the reason in its log")
+    return problem(origin, error.code, str(error), image=error.image, **_extensions(error))
+
+
+async def _domain(request: Request, error: errors.LikenessError) -> JSONResponse:
+    document = problem_of(Origin.of(request), error)
+    if document["code"] == errors.LikenessError.code:
+        log.error("request %s failed", request_id_of(request), exc_info=error)
+    return _respond(document)
+
+
+async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
+    fields = [{"field": ".".join(map(str, each["loc"][1:])), "detail": each["msg"]} for each in error.errors()]
+    detail = "; ".join(f"{each['field']}: {each['detail']}" for each in fields)
+    return _respond(problem(Origin.of(request), errors.InvalidRequest.code, detail, errors=fields))
+
+
+async def _http(request: Request, error: HTTPException) -> JSONResponse:
+    """What the framework itself refuses: unknown routes, methods, and bodies it cannot parse."""
+    codes = {404: errors.NotFound.code, 405: "method_not_allowed", 413: errors.ImageTooLarge.code}
+    code = codes.get(error.status_code, errors.InvalidRequest.code)
+    detail = f"no route {request.url.path}" if error.status_code == 404 else str(error.detail)
+    return _respond(problem(Origin.of(request), code, detail), error.headers)
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    """Starlette logs the traceback after this; it runs outside our middleware, so the header is set here."""
+    log.error("request %s failed: %s", request_id_of(request), type(error).__name__)
+    document = problem_of(Origin.of(request), errors.LikenessError())
+    return _respond(document, {"X-Request-ID": document["request_id"]})
+
+
+def _respond(document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> JSONResponse:
+    busy = {"Retry-After": str(RETRY_AFTER_SECONDS)} if document["code"] == errors.Overloaded.code else {}
+    return JSONResponse(document, document["status"], {**(headers or {}), **busy}, MEDIA_TYPE)
+
+
+def _all_rejected(origin: Origin, error: AllRejected) -> dict[str, Any]:
+    """The problem that all rejected images share, or `invalid_request` where they differ; each one's beside it."""
+    rejected = [{"index": each.index, "problem": problem_of(origin, each.error)} for each in error.rejected]
+    codes = {each.error.code for each in error.rejected}
+    if len(codes) == 1:
+        return problem_of(origin, error.rejected[0].error) | {"rejected": rejected}
+    return problem(origin, errors.InvalidRequest.code, "no image could be enrolled", rejected=rejected)
+
+
+def _extensions(error: errors.LikenessError) -> dict[str, Any]:
+    if isinstance(error, errors.InvalidRequest) and error.errors:
+        return {"errors": [{"field": field, "detail": detail} for field, detail in error.errors]}
+    if isinstance(error, errors.LowQuality):
+        return {"reasons": list(error.reasons)}
+    if isinstance(error, errors.MultipleFaces):
+        boxes = [[face.box.left, face.box.top, face.box.right, face.box.bottom] for face in error.faces]
+        return {"boxes": boxes, "faces_found": len(boxes)}
+    return {}

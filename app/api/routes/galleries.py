@@ -1,0 +1,142 @@
+"""Who is enrolled: /galleries and everything below it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, Header, Query, Response
+
+from app.api import schemas
+from app.api.dependencies import MAX_IMAGES, Id, ServicesOf, ShaperOf, Timer, documented, images
+from app.api.problems import PROBLEMS
+from app.api.shaping import enrolled_faces
+from app.api.uploads import Submission
+
+router = APIRouter(prefix="/galleries", tags=["galleries"], responses=PROBLEMS)
+SUBJECT = "/{gallery}/subjects/{subject}"
+MAX_PAGE = 1000
+
+
+@router.get("")
+async def list_galleries(services: ServicesOf) -> schemas.Galleries:
+    galleries = await services.enrollment.ask(lambda records: records.galleries())
+    return schemas.Galleries(galleries=[schemas.GalleryOut.of(gallery) for gallery in galleries])
+
+
+@router.put("/{gallery}", responses={201: {"model": schemas.GalleryOut, "description": "Created"}})
+async def put_gallery(gallery: Id, services: ServicesOf, response: Response) -> schemas.GalleryOut:
+    """Creates it where it is not there; 201 then, 200 otherwise."""
+    info, made = await services.enrollment.ask(lambda records: records.create_gallery(gallery))
+    response.status_code = 201 if made else 200
+    return schemas.GalleryOut.of(info)
+
+
+@router.get("/{gallery}")
+async def get_gallery(gallery: Id, services: ServicesOf) -> schemas.GalleryOut:
+    return schemas.GalleryOut.of(await services.enrollment.ask(lambda records: records.gallery(gallery)))
+
+
+@router.delete("/{gallery}", status_code=204)
+async def delete_gallery(gallery: Id, services: ServicesOf) -> None:
+    """With every subject and face in it."""
+    await services.enrollment.delete_gallery(gallery)
+
+
+@router.get("/{gallery}/subjects")
+async def list_subjects(
+    gallery: Id,
+    services: ServicesOf,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+    cursor: Annotated[str, Query(max_length=128, description="`next_cursor` of the page before.")] = "",
+) -> schemas.Subjects:
+    """In order of id; a cursor stays good when subjects come and go."""
+    found = await services.enrollment.ask(lambda records: records.subjects(gallery, limit + 1, cursor))
+    page = [schemas.SubjectOut.of(subject) for subject in found[:limit]]
+    return schemas.Subjects(subjects=page, next_cursor=page[-1].subject_id if len(found) > limit else None)
+
+
+@router.get(SUBJECT)
+async def get_subject(gallery: Id, subject: Id, services: ServicesOf) -> schemas.SubjectOut:
+    return schemas.SubjectOut.of(await services.enrollment.ask(lambda records: records.subject(gallery, subject)))
+
+
+@router.put(SUBJECT, responses={201: {"model": schemas.SubjectOut, "description": "Created"}})
+async def put_subject(
+    gallery: Id,
+    subject: Id,
+    services: ServicesOf,
+    response: Response,
+    fields: Annotated[schemas.SubjectFields | None, Body()] = None,
+) -> schemas.SubjectOut:
+    """Sets its metadata, creating subject and gallery as needed; 201 where the subject is new."""
+    metadata = fields.metadata if fields else {}
+    info, made = await services.enrollment.ask(lambda records: records.put_subject(gallery, subject, metadata))
+    response.status_code = 201 if made else 200
+    return schemas.SubjectOut.of(info)
+
+
+@router.delete(SUBJECT, status_code=204)
+async def delete_subject(gallery: Id, subject: Id, services: ServicesOf) -> None:
+    """With every face of it."""
+    await services.enrollment.delete_subject(gallery, subject)
+
+
+@router.post(
+    SUBJECT + "/faces",
+    status_code=201,
+    response_model=schemas.Enrollment,
+    openapi_extra=documented(schemas.FaceFields, "image", most=MAX_IMAGES),
+)
+async def enroll(
+    gallery: Id,
+    subject: Id,
+    submission: Annotated[Submission, Depends(images("image", most=MAX_IMAGES))],
+    services: ServicesOf,
+    timer: Timer,
+    shaper: ShaperOf,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+) -> dict[str, Any]:
+    """One face an image, creating gallery and subject as needed; what is answered with 201 is on disk."""
+    fields = submission.parse(schemas.FaceFields)
+    return await services.enrollment.enroll(
+        gallery,
+        subject,
+        submission.uploads,
+        fields.face,
+        key=idempotency_key,
+        shape=shaper.enrollment,
+        timer=timer,
+    )
+
+
+@router.get(SUBJECT + "/faces")
+async def list_faces(gallery: Id, subject: Id, services: ServicesOf) -> schemas.EnrolledFaces:
+    return enrolled_faces(await services.enrollment.ask(lambda records: records.faces(gallery, subject)))
+
+
+@router.delete(SUBJECT + "/faces/{face}", status_code=204)
+async def delete_face(gallery: Id, subject: Id, face: Id, services: ServicesOf) -> None:
+    await services.enrollment.delete_face(gallery, subject, face)
+
+
+@router.post(SUBJECT + "/verify", openapi_extra=documented(schemas.VerifyFields, "image"))
+async def verify_subject(
+    gallery: Id,
+    subject: Id,
+    submission: Annotated[Submission, Depends(images("image"))],
+    services: ServicesOf,
+    timer: Timer,
+    shaper: ShaperOf,
+) -> schemas.SubjectVerification:
+    """Is this photo of the subject? Against its nearest enrolled face."""
+    fields = submission.parse(schemas.VerifyFields)
+    verified = await services.verification.subject(
+        submission.uploads[0],
+        fields.face,
+        gallery,
+        subject,
+        fmr=fields.fmr,
+        threshold=fields.threshold,
+        timer=timer,
+    )
+    return shaper.subject_verification(verified, subject)

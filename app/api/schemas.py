@@ -1,0 +1,322 @@
+"""The fields of the HTTP contract: what requests may say, and what answers look like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from app.domain.nouns import Candidate, Face, Landmarks, Quality
+from app.faces.selection import FaceRule
+from app.gallery.rows import GalleryInfo, SubjectInfo
+from app.matching.policy import Decision, Source
+
+MAX_TOP_K = 100
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("want a number")
+    return value
+
+
+Rate = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, lt=1)]
+Threshold = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=4)]
+Count = Annotated[int, BeforeValidator(_no_bool)]
+
+
+class FaceFields(BaseModel):
+    """Unknown fields are errors: a misspelt `treshold` must not silently decide by another one."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    face: FaceRule = Field("largest", description="Which face of a photo is meant; `only`: several are an error.")
+
+
+class VerifyFields(FaceFields):
+    fmr: Rate | None = Field(None, description="False match rate to hold; the threshold follows from the calibration.")
+    threshold: Threshold | None = Field(None, description="Largest squared L2 distance of a match.")
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> VerifyFields:
+        if self.fmr is not None and self.threshold is not None:
+            raise ValueError("want fmr or threshold, not both")
+        return self
+
+
+class IdentifyFields(FaceFields):
+    gallery: str = Field("default", min_length=1, max_length=128, description="Where to search.")
+    top_k: Count = Field(5, ge=1, le=MAX_TOP_K, description="Candidates a face at most.")
+    fpir: Rate | None = Field(None, description="Chance of naming a stranger to hold, for the gallery's present size.")
+    threshold: Threshold | None = Field(None, description="Largest squared L2 distance of a candidate.")
+    faces: Literal["largest", "all"] = Field("largest", description="`all` identifies every face of the photo.")
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> IdentifyFields:
+        if self.fpir is not None and self.threshold is not None:
+            raise ValueError("want fpir or threshold, not both")
+        return self
+
+
+class EmbedFields(FaceFields):
+    faces: Literal["largest", "all"] = Field("largest", description="`all` embeds every face of each photo.")
+
+
+class NoFields(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SubjectFields(NoFields):
+    metadata: dict[str, Any] = Field(default_factory=dict, description="The caller's own; returned with candidates.")
+
+
+class QualityOut(BaseModel):
+    """Each part in [0, 1]; `inside` is the share of the aligned crop that is in the photo, `overall` the worst part."""
+
+    size: float
+    sharpness: float
+    frontality: float
+    inside: float
+    overall: float
+
+    @classmethod
+    def of(cls, quality: Quality) -> QualityOut:
+        parts = (quality.size, quality.sharpness, quality.frontality, quality.inside, quality.overall)
+        return cls(**dict(zip(cls.model_fields, (round(part, 4) for part in parts), strict=True)))
+
+
+class FaceOut(BaseModel):
+    """`box` is left, top, right, bottom and `landmarks` five x, y, in pixels of the upright image."""
+
+    box: tuple[float, float, float, float]
+    landmarks: list[tuple[float, float]]
+    confidence: float
+    quality: QualityOut
+
+    @staticmethod
+    def parts(face: Face, quality: Quality) -> dict[str, Any]:
+        box = face.box
+        return {
+            "box": tuple(round(side, 3) for side in (box.left, box.top, box.right, box.bottom)),
+            "landmarks": _points(face.landmarks),
+            "confidence": round(face.confidence, 6),
+            "quality": QualityOut.of(quality),
+        }
+
+
+class ModelOut(BaseModel):
+    id: str
+    digest: str
+
+
+class Answer(BaseModel):
+    """What every answer about a photo carries."""
+
+    model: ModelOut
+    timings_ms: dict[str, float]
+    request_id: str
+
+
+class VerifiedFace(FaceOut):
+    image: str
+    faces_found: int
+
+
+class WorstCohort(BaseModel):
+    name: str
+    fmr: float
+
+
+class ThresholdOut(BaseModel):
+    """A threshold and its error rates; a rate is null where the calibration cannot tell it."""
+
+    distance: float
+    fmr: float | None
+    fnmr: float | None
+    source: Source
+    calibrated_on: str | None = Field(description="The data that the rates were measured on.")
+    worst_cohort: WorstCohort | None = Field(description="The measured cohort with most false matches at `distance`.")
+
+
+class Verification(Answer):
+    match: bool
+    distance: float
+    metric: Literal["squared_l2"] = "squared_l2"
+    similarity: float
+    probability: float | None
+    threshold: ThresholdOut
+    faces: list[VerifiedFace]
+
+
+class SubjectVerification(Verification):
+    subject_id: str
+    face_id: str = Field(description="The enrolled face that was nearest.")
+
+
+class SearchThreshold(ThresholdOut):
+    """As for a verification; `fmr` is that of each comparison, `fpir` that of the whole search."""
+
+    fpir: float | None
+
+
+class CandidateOut(BaseModel):
+    subject_id: str
+    face_id: str
+    distance: float
+    similarity: float
+    probability: float | None
+    rank: int
+    metadata: dict[str, Any]
+
+    @classmethod
+    def of(cls, candidate: Candidate) -> CandidateOut:
+        return cls(
+            subject_id=candidate.subject_id,
+            face_id=candidate.face_id,
+            distance=candidate.distance.squared_l2,
+            similarity=candidate.distance.similarity,
+            probability=candidate.probability,
+            rank=candidate.rank,
+            metadata=dict(candidate.metadata),
+        )
+
+
+class IdentifiedFace(FaceOut):
+    identified: bool
+    candidates: list[CandidateOut]
+
+
+class SearchedGallery(BaseModel):
+    id: str
+    subjects: int
+    faces: int
+    revision: int
+
+    @classmethod
+    def of(cls, gallery: GalleryInfo) -> SearchedGallery:
+        return cls(id=gallery.id, subjects=gallery.subjects, faces=gallery.faces, revision=gallery.revision)
+
+
+class Identification(Answer):
+    faces: list[IdentifiedFace]
+    faces_found: int
+    gallery: SearchedGallery
+    threshold: SearchThreshold
+
+
+class Detection(Answer):
+    faces: list[FaceOut]
+    faces_found: int
+    image: dict[str, int] = Field(description="`width` and `height` of the upright image, in pixels.")
+
+
+class EmbeddedFace(FaceOut):
+    embedding: list[float]
+
+
+class EmbedResult(BaseModel):
+    faces: list[EmbeddedFace]
+    faces_found: int
+    error: dict[str, Any] | None
+
+
+class Embeddings(Answer):
+    results: list[EmbedResult]
+
+
+class GalleryOut(SearchedGallery):
+    model: str | None = Field(description="Digest of the embedder that filled it; null while nothing was enrolled.")
+    created_at: str
+
+    @classmethod
+    def of(cls, gallery: GalleryInfo) -> GalleryOut:
+        counts = SearchedGallery.of(gallery).model_dump()
+        return cls(**counts, model=gallery.model, created_at=gallery.created_at)
+
+
+class Galleries(BaseModel):
+    galleries: list[GalleryOut]
+
+
+class SubjectOut(BaseModel):
+    subject_id: str
+    metadata: dict[str, Any]
+    faces: int
+    created_at: str
+
+    @classmethod
+    def of(cls, subject: SubjectInfo) -> SubjectOut:
+        return cls(
+            subject_id=subject.subject_id,
+            metadata=dict(subject.metadata),
+            faces=subject.faces,
+            created_at=subject.created_at,
+        )
+
+
+class Subjects(BaseModel):
+    subjects: list[SubjectOut]
+    next_cursor: str | None = Field(description="Send as `cursor` for the next page; null on the last.")
+
+
+class EnrolledFace(FaceOut):
+    face_id: str
+    subject_id: str
+    enrolled_at: str
+
+
+class NewFace(EnrolledFace):
+    index: int = Field(description="Which image of the request it came from, from 0.")
+    faces_found: int
+
+
+class RejectedImage(BaseModel):
+    index: int
+    problem: dict[str, Any]
+
+
+class Enrollment(BaseModel):
+    enrolled: list[NewFace]
+    rejected: list[RejectedImage]
+
+
+class EnrolledFaces(BaseModel):
+    faces: list[EnrolledFace]
+
+
+class FieldError(BaseModel):
+    field: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    request_id: str
+    image: str | None = None
+    errors: list[FieldError] | None = None
+
+
+def threshold_parts(decision: Decision, fmr: float | None, calibrated_on: str | None, worst: Any) -> dict[str, Any]:
+    """The members that both threshold blocks share."""
+    return {
+        "distance": decision.point.threshold,
+        "fmr": fmr,
+        "fnmr": decision.point.fnmr,
+        "source": decision.source,
+        "calibrated_on": calibrated_on,
+        "worst_cohort": WorstCohort(name=worst.name, fmr=worst.fmr) if worst else None,
+    }
+
+
+def _points(landmarks: Landmarks) -> Sequence[tuple[float, float]]:
+    return [(round(float(x), 3), round(float(y), 3)) for x, y in landmarks.points]

@@ -1,0 +1,73 @@
+"""`likeness doctor`: what is installed, which provider really runs, whether the models are whole, and a self-test."""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any
+
+from app import __version__
+from app.cli.output import ERROR, SUCCESS, AsJson, run
+from app.domain.errors import LikenessError
+from app.runtime.session import available_providers, runtime_version
+from app.settings import Settings
+from app.wiring import open_models, warm_up
+
+PACKAGES = ("faiss-cpu", "fastapi", "numpy", "opencv-python-headless", "pillow", "simplejpeg", "uvicorn")
+
+
+def doctor(as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Check the installation. Exit 0 where all is well, 2 where something is not."""
+
+    async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+        checks = [_check(name, check, settings) for name, check in _CHECKS.items()]
+        well = all(check["ok"] for check in checks)
+        lines = [f"{'ok  ' if check['ok'] else 'FAIL'} {check['name']}: {check['detail']}" for check in checks]
+        return SUCCESS if well else ERROR, {"ok": well, "checks": checks}, "\n".join(lines)
+
+    run(as_json, work)
+
+
+def _check(name: str, check: Callable[[Settings], str], settings: Settings) -> dict[str, Any]:
+    try:
+        return {"name": name, "ok": True, "detail": check(settings)}
+    except (LikenessError, OSError) as error:
+        return {"name": name, "ok": False, "detail": str(error)}
+
+
+def _installed(_settings: Settings) -> str:
+    versions = [f"{name} {metadata.version(name)}" for name in PACKAGES]
+    return ", ".join([f"likeness {__version__}", f"Python {platform.python_version()}", *versions])
+
+
+def _runtime(settings: Settings) -> str:
+    return f"onnxruntime {runtime_version()} with {', '.join(available_providers())}; asked for: {settings.provider}"
+
+
+def _models(settings: Settings) -> str:
+    models = open_models(settings)
+    embedder = models.embedder_manifest
+    calibrated = f"calibrated on {models.calibration.data.name}" if models.calibration else "uncalibrated"
+    return f"{embedder.id} {embedder.file.digest}, {calibrated}, runs on {models.provider}"
+
+
+def _self_test(settings: Settings) -> str:
+    warm_up(open_models(settings))
+    return "every network ran once and the embedding has unit length"
+
+
+def _data(settings: Settings) -> str:
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=settings.data_dir):
+        return f"{settings.data_dir.resolve()} can be written"
+
+
+_CHECKS: dict[str, Callable[[Settings], str]] = {
+    "installed": _installed,
+    "runtime": _runtime,
+    "models": _models,
+    "self-test": _self_test,
+    "data": _data,
+}

@@ -1,0 +1,119 @@
+"""`likeness enroll DIR`: one folder a subject. May be interrupted and run again: what is enrolled is skipped."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from app.api.shaping import Shaper
+from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, origin, run
+from app.domain.errors import LikenessError
+from app.faces.selection import FaceRule
+from app.services.bundle import Services
+from app.services.enrollment import Answer, Enrolled, Rejected
+from app.services.extraction import Upload
+from app.services.timing import StageTimer
+from app.settings import Settings
+from app.wiring import DEFAULT_GALLERY, open_services
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the photos."""
+
+    enrolled: int = 0
+    already: int = 0
+    rejected: list[dict[str, str]] = field(default_factory=list)
+
+    def document(self, subjects: int) -> dict[str, Any]:
+        return {
+            "subjects": subjects,
+            "enrolled": self.enrolled,
+            "already_enrolled": self.already,
+            "rejected": self.rejected,
+        }
+
+    def text(self) -> str:
+        lines = [f"{each['file']}: {each['detail']}" for each in self.rejected]
+        counts = f"{self.enrolled} enrolled, {self.already} already there, {len(self.rejected)} rejected"
+        return "\n".join([*lines, counts])
+
+
+def enroll(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="One folder of photos a subject.")],
+    gallery: Annotated[str, typer.Option(help="Where to enrol.")] = DEFAULT_GALLERY,
+    face: Annotated[FaceRule, typer.Option(help="Which face of a photo is meant.")] = "largest",
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Enrol every photo below DIR, each folder in it being one subject."""
+
+    async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+        photos = _photos(folder)
+        tally = Tally()
+        async with open_services(settings) as services:
+            await _enroll_all(services, gallery, face, photos, tally, settings.workers)
+        code = SUCCESS if tally.enrolled + tally.already else ERROR
+        return code, tally.document(len({subject for subject, _ in photos})), tally.text()
+
+    run(as_json, work)
+
+
+def _photos(folder: Path) -> list[tuple[str, Path]]:
+    """(subject, file) for every file in a subject's folder, at any depth; hidden files are left out."""
+    found = [
+        (subject.name, path)
+        for subject in sorted(folder.iterdir())
+        if subject.is_dir()
+        for path in sorted(subject.rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    ]
+    if not found:
+        raise CommandError(f"no photos in {folder}: want one folder a subject, with photos in it")
+    return found
+
+
+async def _enroll_all(
+    services: Services, gallery: str, rule: FaceRule, photos: Sequence[tuple[str, Path]], tally: Tally, at_once: int
+) -> None:
+    room = asyncio.Semaphore(at_once)
+    columns = (TextColumn("enrolling"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err) as progress:
+        bar = progress.add_task("enrolling", total=len(photos))
+
+        async def one(subject: str, path: Path) -> None:
+            async with room:
+                await _enroll_one(services, gallery, rule, subject, path, tally)
+            progress.advance(bar)
+
+        await asyncio.gather(*(one(subject, path) for subject, path in photos))
+
+
+async def _enroll_one(services: Services, gallery: str, rule: FaceRule, subject: str, path: Path, tally: Tally) -> None:
+    data = await asyncio.to_thread(path.read_bytes)
+    timer = StageTimer()
+    new = False
+
+    def shape(enrolled: Sequence[Enrolled], rejected: Sequence[Rejected]) -> Answer:
+        nonlocal new
+        new = True
+        return Shaper(origin(), services, timer).enrollment(enrolled, rejected)
+
+    key = f"file:{hashlib.sha256(data).hexdigest()}:{rule}"
+    try:
+        await services.enrollment.enroll(
+            gallery, subject, [Upload(str(path), data)], rule, key=key, shape=shape, timer=timer
+        )
+    except LikenessError as error:
+        if error.code == LikenessError.code:
+            raise
+        tally.rejected.append({"file": str(path), "code": error.code, "detail": str(error)})
+    else:
+        tally.enrolled += new
+        tally.already += not new

@@ -1,0 +1,99 @@
+"""`likeness gallery list|export|import|check|rebuild`: the records, without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.api.schemas import GalleryOut
+from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, run
+from app.gallery import exchange
+from app.gallery.records import Records
+from app.settings import Settings
+from app.wiring import DEFAULT_GALLERY, open_records
+
+commands = typer.Typer(no_args_is_help=True, help="List, export, import, check and rebuild galleries.")
+Gallery = Annotated[str, typer.Option(help="Which gallery.")]
+
+
+@commands.command("list")
+def list_(as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Every gallery, with its subjects and faces."""
+
+    def ask(records: Records) -> tuple[int, dict[str, Any], str]:
+        found = [GalleryOut.of(gallery).model_dump() for gallery in records.galleries()]
+        lines = [f"{each['id']}: {each['subjects']} subjects, {each['faces']} faces" for each in found]
+        return SUCCESS, {"galleries": found}, "\n".join(lines)
+
+    run(as_json, _with_records(ask))
+
+
+@commands.command("export")
+def export_(
+    file: Annotated[Path, typer.Argument(help="A file to write: JSON lines.")],
+    gallery: Gallery = DEFAULT_GALLERY,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Write a gallery, its metadata and vectors, to FILE. Those are biometric data: keep it safe."""
+
+    def ask(records: Records) -> tuple[int, dict[str, Any], str]:
+        faces = exchange.export_gallery(records, gallery, file)
+        return SUCCESS, {"gallery": gallery, "faces": faces}, f"{faces} faces of {gallery!r} written to {file}"
+
+    run(as_json, _with_records(ask))
+
+
+@commands.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="What `export` wrote.")],
+    gallery: Gallery = DEFAULT_GALLERY,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Add what FILE holds to a gallery; a face that is there already is left alone, so it may be run again."""
+
+    def ask(records: Records) -> tuple[int, dict[str, Any], str]:
+        try:
+            faces = exchange.import_gallery(records, gallery, file)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        return SUCCESS, {"gallery": gallery, "faces": faces}, f"{faces} faces added to {gallery!r}"
+
+    run(as_json, _with_records(ask))
+
+
+@commands.command()
+def check(as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Look for damage: the database's own check, and every vector's length."""
+
+    def ask(records: Records) -> tuple[int, dict[str, Any], str]:
+        found = records.damage()
+        return ERROR if found else SUCCESS, {"ok": not found, "damage": found}, "\n".join(found) or "no damage found"
+
+    run(as_json, _with_records(ask))
+
+
+@commands.command()
+def rebuild(as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Write the database anew, without the room that deleted faces left. Indexes are rebuilt at the next start."""
+
+    def ask(records: Records) -> tuple[int, dict[str, Any], str]:
+        records.rebuild()
+        return SUCCESS, {"ok": True}, "rebuilt"
+
+    run(as_json, _with_records(ask))
+
+
+def _with_records(
+    ask: Callable[[Records], tuple[int, dict[str, Any], str]],
+) -> Callable[[Settings], Awaitable[tuple[int, dict[str, Any], str]]]:
+    async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+        records = open_records(settings)
+        try:
+            return ask(records)
+        finally:
+            records.close()
+
+    return work

@@ -1,0 +1,72 @@
+"""How commands speak: a document for machines or sentences for people, and exit 0, 1 or 2."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, NoReturn
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from app.api.errors import Origin, problem_of
+from app.domain.errors import LikenessError, StartError
+from app.settings import Settings
+
+SUCCESS, NO_MATCH, ERROR = 0, 1, 2
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+class CommandError(Exception):
+    """What the person at the terminal must mend; the message is all they see."""
+
+
+def run(as_json: bool, work: Callable[[Settings], Awaitable[tuple[int, dict[str, Any], str]]]) -> None:  # noqa: FBT001
+    """Do `work`, which gives an exit code, a document, and the same for people; print one of them, and exit."""
+    try:
+        code, document, text = asyncio.run(_with_settings(work))
+    except LikenessError as error:
+        fail(str(error), problem_of(origin(), error) | {"detail": str(error)} if as_json else None)
+    except (CommandError, OSError) as error:
+        fail(str(error), {"detail": str(error), "code": "command_error"} if as_json else None)
+    except KeyboardInterrupt:
+        fail("interrupted", {"detail": "interrupted", "code": "interrupted"} if as_json else None)
+    if as_json:
+        out.print_json(json.dumps(document))
+    else:
+        out.print(text, markup=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def origin() -> Origin:
+    return Origin("cli", str(uuid.uuid4()))
+
+
+def read_settings() -> Settings:
+    """Raises StartError that names each wrong variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = [
+            f"LIKENESS_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}, got {e['input']!r}" for e in error.errors()
+        ]
+        raise StartError("; ".join(wrong)) from error
+
+
+def fail(message: str, document: dict[str, Any] | None = None) -> NoReturn:
+    if document is None:
+        err.print(f"error: {message}", style="red", markup=False, soft_wrap=True)
+    else:
+        out.print_json(json.dumps(document))
+    raise typer.Exit(ERROR)
+
+
+async def _with_settings(work: Callable[[Settings], Awaitable[Any]]) -> Any:
+    return await work(read_settings())

@@ -1,0 +1,118 @@
+"""`likeness verify`, `identify`, `detect`: the services' answers at the terminal, without a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.api import schemas
+from app.api.shaping import Shaper
+from app.cli.drawing import draw_faces
+from app.cli.output import NO_MATCH, SUCCESS, AsJson, origin, run
+from app.faces.selection import FaceRule
+from app.images.decoding import ImageLimits, decode
+from app.services.extraction import Upload
+from app.services.timing import StageTimer
+from app.settings import Settings
+from app.wiring import DEFAULT_GALLERY, open_services
+
+Photo = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="An image file.")]
+Face = Annotated[FaceRule, typer.Option(help="Which face of a photo is meant.")]
+Fmr = Annotated[float | None, typer.Option(min=0, max=1, help="False match rate to hold.")]
+Fpir = Annotated[float | None, typer.Option(min=0, max=1, help="Chance of naming a stranger to hold.")]
+Threshold = Annotated[float | None, typer.Option(min=0, max=4, help="Largest squared L2 distance of a match.")]
+
+
+def verify(
+    first: Photo,
+    second: Photo,
+    face: Face = "largest",
+    fmr: Fmr = None,
+    threshold: Threshold = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Are these two photos of one person? Exit 0 for a match, 1 for none."""
+    if fmr is not None and threshold is not None:
+        raise typer.BadParameter("want --fmr or --threshold, not both")
+    uploads = [Upload(str(path), path.read_bytes()) for path in (first, second)]
+
+    async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+        timer = StageTimer()
+        async with open_services(settings) as services:
+            found = await services.verification.pair(uploads, face, fmr=fmr, threshold=threshold, timer=timer)
+            answer = Shaper(origin(), services, timer).verification(found, ("image1", "image2"))
+        return SUCCESS if answer.match else NO_MATCH, answer.model_dump(), _verdict(answer)
+
+    run(as_json, work)
+
+
+def identify(
+    image: Photo,
+    gallery: Annotated[str, typer.Option(help="Where to search.")] = DEFAULT_GALLERY,
+    top_k: Annotated[int, typer.Option(min=1, max=schemas.MAX_TOP_K, help="Candidates at most.")] = 5,
+    face: Face = "largest",
+    fpir: Fpir = None,
+    threshold: Threshold = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Who of the enrolled people is this? Exit 0 for a candidate, 1 for none."""
+    if fpir is not None and threshold is not None:
+        raise typer.BadParameter("want --fpir or --threshold, not both")
+    upload = Upload(str(image), image.read_bytes())
+
+    async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+        timer = StageTimer()
+        async with open_services(settings) as services:
+            found = await services.identification.identify(
+                upload, face, gallery, top_k=top_k, fpir=fpir, threshold=threshold, timer=timer
+            )
+            answer = Shaper(origin(), services, timer).identification(found)
+        return SUCCESS if answer.faces[0].identified else NO_MATCH, answer.model_dump(), _names(answer)
+
+    run(as_json, work)
+
+
+def detect(
+    image: Photo,
+    draw: Annotated[Path | None, typer.Option(help="Write the photo with its faces marked, as PNG or JPEG.")] = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Every face of a photo. Exit 0 where there is one, 1 where there is none."""
+    data = image.read_bytes()
+
+    async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+        timer = StageTimer()
+        async with open_services(settings) as services:
+            sight = await services.extraction.sight(Upload(str(image), data), "all", timer)
+            answer = Shaper(origin(), services, timer).detection(sight)
+        if draw:
+            photo = decode(data, ImageLimits(settings.max_image_bytes, settings.max_image_pixels))
+            draw_faces(photo, [view.face for view in sight.views], draw)
+        return SUCCESS if answer.faces else NO_MATCH, answer.model_dump(), _faces(answer)
+
+    run(as_json, work)
+
+
+def _verdict(answer: schemas.Verification) -> str:
+    threshold = answer.threshold
+    word, sign = ("match", "<=") if answer.match else ("no match", ">")
+    rates = "uncalibrated" if threshold.fmr is None else f"FMR {threshold.fmr:.2g}, FNMR {threshold.fnmr:.2g}"
+    return f"{word}: distance {answer.distance:.3f} {sign} {threshold.distance:.3f} ({rates})"
+
+
+def _names(answer: schemas.Identification) -> str:
+    candidates = answer.faces[0].candidates
+    searched = f"{answer.gallery.subjects} subjects in gallery {answer.gallery.id!r}"
+    lines = [f"{each.rank}. {each.subject_id}  distance {each.distance:.3f}" for each in candidates]
+    return "\n".join(lines) or f"nobody among {searched}"
+
+
+def _faces(answer: schemas.Detection) -> str:
+    lines = [
+        f"face at {', '.join(f'{side:.0f}' for side in face.box)}: confidence {face.confidence:.3f}, "
+        f"quality {face.quality.overall:.2f}"
+        for face in answer.faces
+    ]
+    return "\n".join(lines) or "no face found"

@@ -1,0 +1,86 @@
+"""How good a view of a face a photo gives: four parts in [0, 1], each measured and none learned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from app.domain.errors import LowQuality
+from app.domain.nouns import AlignedCrop, Face, Quality
+
+FULL_SIZE = 112.0
+"""Pixels of the box's shorter side from which more bring nothing to a 112 px crop."""
+HALF_SHARP = 100.0
+"""Variance of the Laplacian, in grey levels squared, that counts as half sharp."""
+
+PROFILE = 1.6
+"""Offset of the nose from the middle, in half widths of the face, that counts as a full profile."""
+
+
+def assess(face: Face, crop: AlignedCrop) -> Quality:
+    return Quality(
+        size=_clipped(min(face.box.width, face.box.height) / FULL_SIZE),
+        sharpness=_sharpness(crop),
+        frontality=_frontality(face),
+        inside=_clipped(crop.inside),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class QualityBounds:
+    """What enrolment asks of a face: a poor template would fail, or falsely match, every later probe."""
+
+    size: float
+    sharpness: float
+    frontality: float
+    inside: float
+
+    def require(self, quality: Quality) -> None:
+        """Raises LowQuality with every part that falls short."""
+        reasons = [
+            f"{part} {getattr(quality, part):.2f} is below {getattr(self, part):.2f} ({meaning})"
+            for part, meaning in _MEANINGS.items()
+            if getattr(quality, part) < getattr(self, part)
+        ]
+        if reasons:
+            raise LowQuality(reasons)
+
+
+_MEANINGS = {
+    "size": f"the face's shorter side as a share of {FULL_SIZE:.0f} px",
+    "sharpness": "1 is crisp, 0 is blurred",
+    "frontality": "1 faces the camera, 0 is a profile",
+    "inside": "share of the aligned face that lies in the photo",
+}
+
+
+def _sharpness(crop: AlignedCrop) -> float:
+    """v / (v + HALF_SHARP), v the variance of the Laplacian over the middle half, where no border shows."""
+    size = crop.pixels.shape[0]
+    middle = crop.pixels[size // 4 : size - size // 4, size // 4 : size - size // 4]
+    variance = float(cv2.Laplacian(cv2.cvtColor(middle, cv2.COLOR_RGB2GRAY), cv2.CV_32F).var())
+    return variance / (variance + HALF_SHARP)
+
+
+def _frontality(face: Face) -> float:
+    """
+    How near the nose lies to the middle: across between the eyes and mouth corners (yaw), and along between the eyes'
+    and the mouth's line (pitch). A nose over the edge of the face is a half profile, three tenths beyond it a profile.
+    """
+    left_eye, right_eye, nose, left_mouth, right_mouth = face.landmarks.points.astype(np.float64)
+    left, right = (left_eye + left_mouth) / 2, (right_eye + right_mouth) / 2
+    eyes, mouth = (left_eye + right_eye) / 2, (left_mouth + right_mouth) / 2
+    off_axis = max(abs(2 * _along(nose, left, right) - 1), abs(2 * _along(nose, eyes, mouth) - 1))
+    return _clipped(1 - off_axis / PROFILE)
+
+
+def _along(point: np.ndarray, start: np.ndarray, stop: np.ndarray) -> float:
+    """Where `point` falls on the way from `start` (0) to `stop` (1)."""
+    way = stop - start
+    return float((point - start) @ way / max(float(way @ way), 1e-9))
+
+
+def _clipped(value: float) -> float:
+    return float(min(1.0, max(0.0, value)))

@@ -1,0 +1,106 @@
+"""A gallery as JSON lines: first the gallery, then each subject with its faces; vectors as base64 of float32."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.domain.nouns import Box, Embedding, Face, Landmarks, Quality, Template
+from app.gallery.records import Records
+from app.gallery.rows import SubjectInfo
+
+FORMAT = "likeness-gallery-1"
+_PAGE = 500
+
+
+def export_gallery(records: Records, gallery_id: str, path: Path) -> int:
+    """Write the gallery to `path`, readable by its owner only; how many faces that were."""
+    gallery = records.gallery(gallery_id)
+    faces = 0
+    with path.open("w", encoding="utf-8") as file:
+        path.chmod(0o600)
+        file.write(json.dumps({"format": FORMAT, "gallery": gallery.id, "model": gallery.model}) + "\n")
+        for subject in _subjects(records, gallery_id):
+            templates = records.faces(gallery_id, subject.subject_id)
+            faces += len(templates)
+            line = {"subject_id": subject.subject_id, "metadata": subject.metadata, "faces": [*map(_face, templates)]}
+            file.write(json.dumps(line) + "\n")
+    return faces
+
+
+def import_gallery(records: Records, gallery_id: str, path: Path) -> int:
+    """
+    Add the subjects and faces of `path`; faces that are there already are left alone. How many were added.
+
+    Raises ValueError, naming the line, where the file is not an export; ModelMismatch where another model made it.
+    """
+    added = 0
+    model = ""
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                entry = json.loads(line)
+                if number == 1:
+                    model = _model_of(entry)
+                    continue
+                subject_id, metadata = str(entry["subject_id"]), dict(entry["metadata"])
+                templates = [_template(face, subject_id, model) for face in entry["faces"]]
+            except (ValueError, KeyError, TypeError) as error:
+                raise ValueError(f"{path}, line {number}: not an exported gallery: {error}") from error
+            added += _add(records, gallery_id, subject_id, metadata, templates)
+    return added
+
+
+def _add(
+    records: Records, gallery_id: str, subject_id: str, metadata: dict[str, Any], templates: list[Template]
+) -> int:
+    records.put_subject(gallery_id, subject_id, metadata)
+    there = {template.face_id for template in records.faces(gallery_id, subject_id)}
+    new = [template for template in templates if template.face_id not in there]
+    if new:
+        records.enroll(gallery_id, subject_id, new)
+    return len(new)
+
+
+def _subjects(records: Records, gallery_id: str) -> Iterator[SubjectInfo]:
+    page = records.subjects(gallery_id, _PAGE, "")
+    while page:
+        yield from page
+        page = records.subjects(gallery_id, _PAGE, page[-1].subject_id)
+
+
+def _model_of(header: dict[str, Any]) -> str:
+    if header.get("format") != FORMAT:
+        raise ValueError(f"want format {FORMAT}, got {header.get('format')}")
+    return str(header["model"])
+
+
+def _face(template: Template) -> dict[str, Any]:
+    box, quality = template.face.box, template.quality
+    return {
+        "face_id": template.face_id,
+        "vector": base64.b64encode(template.embedding.vector.tobytes()).decode(),
+        "box": [box.left, box.top, box.right, box.bottom],
+        "landmarks": template.face.landmarks.points.tolist(),
+        "confidence": template.face.confidence,
+        "quality": [quality.size, quality.sharpness, quality.frontality, quality.inside],
+        "enrolled_at": template.enrolled_at,
+    }
+
+
+def _template(face: dict[str, Any], subject_id: str, model: str) -> Template:
+    vector = np.frombuffer(base64.b64decode(face["vector"]), np.float32)
+    landmarks = Landmarks(np.asarray(face["landmarks"], np.float32))
+    return Template(
+        face_id=face["face_id"],
+        subject_id=subject_id,
+        embedding=Embedding(vector, model),
+        face=Face(Box(*face["box"]), landmarks, face["confidence"]),
+        quality=Quality(*face["quality"]),
+        enrolled_at=face["enrolled_at"],
+    )

@@ -1,0 +1,74 @@
+"""Enrolled people, searched: the records are the truth, an index a gallery follows them."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+
+from app.domain.errors import ModelMismatch, NotFound
+from app.domain.nouns import Embedding
+from app.gallery.index import FaceIndex, Hit
+from app.gallery.records import Records
+from app.gallery.rows import GalleryInfo
+
+
+@dataclass(slots=True)
+class _Cached:
+    """An index and the state of the records that it is equal to."""
+
+    key: int
+    revision: int
+    index: FaceIndex
+
+
+class Gallery:
+    """Search over `records`. Thread-safe; what another process changed is seen by the next search."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._cache: dict[str, _Cached] = {}
+        self._lock = threading.Lock()
+
+    def warm(self) -> None:
+        """Load every gallery's index, so that the first search is as fast as the next."""
+        for gallery in self._records.galleries():
+            with self._lock:
+                self._catch_up(gallery.id, dimension=None)
+
+    def refresh(self, gallery_id: str) -> None:
+        """Follow the records now: what was deleted leaves this process's memory at once, not at the next search."""
+        with self._lock, suppress(NotFound):
+            if gallery_id in self._cache:
+                self._catch_up(gallery_id, dimension=None)
+
+    def search(
+        self, gallery_id: str, probe: Embedding, subjects: int, threshold: float
+    ) -> tuple[GalleryInfo, list[Hit]]:
+        """
+        The gallery as searched, and the nearest face of up to `subjects` subjects within `threshold`, nearest first.
+
+        Raises NotFound, or ModelMismatch where another network filled the gallery.
+        """
+        with self._lock:
+            gallery, index = self._catch_up(gallery_id, len(probe.vector))
+            if gallery.model not in (None, probe.model):
+                raise ModelMismatch(f"gallery {gallery_id!r} was filled by model {gallery.model}, not {probe.model}")
+            return gallery, index.search(probe.vector, subjects, threshold) if index else []
+
+    def _catch_up(self, gallery_id: str, dimension: int | None) -> tuple[GalleryInfo, FaceIndex | None]:
+        """The gallery and its index at the records' present revision; no index while no face was ever enrolled."""
+        cached = self._cache.pop(gallery_id, None)  # put back below, unless the gallery is gone
+        gallery, changes = self._records.changes_since(
+            gallery_id, cached.key if cached else None, cached.revision if cached else 0
+        )
+        if cached is None or cached.key != gallery.key:
+            dimension = len(changes.added[0][2]) if changes.added else dimension
+            if dimension is None:
+                return gallery, None
+            cached = _Cached(gallery.key, 0, FaceIndex(dimension))
+        cached.index.add(changes.added)
+        cached.index.remove(changes.removed)
+        cached.revision = changes.revision
+        self._cache[gallery_id] = cached
+        return gallery, cached.index

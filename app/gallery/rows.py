@@ -1,0 +1,96 @@
+"""What a row of the records means: the selects, the values they become, and back."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from app.domain.nouns import Box, Embedding, Face, Floats, Landmarks, Quality, Template
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryInfo:
+    key: int
+    id: str
+    model: str | None
+    revision: int
+    subjects: int
+    faces: int
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectInfo:
+    subject_id: str
+    metadata: Mapping[str, Any]
+    faces: int
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What happened after a revision: faces added (and still there), and ids removed."""
+
+    revision: int
+    added: Sequence[tuple[str, str, Floats]]  # face id, subject id, vector
+    removed: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """An answer kept under the caller's Idempotency-Key, with the digest of the request it answered."""
+
+    key: str
+    request: str
+    answer: Mapping[str, Any]
+
+
+GALLERY = """SELECT key, id, model, revision, created_at,
+    (SELECT count(*) FROM subjects WHERE gallery = key) AS subjects,
+    (SELECT count(*) FROM faces WHERE gallery = key) AS faces FROM galleries"""
+SUBJECT = """SELECT id, metadata, created_at,
+    (SELECT count(*) FROM faces WHERE faces.gallery = subjects.gallery AND subject = subjects.id) AS faces
+    FROM subjects"""
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def gallery(row: sqlite3.Row) -> GalleryInfo:
+    return GalleryInfo(**dict(row))
+
+
+def subject(row: sqlite3.Row) -> SubjectInfo:
+    return SubjectInfo(row["id"], json.loads(row["metadata"]), row["faces"], row["created_at"])
+
+
+def face_row(key: int, enrolled: Template, revision: int) -> tuple[Any, ...]:
+    face, quality = enrolled.face, enrolled.quality
+    detection = {
+        "box": [face.box.left, face.box.top, face.box.right, face.box.bottom],
+        "landmarks": face.landmarks.points.tolist(),
+        "confidence": face.confidence,
+        "quality": [quality.size, quality.sharpness, quality.frontality, quality.inside],
+    }
+    vector = enrolled.embedding.vector.tobytes()
+    return key, enrolled.subject_id, enrolled.face_id, vector, json.dumps(detection), revision, enrolled.enrolled_at
+
+
+def template(row: sqlite3.Row, model: str) -> Template:
+    detection = json.loads(row["detection"])
+    landmarks = Landmarks(np.asarray(detection["landmarks"], np.float32))
+    return Template(
+        face_id=row["id"],
+        subject_id=row["subject"],
+        embedding=Embedding(np.frombuffer(row["vector"], np.float32), model),
+        face=Face(Box(*detection["box"]), landmarks, detection["confidence"]),
+        quality=Quality(*detection["quality"]),
+        enrolled_at=row["enrolled_at"],
+    )

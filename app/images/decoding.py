@@ -1,0 +1,140 @@
+"""
+Bytes to an upright 8-bit RGB photo, with limits that hold before a pixel is decoded.
+
+How others do it, and what we chose: DeepFace and CompreFace hand the bytes to OpenCV, which ignores transparency and
+16-bit ranges, guesses from a file name, or decodes whatever size the header claims; their users complain of turned
+phone photos and of memory. Here Pillow reads the header (a fixed list of formats, by content), the limits are checked,
+and only then are pixels decoded: JPEG by simplejpeg (libjpeg-turbo), the rest by Pillow.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+import simplejpeg
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from app.domain.errors import ImageTooLarge, InvalidImage, UnsupportedImage
+from app.domain.nouns import Pixels
+
+ACCEPTED = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "AVIF", "JPEG2000", "PPM")
+_JPEG = ("JPEG", "MPO")  # MPO: the several pictures in one JPEG that phones write; the first is the photo
+_REFUSED = {b"%PDF": "PDF", b"<svg": "SVG", b"<?xml": "SVG or XML"}  # beyond what Pillow itself can name
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLimits:
+    max_bytes: int = 10 * 1024 * 1024
+    max_pixels: int = 40_000_000
+
+
+def decode(data: bytes, limits: ImageLimits) -> Pixels:
+    """
+    The photo as (H, W, 3) uint8 RGB: EXIF orientation applied, first frame of several, transparency over white.
+
+    Raises ImageTooLarge, UnsupportedImage or InvalidImage.
+    """
+    if len(data) > limits.max_bytes:
+        raise ImageTooLarge(f"want at most {limits.max_bytes} bytes, got {len(data)}")
+    image = _open(data)
+    width, height = image.size
+    if width * height > limits.max_pixels:
+        raise ImageTooLarge(f"want at most {limits.max_pixels} pixels, got {width} x {height}")
+    try:
+        with image:
+            return np.ascontiguousarray(_decode_jpeg(data, image) if image.format in _JPEG else _decode_any(image))
+    except (
+        Exception
+    ) as error:  # Pillow's decoders raise nearly everything on broken data: OSError, SyntaxError, struct.error...
+        raise InvalidImage(f"broken {image.format} image: {error}") from error
+
+
+def _open(data: bytes) -> Image.Image:
+    """The image with its header read and no pixel decoded."""
+    try:
+        return Image.open(io.BytesIO(data), formats=ACCEPTED)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageTooLarge(str(error)) from error
+    except UnidentifiedImageError as error:
+        if kind := _refused_kind(data):
+            raise UnsupportedImage(f"{kind} is not accepted; send one of {', '.join(ACCEPTED)}") from error
+        raise InvalidImage("the bytes are no image of a known kind") from error
+    except Exception as error:
+        raise InvalidImage(f"broken image header: {error}") from error
+
+
+def _refused_kind(data: bytes) -> str | None:
+    """What the bytes are, where they begin like an image or document of a kind that is not accepted."""
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+        return "HEIF"
+    start = data[:64].lstrip()
+    known = (name for signature, name in _REFUSED.items() if start.startswith(signature))
+    return next(known, None) or next((name for name in Image.OPEN if _begins_like(name, data)), None)
+
+
+def _begins_like(name: str, data: bytes) -> bool:
+    """Whether Pillow's plugin `name` knows the first bytes; nothing more of them is parsed."""
+    _, accept = Image.OPEN[name]
+    try:
+        return name not in ACCEPTED and accept is not None and accept(data[:16]) is True
+    except (IndexError, struct.error):  # fewer bytes than a signature
+        return False
+
+
+def _decode_jpeg(data: bytes, image: Image.Image) -> Pixels:
+    if image.mode not in ("RGB", "L"):
+        return _decode_any(image)
+    try:
+        pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB")
+    except ValueError:  # a remark of libjpeg's is an error to it; Pillow tells harmless from broken
+        return _decode_any(image)
+    return _upright(pixels, _orientation(image))
+
+
+def _decode_any(image: Image.Image) -> Pixels:
+    image.load()
+    turned = ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
+    return _to_rgb(turned)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # malformed EXIF does not spoil a good photo
+        return 1
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Undo an EXIF orientation (2 to 8; anything else leaves the photo alone)."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
+
+
+def _to_rgb(image: Image.Image) -> Pixels:
+    if image.mode.startswith(("I", "F")):
+        return _deep_grey(np.asarray(image))
+    if "A" in image.getbands() or "transparency" in image.info:
+        paper = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(paper, image.convert("RGBA"))
+    return np.asarray(image.convert("RGB"))
+
+
+def _deep_grey(values: np.ndarray) -> Pixels:
+    """16-bit, 32-bit or float grey to 8 bits, by the smallest usual range that holds every value."""
+    grey = np.nan_to_num(values.astype(np.float32))
+    if values.dtype == np.uint16 or values.dtype == np.dtype(">u2"):
+        top = 65535.0
+    else:
+        top = next((t for t in (1.0, 255.0, 65535.0) if grey.max(initial=0) <= t), float(grey.max()))
+        top = 255.0 if values.dtype.kind in "iu" and top == 1.0 else top
+    eight = (grey.clip(0, top) * (255.0 / top)).round().astype(np.uint8)
+    return np.repeat(eight[:, :, None], 3, axis=2)

@@ -1,0 +1,139 @@
+"""
+`calibration.json`: what a threshold of this model is worth, measured on data that is named.
+
+Born in training/calibrate.py, told in docs/CALIBRATION.md. Between two measured thresholds the worse rate of the two is
+given, so that a stated rate is never better than the one measured.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from app.domain.errors import StartError, UnsupportedOperatingPoint
+from app.domain.nouns import Distance, OperatingPoint
+
+CALIBRATION = "calibration.json"
+
+Interval = tuple[float, float]
+"""A 95 % confidence interval by bootstrap over people."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Rates(_Part):
+    """Both error rates of one comparison at one threshold, as measured."""
+
+    threshold: float = Field(ge=0, le=4)
+    fmr: float = Field(ge=0, le=1)
+    fmr_interval: Interval
+    fnmr: float = Field(ge=0, le=1)
+    fnmr_interval: Interval
+
+
+class CalibrationData(_Part):
+    """Which faces the promise rests on."""
+
+    name: str
+    people: int
+    images: int
+    impostor_pairs: int
+    impostor_people_pairs: int = Field(description="Pairs of people behind the impostor pairs: those are independent.")
+    genuine_pairs: int
+    faces_not_found: int = 0
+
+
+class ProbabilityMap(_Part):
+    """P(one person | distance) at equal prior odds = 1 / (1 + exp(slope * distance + intercept))."""
+
+    slope: float = Field(gt=0)
+    intercept: float
+
+
+class Cohort(_Part):
+    """False matches among strangers of one cohort; `fmr[i]` belongs to `Calibration.cohort_thresholds[i]`."""
+
+    name: str
+    people: int
+    impostor_pairs: int
+    fmr: tuple[float, ...]
+
+
+class CohortRate(_Part):
+    name: str
+    fmr: float
+
+
+class Calibration(_Part):
+    """Immutable; the rates are for a single comparison (1:1)."""
+
+    model: str = Field(description="Digest of the embedder that was measured.")
+    data: CalibrationData
+    promise: Literal["average"] = Field("average", description="Over whose pairs `fmr` is promised.")
+    finest_fmr: float = Field(gt=0, le=1, description="About 3 / independent impostor pairs (the rule of three).")
+    rates: tuple[Rates, ...] = Field(min_length=2, description="By rising threshold.")
+    probability: ProbabilityMap
+    cohort_thresholds: tuple[float, ...] = ()
+    cohorts: tuple[Cohort, ...] = ()
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Calibration:
+        if any(a.threshold >= b.threshold or a.fmr > b.fmr or a.fnmr < b.fnmr for a, b in pairwise(self.rates)):
+            raise ValueError("want rates by rising threshold, with FMR rising and FNMR falling")
+        return self
+
+    def at(self, fmr: float) -> OperatingPoint:
+        """The loosest threshold whose FMR is at most `fmr`; UnsupportedOperatingPoint where that is too fine."""
+        if fmr < self.finest_fmr:
+            raise UnsupportedOperatingPoint(
+                f"want an FMR of at least {self.finest_fmr:.2g}, the finest that {self.data.impostor_people_pairs} "
+                f"pairs of people support, got {fmr:.2g}"
+            )
+        index = bisect.bisect_right(self.rates, fmr, key=lambda rates: rates.fmr) - 1
+        if index < 0:
+            raise UnsupportedOperatingPoint(f"want an FMR of at least {self.rates[0].fmr:.2g}, got {fmr:.2g}")
+        return OperatingPoint(self.rates[index].threshold, fmr, self.rates[index].fnmr)
+
+    def finest(self) -> OperatingPoint:
+        return self.at(self.finest_fmr)
+
+    def at_threshold(self, threshold: float) -> OperatingPoint:
+        """The rates of a threshold that the caller chose; its FMR is None where it is finer than the data can tell."""
+        above = bisect.bisect_left(self.rates, threshold, key=lambda rates: rates.threshold)
+        below = bisect.bisect_right(self.rates, threshold, key=lambda rates: rates.threshold) - 1
+        fmr = self.rates[above].fmr if above < len(self.rates) else 1.0
+        fnmr = self.rates[below].fnmr if below >= 0 else 1.0
+        return OperatingPoint(threshold, fmr if fmr >= self.finest_fmr else None, fnmr)
+
+    def probability_at(self, distance: Distance) -> float:
+        return 1 / (1 + math.exp(self.probability.slope * distance.squared_l2 + self.probability.intercept))
+
+    def worst_cohort(self, threshold: float) -> CohortRate | None:
+        """The cohort with most false matches at `threshold`; None where none was measured."""
+        rates = [
+            CohortRate(name=cohort.name, fmr=float(np.interp(threshold, self.cohort_thresholds, cohort.fmr)))
+            for cohort in self.cohorts
+        ]
+        return max(rates, key=lambda rate: rate.fmr, default=None)
+
+
+def read_calibration(folder: Path, model: str) -> Calibration | None:
+    """The calibration beside a model, None where there is none; StartError where it is broken or another model's."""
+    path = folder / CALIBRATION
+    if not path.exists():
+        return None
+    try:
+        calibration = Calibration.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise StartError(f"{path} is not a calibration: {error}") from error
+    if calibration.model != model:
+        raise StartError(f"{path} was measured on {calibration.model}, the model here is {model}: calibrate again")
+    return calibration

@@ -1,0 +1,22 @@
+"""The one measure of this service: squared Euclidean distance of unit vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from app.domain.errors import ModelMismatch
+from app.domain.nouns import Distance, Embedding, Floats
+
+
+def distance_between(first: Embedding, second: Embedding) -> Distance:
+    """Raises ModelMismatch where two networks made the vectors: their spaces have nothing in common."""
+    if first.model != second.model:
+        raise ModelMismatch(f"want two embeddings of one model, got {first.model} and {second.model}")
+    difference = first.vector.astype(np.float64) - second.vector
+    return Distance(min(4.0, float(difference @ difference)))
+
+
+def distances_between(first: Floats, second: Floats) -> Floats:
+    """(N, D) and (M, D) unit vectors -> (N, M) squared L2, in [0, 4]."""
+    distances: Floats = np.clip(2 - 2 * first @ second.T, 0, 4)
+    return distances

@@ -1,0 +1,87 @@
+"""`models/<id>/manifest.json`: what a model folder holds, where it comes from, and its files' digests."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from app.domain.errors import StartError
+
+T = TypeVar("T", bound="Manifest")
+MANIFEST = "manifest.json"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelFile(_Part):
+    path: str = Field(pattern=r"^[A-Za-z0-9._-]+$", description="A file beside the manifest.")
+    digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+
+
+class Manifest(_Part):
+    """The part every kind of model shares."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    licence: str
+    provenance: dict[str, str] = Field(description="Origin, training data, config, seed, commit: whatever explains it.")
+
+
+class EmbedderManifest(Manifest):
+    kind: Literal["embedder"]
+    file: ModelFile
+    crop_size: int = Field(ge=16, le=1024, description="Side of the square uint8 RGB crop, in pixels.")
+    template: tuple[tuple[float, float], ...] = Field(
+        min_length=5, max_length=5, description="Where the five landmarks lie in the crop, x and y in pixels."
+    )
+    dimension: int = Field(ge=2, le=4096)
+
+
+class DetectorManifest(Manifest):
+    kind: Literal["mtcnn"]
+    pnet: ModelFile
+    rnet: ModelFile
+    onet: ModelFile
+
+    @property
+    def digest(self) -> str:
+        """One digest for the three networks."""
+        return digest_of("".join(part.digest for part in (self.pnet, self.rnet, self.onet)).encode())
+
+
+def digest_of(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def read_embedder(folder: Path) -> EmbedderManifest:
+    return _read(folder, EmbedderManifest)
+
+
+def read_detector(folder: Path) -> DetectorManifest:
+    return _read(folder, DetectorManifest)
+
+
+def read_checked(folder: Path, file: ModelFile) -> bytes:
+    """The bytes of a model file; StartError where they are not those of the manifest."""
+    path = folder / file.path
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise StartError(f"cannot read the model file {path}: {error.strerror}") from error
+    if (found := digest_of(data)) != file.digest:
+        raise StartError(f"{path} is not the file of its manifest: want {file.digest}, got {found}")
+    return data
+
+
+def _read(folder: Path, kind: type[T]) -> T:
+    path = folder / MANIFEST
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise StartError(f"no model in {folder}: cannot read {path}: {error.strerror}") from error
+    except ValidationError as error:
+        raise StartError(f"{path} is not a manifest of kind {kind.__name__}: {error}") from error

@@ -1,0 +1,65 @@
+"""The one place where blocking work crosses to a thread, with a limit on how much may wait and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from app.domain.errors import DeadlineExceeded, Overloaded
+
+T = TypeVar("T")
+
+
+class Workers:
+    """`threads` at work, at most `max_waiting` jobs behind them; each is given up after `deadline` seconds."""
+
+    def __init__(self, name: str, *, threads: int, max_waiting: int, deadline: float) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._room = threads + max_waiting
+        self._deadline = deadline
+        self._inside = 0
+
+    async def run(self, work: Callable[[], T], *, waited: Callable[[float], None] = lambda _: None) -> T:
+        """
+        What `work` returns; `waited` is told the seconds that it stood in line.
+
+        Raises Overloaded where the line is full, DeadlineExceeded where the answer comes too late: a job that still
+        waits is then dropped, one that runs keeps its thread, and its place, until it ends.
+        """
+        if self._inside >= self._room:
+            raise Overloaded(f"{self._room} jobs are already running or waiting")
+        arrived = time.perf_counter()
+
+        def job() -> T:
+            waited(time.perf_counter() - arrived)
+            return work()
+
+        future = self._pool.submit(job)
+        self._inside += 1
+        loop = asyncio.get_running_loop()
+        future.add_done_callback(lambda _: _call_in(loop, self._leave))
+        return await self._in_time(future)
+
+    def close(self) -> None:
+        """Waits for what runs; what waits is dropped."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    async def _in_time(self, future: Future[T]) -> T:
+        try:
+            async with asyncio.timeout(self._deadline):
+                return await asyncio.wrap_future(future)
+        except TimeoutError as error:
+            if future.done() and not future.cancelled():
+                raise  # the work's own
+            raise DeadlineExceeded(f"no answer within {self._deadline:g} s") from error
+
+    def _leave(self) -> None:
+        self._inside -= 1
+
+
+def _call_in(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(call)

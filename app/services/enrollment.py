@@ -1,0 +1,136 @@
+"""Who is enrolled: faces in, subjects and galleries kept, and everything deletable."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from app.domain.errors import LikenessError, LowQuality
+from app.domain.nouns import Probe, Template
+from app.faces.quality import QualityBounds
+from app.faces.selection import FaceRule
+from app.gallery.gallery import Gallery
+from app.gallery.records import Records
+from app.gallery.rows import Remembered, now
+from app.runtime.workers import Workers
+from app.services.extraction import Extraction, Sight, Upload
+from app.services.timing import StageTimer
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enrolled:
+    index: int
+    template: Template
+    faces_found: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rejected:
+    index: int
+    error: LikenessError
+
+
+Answer: TypeAlias = dict[str, Any]
+Shape: TypeAlias = Callable[[Sequence[Enrolled], Sequence[Rejected]], Answer]
+"""Makes the answer that is sent, and kept under an Idempotency-Key."""
+
+
+class AllRejected(LikenessError):
+    """No image of the request could be enrolled."""
+
+    def __init__(self, rejected: Sequence[Rejected]) -> None:
+        super().__init__(str(rejected[0].error))
+        self.rejected = tuple(rejected)
+
+
+class Enrollment:
+    def __init__(
+        self, extraction: Extraction, records: Records, gallery: Gallery, bounds: QualityBounds, workers: Workers
+    ) -> None:
+        self._extraction, self._records, self._gallery = extraction, records, gallery
+        self._bounds, self._workers = bounds, workers
+
+    async def enroll(
+        self,
+        gallery_id: str,
+        subject_id: str,
+        uploads: Sequence[Upload],
+        rule: FaceRule,
+        *,
+        key: str | None,
+        shape: Shape,
+        timer: StageTimer,
+    ) -> Answer:
+        """
+        The answer made by `shape`, or the one given before under the same `key`; what is enrolled is then on disk.
+
+        Raises AllRejected, ModelMismatch, or InvalidRequest where `key` was used for another request.
+        """
+        request = _digest(uploads, rule)
+        if key and (earlier := await self._off_loop(self._records.remembered, gallery_id, subject_id, key, request)):
+            return dict(earlier)
+        enrolled, rejected = await self._take(subject_id, uploads, rule, timer)
+        if not enrolled:
+            raise AllRejected(rejected)
+        answer = shape(enrolled, rejected)
+        remember = Remembered(key, request, answer) if key else None
+        templates = [each.template for each in enrolled]
+        earlier = await self._off_loop(self._records.enroll, gallery_id, subject_id, templates, remember)
+        return dict(earlier) if earlier else answer
+
+    async def delete_gallery(self, gallery_id: str) -> None:
+        await self._off_loop(self._records.delete_gallery, gallery_id)
+        await self._off_loop(self._gallery.refresh, gallery_id)
+
+    async def delete_subject(self, gallery_id: str, subject_id: str) -> None:
+        await self._off_loop(self._records.delete_subject, gallery_id, subject_id)
+        await self._off_loop(self._gallery.refresh, gallery_id)
+
+    async def delete_face(self, gallery_id: str, subject_id: str, face_id: str) -> None:
+        await self._off_loop(self._records.delete_face, gallery_id, subject_id, face_id)
+        await self._off_loop(self._gallery.refresh, gallery_id)
+
+    async def ask(self, question: Callable[[Records], T]) -> T:
+        """What the records answer, asked off the event loop."""
+        return await self._workers.run(lambda: question(self._records))
+
+    async def _take(
+        self, subject_id: str, uploads: Sequence[Upload], rule: FaceRule, timer: StageTimer
+    ) -> tuple[list[Enrolled], list[Rejected]]:
+        outcomes = [self._judged(each) for each in await self._extraction.all_sights(uploads, rule, timer)]
+        seen = {index: sight for index, sight in enumerate(outcomes) if isinstance(sight, Sight)}
+        rejected = [Rejected(index, error) for index, error in enumerate(outcomes) if isinstance(error, LikenessError)]
+        probes = await self._extraction.probes(list(seen.values()), timer)
+        enrolled = [
+            Enrolled(index, _template(subject_id, probe), probe.faces_found)
+            for index, probe in zip(seen, probes, strict=True)
+        ]
+        return enrolled, rejected
+
+    def _judged(self, outcome: Sight | LikenessError) -> Sight | LikenessError:
+        """The sight, or LowQuality where its face is too poor to be a template."""
+        try:
+            if isinstance(outcome, Sight):
+                self._bounds.require(outcome.views[0].quality)
+        except LowQuality as error:
+            return error
+        return outcome
+
+    async def _off_loop(self, call: Callable[..., T], *arguments: Any) -> T:
+        return await self._workers.run(lambda: call(*arguments))
+
+
+def _template(subject_id: str, probe: Probe) -> Template:
+    return Template(str(uuid.uuid4()), subject_id, probe.embedding, probe.face, probe.quality, now())
+
+
+def _digest(uploads: Sequence[Upload], rule: FaceRule) -> str:
+    digest = hashlib.sha256(rule.encode())
+    for upload in uploads:
+        digest.update(hashlib.sha256(upload.data).digest())
+    return digest.hexdigest()

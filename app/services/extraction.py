@@ -1,0 +1,124 @@
+"""Bytes to probes: the pipeline that every route shares, and training/evaluate.py measures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from app.domain.errors import LikenessError
+from app.domain.nouns import AlignedCrop, Embedding, Face, Pixels, Probe, Quality
+from app.domain.ports import Detector
+from app.faces.alignment import Aligner
+from app.faces.quality import assess
+from app.faces.selection import FaceRule, choose
+from app.images.decoding import ImageLimits, decode
+from app.runtime.batching import MicroBatcher
+from app.runtime.workers import Workers
+from app.services.timing import StageTimer
+
+Wanted: TypeAlias = FaceRule | Literal["all"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Upload:
+    """An image as it came in, and the name of the field it came in."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """A face of a photo, cut out and judged, not yet embedded."""
+
+    face: Face
+    crop: AlignedCrop
+    quality: Quality
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What was taken of a photo of `width` x `height` pixels, of the `faces_found` in it."""
+
+    views: Sequence[View]
+    faces_found: int
+    width: int
+    height: int
+
+
+class FaceReader:
+    """Bytes to aligned faces. Blocking and thread-safe."""
+
+    def __init__(self, detector: Detector, aligner: Aligner, limits: ImageLimits) -> None:
+        self._detector, self._aligner, self._limits = detector, aligner, limits
+
+    def read(self, data: bytes, wanted: Wanted, timer: StageTimer) -> Sight:
+        """Raises InvalidImage and its like; FaceNotFound or MultipleFaces unless all faces are wanted."""
+        with timer.stage("decode"):
+            image = decode(data, self._limits)
+        with timer.stage("detect"):
+            faces = self._detector.detect(image)
+        taken = faces if wanted == "all" else [choose(faces, wanted, image.shape[:2])]
+        with timer.stage("align"):
+            views = [self._view(image, face) for face in taken]
+        return Sight(views, len(faces), width=image.shape[1], height=image.shape[0])
+
+    def _view(self, image: Pixels, face: Face) -> View:
+        crop = self._aligner.align(image, face)
+        return View(face, crop, assess(face, crop))
+
+
+class Extraction:
+    """The async front of a FaceReader and an embedder: blocking work on workers, embeddings in joint batches."""
+
+    def __init__(self, reader: FaceReader, workers: Workers, embedder: MicroBatcher[AlignedCrop, Embedding]) -> None:
+        self._reader, self._workers, self._embedder = reader, workers, embedder
+
+    async def sight(self, upload: Upload, wanted: Wanted, timer: StageTimer) -> Sight:
+        with naming(upload.name):
+            return await self._workers.run(
+                lambda: self._reader.read(upload.data, wanted, timer),
+                waited=lambda seconds: timer.add("queue", seconds),
+            )
+
+    async def probes(self, sights: Sequence[Sight], timer: StageTimer) -> list[Probe]:
+        """A probe for every view of every sight, in order, embedded together."""
+        views = [(view, sight.faces_found) for sight in sights for view in sight.views]
+        with timer.stage("embed"):
+            embeddings = await asyncio.gather(*(self._embedder.submit(view.crop) for view, _ in views))
+        return [
+            Probe(view.face, view.quality, embedding, found)
+            for (view, found), embedding in zip(views, embeddings, strict=True)
+        ]
+
+    async def probe(self, upload: Upload, rule: FaceRule, timer: StageTimer) -> Probe:
+        """The one face that `rule` names."""
+        return (await self.probes([await self.sight(upload, rule, timer)], timer))[0]
+
+    async def all_sights(
+        self, uploads: Sequence[Upload], wanted: Wanted, timer: StageTimer
+    ) -> list[Sight | LikenessError]:
+        """A sight for every upload, in order, or the error that it met."""
+        outcomes = await asyncio.gather(
+            *(self.sight(upload, wanted, timer) for upload in uploads), return_exceptions=True
+        )
+        return [_expected(outcome) for outcome in outcomes]
+
+
+@contextmanager
+def naming(image: str) -> Iterator[None]:
+    """An error met inside says which image it was about."""
+    try:
+        yield
+    except LikenessError as error:
+        error.image = image
+        raise
+
+
+def _expected(outcome: Sight | BaseException) -> Sight | LikenessError:
+    if isinstance(outcome, Sight | LikenessError):
+        return outcome
+    raise outcome

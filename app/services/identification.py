@@ -1,0 +1,83 @@
+"""Who of the enrolled people is this, if anyone? Open-set: a stranger gets no name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.domain.nouns import Candidate, Embedding, Probe
+from app.gallery.gallery import Gallery
+from app.gallery.records import Records
+from app.gallery.rows import GalleryInfo
+from app.matching.policy import Decision, ThresholdPolicy
+from app.runtime.workers import Workers
+from app.services.extraction import Extraction, Upload, Wanted
+from app.services.timing import StageTimer
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """The candidates of each probe, nearest first; `gallery` is the state that was searched."""
+
+    probes: Sequence[Probe]
+    candidates: Sequence[Sequence[Candidate]]
+    faces_found: int
+    gallery: GalleryInfo
+    decision: Decision
+
+
+class Identification:
+    def __init__(
+        self, extraction: Extraction, policy: ThresholdPolicy, gallery: Gallery, records: Records, workers: Workers
+    ) -> None:
+        self._extraction, self._policy = extraction, policy
+        self._gallery, self._records, self._workers = gallery, records, workers
+
+    async def identify(
+        self,
+        upload: Upload,
+        wanted: Wanted,
+        gallery_id: str,
+        *,
+        top_k: int,
+        fpir: float | None,
+        threshold: float | None,
+        timer: StageTimer,
+    ) -> Identified:
+        """Raises NotFound, ModelMismatch, FaceNotFound (unless all faces are wanted), UnsupportedOperatingPoint."""
+        gallery = await self._workers.run(lambda: self._records.gallery(gallery_id))
+        decision = self._policy.for_identification(fpir=fpir, threshold=threshold, templates=gallery.faces)
+        sight = await self._extraction.sight(upload, wanted, timer)
+        probes = await self._extraction.probes([sight], timer)
+        embeddings = [probe.embedding for probe in probes]
+        gallery, candidates = await self._workers.run(
+            lambda: self._search(gallery, embeddings, top_k, decision.point.threshold)
+        )
+        return Identified(probes, candidates, sight.faces_found, gallery, decision)
+
+    def _search(
+        self, gallery: GalleryInfo, probes: Sequence[Embedding], top_k: int, threshold: float
+    ) -> tuple[GalleryInfo, list[list[Candidate]]]:
+        found = []
+        for probe in probes:
+            gallery, candidates = self._candidates(gallery.id, probe, top_k, threshold)
+            found.append(candidates)
+        return gallery, found
+
+    def _candidates(
+        self, gallery_id: str, probe: Embedding, top_k: int, threshold: float
+    ) -> tuple[GalleryInfo, list[Candidate]]:
+        gallery, hits = self._gallery.search(gallery_id, probe, top_k, threshold)
+        metadata = self._records.metadata(gallery_id, [hit.subject_id for hit in hits])
+        there = [hit for hit in hits if hit.subject_id in metadata]  # deleted in the meantime: not a candidate
+        return gallery, [
+            Candidate(
+                subject_id=hit.subject_id,
+                face_id=hit.face_id,
+                distance=hit.distance,
+                rank=rank,
+                metadata=metadata[hit.subject_id],
+                probability=self._policy.probability(hit.distance),
+            )
+            for rank, hit in enumerate(there, start=1)
+        ]

@@ -1,0 +1,80 @@
+"""Are these two faces of one person?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.domain.errors import LikenessError, NotFound
+from app.domain.nouns import Comparison, Probe
+from app.faces.selection import FaceRule
+from app.gallery.records import Records
+from app.matching.distance import distance_between
+from app.matching.policy import Decision, ThresholdPolicy
+from app.runtime.workers import Workers
+from app.services.extraction import Extraction, Sight, Upload
+from app.services.timing import StageTimer
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    comparison: Comparison
+    decision: Decision
+    probes: Sequence[Probe]
+    face_id: str | None = None
+    """The enrolled face that was nearest, where a subject was asked about."""
+
+
+class Verification:
+    def __init__(self, extraction: Extraction, policy: ThresholdPolicy, records: Records, workers: Workers) -> None:
+        self._extraction, self._policy = extraction, policy
+        self._records, self._workers = records, workers
+
+    async def pair(
+        self,
+        uploads: Sequence[Upload],
+        rule: FaceRule,
+        *,
+        fmr: float | None,
+        threshold: float | None,
+        timer: StageTimer,
+    ) -> Verified:
+        """Two photos against each other; an error of the first is told before one of the second."""
+        decision = self._policy.for_verification(fmr=fmr, threshold=threshold)
+        sights = _all_seen(await self._extraction.all_sights(uploads, rule, timer))
+        first, second = await self._extraction.probes(sights, timer)
+        comparison = self._policy.compare(distance_between(first.embedding, second.embedding), decision)
+        return Verified(comparison, decision, [first, second])
+
+    async def subject(
+        self,
+        upload: Upload,
+        rule: FaceRule,
+        gallery_id: str,
+        subject_id: str,
+        *,
+        fmr: float | None,
+        threshold: float | None,
+        timer: StageTimer,
+    ) -> Verified:
+        """
+        A photo against a subject's nearest enrolled face.
+
+        The nearest of n faces gives a stranger n chances, so the threshold is chosen for n comparisons.
+        """
+        templates = await self._workers.run(lambda: self._records.faces(gallery_id, subject_id))
+        if not templates:
+            raise NotFound(f"subject {subject_id!r} has no enrolled face")
+        decision = self._policy.for_verification(fmr=fmr, threshold=threshold, templates=len(templates))
+        probe = await self._extraction.probe(upload, rule, timer)
+        distances = {face.face_id: distance_between(probe.embedding, face.embedding) for face in templates}
+        nearest = min(distances, key=lambda face_id: distances[face_id])
+        return Verified(self._policy.compare(distances[nearest], decision), decision, [probe], nearest)
+
+
+def _all_seen(outcomes: Sequence[Sight | LikenessError]) -> list[Sight]:
+    """The sights, or the first error raised."""
+    for outcome in outcomes:
+        if isinstance(outcome, LikenessError):
+            raise outcome
+    return [outcome for outcome in outcomes if isinstance(outcome, Sight)]

@@ -1,0 +1,138 @@
+"""Settings to services: opens the models, checks their digests, warms them up, and closes everything in turn."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+
+from app.domain.errors import StartError
+from app.domain.nouns import AlignedCrop
+from app.embedding.embedder import OnnxEmbedder
+from app.faces.alignment import Aligner
+from app.faces.mtcnn.cascade import CascadeOptions, Mtcnn
+from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
+from app.faces.quality import QualityBounds
+from app.gallery.gallery import Gallery
+from app.gallery.records import Records
+from app.images.decoding import ImageLimits
+from app.matching.calibration import read_calibration
+from app.matching.policy import ThresholdPolicy
+from app.runtime.batching import MicroBatcher
+from app.runtime.manifest import (
+    DetectorManifest,
+    ModelFile,
+    read_checked,
+    read_detector,
+    read_embedder,
+)
+from app.runtime.session import Session
+from app.runtime.workers import Workers
+from app.services.bundle import Models, Services
+from app.services.enrollment import Enrollment
+from app.services.extraction import Extraction, FaceReader
+from app.services.identification import Identification
+from app.services.verification import Verification
+from app.settings import Settings
+
+DETECTOR = "mtcnn"
+DEFAULT_GALLERY = "default"
+GALLERY_FILE = "gallery.sqlite3"
+
+
+def open_models(settings: Settings) -> Models:
+    """Raises StartError where a file is missing, is not its manifest's, or the provider cannot be used."""
+    folder = settings.models_dir / settings.model
+    manifest = read_embedder(folder)
+    session = _session(settings, folder, manifest.file)
+    detector_folder = settings.models_dir / DETECTOR
+    detector_manifest = read_detector(detector_folder)
+    return Models(
+        detector=_detector(settings, detector_folder, detector_manifest),
+        detector_manifest=detector_manifest,
+        embedder=OnnxEmbedder(session, manifest),
+        embedder_manifest=manifest,
+        calibration=read_calibration(folder, manifest.file.digest),
+        provider=session.provider,
+    )
+
+
+def open_reader(settings: Settings, models: Models) -> FaceReader:
+    """The blocking half of the pipeline: bytes to aligned crops."""
+    manifest = models.embedder_manifest
+    limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
+    return FaceReader(models.detector, Aligner(manifest.template, manifest.crop_size), limits)
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Everything, warm. Raises StartError."""
+    models = open_models(settings)
+    warm_up(models)
+    policy = ThresholdPolicy(models.calibration, settings.default_fmr, settings.default_fpir)
+    records = open_records(settings)
+    photos = Workers("photo", threads=settings.workers, max_waiting=settings.max_waiting, deadline=settings.deadline)
+    store = Workers("store", threads=2, max_waiting=1024, deadline=settings.deadline)
+    batcher = MicroBatcher(models.embedder.embed, max_batch=settings.max_batch, max_waiting=1024)
+    try:
+        async with batcher:
+            gallery = Gallery(records)
+            await store.run(gallery.warm)
+            extraction = Extraction(open_reader(settings, models), photos, batcher)
+            yield Services(
+                models=models,
+                policy=policy,
+                extraction=extraction,
+                verification=Verification(extraction, policy, records, store),
+                identification=Identification(extraction, policy, gallery, records, store),
+                enrollment=Enrollment(extraction, records, gallery, _bounds(settings), store),
+            )
+    finally:
+        photos.close()
+        store.close()
+        records.close()
+
+
+def open_records(settings: Settings) -> Records:
+    """The gallery of `data_dir`, with the gallery `default` in it."""
+    path = settings.data_dir / GALLERY_FILE
+    try:
+        records = Records(path)
+        records.create_gallery(DEFAULT_GALLERY)
+    except Exception as error:  # sqlite3.Error and OSError: no access, no space, no database
+        raise StartError(f"cannot open the gallery {path}: {error}") from error
+    return records
+
+
+def warm_up(models: Models) -> None:
+    """One real inference of every network: a mid-grey photo, and a grey crop whose vector must be of unit length."""
+    models.detector.detect(np.full((96, 96, 3), 127, np.uint8))
+    size = models.embedder_manifest.crop_size
+    (embedding,) = models.embedder.embed([AlignedCrop(np.full((size, size, 3), 127, np.uint8), 1.0)])
+    length = float(np.linalg.norm(embedding.vector))
+    if not abs(length - 1) < 1e-3:
+        raise StartError(f"model {models.embedder_manifest.id!r} gives vectors of length {length:.4f}, want 1")
+
+
+def _bounds(settings: Settings) -> QualityBounds:
+    return QualityBounds(
+        size=settings.enroll_min_size,
+        sharpness=settings.enroll_min_sharpness,
+        frontality=settings.enroll_min_frontality,
+        inside=settings.enroll_min_inside,
+    )
+
+
+def _detector(settings: Settings, folder: Path, manifest: DetectorManifest) -> Mtcnn:
+    return Mtcnn(
+        ProposalNet(_session(settings, folder, manifest.pnet)),
+        RefineNet(_session(settings, folder, manifest.rnet)),
+        OutputNet(_session(settings, folder, manifest.onet)),
+        CascadeOptions(min_face=settings.min_face),
+    )
+
+
+def _session(settings: Settings, folder: Path, file: ModelFile) -> Session:
+    return Session(read_checked(folder, file), provider=settings.provider, threads=settings.threads)

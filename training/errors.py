@@ -1,0 +1,7 @@
+"""What can go wrong in training, told to the person at the terminal; `python -m training` prints it and exits with 2."""
+
+from __future__ import annotations
+
+
+class TrainingError(Exception):
+    """The data, the configuration or the installation is at fault; the message says what was wanted and what came."""

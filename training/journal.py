@@ -1,0 +1,73 @@
+"""What a run shows while it goes: a progress bar, and TensorBoard."""
+
+from collections import deque
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from statistics import fmean
+from types import TracebackType
+from typing import Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch.utils.tensorboard import SummaryWriter
+
+_RECENT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """Of one step. Distances are squared L2; `active` is the share of the triplets that violate the margin."""
+
+    loss: float
+    triplet: float
+    anchoring: float
+    active: float
+    positive: float
+    negative: float
+    gradient: float
+    learning_rate: float
+    images_per_second: float
+
+
+class Journal:
+    def __init__(self, folder: Path, steps: int, *, first: int = 0) -> None:
+        self._recent: deque[Measures] = deque(maxlen=_RECENT)
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            speed_estimate_period=60,
+        )
+        self._task = self._bar.add_task("training", total=steps, completed=first)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+        self._board.close()
+
+    def record(self, step: int, measures: Measures) -> None:
+        self._recent.append(measures)
+        for name, value in asdict(measures).items():
+            self._board.add_scalar(name, value, step)
+        self._bar.update(self._task, completed=step + 1, description=_line(measures))
+
+    def recent(self) -> dict[str, float]:
+        """The means of the last steps, at most 20."""
+        return {
+            one.name: fmean(getattr(step, one.name) for step in self._recent)
+            for one in fields(Measures)
+            if self._recent
+        }
+
+
+def _line(measures: Measures) -> str:
+    return (
+        f"loss {measures.loss:.3f} active {measures.active:.0%} same {measures.positive:.2f} "
+        f"other {measures.negative:.2f} {measures.images_per_second:.0f} images/s"
+    )

@@ -1,0 +1,97 @@
+"""
+P-Net, R-Net and O-Net (Zhang et al. 2016) with the tensor names of facenet-pytorch 2.6.0, made for export.
+
+They take float32 RGB pixels in [0, 255], NHWC. The normalisation (x - 127.5) / 128 is folded into the first convolution,
+and PReLU is written relu(x) - a * relu(-x): equal to the bit, and ONNX Runtime runs it 1.15 to 1.35 times faster.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class PReLU(nn.Module):
+    """One slope a channel (dimension 1)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((channels,), 0.25))
+
+    def forward(self, x: Tensor) -> Tensor:
+        slope = self.weight.view(1, -1, *[1] * (x.dim() - 2))
+        return torch.relu(x) - slope * torch.relu(-x)
+
+
+def _pool(size: int) -> nn.MaxPool2d:
+    return nn.MaxPool2d(size, stride=2, ceil_mode=True)
+
+
+class PNet(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.prelu1 = nn.Conv2d(3, 10, 3), PReLU(10)
+        self.pool1 = _pool(2)
+        self.conv2, self.prelu2 = nn.Conv2d(10, 16, 3), PReLU(16)
+        self.conv3, self.prelu3 = nn.Conv2d(16, 32, 3), PReLU(32)
+        self.conv4_1, self.conv4_2 = nn.Conv2d(32, 2, 1), nn.Conv2d(32, 4, 1)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, H, W, 3) -> offsets (N, 4, h, w), probabilities (N, 2, h, w)."""
+        x = self.pool1(self.prelu1(self.conv1(pixels.permute(0, 3, 1, 2))))
+        x = self.prelu3(self.conv3(self.prelu2(self.conv2(x))))
+        return self.conv4_2(x), self.conv4_1(x).softmax(1)
+
+
+class RNet(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.prelu1, self.pool1 = nn.Conv2d(3, 28, 3), PReLU(28), _pool(3)
+        self.conv2, self.prelu2, self.pool2 = nn.Conv2d(28, 48, 3), PReLU(48), _pool(3)
+        self.conv3, self.prelu3 = nn.Conv2d(48, 64, 2), PReLU(64)
+        self.dense4, self.prelu4 = nn.Linear(576, 128), PReLU(128)
+        self.dense5_1, self.dense5_2 = nn.Linear(128, 2), nn.Linear(128, 4)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 24, 24, 3) -> offsets (N, 4), probabilities (N, 2)."""
+        x = self.pool1(self.prelu1(self.conv1(pixels.permute(0, 3, 1, 2))))
+        x = self.pool2(self.prelu2(self.conv2(x)))
+        x = self.prelu3(self.conv3(x))  # (N, 64, 3, 3)
+        x = self.prelu4(self.dense4(_flat(x)))
+        return self.dense5_2(x), self.dense5_1(x).softmax(1)
+
+
+class ONet(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.prelu1, self.pool1 = nn.Conv2d(3, 32, 3), PReLU(32), _pool(3)
+        self.conv2, self.prelu2, self.pool2 = nn.Conv2d(32, 64, 3), PReLU(64), _pool(3)
+        self.conv3, self.prelu3, self.pool3 = nn.Conv2d(64, 64, 3), PReLU(64), _pool(2)
+        self.conv4, self.prelu4 = nn.Conv2d(64, 128, 2), PReLU(128)
+        self.dense5, self.prelu5 = nn.Linear(1152, 256), PReLU(256)
+        self.dense6_1, self.dense6_2, self.dense6_3 = nn.Linear(256, 2), nn.Linear(256, 4), nn.Linear(256, 10)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(N, 48, 48, 3) -> offsets (N, 4), landmarks (N, 10: five x, then five y), probabilities (N, 2)."""
+        x = self.pool1(self.prelu1(self.conv1(pixels.permute(0, 3, 1, 2))))
+        x = self.pool2(self.prelu2(self.conv2(x)))
+        x = self.pool3(self.prelu3(self.conv3(x)))
+        x = self.prelu4(self.conv4(x))  # (N, 128, 3, 3)
+        x = self.prelu5(self.dense5(_flat(x)))
+        return self.dense6_2(x), self.dense6_3(x), self.dense6_1(x).softmax(1)
+
+
+def fold_normalisation(network: nn.Module) -> None:
+    """Move (x - 127.5) / 128 into `conv1`, so that the network takes pixels. Exact: no MTCNN convolution pads."""
+    conv = network.get_submodule("conv1")
+    assert isinstance(conv, nn.Conv2d)
+    assert conv.bias is not None
+    with torch.no_grad():
+        weight = conv.weight.double() / 128
+        conv.bias.copy_(conv.bias.double() - 127.5 * weight.sum((1, 2, 3)))
+        conv.weight.copy_(weight)
+
+
+def _flat(x: Tensor) -> Tensor:
+    """(N, C, H, W) -> (N, W * H * C): the order in which the published weights were trained."""
+    return x.permute(0, 3, 2, 1).flatten(1)
