@@ -40,6 +40,6 @@ class Settings(BaseSettings):
     default_fpir: float = Field(0.01, gt=0, lt=1, description="FPIR promised by /identify where the caller names none.")
 
     enroll_min_size: float = Field(0.25, ge=0, le=1, description="Quality bound of enrolment: size.")
-    enroll_min_sharpness: float = Field(0.1, ge=0, le=1, description="Quality bound of enrolment: sharpness.")
+    enroll_min_sharpness: float = Field(0.15, ge=0, le=1, description="Quality bound of enrolment: sharpness.")
     enroll_min_frontality: float = Field(0.2, ge=0, le=1, description="Quality bound of enrolment: frontality.")
     enroll_min_inside: float = Field(0.6, ge=0, le=1, description="Quality bound of enrolment: inside.")

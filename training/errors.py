@@ -1,4 +1,4 @@
-"""What can go wrong in training, told to the person at the terminal; `python -m training` prints it and exits with 2."""
+"""What can go wrong in training, told to the person at the terminal (exit status 2)."""
 
 from __future__ import annotations
 

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
-import io
-import warnings
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from app.runtime.manifest import MANIFEST, DetectorManifest, ModelFile, digest_of
 from training.errors import TrainingError
+from training.graph import to_onnx
 from training.networks.mtcnn import ONet, PNet, RNet, fold_normalisation
 
-OPSET = 17
-LICENCE_NOTE = """The MTCNN weights in this folder come from facenet-pytorch 2.6.0 (facenet_pytorch/data/*.pt), unchanged but for the
-normalisation folded into the first convolutions.
+LICENCE_NOTE = """The MTCNN weights in this folder come from facenet-pytorch 2.6.0
+(facenet_pytorch/data/*.pt), unchanged but for the normalisation folded into the
+first convolutions.
 
 MIT License
 
@@ -69,26 +67,14 @@ def wheel_data() -> Path:
     return Path(spec.origin).parent / "data"
 
 
-def _export(network: nn.Module, weights: Path, output: Path, size: int | None) -> ModelFile:
+def _export(network: PNet | RNet | ONet, weights: Path, output: Path, size: int | None) -> ModelFile:
     """`size` is the fixed side of the crops, or None where the network slides over a photo of any size."""
     network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     network.eval()
     fold_normalisation(network)
-    names = ["offsets", "landmarks", "probabilities"] if isinstance(network, ONet) else ["offsets", "probabilities"]
+    results = ["offsets", "landmarks", "probabilities"] if isinstance(network, ONet) else ["offsets", "probabilities"]
     free = {0: "batch"} if size else {0: "batch", 1: "height", 2: "width"}
     side = size or 32
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch deprecates the exporter that writes the smaller, plainer graph
-        torch.onnx.export(
-            network,
-            (torch.zeros(2, side, side, 3),),
-            buffer,
-            input_names=["pixels"],
-            output_names=names,
-            dynamic_axes={"pixels": free, **{name: {0: "batch"} if size else {**free} for name in names}},
-            opset_version=OPSET,
-            dynamo=False,
-        )
-    output.write_bytes(buffer.getvalue())
-    return ModelFile(path=output.name, digest=digest_of(buffer.getvalue()))
+    graph = to_onnx(network, torch.zeros(2, side, side, 3), "pixels", results, free)
+    output.write_bytes(graph)
+    return ModelFile(path=output.name, digest=digest_of(graph))

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch.utils.tensorboard import SummaryWriter
 
 _RECENT = 20
+_LINE_EVERY = 10  # steps, where there is no terminal to draw a bar on
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class Journal:
         for name, value in asdict(measures).items():
             self._board.add_scalar(name, value, step)
         self._bar.update(self._task, completed=step + 1, description=_line(measures))
+        if not self._bar.console.is_terminal and (step + 1) % _LINE_EVERY == 0:
+            self._bar.console.print(f"step {step + 1}: {_line(measures)}")
 
     def recent(self) -> dict[str, float]:
         """The means of the last steps, at most 20."""

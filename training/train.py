@@ -24,12 +24,13 @@ from training.config import LossConfig, TrainConfig
 from training.data import FaceSet, read_faces
 from training.errors import TrainingError
 from training.journal import Journal, Measures
+from training.memory import keep_freed_memory
 from training.mining import miner
 from training.networks import Embedder, FaceNetwork, build, load_state
 from training.sampling import PeopleSampler
 from training.schedules import learning_rate
 
-NETWORK = "network.pt"
+NETWORK, RUN = "network.pt", "run.json"
 console = Console(stderr=True)
 
 
@@ -52,6 +53,8 @@ def run(config: TrainConfig, output: Path, *, resume: bool = False) -> Path:
     learner = _learner(config, faces, output)
     if kept is not None:
         learner.restore(kept, config, faces)
+    if (output / RUN).exists():  # it is written last
+        return output / NETWORK
     with _interruption() as wanted, Journal(output, config.optimiser.steps, first=learner.step) as journal:
         for step, batch in _batches(config, faces).ahead(learner.step, config.optimiser.steps):
             journal.record(step, learner.learn(batch, learning_rate(step, config.optimiser)))
@@ -85,14 +88,15 @@ class Learner:
         violations = losses.triplet_losses(distances, triplets, self.loss.margin)  # (T,)
         triplet = losses.REDUCERS[self.loss.reducer](violations)
         anchoring = self._anchoring(embeddings, batch)
-        gradient = self._descend(triplet + self.loss.anchoring * anchoring)
+        loss = triplet + self.loss.anchoring * anchoring
+        gradient = self._descend(loss)
         took = time.perf_counter() - start
         self.seconds += took
         positive, negative = losses.mean_distances(distances.detach(), batch.people)
         return Measures(
-            loss=float(triplet + self.loss.anchoring * anchoring),
-            triplet=float(triplet),
-            anchoring=float(anchoring),
+            loss=loss.item(),
+            triplet=triplet.item(),
+            anchoring=anchoring.item(),
             active=losses.active_share(violations),
             positive=positive,
             negative=negative,
@@ -164,6 +168,7 @@ def _faces(config: TrainConfig) -> FaceSet:
 
 
 def _learner(config: TrainConfig, faces: FaceSet, output: Path) -> Learner:
+    keep_freed_memory()
     torch.set_num_threads(config.run.threads)
     cv2.setNumThreads(1)
     torch.manual_seed(config.run.seed)
@@ -227,5 +232,5 @@ def _interruption() -> Iterator[threading.Event]:
 def _finish(config: TrainConfig, faces: FaceSet, learner: Learner, output: Path, metrics: dict[str, float]) -> Path:
     weights = output / NETWORK
     checkpoints.write(weights, learner.embedder.network.state_dict())
-    provenance.write(output / "run.json", config, faces, seconds=learner.seconds, metrics=metrics)
+    provenance.write(output / RUN, config, faces, seconds=learner.seconds, metrics=metrics)
     return weights

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from app.domain.nouns import Candidate, Face, Landmarks, Quality
 from app.faces.selection import FaceRule
 from app.gallery.rows import GalleryInfo, SubjectInfo
+from app.matching.calibration import CohortRate
 from app.matching.policy import Decision, Source
 
 MAX_TOP_K = 100
@@ -123,11 +124,6 @@ class VerifiedFace(FaceOut):
     faces_found: int
 
 
-class WorstCohort(BaseModel):
-    name: str
-    fmr: float
-
-
 class ThresholdOut(BaseModel):
     """A threshold and its error rates; a rate is null where the calibration cannot tell it."""
 
@@ -136,7 +132,7 @@ class ThresholdOut(BaseModel):
     fnmr: float | None
     source: Source
     calibrated_on: str | None = Field(description="The data that the rates were measured on.")
-    worst_cohort: WorstCohort | None = Field(description="The measured cohort with most false matches at `distance`.")
+    worst_cohort: CohortRate | None = Field(description="The measured cohort with most false matches at `distance`.")
 
 
 class Verification(Answer):
@@ -306,7 +302,9 @@ class Problem(BaseModel):
     errors: list[FieldError] | None = None
 
 
-def threshold_parts(decision: Decision, fmr: float | None, calibrated_on: str | None, worst: Any) -> dict[str, Any]:
+def threshold_parts(
+    decision: Decision, fmr: float | None, calibrated_on: str | None, worst: CohortRate | None
+) -> dict[str, Any]:
     """The members that both threshold blocks share."""
     return {
         "distance": decision.point.threshold,
@@ -314,7 +312,7 @@ def threshold_parts(decision: Decision, fmr: float | None, calibrated_on: str | 
         "fnmr": decision.point.fnmr,
         "source": decision.source,
         "calibrated_on": calibrated_on,
-        "worst_cohort": WorstCohort(name=worst.name, fmr=worst.fmr) if worst else None,
+        "worst_cohort": worst,
     }
 
 

@@ -9,6 +9,7 @@ from app.api import schemas
 from app.api.errors import Origin, problem_of
 from app.domain.errors import LikenessError
 from app.domain.nouns import Probe, Template
+from app.matching.policy import Decision
 from app.services.bundle import Services
 from app.services.enrollment import Enrolled, Rejected
 from app.services.extraction import Sight
@@ -93,7 +94,7 @@ class Shaper:
             **self._answer(),
         }
 
-    def _threshold(self, decision: Any, fmr: float | None) -> dict[str, Any]:
+    def _threshold(self, decision: Decision, fmr: float | None) -> dict[str, Any]:
         calibration = self._services.models.calibration
         worst = self._services.policy.worst_cohort(decision)
         return schemas.threshold_parts(decision, fmr, calibration.data.name if calibration else None, worst)

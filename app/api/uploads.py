@@ -52,7 +52,7 @@ async def read_submission(request: Request, names: Sequence[str], most: int, max
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == JSON:
-        parts = await _json_parts(request, names)
+        parts = await _json_parts(request, names, several=most > 1)
     elif kind == MULTIPART:
         parts = await _form_parts(request)
     else:
@@ -79,7 +79,7 @@ async def _form_parts(request: Request) -> list[tuple[str, Any]]:
     ]
 
 
-async def _json_parts(request: Request, names: Sequence[str]) -> list[tuple[str, Any]]:
+async def _json_parts(request: Request, names: Sequence[str], *, several: bool) -> list[tuple[str, Any]]:
     try:
         body = json.loads(await request.body())
     except (ValueError, RecursionError) as error:
@@ -88,7 +88,7 @@ async def _json_parts(request: Request, names: Sequence[str]) -> list[tuple[str,
         raise InvalidRequest(f"want a JSON object, got {type(body).__name__}")
     parts: list[tuple[str, Any]] = []
     for name, value in body.items():
-        values = value if name in names and isinstance(value, list) else [value]
+        values = value if several and name in names and isinstance(value, list) else [value]
         parts += [(name, _from_base64(name, each) if name in names else each) for each in values]
     return parts
 

@@ -14,10 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.api.shaping import Shaper
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, origin, run
-from app.domain.errors import LikenessError
 from app.faces.selection import FaceRule
 from app.services.bundle import Services
-from app.services.enrollment import Answer, Enrolled, Rejected
+from app.services.enrollment import AllRejected, Answer, Enrolled, Rejected
 from app.services.extraction import Upload
 from app.services.timing import StageTimer
 from app.settings import Settings
@@ -110,10 +109,9 @@ async def _enroll_one(services: Services, gallery: str, rule: FaceRule, subject:
         await services.enrollment.enroll(
             gallery, subject, [Upload(str(path), data)], rule, key=key, shape=shape, timer=timer
         )
-    except LikenessError as error:
-        if error.code == LikenessError.code:
-            raise
-        tally.rejected.append({"file": str(path), "code": error.code, "detail": str(error)})
+    except AllRejected as error:
+        reason = error.rejected[0].error
+        tally.rejected.append({"file": str(path), "code": reason.code, "detail": str(reason)})
     else:
         tally.enrolled += new
         tally.already += not new

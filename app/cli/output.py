@@ -33,7 +33,8 @@ def run(as_json: bool, work: Callable[[Settings], Awaitable[tuple[int, dict[str,
     try:
         code, document, text = asyncio.run(_with_settings(work))
     except LikenessError as error:
-        fail(str(error), problem_of(origin(), error) | {"detail": str(error)} if as_json else None)
+        about = f"{error.image}: {error}" if error.image else str(error)
+        fail(about, problem_of(origin(), error) | {"detail": about} if as_json else None)
     except (CommandError, OSError) as error:
         fail(str(error), {"detail": str(error), "code": "command_error"} if as_json else None)
     except KeyboardInterrupt:

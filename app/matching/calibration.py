@@ -67,9 +67,20 @@ class Cohort(_Part):
     fmr: tuple[float, ...]
 
 
+class CohortData(_Part):
+    """Which faces the cohorts were measured on. Cut photos match more: `median_inside` says how cut these are."""
+
+    name: str
+    images: int
+    median_inside: float = Field(ge=0, le=1, description="Of the share of the aligned crop that lies in the photo.")
+
+
 class CohortRate(_Part):
+    """The cohort with most false matches at some threshold, and the data that say so."""
+
     name: str
     fmr: float
+    data: CohortData
 
 
 class Calibration(_Part):
@@ -83,6 +94,7 @@ class Calibration(_Part):
     probability: ProbabilityMap
     cohort_thresholds: tuple[float, ...] = ()
     cohorts: tuple[Cohort, ...] = ()
+    cohort_data: CohortData | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Calibration:
@@ -118,11 +130,13 @@ class Calibration(_Part):
 
     def worst_cohort(self, threshold: float) -> CohortRate | None:
         """The cohort with most false matches at `threshold`; None where none was measured."""
+        if self.cohort_data is None:
+            return None
         rates = [
-            CohortRate(name=cohort.name, fmr=float(np.interp(threshold, self.cohort_thresholds, cohort.fmr)))
-            for cohort in self.cohorts
+            (float(np.interp(threshold, self.cohort_thresholds, cohort.fmr)), cohort.name) for cohort in self.cohorts
         ]
-        return max(rates, key=lambda rate: rate.fmr, default=None)
+        fmr, name = max(rates)
+        return CohortRate(name=name, fmr=fmr, data=self.cohort_data)
 
 
 def read_calibration(folder: Path, model: str) -> Calibration | None:

@@ -1,8 +1,9 @@
 """
 P-Net, R-Net and O-Net (Zhang et al. 2016) with the tensor names of facenet-pytorch 2.6.0, made for export.
 
-They take float32 RGB pixels in [0, 255], NHWC. The normalisation (x - 127.5) / 128 is folded into the first convolution,
-and PReLU is written relu(x) - a * relu(-x): equal to the bit, and ONNX Runtime runs it 1.15 to 1.35 times faster.
+They take float32 RGB pixels in [0, 255], NHWC. The normalisation (x - 127.5) / 128 is folded into the first
+convolution, and PReLU is written relu(x) - a * relu(-x): equal to the bit, and ONNX Runtime runs it 1.15 to 1.35 times
+faster.
 """
 
 from __future__ import annotations
@@ -81,15 +82,14 @@ class ONet(nn.Module):
         return self.dense6_2(x), self.dense6_3(x), self.dense6_1(x).softmax(1)
 
 
-def fold_normalisation(network: nn.Module) -> None:
+def fold_normalisation(network: PNet | RNet | ONet) -> None:
     """Move (x - 127.5) / 128 into `conv1`, so that the network takes pixels. Exact: no MTCNN convolution pads."""
-    conv = network.get_submodule("conv1")
-    assert isinstance(conv, nn.Conv2d)
-    assert conv.bias is not None
+    weight, bias = network.conv1.weight, network.conv1.bias
+    if bias is None:
+        raise ValueError("want a first convolution with a bias")
     with torch.no_grad():
-        weight = conv.weight.double() / 128
-        conv.bias.copy_(conv.bias.double() - 127.5 * weight.sum((1, 2, 3)))
-        conv.weight.copy_(weight)
+        weight.div_(128)
+        bias.sub_(127.5 * weight.double().sum((1, 2, 3)))
 
 
 def _flat(x: Tensor) -> Tensor:

@@ -1,0 +1,66 @@
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from .likeness import Likeness
+from .server import Server
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all tests that only ask; it must end within ten seconds of SIGTERM."""
+    with Server(tmp_path_factory.mktemp("data")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def http(server: Server) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=server.url, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def likeness(http: httpx2.Client) -> Likeness:
+    return Likeness(http)
+
+
+@pytest.fixture(scope="session")
+def gallery_names() -> Iterator[str]:
+    return (f"gallery-{number}" for number in itertools.count())
+
+
+@pytest.fixture
+def gallery(gallery_names: Iterator[str]) -> str:
+    """A name that no other test uses."""
+    return next(gallery_names)
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts further servers, all on one data directory of this test's own; stops those still running."""
+    started: list[Server] = []
+
+    def start(**settings: str) -> Server:
+        started.append(Server(tmp_path / "data", **settings))
+        return started[-1].start()
+
+    yield start
+    for running in started:
+        running.__exit__()
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[[Server], Likeness]]:
+    """A client of one further server."""
+    clients: list[httpx2.Client] = []
+
+    def to(running: Server) -> Likeness:
+        clients.append(httpx2.Client(base_url=running.url, timeout=30))
+        return Likeness(clients[-1])
+
+    yield to
+    for client in clients:
+        client.close()

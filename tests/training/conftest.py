@@ -1,0 +1,93 @@
+"""A tiny training set made on the spot, and a tiny network to train on it: no shared data is needed."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+from torch import Tensor, nn
+
+from training import networks
+from training.config import TrainConfig
+from training.networks import FaceNetwork
+
+settings.register_profile("unhurried", deadline=None)  # the machine may be busy training
+settings.load_profile("unhurried")
+
+
+class TinyNetwork(FaceNetwork):
+    """3 channels, a BatchNorm, an average over the image, 8 numbers."""
+
+    crop_size: ClassVar[int] = 112
+    mean: ClassVar[tuple[float, float, float]] = (127.5, 127.5, 127.5)
+    std: ClassVar[tuple[float, float, float]] = (128.0, 128.0, 128.0)
+
+    def __init__(self, embedding_size: int = 8) -> None:
+        super().__init__(embedding_size)
+        self.conv = nn.Conv2d(3, 4, 9, stride=9)
+        self.bn = nn.BatchNorm2d(4)
+        self.last = nn.Linear(4 * 12 * 12, embedding_size)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        vectors: Tensor = self.last(self.bn(self.conv(pixels)).relu().flatten(1))
+        return vectors
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def _write_crop(path: Path, *, seed: int, size: int = 144) -> Path:
+    random = np.random.default_rng(seed)
+    coarse = random.integers(0, 256, (6, 6, 3), np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC))
+    return path
+
+
+@pytest.fixture
+def write_crop() -> Callable[..., Path]:
+    """(path, seed=, size=): blobs of colour that differ from seed to seed."""
+    return _write_crop
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """Six people, three crops each."""
+    root = tmp_path / "people"
+    for person in range(6):
+        for face in range(3):
+            _write_crop(root / f"person{person}" / f"{face}.png", seed=10 * person + face)
+    return root
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Weights of the network `tiny`, which is in the registry for one test."""
+    monkeypatch.setitem(networks.NETWORKS, "tiny", TinyNetwork)
+    torch.manual_seed(3)
+    path = tmp_path / "tiny.pt"
+    torch.save(networks.build("tiny", 8).state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def config(people: Path, tiny: Path) -> TrainConfig:
+    return TrainConfig.model_validate(
+        {
+            "run": {"seed": 5, "threads": 1, "checkpoint_every": 2},
+            "data": {"roots": [people]},
+            "network": {"name": "tiny", "embedding_size": 8, "weights": tiny},
+            "batch": {"people": 3, "faces": 2},
+            "loss": {"miner": "batch-hard"},
+            "optimiser": {"steps": 6, "warm_up": 2},
+        }
+    )

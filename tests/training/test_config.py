@@ -1,0 +1,77 @@
+from pathlib import Path
+
+import pytest
+
+from training import config
+from training.config import TrainConfig, UnusableConfig, load
+
+RECIPE = Path(config.__file__).parent / "configs" / "mobilefacenet-128.toml"
+LEAST = '[data]\nroots = ["faces"]\n[loss]\nminer = "semi-hard"\nanchoring = 0\n'
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "run.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_default_recipe_is_valid_and_names_every_option() -> None:
+    recipe = load(RECIPE)
+
+    assert recipe.network.embedding_size == 128
+    assert all(section.model_fields_set == set(type(section).model_fields) for _, section in recipe)
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("[optimizer]\nsteps = 9", r"run\.toml: optimizer is no option"),
+        ("[optimiser]\nstepz = 9", r"run\.toml: optimiser\.stepz is no option"),
+        ("[optimiser]\nsteps = 0", r"run\.toml: optimiser\.steps: .*greater than or equal to 1, got 0"),
+        ("[batch]\npeople = 'many'", r"run\.toml: batch\.people: .*integer.*, got 'many'"),
+        (
+            "[augmentation]\nface_size = [90, 36]",
+            r"augmentation: face_size: want 8 <= low <= high <= 112, got \[90, 36\]",
+        ),
+        ("[augmentation", r"run\.toml: Expected"),
+    ],
+)
+def test_a_mistake_is_refused_with_file_and_key(tmp_path: Path, line: str, complaint: str) -> None:
+    with pytest.raises(UnusableConfig, match=complaint):
+        load(written(tmp_path, LEAST + line))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnusableConfig, match=r"nowhere\.toml: .*No such file"):
+        load(tmp_path / "nowhere.toml")
+
+
+def test_a_missing_section_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnusableConfig, match=r"loss: Field required"):
+        load(written(tmp_path, '[data]\nroots = ["faces"]\n'))
+
+
+def test_anchoring_needs_the_weights_of_its_teacher(tmp_path: Path) -> None:
+    with pytest.raises(UnusableConfig, match=r"loss\.anchoring: the teacher is the network of network\.weights"):
+        load(written(tmp_path, LEAST.replace("anchoring = 0", "anchoring = 1")))
+
+
+def test_an_override_replaces_one_option_and_leaves_the_others(tmp_path: Path) -> None:
+    before = load(written(tmp_path, LEAST + "[optimiser]\nsteps = 9\nclip = 2\n"))
+    after = load(tmp_path / "run.toml", ["optimiser.steps = 3", 'data.roots = ["a", "b"]'])
+
+    assert (before.optimiser.steps, after.optimiser.steps, after.optimiser.clip) == (9, 3, 2)
+    assert after.data.roots == (Path("a"), Path("b"))
+    assert before.digest != after.digest
+
+
+def test_a_config_survives_its_json() -> None:
+    recipe = load(RECIPE)
+
+    assert TrainConfig.model_validate(recipe.model_dump(mode="json")) == recipe
+
+
+def test_every_option_says_what_it_means() -> None:
+    sections = [field.annotation for field in TrainConfig.model_fields.values()]
+
+    assert all(option.description for section in sections for option in section.model_fields.values())  # type: ignore[union-attr]

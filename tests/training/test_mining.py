@@ -1,0 +1,102 @@
+import math
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional
+
+from training.losses import squared_l2
+from training.mining import Triplets, batch_hard, miner, semi_hard
+
+BATCHES = st.tuples(st.integers(0, 10_000), st.lists(st.integers(0, 3), min_size=1, max_size=12))
+Found = set[tuple[int, int, int]]
+
+
+def distances_of(seed: int, count: int) -> Tensor:
+    vectors = torch.randn(count, 3, generator=torch.Generator().manual_seed(seed))
+    return squared_l2(functional.normalize(vectors))
+
+
+def found(triplets: Triplets) -> Found:
+    return set(zip(triplets.anchors.tolist(), triplets.positives.tolist(), triplets.negatives.tolist(), strict=True))
+
+
+def naive_semi_hard(d: list[list[float]], people: list[int], margin: float) -> Found:
+    triplets = set()
+    for a in range(len(people)):
+        for p in range(len(people)):
+            if p == a or people[p] != people[a]:
+                continue
+            best, nearest = math.inf, -1
+            for n in range(len(people)):
+                if people[n] != people[a] and d[a][p] < d[a][n] < d[a][p] + margin and d[a][n] < best:
+                    best, nearest = d[a][n], n
+            if nearest >= 0:
+                triplets.add((a, p, nearest))
+    return triplets
+
+
+def naive_batch_hard(d: list[list[float]], people: list[int]) -> Found:
+    triplets = set()
+    for a in range(len(people)):
+        positives = [p for p in range(len(people)) if p != a and people[p] == people[a]]
+        negatives = [n for n in range(len(people)) if people[n] != people[a]]
+        if positives and negatives:
+            triplets.add((a, max(positives, key=d[a].__getitem__), min(negatives, key=d[a].__getitem__)))
+    return triplets
+
+
+@given(batch=BATCHES, margin=st.sampled_from([0.1, 0.5, 1.5]))
+def test_semi_hard_finds_what_a_naive_loop_over_equation_4_finds(batch: tuple[int, list[int]], margin: float) -> None:
+    seed, people = batch
+    distances = distances_of(seed, len(people))
+
+    # float32, as the miner compares: a double sum of distance and margin may fall on the other side
+    limits = naive_semi_hard(distances.tolist(), people, margin)
+    got = found(semi_hard(distances, torch.tensor(people), margin))
+
+    assert got == limits
+
+
+@given(batch=BATCHES)
+def test_batch_hard_finds_what_a_naive_loop_finds(batch: tuple[int, list[int]]) -> None:
+    seed, people = batch
+    distances = distances_of(seed, len(people))
+
+    assert found(batch_hard(distances, torch.tensor(people))) == naive_batch_hard(distances.tolist(), people)
+
+
+@given(batch=BATCHES)
+def test_semi_hard_negatives_are_farther_than_the_positive_but_within_the_margin(batch: tuple[int, list[int]]) -> None:
+    seed, people = batch
+    distances, labels = distances_of(seed, len(people)), torch.tensor(people)
+
+    triplets = semi_hard(distances, labels, 0.5)
+    positive = distances[triplets.anchors, triplets.positives]
+    negative = distances[triplets.anchors, triplets.negatives]
+
+    assert bool(((positive < negative) & (negative < positive + 0.5)).all())
+    assert torch.equal(labels[triplets.anchors], labels[triplets.positives])
+    assert not bool((labels[triplets.anchors] == labels[triplets.negatives]).any())
+
+
+def test_a_pair_without_a_semi_hard_negative_gives_no_triplet() -> None:
+    solved_and_too_hard = torch.tensor([[0.0, 0.1, 3.0, 3.0], [0.1, 0, 3, 3], [3, 3, 0, 3.5], [3, 3, 3.5, 0]])
+
+    assert len(semi_hard(solved_and_too_hard, torch.tensor([0, 0, 1, 1]), 0.2)) == 0
+
+
+def test_one_person_alone_gives_no_triplet() -> None:
+    distances, people = distances_of(1, 4), torch.zeros(4, dtype=torch.int64)
+
+    assert len(batch_hard(distances, people)) == len(semi_hard(distances, people, 0.2)) == 0
+
+
+def test_a_miner_has_the_margin_of_the_config() -> None:
+    distances = torch.tensor([[0.0, 0.5, 0.8], [0.5, 0.0, 2.0], [0.8, 2.0, 0.0]])
+    people = torch.tensor([0, 0, 1])
+
+    assert found(miner("semi-hard", 0.4)(distances, people)) == {(0, 1, 2)}
+    assert found(miner("semi-hard", 0.2)(distances, people)) == set()
+    assert found(miner("batch-hard", 0.2)(distances, people)) == {(0, 1, 2), (1, 0, 2)}

@@ -1,0 +1,65 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.sampling import Indices, PeopleSampler, TooFewPeople
+
+COUNTS = st.lists(st.integers(1, 9), min_size=3, max_size=12)
+
+
+def faces_of(counts: list[int]) -> list[Indices]:
+    ends = np.cumsum(counts)
+    return [np.arange(end - count, end) for count, end in zip(counts, ends, strict=True)]
+
+
+def people_of(counts: list[int]) -> Indices:
+    return np.repeat(np.arange(len(counts)), counts)
+
+
+@given(counts=COUNTS, faces=st.integers(2, 5), seed=st.integers(0, 99), step=st.integers(0, 30))
+def test_a_batch_holds_p_people_with_k_faces_side_by_side(counts: list[int], faces: int, seed: int, step: int) -> None:
+    batch = people_of(counts)[PeopleSampler(faces_of(counts), 3, faces, seed).batch(step)].reshape(3, faces)
+
+    assert len(set(batch[:, 0])) == 3
+    assert (batch == batch[:, :1]).all()
+
+
+@given(counts=COUNTS, faces=st.integers(2, 5), step=st.integers(0, 30))
+def test_faces_repeat_only_as_often_as_they_must(counts: list[int], faces: int, step: int) -> None:
+    batch = PeopleSampler(faces_of(counts), 3, faces, 1).batch(step)
+    often = Counter(batch.tolist())
+    needed = [-(-faces // counts[person]) for person in people_of(counts)]
+
+    assert all(count <= needed[face] for face, count in often.items())
+
+
+@given(counts=COUNTS, first=st.integers(0, 9))
+def test_a_sampler_made_anew_goes_on_with_the_very_same_batches(counts: list[int], first: int) -> None:
+    uninterrupted = PeopleSampler(faces_of(counts), 3, 4, 7)
+    before = [uninterrupted.batch(step) for step in range(first, first + 5)]
+    after = [PeopleSampler(faces_of(counts), 3, 4, 7).batch(step) for step in range(first, first + 5)]
+
+    assert np.array_equal(before, after)
+
+
+def test_everyone_comes_once_in_a_pass() -> None:
+    counts = [3] * 12
+    sampler = PeopleSampler(faces_of(counts), 4, 2, 1)
+
+    for turn in range(5):
+        batches = [sampler.batch(3 * turn + place) for place in range(3)]
+        assert sorted(people_of(counts)[np.concatenate(batches)]) == sorted(list(range(12)) * 2)
+
+
+def test_another_seed_gives_other_batches() -> None:
+    faces = faces_of([5] * 20)
+
+    assert not np.array_equal(PeopleSampler(faces, 8, 4, 1).batch(0), PeopleSampler(faces, 8, 4, 2).batch(0))
+
+
+def test_fewer_people_than_a_batch_needs_are_refused() -> None:
+    with pytest.raises(TooFewPeople, match="want at least 32 people for a batch, got 2"):
+        PeopleSampler(faces_of([3, 3]), 32, 4, 1)

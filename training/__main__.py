@@ -1,0 +1,136 @@
+"""`python -m training`: from photos to a served model, a command a step."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.domain.errors import LikenessError
+from training import calibrate, config, evaluate, export, import_mtcnn, prepare, train
+from training.errors import TrainingError
+
+cli = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Train, measure and export networks.",
+)
+measure = typer.Typer(no_args_is_help=True, help="Measure the served pipeline.")
+cli.add_typer(measure, name="evaluate")
+
+Images = Annotated[Path, typer.Option(exists=True, file_okay=False, help="One folder of photos a person.")]
+ModelsDir = Annotated[Path, typer.Option(help="Where the model folders are.")]
+ModelId = Annotated[str, typer.Option(help="A folder in --models-dir, or the path of one.")]
+MODELS = Path("models")
+
+
+@cli.command("prepare")
+def prepare_(
+    images: Images,
+    output: Annotated[Path, typer.Option(help="Where the aligned crops go.")],
+    min_face: Annotated[float, typer.Option(min=12, help="Side of the smallest face looked for, in pixels.")] = 40.0,
+    models_dir: ModelsDir = MODELS,
+) -> None:
+    """Align photos by the served detector: 144 px crops, a folder a person. May be run again."""
+    counts = prepare.run(images, output, models_dir, min_face=min_face)
+    typer.echo(
+        f"{counts['photos']} photos, {counts['already_there']} done before, {counts['skipped']} skipped "
+        f"(reasons in {output / prepare.REPORT})"
+    )
+
+
+@cli.command("train")
+def train_(
+    toml: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A TOML file, as training/configs has.")],
+    output: Annotated[Path, typer.Option(help="Folder of the run.")],
+    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint there.")] = False,  # noqa: FBT002
+) -> None:
+    """Train a network."""
+    typer.echo(f"weights in {train.run(config.load(toml), output, resume=resume)}")
+
+
+@measure.command("lfw")
+def evaluate_lfw(
+    images: Images,
+    pairs: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="LFW's pairs.txt, or one of its form.")],
+    model: ModelId,
+    json_: Annotated[Path, typer.Option("--json", help="Where the report goes.")],
+    plot: Annotated[Path | None, typer.Option(help="Where a PNG of the DET and ROC curves goes.")] = None,
+    baseline: Annotated[str | None, typer.Option(help="A model to compare with, measured in the same run.")] = None,
+    models_dir: ModelsDir = MODELS,
+) -> None:
+    """LFW's protocol and all pairs, through the served pipeline, clean and degraded."""
+    other = _folder(models_dir, baseline) if baseline else None
+    report = evaluate.lfw(images, pairs, _folder(models_dir, model), other, models_dir)
+    evaluate.write(report, json_, plot)
+    typer.echo(evaluate.summary(report))
+
+
+@cli.command("calibrate")
+def calibrate_(
+    images: Images,
+    model: ModelId,
+    name: Annotated[str, typer.Option(help="What to call the data; every answer will say it.")],
+    cohorts: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="One folder a cohort.")] = None,
+    models_dir: ModelsDir = MODELS,
+) -> None:
+    """Measure thresholds and their error rates, and write calibration.json beside the model."""
+    typer.echo(f"wrote {calibrate.run(images, name, _folder(models_dir, model), cohorts, models_dir)}")
+
+
+@cli.command("export")
+def export_(
+    weights: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="A state dict (network.pt of a run).")],
+    output: Annotated[Path, typer.Option(help="The model folder to write.")],
+    licence: Annotated[str, typer.Option(help="Under which the model may be used.")],
+    provenance: Annotated[str, typer.Option(help="JSON object of strings: what explains this model.")] = "{}",
+    network: Annotated[str, typer.Option(help="Name of the network.")] = "mobilefacenet",
+    embedding_size: Annotated[int, typer.Option(min=2)] = 128,
+    mirror: Annotated[bool, typer.Option(help="Average with the mirror image, inside the graph.")] = True,  # noqa: FBT002
+) -> None:
+    """Write a served model: uint8 crops in, unit vectors out, equal to PyTorch's to 1e-5."""
+    path = export.run(
+        weights,
+        output,
+        model_id=output.name,
+        network=network,
+        embedding_size=embedding_size,
+        mirror=mirror,
+        licence=licence,
+        provenance=json.loads(provenance),
+    )
+    typer.echo(f"wrote {path}")
+
+
+@cli.command("import-mtcnn")
+def import_mtcnn_(
+    output: Annotated[Path, typer.Option(help="The model folder to write.")] = MODELS / "mtcnn",
+    weights: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="pnet.pt, rnet.pt, onet.pt.")
+    ] = None,
+) -> None:
+    """Turn facenet-pytorch's MTCNN weights into the served detector."""
+    typer.echo(f"wrote {import_mtcnn.run(output, weights)}")
+
+
+def _folder(models_dir: Path, name: str) -> Path:
+    return Path(name) if "/" in name else models_dir / name
+
+
+def main() -> None:
+    try:
+        cli()
+    except (TrainingError, LikenessError) as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except json.JSONDecodeError as error:
+        typer.echo(f"error: --provenance: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""
+`python -m training export`: trained weights to a served model folder.
+
+The graph takes uint8 RGB crops (N, 112, 112, 3) and returns unit float32 vectors (N, D): normalisation, mirror
+averaging and L2 are inside, so that serving cannot drift from training. The file is written only if ONNX Runtime gives
+PyTorch's vectors to `PARITY`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from app.faces.alignment import ARCFACE_112
+from app.runtime.manifest import MANIFEST, EmbedderManifest, ModelFile, digest_of
+from app.runtime.session import Session
+from training.errors import TrainingError
+from training.graph import to_onnx
+from training.networks import build, load_state
+from training.networks.embedder import Embedder
+
+PARITY = 1e-5
+"""Largest difference of a component of a unit vector between PyTorch and ONNX Runtime."""
+FILE = "embedder.onnx"
+
+
+class NotEqual(TrainingError):
+    """The exported graph does not compute what the network does."""
+
+
+def run(
+    weights: Path,
+    output: Path,
+    *,
+    model_id: str,
+    network: str = "mobilefacenet",
+    embedding_size: int = 128,
+    mirror: bool = True,
+    licence: str,
+    provenance: dict[str, str],
+) -> Path:
+    """Write `output`/embedder.onnx and its manifest; the manifest's path. Raises UnusableWeights or NotEqual."""
+    backbone = build(network, embedding_size)
+    load_state(backbone, weights)
+    embedder = Embedder(backbone, mirror=mirror).eval()
+    graph = embedder_graph(embedder)
+    check_parity(embedder, graph)
+    output.mkdir(parents=True, exist_ok=True)
+    (output / FILE).write_bytes(graph)
+    manifest = EmbedderManifest(
+        id=model_id,
+        kind="embedder",
+        licence=licence,
+        provenance=provenance | {"passes": "crop and mirror image, averaged" if mirror else "crop"},
+        file=ModelFile(path=FILE, digest=digest_of(graph)),
+        crop_size=backbone.crop_size,
+        template=ARCFACE_112,
+        dimension=embedding_size,
+    )
+    path = output / MANIFEST
+    path.write_text(manifest.model_dump_json(indent=2) + "\n")
+    return path
+
+
+def embedder_graph(embedder: Embedder) -> bytes:
+    """Input `crops` uint8 (batch, H, W, 3), output `embeddings` float32 (batch, D)."""
+    size = embedder.network.crop_size
+    example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
+    return to_onnx(embedder, example, "crops", ["embeddings"], {0: "batch"})
+
+
+def check_parity(embedder: Embedder, graph: bytes, crops: npt.NDArray[np.uint8] | None = None) -> float:
+    """The largest difference of a component on `crops` (noise, unless given); NotEqual beyond PARITY."""
+    size = embedder.network.crop_size
+    if crops is None:
+        crops = np.random.default_rng(0).integers(0, 256, (5, size, size, 3), np.uint8)
+    with torch.inference_mode():
+        wanted = embedder(torch.from_numpy(crops)).numpy()
+    (got,) = Session(graph, provider="cpu").run(crops)
+    difference = float(np.abs(got - wanted).max())
+    if not difference <= PARITY:
+        raise NotEqual(f"want vectors equal to {PARITY:g}, got a difference of {difference:.3g}")
+    return difference

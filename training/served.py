@@ -1,0 +1,127 @@
+"""Photos through the pipeline that is served (decode, MTCNN, selection, alignment), for training and measuring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from app.domain.errors import InputError
+from app.domain.nouns import AlignedCrop, Floats, Pixels
+from app.embedding.embedder import OnnxEmbedder
+from app.faces.alignment import ARCFACE_112, Aligner
+from app.faces.mtcnn.cascade import CascadeOptions, Mtcnn
+from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
+from app.faces.selection import choose
+from app.images.decoding import ImageLimits, decode
+from app.matching.calibration import Calibration, read_calibration
+from app.runtime.manifest import EmbedderManifest, ModelFile, read_checked, read_detector, read_embedder
+from app.runtime.session import Session
+from training.data import CROP_SIZE, MARGIN
+
+DETECTOR = "mtcnn"
+BATCH = 32
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Aligned crops with their margin, (N, 144, 144, 3), of the photos where a face was `found`, (photos,)."""
+
+    pixels: NDArray[np.uint8]
+    found: NDArray[np.bool_]
+    inside: Floats
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """An exported embedder, as the service would load it."""
+
+    manifest: EmbedderManifest
+    embedder: OnnxEmbedder
+    calibration: Calibration | None
+
+    @classmethod
+    def open(cls, folder: Path) -> ServedModel:
+        """Raises StartError, as the service would."""
+        manifest = read_embedder(folder)
+        session = Session(read_checked(folder, manifest.file), provider="auto")
+        calibration = read_calibration(folder, manifest.file.digest)
+        return cls(manifest, OnnxEmbedder(session, manifest), calibration)
+
+    def embed(self, crops: NDArray[np.uint8], label: str) -> Floats:
+        """(N, 112, 112, 3) -> (N, D)."""
+        batches = [crops[start : start + BATCH] for start in range(0, len(crops), BATCH)]
+        vectors = [vector for batch in _with_progress(label, self._embed, batches) for vector in batch]
+        return np.array(vectors, np.float32).reshape(-1, self.manifest.dimension)
+
+    def _embed(self, batch: NDArray[np.uint8]) -> list[Floats]:
+        return [embedding.vector for embedding in self.embedder.embed([AlignedCrop(crop, 1.0) for crop in batch])]
+
+
+class ServedReader:
+    """Bytes to the one aligned crop that the service would take, with a margin round it."""
+
+    def __init__(self, models_dir: Path, *, min_face: float = 20.0) -> None:
+        folder = models_dir / DETECTOR
+        manifest = read_detector(folder)
+        self._detector = Mtcnn(
+            ProposalNet(_session(folder, manifest.pnet)),
+            RefineNet(_session(folder, manifest.rnet)),
+            OutputNet(_session(folder, manifest.onet)),
+            CascadeOptions(min_face=min_face),
+        )
+        wide = tuple((x + MARGIN, y + MARGIN) for x, y in ARCFACE_112)
+        self._aligner, self._wide = Aligner(), Aligner(wide, CROP_SIZE)
+
+    def read(self, path: Path) -> tuple[Pixels, float]:
+        """The crop (144, 144, 3) and its share inside the photo. Raises InvalidImage and its like, or FaceNotFound."""
+        image = decode(path.read_bytes(), ImageLimits())
+        face = choose(self._detector.detect(image), "largest", image.shape[:2])
+        return self._wide.align(image, face).pixels, self._aligner.align(image, face).inside
+
+    def read_all(self, paths: Sequence[Path], label: str) -> Crops:
+        """Every photo, two at a time; photos without a usable face are not `found`."""
+        views = _with_progress(label, self._read_or_none, paths)
+        seen = [view for view in views if view is not None]
+        return Crops(
+            pixels=np.array([pixels for pixels, _ in seen], np.uint8).reshape(-1, CROP_SIZE, CROP_SIZE, 3),
+            found=np.array([view is not None for view in views], bool),
+            inside=np.array([inside for _, inside in seen], np.float32),
+        )
+
+    def _read_or_none(self, path: Path) -> tuple[Pixels, float] | None:
+        try:
+            return self.read(path)
+        except InputError:
+            return None
+
+
+def _with_progress(label: str, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    with ThreadPoolExecutor(2) as pool, progress_bar() as progress:
+        return list(progress.track(pool.map(work, items), total=len(items), description=label))
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    columns: Iterable[TextColumn | BarColumn | MofNCompleteColumn | TimeElapsedColumn | TimeRemainingColumn] = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns) as progress:
+        yield progress
+
+
+def _session(folder: Path, file: ModelFile) -> Session:
+    return Session(read_checked(folder, file))
