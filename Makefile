@@ -1,0 +1,44 @@
+# Every target installs what it needs into .venv. Linux, Python >= 3.11, git and make are all that must be there.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test check lint format clean
+
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+serve: $(VENV)/.cpu ## Serve on http://127.0.0.1:8000
+	$(BIN)/likeness serve
+
+test: $(VENV)/.dev ## Run the tests
+	$(BIN)/pytest
+
+check: $(VENV)/.dev ## Format, lint, types, import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## Remove what was installed and cached
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+
+# A stamp says that its extras are installed as pyproject.toml and constraints.txt now have them.
+$(VENV)/.cpu: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[cpu]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[cpu,training,dev]'
+	$(PIP) --no-deps facenet-pytorch  # it pins a torch of its own that it does not need
+	@touch $@ $(VENV)/.cpu
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "want Python >= 3.11, got " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
