@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from app import __version__
-from app.api import errors
+from app.api import errors, problems
 from app.api.middleware import BodyLimit, Paths, RequestId
 from app.api.routes import faces, galleries, service
 from app.settings import Settings
@@ -37,6 +37,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (faces.router, galleries.router, service.router):
         app.include_router(router)
     errors.install(app)
+    problems.document(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Paths)
     app.add_middleware(RequestId)

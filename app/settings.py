@@ -24,7 +24,7 @@ class Settings(BaseSettings):
         "auto", description="What runs the networks. One that is named and cannot be used stops the start."
     )
     threads: int = Field(1, ge=1, le=64, description="Threads inside one run of a network.")
-    workers: int = Field(
+    photo_threads: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="Photos worked on at once."
     )
     max_waiting: int = Field(64, ge=1, description="Photos beyond these are refused with 503.")

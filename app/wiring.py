@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.domain.errors import StartError
+from app.domain.errors import ServiceError, StartError
 from app.domain.nouns import AlignedCrop
 from app.embedding.embedder import OnnxEmbedder
 from app.faces.alignment import Aligner
@@ -73,7 +73,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     warm_up(models)
     policy = ThresholdPolicy(models.calibration, settings.default_fmr, settings.default_fpir)
     records = open_records(settings)
-    photos = Workers("photo", threads=settings.workers, max_waiting=settings.max_waiting, deadline=settings.deadline)
+    photos = Workers(
+        "photo", threads=settings.photo_threads, max_waiting=settings.max_waiting, deadline=settings.deadline
+    )
     store = Workers("store", threads=2, max_waiting=1024, deadline=settings.deadline)
     batcher = MicroBatcher(models.embedder.embed, max_batch=settings.max_batch, max_waiting=1024)
     try:
@@ -100,9 +102,13 @@ def open_records(settings: Settings) -> Records:
     path = settings.data_dir / GALLERY_FILE
     try:
         records = Records(path)
-        records.create_gallery(DEFAULT_GALLERY)
-    except Exception as error:  # sqlite3.Error and OSError: no access, no space, no database
+    except (OSError, ServiceError) as error:  # no access, no space, no database
         raise StartError(f"cannot open the gallery {path}: {error}") from error
+    try:
+        records.create_gallery(DEFAULT_GALLERY)
+    except ServiceError as error:
+        records.close()
+        raise StartError(f"cannot write to the gallery {path}: {error}") from error
     return records
 
 

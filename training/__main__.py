@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 
 from app.domain.errors import LikenessError
-from training import calibrate, config, evaluate, export, import_mtcnn, prepare, train
+from training import calibrate, card, config, evaluate, export, import_mtcnn, prepare, train
 from training.errors import TrainingError
 
 cli = typer.Typer(
@@ -48,9 +47,10 @@ def train_(
     toml: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A TOML file, as training/configs has.")],
     output: Annotated[Path, typer.Option(help="Folder of the run.")],
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint there.")] = False,  # noqa: FBT002
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Replaces a key: --set optimiser.steps=10")] = None,
 ) -> None:
     """Train a network."""
-    typer.echo(f"weights in {train.run(config.load(toml), output, resume=resume)}")
+    typer.echo(f"weights in {train.run(config.load(toml, set_ or ()), output, resume=resume)}")
 
 
 @measure.command("lfw")
@@ -84,26 +84,27 @@ def calibrate_(
 
 @cli.command("export")
 def export_(
-    weights: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="A state dict (network.pt of a run).")],
-    output: Annotated[Path, typer.Option(help="The model folder to write.")],
+    run: Annotated[Path, typer.Argument(exists=True, help="Folder of a run, or a file with a state dict.")],
+    output: Annotated[Path, typer.Option(help="The model folder to write; its name becomes the model's id.")],
     licence: Annotated[str, typer.Option(help="Under which the model may be used.")],
-    provenance: Annotated[str, typer.Option(help="JSON object of strings: what explains this model.")] = "{}",
     network: Annotated[str, typer.Option(help="Name of the network.")] = "mobilefacenet",
     embedding_size: Annotated[int, typer.Option(min=2)] = 128,
     mirror: Annotated[bool, typer.Option(help="Average with the mirror image, inside the graph.")] = True,  # noqa: FBT002
 ) -> None:
     """Write a served model: uint8 crops in, unit vectors out, equal to PyTorch's to 1e-5."""
-    path = export.run(
-        weights,
-        output,
-        model_id=output.name,
-        network=network,
-        embedding_size=embedding_size,
-        mirror=mirror,
-        licence=licence,
-        provenance=json.loads(provenance),
-    )
+    path = export.run(run, output, network=network, embedding_size=embedding_size, mirror=mirror, licence=licence)
     typer.echo(f"wrote {path}")
+
+
+@cli.command("card")
+def card_(
+    model: ModelId,
+    run: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder of the run.")],
+    report: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="What `evaluate lfw --json` wrote.")],
+    models_dir: ModelsDir = MODELS,
+) -> None:
+    """Write MODEL_CARD.md beside a model: how it was trained, what it measures."""
+    typer.echo(f"wrote {card.write(_folder(models_dir, model), run, report)}")
 
 
 @cli.command("import-mtcnn")
@@ -126,9 +127,6 @@ def main() -> None:
         cli()
     except (TrainingError, LikenessError) as error:
         typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
-    except json.JSONDecodeError as error:
-        typer.echo(f"error: --provenance: {error}", err=True)
         sys.exit(2)
 
 

@@ -8,6 +8,7 @@ PyTorch's vectors to `PARITY`.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from training.networks.embedder import Embedder
 PARITY = 1e-5
 """Largest difference of a component of a unit vector between PyTorch and ONNX Runtime."""
 FILE = "embedder.onnx"
+WEIGHTS, RUN = "network.pt", "run.json"
 
 
 class NotEqual(TrainingError):
@@ -32,17 +34,20 @@ class NotEqual(TrainingError):
 
 
 def run(
-    weights: Path,
+    source: Path,
     output: Path,
     *,
-    model_id: str,
     network: str = "mobilefacenet",
     embedding_size: int = 128,
     mirror: bool = True,
     licence: str,
-    provenance: dict[str, str],
 ) -> Path:
-    """Write `output`/embedder.onnx and its manifest; the manifest's path. Raises UnusableWeights or NotEqual."""
+    """
+    Write `output`/embedder.onnx and its manifest; the manifest's path. `source` is a run's folder, or a state dict.
+
+    Raises UnusableWeights or NotEqual.
+    """
+    weights = source / WEIGHTS if source.is_dir() else source
     backbone = build(network, embedding_size)
     load_state(backbone, weights)
     embedder = Embedder(backbone, mirror=mirror).eval()
@@ -51,10 +56,10 @@ def run(
     output.mkdir(parents=True, exist_ok=True)
     (output / FILE).write_bytes(graph)
     manifest = EmbedderManifest(
-        id=model_id,
+        id=output.name,
         kind="embedder",
         licence=licence,
-        provenance=provenance | {"passes": "crop and mirror image, averaged" if mirror else "crop"},
+        provenance=_provenance(source) | {"passes": "crop and mirror image, averaged" if mirror else "crop"},
         file=ModelFile(path=FILE, digest=digest_of(graph)),
         crop_size=backbone.crop_size,
         template=ARCFACE_112,
@@ -63,6 +68,21 @@ def run(
     path = output / MANIFEST
     path.write_text(manifest.model_dump_json(indent=2) + "\n")
     return path
+
+
+def _provenance(source: Path) -> dict[str, str]:
+    """What explains the weights: of a run its configuration, seed, data and commit."""
+    if not source.is_dir():
+        return {"weights": source.name, "weights_sha256": digest_of(source.read_bytes())}
+    facts = json.loads((source / RUN).read_text(encoding="utf-8"))
+    return {
+        "trained_by": "python -m training train",
+        "started_from": Path(facts["config"]["network"]["weights"] or "random weights").name,
+        "config_sha256": facts["config_sha256"],
+        "data_sha256": facts["data"]["files_sha256"],
+        "seed": str(facts["seed"]),
+        "commit": str(facts["commit"]),
+    }
 
 
 def embedder_graph(embedder: Embedder) -> bytes:

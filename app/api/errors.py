@@ -100,7 +100,9 @@ async def _domain(request: Request, error: errors.LikenessError) -> JSONResponse
 
 
 async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
-    fields = [{"field": ".".join(map(str, each["loc"][1:])), "detail": each["msg"]} for each in error.errors()]
+    fields = [
+        {"field": ".".join(map(str, each["loc"][1:])) or "body", "detail": each["msg"]} for each in error.errors()
+    ]
     detail = "; ".join(f"{each['field']}: {each['detail']}" for each in fields)
     return _respond(problem(Origin.of(request), errors.InvalidRequest.code, detail, errors=fields))
 

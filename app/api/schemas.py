@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from app.domain.nouns import Candidate, Face, Landmarks, Quality
 from app.faces.selection import FaceRule
@@ -14,6 +15,7 @@ from app.matching.calibration import CohortRate
 from app.matching.policy import Decision, Source
 
 MAX_TOP_K = 100
+MAX_DEPTH = 32
 
 
 def _no_bool(value: Any) -> Any:
@@ -22,6 +24,22 @@ def _no_bool(value: Any) -> Any:
     return value
 
 
+def _readable_back(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Later answers carry it, so what JSON or UTF-8 cannot say (NaN, half a surrogate pair) is refused now."""
+    _check_depth(metadata, MAX_DEPTH)
+    json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()
+    return metadata
+
+
+def _check_depth(value: Any, levels: int) -> None:
+    if levels < 0:
+        raise ValueError(f"want at most {MAX_DEPTH} levels")
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for each in inner:
+        _check_depth(each, levels - 1)
+
+
+Metadata = Annotated[dict[str, Any], AfterValidator(_readable_back)]
 Rate = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, lt=1)]
 Threshold = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=4)]
 Count = Annotated[int, BeforeValidator(_no_bool)]
@@ -69,7 +87,7 @@ class NoFields(BaseModel):
 
 
 class SubjectFields(NoFields):
-    metadata: dict[str, Any] = Field(default_factory=dict, description="The caller's own; returned with candidates.")
+    metadata: Metadata = Field(default_factory=dict, description="The caller's own; returned with candidates.")
 
 
 class QualityOut(BaseModel):

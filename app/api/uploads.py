@@ -74,9 +74,11 @@ async def _form_parts(request: Request) -> list[tuple[str, Any]]:
         form = await _InMemoryParser(request.headers, request.stream(), max_files=128, max_fields=64).parse()
     except (MultiPartException, KeyError, ValueError) as error:
         raise InvalidRequest(f"cannot read the multipart body: {getattr(error, 'message', error)}") from error
-    return [
+    parts = [
         (name, await value.read() if isinstance(value, UploadFile) else value) for name, value in form.multi_items()
     ]
+    await form.close()
+    return parts
 
 
 async def _json_parts(request: Request, names: Sequence[str], *, several: bool) -> list[tuple[str, Any]]:

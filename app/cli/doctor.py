@@ -33,7 +33,7 @@ def doctor(as_json: AsJson = False) -> None:  # noqa: FBT002
 def _check(name: str, check: Callable[[Settings], str], settings: Settings) -> dict[str, Any]:
     try:
         return {"name": name, "ok": True, "detail": check(settings)}
-    except (LikenessError, OSError) as error:
+    except (LikenessError, OSError, metadata.PackageNotFoundError) as error:
         return {"name": name, "ok": False, "detail": str(error)}
 
 

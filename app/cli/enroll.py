@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.api.shaping import Shaper
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, origin, run
+from app.domain.errors import ServiceError
 from app.faces.selection import FaceRule
 from app.services.bundle import Services
 from app.services.enrollment import AllRejected, Answer, Enrolled, Rejected
@@ -57,7 +58,7 @@ def enroll(
         photos = _photos(folder)
         tally = Tally()
         async with open_services(settings) as services:
-            await _enroll_all(services, gallery, face, photos, tally, settings.workers)
+            await _enroll_all(services, gallery, face, photos, tally, settings.photo_threads)
         code = SUCCESS if tally.enrolled + tally.already else ERROR
         return code, tally.document(len({subject for subject, _ in photos})), tally.text()
 
@@ -109,8 +110,8 @@ async def _enroll_one(services: Services, gallery: str, rule: FaceRule, subject:
         await services.enrollment.enroll(
             gallery, subject, [Upload(str(path), data)], rule, key=key, shape=shape, timer=timer
         )
-    except AllRejected as error:
-        reason = error.rejected[0].error
+    except (AllRejected, ServiceError) as error:
+        reason = error.rejected[0].error if isinstance(error, AllRejected) else error
         tally.rejected.append({"file": str(path), "code": reason.code, "detail": str(reason)})
     else:
         tally.enrolled += new

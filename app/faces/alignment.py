@@ -64,11 +64,14 @@ def share_inside(transform: Transform, size: int, shape: tuple[int, int]) -> flo
     """Share of the (size, size) crop that comes from within the photo of `shape` (height, width), in [0, 1]."""
     height, width = shape
     inverse = cv2.invertAffineTransform(transform)
-    corners = np.array([[0, 0], [size, 0], [size, size], [0, size]], np.float64)
-    crop = (corners @ inverse[:, :2].T + inverse[:, 2]).astype(np.float32)
-    photo = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    crop = (_outline(size, size) @ inverse[:, :2].T + inverse[:, 2]).astype(np.float32)
     whole = cv2.contourArea(crop)
     if not whole > 0:
         return 0.0
-    shared, _ = cv2.intersectConvexConvex(crop, photo)
+    shared, _ = cv2.intersectConvexConvex(crop, _outline(width, height).astype(np.float32))
     return float(min(1.0, shared / whole))
+
+
+def _outline(width: int, height: int) -> npt.NDArray[np.float64]:
+    """The corners (4, 2) of an image, half a pixel beyond its outermost pixels' centres."""
+    return np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64) - 0.5

@@ -12,7 +12,7 @@ import numpy as np
 
 from app.domain.nouns import Box, Embedding, Face, Landmarks, Quality, Template
 from app.gallery.records import Records
-from app.gallery.rows import SubjectInfo
+from app.gallery.rows import SubjectInfo, vector_fault
 
 FORMAT = "likeness-gallery-1"
 _PAGE = 500
@@ -53,6 +53,8 @@ def import_gallery(records: Records, gallery_id: str, path: Path) -> int:
             except (ValueError, KeyError, TypeError) as error:
                 raise ValueError(f"{path}, line {number}: not an exported gallery: {error}") from error
             added += _add(records, gallery_id, subject_id, metadata, templates)
+    if not model:
+        raise ValueError(f"{path}: not an exported gallery: it is empty")
     return added
 
 
@@ -74,9 +76,10 @@ def _subjects(records: Records, gallery_id: str) -> Iterator[SubjectInfo]:
         page = records.subjects(gallery_id, _PAGE, page[-1].subject_id)
 
 
-def _model_of(header: dict[str, Any]) -> str:
-    if header.get("format") != FORMAT:
-        raise ValueError(f"want format {FORMAT}, got {header.get('format')}")
+def _model_of(header: Any) -> str:
+    written = header.get("format") if isinstance(header, dict) else None
+    if written != FORMAT:
+        raise ValueError(f"want format {FORMAT}, got {written}")
     return str(header["model"])
 
 
@@ -94,12 +97,14 @@ def _face(template: Template) -> dict[str, Any]:
 
 
 def _template(face: dict[str, Any], subject_id: str, model: str) -> Template:
-    vector = np.frombuffer(base64.b64decode(face["vector"]), np.float32)
+    data = base64.b64decode(face["vector"])
+    if fault := vector_fault(data):
+        raise ValueError(f"face {face['face_id']}: {fault}")
     landmarks = Landmarks(np.asarray(face["landmarks"], np.float32))
     return Template(
         face_id=face["face_id"],
         subject_id=subject_id,
-        embedding=Embedding(vector, model),
+        embedding=Embedding(np.frombuffer(data, np.float32), model),
         face=Face(Box(*face["box"]), landmarks, face["confidence"]),
         quality=Quality(*face["quality"]),
         enrolled_at=face["enrolled_at"],

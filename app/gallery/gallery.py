@@ -33,14 +33,14 @@ class Gallery:
     def warm(self) -> None:
         """Load every gallery's index, so that the first search is as fast as the next."""
         for gallery in self._records.galleries():
-            with self._lock:
-                self._catch_up(gallery.id, dimension=None)
+            with self._lock, suppress(NotFound):  # deleted by another process since it was listed
+                self._catch_up(gallery.id)
 
     def refresh(self, gallery_id: str) -> None:
         """Follow the records now: what was deleted leaves this process's memory at once, not at the next search."""
         with self._lock, suppress(NotFound):
             if gallery_id in self._cache:
-                self._catch_up(gallery_id, dimension=None)
+                self._catch_up(gallery_id)
 
     def search(
         self, gallery_id: str, probe: Embedding, subjects: int, threshold: float
@@ -51,24 +51,23 @@ class Gallery:
         Raises NotFound, or ModelMismatch where another network filled the gallery.
         """
         with self._lock:
-            gallery, index = self._catch_up(gallery_id, len(probe.vector))
+            gallery, index = self._catch_up(gallery_id)
             if gallery.model not in (None, probe.model):
                 raise ModelMismatch(f"gallery {gallery_id!r} was filled by model {gallery.model}, not {probe.model}")
             return gallery, index.search(probe.vector, subjects, threshold) if index else []
 
-    def _catch_up(self, gallery_id: str, dimension: int | None) -> tuple[GalleryInfo, FaceIndex | None]:
-        """The gallery and its index at the records' present revision; no index while no face was ever enrolled."""
+    def _catch_up(self, gallery_id: str) -> tuple[GalleryInfo, FaceIndex | None]:
+        """The gallery and its index at the records' present revision; no index before there is a face to hold."""
         cached = self._cache.pop(gallery_id, None)  # put back below, unless the gallery is gone
         gallery, changes = self._records.changes_since(
             gallery_id, cached.key if cached else None, cached.revision if cached else 0
         )
         if cached is None or cached.key != gallery.key:
-            dimension = len(changes.added[0][2]) if changes.added else dimension
-            if dimension is None:
+            if not changes.added:
                 return gallery, None
-            cached = _Cached(gallery.key, 0, FaceIndex(dimension))
+            cached = _Cached(gallery.key, 0, FaceIndex(dimension=len(changes.added[0][2])))
+        cached.index.remove(changes.removed)  # first: an id that was removed and is back is among the added too
         cached.index.add(changes.added)
-        cached.index.remove(changes.removed)
         cached.revision = changes.revision
         self._cache[gallery_id] = cached
         return gallery, cached.index

@@ -40,11 +40,11 @@ class FaceIndex:
 
     def add(self, faces: Sequence[tuple[str, str, Floats]]) -> None:
         """Each (face id, subject id, unit vector (D,)); an id already there is left alone."""
-        new = [face for face in faces if face[0] not in self._rows]
+        new = {face_id: (subject_id, vector) for face_id, subject_id, vector in faces if face_id not in self._rows}
         if not new:
             return
-        self._index.add(np.stack([vector for _, _, vector in new]))
-        for face_id, subject_id, _ in new:
+        self._index.add(np.stack([vector for _, vector in new.values()]))
+        for face_id, (subject_id, _) in new.items():
             self._rows[face_id] = len(self._owners)
             self._owners.append((face_id, subject_id))
 

@@ -1,64 +1,57 @@
 """
-The gallery's truth: SQLite, one file, WAL. Knows no index; every change is one transaction that raises the revision.
+The gallery's truth: one SQLite file. Knows no index; every change is one transaction that raises the revision.
 
 How others do it: CompreFace needs PostgreSQL and reloads all embeddings on a change, DeepFace pickles a folder, and in
-both a delete may come back. Here a commit is fsynced before it is acknowledged, `secure_delete` overwrites what is
-deleted, and the write-ahead log is emptied after a delete so that no old page keeps a vector.
+both a delete may come back. Here what is committed is on disk, and what is deleted is overwritten (see database.py).
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from app.domain.errors import InvalidRequest, ModelMismatch, NotFound
+from app.domain.errors import InvalidRequest, ModelMismatch, NotFound, ServiceError
 from app.domain.nouns import Template
 from app.gallery import rows
+from app.gallery.database import Connection, Database
 from app.gallery.rows import Changes, GalleryInfo, Remembered, SubjectInfo
 
 
 class Records:
-    """Thread-safe: one connection, one lock. Several processes may share the file."""
+    """Thread-safe; several processes may share the file."""
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
-        self._db.row_factory = sqlite3.Row
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
-            self._db.execute(f"PRAGMA {pragma}")
-        self._db.executescript(resources.files("app.gallery").joinpath("schema.sql").read_text())
+    def __init__(self, path: Path, *, patience: float = 10.0) -> None:
+        """Waits up to `patience` seconds for another process that writes. Raises ServiceError where it cannot open."""
+        schema = resources.files("app.gallery").joinpath("schema.sql").read_text()
+        self._database = Database(path, schema, patience)
 
     def close(self) -> None:
-        with self._lock:
-            self._db.close()
+        self._database.close()
 
     # galleries
 
     def galleries(self) -> list[GalleryInfo]:
-        with self._reading() as db:
+        with self._database.reading() as db:
             return [rows.gallery(row) for row in db.execute(f"{rows.GALLERY} ORDER BY id")]
 
     def gallery(self, gallery_id: str) -> GalleryInfo:
-        with self._reading() as db:
+        with self._database.reading() as db:
             return self._gallery(db, gallery_id)
 
     def create_gallery(self, gallery_id: str) -> tuple[GalleryInfo, bool]:
         """The gallery, and whether it is new."""
-        with self._writing() as db:
+        with self._database.writing() as db:
             made = self._ensure_gallery(db, gallery_id)
             return self._gallery(db, gallery_id), made
 
     def delete_gallery(self, gallery_id: str) -> None:
-        with self._deleting() as db:
+        with self._database.deleting() as db:
             key = self._gallery(db, gallery_id).key
             db.execute("DELETE FROM subjects WHERE gallery = ?", (key,))
             db.execute("DELETE FROM galleries WHERE key = ?", (key,))
@@ -67,18 +60,18 @@ class Records:
 
     def subjects(self, gallery_id: str, limit: int, after: str) -> list[SubjectInfo]:
         """At most `limit` subjects with ids behind `after`, in order of id."""
-        with self._reading() as db:
+        with self._database.reading() as db:
             key = self._gallery(db, gallery_id).key
             found = db.execute(f"{rows.SUBJECT} WHERE gallery = ? AND id > ? ORDER BY id LIMIT ?", (key, after, limit))
             return [rows.subject(row) for row in found]
 
     def subject(self, gallery_id: str, subject_id: str) -> SubjectInfo:
-        with self._reading() as db:
+        with self._database.reading() as db:
             return self._subject(db, self._gallery(db, gallery_id), subject_id)
 
     def put_subject(self, gallery_id: str, subject_id: str, metadata: Mapping[str, Any]) -> tuple[SubjectInfo, bool]:
         """The subject with its metadata replaced, and whether it is new; creates the gallery as needed."""
-        with self._writing() as db:
+        with self._database.writing() as db:
             self._ensure_gallery(db, gallery_id)
             gallery = self._gallery(db, gallery_id)
             made = self._ensure_subject(db, gallery.key, subject_id)
@@ -90,7 +83,7 @@ class Records:
             return self._subject(db, gallery, subject_id), made
 
     def delete_subject(self, gallery_id: str, subject_id: str) -> None:
-        with self._deleting() as db:
+        with self._database.deleting() as db:
             gallery = self._gallery(db, gallery_id)
             self._subject(db, gallery, subject_id)
             self._note_removals(db, gallery.key, "subject = ?", subject_id)
@@ -98,7 +91,7 @@ class Records:
 
     def metadata(self, gallery_id: str, subject_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         """Of those subjects that (still) exist."""
-        with self._reading() as db:
+        with self._database.reading() as db:
             key = self._gallery(db, gallery_id).key
             marks = ",".join("?" * len(subject_ids))
             found = db.execute(
@@ -115,9 +108,9 @@ class Records:
         Add templates to a subject, creating it and its gallery as needed, all or nothing.
 
         Returns None, or the answer remembered under the same key, in which case nothing was added.
-        Raises ModelMismatch, or InvalidRequest where the key was used for another request.
+        Raises ModelMismatch, or InvalidRequest where the key was used for another request or a face id is taken.
         """
-        with self._writing() as db:
+        with self._database.writing() as db:
             self._ensure_gallery(db, gallery_id)
             gallery = self._gallery(db, gallery_id)
             if remember and (earlier := self._remembered(db, gallery.key, subject_id, remember)):
@@ -126,10 +119,7 @@ class Records:
             for template in templates:
                 self._bind(db, gallery, template.embedding.model)
             revision = self._raise_revision(db, gallery.key)
-            db.executemany(
-                "INSERT INTO faces VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [rows.face_row(gallery.key, template, revision) for template in templates],
-            )
+            self._add_faces(db, gallery, templates, revision)
             if remember:
                 row = (gallery.key, subject_id, remember.key, remember.request, json.dumps(remember.answer))
                 db.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?)", row)
@@ -137,13 +127,13 @@ class Records:
 
     def remembered(self, gallery_id: str, subject_id: str, key: str, request: str) -> Mapping[str, Any] | None:
         """The answer kept under `key`; InvalidRequest where it was used for another request."""
-        with self._reading() as db:
+        with self._database.reading() as db:
             row = db.execute("SELECT key FROM galleries WHERE id = ?", (gallery_id,)).fetchone()
             return self._remembered(db, row["key"], subject_id, Remembered(key, request, {})) if row else None
 
     def faces(self, gallery_id: str, subject_id: str) -> list[Template]:
         """A subject's templates, oldest first."""
-        with self._reading() as db:
+        with self._database.reading() as db:
             gallery = self._gallery(db, gallery_id)
             self._subject(db, gallery, subject_id)
             found = db.execute(
@@ -153,7 +143,7 @@ class Records:
             return [rows.template(row, gallery.model or "") for row in found]
 
     def delete_face(self, gallery_id: str, subject_id: str, face_id: str) -> None:
-        with self._deleting() as db:
+        with self._database.deleting() as db:
             gallery = self._gallery(db, gallery_id)
             self._subject(db, gallery, subject_id)
             if not self._note_removals(db, gallery.key, "subject = ? AND id = ?", subject_id, face_id):
@@ -162,7 +152,7 @@ class Records:
 
     def changes_since(self, gallery_id: str, key: int | None, revision: int) -> tuple[GalleryInfo, Changes]:
         """What an index of gallery `key` at `revision` lacks; everything where that is another gallery by now."""
-        with self._reading() as db:
+        with self._database.reading() as db:
             gallery = self._gallery(db, gallery_id)
             since = revision if gallery.key == key else 0
             added = db.execute(
@@ -179,89 +169,71 @@ class Records:
 
     def damage(self) -> list[str]:
         """What SQLite's own check finds, and every vector that is not of unit length."""
-        with self._reading() as db:
-            found = [row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
-            for row in db.execute("SELECT id, vector FROM faces"):
-                length = float(np.linalg.norm(np.frombuffer(row["vector"], np.float32)))
-                if not abs(length - 1) < 1e-3:
-                    found.append(f"face {row['id']}: vector of length {length:.4f}, want 1")
-        return found
+        try:
+            with self._database.reading() as db:
+                pages = [row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+                return pages or [
+                    f"face {row['id']}: {fault}"
+                    for row in db.execute("SELECT id, vector FROM faces ORDER BY gallery, id")
+                    if (fault := rows.vector_fault(row["vector"]))
+                ]
+        except ServiceError as error:  # too broken to be read at all
+            return [str(error)]
 
     def rebuild(self) -> None:
         """Write the file anew, without the room that deleted rows left."""
-        with self._lock:
-            self._db.execute("VACUUM")
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._database.rebuild()
 
     # inside a transaction
 
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._db.execute("BEGIN")
-            try:
-                yield self._db
-            finally:
-                self._db.execute("COMMIT")
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-
-    @contextmanager
-    def _deleting(self) -> Iterator[sqlite3.Connection]:
-        with self._writing() as db:
-            yield db
-        with self._lock:
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
     @staticmethod
-    def _gallery(db: sqlite3.Connection, gallery_id: str) -> GalleryInfo:
+    def _gallery(db: Connection, gallery_id: str) -> GalleryInfo:
         row = db.execute(f"{rows.GALLERY} WHERE id = ?", (gallery_id,)).fetchone()
         if row is None:
             raise NotFound(f"no gallery {gallery_id!r}")
         return rows.gallery(row)
 
     @staticmethod
-    def _subject(db: sqlite3.Connection, gallery: GalleryInfo, subject_id: str) -> SubjectInfo:
+    def _subject(db: Connection, gallery: GalleryInfo, subject_id: str) -> SubjectInfo:
         row = db.execute(f"{rows.SUBJECT} WHERE gallery = ? AND id = ?", (gallery.key, subject_id)).fetchone()
         if row is None:
             raise NotFound(f"no subject {subject_id!r} in gallery {gallery.id!r}")
         return rows.subject(row)
 
     @staticmethod
-    def _ensure_gallery(db: sqlite3.Connection, gallery_id: str) -> bool:
+    def _ensure_gallery(db: Connection, gallery_id: str) -> bool:
         made = db.execute(
             "INSERT OR IGNORE INTO galleries (id, created_at) VALUES (?, ?)", (gallery_id, rows.now())
         ).rowcount
         return made > 0
 
     @staticmethod
-    def _ensure_subject(db: sqlite3.Connection, key: int, subject_id: str) -> bool:
+    def _ensure_subject(db: Connection, key: int, subject_id: str) -> bool:
         made = db.execute(
             "INSERT OR IGNORE INTO subjects VALUES (?, ?, '{}', ?)", (key, subject_id, rows.now())
         ).rowcount
         return made > 0
 
     @staticmethod
-    def _bind(db: sqlite3.Connection, gallery: GalleryInfo, model: str) -> None:
+    def _bind(db: Connection, gallery: GalleryInfo, model: str) -> None:
         if gallery.model not in (None, model):
             raise ModelMismatch(f"gallery {gallery.id!r} was filled by model {gallery.model}, not {model}")
         db.execute("UPDATE galleries SET model = ? WHERE key = ?", (model, gallery.key))
 
     @staticmethod
-    def _raise_revision(db: sqlite3.Connection, key: int) -> int:
+    def _add_faces(db: Connection, gallery: GalleryInfo, templates: Sequence[Template], revision: int) -> None:
+        faces = [rows.face_row(gallery.key, template, revision) for template in templates]
+        try:
+            db.executemany("INSERT INTO faces VALUES (?, ?, ?, ?, ?, ?, ?)", faces)
+        except sqlite3.IntegrityError as error:
+            raise InvalidRequest(f"gallery {gallery.id!r} has one of these faces already") from error
+
+    @staticmethod
+    def _raise_revision(db: Connection, key: int) -> int:
         db.execute("UPDATE galleries SET revision = revision + 1 WHERE key = ?", (key,))
         return int(db.execute("SELECT revision FROM galleries WHERE key = ?", (key,)).fetchone()[0])
 
-    def _note_removals(self, db: sqlite3.Connection, key: int, which: str, *values: str) -> int:
+    def _note_removals(self, db: Connection, key: int, which: str, *values: str) -> int:
         """Raise the revision and note every face that `which` names; how many those are."""
         revision = self._raise_revision(db, key)
         return db.execute(
@@ -270,9 +242,7 @@ class Records:
         ).rowcount
 
     @staticmethod
-    def _remembered(
-        db: sqlite3.Connection, key: int, subject_id: str, remember: Remembered
-    ) -> Mapping[str, Any] | None:
+    def _remembered(db: Connection, key: int, subject_id: str, remember: Remembered) -> Mapping[str, Any] | None:
         row = db.execute(
             "SELECT request, answer FROM answers WHERE gallery = ? AND subject = ? AND key = ?",
             (key, subject_id, remember.key),

@@ -83,6 +83,14 @@ def face_row(key: int, enrolled: Template, revision: int) -> tuple[Any, ...]:
     return key, enrolled.subject_id, enrolled.face_id, vector, json.dumps(detection), revision, enrolled.enrolled_at
 
 
+def vector_fault(data: bytes) -> str | None:
+    """Why `data` is no float32 vector of unit length; None where it is."""
+    if len(data) % np.dtype(np.float32).itemsize:
+        return f"{len(data)} bytes are no float32 vector"
+    length = float(np.linalg.norm(np.frombuffer(data, np.float32)))
+    return None if abs(length - 1) < 1e-3 else f"vector of length {length:.4f}, want 1"
+
+
 def template(row: sqlite3.Row, model: str) -> Template:
     detection = json.loads(row["detection"])
     landmarks = Landmarks(np.asarray(detection["landmarks"], np.float32))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import simplejpeg
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from app.domain.errors import ImageTooLarge, InvalidImage, UnsupportedImage
 from app.domain.nouns import Pixels
@@ -47,9 +47,7 @@ def decode(data: bytes, limits: ImageLimits) -> Pixels:
     try:
         with image:
             return np.ascontiguousarray(_decode_jpeg(data, image) if image.format in _JPEG else _decode_any(image))
-    except (
-        Exception
-    ) as error:  # Pillow's decoders raise nearly everything on broken data: OSError, SyntaxError, struct.error...
+    except Exception as error:  # on broken data Pillow's decoders raise OSError, SyntaxError, struct.error and more
         raise InvalidImage(f"broken {image.format} image: {error}") from error
 
 
@@ -97,8 +95,7 @@ def _decode_jpeg(data: bytes, image: Image.Image) -> Pixels:
 
 def _decode_any(image: Image.Image) -> Pixels:
     image.load()
-    turned = ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
-    return _to_rgb(turned)
+    return _upright(_to_rgb(image), _orientation(image))
 
 
 def _orientation(image: Image.Image) -> int:

@@ -13,7 +13,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.domain.errors import StartError, UnsupportedOperatingPoint
@@ -102,6 +101,16 @@ class Calibration(_Part):
             raise ValueError("want rates by rising threshold, with FMR rising and FNMR falling")
         return self
 
+    @model_validator(mode="after")
+    def _cohorts_whole(self) -> Calibration:
+        if self.cohort_data and not self.cohorts:
+            raise ValueError("want the cohorts of cohort_data")
+        if any(a >= b for a, b in pairwise(self.cohort_thresholds)):
+            raise ValueError("want cohort_thresholds to rise")
+        if any(len(cohort.fmr) != len(self.cohort_thresholds) for cohort in self.cohorts):
+            raise ValueError("want an FMR for every one of cohort_thresholds")
+        return self
+
     def at(self, fmr: float) -> OperatingPoint:
         """The loosest threshold whose FMR is at most `fmr`; UnsupportedOperatingPoint where that is too fine."""
         if fmr < self.finest_fmr:
@@ -114,9 +123,6 @@ class Calibration(_Part):
             raise UnsupportedOperatingPoint(f"want an FMR of at least {self.rates[0].fmr:.2g}, got {fmr:.2g}")
         return OperatingPoint(self.rates[index].threshold, fmr, self.rates[index].fnmr)
 
-    def finest(self) -> OperatingPoint:
-        return self.at(self.finest_fmr)
-
     def at_threshold(self, threshold: float) -> OperatingPoint:
         """The rates of a threshold that the caller chose; its FMR is None where it is finer than the data can tell."""
         above = bisect.bisect_left(self.rates, threshold, key=lambda rates: rates.threshold)
@@ -126,16 +132,17 @@ class Calibration(_Part):
         return OperatingPoint(threshold, fmr if fmr >= self.finest_fmr else None, fnmr)
 
     def probability_at(self, distance: Distance) -> float:
-        return 1 / (1 + math.exp(self.probability.slope * distance.squared_l2 + self.probability.intercept))
+        against = self.probability.slope * distance.squared_l2 + self.probability.intercept
+        return 1 / (1 + math.exp(min(against, 700.0)))  # beyond, exp overflows
 
     def worst_cohort(self, threshold: float) -> CohortRate | None:
-        """The cohort with most false matches at `threshold`; None where none was measured."""
+        """The cohort with most false matches at `threshold`; None where none was measured, or not so far."""
         if self.cohort_data is None:
             return None
-        rates = [
-            (float(np.interp(threshold, self.cohort_thresholds, cohort.fmr)), cohort.name) for cohort in self.cohorts
-        ]
-        fmr, name = max(rates)
+        above = bisect.bisect_left(self.cohort_thresholds, threshold)
+        if above == len(self.cohort_thresholds):
+            return None
+        fmr, name = max((cohort.fmr[above], cohort.name) for cohort in self.cohorts)
         return CohortRate(name=name, fmr=fmr, data=self.cohort_data)
 
 

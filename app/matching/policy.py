@@ -92,4 +92,4 @@ class ThresholdPolicy:
 
 def per_comparison(rate: float, templates: int) -> float:
     """The FMR of one comparison that keeps the chance of any false match among `templates` at `rate`."""
-    return rate if templates == 1 else -math.expm1(math.log1p(-rate) / templates)
+    return rate if templates == 1 or rate == 1 else -math.expm1(math.log1p(-rate) / templates)

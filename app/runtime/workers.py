@@ -21,14 +21,17 @@ class Workers:
         self._room = threads + max_waiting
         self._deadline = deadline
         self._inside = 0
+        self._closed = False
 
     async def run(self, work: Callable[[], T], *, waited: Callable[[float], None] = lambda _: None) -> T:
         """
         What `work` returns; `waited` is told the seconds that it stood in line.
 
-        Raises Overloaded where the line is full, DeadlineExceeded where the answer comes too late: a job that still
-        waits is then dropped, one that runs keeps its thread, and its place, until it ends.
+        Raises Overloaded where the line is full or closed, DeadlineExceeded where the answer comes too late: a job that
+        still waits is then dropped, one that runs keeps its thread, and its place, until it ends.
         """
+        if self._closed:
+            raise Overloaded("shutting down")
         if self._inside >= self._room:
             raise Overloaded(f"{self._room} jobs are already running or waiting")
         arrived = time.perf_counter()
@@ -44,17 +47,22 @@ class Workers:
         return await self._in_time(future)
 
     def close(self) -> None:
-        """Waits for what runs; what waits is dropped."""
+        """Waits for what runs; what waits is dropped, and its callers are told Overloaded."""
+        self._closed = True
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     async def _in_time(self, future: Future[T]) -> T:
         try:
-            async with asyncio.timeout(self._deadline):
+            async with asyncio.timeout(self._deadline) as limit:
                 return await asyncio.wrap_future(future)
         except TimeoutError as error:
-            if future.done() and not future.cancelled():
-                raise  # the work's own
-            raise DeadlineExceeded(f"no answer within {self._deadline:g} s") from error
+            if limit.expired():
+                raise DeadlineExceeded(f"no answer within {self._deadline:g} s") from error
+            raise  # the work's own
+        except asyncio.CancelledError:
+            if self._closed:
+                raise Overloaded("shutting down") from None
+            raise  # the caller left
 
     def _leave(self) -> None:
         self._inside -= 1

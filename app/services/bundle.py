@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.embedding.embedder import OnnxEmbedder
-from app.faces.mtcnn.cascade import Mtcnn
+from app.domain.ports import Detector, Embedder
 from app.matching.calibration import Calibration
 from app.matching.policy import ThresholdPolicy
 from app.runtime.manifest import DetectorManifest, EmbedderManifest
@@ -19,9 +18,9 @@ from app.services.verification import Verification
 class Models:
     """The networks in use, and what is known of them."""
 
-    detector: Mtcnn
+    detector: Detector
     detector_manifest: DetectorManifest
-    embedder: OnnxEmbedder
+    embedder: Embedder
     embedder_manifest: EmbedderManifest
     calibration: Calibration | None
     provider: str

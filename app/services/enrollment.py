@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from app.domain.errors import LikenessError, LowQuality
+from app.domain.errors import LikenessError, LowQuality, ServiceError
 from app.domain.nouns import Probe, Template
 from app.faces.quality import QualityBounds
 from app.faces.selection import FaceRule
@@ -69,7 +69,8 @@ class Enrollment:
         """
         The answer made by `shape`, or the one given before under the same `key`; what is enrolled is then on disk.
 
-        Raises AllRejected, ModelMismatch, or InvalidRequest where `key` was used for another request.
+        Raises AllRejected, ModelMismatch, or InvalidRequest where `key` was used for another request. A ServiceError of
+        one image fails the request: an answer is kept under `key`, and a moment's overload must not be.
         """
         request = _digest(uploads, rule)
         if key and (earlier := await self._off_loop(self._records.remembered, gallery_id, subject_id, key, request)):
@@ -113,7 +114,9 @@ class Enrollment:
         return enrolled, rejected
 
     def _judged(self, outcome: Sight | LikenessError) -> Sight | LikenessError:
-        """The sight, or LowQuality where its face is too poor to be a template."""
+        """The sight, or why its image is no template: LowQuality where its face is too poor. Raises a ServiceError."""
+        if isinstance(outcome, ServiceError):
+            raise outcome
         try:
             if isinstance(outcome, Sight):
                 self._bounds.require(outcome.views[0].quality)

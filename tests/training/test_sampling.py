@@ -54,6 +54,15 @@ def test_everyone_comes_once_in_a_pass() -> None:
         assert sorted(people_of(counts)[np.concatenate(batches)]) == sorted(list(range(12)) * 2)
 
 
+def test_each_pass_has_another_order_and_each_batch_other_faces() -> None:
+    counts = [9] * 12
+    sampler = PeopleSampler(faces_of(counts), 12, 2, 1)
+    first, second = sampler.batch(0), sampler.batch(1)
+
+    assert people_of(counts)[first].tolist() != people_of(counts)[second].tolist()
+    assert sorted((first % 9).tolist()) != sorted((second % 9).tolist())
+
+
 def test_another_seed_gives_other_batches() -> None:
     faces = faces_of([5] * 20)
 

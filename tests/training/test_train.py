@@ -12,7 +12,8 @@ from training.batches import Batch
 from training.checkpoints import UnusableCheckpoint
 from training.config import TrainConfig
 from training.journal import Measures
-from training.train import Diverged, Interrupted, Learner
+from training.learner import Diverged, Learner
+from training.train import Interrupted
 
 WriteCrop = Callable[..., Path]
 
@@ -33,7 +34,8 @@ def ctrl_c_after(step: int) -> Callable[[Learner, Batch, float], Measures]:
 
     def learn(self: Learner, batch: Batch, rate: float) -> Measures:
         measures = original(self, batch, rate)
-        signal.raise_signal(signal.SIGINT) if self.step == step else None
+        if self.step == step:
+            signal.raise_signal(signal.SIGINT)
         return measures
 
     return learn

@@ -18,9 +18,12 @@ def suppress(boxes: Floats, confidences: Floats, overlap: float, mode: Literal["
 
     `union` measures overlap as intersection over union, with width = right - left, as torchvision does;
     `min` divides by the smaller box and counts inclusive pixels (right - left + 1), as the last stage does.
+
+    Equal confidences are common where windows are clipped to the same pixels. `union` then prefers the first box;
+    `min` sorts by the very call of facenet-pytorch's nms_numpy, because any other order gives another box of the face.
     """
     inclusive = 1.0 if mode == "min" else 0.0
-    waiting = np.argsort(-confidences, kind="stable")
+    waiting = np.argsort(confidences)[::-1] if mode == "min" else np.argsort(-confidences, kind="stable")
     left, top, right, bottom = boxes.T
     area = (right - left + inclusive) * (bottom - top + inclusive)
     kept = []

@@ -1,0 +1,93 @@
+"""
+One SQLite file: a commit is fsynced before it is acknowledged, and what was deleted is nowhere in the file.
+
+`secure_delete` overwrites deleted rows, and after a delete the write-ahead log is emptied, so that no old page keeps
+them. SQLite's own errors become the domain's here, and only here.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+from app.domain.errors import Overloaded, ServiceError
+
+Connection: TypeAlias = sqlite3.Connection
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
+
+
+class Database:
+    """Thread-safe: one connection, one lock. Several processes may share the file."""
+
+    def __init__(self, path: Path, schema: str, patience: float) -> None:
+        """Waits up to `patience` seconds for another process that writes. Raises ServiceError where it cannot open."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        with _domain_errors():
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=patience)
+            self._db.row_factory = sqlite3.Row
+            try:
+                for pragma in _PRAGMAS:
+                    self._db.execute(f"PRAGMA {pragma}")
+                self._db.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
+            except sqlite3.Error:
+                self._db.close()
+                raise
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A consistent view: what others commit meanwhile is not seen."""
+        with self._transaction("BEGIN") as db:
+            yield db
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """All or nothing. Raises Overloaded where another process writes for too long."""
+        with self._transaction("BEGIN IMMEDIATE") as db:
+            yield db
+
+    @contextmanager
+    def deleting(self) -> Iterator[Connection]:
+        """As `writing`; then no copy of what was deleted is left."""
+        with self.writing() as db:
+            yield db
+        self._run("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def rebuild(self) -> None:
+        """Write the file anew, without the room that deleted rows left."""
+        self._run("VACUUM")
+        self._run("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Connection]:
+        with self._lock, _domain_errors():
+            self._db.execute(begin)
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # where the disk is full, SQLite has rolled back itself
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def _run(self, statement: str) -> None:
+        with self._lock, _domain_errors():
+            self._db.execute(statement)
+
+
+@contextmanager
+def _domain_errors() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
+            raise Overloaded("another process is writing to the gallery") from error
+        raise ServiceError(f"the gallery's file cannot be used: {error}") from error

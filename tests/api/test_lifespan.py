@@ -1,0 +1,49 @@
+"""From start to shutdown, with every warning an error (pyproject.toml says so)."""
+
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from app.domain.errors import StartError
+from app.main import create_app
+from app.settings import Settings
+
+
+def settings(tmp_path: Path, models_dir: Path, **more: object) -> Settings:
+    return Settings(data_dir=tmp_path / "data", models_dir=models_dir, _env_file=None, **more)
+
+
+def test_the_service_starts_answers_and_stops_and_can_do_so_again(tmp_path: Path, models_dir: Path) -> None:
+    app = create_app(settings(tmp_path, models_dir))
+    for _ in range(2):
+        with TestClient(app) as client:
+            assert client.get("/readyz").json() == {"status": "ready"}
+            assert [gallery["id"] for gallery in client.get("/galleries").json()["galleries"]] == ["default"]
+
+
+def test_before_its_start_and_after_its_end_it_is_alive_but_not_ready(tmp_path: Path, models_dir: Path) -> None:
+    app = create_app(settings(tmp_path, models_dir))
+    outside = TestClient(app)
+    before = outside.get("/readyz")
+    with TestClient(app):
+        pass
+    after = outside.get("/readyz")
+
+    assert (before.status_code, after.status_code) == (503, 503)
+    assert before.json()["code"] == "overloaded"
+    assert before.headers["retry-after"] == "1"
+    assert outside.get("/healthz").json() == {"status": "alive"}
+
+
+def test_a_start_that_cannot_succeed_is_refused_with_its_reason(tmp_path: Path, models_dir: Path) -> None:
+    app = create_app(settings(tmp_path, models_dir, model="no-such-model"))
+
+    with pytest.raises(StartError, match=r"no model in .*no-such-model"), TestClient(app):
+        pass
+
+
+def test_making_the_application_opens_nothing(tmp_path: Path) -> None:
+    create_app(settings(tmp_path, tmp_path / "nowhere"))
+
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,91 @@
+"""The description says what the service does."""
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from app.api.errors import TABLE
+
+PHOTOS = {
+    "/verify": ["image1", "image2"],
+    "/identify": ["image"],
+    "/detect": ["image"],
+    "/embed": ["image"],
+    "/galleries/{gallery}/subjects/{subject}/faces": ["image"],
+    "/galleries/{gallery}/subjects/{subject}/verify": ["image"],
+}
+REPEATABLE = ["/embed", "/galleries/{gallery}/subjects/{subject}/faces"]
+PROBLEM = {"$ref": "#/components/schemas/Problem"}
+Description = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def description(client: TestClient) -> Description:
+    return dict(client.get("/openapi.json").json())
+
+
+def operations(description: Description) -> dict[str, Description]:
+    """By method and path; all but those about the process, which promise no problems."""
+    return {
+        f"{method} {path}": operation
+        for path, methods in description["paths"].items()
+        for method, operation in methods.items()
+        if path not in ("/healthz", "/readyz")
+    }
+
+
+def body_of(description: Description, path: str, kind: str) -> Description:
+    return dict(description["paths"][path]["post"]["requestBody"]["content"][kind]["schema"])
+
+
+@pytest.mark.parametrize("path", PHOTOS)
+def test_both_forms_of_a_body_are_described(description: Description, path: str) -> None:
+    form, json = (body_of(description, path, kind) for kind in ("multipart/form-data", "application/json"))
+
+    assert form["required"] == json["required"] == PHOTOS[path]
+    assert form["properties"].keys() == json["properties"].keys()
+    assert form["additionalProperties"] is json["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(("kind", "written"), [("multipart/form-data", "binary"), ("application/json", "byte")])
+def test_an_image_is_described_as_a_file_or_as_base64(description: Description, kind: str, written: str) -> None:
+    image = {"type": "string", "format": written}
+
+    assert body_of(description, "/verify", kind)["properties"]["image1"] == image
+    for path in REPEATABLE:
+        several = body_of(description, path, kind)["properties"]["image"]
+        assert several == {"type": "array", "items": image, "minItems": 1, "maxItems": 32}
+
+
+def test_the_fields_of_a_request_are_described_with_their_meaning(description: Description) -> None:
+    fields = body_of(description, "/identify", "application/json")["properties"]
+
+    assert fields.keys() == {"image", "face", "faces", "gallery", "top_k", "fpir", "threshold"}
+    assert all(field["description"] for name, field in fields.items() if name != "image")
+
+
+def test_every_problem_is_described_as_problem_json_and_as_nothing_else(description: Description) -> None:
+    statuses = {str(int(kind.status)) for kind in TABLE.values()}
+    for name, operation in operations(description).items():
+        problems = {status: operation["responses"][status]["content"] for status in statuses}
+        assert problems == dict.fromkeys(statuses, {"application/problem+json": {"schema": PROBLEM}}), name
+
+
+def test_every_code_is_named_under_its_status(description: Description) -> None:
+    responses = description["paths"]["/verify"]["post"]["responses"]
+
+    assert all(f"`{code}`" in responses[str(int(kind.status))]["description"] for code, kind in TABLE.items())
+
+
+def test_a_problem_is_described_with_the_members_of_the_contract(description: Description) -> None:
+    members = description["components"]["schemas"]["Problem"]["properties"]
+
+    assert members.keys() >= {"type", "title", "status", "detail", "instance", "code", "request_id", "image", "errors"}
+
+
+def test_every_operation_says_what_it_answers(description: Description) -> None:
+    for name, operation in operations(description).items():
+        good = [response for status, response in operation["responses"].items() if status < "300"]
+        assert good, name
+        assert all("content" in response or name.startswith("delete") for response in good), name

@@ -1,0 +1,73 @@
+"""Ids out of the path as the caller meant them, and everything under /v1 too."""
+
+from urllib.parse import quote
+
+import pytest
+from starlette.testclient import TestClient
+
+IDS = ["a/b", "/", "a//b/", "..a", "a%2Fb", "100%", "a+b c", "?x=1#y", "Žofie", "\u202eabc", "a;b=c", "v1/verify", "~"]
+
+
+def url(gallery: str, subject: str) -> str:
+    return f"/galleries/{quote(gallery, safe='')}/subjects/{quote(subject, safe='')}"
+
+
+@pytest.mark.parametrize("prefix", ["", "/v1"])
+@pytest.mark.parametrize("subject", IDS)
+def test_an_id_of_any_characters_makes_the_round_trip(
+    client: TestClient, gallery: str, subject: str, prefix: str
+) -> None:
+    made = client.put(prefix + url(gallery, subject), json={"metadata": {"n": 1}})
+    faces = client.get(prefix + url(gallery, subject) + "/faces")
+    listed = client.get(f"{prefix}/galleries/{gallery}/subjects").json()["subjects"]
+
+    assert (made.status_code, made.json()["subject_id"]) == (201, subject)
+    assert faces.json() == {"faces": []}
+    assert [each["subject_id"] for each in listed] == [subject]
+    assert client.delete(prefix + url(gallery, subject)).status_code == 204
+
+
+def test_a_gallery_may_have_a_slash_in_its_id(client: TestClient) -> None:
+    assert client.put("/galleries/a%2Fb").json()["id"] == "a/b"
+    assert client.put("/v1/galleries/a%2Fb").status_code == 200
+    assert client.delete("/galleries/a%2Fb").status_code == 204
+
+
+@pytest.mark.parametrize("raw", ["%FF", "%C3%28", "%ED%A0%80", "%00", "a%0Ab", "%7F"])
+def test_an_id_that_is_no_text_is_an_invalid_request(client: TestClient, gallery: str, raw: str) -> None:
+    response = client.put(f"/galleries/{gallery}/subjects/{raw}", json={})
+
+    assert (response.status_code, response.json()["code"]) == (422, "invalid_request")
+    assert response.json()["errors"][0]["field"] == "subject"
+
+
+def test_a_subject_called_like_a_route_is_a_subject(client: TestClient, gallery: str) -> None:
+    assert client.put(url(gallery, "s/faces"), json={}).json()["subject_id"] == "s/faces"
+    assert client.get(url(gallery, "s") + "/faces").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/v1/healthz", "/v1x/healthz", "/v11/healthz", "/V1/healthz"])
+def test_only_one_prefix_is_known(client: TestClient, path: str) -> None:
+    assert client.get(path).status_code == 404
+
+
+def test_a_trailing_slash_is_another_path_and_no_redirect(client: TestClient) -> None:
+    response = client.get("/healthz/", follow_redirects=False)
+
+    assert (response.status_code, response.json()["detail"]) == (404, "no route /healthz/")
+
+
+def test_a_problem_under_the_prefix_says_the_path_that_was_asked(client: TestClient) -> None:
+    assert client.get("/v1/galleries/a%2Fb").json()["instance"] == "/v1/galleries/a%2Fb"
+
+
+@pytest.mark.parametrize("prefix", ["", "/v1"])
+def test_the_documentation_reads_the_description_under_its_own_prefix(client: TestClient, prefix: str) -> None:
+    assert f"url: '{prefix}/openapi.json'" in client.get(f"{prefix}/docs").text
+    assert client.get(f"{prefix}/openapi.json").json()["info"]["title"] == "Likeness"
+
+
+def test_the_description_does_not_change_with_who_asked_first(client: TestClient) -> None:
+    paths = [client.get(f"{prefix}/openapi.json").json()["paths"].keys() for prefix in ("/v1", "", "/v1")]
+
+    assert paths[0] == paths[1] == paths[2]

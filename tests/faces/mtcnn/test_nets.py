@@ -1,0 +1,77 @@
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app.domain.nouns import Floats
+from app.faces.mtcnn.nets import BATCH, OutputNet, ProposalNet, RefineNet
+
+Array = npt.NDArray[Any]
+
+
+class CountingSession:
+    """Answers each crop with the value of its first pixel, plus 1000 times the place of the answer in its row."""
+
+    def __init__(self, *widths: int) -> None:
+        self.widths, self.batches = widths, list[int]()
+
+    def run(self, crops: Array) -> list[Array]:
+        self.batches.append(len(crops))
+        value = crops[:, 0, 0, 0]
+        return [value[:, None] + 1000 * np.arange(width, dtype=np.float32) for width in self.widths]
+
+
+class LevelSession:
+    """Four offset planes and two probability planes of one level, each filled with its number."""
+
+    def run(self, level: Array) -> list[Array]:
+        height, width = level.shape[1] // 2, level.shape[2] // 2
+        planes = np.arange(6, dtype=np.float32)[:, None, None] * np.ones((height, width), np.float32)
+        return [planes[None, :4], planes[None, 4:]]
+
+
+def numbered(count: int, size: int) -> Floats:
+    return np.arange(count, dtype=np.float32)[:, None, None, None] * np.ones((size, size, 3), np.float32)
+
+
+def test_p_net_gives_the_probability_of_a_face_and_four_offsets_per_cell() -> None:
+    probabilities, offsets = ProposalNet(LevelSession())(np.zeros((20, 30, 3), np.float32))
+
+    assert probabilities.shape == (10, 15)
+    assert (probabilities == 5).all()
+    assert offsets[:, 0, 0].tolist() == [0, 1, 2, 3]
+
+
+def test_r_net_gives_the_probability_of_a_face_and_four_offsets_per_crop() -> None:
+    probabilities, offsets = RefineNet(CountingSession(4, 2))(numbered(3, 24))
+
+    assert probabilities.tolist() == [1000, 1001, 1002]
+    assert offsets[2].tolist() == [2, 1002, 2002, 3002]
+
+
+def test_o_nets_landmarks_come_as_five_x_then_five_y_and_leave_as_points() -> None:
+    _, _, landmarks = OutputNet(CountingSession(4, 10, 2))(numbered(1, 48))
+
+    assert landmarks.tolist() == [[[0, 5000], [1000, 6000], [2000, 7000], [3000, 8000], [4000, 9000]]]
+
+
+def test_many_crops_are_run_in_batches_and_answered_in_order() -> None:
+    session = CountingSession(4, 2)
+
+    probabilities, offsets = RefineNet(session)(numbered(2 * BATCH + 1, 1))
+
+    assert session.batches == [BATCH, BATCH, 1]
+    assert np.array_equal(probabilities, 1000 + np.arange(2 * BATCH + 1))
+    assert offsets.shape == (2 * BATCH + 1, 4)
+
+
+def test_the_published_networks_see_the_same_crop_alike_alone_and_in_a_batch(
+    nets: tuple[ProposalNet, RefineNet, OutputNet],
+) -> None:
+    crops = np.random.default_rng(5).integers(0, 256, (9, 48, 48, 3)).astype(np.float32)
+    _, _, onet = nets
+
+    together, alone = onet(crops), [onet(crops[index : index + 1]) for index in range(9)]
+
+    for output, parts in zip(together, zip(*alone, strict=True), strict=True):
+        np.testing.assert_allclose(output, np.concatenate(parts), atol=1e-5)

@@ -1,0 +1,93 @@
+"""The one integral image against torch's area interpolation, which facenet-pytorch uses."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from app.domain.nouns import Floats, Pixels
+from app.faces.mtcnn.pyramid import AreaPooling, scales
+
+SIDES = st.integers(1, 40)
+SEEDS = st.integers(0, 1000)
+
+
+def noise(seed: int, height: int, width: int) -> Pixels:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def torch_area(image: Pixels, height: int, width: int) -> Floats:
+    planes = torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)[None]  # (1, 3, H, W)
+    return functional.interpolate(planes, (height, width), mode="area")[0].permute(1, 2, 0).numpy()
+
+
+@settings(max_examples=60)
+@given(seed=SEEDS, size=st.tuples(SIDES, SIDES), wanted=st.tuples(SIDES, SIDES))
+def test_a_level_is_torchs_area_interpolation_whether_smaller_or_larger(
+    seed: int, size: tuple[int, int], wanted: tuple[int, int]
+) -> None:
+    photo = noise(seed, *size)
+
+    level = AreaPooling(photo).level(*wanted)
+
+    assert level.shape == (*wanted, 3)
+    assert level.dtype == np.float32
+    np.testing.assert_allclose(level, torch_area(photo, *wanted), rtol=0, atol=1e-4)
+
+
+@settings(max_examples=60)
+@given(seed=SEEDS, boxes=st.lists(st.tuples(*[st.integers(0, 29)] * 4), min_size=1, max_size=5), size=SIDES)
+def test_crops_are_torchs_area_interpolation_of_their_windows(
+    seed: int, boxes: list[tuple[int, int, int, int]], size: int
+) -> None:
+    photo = noise(seed, 30, 30)
+    windows = np.array([(min(a, c), min(b, d), max(a, c) + 1, max(b, d) + 1) for a, b, c, d in boxes], np.int64)
+
+    crops = AreaPooling(photo).crops(windows, size)
+
+    expected = [torch_area(photo[top:bottom, left:right], size, size) for left, top, right, bottom in windows]
+    assert crops.dtype == np.float32
+    np.testing.assert_allclose(crops, np.stack(expected), rtol=0, atol=1e-4)
+
+
+def test_a_level_of_the_photos_own_size_is_the_photo(collins: Pixels) -> None:
+    assert np.array_equal(AreaPooling(collins).level(512, 512), collins)
+
+
+def test_no_windows_give_no_crops(collins: Pixels) -> None:
+    assert AreaPooling(collins).crops(np.empty((0, 4), np.int64), 24).shape == (0, 24, 24, 3)
+
+
+def test_sums_beyond_32_bits_wrap_around_and_the_means_are_still_right() -> None:
+    photo = np.full((2910, 2900, 3), 255, np.uint8)  # the sum of a plane is 2**31 + 4.5 million
+    photo[-100:, -100:] = (1, 2, 3)
+
+    pooled = AreaPooling(photo)
+
+    assert (pooled.level(29, 29)[:27, :27] == 255).all()
+    assert pooled.crops(np.array([[2800, 2810, 2900, 2910]]), 2).tolist() == [[[[1, 2, 3]] * 2] * 2]
+
+
+def test_scales_shrink_the_smallest_face_to_the_networks_twelve_pixels() -> None:
+    assert scales(100, 60, min_face=20, factor=0.5) == [0.6, 0.3]
+    assert scales(24, 24, min_face=12, factor=0.5) == [1, 0.5]
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (11, 4000), (19, 19)])
+def test_a_photo_smaller_than_the_smallest_face_has_no_level(height: int, width: int) -> None:
+    assert scales(height, width, min_face=20, factor=0.709) == []
+
+
+@given(height=st.integers(1, 5000), width=st.integers(1, 5000), min_face=st.floats(12, 200), factor=st.floats(0.3, 0.9))
+def test_every_level_holds_a_face_and_the_next_would_not(
+    height: int, width: int, min_face: float, factor: float
+) -> None:
+    short = min(height, width)
+
+    found = scales(height, width, min_face, factor)
+
+    assert all(short * scale >= 12 * (1 - 1e-9) for scale in found)
+    assert short * 12 / min_face * factor ** len(found) < 12 * (1 + 1e-9)
+    assert found == pytest.approx([12 / min_face * factor**level for level in range(len(found))])

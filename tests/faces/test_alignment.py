@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from skimage.transform import SimilarityTransform
+
+from app.domain.nouns import Box, Face, Floats, Landmarks, Pixels
+from app.faces.alignment import ARCFACE_112, Aligner, Transform, similarity_transform
+from app.faces.mtcnn.cascade import Mtcnn
+from tests.support.geometry import ANGLES, COORDINATES, SCALES, moved, similarity
+
+TEMPLATE = np.float32(ARCFACE_112)
+POINTS = st.lists(st.tuples(COORDINATES, COORDINATES), min_size=5, max_size=5).map(np.float32)
+
+
+def face_at(points: Floats) -> Face:
+    return Face(Box(0, 0, 1, 1), Landmarks(np.float32(points)), 1.0)
+
+
+def spread(points: Floats) -> float:
+    return float(np.linalg.norm(points - points.mean(0)))
+
+
+@given(points=POINTS, angle=ANGLES, scale=SCALES, shift=st.tuples(COORDINATES, COORDINATES))
+def test_a_known_similarity_is_recovered(
+    points: Floats, angle: float, scale: float, shift: tuple[float, float]
+) -> None:
+    assume(spread(points) > 10)
+    known = similarity(angle, scale, shift)
+
+    found = similarity_transform(points, moved(points, known))
+
+    np.testing.assert_allclose(moved(points, found), moved(points, known), atol=0.05)
+    np.testing.assert_allclose(found[:, :2], known[:, :2], atol=1e-3 * scale + 1e-4)
+
+
+@given(source=POINTS, target=POINTS)
+def test_points_that_fit_no_similarity_get_the_one_that_scikit_image_estimates(source: Floats, target: Floats) -> None:
+    assume(spread(source) > 10)
+    reference = SimilarityTransform.from_estimate(source.astype(np.float64), target.astype(np.float64))
+    assume(reference and reference.scale > 0.01)
+
+    np.testing.assert_allclose(similarity_transform(source, target), reference.params[:2], rtol=1e-5, atol=1e-3)
+
+
+@given(source=POINTS, target=POINTS, angle=ANGLES, scale=st.floats(0.5, 2), shift=st.tuples(COORDINATES, COORDINATES))
+def test_no_other_similarity_is_nearer_in_least_squares(
+    source: Floats, target: Floats, angle: float, scale: float, shift: tuple[float, float]
+) -> None:
+    assume(spread(source) > 10)
+    best, other = similarity_transform(source, target), similarity(angle, scale, shift)
+
+    def miss(transform: Transform) -> float:
+        return float(np.linalg.norm(source @ transform[:, :2].T + transform[:, 2] - target))
+
+    assert miss(best) <= miss(other) + 1e-3
+
+
+def test_a_mirror_image_is_never_reflected_back() -> None:
+    mirrored = TEMPLATE * np.float32([-1, 1])
+
+    transform = similarity_transform(mirrored, TEMPLATE)
+
+    assert np.linalg.det(transform[:, :2]) > 0
+
+
+@given(point=st.tuples(COORDINATES, COORDINATES))
+def test_coinciding_points_have_no_scale_and_go_to_the_centre_of_the_target(point: tuple[float, float]) -> None:
+    transform = similarity_transform(np.tile(np.float32(point), (5, 1)), TEMPLATE)
+
+    assert np.array_equal(transform[:, :2], np.zeros((2, 2)))
+    assert transform[:, 2] == pytest.approx(TEMPLATE.mean(0), abs=1e-4)
+
+
+def test_coinciding_landmarks_give_a_crop_of_which_nothing_is_inside(hopper: Pixels) -> None:
+    crop = Aligner().align(hopper, face_at(np.full((5, 2), 200)))
+
+    assert crop.pixels.shape == (112, 112, 3)
+    assert crop.inside == 0
+
+
+def test_landmarks_on_the_template_give_the_pixels_as_they_are(hopper: Pixels) -> None:
+    crop = Aligner().align(hopper[:112, :112], face_at(TEMPLATE))
+
+    assert np.array_equal(crop.pixels, hopper[:112, :112])
+    assert crop.inside == 1
+
+
+def test_a_crop_has_the_size_and_the_template_that_it_was_made_for(hopper: Pixels) -> None:
+    shifted = tuple((x + 16, y + 16) for x, y in ARCFACE_112)
+
+    crop = Aligner(shifted, size=144).align(hopper[:144, :144], face_at(TEMPLATE + 16))
+
+    assert np.array_equal(crop.pixels, hopper[:144, :144])
+
+
+def test_the_landmarks_of_a_real_face_fall_near_the_template(detector: Mtcnn, hopper: Pixels) -> None:
+    (face,) = detector.detect(hopper)
+
+    transform = similarity_transform(face.landmarks.points, TEMPLATE)
+
+    assert np.abs(moved(face.landmarks.points, transform) - TEMPLATE).max() < 6
+
+
+def test_beyond_the_photo_a_crop_is_black() -> None:
+    white = np.full((112, 60, 3), 255, np.uint8)
+
+    crop = Aligner().align(white, face_at(TEMPLATE))
+
+    assert (crop.pixels[:, :60] == 255).all()
+    assert (crop.pixels[:, 60:] == 0).all()
+    assert crop.inside == pytest.approx(60 / 112)

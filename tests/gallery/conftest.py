@@ -1,0 +1,32 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.gallery.gallery import Gallery
+from app.gallery.records import Records
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "gallery.sqlite3"
+
+
+@pytest.fixture
+def records(path: Path) -> Iterator[Records]:
+    opened = Records(path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def others(path: Path) -> Iterator[Records]:
+    """The records of another process: a second connection to the same file."""
+    opened = Records(path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def gallery(records: Records) -> Gallery:
+    return Gallery(records)

@@ -1,0 +1,117 @@
+"""Search follows the records, whoever changed them."""
+
+from pathlib import Path
+
+import pytest
+
+from app.domain.errors import ModelMismatch, NotFound
+from app.domain.nouns import Embedding
+from app.gallery.gallery import Gallery
+from app.gallery.records import Records
+from tests.support.templates import MODEL, numbered, template, unit
+
+ANY = 4.0
+
+
+def probe(seed: int, model: str = MODEL, dimension: int = 8) -> Embedding:
+    return Embedding(unit(seed, dimension), model)
+
+
+def found(gallery: Gallery, seed: int) -> list[str]:
+    """Ids of the faces that are the one of `seed`."""
+    return [hit.face_id for hit in gallery.search("guests", probe(seed), 10, 0.001)[1]]
+
+
+def test_what_was_enrolled_is_found(records: Records, gallery: Gallery) -> None:
+    records.enroll("guests", "ada", numbered("ada", 1))
+
+    assert found(gallery, 1) == ["1"]
+    assert found(gallery, 2) == []
+
+
+def test_a_search_tells_the_state_that_it_searched(records: Records, gallery: Gallery) -> None:
+    records.enroll("guests", "ada", numbered("ada", 1, 2))
+    searched, _ = gallery.search("guests", probe(1), 10, ANY)
+
+    assert searched == records.gallery("guests")
+
+
+def test_what_another_process_changes_is_seen_by_the_next_search(
+    records: Records, others: Records, gallery: Gallery
+) -> None:
+    records.enroll("guests", "ada", numbered("ada", 1, 2))
+    before = [found(gallery, seed) for seed in (1, 2, 3)]
+    others.delete_face("guests", "ada", "1")
+    others.enroll("guests", "bob", numbered("bob", 3))
+
+    assert before == [["1"], ["2"], []]
+    assert [found(gallery, seed) for seed in (1, 2, 3)] == [[], ["2"], ["3"]]
+
+
+def test_a_face_that_was_deleted_and_imported_again_between_two_searches_is_found(
+    records: Records, others: Records, gallery: Gallery
+) -> None:
+    records.enroll("guests", "ada", numbered("ada", 1))
+    gallery.warm()
+    others.delete_face("guests", "ada", "1")
+    others.enroll("guests", "bob", [template("1", "bob", unit(2))])
+    (hit,) = gallery.search("guests", probe(2), 10, ANY)[1]
+
+    assert (hit.face_id, hit.subject_id, round(hit.distance.squared_l2, 6)) == ("1", "bob", 0.0)
+
+
+def test_a_gallery_deleted_and_made_anew_elsewhere_is_searched_anew(
+    records: Records, others: Records, gallery: Gallery
+) -> None:
+    records.enroll("guests", "ada", numbered("ada", 1))
+    gallery.warm()
+    others.delete_gallery("guests")
+    others.enroll("guests", "ada", numbered("ada", 2))
+
+    assert [found(gallery, seed) for seed in (1, 2)] == [[], ["2"]]
+
+
+def test_a_gallery_that_is_gone_is_not_found(records: Records, gallery: Gallery) -> None:
+    records.enroll("guests", "ada", numbered("ada", 1))
+    gallery.warm()
+    records.delete_gallery("guests")
+
+    with pytest.raises(NotFound):
+        gallery.search("guests", probe(1), 10, ANY)
+
+
+def test_an_empty_gallery_is_searched_and_nobody_found(records: Records, gallery: Gallery) -> None:
+    records.create_gallery("guests")
+    records.put_subject("guests", "ada", {})
+
+    assert gallery.search("guests", probe(1), 10, ANY) == (records.gallery("guests"), [])
+
+
+def test_a_probe_of_another_model_is_refused(records: Records, gallery: Gallery) -> None:
+    records.enroll("guests", "ada", numbered("ada", 1))
+    gallery.warm()
+
+    with pytest.raises(ModelMismatch, match=f"filled by model {MODEL}, not sha256:other"):
+        gallery.search("guests", probe(1, "sha256:other", dimension=4), 10, ANY)
+    assert found(gallery, 1) == ["1"]
+
+
+def test_a_gallery_that_was_empty_takes_the_dimension_of_whoever_fills_it(
+    records: Records, others: Records, gallery: Gallery
+) -> None:
+    records.create_gallery("guests")
+    gallery.search("guests", probe(1, "sha256:other", dimension=4), 10, ANY)
+    others.enroll("guests", "ada", numbered("ada", 1))
+
+    with pytest.raises(ModelMismatch):
+        gallery.search("guests", probe(1, "sha256:other", dimension=4), 10, ANY)
+    assert found(gallery, 1) == ["1"]
+
+
+def test_a_reopened_file_finds_what_was_enrolled_before(path: Path, records: Records) -> None:
+    records.enroll("guests", "ada", numbered("ada", 1))
+    records.close()
+    reopened = Records(path)
+
+    assert found(Gallery(reopened), 1) == ["1"]
+    reopened.close()

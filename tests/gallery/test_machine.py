@@ -1,0 +1,150 @@
+"""Whatever is done to a gallery, by whichever process, in whatever order: it answers as a plain dictionary would."""
+
+import itertools
+import shutil
+import tempfile
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from app.domain.nouns import Embedding, Floats
+from app.gallery.gallery import Gallery
+from app.gallery.records import Records
+from tests.gallery.model import PlainGallery
+from tests.support.templates import MODEL, template, unit
+
+PROCESS = st.integers(0, 1)
+GALLERY = st.sampled_from(["guests", "staff"])
+SUBJECT = st.sampled_from(["ada", "Žofie", "a/b", "'; --"])
+PICK = st.integers(0, 10_000)
+
+
+class Process:
+    """A connection of its own, and an index of its own."""
+
+    def __init__(self, path: Path) -> None:
+        self.records = Records(path)
+        self.gallery = Gallery(self.records)
+
+
+class TwoProcessesOnOneFile(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.path = self.folder / "gallery.sqlite3"
+        self.processes = [Process(self.path), Process(self.path)]
+        self.model: dict[str, PlainGallery] = {}
+        self.numbers = itertools.count()
+
+    def teardown(self) -> None:
+        for process in self.processes:
+            process.records.close()
+        shutil.rmtree(self.folder)
+
+    def enroll_as(self, by: int, gallery: str, subject: str, faces: dict[str, Floats]) -> None:
+        templates = [template(face_id, subject, vector) for face_id, vector in faces.items()]
+        self.processes[by].records.enroll(gallery, subject, templates)
+        self.model.setdefault(gallery, PlainGallery()).enroll(subject, faces)
+
+    def present(self) -> list[tuple[str, str, str]]:
+        return [(name, subject, face) for name, gallery in self.model.items() for subject, face, _ in gallery.faces()]
+
+    @initialize()
+    def one_gallery(self) -> None:
+        self.processes[0].records.create_gallery("guests")
+        self.model["guests"] = PlainGallery()
+
+    @rule(by=PROCESS, gallery=GALLERY, subject=SUBJECT, count=st.sampled_from([1, 2, 3, 40]))
+    def enroll(self, by: int, gallery: str, subject: str, count: int) -> None:
+        faces = {str(number): unit(number) for number in itertools.islice(self.numbers, count)}
+        self.enroll_as(by, gallery, subject, faces)
+
+    @precondition(lambda self: self.present())
+    @rule(by=PROCESS, pick=PICK, heir=SUBJECT)
+    def delete_a_face_and_use_its_id_again(self, by: int, pick: int, heir: str) -> None:
+        gallery, subject, face = self.present()[pick % len(self.present())]
+        self.processes[by].records.delete_face(gallery, subject, face)
+        self.model[gallery].delete_face(subject, face)
+        self.enroll_as(1 - by, gallery, heir, {face: unit(next(self.numbers))})
+
+    @rule(by=PROCESS, gallery=GALLERY, subject=SUBJECT, number=st.integers(0, 9))
+    def describe(self, by: int, gallery: str, subject: str, number: int) -> None:
+        self.processes[by].records.put_subject(gallery, subject, {"number": number})
+        self.model.setdefault(gallery, PlainGallery()).describe(subject, {"number": number})
+
+    @precondition(lambda self: self.present())
+    @rule(by=PROCESS, pick=PICK)
+    def delete_a_face(self, by: int, pick: int) -> None:
+        gallery, subject, face = self.present()[pick % len(self.present())]
+        self.processes[by].records.delete_face(gallery, subject, face)
+        self.model[gallery].delete_face(subject, face)
+
+    @precondition(lambda self: self.present())
+    @rule(by=PROCESS, pick=PICK)
+    def delete_a_subject(self, by: int, pick: int) -> None:
+        gallery, subject, _ = self.present()[pick % len(self.present())]
+        self.processes[by].records.delete_subject(gallery, subject)
+        self.model[gallery].delete_subject(subject)
+
+    @precondition(lambda self: "staff" in self.model)
+    @rule(by=PROCESS)
+    def delete_a_gallery(self, by: int) -> None:
+        self.processes[by].records.delete_gallery("staff")
+        del self.model["staff"]
+
+    @rule(by=PROCESS, gallery=GALLERY)
+    def create_a_gallery(self, by: int, gallery: str) -> None:
+        _, made = self.processes[by].records.create_gallery(gallery)
+
+        assert made == (gallery not in self.model)
+        self.model.setdefault(gallery, PlainGallery())
+
+    @rule(by=PROCESS)
+    def restart(self, by: int) -> None:
+        self.processes[by].records.close()
+        self.processes[by] = Process(self.path)
+        self.processes[by].gallery.warm()
+
+    @rule(
+        by=PROCESS,
+        pick=PICK,
+        probe=st.integers(-50, -1),
+        subjects=st.integers(1, 5),
+        threshold=st.sampled_from([0.5, 1.0, 1.5, 2.5, 4.0]),
+    )
+    def search(self, by: int, pick: int, probe: int, subjects: int, threshold: float) -> None:
+        gallery, plain = sorted(self.model.items())[pick % len(self.model)]
+        vector = unit(10_000 - probe)
+        searched, hits = self.processes[by].gallery.search(gallery, Embedding(vector, MODEL), subjects, threshold)
+
+        assert searched.revision == plain.revision
+        assert [(hit.subject_id, hit.face_id) for hit in hits] == plain.search(vector, subjects, threshold)
+
+    @rule(by=PROCESS)
+    def find_everyone_by_their_own_vector(self, by: int) -> None:
+        for name, gallery in self.model.items():
+            for subject, face, vector in gallery.faces():
+                _, hits = self.processes[by].gallery.search(name, Embedding(vector, MODEL), 1, 1e-3)
+                assert [(hit.subject_id, hit.face_id) for hit in hits] == [(subject, face)]
+
+    @invariant()
+    def both_processes_count_the_same(self) -> None:
+        expected = [
+            (name, gallery.revision, len(gallery.subjects), len(list(gallery.faces())))
+            for name, gallery in sorted(self.model.items())
+        ]
+        for process in self.processes:
+            counted = [(each.id, each.revision, each.subjects, each.faces) for each in process.records.galleries()]
+            assert counted == expected
+
+    @invariant()
+    def metadata_is_the_last_put(self) -> None:
+        for name, gallery in self.model.items():
+            kept = self.processes[0].records.metadata(name, list(gallery.subjects))
+            assert kept == {subject_id: subject.metadata for subject_id, subject in gallery.subjects.items()}
+
+
+TestTwoProcessesOnOneFile = TwoProcessesOnOneFile.TestCase
+TestTwoProcessesOnOneFile.settings = settings(max_examples=40, stateful_step_count=25)

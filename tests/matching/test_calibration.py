@@ -1,0 +1,167 @@
+"""What a calibration promises: never more than was measured."""
+
+import math
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from app.domain.errors import UnsupportedOperatingPoint
+from app.domain.nouns import Distance
+from app.matching.calibration import Calibration, ProbabilityMap, Rates
+from tests.support.calibrations import COHORTS, RATES, calibration, rates
+
+PERCENT = st.integers(0, 100).map(lambda number: number / 100)
+DISTANCES = st.floats(0, 4)
+RATE = st.floats(1e-9, 1)
+
+
+@st.composite
+def calibrations(draw: st.DrawFn) -> Calibration:
+    """From 0 to 4 by rising threshold, FMR rising and FNMR falling, often by steps of nothing."""
+    inner = sorted(draw(st.sets(st.integers(1, 399), max_size=12)))
+    thresholds = [0.0, *(number / 100 for number in inner), 4.0]
+    fmrs = sorted(draw(st.lists(PERCENT, min_size=len(inner), max_size=len(inner))))
+    fnmrs = sorted(draw(st.lists(PERCENT, min_size=len(inner), max_size=len(inner))), reverse=True)
+    columns = zip(thresholds, [0.0, *fmrs, 1.0], [1.0, *fnmrs, 0.0], strict=True)
+    finest = draw(st.sampled_from([1e-6, 0.01, 0.3]))
+    return calibration(rates=tuple(rates(*column) for column in columns), finest_fmr=finest)
+
+
+def measured_at(measured: Sequence[Rates], threshold: float) -> Rates:
+    return next(rates for rates in measured if rates.threshold == threshold)
+
+
+@given(made=calibrations(), fmr=RATE)
+def test_the_threshold_of_an_fmr_was_measured_to_keep_it(made: Calibration, fmr: float) -> None:
+    asked = max(fmr, made.finest_fmr)
+    point = made.at(asked)
+    measured = measured_at(made.rates, point.threshold)
+
+    assert measured.fmr <= asked
+    assert (point.fmr, point.fnmr) == (asked, measured.fnmr)
+
+
+@given(made=calibrations(), fmr=RATE)
+def test_the_threshold_of_an_fmr_is_the_loosest_that_keeps_it(made: Calibration, fmr: float) -> None:
+    asked = max(fmr, made.finest_fmr)
+    threshold = made.at(asked).threshold
+
+    assert all(rates.fmr > asked for rates in made.rates if rates.threshold > threshold)
+
+
+@given(made=calibrations(), one=RATE, other=RATE)
+def test_a_tighter_fmr_never_loosens_the_threshold_nor_lowers_the_fnmr(
+    made: Calibration, one: float, other: float
+) -> None:
+    tight, loose = (made.at(max(fmr, made.finest_fmr)) for fmr in sorted([one, other]))
+
+    assert tight.threshold <= loose.threshold
+    assert (tight.fnmr or 0) >= (loose.fnmr or 0)
+
+
+@given(made=calibrations(), fmr=RATE)
+def test_the_rates_told_of_the_threshold_of_an_fmr_are_no_worse_than_it(made: Calibration, fmr: float) -> None:
+    promised = made.at(max(fmr, made.finest_fmr))
+    told = made.at_threshold(promised.threshold)
+
+    assert (told.fmr or 0) <= (promised.fmr or 0)
+    assert told.fnmr == promised.fnmr
+
+
+@given(made=calibrations(), threshold=DISTANCES)
+def test_the_rates_told_of_any_threshold_are_never_better_than_measured_beside_it(
+    made: Calibration, threshold: float
+) -> None:
+    told = made.at_threshold(threshold)
+    below = [rates for rates in made.rates if rates.threshold <= threshold]
+
+    assert below[-1].fmr <= (told.fmr or made.finest_fmr)
+    assert told.fnmr is not None
+    assert all(told.fnmr >= rates.fnmr for rates in made.rates if rates.threshold >= threshold)
+
+
+@given(made=calibrations(), one=DISTANCES, other=DISTANCES)
+def test_the_rates_told_of_thresholds_rise_and_fall_with_them(made: Calibration, one: float, other: float) -> None:
+    tight, loose = (made.at_threshold(threshold) for threshold in sorted([one, other]))
+
+    assert (tight.fmr or 0) <= (loose.fmr or 0)
+    assert (tight.fnmr or 0) >= (loose.fnmr or 0)
+
+
+def test_between_two_measured_thresholds_the_worse_rate_of_both_is_told() -> None:
+    point = calibration().at_threshold(1.2)
+
+    assert (point.threshold, point.fmr, point.fnmr) == (1.2, 1e-2, 0.25)
+
+
+def test_an_fmr_finer_than_the_data_is_refused_with_the_finest_there_is() -> None:
+    with pytest.raises(UnsupportedOperatingPoint, match=r"at least 0\.0001.* 45 pairs of people .* got 9e-05"):
+        calibration().at(9e-5)
+
+
+def test_an_fmr_below_the_first_that_was_measured_is_refused() -> None:
+    with pytest.raises(UnsupportedOperatingPoint, match=r"at least 0\.001, got 0\.0005"):
+        calibration(rates=RATES[1:]).at(5e-4)
+
+
+def test_the_fmr_of_a_threshold_finer_than_the_data_is_not_told() -> None:
+    assert calibration().at_threshold(0.5).fmr is None
+    assert calibration().at_threshold(0.5).fnmr == 0.5
+
+
+def test_an_fmr_of_1_lets_everything_match() -> None:
+    assert calibration().at(1.0).threshold == 4.0
+
+
+@pytest.mark.parametrize(
+    "unordered",
+    [RATES[::-1], (RATES[0], RATES[0]), (rates(0.5, 0.2, 0.5), rates(1.0, 0.1, 0.4)), RATES[:1]],
+    ids=["falling thresholds", "equal thresholds", "falling FMR", "only one"],
+)
+def test_rates_that_are_out_of_order_or_too_few_are_no_calibration(unordered: tuple[Rates, ...]) -> None:
+    with pytest.raises(ValidationError):
+        calibration(rates=unordered)
+
+
+@given(one=DISTANCES, other=DISTANCES, slope=st.floats(0.1, 1e6), intercept=st.floats(-1e6, 1e6))
+def test_a_nearer_pair_is_never_less_probably_one_person(
+    one: float, other: float, slope: float, intercept: float
+) -> None:
+    made = calibration(probability=ProbabilityMap(slope=slope, intercept=intercept))
+    near, far = (made.probability_at(Distance(distance)) for distance in sorted([one, other]))
+
+    assert 0 <= far <= near <= 1
+
+
+def test_the_probability_is_the_logistic_function_of_the_distance() -> None:
+    assert calibration().probability_at(Distance(2.0)) == 0.5
+    assert calibration().probability_at(Distance(1.0)) == pytest.approx(1 / (1 + math.exp(-5)))
+
+
+@pytest.mark.parametrize(
+    ("threshold", "name", "fmr"),
+    [(0.4, "pilots", 0.01), (0.5, "pilots", 0.01), (0.6, "sailors", 0.02), (1.01, "pilots", 0.5)],
+)
+def test_the_worst_cohort_is_that_of_the_next_threshold_measured(threshold: float, name: str, fmr: float) -> None:
+    worst = calibration(**COHORTS).worst_cohort(threshold)
+
+    assert worst is not None
+    assert (worst.name, worst.fmr, worst.data.name) == (name, fmr, "crews")
+
+
+def test_there_is_no_worst_cohort_where_none_was_measured_or_not_so_far() -> None:
+    assert calibration().worst_cohort(1.0) is None
+    assert calibration(**COHORTS).worst_cohort(1.6) is None
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [{"cohorts": ()}, {"cohort_thresholds": (0.5, 1.0)}, {"cohort_thresholds": (0.5, 1.5, 1.0)}],
+    ids=["data without cohorts", "too few thresholds", "unordered thresholds"],
+)
+def test_cohorts_that_are_not_whole_are_no_calibration(parts: dict[str, tuple[float, ...]]) -> None:
+    with pytest.raises(ValidationError):
+        calibration(**(COHORTS | parts))

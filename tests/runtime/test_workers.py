@@ -1,0 +1,139 @@
+import asyncio
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from app.domain.errors import Overloaded
+from app.runtime.workers import Workers
+from tests.support.gate import PATIENCE, Gate, free_again
+
+pytestmark = pytest.mark.anyio
+Make = Callable[..., Workers]
+
+
+async def test_work_is_done_on_a_thread_of_its_name_and_its_answer_returned(workers: Make, gate: Gate) -> None:
+    gate.open()
+
+    assert (await workers().run(gate)).startswith("test")
+
+
+async def test_an_error_of_the_work_passes_through_as_it_is(workers: Make) -> None:
+    error = KeyError("the work's own")
+
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(KeyError) as raised:
+        await workers().run(fail)
+
+    assert raised.value is error
+
+
+async def test_a_timeout_of_the_works_own_is_no_missed_deadline(workers: Make) -> None:
+    def fail() -> None:
+        raise TimeoutError("the work's own")
+
+    with pytest.raises(TimeoutError, match="the work's own"):
+        await workers().run(fail)
+
+
+async def test_as_many_jobs_run_at_once_as_there_are_threads(workers: Make) -> None:
+    together = threading.Barrier(3, timeout=PATIENCE)
+    three = workers(threads=3)
+
+    places = await asyncio.gather(*(three.run(together.wait) for _ in range(3)))
+
+    assert sorted(places) == [0, 1, 2]
+
+
+async def test_a_full_line_refuses_the_next_at_once(workers: Make, gate: Gate) -> None:
+    full = workers(threads=1, max_waiting=1)
+    running, waiting = asyncio.create_task(full.run(gate)), asyncio.create_task(full.run(gate))
+    await gate.begun()
+
+    with pytest.raises(Overloaded, match="2 jobs are already running or waiting"):
+        await full.run(gate)
+
+    gate.open()
+    assert await running == await waiting
+
+
+async def test_a_job_that_ends_makes_room(workers: Make, gate: Gate) -> None:
+    one = workers(threads=1, max_waiting=0)
+    running = asyncio.create_task(one.run(gate))
+    await gate.begun()
+    gate.open()
+    await running
+
+    await free_again(one)
+
+
+async def test_a_job_that_fails_makes_room(workers: Make) -> None:
+    one = workers(threads=1, max_waiting=0)
+
+    with pytest.raises(ZeroDivisionError):
+        await one.run(lambda: 1 // 0)
+
+    await free_again(one)
+
+
+async def test_a_caller_that_leaves_frees_the_place_of_a_job_that_waits(workers: Make, gate: Gate) -> None:
+    one, begun = workers(threads=1, max_waiting=1), list[str]()
+    running = asyncio.create_task(one.run(gate))
+    await gate.begun()
+    leaving = asyncio.create_task(one.run(lambda: begun.append("begun")))
+    await asyncio.sleep(0)
+
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    await asyncio.sleep(0)
+
+    staying = asyncio.create_task(one.run(lambda: "an answer"))
+    gate.open()
+    await running
+    assert await staying == "an answer"
+    assert begun == []
+
+
+async def test_a_job_is_told_how_long_it_stood_in_line(workers: Make, gate: Gate) -> None:
+    one, waits = workers(threads=1, max_waiting=1), list[float]()
+    running = asyncio.create_task(one.run(gate, waited=waits.append))
+    await gate.begun()
+    waiting = asyncio.create_task(one.run(gate, waited=waits.append))
+    await asyncio.sleep(0.06)
+    gate.open()
+    await asyncio.gather(running, waiting)
+
+    at_once, in_line = waits
+    assert 0 <= at_once < in_line
+    assert 0.05 <= in_line < PATIENCE
+
+
+async def test_closing_waits_for_what_runs_and_refuses_what_waits(workers: Make, gate: Gate) -> None:
+    one = workers(threads=1, max_waiting=1)
+    running, waiting = asyncio.create_task(one.run(gate)), asyncio.create_task(one.run(gate))
+    await gate.begun()
+
+    threading.Timer(0.05, gate.open).start()
+    one.close()
+
+    assert (await running).startswith("test")
+    with pytest.raises(Overloaded, match="shutting down"):
+        await waiting
+
+
+async def test_closed_workers_refuse_work(workers: Make) -> None:
+    one = workers()
+    one.close()
+
+    with pytest.raises(Overloaded, match="shutting down"):
+        await one.run(lambda: None)
+
+
+async def test_workers_may_be_closed_twice(workers: Make) -> None:
+    one = workers()
+
+    one.close()
+    one.close()

@@ -1,0 +1,94 @@
+"""The services over networks that can be worked out by hand."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from app.domain.ports import Detector, Embedder
+from app.faces.alignment import Aligner
+from app.faces.quality import QualityBounds
+from app.gallery.gallery import Gallery
+from app.gallery.records import Records
+from app.images.decoding import ImageLimits
+from app.matching.calibration import Calibration
+from app.matching.policy import ThresholdPolicy
+from app.runtime.batching import MicroBatcher
+from app.runtime.workers import Workers
+from app.services.enrollment import Answer, Enrolled, Enrollment, Rejected
+from app.services.extraction import Extraction, FaceReader, Upload
+from app.services.identification import Identification
+from app.services.timing import StageTimer
+from app.services.verification import Verification
+from tests.support.calibrations import calibration
+from tests.support.fakes import FakeDetector, FakeEmbedder, photo
+
+NO_BOUNDS = QualityBounds(size=0, sharpness=0, frontality=0, inside=0)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the services are made of; a test replaces the part it is about."""
+
+    detector: Detector = field(default_factory=FakeDetector)
+    embedder: Embedder = field(default_factory=FakeEmbedder)
+    calibration: Calibration | None = field(default_factory=calibration)
+    bounds: QualityBounds = NO_BOUNDS
+    threads: int = 2
+    max_waiting: int = 64
+
+
+@dataclass(frozen=True)
+class Bench:
+    records: Records
+    extraction: Extraction
+    verification: Verification
+    identification: Identification
+    enrollment: Enrollment
+
+    async def enroll(self, gallery: str, subject: str, *images: bytes, key: str | None = None) -> Answer:
+        """The answer lists the face ids enrolled and the errors by index."""
+        return await self.enrollment.enroll(
+            gallery, subject, uploads(*images), "largest", key=key, shape=shape, timer=StageTimer()
+        )
+
+    async def enroll_reds(self, gallery: str, subject: str, *reds: int) -> list[str]:
+        """The ids of faces of these colours."""
+        answer = await self.enroll(gallery, subject, *map(photo, reds))
+        return list(answer["enrolled"])
+
+
+def uploads(*images: bytes) -> list[Upload]:
+    return [Upload(f"image{number}", data) for number, data in enumerate(images, start=1)]
+
+
+def shape(enrolled: Any, rejected: Any) -> Answer:
+    taken: list[Enrolled] = list(enrolled)
+    refused: list[Rejected] = list(rejected)
+    return {
+        "enrolled": [each.template.face_id for each in taken],
+        "rejected": {str(each.index): each.error.code for each in refused},
+    }
+
+
+@asynccontextmanager
+async def open_bench(folder: Path, **parts: Any) -> AsyncIterator[Bench]:
+    made = replace(Parts(), **parts)
+    policy = ThresholdPolicy(made.calibration, default_fmr=1e-3, default_fpir=1e-2)
+    records = Records(folder / "gallery.sqlite3")
+    photos = Workers("photo", threads=made.threads, max_waiting=made.max_waiting, deadline=10)
+    store = Workers("store", threads=1, max_waiting=64, deadline=10)
+    reader = FaceReader(made.detector, Aligner(), ImageLimits())
+    async with MicroBatcher(made.embedder.embed, max_batch=8, max_waiting=64) as batcher:
+        extraction, gallery = Extraction(reader, photos, batcher), Gallery(records)
+        yield Bench(
+            records=records,
+            extraction=extraction,
+            verification=Verification(extraction, policy, records, store),
+            identification=Identification(extraction, policy, gallery, records, store),
+            enrollment=Enrollment(extraction, records, gallery, made.bounds, store),
+        )
+    photos.close()
+    store.close()
+    records.close()

@@ -1,0 +1,94 @@
+"""Bytes to probes, and what it took."""
+
+from pathlib import Path
+
+import pytest
+
+from app.domain.errors import InferenceFailed, LikenessError, Overloaded
+from app.services.extraction import Sight, Upload, naming
+from app.services.timing import STAGES, StageTimer
+from tests.services.bench import Bench, open_bench, uploads
+from tests.support.fakes import BrokenEmbedder, FakeEmbedder, photo
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_sight_has_the_faces_wanted_and_the_size_of_the_photo(bench: Bench) -> None:
+    (upload,) = uploads(photo(10, None, 30))
+    everyone = await bench.extraction.sight(upload, "all", StageTimer())
+    one = await bench.extraction.sight(upload, "center", StageTimer())
+
+    assert [view.face.box.left for view in everyone.views] == [0, 224]
+    assert (everyone.faces_found, everyone.width, everyone.height) == (2, 336, 112)
+    assert (len(one.views), one.faces_found) == (1, 2)
+
+
+async def test_an_image_that_fails_does_not_spoil_the_others(bench: Bench) -> None:
+    outcomes = await bench.extraction.all_sights(
+        uploads(photo(1), b"x", photo(None), photo(2)), "largest", StageTimer()
+    )
+
+    assert [type(outcome).__name__ for outcome in outcomes] == ["Sight", "InvalidImage", "FaceNotFound", "Sight"]
+    assert [outcome.image for outcome in outcomes if isinstance(outcome, LikenessError)] == ["image2", "image3"]
+
+
+async def test_probes_come_in_the_order_of_the_photos_and_their_faces(bench: Bench) -> None:
+    outcomes = await bench.extraction.all_sights(uploads(photo(0, 85), photo(170)), "all", StageTimer())
+    probes = await bench.extraction.probes([each for each in outcomes if isinstance(each, Sight)], StageTimer())
+
+    assert [round(float(probe.embedding.vector[0]), 3) for probe in probes] == [1.0, 0.5, -0.5]
+    assert [probe.faces_found for probe in probes] == [2, 2, 1]
+
+
+async def test_no_sight_needs_no_run_of_the_network(tmp_path: Path) -> None:
+    embedder = FakeEmbedder()
+    async with open_bench(tmp_path, embedder=embedder) as bench:
+        assert await bench.extraction.probes([], StageTimer()) == []
+
+    assert embedder.batches == []
+
+
+async def test_a_network_that_fails_is_a_failed_inference_for_its_caller(tmp_path: Path) -> None:
+    async with open_bench(tmp_path, embedder=BrokenEmbedder()) as bench:
+        with pytest.raises(InferenceFailed, match="RuntimeError"):
+            await bench.extraction.probe(Upload("image", photo(1)), "largest", StageTimer())
+
+
+async def test_photos_beyond_what_may_wait_are_refused_at_once(tmp_path: Path) -> None:
+    async with open_bench(tmp_path, threads=1, max_waiting=2) as bench:
+        outcomes = await bench.extraction.all_sights(uploads(*[photo(1)] * 5), "largest", StageTimer())
+
+    assert [isinstance(outcome, Overloaded) for outcome in outcomes] == [False, False, False, True, True]
+
+
+def test_an_error_says_which_image_it_was_about() -> None:
+    with pytest.raises(LikenessError) as caught, naming("image2"):
+        raise LikenessError
+    assert caught.value.image == "image2"
+
+
+async def test_every_stage_is_timed(bench: Bench) -> None:
+    timer = StageTimer()
+    await bench.extraction.probe(Upload("image", photo(1)), "largest", timer)
+    times = timer.milliseconds()
+
+    assert times.keys() == {"decode", "detect", "align", "embed", "queue", "total"}
+    assert all(milliseconds > 0 for milliseconds in times.values())
+    assert max(times.values()) == times["total"]
+
+
+def test_the_time_of_a_stage_is_the_sum_of_its_turns_even_of_one_that_failed() -> None:
+    timer = StageTimer()
+    timer.add("queue", 0.5)
+    timer.add("queue", 0.25)
+    with pytest.raises(LikenessError), timer.stage("decode"):
+        raise LikenessError
+
+    assert timer.milliseconds()["queue"] == 750
+    assert timer.milliseconds()["decode"] > 0
+
+
+def test_a_stage_that_did_not_happen_took_no_time() -> None:
+    times = StageTimer().milliseconds()
+
+    assert {name: times[name] for name in STAGES} == dict.fromkeys(STAGES, 0.0)

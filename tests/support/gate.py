@@ -1,0 +1,37 @@
+"""Work for a thread that ends when the test says so."""
+
+import asyncio
+import threading
+
+from app.domain.errors import Overloaded
+from app.runtime.workers import Workers
+
+PATIENCE = 10.0
+
+
+class Gate:
+    """Work that ends when it is opened."""
+
+    def __init__(self) -> None:
+        self._begun, self._open = threading.Event(), threading.Event()
+
+    def __call__(self) -> str:
+        self._begun.set()
+        assert self._open.wait(PATIENCE), "the test never opened the gate"
+        return threading.current_thread().name
+
+    async def begun(self) -> None:
+        assert await asyncio.to_thread(self._begun.wait, PATIENCE), "the work never began"
+
+    def open(self) -> None:
+        self._open.set()
+
+
+async def free_again(one: Workers) -> None:
+    """Until the workers take a job; they learn of a freed place by the event loop."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                return await one.run(lambda: None)
+            except Overloaded:
+                await asyncio.sleep(0.001)

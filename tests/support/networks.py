@@ -1,0 +1,44 @@
+"""Networks small enough to compute by hand, built on the spot."""
+
+import numpy as np
+from onnx import TensorProto, checker, helper, numpy_helper
+
+SIDE, DIMENSION = 16, 3
+MEAN_COLOUR = [
+    helper.make_node("Cast", ["crops"], ["pixels"], to=TensorProto.FLOAT),
+    helper.make_node("ReduceMean", ["pixels"], ["colour"], axes=[1, 2], keepdims=0),
+    helper.make_node("ReduceL2", ["colour"], ["length"], axes=[1], keepdims=1),
+    helper.make_node("Div", ["colour", "length"], ["vectors"]),
+]
+
+
+def _model(nodes: list[object], inputs: list[object], outputs: list[object], *constants: object) -> bytes:
+    graph = helper.make_graph(nodes, "tiny", inputs, outputs, list(constants))
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def mean_colour() -> bytes:
+    """uint8 crops (N, 16, 16, 3) to their mean colours as unit vectors (N, 3)."""
+    crops = helper.make_tensor_value_info("crops", TensorProto.UINT8, ["n", SIDE, SIDE, 3])
+    vectors = helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["n", DIMENSION])
+    return _model(MEAN_COLOUR, [crops], [vectors])
+
+
+def sum_and_product() -> bytes:
+    """Float vectors a and b to a + b and a * b, in this order."""
+    given, sums, products = (
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n"]) for name in names]
+        for names in (("a", "b"), ("sum",), ("product",))
+    )
+    nodes = [helper.make_node("Mul", ["a", "b"], ["product"]), helper.make_node("Add", ["a", "b"], ["sum"])]
+    return _model(nodes, given, [*sums, *products])
+
+
+def first_only() -> bytes:
+    """uint8 crops (N, 16, 16, 3) to the vector (1, 3) of the first of them: a network that answers short."""
+    crops = helper.make_tensor_value_info("crops", TensorProto.UINT8, ["n", SIDE, SIDE, 3])
+    vectors = helper.make_tensor_value_info("first", TensorProto.FLOAT, [1, DIMENSION])
+    zero = numpy_helper.from_array(np.array([0], np.int64), "zero")
+    return _model([*MEAN_COLOUR, helper.make_node("Gather", ["vectors", "zero"], ["first"])], [crops], [vectors], zero)

@@ -1,0 +1,37 @@
+"""P-, R- and O-Nets whose answers can be computed by hand."""
+
+import numpy as np
+
+from app.domain.nouns import Floats
+
+
+class OneCell:
+    """A P-Net that is sure of the first cell of the first level alone, and moves it by `offsets`."""
+
+    def __init__(self, *offsets: float) -> None:
+        self.offsets, self.levels = offsets, list[tuple[int, int]]()
+
+    def __call__(self, level: Floats) -> tuple[Floats, Floats]:
+        height, width = (level.shape[0] - 10) // 2, (level.shape[1] - 10) // 2
+        probabilities = np.zeros((height, width), np.float32)
+        probabilities[0, 0] = 0.9 * (not self.levels)
+        self.levels.append(level.shape[:2])
+        return probabilities, np.tile(np.float32(self.offsets)[:, None, None], (1, height, width))
+
+
+class Sure:
+    """An R-Net or O-Net that takes every crop for a face, and moves it by `offset` times its size."""
+
+    def __init__(self, offset: float = 0.0) -> None:
+        self.offset, self.crops = offset, 0
+
+    def __call__(self, crops: Floats) -> tuple[Floats, ...]:
+        self.crops += len(crops)
+        return np.full(len(crops), 0.9, np.float32), np.full((len(crops), 4), self.offset, np.float32)
+
+
+class SureOutput(Sure):
+    """With all landmarks in the middle."""
+
+    def __call__(self, crops: Floats) -> tuple[Floats, ...]:
+        return (*super().__call__(crops), np.full((len(crops), 5, 2), 0.5, np.float32))

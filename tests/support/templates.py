@@ -1,0 +1,25 @@
+"""Enrolled faces that were never photographed."""
+
+import numpy as np
+
+from app.domain.nouns import Box, Embedding, Face, Floats, Landmarks, Quality, Template
+
+MODEL = "sha256:" + "a" * 64
+DIMENSION = 8
+FACE = Face(Box(10.0, 20.0, 110.5, 140.0), Landmarks(np.arange(10, dtype=np.float32).reshape(5, 2)), 0.99)
+QUALITY = Quality(size=1.0, sharpness=0.75, frontality=0.5, inside=0.25)
+
+
+def unit(seed: int, dimension: int = DIMENSION) -> Floats:
+    """A unit vector (dimension,) float32, another for every seed."""
+    vector = np.random.default_rng(seed).normal(size=dimension)
+    return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+
+def template(face_id: str, subject_id: str, vector: Floats, model: str = MODEL) -> Template:
+    return Template(face_id, subject_id, Embedding(vector, model), FACE, QUALITY, "2026-01-02T03:04:05.678Z")
+
+
+def numbered(subject_id: str, *seeds: int) -> list[Template]:
+    """Faces `<seed>` of a subject, with the vectors of the seeds."""
+    return [template(str(seed), subject_id, unit(seed)) for seed in seeds]
