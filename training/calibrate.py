@@ -36,6 +36,7 @@ from training.served import Crops, ServedModel, ServedReader
 REPLICATES = 200
 PER_DECADE = 50
 RULE_OF_THREE = 3.0
+COARSEST = 0.1  # an FMR beyond which a calibration says nothing
 COHORT_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(27))  # 0.5 to 1.8
 SAME_PERSON = 0.6
 """In a cohort of strangers, a pair nearer than this is taken for one person met twice, and left out."""
@@ -48,6 +49,8 @@ def run(images: Path, name: str, model: Path, cohorts: Path | None, models_dir: 
     crops = reader.read_all(paths, "detect")
     vectors = _embed(served, crops, "embed")
     pairs = all_pairs(vectors, vectors, person_of[crops.found])
+    if not len(pairs.genuine) or RULE_OF_THREE / max(1, pairs.impostor_people_pairs) > COARSEST:
+        raise TrainingError(f"{images} supports no FMR of {COARSEST}: want at least 9 people, some with two photos")
     measured = _cohorts(cohorts, served, reader) if cohorts else _Cohorts()
     calibration = Calibration(
         model=served.manifest.file.digest,
@@ -80,18 +83,26 @@ def folder_per_person(root: Path) -> tuple[list[Path], NDArray[np.int64]]:
 
 
 def fit_probability(genuine: Floats, impostors: Floats) -> ProbabilityMap:
-    """Logistic regression of "one person" on distance, genuine and impostor pairs weighing alike (Platt 1999)."""
+    """
+    Logistic regression of "one person" on distance, genuine and impostor pairs weighing alike.
+
+    The targets are Platt's (1999), a little inside 0 and 1: kinds that are wholly apart give no infinite slope.
+    """
+    impostors = impostors[:: max(1, len(impostors) // 200_000)]  # of sorted distances: an even thinning
+    near, far = (len(genuine) + 1) / (len(genuine) + 2), 1 / (len(impostors) + 2)
 
     def loss(parameters: NDArray[np.float64]) -> float:
         slope, intercept = parameters
-        missed = np.mean(np.logaddexp(0, slope * genuine.astype(np.float64) + intercept))
-        false = np.mean(np.logaddexp(0, -(slope * impostors[::step].astype(np.float64) + intercept)))
-        return float(missed + false)
+        return _cross_entropy(slope * genuine + intercept, near) + _cross_entropy(slope * impostors + intercept, far)
 
-    step = max(1, len(impostors) // 200_000)  # of sorted distances: an even thinning
-    best = optimize.minimize(loss, np.array([10.0, -12.0]), method="Nelder-Mead")
-    slope, intercept = best.x
+    slope, intercept = optimize.minimize(loss, np.array([10.0, -12.0]), method="Nelder-Mead").x
     return ProbabilityMap(slope=float(slope), intercept=float(intercept))
+
+
+def _cross_entropy(logits: NDArray[np.floating], target: float) -> float:
+    """Mean, of P = 1 / (1 + exp(logit)) against `target`."""
+    logits = logits.astype(np.float64)
+    return float(np.mean(target * np.logaddexp(0, logits) + (1 - target) * np.logaddexp(0, -logits)))
 
 
 def probabilities(distances: Floats, fitted: ProbabilityMap) -> NDArray[np.float64]:
@@ -120,7 +131,7 @@ def _rates(pairs: AllPairs) -> tuple[Rates, ...]:
     impostors = pairs.impostors.astype(np.float64)
     finest = RULE_OF_THREE / pairs.impostor_people_pairs
     fmrs = np.geomspace(finest, 1, 1 + int(np.ceil(PER_DECADE * -np.log10(finest))))
-    exact = {threshold_at(impostors, fmr) for fmr in [*fmrs, *10.0 ** np.arange(-6, 0)]}
+    exact = {max(0.0, threshold_at(impostors, fmr)) for fmr in [*fmrs, *10.0 ** np.arange(-6, 0)]}
     below = np.arange(0, min(exact), 0.05).round(2)
     thresholds = np.array(sorted({*exact, *below.tolist(), 4.0}))
     fmr, fnmr = rate_curves(pairs, thresholds, REPLICATES)
@@ -143,17 +154,18 @@ class _Cohorts:
 
 
 def _cohorts(root: Path, served: ServedModel, reader: ServedReader) -> _Cohorts:
-    """Each folder of `root` is a cohort of strangers: every image another person."""
+    """Each folder of `root` is a cohort of strangers: every image another person. One without a pair is left out."""
     paths, cohort_of = folder_per_person(root)
     crops = reader.read_all(paths, "detect, cohorts")
     vectors, cohort_of = _embed(served, crops, "embed, cohorts"), cohort_of[crops.found]
     names = sorted({path.relative_to(root).parts[0] for path in paths})
     data = CohortData(name=root.name, images=len(vectors), median_inside=round(float(np.median(crops.inside)), 3))
-    return _Cohorts(tuple(_cohort(name, vectors[cohort_of == number]) for number, name in enumerate(names)), data)
+    measured = [_cohort(name, vectors[cohort_of == number]) for number, name in enumerate(names)]
+    return _Cohorts(tuple(cohort for cohort in measured if cohort.impostor_pairs), data)
 
 
 def _cohort(name: str, vectors: Floats) -> Cohort:
     distances = distances_between(vectors, vectors)[np.triu_indices(len(vectors), 1)]
     impostors = distances[distances >= SAME_PERSON]
-    fmr = tuple(float(np.mean(impostors <= threshold)) for threshold in COHORT_THRESHOLDS)
+    fmr = tuple(float(np.sum(impostors <= threshold) / max(1, len(impostors))) for threshold in COHORT_THRESHOLDS)
     return Cohort(name=name, people=len(vectors), impostor_pairs=len(impostors), fmr=fmr)

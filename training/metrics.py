@@ -62,7 +62,9 @@ def threshold_at(impostors: Distances, fmr: float) -> float:
     allowed = int(np.floor(fmr * len(impostors) + 1e-9))
     if allowed >= len(impostors):
         return 4.0
-    return float(np.floor(np.nextafter(impostors[allowed], -1) * 1e5) / 1e5)
+    first_too_many = float(impostors[allowed])
+    threshold = round(first_too_many, 5)
+    return threshold if threshold < first_too_many else round(threshold - 1e-5, 5)
 
 
 def share_within(ranked: Distances, threshold: float) -> float:

@@ -98,21 +98,22 @@ async def _enroll_all(
 async def _enroll_one(services: Services, gallery: str, rule: FaceRule, subject: str, path: Path, tally: Tally) -> None:
     data = await asyncio.to_thread(path.read_bytes)
     timer = StageTimer()
-    new = False
+    made: Answer | None = None
 
     def shape(enrolled: Sequence[Enrolled], rejected: Sequence[Rejected]) -> Answer:
-        nonlocal new
-        new = True
-        return Shaper(origin(), services, timer).enrollment(enrolled, rejected)
+        nonlocal made
+        made = Shaper(origin(), services, timer).enrollment(enrolled, rejected)
+        return made
 
     key = f"file:{hashlib.sha256(data).hexdigest()}:{rule}"
     try:
-        await services.enrollment.enroll(
+        answer = await services.enrollment.enroll(
             gallery, subject, [Upload(str(path), data)], rule, key=key, shape=shape, timer=timer
         )
     except (AllRejected, ServiceError) as error:
         reason = error.rejected[0].error if isinstance(error, AllRejected) else error
         tally.rejected.append({"file": str(path), "code": reason.code, "detail": str(reason)})
     else:
+        new = answer is made  # otherwise the one remembered from before, or from an equal photo a moment ago
         tally.enrolled += new
         tally.already += not new

@@ -98,8 +98,14 @@ def detect(
 def _verdict(answer: schemas.Verification) -> str:
     threshold = answer.threshold
     word, sign = ("match", "<=") if answer.match else ("no match", ">")
-    rates = "uncalibrated" if threshold.fmr is None else f"FMR {threshold.fmr:.2g}, FNMR {threshold.fnmr:.2g}"
-    return f"{word}: distance {answer.distance:.3f} {sign} {threshold.distance:.3f} ({rates})"
+    return f"{word}: distance {answer.distance:.3f} {sign} {threshold.distance:.3f} ({_rates(threshold)})"
+
+
+def _rates(threshold: schemas.ThresholdOut) -> str:
+    if threshold.fnmr is None:
+        return "uncalibrated"
+    fmr = "too fine to tell" if threshold.fmr is None else f"{threshold.fmr:.2g}"
+    return f"FMR {fmr}, FNMR {threshold.fnmr:.2g}"
 
 
 def _names(answer: schemas.Identification) -> str:

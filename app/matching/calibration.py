@@ -137,7 +137,7 @@ class Calibration(_Part):
 
     def worst_cohort(self, threshold: float) -> CohortRate | None:
         """The cohort with most false matches at `threshold`; None where none was measured, or not so far."""
-        if self.cohort_data is None:
+        if self.cohort_data is None or not self.cohorts:
             return None
         above = bisect.bisect_left(self.cohort_thresholds, threshold)
         if above == len(self.cohort_thresholds):

@@ -1,3 +1,4 @@
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,14 @@ from starlette.testclient import TestClient
 from app.domain.nouns import Pixels
 from app.main import create_app
 from app.settings import Settings
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_settings_of_this_machine() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("LIKENESS_")]:
+            patch.delenv(name)
+        yield
 
 
 @pytest.fixture(scope="session")

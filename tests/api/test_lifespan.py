@@ -1,6 +1,7 @@
 """From start to shutdown, with every warning an error (pyproject.toml says so)."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -10,7 +11,7 @@ from app.main import create_app
 from app.settings import Settings
 
 
-def settings(tmp_path: Path, models_dir: Path, **more: object) -> Settings:
+def settings(tmp_path: Path, models_dir: Path, **more: Any) -> Settings:
     return Settings(data_dir=tmp_path / "data", models_dir=models_dir, _env_file=None, **more)
 
 

@@ -6,12 +6,13 @@ import cv2
 import matplotlib
 import numpy as np
 import pytest
+import simplejpeg
 from PIL import Image
 
 from app.domain.errors import InvalidImage, UnsupportedImage
 from app.domain.nouns import Pixels
 from app.images.decoding import ImageLimits, decode
-from tests.support.encoding import encoded
+from tests.support.encoding import encoded, exif, jpeg_header
 
 LIMITS = ImageLimits()
 LOSSLESS = {
@@ -68,6 +69,23 @@ def test_a_grey_jpeg_is_decoded_bit_for_bit_as_opencv_does(collins: Pixels) -> N
     data = encoded(Image.fromarray(collins).convert("L"), "JPEG")
 
     assert np.array_equal(decode(data, LIMITS), cv2_rgb(data))
+
+
+def test_a_jpeg_takes_the_fast_way_and_is_turned_upright_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = np.repeat(np.array([[1, 2], [3, 4]], np.uint8)[:, :, None], 3, axis=2)
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", lambda _data, _colours: stored)
+
+    photo = decode(encoded(Image.new("RGB", (2, 2)), "JPEG", exif=exif(6)), LIMITS)
+
+    assert photo[:, :, 0].tolist() == [[3, 1], [4, 2]]
+
+
+def test_a_jpeg_that_the_fast_way_balks_at_is_a_photo_if_pillow_takes_it() -> None:
+    ends_early = jpeg_header(64, 64)
+    with pytest.raises(ValueError, match="premature end of data"):
+        simplejpeg.decode_jpeg(ends_early, "RGB")
+
+    assert decode(ends_early, LIMITS).shape == (64, 64, 3)
 
 
 @pytest.mark.parametrize("kind", LOSSLESS)

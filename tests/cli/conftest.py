@@ -1,0 +1,36 @@
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from app.cli import app
+from app.domain.nouns import Pixels
+
+
+class Command:
+    """The `likeness` command on a data directory and a folder of photos; settings as in the environment."""
+
+    def __init__(self, folder: Path, models_dir: Path) -> None:
+        self.folder, self.data = folder, folder / "data"
+        self._environment = {"LIKENESS_DATA_DIR": str(self.data), "LIKENESS_MODELS_DIR": str(models_dir)}
+
+    def __call__(self, *arguments: object, **settings: object) -> Result:
+        named = {f"LIKENESS_{name.upper()}": str(value) for name, value in settings.items()}
+        return CliRunner().invoke(app, [str(each) for each in arguments], env=self._environment | named)
+
+    def photo(self, name: str, pixels: Pixels, quality: int = 92) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path, quality=quality)
+        return path
+
+
+@pytest.fixture
+def likeness(tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    for name in [name for name in os.environ if name.startswith("LIKENESS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+    return Command(tmp_path, models_dir)

@@ -1,0 +1,77 @@
+"""Every option once: with a meaning, a bound, and a default that works."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from app.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings of this machine, and a folder of our own for `.env`."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("LIKENESS_")]:
+        monkeypatch.delenv(name)
+
+
+def test_every_option_has_a_meaning() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_the_defaults_are_those_of_the_contract() -> None:
+    settings = Settings()
+
+    assert (settings.host, settings.port, settings.provider) == ("127.0.0.1", 8000, "auto")
+    assert (settings.max_image_bytes, settings.max_image_pixels) == (10 * 2**20, 40_000_000)
+    assert (settings.default_fmr, settings.default_fpir) == (1e-4, 0.01)
+    assert (settings.data_dir, settings.min_face) == (Path("data"), 20.0)
+
+
+def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("LIKENESS_PORT=1111\nLIKENESS_HOST=file\n")
+    monkeypatch.setenv("LIKENESS_PORT", "2222")
+
+    assert (Settings().port, Settings().host) == (2222, "file")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", -1),
+        ("port", 65536),
+        ("model", "../elsewhere"),
+        ("model", ""),
+        ("provider", "gpu"),
+        ("threads", 0),
+        ("photo_threads", 0),
+        ("max_waiting", 0),
+        ("max_batch", 257),
+        ("deadline", 0),
+        ("max_image_bytes", 0),
+        ("max_image_pixels", 0),
+        ("max_body_bytes", 0),
+        ("min_face", 11.9),
+        ("default_fmr", 0),
+        ("default_fmr", 1),
+        ("default_fpir", 1),
+        ("enroll_min_size", 1.1),
+        ("enroll_min_sharpness", -0.1),
+        ("enroll_min_frontality", "much"),
+        ("enroll_min_inside", 2),
+    ],
+)
+def test_a_value_out_of_bounds_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch, name: str, value: Any) -> None:
+    monkeypatch.setenv(f"LIKENESS_{name.upper()}", str(value))
+
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    assert [error["loc"] for error in caught.value.errors()] == [(name,)]
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError):
+        Settings().port = 1  # type: ignore[misc]
