@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from app.domain.nouns import Box, Embedding, Face, Landmarks, Quality, Template
+from app.domain.nouns import Embedding, Template
+from app.gallery import rows
 from app.gallery.records import Records
-from app.gallery.rows import SubjectInfo, vector_fault
+from app.gallery.rows import SubjectInfo
 
 FORMAT = "likeness-gallery-1"
 _PAGE = 500
@@ -84,28 +85,17 @@ def _model_of(header: Any) -> str:
 
 
 def _face(template: Template) -> dict[str, Any]:
-    box, quality = template.face.box, template.quality
     return {
         "face_id": template.face_id,
         "vector": base64.b64encode(template.embedding.vector.tobytes()).decode(),
-        "box": [box.left, box.top, box.right, box.bottom],
-        "landmarks": template.face.landmarks.points.tolist(),
-        "confidence": template.face.confidence,
-        "quality": [quality.size, quality.sharpness, quality.frontality, quality.inside],
+        **rows.detection(template),
         "enrolled_at": template.enrolled_at,
     }
 
 
-def _template(face: dict[str, Any], subject_id: str, model: str) -> Template:
-    data = base64.b64decode(face["vector"])
-    if fault := vector_fault(data):
-        raise ValueError(f"face {face['face_id']}: {fault}")
-    landmarks = Landmarks(np.asarray(face["landmarks"], np.float32))
-    return Template(
-        face_id=face["face_id"],
-        subject_id=subject_id,
-        embedding=Embedding(np.frombuffer(data, np.float32), model),
-        face=Face(Box(*face["box"]), landmarks, face["confidence"]),
-        quality=Quality(*face["quality"]),
-        enrolled_at=face["enrolled_at"],
-    )
+def _template(entry: dict[str, Any], subject_id: str, model: str) -> Template:
+    data = base64.b64decode(entry["vector"])
+    if fault := rows.vector_fault(data):
+        raise ValueError(f"face {entry['face_id']}: {fault}")
+    embedding = Embedding(np.frombuffer(data, np.float32), model)
+    return Template(entry["face_id"], subject_id, embedding, *rows.detected(entry), entry["enrolled_at"])

@@ -71,16 +71,26 @@ def subject(row: sqlite3.Row) -> SubjectInfo:
     return SubjectInfo(row["id"], json.loads(row["metadata"]), row["faces"], row["created_at"])
 
 
-def face_row(key: int, enrolled: Template, revision: int) -> tuple[Any, ...]:
+def detection(enrolled: Template) -> dict[str, Any]:
+    """How the face was seen, as JSON."""
     face, quality = enrolled.face, enrolled.quality
-    detection = {
+    return {
         "box": [face.box.left, face.box.top, face.box.right, face.box.bottom],
         "landmarks": face.landmarks.points.tolist(),
         "confidence": face.confidence,
         "quality": [quality.size, quality.sharpness, quality.frontality, quality.inside],
     }
-    vector = enrolled.embedding.vector.tobytes()
-    return key, enrolled.subject_id, enrolled.face_id, vector, json.dumps(detection), revision, enrolled.enrolled_at
+
+
+def detected(seen: Mapping[str, Any]) -> tuple[Face, Quality]:
+    """Back from `detection`. Raises KeyError, TypeError or ValueError where it is something else."""
+    landmarks = Landmarks(np.asarray(seen["landmarks"], np.float32))
+    return Face(Box(*seen["box"]), landmarks, seen["confidence"]), Quality(*seen["quality"])
+
+
+def face_row(key: int, enrolled: Template, revision: int) -> tuple[Any, ...]:
+    vector, seen = enrolled.embedding.vector.tobytes(), json.dumps(detection(enrolled))
+    return key, enrolled.subject_id, enrolled.face_id, vector, seen, revision, enrolled.enrolled_at
 
 
 def vector_fault(data: bytes) -> str | None:
@@ -92,13 +102,6 @@ def vector_fault(data: bytes) -> str | None:
 
 
 def template(row: sqlite3.Row, model: str) -> Template:
-    detection = json.loads(row["detection"])
-    landmarks = Landmarks(np.asarray(detection["landmarks"], np.float32))
-    return Template(
-        face_id=row["id"],
-        subject_id=row["subject"],
-        embedding=Embedding(np.frombuffer(row["vector"], np.float32), model),
-        face=Face(Box(*detection["box"]), landmarks, detection["confidence"]),
-        quality=Quality(*detection["quality"]),
-        enrolled_at=row["enrolled_at"],
-    )
+    face, quality = detected(json.loads(row["detection"]))
+    embedding = Embedding(np.frombuffer(row["vector"], np.float32), model)
+    return Template(row["id"], row["subject"], embedding, face, quality, row["enrolled_at"])

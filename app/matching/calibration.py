@@ -111,16 +111,19 @@ class Calibration(_Part):
             raise ValueError("want an FMR for every one of cohort_thresholds")
         return self
 
+    @property
+    def finest(self) -> float:
+        """The finest FMR that can be promised: the pairs support it, and some threshold was measured to hold it."""
+        return max(self.finest_fmr, self.rates[0].fmr)
+
     def at(self, fmr: float) -> OperatingPoint:
         """The loosest threshold whose FMR is at most `fmr`; UnsupportedOperatingPoint where that is too fine."""
-        if fmr < self.finest_fmr:
+        if fmr < self.finest:
             raise UnsupportedOperatingPoint(
-                f"want an FMR of at least {self.finest_fmr:.2g}, the finest that {self.data.impostor_people_pairs} "
+                f"want an FMR of at least {self.finest:.2g}, the finest that {self.data.impostor_people_pairs} "
                 f"pairs of people support, got {fmr:.2g}"
             )
         index = bisect.bisect_right(self.rates, fmr, key=lambda rates: rates.fmr) - 1
-        if index < 0:
-            raise UnsupportedOperatingPoint(f"want an FMR of at least {self.rates[0].fmr:.2g}, got {fmr:.2g}")
         return OperatingPoint(self.rates[index].threshold, fmr, self.rates[index].fnmr)
 
     def at_threshold(self, threshold: float) -> OperatingPoint:

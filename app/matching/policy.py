@@ -80,7 +80,7 @@ class ThresholdPolicy:
                 raise UnsupportedOperatingPoint("this model has no calibration; ask for a threshold instead of a rate")
             return Decision(OperatingPoint(UNCALIBRATED_THRESHOLD, None, None), "uncalibrated", templates)
         if rate is None:
-            finest = self.calibration.finest_fmr  # a default never fails: it says what it can promise instead
+            finest = self.calibration.finest  # a default never fails: it says what it can promise instead
             return Decision(self.calibration.at(max(finest, per_comparison(default, templates))), "default", templates)
         return Decision(self.calibration.at(per_comparison(rate, templates)), named, templates)
 

@@ -34,8 +34,8 @@ def serve(tmp_path: Path, models_dir: Path) -> Iterator[Serve]:
             (tmp_path / "models" / "mtcnn").symlink_to(models_dir / "mtcnn")
             for name in ("manifest.json", "embedder.onnx"):
                 (folder / name).symlink_to(models_dir / MODEL / name)
-            for text in [measured.model_dump_json()] if measured else []:
-                (folder / CALIBRATION).write_text(text)
+            if measured:
+                (folder / CALIBRATION).write_text(measured.model_dump_json())
             settings = Settings(data_dir=tmp_path / "data", models_dir=tmp_path / "models", _env_file=None)
             return stack.enter_context(TestClient(create_app(settings)))
 

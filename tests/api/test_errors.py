@@ -1,15 +1,11 @@
 """One table from the domain's errors to HTTP, and nothing of the inside in an answer."""
 
-import logging
-
 import pytest
-from fastapi import FastAPI
-from starlette.testclient import TestClient
 
 from app.api import errors as table
-from app.api.middleware import RequestId
 from app.domain import errors
 from app.services.enrollment import AllRejected, Rejected
+from tests.api.raising import Raising
 from tests.support.templates import FACE
 
 CONTRACT = {
@@ -28,33 +24,6 @@ CONTRACT = {
     "deadline_exceeded": 504,
     "internal_error": 500,
 }
-OURS = [errors.InferenceFailed, errors.ServiceError, errors.StartError, errors.LikenessError]
-
-
-class Raising:
-    """An application of one route that raises what it is given."""
-
-    def __init__(self) -> None:
-        self.error: Exception = RuntimeError()
-        app = FastAPI()
-        app.add_middleware(RequestId)
-        table.install(app)
-        app.get("/route")(self.route)
-        self.client = TestClient(app, raise_server_exceptions=False, headers={"X-Request-ID": "trace-1"})
-
-    def route(self) -> None:
-        raise self.error
-
-    def answer(self, error: Exception) -> tuple[int, dict[str, object], dict[str, str]]:
-        self.error = error
-        response = self.client.get("/route")
-        assert response.headers["content-type"] == "application/problem+json"
-        return response.status_code, response.json(), dict(response.headers)
-
-
-@pytest.fixture(scope="module")
-def raising() -> Raising:
-    return Raising()
 
 
 def kinds(root: type[errors.LikenessError]) -> list[type[errors.LikenessError]]:
@@ -125,30 +94,6 @@ def test_fields_at_fault_are_listed(raising: Raising) -> None:
 def test_overload_says_when_to_come_back_and_other_errors_do_not(raising: Raising) -> None:
     assert raising.answer(errors.Overloaded("busy"))[2]["retry-after"] == "1"
     assert "retry-after" not in raising.answer(errors.DeadlineExceeded("late"))[2]
-
-
-@pytest.mark.parametrize("kind", OURS)
-def test_our_own_faults_tell_no_internals_and_are_logged_with_the_request_id(
-    raising: Raising, caplog: pytest.LogCaptureFixture, kind: type[errors.LikenessError]
-) -> None:
-    with caplog.at_level(logging.ERROR):
-        status, body, _ = raising.answer(kind("secret path /srv/models"))
-
-    assert (status, body["code"], body["request_id"]) == (500, "internal_error", "trace-1")
-    assert "secret" not in str(body)
-    assert "trace-1" in caplog.text
-    assert "secret path /srv/models" in caplog.text
-
-
-def test_what_nobody_foresaw_tells_no_internals_and_carries_the_request_id_in_body_and_header(
-    raising: Raising, caplog: pytest.LogCaptureFixture
-) -> None:
-    status, body, headers = raising.answer(RuntimeError("secret path /srv/models"))
-
-    assert (status, body["code"], body["request_id"], body["instance"]) == (500, "internal_error", "trace-1", "/route")
-    assert headers["x-request-id"] == "trace-1"
-    assert "secret" not in str(body)
-    assert "trace-1" in caplog.text
 
 
 def test_images_rejected_for_one_reason_share_its_problem(raising: Raising) -> None:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -7,6 +9,7 @@ from skimage.transform import SimilarityTransform
 from app.domain.nouns import Box, Face, Floats, Landmarks, Pixels
 from app.faces.alignment import ARCFACE_112, Aligner, Transform, similarity_transform
 from app.faces.mtcnn.cascade import Mtcnn
+from app.runtime.manifest import read_embedder
 from tests.support.geometry import ANGLES, COORDINATES, SCALES, moved, similarity
 
 TEMPLATE = np.float32(ARCFACE_112)
@@ -54,6 +57,16 @@ def test_no_other_similarity_is_nearer_in_least_squares(
         return float(np.linalg.norm(source @ transform[:, :2].T + transform[:, 2] - target))
 
     assert miss(best) <= miss(other) + 1e-3
+
+
+def test_landmarks_less_than_a_pixel_apart_still_have_a_scale() -> None:
+    transform = similarity_transform(TEMPLATE / 100, TEMPLATE)
+
+    np.testing.assert_allclose(transform, [[100, 0, 0], [0, 100, 0]], atol=1e-3)
+
+
+def test_the_template_is_the_one_that_the_served_network_was_trained_on(models_dir: Path) -> None:
+    assert read_embedder(models_dir / "mobilefacenet-128").template == ARCFACE_112
 
 
 def test_a_mirror_image_is_never_reflected_back() -> None:

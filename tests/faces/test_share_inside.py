@@ -49,6 +49,10 @@ def test_pixels_of_an_enlarged_face_count_whole_up_to_their_edges(shape: tuple[i
     assert share_inside(eightfold, 112, shape) == pytest.approx(share, abs=1e-6)
 
 
+def test_a_crop_of_less_than_a_pixel_of_the_photo_is_inside_it() -> None:
+    assert share_inside(similarity(0, 200, (0, 0)), 112, (5, 5)) == pytest.approx(1, abs=1e-6)
+
+
 def test_a_larger_photo_never_has_less_of_the_crop_inside() -> None:
     transform = similarity(0.4, 1.5, (-40, 10))
 

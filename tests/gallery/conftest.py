@@ -30,3 +30,9 @@ def others(path: Path) -> Iterator[Records]:
 @pytest.fixture
 def gallery(records: Records) -> Gallery:
     return Gallery(records)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where a gallery may be exported to."""
+    return tmp_path / "guests.jsonl"

@@ -1,6 +1,5 @@
 """What a calibration promises: never more than was measured."""
 
-import math
 from collections.abc import Sequence
 
 import pytest
@@ -9,9 +8,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from app.domain.errors import UnsupportedOperatingPoint
-from app.domain.nouns import Distance
-from app.matching.calibration import Calibration, ProbabilityMap, Rates
-from tests.support.calibrations import COHORTS, RATES, calibration, rates
+from app.matching.calibration import Calibration, Rates
+from tests.support.calibrations import RATES, calibration, rates
 
 PERCENT = st.integers(0, 100).map(lambda number: number / 100)
 DISTANCES = st.floats(0, 4)
@@ -103,7 +101,7 @@ def test_an_fmr_finer_than_the_data_is_refused_with_the_finest_there_is() -> Non
 
 
 def test_an_fmr_below_the_first_that_was_measured_is_refused() -> None:
-    with pytest.raises(UnsupportedOperatingPoint, match=r"at least 0\.001, got 0\.0005"):
+    with pytest.raises(UnsupportedOperatingPoint, match=r"at least 0\.001, .* got 0\.0005"):
         calibration(rates=RATES[1:]).at(5e-4)
 
 
@@ -124,44 +122,3 @@ def test_an_fmr_of_1_lets_everything_match() -> None:
 def test_rates_that_are_out_of_order_or_too_few_are_no_calibration(unordered: tuple[Rates, ...]) -> None:
     with pytest.raises(ValidationError):
         calibration(rates=unordered)
-
-
-@given(one=DISTANCES, other=DISTANCES, slope=st.floats(0.1, 1e6), intercept=st.floats(-1e6, 1e6))
-def test_a_nearer_pair_is_never_less_probably_one_person(
-    one: float, other: float, slope: float, intercept: float
-) -> None:
-    made = calibration(probability=ProbabilityMap(slope=slope, intercept=intercept))
-    near, far = (made.probability_at(Distance(distance)) for distance in sorted([one, other]))
-
-    assert 0 <= far <= near <= 1
-
-
-def test_the_probability_is_the_logistic_function_of_the_distance() -> None:
-    assert calibration().probability_at(Distance(2.0)) == 0.5
-    assert calibration().probability_at(Distance(1.0)) == pytest.approx(1 / (1 + math.exp(-5)))
-
-
-@pytest.mark.parametrize(
-    ("threshold", "name", "fmr"),
-    [(0.4, "pilots", 0.01), (0.5, "pilots", 0.01), (0.6, "sailors", 0.02), (1.01, "pilots", 0.5)],
-)
-def test_the_worst_cohort_is_that_of_the_next_threshold_measured(threshold: float, name: str, fmr: float) -> None:
-    worst = calibration(**COHORTS).worst_cohort(threshold)
-
-    assert worst is not None
-    assert (worst.name, worst.fmr, worst.data.name) == (name, fmr, "crews")
-
-
-def test_there_is_no_worst_cohort_where_none_was_measured_or_not_so_far() -> None:
-    assert calibration().worst_cohort(1.0) is None
-    assert calibration(**COHORTS).worst_cohort(1.6) is None
-
-
-@pytest.mark.parametrize(
-    "parts",
-    [{"cohorts": ()}, {"cohort_thresholds": (0.5, 1.0)}, {"cohort_thresholds": (0.5, 1.5, 1.0)}],
-    ids=["data without cohorts", "too few thresholds", "unordered thresholds"],
-)
-def test_cohorts_that_are_not_whole_are_no_calibration(parts: dict[str, tuple[float, ...]]) -> None:
-    with pytest.raises(ValidationError):
-        calibration(**(COHORTS | parts))

@@ -1,0 +1,32 @@
+"""The cohort that a threshold serves worst."""
+
+import pytest
+from pydantic import ValidationError
+
+from tests.support.calibrations import COHORTS, calibration
+
+
+@pytest.mark.parametrize(
+    ("threshold", "name", "fmr"),
+    [(0.4, "pilots", 0.01), (0.5, "pilots", 0.01), (0.6, "sailors", 0.02), (1.01, "pilots", 0.5)],
+)
+def test_the_worst_cohort_is_that_of_the_next_threshold_measured(threshold: float, name: str, fmr: float) -> None:
+    worst = calibration(**COHORTS).worst_cohort(threshold)
+
+    assert worst is not None
+    assert (worst.name, worst.fmr, worst.data.name) == (name, fmr, "crews")
+
+
+def test_there_is_no_worst_cohort_where_none_was_measured_or_not_so_far() -> None:
+    assert calibration().worst_cohort(1.0) is None
+    assert calibration(**COHORTS).worst_cohort(1.6) is None
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [{"cohorts": ()}, {"cohort_thresholds": (0.5, 1.0)}, {"cohort_thresholds": (0.5, 1.5, 1.0)}],
+    ids=["data without cohorts", "too few thresholds", "unordered thresholds"],
+)
+def test_cohorts_that_are_not_whole_are_no_calibration(parts: dict[str, tuple[float, ...]]) -> None:
+    with pytest.raises(ValidationError):
+        calibration(**(COHORTS | parts))
