@@ -40,6 +40,8 @@ from app.settings import Settings
 DETECTOR = "mtcnn"
 DEFAULT_GALLERY = "default"
 GALLERY_FILE = "gallery.sqlite3"
+STORE_THREADS = 2  # SQLite writes one at a time
+MAX_QUEUED = 1024  # faces, or questions to the gallery: both are short, and behind them photos are refused first
 
 
 def open_models(settings: Settings) -> Models:
@@ -76,8 +78,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     photos = Workers(
         "photo", threads=settings.photo_threads, max_waiting=settings.max_waiting, deadline=settings.deadline
     )
-    store = Workers("store", threads=2, max_waiting=1024, deadline=settings.deadline)
-    batcher = MicroBatcher(models.embedder.embed, max_batch=settings.max_batch, max_waiting=1024)
+    store = Workers("store", threads=STORE_THREADS, max_waiting=MAX_QUEUED, deadline=settings.deadline)
+    batcher = MicroBatcher(models.embedder.embed, max_batch=settings.max_batch, max_waiting=MAX_QUEUED)
     try:
         async with batcher:
             gallery = Gallery(records)

@@ -57,7 +57,7 @@ def run(images: Path, name: str, model: Path, cohorts: Path | None, models_dir: 
         data=_data(name, pairs, crops),
         promise="average",
         finest_fmr=RULE_OF_THREE / pairs.impostor_people_pairs,
-        rates=_rates(pairs),
+        rates=measured_rates(pairs),
         probability=fit_probability(pairs.genuine, pairs.impostors),
         cohort_thresholds=COHORT_THRESHOLDS if cohorts else (),
         cohorts=measured.cohorts,
@@ -96,6 +96,8 @@ def fit_probability(genuine: Floats, impostors: Floats) -> ProbabilityMap:
         return _cross_entropy(slope * genuine + intercept, near) + _cross_entropy(slope * impostors + intercept, far)
 
     slope, intercept = optimize.minimize(loss, np.array([10.0, -12.0]), method="Nelder-Mead").x
+    if not slope > 0:
+        raise TrainingError("genuine pairs are no nearer than impostor pairs: this network tells nobody apart")
     return ProbabilityMap(slope=float(slope), intercept=float(intercept))
 
 
@@ -126,7 +128,7 @@ def _data(name: str, pairs: AllPairs, crops: Crops) -> CalibrationData:
     )
 
 
-def _rates(pairs: AllPairs) -> tuple[Rates, ...]:
+def measured_rates(pairs: AllPairs) -> tuple[Rates, ...]:
     """At thresholds that are exact for evenly spaced FMRs, down to the finest, and every 0.05 below."""
     impostors = pairs.impostors.astype(np.float64)
     finest = RULE_OF_THREE / pairs.impostor_people_pairs

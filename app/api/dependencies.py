@@ -12,6 +12,7 @@ from pydantic import BeforeValidator
 from app.api.errors import Origin
 from app.api.shaping import Shaper
 from app.api.uploads import JSON, MULTIPART, Submission, read_submission
+from app.gallery.rows import ID_PATTERN
 from app.services.bundle import Services
 from app.services.timing import StageTimer
 
@@ -38,7 +39,7 @@ def shaper_of(request: Request, services: ServicesOf, timer: Timer) -> Shaper:
 def images(*names: str, most: int = 1) -> Callable[..., Awaitable[Submission]]:
     """The images of the fields `names`, each at most `most` times, and the other fields of the request."""
 
-    async def submission(request: Request, _timer: Timer) -> Submission:
+    async def submission(request: Request, _timer: Timer) -> Submission:  # the clock starts before the body is read
         return await read_submission(request, names, most, request.app.state.max_image_bytes)
 
     return submission
@@ -55,7 +56,7 @@ def _decoded(text: Any) -> Any:
 
 
 ShaperOf = Annotated[Shaper, Depends(shaper_of)]
-Id = Annotated[str, BeforeValidator(_decoded), Path(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Id = Annotated[str, BeforeValidator(_decoded), Path(pattern=ID_PATTERN)]
 
 _FORMATS = {MULTIPART: "binary", JSON: "byte"}
 

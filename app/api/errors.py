@@ -15,7 +15,6 @@ from starlette.exceptions import HTTPException
 
 from app.api.middleware import request_id_of
 from app.domain import errors
-from app.services.enrollment import AllRejected
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +84,7 @@ def problem(origin: Origin, code: str, detail: str, **more: Any) -> dict[str, An
 
 def problem_of(origin: Origin, error: errors.LikenessError) -> dict[str, Any]:
     """As `problem`; of our own faults no internals are told."""
-    if isinstance(error, AllRejected):
+    if isinstance(error, errors.AllRejected):
         return _all_rejected(origin, error)
     if error.code == errors.LikenessError.code:
         return problem(origin, error.code, "the service failed; the request id finds the reason in its log")
@@ -127,7 +126,7 @@ def _respond(document: Mapping[str, Any], headers: Mapping[str, str] | None = No
     return JSONResponse(document, document["status"], {**(headers or {}), **busy}, MEDIA_TYPE)
 
 
-def _all_rejected(origin: Origin, error: AllRejected) -> dict[str, Any]:
+def _all_rejected(origin: Origin, error: errors.AllRejected) -> dict[str, Any]:
     """The problem that all rejected images share, or `invalid_request` where they differ; each one's beside it."""
     rejected = [{"index": each.index, "problem": problem_of(origin, each.error)} for each in error.rejected]
     codes = {each.error.code for each in error.rejected}

@@ -7,11 +7,11 @@ from typing import Any
 
 from app.api import schemas
 from app.api.errors import Origin, problem_of
-from app.domain.errors import LikenessError
+from app.domain.errors import LikenessError, Rejected
 from app.domain.nouns import Probe, Template
 from app.matching.policy import Decision
 from app.services.bundle import Services
-from app.services.enrollment import Enrolled, Rejected
+from app.services.enrollment import Enrolled
 from app.services.extraction import Sight
 from app.services.identification import Identified
 from app.services.timing import StageTimer

@@ -14,10 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.api.shaping import Shaper
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, origin, run
-from app.domain.errors import ServiceError
+from app.domain.errors import AllRejected, InvalidRequest, Rejected, ServiceError
 from app.faces.selection import FaceRule
 from app.services.bundle import Services
-from app.services.enrollment import AllRejected, Answer, Enrolled, Rejected
+from app.services.enrollment import Answer, Enrolled
 from app.services.extraction import Upload
 from app.services.timing import StageTimer
 from app.settings import Settings
@@ -110,7 +110,7 @@ async def _enroll_one(services: Services, gallery: str, rule: FaceRule, subject:
         answer = await services.enrollment.enroll(
             gallery, subject, [Upload(str(path), data)], rule, key=key, shape=shape, timer=timer
         )
-    except (AllRejected, ServiceError) as error:
+    except (AllRejected, InvalidRequest, ServiceError) as error:
         reason = error.rejected[0].error if isinstance(error, AllRejected) else error
         tally.rejected.append({"file": str(path), "code": reason.code, "detail": str(reason)})
     else:

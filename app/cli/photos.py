@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.api import schemas
+from app.api import fields, schemas
 from app.api.shaping import Shaper
 from app.cli.drawing import draw_faces
 from app.cli.output import NO_MATCH, SUCCESS, AsJson, origin, run
@@ -51,7 +51,7 @@ def verify(
 def identify(
     image: Photo,
     gallery: Annotated[str, typer.Option(help="Where to search.")] = DEFAULT_GALLERY,
-    top_k: Annotated[int, typer.Option(min=1, max=schemas.MAX_TOP_K, help="Candidates at most.")] = 5,
+    top_k: Annotated[int, typer.Option(min=1, max=fields.MAX_TOP_K, help="Candidates at most.")] = 5,
     face: Face = "largest",
     fpir: Fpir = None,
     threshold: Threshold = None,

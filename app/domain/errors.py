@@ -13,6 +13,7 @@ Everything that can go wrong, as the caller sees it. `app/api/errors.py` holds t
     - UnsupportedOperatingPoint finer than the calibration can support
     - NotFound                  no such gallery, subject or face
     - ModelMismatch             the gallery was filled by another model
+    - AllRejected               no image could be enrolled; carries why, image by image
   + ServiceError                we are at fault, or busy
     - Overloaded                the queue is full, or the service is shutting down
     - DeadlineExceeded
@@ -23,6 +24,7 @@ Everything that can go wrong, as the caller sees it. `app/api/errors.py` holds t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from app.domain.nouns import Face
@@ -90,6 +92,20 @@ class NotFound(InputError):
 
 class ModelMismatch(InputError):
     code = "model_mismatch"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rejected:
+    """An image of an enrolment, by its place in the request, and why it was not taken."""
+
+    index: int
+    error: LikenessError
+
+
+class AllRejected(InputError):
+    def __init__(self, rejected: Sequence[Rejected]) -> None:
+        super().__init__(str(rejected[0].error))
+        self.rejected = tuple(rejected)
 
 
 class ServiceError(LikenessError):

@@ -149,6 +149,8 @@ class Records:
             if not self._note_removals(db, gallery.key, "subject = ? AND id = ?", subject_id, face_id):
                 raise NotFound(f"subject {subject_id!r} has no face {face_id!r}")
             db.execute("DELETE FROM faces WHERE gallery = ? AND id = ?", (gallery.key, face_id))
+            # what was answered tells where the face was in its photo, and would claim that it is still enrolled
+            db.execute("DELETE FROM answers WHERE gallery = ? AND subject = ?", (gallery.key, subject_id))
 
     def changes_since(self, gallery_id: str, key: int | None, revision: int) -> tuple[GalleryInfo, Changes]:
         """What an index of gallery `key` at `revision` lacks; everything where that is another gallery by now."""
@@ -202,6 +204,7 @@ class Records:
 
     @staticmethod
     def _ensure_gallery(db: Connection, gallery_id: str) -> bool:
+        rows.check_id(gallery_id)
         made = db.execute(
             "INSERT OR IGNORE INTO galleries (id, created_at) VALUES (?, ?)", (gallery_id, rows.now())
         ).rowcount
@@ -209,6 +212,7 @@ class Records:
 
     @staticmethod
     def _ensure_subject(db: Connection, key: int, subject_id: str) -> bool:
+        rows.check_id(subject_id)
         made = db.execute(
             "INSERT OR IGNORE INTO subjects VALUES (?, ?, '{}', ?)", (key, subject_id, rows.now())
         ).rowcount

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from app.domain.errors import InvalidRequest
 from app.domain.nouns import Box, Embedding, Face, Floats, Landmarks, Quality, Template
 
 
@@ -57,6 +59,15 @@ GALLERY = """SELECT key, id, model, revision, created_at,
 SUBJECT = """SELECT id, metadata, created_at,
     (SELECT count(*) FROM faces WHERE faces.gallery = subjects.gallery AND subject = subjects.id) AS faces
     FROM subjects"""
+
+
+ID_PATTERN = r"^[^\x00-\x1f\x7f]{1,128}$"
+
+
+def check_id(identifier: str) -> None:
+    """Raises InvalidRequest unless it can be the id of a gallery or a subject."""
+    if not re.fullmatch(ID_PATTERN, identifier):
+        raise InvalidRequest(f"want an id of 1 to 128 characters without control characters, got {identifier!r}")
 
 
 def now() -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from app.domain.errors import LikenessError, LowQuality, ServiceError
+from app.domain.errors import AllRejected, LikenessError, LowQuality, Rejected, ServiceError
 from app.domain.nouns import Probe, Template
 from app.faces.quality import QualityBounds
 from app.faces.selection import FaceRule
@@ -29,23 +29,9 @@ class Enrolled:
     faces_found: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Rejected:
-    index: int
-    error: LikenessError
-
-
 Answer: TypeAlias = dict[str, Any]
 Shape: TypeAlias = Callable[[Sequence[Enrolled], Sequence[Rejected]], Answer]
 """Makes the answer that is sent, and kept under an Idempotency-Key."""
-
-
-class AllRejected(LikenessError):
-    """No image of the request could be enrolled."""
-
-    def __init__(self, rejected: Sequence[Rejected]) -> None:
-        super().__init__(str(rejected[0].error))
-        self.rejected = tuple(rejected)
 
 
 class Enrollment:

@@ -4,7 +4,7 @@ import pytest
 
 from app.api import errors as table
 from app.domain import errors
-from app.services.enrollment import AllRejected, Rejected
+from app.domain.errors import AllRejected, Rejected
 from tests.api.raising import Raising
 from tests.support.templates import FACE
 

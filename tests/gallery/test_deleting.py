@@ -10,6 +10,7 @@ from app.domain.errors import NotFound
 from app.domain.nouns import Embedding
 from app.gallery.gallery import Gallery
 from app.gallery.records import Records
+from app.gallery.rows import Remembered
 from tests.support.templates import MODEL, template, unit
 
 Delete = Callable[[Records], None]
@@ -126,3 +127,9 @@ def test_rebuilding_gives_the_room_of_the_deleted_back_and_keeps_the_rest(record
     assert path.stat().st_size < before
     (face,) = records.faces("staff", "ada")
     np.testing.assert_array_equal(face.embedding.vector, unit(99, DIMENSION))
+
+
+def test_what_was_answered_about_a_deleted_face_is_forgotten(records: Records) -> None:
+    records.enroll("guests", "ada", [template("1", "ada", unit(1))], Remembered("key", "request", {"box": [1, 2]}))
+    records.delete_face("guests", "ada", "1")
+    assert records.remembered("guests", "ada", "key", "request") is None

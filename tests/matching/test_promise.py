@@ -43,7 +43,7 @@ def calibrated(seed: int, shape: tuple[float, float]) -> tuple[Calibration, AllP
     genuine = 2 * np.random.default_rng(seed + 1).beta(2, 5, size=PEOPLE).astype(np.float32)
     pairs = pairs_of(genuine, strangers(seed, shape, IMPOSTORS))
     made = calibration(
-        rates=calibrate._rates(pairs),
+        rates=calibrate.measured_rates(pairs),
         finest_fmr=calibrate.RULE_OF_THREE / pairs.impostor_people_pairs,
         probability=calibrate.fit_probability(pairs.genuine, pairs.impostors),
     )

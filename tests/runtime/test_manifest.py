@@ -95,17 +95,27 @@ def test_a_malformed_manifest_stops_the_start(folder: Path, text: str) -> None:
         ("file", {**FILE, "path": "../embedder.onnx"}),
         ("file", {**FILE, "path": "/etc/passwd"}),
         ("file", {**FILE, "digest": "md5:0"}),
-        ("crop_size", 8),
+        ("crop_size", 15),
+        ("crop_size", 1025),
         ("crop_size", "large"),
         ("template", EMBEDDER["template"][:4]),
+        ("template", [*EMBEDDER["template"], [0, 0]]),
         ("template", [[1, 2, 3]] * 5),
         ("dimension", 1),
+        ("dimension", 4097),
         ("surprise", 1),
     ],
 )
 def test_a_field_out_of_its_bounds_is_named(folder: Path, field: str, value: object) -> None:
     with pytest.raises(StartError, match=field):
         read_embedder(rewrite(folder, **{field: value}))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("crop_size", 16), ("crop_size", 1024), ("dimension", 2), ("dimension", 4096)]
+)
+def test_a_field_may_be_at_its_bounds(folder: Path, field: str, value: int) -> None:
+    assert getattr(read_embedder(rewrite(folder, **{field: value})), field) == value
 
 
 def test_a_manifest_does_not_change(folder: Path) -> None:

@@ -59,14 +59,18 @@ async def test_a_full_line_refuses_the_next_at_once(workers: Make, gate: Gate) -
     assert await running == await waiting
 
 
-async def test_a_job_that_ends_makes_room(workers: Make, gate: Gate) -> None:
+async def test_a_job_that_ends_makes_room_for_one(workers: Make, gate: Gate) -> None:
     one = workers(threads=1, max_waiting=0)
+    await one.run(lambda: None)
+    await free_again(one)
+
     running = asyncio.create_task(one.run(gate))
     await gate.begun()
+    with pytest.raises(Overloaded):
+        await one.run(lambda: None)
+
     gate.open()
     await running
-
-    await free_again(one)
 
 
 async def test_a_job_that_fails_makes_room(workers: Make) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from app.domain.errors import Rejected
 from app.domain.ports import Detector, Embedder
 from app.faces.alignment import Aligner
 from app.faces.quality import QualityBounds
@@ -16,7 +17,7 @@ from app.matching.calibration import Calibration
 from app.matching.policy import ThresholdPolicy
 from app.runtime.batching import MicroBatcher
 from app.runtime.workers import Workers
-from app.services.enrollment import Answer, Enrolled, Enrollment, Rejected
+from app.services.enrollment import Answer, Enrolled, Enrollment
 from app.services.extraction import Extraction, FaceReader, Upload
 from app.services.identification import Identification
 from app.services.timing import StageTimer

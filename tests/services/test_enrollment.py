@@ -6,9 +6,16 @@ from typing import Any
 
 import pytest
 
-from app.domain.errors import InferenceFailed, InvalidRequest, LowQuality, ModelMismatch, NotFound, Overloaded
+from app.domain.errors import (
+    AllRejected,
+    InferenceFailed,
+    InvalidRequest,
+    LowQuality,
+    ModelMismatch,
+    NotFound,
+    Overloaded,
+)
 from app.faces.quality import QualityBounds
-from app.services.enrollment import AllRejected
 from tests.services.bench import NO_BOUNDS, Bench, open_bench
 from tests.support.fakes import FAKE_MODEL, BrokenEmbedder, FakeDetector, FakeEmbedder, apart, photo
 from tests.support.templates import template, unit

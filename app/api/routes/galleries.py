@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Header, Query, Response
 
-from app.api import schemas
+from app.api import fields, schemas
 from app.api.dependencies import MAX_IMAGES, Id, ServicesOf, ShaperOf, Timer, documented, images
 from app.api.problems import PROBLEMS
 from app.api.shaping import enrolled_faces
@@ -66,10 +66,10 @@ async def put_subject(
     subject: Id,
     services: ServicesOf,
     response: Response,
-    fields: Annotated[schemas.SubjectFields | None, Body()] = None,
+    asked: Annotated[fields.SubjectFields | None, Body()] = None,
 ) -> schemas.SubjectOut:
     """Sets its metadata, creating subject and gallery as needed; 201 where the subject is new."""
-    metadata = fields.metadata if fields else {}
+    metadata = asked.metadata if asked else {}
     info, made = await services.enrollment.ask(lambda records: records.put_subject(gallery, subject, metadata))
     response.status_code = 201 if made else 200
     return schemas.SubjectOut.of(info)
@@ -85,7 +85,7 @@ async def delete_subject(gallery: Id, subject: Id, services: ServicesOf) -> None
     SUBJECT + "/faces",
     status_code=201,
     response_model=schemas.Enrollment,
-    openapi_extra=documented(schemas.FaceFields, "image", most=MAX_IMAGES),
+    openapi_extra=documented(fields.FaceFields, "image", most=MAX_IMAGES),
 )
 async def enroll(
     gallery: Id,
@@ -97,12 +97,12 @@ async def enroll(
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
 ) -> dict[str, Any]:
     """One face an image, creating gallery and subject as needed; what is answered with 201 is on disk."""
-    fields = submission.parse(schemas.FaceFields)
+    asked = submission.parse(fields.FaceFields)
     return await services.enrollment.enroll(
         gallery,
         subject,
         submission.uploads,
-        fields.face,
+        asked.face,
         key=idempotency_key,
         shape=shaper.enrollment,
         timer=timer,
@@ -119,7 +119,7 @@ async def delete_face(gallery: Id, subject: Id, face: Id, services: ServicesOf) 
     await services.enrollment.delete_face(gallery, subject, face)
 
 
-@router.post(SUBJECT + "/verify", openapi_extra=documented(schemas.VerifyFields, "image"))
+@router.post(SUBJECT + "/verify", openapi_extra=documented(fields.VerifyFields, "image"))
 async def verify_subject(
     gallery: Id,
     subject: Id,
@@ -129,14 +129,14 @@ async def verify_subject(
     shaper: ShaperOf,
 ) -> schemas.SubjectVerification:
     """Is this photo of the subject? Against its nearest enrolled face."""
-    fields = submission.parse(schemas.VerifyFields)
+    asked = submission.parse(fields.VerifyFields)
     verified = await services.verification.subject(
         submission.uploads[0],
-        fields.face,
+        asked.face,
         gallery,
         subject,
-        fmr=fields.fmr,
-        threshold=fields.threshold,
+        fmr=asked.fmr,
+        threshold=asked.threshold,
         timer=timer,
     )
     return shaper.subject_verification(verified, subject)
