@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from app.domain.errors import LikenessError
-from training import calibrate, card, config, evaluate, export, import_mtcnn, prepare, train
+from training import blend, calibrate, card, config, evaluate, export, import_mtcnn, prepare, train
 from training.errors import TrainingError
 
 cli = typer.Typer(
@@ -80,6 +80,18 @@ def calibrate_(
 ) -> None:
     """Measure thresholds and their error rates, and write calibration.json beside the model."""
     typer.echo(f"wrote {calibrate.run(images, name, _folder(models_dir, model), cohorts, models_dir)}")
+
+
+@cli.command("blend")
+def blend_(
+    run: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="Folder of a run that had starting weights.")
+    ],
+    output: Annotated[Path, typer.Option(help="Folder of the blended run.")],
+    share: Annotated[float, typer.Option(min=0, max=1, help="Of the trained weights; the rest is where they started.")],
+) -> None:
+    """Go back part of the way to the starting weights."""
+    typer.echo(f"weights in {blend.run(run, output, share)}")
 
 
 @cli.command("export")

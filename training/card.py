@@ -52,7 +52,7 @@ def _training(facts: dict[str, Any]) -> str:
 Fine-tuned by `training/train.py` from `{config["network"]["weights"]}` with the configuration below
 (sha256 {facts["config_sha256"]}), seed {facts["seed"]}, at commit {facts["commit"]}, torch {facts["torch"]},
 {facts["threads"]} CPU threads, {facts["seconds"]} s. Files of the training set: sha256 {data["files_sha256"]}.
-
+{_blend(facts)}
 | data | people | faces |
 |---|---|---|
 {folders}
@@ -60,6 +60,16 @@ Fine-tuned by `training/train.py` from `{config["network"]["weights"]}` with the
 ```json
 {json.dumps(config, indent=1)}
 ```
+"""
+
+
+def _blend(facts: dict[str, Any]) -> str:
+    blend = facts.get("blend")
+    if blend is None:
+        return ""
+    share = blend["share"]
+    return f"""
+Then blended (`python -m training blend`): {share:g} of the trained weights and {1 - share:g} of the starting ones.
 """
 
 

@@ -82,6 +82,7 @@ def _provenance(source: Path) -> dict[str, str]:
         "data_sha256": facts["data"]["files_sha256"],
         "seed": str(facts["seed"]),
         "commit": str(facts["commit"]),
+        **({"blend": json.dumps(facts["blend"])} if "blend" in facts else {}),
     }
 
 
