@@ -53,7 +53,7 @@ class ModelOut(BaseModel):
 
 
 class Answer(BaseModel):
-    """What every answer about a photo carries."""
+    """What every answer about a photo carries, behind its own fields: pydantic lists those of the last base first."""
 
     model: ModelOut
     timings_ms: dict[str, float]
@@ -76,7 +76,7 @@ class ThresholdOut(BaseModel):
     worst_cohort: CohortRate | None = Field(description="The measured cohort with most false matches at `distance`.")
 
 
-class Verification(Answer):
+class _Verification(BaseModel):
     match: bool
     distance: float
     metric: Literal["squared_l2"] = "squared_l2"
@@ -84,6 +84,9 @@ class Verification(Answer):
     probability: float | None
     threshold: ThresholdOut
     faces: list[VerifiedFace]
+
+
+class Verification(Answer, _Verification): ...
 
 
 class SubjectVerification(Verification):
@@ -135,17 +138,23 @@ class SearchedGallery(BaseModel):
         return cls(id=gallery.id, subjects=gallery.subjects, faces=gallery.faces, revision=gallery.revision)
 
 
-class Identification(Answer):
+class _Identification(BaseModel):
     faces: list[IdentifiedFace]
     faces_found: int
     gallery: SearchedGallery
     threshold: SearchThreshold
 
 
-class Detection(Answer):
+class Identification(Answer, _Identification): ...
+
+
+class _Detection(BaseModel):
     faces: list[FaceOut]
     faces_found: int
     image: dict[str, int] = Field(description="`width` and `height` of the upright image, in pixels.")
+
+
+class Detection(Answer, _Detection): ...
 
 
 class EmbeddedFace(FaceOut):
@@ -158,8 +167,11 @@ class EmbedResult(BaseModel):
     error: dict[str, Any] | None
 
 
-class Embeddings(Answer):
+class _Embeddings(BaseModel):
     results: list[EmbedResult]
+
+
+class Embeddings(Answer, _Embeddings): ...
 
 
 class GalleryOut(SearchedGallery):
