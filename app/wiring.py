@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.domain.errors import ServiceError, StartError
+from app.domain.errors import InferenceFailed, ServiceError, StartError
 from app.domain.nouns import AlignedCrop
 from app.embedding.embedder import OnnxEmbedder
 from app.faces.alignment import Aligner
@@ -115,10 +115,13 @@ def open_records(settings: Settings) -> Records:
 
 
 def warm_up(models: Models) -> None:
-    """One real inference of every network: a mid-grey photo, and a grey crop whose vector must be of unit length."""
-    models.detector.detect(np.full((96, 96, 3), 127, np.uint8))
+    """One real inference of every network; a grey crop's vector must be of unit length. Raises StartError."""
     size = models.embedder_manifest.crop_size
-    (embedding,) = models.embedder.embed([AlignedCrop(np.full((size, size, 3), 127, np.uint8), 1.0)])
+    try:
+        models.detector.detect(np.full((96, 96, 3), 127, np.uint8))
+        (embedding,) = models.embedder.embed([AlignedCrop(np.full((size, size, 3), 127, np.uint8), 1.0)])
+    except InferenceFailed as error:
+        raise StartError(f"the networks do not run as their manifests say: {error}") from error
     length = float(np.linalg.norm(embedding.vector))
     if not abs(length - 1) < 1e-3:
         raise StartError(f"model {models.embedder_manifest.id!r} gives vectors of length {length:.4f}, want 1")
@@ -134,12 +137,12 @@ def _bounds(settings: Settings) -> QualityBounds:
 
 
 def _detector(settings: Settings, folder: Path, manifest: DetectorManifest) -> Mtcnn:
-    return Mtcnn(
-        ProposalNet(_session(settings, folder, manifest.pnet)),
-        RefineNet(_session(settings, folder, manifest.rnet)),
-        OutputNet(_session(settings, folder, manifest.onet)),
-        CascadeOptions(min_face=settings.min_face),
-    )
+    pnet = ProposalNet(_session(settings, folder, manifest.pnet))
+    rnet = RefineNet(_session(settings, folder, manifest.rnet))
+    onet = OutputNet(_session(settings, folder, manifest.onet))
+    rnet(np.zeros((1, 24, 24, 3), np.float32))  # a photo without a face would never warm these two
+    onet(np.zeros((1, 48, 48, 3), np.float32))
+    return Mtcnn(pnet, rnet, onet, CascadeOptions(min_face=settings.min_face))
 
 
 def _session(settings: Settings, folder: Path, file: ModelFile) -> Session:

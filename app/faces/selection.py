@@ -11,6 +11,9 @@ from app.domain.nouns import Face
 
 FaceRule: TypeAlias = Literal["largest", "center", "only"]
 
+TIE = 0.5
+"""Share of the largest face's area from which another counts as equally large (docs/BENCHMARKS.md)."""
+
 
 def choose(faces: Sequence[Face], rule: FaceRule, shape: tuple[int, int]) -> Face:
     """
@@ -26,10 +29,6 @@ def choose(faces: Sequence[Face], rule: FaceRule, shape: tuple[int, int]) -> Fac
     largest = max(face.box.area for face in faces)
     rivals = faces if rule == "center" else [face for face in faces if face.box.area >= TIE * largest]
     return min(rivals, key=lambda face: _off_centre(face, shape))
-
-
-TIE = 0.5
-"""Share of the largest face's area from which another counts as equally large (docs/BENCHMARKS.md)."""
 
 
 def _off_centre(face: Face, shape: tuple[int, int]) -> float:

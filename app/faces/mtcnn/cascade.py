@@ -18,20 +18,26 @@ import numpy as np
 from app.domain.nouns import Box, Face, Floats, Landmarks, Pixels
 from app.faces.mtcnn import boxes as box
 from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
-from app.faces.mtcnn.pyramid import AreaPooling, scales
+from app.faces.mtcnn.pyramid import CELL, AreaPooling, scales
 
-CELL, STRIDE = 12, 2  # P-Net's receptive field and step, in pixels of a level
+STRIDE = 2  # P-Net's step, in pixels of a level
+LEVEL_OVERLAP, OVERLAP = 0.5, 0.7  # boxes that overlap by more are one: within a level, and from then on
 
 
 @dataclass(frozen=True, slots=True)
 class CascadeOptions:
-    """Defaults are facenet-pytorch's; `max_level_pixels` is ours: in a photo so large that the first level would have
-    more pixels, `min_face` is raised until it fits, so that time and memory stay bounded."""
+    """
+    Defaults are facenet-pytorch's; two bounds are ours, so that no photo can take all time and memory.
+
+    Where the first level would have more than `max_level_pixels`, `min_face` is raised until it fits.
+    Of more than `max_candidates` on a level, or on all, the most probable are kept; a photo of a crowd has about 1,000.
+    """
 
     min_face: float = 20.0
     thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
     factor: float = 0.709
     max_level_pixels: int = 1_000_000
+    max_candidates: int = 5_000
 
     def min_face_in(self, height: int, width: int) -> float:
         """The smallest face looked for in a photo of this size, in pixels."""
@@ -61,8 +67,8 @@ class Mtcnn:
         levels = [
             self._propose_at(photo, scale) for scale in scales(photo.height, photo.width, smallest, options.factor)
         ]
-        found = np.concatenate([np.empty((0, 9), np.float32), *levels])
-        found = found[box.suppress(found[:, :4], found[:, 4], 0.7)]
+        found = self._most_probable(np.concatenate([np.empty((0, 9), np.float32), *levels]))
+        found = found[box.suppress(found[:, :4], found[:, 4], OVERLAP)]
         return box.squared(box.shifted(found[:, :4], found[:, 5:], inclusive=False))
 
     def _propose_at(self, photo: AreaPooling, scale: float) -> Floats:
@@ -75,7 +81,15 @@ class Mtcnn:
         found = np.concatenate(
             [boxes, probabilities[rows, columns, None], offsets[:, rows, columns].T], axis=1, dtype=np.float32
         )
-        return found[box.suppress(found[:, :4], found[:, 4], 0.5)]
+        found = self._most_probable(found)
+        return found[box.suppress(found[:, :4], found[:, 4], LEVEL_OVERLAP)]
+
+    def _most_probable(self, found: Floats) -> Floats:
+        """The candidates (N, 9), or the most probable of too many, in their order."""
+        most = self._options.max_candidates
+        if len(found) <= most:
+            return found
+        return found[np.sort(np.argpartition(-found[:, 4], most)[:most])]
 
     def _refine(self, photo: AreaPooling, candidates: Floats) -> Floats:
         """The squares (N, 4) that R-Net keeps, moved to the face."""
@@ -85,7 +99,7 @@ class Mtcnn:
         probabilities, offsets = self._rnet(crops)
         sure = probabilities > self._options.thresholds[1]
         candidates, probabilities, offsets = candidates[sure], probabilities[sure], offsets[sure]
-        kept = box.suppress(candidates, probabilities, 0.7)
+        kept = box.suppress(candidates, probabilities, OVERLAP)
         return box.squared(box.shifted(candidates[kept], offsets[kept], inclusive=True))
 
     def _output(self, photo: AreaPooling, candidates: Floats) -> list[Face]:
@@ -98,7 +112,7 @@ class Mtcnn:
         side = candidates[:, None, 2:] - candidates[:, None, :2] + np.float32(1)  # (N, 1, 2)
         points = side * landmarks[sure] + candidates[:, None, :2] - np.float32(1)  # (N, 5, 2)
         boxes = box.shifted(candidates, offsets, inclusive=True)
-        kept = box.suppress(boxes, probabilities, 0.7, "min")
+        kept = box.suppress(boxes, probabilities, OVERLAP, "min")
         return [
             Face(Box(*map(float, boxes[index])), Landmarks(points[index]), float(probabilities[index]))
             for index in kept

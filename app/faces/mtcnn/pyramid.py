@@ -16,6 +16,8 @@ import numpy.typing as npt
 from app.domain.nouns import Floats, Pixels
 
 Ints = npt.NDArray[np.intp]
+CELL = 12  # side of P-Net's receptive field, in pixels of a level
+_AT_ONCE = 512  # windows: bounds the memory of the sums between
 
 
 class AreaPooling:
@@ -41,6 +43,10 @@ class AreaPooling:
 
     def crops(self, windows: npt.NDArray[np.int64], size: int) -> Floats:
         """Each window (left, top, right, bottom; half-open, inside the photo) at (size, size): (N, size, size, 3)."""
+        parts = [self._crops(windows[start : start + _AT_ONCE], size) for start in range(0, len(windows), _AT_ONCE)]
+        return np.concatenate([np.empty((0, size, size, 3), np.float32), *parts])
+
+    def _crops(self, windows: npt.NDArray[np.int64], size: int) -> Floats:
         left, right = _bins_of_many(windows[:, 0], windows[:, 2], size)
         top, bottom = _bins_of_many(windows[:, 1], windows[:, 3], size)
         flat, stride = self._sums.reshape(-1, 3), self._sums.shape[1]
@@ -54,9 +60,10 @@ class AreaPooling:
 
 def scales(height: int, width: int, min_face: float, factor: float) -> list[float]:
     """Scale of each level: the first shrinks `min_face` to P-Net's 12 px, the last leaves the short side 12 px."""
-    scale, side = 12.0 / min_face, min(height, width) * (12.0 / min_face)
+    scale = CELL / min_face
+    side = min(height, width) * scale
     found = []
-    while side >= 12:
+    while side >= CELL:
         found.append(scale)
         scale, side = scale * factor, side * factor
     return found

@@ -57,10 +57,11 @@ def test_a_photo_without_a_candidate_has_no_face(detector: Mtcnn) -> None:
     assert detector.detect(grey(300, 400)) == []
 
 
-def test_a_candidate_beyond_the_edge_of_the_photo_is_dropped() -> None:
+@pytest.mark.parametrize("offset", [-9.0, -20 / 19], ids=["far beyond", "just beyond"])
+def test_a_candidate_beyond_the_edge_of_the_photo_is_dropped(offset: float) -> None:
     rnet, onet = Sure(), SureOutput()
 
-    assert Mtcnn(OneCell(-9, -9, -9, -9), rnet, onet).detect(grey(100, 100)) == []
+    assert Mtcnn(OneCell(*[offset] * 4), rnet, onet).detect(grey(100, 100)) == []
     assert (rnet.crops, onet.crops) == (0, 0)
 
 

@@ -1,0 +1,37 @@
+"""A photo made of faces takes bounded time and memory."""
+
+import time
+
+import numpy as np
+import pytest
+
+from app.domain.nouns import Pixels
+from app.faces.mtcnn.cascade import CascadeOptions, Mtcnn
+from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
+
+Nets = tuple[ProposalNet, RefineNet, OutputNet]
+
+
+@pytest.fixture(scope="module")
+def crowd(collins: Pixels) -> Pixels:
+    """Eight by eight copies of a face, 100 px each."""
+    return np.tile(collins[60:180:1, 165:285:1], (8, 8, 1))
+
+
+def test_every_face_of_a_crowd_is_found(nets: Nets, crowd: Pixels) -> None:
+    assert len(Mtcnn(*nets).detect(crowd)) == 64
+
+
+def test_of_too_many_candidates_the_most_probable_are_kept(nets: Nets, crowd: Pixels) -> None:
+    few = Mtcnn(*nets, CascadeOptions(max_candidates=20)).detect(crowd)
+    assert 0 < len(few) <= 20
+    assert min(face.confidence for face in few) > 0.9
+
+
+def test_a_wall_of_tiny_faces_is_done_in_seconds(nets: Nets, collins: Pixels) -> None:
+    face = collins[60:174:4, 180:270:4]
+    wall = np.tile(face, (55, 68, 1))
+    start = time.process_time()
+    found = Mtcnn(*nets).detect(wall)
+    assert time.process_time() - start < 20
+    assert len(found) <= CascadeOptions().max_candidates
