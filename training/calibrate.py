@@ -163,7 +163,10 @@ def _cohorts(root: Path, served: ServedModel, reader: ServedReader) -> _Cohorts:
     names = sorted({path.relative_to(root).parts[0] for path in paths})
     data = CohortData(name=root.name, images=len(vectors), median_inside=round(float(np.median(crops.inside)), 3))
     measured = [_cohort(name, vectors[cohort_of == number]) for number, name in enumerate(names)]
-    return _Cohorts(tuple(cohort for cohort in measured if cohort.impostor_pairs), data)
+    kept = tuple(cohort for cohort in measured if cohort.impostor_pairs)
+    if not kept:
+        raise TrainingError(f"no folder of {root} has two strangers in it: want one folder a cohort")
+    return _Cohorts(kept, data)
 
 
 def _cohort(name: str, vectors: Floats) -> Cohort:

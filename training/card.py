@@ -82,7 +82,7 @@ def _accuracy(report: dict[str, Any]) -> str:
 
 The served pipeline (bytes in, distance out) on {report["images"]} images of {report["people"]} people, never trained
 on; {report["faces_not_found"]} faces not found. "Before" are the starting weights, in the same run. In brackets 95 %
-intervals, bootstrapped over people. A degraded probe is the face {probe["size"]} px wide, JPEG quality
+intervals, bootstrapped over people. A degraded probe is the aligned crop reduced to {probe["size"]} px, JPEG quality
 {probe["quality"]}, landmarks off by N(0, {probe["noise"]:g}) px, against a clean reference.
 
 | measure | before | after |

@@ -82,4 +82,6 @@ class NoFields(BaseModel):
 
 
 class SubjectFields(NoFields):
-    metadata: Metadata = Field(default_factory=dict, description="The caller's own; returned with candidates.")
+    metadata: Metadata | None = Field(
+        None, description="The caller's own; returned with candidates. Kept where absent."
+    )

@@ -13,7 +13,7 @@ from app.cli.output import ERROR, SUCCESS, AsJson, run
 from app.domain.errors import LikenessError
 from app.runtime.session import available_providers, runtime_version
 from app.settings import Settings
-from app.wiring import open_models, warm_up
+from app.wiring import open_models, open_records, warm_up
 
 PACKAGES = ("faiss-cpu", "fastapi", "numpy", "opencv-python-headless", "pillow", "simplejpeg", "uvicorn")
 
@@ -61,7 +61,8 @@ def _self_test(settings: Settings) -> str:
 def _data(settings: Settings) -> str:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=settings.data_dir):
-        return f"{settings.data_dir.resolve()} can be written"
+        open_records(settings).close()
+    return f"{settings.data_dir.resolve()} can be written, and its gallery opened"
 
 
 _CHECKS: dict[str, Callable[[Settings], str]] = {

@@ -25,7 +25,8 @@ class Database:
 
     def __init__(self, path: Path, schema: str, patience: float) -> None:
         """Waits up to `patience` seconds for another process that writes. Raises ServiceError where it cannot open."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)  # templates are biometric data; SQLite gives its other files the same mode
         self._lock = threading.Lock()
         with _domain_errors():
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=patience)

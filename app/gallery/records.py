@@ -69,16 +69,19 @@ class Records:
         with self._database.reading() as db:
             return self._subject(db, self._gallery(db, gallery_id), subject_id)
 
-    def put_subject(self, gallery_id: str, subject_id: str, metadata: Mapping[str, Any]) -> tuple[SubjectInfo, bool]:
-        """The subject with its metadata replaced, and whether it is new; creates the gallery as needed."""
+    def put_subject(
+        self, gallery_id: str, subject_id: str, metadata: Mapping[str, Any] | None
+    ) -> tuple[SubjectInfo, bool]:
+        """The subject, its metadata replaced unless None, and whether it is new; creates the gallery as needed."""
         with self._database.writing() as db:
             self._ensure_gallery(db, gallery_id)
             gallery = self._gallery(db, gallery_id)
             made = self._ensure_subject(db, gallery.key, subject_id)
-            db.execute(
-                "UPDATE subjects SET metadata = ? WHERE gallery = ? AND id = ?",
-                (json.dumps(metadata), gallery.key, subject_id),
-            )
+            if metadata is not None:
+                db.execute(
+                    "UPDATE subjects SET metadata = ? WHERE gallery = ? AND id = ?",
+                    (json.dumps(metadata), gallery.key, subject_id),
+                )
             self._raise_revision(db, gallery.key)
             return self._subject(db, gallery, subject_id), made
 

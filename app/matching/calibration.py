@@ -139,14 +139,14 @@ class Calibration(_Part):
         return 1 / (1 + math.exp(min(against, 700.0)))  # beyond, exp overflows
 
     def worst_cohort(self, threshold: float) -> CohortRate | None:
-        """The cohort with most false matches at `threshold`; None where none was measured, or not so far."""
+        """The cohort with most false matches at `threshold`; None where none was measured, or none matched."""
         if self.cohort_data is None or not self.cohorts:
             return None
         above = bisect.bisect_left(self.cohort_thresholds, threshold)
         if above == len(self.cohort_thresholds):
             return None
         fmr, name = max((cohort.fmr[above], cohort.name) for cohort in self.cohorts)
-        return CohortRate(name=name, fmr=fmr, data=self.cohort_data)
+        return CohortRate(name=name, fmr=fmr, data=self.cohort_data) if fmr > 0 else None
 
 
 def read_calibration(folder: Path, model: str) -> Calibration | None:

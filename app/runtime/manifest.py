@@ -82,6 +82,8 @@ def _read(folder: Path, kind: type[T]) -> T:
     try:
         return kind.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise StartError(f"no model in {folder}: cannot read {path}: {error.strerror}") from error
+        raise StartError(
+            f"no model in {folder}: cannot read {path}: {error.strerror}; LIKENESS_MODELS_DIR says where the models are"
+        ) from error
     except ValidationError as error:
         raise StartError(f"{path} is not a manifest of kind {kind.__name__}: {error}") from error

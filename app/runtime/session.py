@@ -18,6 +18,8 @@ _NAMES = {
     "tensorrt": "TensorrtExecutionProvider",
 }
 _ERRORS_ONLY = 3
+_LARGE = 6 * 1024 * 1024
+"""Bytes of input from which a run gives its working memory back: kept, that of one huge photo would stay for good."""
 
 
 class Session:
@@ -36,9 +38,9 @@ class Session:
     def run(self, *arrays: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
         """The network's outputs, in its own order."""
         try:
-            outputs: list[npt.NDArray[Any]] = self._session.run(
-                self._outputs, dict(zip(self._inputs, arrays, strict=True))
-            )
+            given = dict(zip(self._inputs, arrays, strict=True))
+            large = sum(array.nbytes for array in arrays) > _LARGE
+            outputs: list[npt.NDArray[Any]] = self._session.run(self._outputs, given, _shrinking() if large else None)
         except Exception as error:  # onnxruntime raises its own classes, RuntimeError and ValueError alike
             raise InferenceFailed(f"{type(error).__name__}: {error}") from error
         return outputs
@@ -51,6 +53,12 @@ def available_providers() -> list[str]:
 
 def runtime_version() -> str:
     return str(ort.__version__)
+
+
+def _shrinking() -> ort.RunOptions:
+    options = ort.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 def _choose(provider: Provider) -> Sequence[str]:

@@ -55,3 +55,10 @@ def test_a_subject_may_be_made_without_metadata(client: TestClient, gallery: str
     response = client.put(f"/galleries/{gallery}/subjects/ada", content=body, headers=JSON)
 
     assert (response.status_code, response.json()["metadata"]) == (201, {})
+
+
+def test_a_put_without_a_body_keeps_the_metadata(client: TestClient, gallery: str) -> None:
+    path = f"/galleries/{gallery}/subjects/ada"
+    client.put(path, json={"metadata": {"name": "Ada"}})
+    assert client.put(path).json()["metadata"] == {"name": "Ada"}
+    assert client.put(path, json={}).json()["metadata"] == {"name": "Ada"}

@@ -1,6 +1,7 @@
 """Galleries and subjects as rows: what is there, what it counts, and what raises the revision."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -156,3 +157,14 @@ def test_a_gallery_belongs_to_the_model_that_filled_it_even_when_emptied(records
     with pytest.raises(ModelMismatch, match=f"filled by model {MODEL}, not sha256:other"):
         records.enroll("guests", "ada", [template("2", "ada", unit(2), "sha256:other")])
     assert records.gallery("guests").model == MODEL
+
+
+def test_a_subject_put_without_metadata_keeps_what_it_had(records: Records) -> None:
+    records.put_subject("guests", "ada", {"name": "Ada"})
+    subject, made = records.put_subject("guests", "ada", None)
+    assert (subject.metadata, made) == ({"name": "Ada"}, False)
+
+
+def test_only_the_owner_may_read_the_files(records: Records, path: Path) -> None:
+    records.create_gallery("guests")
+    assert {file.stat().st_mode & 0o077 for file in path.parent.glob("gallery.sqlite3*")} == {0}

@@ -22,6 +22,12 @@ def test_there_is_no_worst_cohort_where_none_was_measured_or_not_so_far() -> Non
     assert calibration(**COHORTS).worst_cohort(1.6) is None
 
 
+def test_there_is_no_worst_cohort_where_no_stranger_matched() -> None:
+    quiet = tuple(cohort.model_copy(update={"fmr": (0.0, 0.0, 0.1)}) for cohort in COHORTS["cohorts"])
+
+    assert calibration(**(COHORTS | {"cohorts": quiet})).worst_cohort(0.9) is None
+
+
 @pytest.mark.parametrize(
     "parts",
     [{"cohorts": ()}, {"cohort_thresholds": (0.5, 1.0)}, {"cohort_thresholds": (0.5, 1.5, 1.0)}],

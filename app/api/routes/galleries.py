@@ -69,7 +69,7 @@ async def put_subject(
     asked: Annotated[fields.SubjectFields | None, Body()] = None,
 ) -> schemas.SubjectOut:
     """Sets its metadata, creating subject and gallery as needed; 201 where the subject is new."""
-    metadata = asked.metadata if asked else {}
+    metadata = asked.metadata if asked else None
     info, made = await services.enrollment.ask(lambda records: records.put_subject(gallery, subject, metadata))
     response.status_code = 201 if made else 200
     return schemas.SubjectOut.of(info)
