@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import numpy as np
 
@@ -12,8 +11,8 @@ from app.domain.errors import InferenceFailed, ServiceError, StartError
 from app.domain.nouns import AlignedCrop
 from app.embedding.embedder import OnnxEmbedder
 from app.faces.alignment import Aligner
-from app.faces.mtcnn.cascade import CascadeOptions, Mtcnn
-from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
+from app.faces.mtcnn.cascade import CascadeOptions
+from app.faces.mtcnn.loading import load_mtcnn
 from app.faces.quality import QualityBounds
 from app.gallery.gallery import Gallery
 from app.gallery.records import Records
@@ -22,8 +21,6 @@ from app.matching.calibration import read_calibration
 from app.matching.policy import ThresholdPolicy
 from app.runtime.batching import MicroBatcher
 from app.runtime.manifest import (
-    DetectorManifest,
-    ModelFile,
     read_checked,
     read_detector,
     read_embedder,
@@ -48,12 +45,17 @@ def open_models(settings: Settings) -> Models:
     """Raises StartError where a file is missing, is not its manifest's, or the provider cannot be used."""
     folder = settings.models_dir / settings.model
     manifest = read_embedder(folder)
-    session = _session(settings, folder, manifest.file)
+    session = Session(read_checked(folder, manifest.file), provider=settings.provider, threads=settings.threads)
     detector_folder = settings.models_dir / DETECTOR
-    detector_manifest = read_detector(detector_folder)
+    detector = load_mtcnn(
+        detector_folder,
+        CascadeOptions(min_face=settings.min_face),
+        provider=settings.provider,
+        threads=settings.threads,
+    )
     return Models(
-        detector=_detector(settings, detector_folder, detector_manifest),
-        detector_manifest=detector_manifest,
+        detector=detector,
+        detector_manifest=read_detector(detector_folder),
         embedder=OnnxEmbedder(session, manifest),
         embedder_manifest=manifest,
         calibration=read_calibration(folder, manifest.file.digest),
@@ -134,16 +136,3 @@ def _bounds(settings: Settings) -> QualityBounds:
         frontality=settings.enroll_min_frontality,
         inside=settings.enroll_min_inside,
     )
-
-
-def _detector(settings: Settings, folder: Path, manifest: DetectorManifest) -> Mtcnn:
-    pnet = ProposalNet(_session(settings, folder, manifest.pnet))
-    rnet = RefineNet(_session(settings, folder, manifest.rnet))
-    onet = OutputNet(_session(settings, folder, manifest.onet))
-    rnet(np.zeros((1, 24, 24, 3), np.float32))  # a photo without a face would never warm these two
-    onet(np.zeros((1, 48, 48, 3), np.float32))
-    return Mtcnn(pnet, rnet, onet, CascadeOptions(min_face=settings.min_face))
-
-
-def _session(settings: Settings, folder: Path, file: ModelFile) -> Session:
-    return Session(read_checked(folder, file), provider=settings.provider, threads=settings.threads)

@@ -17,12 +17,12 @@ from app.domain.errors import InputError
 from app.domain.nouns import AlignedCrop, Floats, Pixels
 from app.embedding.embedder import OnnxEmbedder
 from app.faces.alignment import ARCFACE_112, Aligner
-from app.faces.mtcnn.cascade import CascadeOptions, Mtcnn
-from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
+from app.faces.mtcnn.cascade import CascadeOptions
+from app.faces.mtcnn.loading import load_mtcnn
 from app.faces.selection import choose
 from app.images.decoding import ImageLimits, decode
 from app.matching.calibration import Calibration, read_calibration
-from app.runtime.manifest import EmbedderManifest, ModelFile, read_checked, read_detector, read_embedder
+from app.runtime.manifest import EmbedderManifest, read_checked, read_embedder
 from app.runtime.session import Session
 from training.data import CROP_SIZE, MARGIN
 
@@ -71,14 +71,7 @@ class ServedReader:
     """Bytes to the one aligned crop that the service would take, with a margin round it."""
 
     def __init__(self, models_dir: Path, *, min_face: float = 20.0) -> None:
-        folder = models_dir / DETECTOR
-        manifest = read_detector(folder)
-        self._detector = Mtcnn(
-            ProposalNet(_session(folder, manifest.pnet)),
-            RefineNet(_session(folder, manifest.rnet)),
-            OutputNet(_session(folder, manifest.onet)),
-            CascadeOptions(min_face=min_face),
-        )
+        self._detector = load_mtcnn(models_dir / DETECTOR, CascadeOptions(min_face=min_face))
         wide = tuple((x + MARGIN, y + MARGIN) for x, y in ARCFACE_112)
         self._aligner, self._wide = Aligner(), Aligner(wide, CROP_SIZE)
 
@@ -121,7 +114,3 @@ def progress_bar() -> Iterator[Progress]:
     )
     with Progress(*columns) as progress:
         yield progress
-
-
-def _session(folder: Path, file: ModelFile) -> Session:
-    return Session(read_checked(folder, file))

@@ -1,4 +1,4 @@
-"""The one place where blocking work crosses to a thread, with a limit on how much may wait and for how long."""
+"""Where blocking work crosses to threads, with a limit on how much may wait and for how long."""
 
 from __future__ import annotations
 
