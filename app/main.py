@@ -1,16 +1,24 @@
-"""The HTTP application: routers, error table, and the services' lifetime."""
+"""The HTTP application: routers, error table, what happens to every request, and the services' lifetime."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from app import __version__
+from app.access.limits import Limits
 from app.api import errors, problems
-from app.api.middleware import BodyLimit, Paths, RequestId
-from app.api.routes import faces, galleries, service
+from app.api.access import Access
+from app.api.lifecycle import Lifecycle
+from app.api.middleware import BodyLimit, Deadline, Paths, RequestId
+from app.api.observing import Observed
+from app.api.routes import docs, faces, galleries, service
+from app.observability.metrics import Metrics
+from app.observability.tracing import NO_TRACING, open_tracing
 from app.settings import Settings
 from app.wiring import open_services
 
@@ -19,26 +27,46 @@ DESCRIPTION = """Are these two photos of one person? Who of the enrolled people 
 Distances are squared Euclidean (L2) distances of unit vectors, in [0, 4]; a pair matches when `distance <= threshold`.
 Every route is also reachable under `/v1`."""
 
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""FastAPI's own would send paths, queries and exceptions, which may name people, to whatever the process has set up."""
+
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application; its models are opened, and StartError raised, when its lifespan begins."""
+    """The application; its models are opened, and StartError raised (here too), when its lifespan begins."""
+    lifecycle, metrics = Lifecycle(settings.shutdown_delay), Metrics(errors.TABLE)
+    tracing = open_tracing(__version__) if settings.tracing else NO_TRACING
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_services(settings) as services:
+        async with open_services(settings, metrics) as services:
             app.state.services = services
             yield
             del app.state.services
+        await asyncio.to_thread(tracing.close)
 
     app = FastAPI(
-        title="Likeness", version=__version__, description=DESCRIPTION, lifespan=lifespan, redirect_slashes=False
+        title="Likeness",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        telemetry=NO_TELEMETRY,
     )
-    app.state.max_image_bytes = settings.max_image_bytes
-    for router in (faces.router, galleries.router, service.router):
+    app.state.max_image_bytes, app.state.span = settings.max_image_bytes, tracing.span
+    app.state.lifecycle, app.state.metrics = lifecycle, metrics
+    metrics.ready(lambda: hasattr(app.state, "services") and not lifecycle.stopping)
+    for router in (faces.router, galleries.router, service.router, docs.router):
         app.include_router(router)
     errors.install(app)
     problems.document(app)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    # the last one added is the first that a request meets
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, seconds=settings.upload_timeout)
+    app.add_middleware(Access, limits=Limits(settings.rate_limit, settings.max_concurrent), lifecycle=lifecycle)
+    app.add_middleware(Deadline, seconds=settings.deadline)
+    app.add_middleware(Observed, metrics=metrics, lifecycle=lifecycle)
     app.add_middleware(Paths)
+    app.add_middleware(tracing.middleware)
     app.add_middleware(RequestId)
     return app

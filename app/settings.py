@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.access.authority import Auth
+from app.domain.clock import parse_duration
+from app.observability.logs import Style
 from app.runtime.session import Provider
+
+
+def _duration(value: Any) -> Any:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
 class Settings(BaseSettings):
@@ -16,6 +28,15 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    published_on: str | None = Field(
+        None,
+        description="Address that a container's port is published on; decides, in place of the host, who can reach it.",
+    )
+    auth: Auth = Field(
+        "auto",
+        description="`auto` asks for keys where other machines can reach the service, and once there ever was a key; "
+        "`on` always; `off` never.",
+    )
     data_dir: Path = Field(Path("data"), description="Where the gallery is kept.")
     models_dir: Path = Field(Path("models"), description="Where the model folders are.")
     model: str = Field("mobilefacenet-128", pattern=r"^[A-Za-z0-9._-]+$", description="Folder of the embedder.")
@@ -29,11 +50,19 @@ class Settings(BaseSettings):
     )
     max_waiting: int = Field(64, ge=1, description="Photos beyond these are refused with 503.")
     max_batch: int = Field(8, ge=1, le=256, description="Faces embedded in one run.")
-    deadline: float = Field(30.0, gt=0, description="Seconds after which a photo is given up with 504.")
+    deadline: float = Field(30.0, gt=0, description="Seconds after which a request is given up with 504.")
 
     max_image_bytes: int = Field(10 * 1024 * 1024, ge=1, description="Bytes of one image; 413 beyond.")
     max_image_pixels: int = Field(40_000_000, ge=1, description="Pixels of one image; 413 beyond, before decoding.")
     max_body_bytes: int = Field(64 * 1024 * 1024, ge=1, description="Bytes of a whole request; 413 beyond.")
+    max_header_bytes: int = Field(16 * 1024, ge=1024, description="Bytes of a request's head; 431 beyond.")
+    head_timeout: float = Field(10.0, gt=0, description="Seconds for a request's head; the connection is closed then.")
+    upload_timeout: float = Field(20.0, gt=0, description="Seconds for a request's body; 408 then.")
+    max_connections: int = Field(1024, ge=1, description="Open connections; more are closed at once.")
+    rate_limit: int = Field(1000, ge=0, description="Requests a second of one key, or address; 429 beyond, 0 is none.")
+    max_concurrent: int = Field(
+        256, ge=0, description="Requests at once of one key, or address; 429 beyond, 0 is none."
+    )
 
     min_face: float = Field(20.0, ge=12, description="Side of the smallest face looked for, in pixels.")
     default_fmr: float = Field(1e-4, gt=0, lt=1, description="FMR promised by /verify where the caller names none.")
@@ -43,3 +72,19 @@ class Settings(BaseSettings):
     enroll_min_sharpness: float = Field(0.15, ge=0, le=1, description="Quality bound of enrolment: sharpness.")
     enroll_min_frontality: float = Field(0.2, ge=0, le=1, description="Quality bound of enrolment: frontality.")
     enroll_min_inside: float = Field(0.6, ge=0, le=1, description="Quality bound of enrolment: inside.")
+
+    encryption_key: SecretStr | None = Field(
+        None, description="Base64 of 32 bytes: templates and metadata are sealed with it. Several: the first seals."
+    )
+    encryption_key_file: Path | None = Field(None, description="A file with the same, in place of it.")
+    retention: Duration | None = Field(None, description="Faces enrolled longer ago than that (90d, 12h) are erased.")
+    audit_searches: bool = Field(default=False, description="Audit identifications too, not only changes and exports.")
+
+    log_format: Style = Field("json", description="One JSON object a line, or `text` for people.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged at least.")
+    tracing: bool = Field(
+        default=False, description="OpenTelemetry traces (extra `otel`); OTEL_* variables say where to."
+    )
+    shutdown_delay: float = Field(
+        0.0, ge=0, le=300, description="Seconds that a stopping service goes on answering, not ready, before it drains."
+    )

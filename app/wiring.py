@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from functools import partial
+from typing import Any
 
 import numpy as np
 
+from app import __version__
+from app.access.authority import Authority, check_start, is_loopback
+from app.access.keys import KeyStore
 from app.domain.errors import InferenceFailed, ServiceError, StartError
 from app.domain.nouns import AlignedCrop
+from app.domain.ports import Observer, Unobserved
 from app.embedding.embedder import OnnxEmbedder
 from app.faces.alignment import Aligner
 from app.faces.mtcnn.cascade import CascadeOptions
@@ -19,18 +26,24 @@ from app.gallery.records import Records
 from app.images.decoding import ImageLimits
 from app.matching.calibration import read_calibration
 from app.matching.policy import ThresholdPolicy
+from app.observability.metrics import Metrics
+from app.observability.scraped import GallerySize
 from app.runtime.batching import MicroBatcher
+from app.runtime.database import Database
 from app.runtime.manifest import (
     read_checked,
     read_detector,
     read_embedder,
 )
-from app.runtime.session import Session
+from app.runtime.session import Session, runtime_version
+from app.runtime.vault import Vault, parse_keys
 from app.runtime.workers import Workers
 from app.services.bundle import Models, Services
 from app.services.enrollment import Enrollment
 from app.services.extraction import Extraction, FaceReader
+from app.services.galleries import Galleries
 from app.services.identification import Identification
+from app.services.retention import Retention
 from app.services.verification import Verification
 from app.settings import Settings
 
@@ -71,49 +84,94 @@ def open_reader(settings: Settings, models: Models) -> FaceReader:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """Everything, warm. Raises StartError."""
+async def open_services(settings: Settings, metrics: Metrics | None = None) -> AsyncIterator[Services]:
+    """Everything, warm; told to `metrics`, if given. Raises StartError."""
+    observer: Observer = metrics or Unobserved()
     models = open_models(settings)
     warm_up(models)
     policy = ThresholdPolicy(models.calibration, settings.default_fmr, settings.default_fpir)
-    records = open_records(settings)
     photos = Workers(
         "photo", threads=settings.photo_threads, max_waiting=settings.max_waiting, deadline=settings.deadline
     )
     store = Workers("store", threads=STORE_THREADS, max_waiting=MAX_QUEUED, deadline=settings.deadline)
-    batcher = MicroBatcher(models.embedder.embed, max_batch=settings.max_batch, max_waiting=MAX_QUEUED)
-    try:
+    batcher = MicroBatcher(
+        models.embedder.embed, max_batch=settings.max_batch, max_waiting=MAX_QUEUED, ran=observer.batch
+    )
+    with open_records(settings) as records, open_keys(settings) as keys, closing(photos), closing(store):
         async with batcher:
             gallery = Gallery(records)
             await store.run(gallery.warm)
-            extraction = Extraction(open_reader(settings, models), photos, batcher)
-            yield Services(
+            extraction = Extraction(open_reader(settings, models), photos, batcher, observer)
+            services = Services(
                 models=models,
                 policy=policy,
                 extraction=extraction,
-                verification=Verification(extraction, policy, records, store),
+                verification=Verification(extraction, policy, records, store, observer),
                 identification=Identification(extraction, policy, gallery, records, store),
-                enrollment=Enrollment(extraction, records, gallery, _bounds(settings), store),
+                enrollment=Enrollment(extraction, records, _bounds(settings), store, observer),
+                galleries=Galleries(records, gallery, store, audit_searches=settings.audit_searches),
+                authority=Authority(keys, settings.auth, reachable=reachable(settings)),
             )
-    finally:
-        photos.close()
-        store.close()
-        records.close()
+            if metrics:
+                _watch(metrics, models, records, {"photos": photos, "store": store}, batcher)
+            async with _retaining(services.galleries, settings, observer):
+                yield services
 
 
-def open_records(settings: Settings) -> Records:
-    """The gallery of `data_dir`, with the gallery `default` in it."""
+@contextmanager
+def open_records(settings: Settings) -> Iterator[Records]:
+    """The gallery of `data_dir`, with the gallery `default` in it. Raises StartError."""
+    with open_database(settings) as database:
+        try:
+            records = Records(database, open_seal(settings))
+            records.create_gallery(DEFAULT_GALLERY)
+        except ServiceError as error:
+            raise StartError(f"cannot write to the gallery {settings.data_dir / GALLERY_FILE}: {error}") from error
+        yield records
+
+
+@contextmanager
+def open_keys(settings: Settings) -> Iterator[KeyStore]:
+    """Over a connection of its own: a request's key is looked up without waiting for a change under way."""
+    with open_database(settings) as database:
+        yield KeyStore(database)
+
+
+@contextmanager
+def open_database(settings: Settings) -> Iterator[Database]:
+    """Raises StartError."""
     path = settings.data_dir / GALLERY_FILE
     try:
-        records = Records(path)
+        database = Database(path)
     except (OSError, ServiceError) as error:  # no access, no space, no database
         raise StartError(f"cannot open the gallery {path}: {error}") from error
-    try:
-        records.create_gallery(DEFAULT_GALLERY)
-    except ServiceError as error:
-        records.close()
-        raise StartError(f"cannot write to the gallery {path}: {error}") from error
-    return records
+    with closing(database):
+        yield database
+
+
+def open_seal(settings: Settings) -> Vault | None:
+    """Raises StartError where the key is none, or its file cannot be read."""
+    if settings.encryption_key and settings.encryption_key_file:
+        raise StartError("want LIKENESS_ENCRYPTION_KEY or LIKENESS_ENCRYPTION_KEY_FILE, not both")
+    if settings.encryption_key:
+        return Vault(parse_keys(settings.encryption_key.get_secret_value()))
+    if settings.encryption_key_file:
+        try:
+            return Vault(parse_keys(settings.encryption_key_file.read_text()))
+        except (OSError, UnicodeDecodeError) as error:
+            raise StartError(f"cannot read the encryption key: {error}") from error
+    return None
+
+
+def reachable(settings: Settings) -> bool:
+    """Whether other machines can reach the service."""
+    return not is_loopback(settings.published_on or settings.host)
+
+
+def check_access(settings: Settings) -> str | None:
+    """A warning, or None. Raises StartError where the service would be open to other machines."""
+    with open_keys(settings) as keys:
+        return check_start(keys, settings.auth, settings.published_on or settings.host, reachable=reachable(settings))
 
 
 def warm_up(models: Models) -> None:
@@ -136,3 +194,36 @@ def _bounds(settings: Settings) -> QualityBounds:
         frontality=settings.enroll_min_frontality,
         inside=settings.enroll_min_inside,
     )
+
+
+def _watch(
+    metrics: Metrics, models: Models, records: Records, queues: Mapping[str, Workers], batcher: MicroBatcher[Any, Any]
+) -> None:
+    """What the metrics read themselves, when they are asked for."""
+    for name, workers in queues.items():
+        metrics.watch_queue(name, partial(getattr, workers, "depth"), workers.room)
+    metrics.watch_queue("faces", lambda: batcher.depth, MAX_QUEUED)
+    metrics.watch_galleries(lambda: [GallerySize(each.id, each.subjects, each.faces) for each in records.galleries()])
+    manifest = models.embedder_manifest
+    metrics.describe(
+        version=__version__,
+        model=manifest.id,
+        digest=manifest.file.digest,
+        provider=models.provider,
+        runtime=runtime_version(),
+    )
+
+
+@asynccontextmanager
+async def _retaining(galleries: Galleries, settings: Settings, observer: Observer) -> AsyncIterator[None]:
+    """Erases what expires, meanwhile."""
+    if settings.retention is None:
+        yield
+        return
+    sweeping = asyncio.create_task(Retention(galleries, settings.retention, observer).run(), name="retention")
+    try:
+        yield
+    finally:
+        sweeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await sweeping

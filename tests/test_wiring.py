@@ -11,6 +11,7 @@ from app.domain.errors import Overloaded, ServiceError, StartError
 from app.domain.nouns import Embedding
 from app.domain.ports import Embedder
 from app.matching.calibration import CALIBRATION
+from app.runtime.database import Database
 from app.services.bundle import Models
 from app.services.extraction import Upload
 from app.services.timing import StageTimer
@@ -62,7 +63,7 @@ async def test_open_services_answer_and_closed_ones_refuse(settings: Settings) -
     upload = Upload("image", photo(None))
     async with open_services(settings) as services:
         sight = await services.extraction.sight(upload, "all", StageTimer())
-        galleries = await services.enrollment.ask(lambda records: records.galleries())
+        galleries = await services.galleries.all()
 
     assert (sight.faces_found, [gallery.id for gallery in galleries]) == (0, ["default"])
     with pytest.raises(Overloaded):
@@ -71,11 +72,10 @@ async def test_open_services_answer_and_closed_ones_refuse(settings: Settings) -
 
 @pytest.mark.anyio
 async def test_services_open_over_a_gallery_that_was_filled_before(settings: Settings) -> None:
-    records = open_records(settings)
-    records.enroll("guests", "ada", numbered("ada", 1))
-    records.close()
+    with open_records(settings) as records:
+        records.enroll("guests", "ada", numbered("ada", 1))
     async with open_services(settings) as services:
-        gallery = await services.enrollment.ask(lambda records: records.gallery("guests"))
+        gallery = await services.galleries.get("guests")
 
     assert gallery.faces == 1
 
@@ -134,10 +134,8 @@ def test_a_network_whose_vectors_are_not_of_unit_length_stops_the_start(models: 
 
 
 def test_the_records_have_a_default_gallery(settings: Settings) -> None:
-    records = open_records(settings)
-
-    assert [gallery.id for gallery in records.galleries()] == ["default"]
-    records.close()
+    with open_records(settings) as records:
+        assert [gallery.id for gallery in records.galleries()] == ["default"]
 
 
 def test_a_file_that_is_no_database_stops_the_start_by_its_path(settings: Settings) -> None:
@@ -145,25 +143,28 @@ def test_a_file_that_is_no_database_stops_the_start_by_its_path(settings: Settin
     path = settings.data_dir / GALLERY_FILE
     path.write_bytes(b"this is no database at all" * 100)
 
-    with pytest.raises(StartError, match=rf"cannot open the gallery {path}: .*not a database"):
-        open_records(settings)
+    fault = pytest.raises(StartError, match=rf"cannot open the gallery {path}: .*not a database")
+    with fault, open_records(settings):
+        pass
 
 
 def test_a_data_directory_that_cannot_be_made_stops_the_start(settings: Settings) -> None:
     settings.data_dir.touch()
 
-    with pytest.raises(StartError, match="cannot open the gallery"):
-        open_records(settings)
+    with pytest.raises(StartError, match="cannot open the gallery"), open_records(settings):
+        pass
 
 
 @pytest.mark.anyio
 async def test_a_start_that_fails_late_leaves_nothing_open(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    records = open_records(settings)
+    opened: list[Database] = []
     monkeypatch.setattr("app.gallery.gallery.Gallery.warm", lambda _: 1 / 0)
-    monkeypatch.setattr("app.wiring.open_records", lambda _: records)
+    monkeypatch.setattr("app.wiring.Database", lambda path: opened.append(Database(path)) or opened[-1])
 
     with pytest.raises(ZeroDivisionError):
         async with open_services(settings):
             pass
-    with pytest.raises(ServiceError, match="closed"):
-        records.galleries()
+    assert len(opened) == 2
+    for database in opened:
+        with pytest.raises(ServiceError, match="closed"):
+            database.version()

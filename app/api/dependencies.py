@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import unquote
 
 from fastapi import Depends, Path, Request
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, StringConstraints
 
+from app.api.access import actor_of, caller_of
 from app.api.errors import Origin
 from app.api.shaping import Shaper
 from app.api.uploads import JSON, MULTIPART, Submission, read_submission
+from app.domain.callers import Actor, Caller, Scope
 from app.gallery.rows import ID_PATTERN
 from app.services.bundle import Services
 from app.services.timing import StageTimer
@@ -24,11 +27,34 @@ def services_of(request: Request) -> Services:
     return services
 
 
-def timer_of() -> StageTimer:
-    return StageTimer()
+def timer_of(request: Request) -> StageTimer:
+    """Kept with the request too, for its metrics."""
+    request.state.timer = timer = StageTimer(request.app.state.span)
+    return timer
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What the caller's key must allow: a scope (None: any key will do), and the gallery of the path, if it has one."""
+
+    scope: Scope | None
+
+    def __call__(self, request: Request) -> None:
+        caller = caller_of(request)
+        if self.scope:
+            caller.require(self.scope)
+        if (gallery := request.path_params.get("gallery")) is not None:
+            caller.require_gallery(_decoded(gallery))
+
+
+def needs(scope: Scope | None) -> Any:
+    """For a route's `dependencies`: they are resolved before its body is read."""
+    return Depends(Needs(scope))
 
 
 Timer = Annotated[StageTimer, Depends(timer_of)]
+CallerOf = Annotated[Caller, Depends(caller_of)]
+ActorOf = Annotated[Actor, Depends(actor_of)]
 ServicesOf = Annotated[Services, Depends(services_of)]
 
 
@@ -56,7 +82,7 @@ def _decoded(text: Any) -> Any:
 
 
 ShaperOf = Annotated[Shaper, Depends(shaper_of)]
-Id = Annotated[str, BeforeValidator(_decoded), Path(pattern=ID_PATTERN)]
+Id = Annotated[str, StringConstraints(pattern=ID_PATTERN), BeforeValidator(_decoded), Path()]
 
 _FORMATS = {MULTIPART: "binary", JSON: "byte"}
 

@@ -10,16 +10,19 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
-from app.api.middleware import request_id_of
+from app.access.limits import whole_seconds
 from app.domain import errors
+from app.observability.routes import template_of
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
+CLIENT_LEFT = 499
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +44,14 @@ TABLE: dict[str, Kind] = {
     ),
     errors.NotFound.code: Kind(HTTPStatus.NOT_FOUND, "Not found"),
     errors.ModelMismatch.code: Kind(HTTPStatus.CONFLICT, "The gallery was filled by another model"),
+    errors.Unauthorized.code: Kind(HTTPStatus.UNAUTHORIZED, "No key, or none that holds"),
+    errors.Forbidden.code: Kind(HTTPStatus.FORBIDDEN, "The key is not for this"),
+    errors.RateLimited.code: Kind(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests"),
+    "upload_timeout": Kind(HTTPStatus.REQUEST_TIMEOUT, "The body came too slowly"),
     "method_not_allowed": Kind(HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed"),
     errors.Overloaded.code: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "Too busy, or shutting down"),
     errors.DeadlineExceeded.code: Kind(HTTPStatus.GATEWAY_TIMEOUT, "No answer in time"),
+    errors.StorageFull.code: Kind(HTTPStatus.INSUFFICIENT_STORAGE, "The disk takes no more"),
     errors.LikenessError.code: Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error"),
 }
 
@@ -52,7 +60,12 @@ def install(app: FastAPI) -> None:
     app.exception_handler(errors.LikenessError)(_domain)
     app.exception_handler(RequestValidationError)(_validation)
     app.exception_handler(HTTPException)(_http)
+    app.exception_handler(ClientDisconnect)(_left)
     app.exception_handler(Exception)(_unexpected)
+
+
+def request_id_of(request: Request) -> str:
+    return str(request.scope.get("state", {}).get("request_id", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +104,16 @@ def problem_of(origin: Origin, error: errors.LikenessError) -> dict[str, Any]:
     return problem(origin, error.code, str(error), image=error.image, **_extensions(error))
 
 
-async def _domain(request: Request, error: errors.LikenessError) -> JSONResponse:
+def answer(request: Request, error: errors.LikenessError) -> JSONResponse:
+    """The answer to a request that met `error`; for whoever meets it before there is a route."""
     document = problem_of(Origin.of(request), error)
-    if document["code"] == errors.LikenessError.code:
+    if document["code"] in (errors.LikenessError.code, errors.StorageFull.code):
         log.error("request %s failed", request_id_of(request), exc_info=error)
-    return _respond(document)
+    return _respond(request, document, _headers_of(error))
+
+
+async def _domain(request: Request, error: errors.LikenessError) -> JSONResponse:
+    return answer(request, error)
 
 
 async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -103,27 +121,55 @@ async def _validation(request: Request, error: RequestValidationError) -> JSONRe
         {"field": ".".join(map(str, each["loc"][1:])) or "body", "detail": each["msg"]} for each in error.errors()
     ]
     detail = "; ".join(f"{each['field']}: {each['detail']}" for each in fields)
-    return _respond(problem(Origin.of(request), errors.InvalidRequest.code, detail, errors=fields))
+    return _respond(request, problem(Origin.of(request), errors.InvalidRequest.code, detail, errors=fields))
 
 
 async def _http(request: Request, error: HTTPException) -> JSONResponse:
     """What the framework itself refuses: unknown routes, methods, and bodies it cannot parse."""
-    codes = {404: errors.NotFound.code, 405: "method_not_allowed", 413: errors.ImageTooLarge.code}
+    codes = {
+        404: errors.NotFound.code,
+        405: "method_not_allowed",
+        408: "upload_timeout",
+        413: errors.ImageTooLarge.code,
+    }
     code = codes.get(error.status_code, errors.InvalidRequest.code)
     detail = f"no route {request.url.path}" if error.status_code == 404 else str(error.detail)
-    return _respond(problem(Origin.of(request), code, detail), error.headers)
+    headers = _allowing(request) if error.status_code == 405 else None
+    return _respond(request, problem(Origin.of(request), code, detail), headers or error.headers)
+
+
+async def _left(_request: Request, _error: ClientDisconnect) -> Response:
+    """Nobody reads this; the metrics and the log tell it from what we failed at."""
+    return Response(status_code=CLIENT_LEFT)
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     """Starlette logs the traceback after this; it runs outside our middleware, so the header is set here."""
     log.error("request %s failed: %s", request_id_of(request), type(error).__name__)
     document = problem_of(Origin.of(request), errors.LikenessError())
-    return _respond(document, {"X-Request-ID": document["request_id"]})
+    return _respond(request, document, {"X-Request-ID": document["request_id"]})
 
 
-def _respond(document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> JSONResponse:
-    busy = {"Retry-After": str(RETRY_AFTER_SECONDS)} if document["code"] == errors.Overloaded.code else {}
-    return JSONResponse(document, document["status"], {**(headers or {}), **busy}, MEDIA_TYPE)
+def _respond(request: Request, document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> JSONResponse:
+    request.state.problem = document["code"]  # for the metrics
+    return JSONResponse(document, document["status"], headers, MEDIA_TYPE)
+
+
+def _allowing(request: Request) -> dict[str, str] | None:
+    """The methods of every route of this path; the framework names those of the first alone."""
+    operations = request.app.openapi()["paths"].get(template_of(request.scope), {})
+    return {"Allow": ", ".join(sorted(method.upper() for method in operations))} if operations else None
+
+
+def _headers_of(error: errors.LikenessError) -> dict[str, str]:
+    match error:
+        case errors.Overloaded():
+            return {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        case errors.RateLimited():
+            return {"Retry-After": whole_seconds(error.seconds)}
+        case errors.Unauthorized():
+            return {"WWW-Authenticate": 'Bearer realm="likeness"'}
+    return {}
 
 
 def _all_rejected(origin: Origin, error: errors.AllRejected) -> dict[str, Any]:

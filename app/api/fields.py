@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from app.faces.selection import FaceRule
+from app.gallery.rows import ID_PATTERN
 
 MAX_TOP_K = 100
 MAX_DEPTH = 32
@@ -35,8 +36,8 @@ def _check_depth(value: Any, levels: int) -> None:
 
 
 Metadata = Annotated[dict[str, Any], AfterValidator(_readable_back)]
-Rate = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, lt=1)]
-Threshold = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=4)]
+Rate = Annotated[float, Field(gt=0, lt=1), BeforeValidator(_no_bool)]
+Threshold = Annotated[float, Field(ge=0, le=4), BeforeValidator(_no_bool)]
 Count = Annotated[int, BeforeValidator(_no_bool)]
 
 
@@ -60,7 +61,7 @@ class VerifyFields(FaceFields):
 
 
 class IdentifyFields(FaceFields):
-    gallery: str = Field("default", min_length=1, max_length=128, description="Where to search.")
+    gallery: str = Field("default", pattern=ID_PATTERN, description="Where to search.")
     top_k: Count = Field(5, ge=1, le=MAX_TOP_K, description="Candidates a face at most.")
     fpir: Rate | None = Field(None, description="Chance of naming a stranger to hold, for the gallery's present size.")
     threshold: Threshold | None = Field(None, description="Largest squared L2 distance of a candidate.")

@@ -1,7 +1,8 @@
-"""What happens to every request: an id, the /v1 prefix, ids with slashes, and an end to endless bodies. Plain ASGI."""
+"""What happens to every request: an id, the /v1 prefix, ids with slashes, an end to endless bodies. Plain ASGI."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import uuid
 
@@ -9,12 +10,13 @@ from fastapi import Request
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api import errors
+from app.domain.errors import DeadlineExceeded
+from app.observability import logs
+
 PREFIX = "/v1"
+_CLOSE = {"Connection": "close"}  # what is left of the body will not be read
 _SAFE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
-
-
-def request_id_of(request: Request) -> str:
-    return str(request.scope.get("state", {}).get("request_id", ""))
 
 
 class RequestId:
@@ -29,6 +31,7 @@ class RequestId:
         given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
         request_id = given if _SAFE_ID.fullmatch(given) else str(uuid.uuid4())
         scope.setdefault("state", {})["request_id"] = request_id
+        logs.request_id.set(request_id)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -57,22 +60,56 @@ class Paths:
 
 
 class BodyLimit:
-    """Stops reading a body at `max_bytes`, whatever its Content-Length claims."""
+    """Stops reading a body at `max_bytes`, whatever its Content-Length claims, and after `seconds`, however slow."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
-        self._app, self._max_bytes = app, max_bytes
+    def __init__(self, app: ASGIApp, max_bytes: int, seconds: float) -> None:
+        self._app, self._max_bytes, self._seconds = app, max_bytes, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        read = 0
+        read, complete = 0, False
+        until = asyncio.get_running_loop().time() + self._seconds
 
         async def receive_within_limit() -> Message:
-            nonlocal read
-            message = await receive()
+            nonlocal read, complete
+            if complete:  # what comes now is that the client left, at whatever time
+                return await receive()
+            try:
+                async with asyncio.timeout_at(until):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, f"want the body within {self._seconds:g} s", _CLOSE) from None
             read += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
             if read > self._max_bytes:
-                raise HTTPException(413, f"want a request of at most {self._max_bytes} bytes")
+                raise HTTPException(413, f"want a request of at most {self._max_bytes} bytes", _CLOSE)
             return message
 
         return await self._app(scope, receive_within_limit, send)
+
+
+class Deadline:
+    """An answer within `seconds`, if only that there is none."""
+
+    def __init__(self, app: ASGIApp, seconds: float) -> None:
+        self._app, self._seconds = app, seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        begun = False
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            async with asyncio.timeout(self._seconds) as limit:
+                await self._app(scope, receive, send_and_note)
+        except TimeoutError:
+            if begun or not limit.expired():
+                raise
+            late = DeadlineExceeded(f"no answer within {self._seconds:g} s")
+            await errors.answer(Request(scope), late)(scope, receive, send)

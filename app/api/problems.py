@@ -6,8 +6,10 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from app.api.access import is_public
 from app.api.errors import MEDIA_TYPE, TABLE
 from app.api.schemas import Problem
+from app.services.bundle import Services
 
 
 def _responses() -> dict[int | str, dict[str, Any]]:
@@ -23,6 +25,9 @@ def _responses() -> dict[int | str, dict[str, Any]]:
 PROBLEMS = _responses()
 
 
+_KEYS = {"key": {"type": "http", "scheme": "bearer"}, "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
+
+
 def document(app: FastAPI) -> None:
     """FastAPI files every schema under the route's own media type; the problems' belongs under theirs."""
     described = app.openapi
@@ -33,8 +38,27 @@ def document(app: FastAPI) -> None:
             for operation in path.values():
                 for response in operation["responses"].values():
                     content = response.get("content", {})
-                    if MEDIA_TYPE in content and "application/json" in content:
-                        content[MEDIA_TYPE] = content.pop("application/json")
-        return description
+                    for media_type in [each for each in content if each != MEDIA_TYPE and MEDIA_TYPE in content]:
+                        content[MEDIA_TYPE] = content.pop(media_type)
+        return _secured(description) if _wants_keys(app) else description
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI documents it
+
+
+def _wants_keys(app: FastAPI) -> bool:
+    services: Services | None = getattr(app.state, "services", None)
+    return services is not None and services.authority.wants_keys()
+
+
+def _secured(description: dict[str, Any]) -> dict[str, Any]:
+    """With the security that holds now: where no keys are asked for, none is described."""
+    components = {**description.get("components", {}), "securitySchemes": _KEYS}
+    paths = {
+        path: {method: {**operation, "security": _security(path)} for method, operation in operations.items()}
+        for path, operations in description["paths"].items()
+    }
+    return {**description, "components": components, "paths": paths}
+
+
+def _security(path: str) -> list[dict[str, list[str]]]:
+    return [] if is_public(path) else [{name: []} for name in _KEYS]

@@ -230,6 +230,22 @@ class Enrollment(BaseModel):
     rejected: list[RejectedImage]
 
 
+class ExportedFace(EnrolledFace):
+    embedding: list[float]
+
+
+class SubjectExport(BaseModel):
+    """All that is kept of a subject."""
+
+    gallery: str
+    subject_id: str
+    metadata: dict[str, Any]
+    created_at: str
+    model: str | None = Field(description="Digest of the embedder that made the vectors.")
+    faces: list[ExportedFace]
+    events: list[dict[str, Any]] = Field(description="What the audit log says of the subject.")
+
+
 class EnrolledFaces(BaseModel):
     faces: list[EnrolledFace]
 

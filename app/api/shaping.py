@@ -9,6 +9,7 @@ from app.api import schemas
 from app.api.errors import Origin, problem_of
 from app.domain.errors import LikenessError, Rejected
 from app.domain.nouns import Probe, Template
+from app.gallery.rows import SubjectFile
 from app.matching.policy import Decision
 from app.services.bundle import Services
 from app.services.enrollment import Enrolled
@@ -119,6 +120,21 @@ class Shaper:
             for probe in (next(probes) for _ in sight.views)
         ]
         return schemas.EmbedResult(faces=faces, faces_found=sight.faces_found, error=None)
+
+
+def subject_file(file: SubjectFile) -> schemas.SubjectExport:
+    subject = file.subject
+    return schemas.SubjectExport(
+        gallery=file.gallery.id,
+        subject_id=subject.subject_id,
+        metadata=dict(subject.metadata),
+        created_at=subject.created_at,
+        model=file.gallery.model,
+        faces=[
+            schemas.ExportedFace(**_enrolled(face), embedding=face.embedding.vector.tolist()) for face in file.faces
+        ],
+        events=[dict(event) for event in file.events],
+    )
 
 
 def enrolled_faces(templates: Sequence[Template]) -> schemas.EnrolledFaces:

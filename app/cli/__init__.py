@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import typer
-import uvicorn
+import logging
 
-from app.cli import gallery
+import typer
+
+from app import serving
+from app.cli import audit, gallery, keys
 from app.cli.doctor import doctor
 from app.cli.enroll import enroll
 from app.cli.output import fail, read_settings
 from app.cli.photos import detect, identify, verify
-from app.domain.errors import StartError
+from app.domain.errors import LikenessError
 from app.main import create_app
-from app.wiring import open_models, open_records
+from app.observability import logs
+from app.serving import Bounds
+from app.settings import Settings
+from app.wiring import check_access, open_models, open_records
 
-DRAIN_SECONDS = 10
+log = logging.getLogger(__name__)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,7 +29,8 @@ app = typer.Typer(
 )
 for command in (verify, identify, enroll, detect, doctor):
     app.command()(command)
-app.add_typer(gallery.commands, name="gallery")
+for name, group in (("gallery", gallery), ("keys", keys), ("audit", audit)):
+    app.add_typer(group.commands, name=name)
 
 
 @app.command()
@@ -32,17 +38,26 @@ def serve() -> None:
     """Serve HTTP. Options are environment variables LIKENESS_*, or a file .env (see docs/OPERATIONS.md)."""
     try:
         settings = read_settings()
-        open_models(settings)  # here, so that what is wrong is told in a sentence and not as the server's traceback
-        open_records(settings).close()
-    except StartError as error:
+        application, warning = create_app(settings), _check(settings)
+    except LikenessError as error:
         fail(str(error))
-    uvicorn.run(
-        create_app(settings),
+    logs.configure(settings.log_format, settings.log_level)
+    if warning:
+        log.warning(warning)
+    serving.serve(
+        application,
         host=settings.host,
         port=settings.port,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-        server_header=False,
+        bounds=Bounds(settings.max_connections, settings.max_header_bytes, settings.head_timeout),
     )
+
+
+def _check(settings: Settings) -> str | None:
+    """Whatever would stop the start, so that it is told in a sentence and not as the server's traceback."""
+    warning = check_access(settings)
+    open_models(settings)
+    with open_records(settings):
+        return warning
 
 
 def main() -> None:

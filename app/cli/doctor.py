@@ -13,7 +13,7 @@ from app.cli.output import ERROR, SUCCESS, AsJson, run
 from app.domain.errors import LikenessError
 from app.runtime.session import available_providers, runtime_version
 from app.settings import Settings
-from app.wiring import open_models, open_records, warm_up
+from app.wiring import open_models, open_records, open_seal, warm_up
 
 PACKAGES = ("faiss-cpu", "fastapi", "numpy", "opencv-python-headless", "pillow", "simplejpeg", "uvicorn")
 
@@ -60,9 +60,11 @@ def _self_test(settings: Settings) -> str:
 
 def _data(settings: Settings) -> str:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=settings.data_dir):
-        open_records(settings).close()
-    return f"{settings.data_dir.resolve()} can be written, and its gallery opened"
+    with tempfile.NamedTemporaryFile(dir=settings.data_dir), open_records(settings) as records:
+        galleries = records.galleries()
+    faces = sum(gallery.faces for gallery in galleries)
+    sealed = "encrypted" if open_seal(settings) else "not encrypted"
+    return f"{settings.data_dir.resolve()} can be written; {len(galleries)} galleries, {faces} faces, {sealed}"
 
 
 _CHECKS: dict[str, Callable[[Settings], str]] = {

@@ -13,6 +13,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.api.shaping import Shaper
+from app.cli.keys import operator
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, origin, run
 from app.domain.errors import AllRejected, InvalidRequest, Rejected, ServiceError
 from app.faces.selection import FaceRule
@@ -108,7 +109,7 @@ async def _enroll_one(services: Services, gallery: str, rule: FaceRule, subject:
     key = f"file:{hashlib.sha256(data).hexdigest()}:{rule}"
     try:
         answer = await services.enrollment.enroll(
-            gallery, subject, [Upload(str(path), data)], rule, key=key, shape=shape, timer=timer
+            gallery, subject, [Upload(str(path), data)], rule, key=key, shape=shape, timer=timer, by=operator()
         )
     except (AllRejected, InvalidRequest, ServiceError) as error:
         reason = error.rejected[0].error if isinstance(error, AllRejected) else error

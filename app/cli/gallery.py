@@ -9,11 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from app.api.schemas import GalleryOut
+from app.cli.keys import operator
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, run
-from app.gallery import exchange
+from app.gallery import exchange, upkeep
 from app.gallery.records import Records
 from app.settings import Settings
-from app.wiring import DEFAULT_GALLERY, open_records
+from app.wiring import DEFAULT_GALLERY, open_database, open_records, open_seal
 
 commands = typer.Typer(no_args_is_help=True, help="List, export, import, check and rebuild galleries.")
 Gallery = Annotated[str, typer.Option(help="Which gallery.")]
@@ -41,6 +42,7 @@ def export_(
 
     def ask(records: Records) -> tuple[int, dict[str, Any], str]:
         faces = exchange.export_gallery(records, gallery, file)
+        records.note(operator(), "gallery.export", gallery, faces=faces)
         return SUCCESS, {"gallery": gallery, "faces": faces}, f"{faces} faces of {gallery!r} written to {file}"
 
     run(as_json, _with_records(ask))
@@ -56,7 +58,7 @@ def import_(
 
     def ask(records: Records) -> tuple[int, dict[str, Any], str]:
         try:
-            faces = exchange.import_gallery(records, gallery, file)
+            faces = exchange.import_gallery(records, gallery, file, operator())
         except ValueError as error:
             raise CommandError(str(error)) from error
         return SUCCESS, {"gallery": gallery, "faces": faces}, f"{faces} faces added to {gallery!r}"
@@ -86,14 +88,26 @@ def rebuild(as_json: AsJson = False) -> None:  # noqa: FBT002
     run(as_json, _with_records(ask))
 
 
+@commands.command()
+def rotate(as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Seal everything with the first of the encryption keys given, also a gallery that was in clear until now."""
+
+    async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+        vault = open_seal(settings)
+        if vault is None:
+            raise CommandError("want a key: LIKENESS_ENCRYPTION_KEY or LIKENESS_ENCRYPTION_KEY_FILE")
+        with open_database(settings) as database:
+            faces = upkeep.rotate(database, vault, operator())
+        return SUCCESS, {"ok": True, "faces": faces}, f"{faces} faces sealed with the first key"
+
+    run(as_json, work)
+
+
 def _with_records(
     ask: Callable[[Records], tuple[int, dict[str, Any], str]],
 ) -> Callable[[Settings], Awaitable[tuple[int, dict[str, Any], str]]]:
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
-        records = open_records(settings)
-        try:
+        with open_records(settings) as records:
             return ask(records)
-        finally:
-            records.close()
 
     return work

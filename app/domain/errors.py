@@ -14,10 +14,15 @@ Everything that can go wrong, as the caller sees it. `app/api/errors.py` holds t
     - NotFound                  no such gallery, subject or face
     - ModelMismatch             the gallery was filled by another model
     - AllRejected               no image could be enrolled; carries why, image by image
+  + AccessError                 who asks is not known, or may not
+    - Unauthorized              no key, or none that holds
+    - Forbidden                 a key without the scope, or for other galleries
+    - RateLimited               carries the seconds to wait
   + ServiceError                we are at fault, or busy
     - Overloaded                the queue is full, or the service is shutting down
     - DeadlineExceeded
     - InferenceFailed
+    - StorageFull               the disk takes no more
   + StartError                  the service cannot start as it is configured
 """
 
@@ -108,6 +113,26 @@ class AllRejected(InputError):
         self.rejected = tuple(rejected)
 
 
+class AccessError(LikenessError):
+    code = "forbidden"
+
+
+class Unauthorized(AccessError):
+    code = "unauthorized"
+
+
+class Forbidden(AccessError):
+    code = "forbidden"
+
+
+class RateLimited(AccessError):
+    code = "rate_limited"
+
+    def __init__(self, detail: str, seconds: float) -> None:
+        super().__init__(detail)
+        self.seconds = seconds
+
+
 class ServiceError(LikenessError):
     code = "internal_error"
 
@@ -122,6 +147,10 @@ class DeadlineExceeded(ServiceError):
 
 class InferenceFailed(ServiceError):
     code = "internal_error"
+
+
+class StorageFull(ServiceError):
+    code = "storage_full"
 
 
 class StartError(LikenessError):

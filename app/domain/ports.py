@@ -8,6 +8,44 @@ from typing import Protocol
 from app.domain.nouns import AlignedCrop, Embedding, Face, Pixels
 
 
+class Observer(Protocol):
+    """Told what happens inside, for metrics; must be quick and never fail."""
+
+    def photo(self, faces: int) -> None:
+        """A photo was read, with so many faces found."""
+        ...
+
+    def rejected(self, reason: str) -> None:
+        """An image could not be used; `reason` is a problem code."""
+        ...
+
+    def compared(self, distance: float, *, match: bool) -> None:
+        """The squared L2 distance of a verification."""
+        ...
+
+    def batch(self, faces: int) -> None:
+        """So many faces were embedded in one run."""
+        ...
+
+    def expired(self, faces: int) -> None:
+        """So many faces were erased by retention."""
+        ...
+
+
+class Unobserved:
+    """An Observer that nobody asks: for commands, and for whoever does not care."""
+
+    def photo(self, faces: int) -> None: ...
+
+    def rejected(self, reason: str) -> None: ...
+
+    def compared(self, distance: float, *, match: bool) -> None: ...
+
+    def batch(self, faces: int) -> None: ...
+
+    def expired(self, faces: int) -> None: ...
+
+
 class Detector(Protocol):
     def detect(self, image: Pixels) -> list[Face]:
         """Every face of an upright (H, W, 3) uint8 RGB photo, largest first."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from app.domain.callers import SYSTEM, Actor
 from app.domain.nouns import Embedding, Template
 from app.gallery import rows
 from app.gallery.records import Records
@@ -34,7 +35,7 @@ def export_gallery(records: Records, gallery_id: str, path: Path) -> int:
     return faces
 
 
-def import_gallery(records: Records, gallery_id: str, path: Path) -> int:
+def import_gallery(records: Records, gallery_id: str, path: Path, by: Actor = SYSTEM) -> int:
     """
     Add the subjects and faces of `path`; faces that are there already are left alone. How many were added.
 
@@ -53,20 +54,25 @@ def import_gallery(records: Records, gallery_id: str, path: Path) -> int:
                 templates = [_template(face, subject_id, model) for face in entry["faces"]]
             except (ValueError, KeyError, TypeError) as error:
                 raise ValueError(f"{path}, line {number}: not an exported gallery: {error}") from error
-            added += _add(records, gallery_id, subject_id, metadata, templates)
+            added += _add(records, gallery_id, subject_id, metadata, templates, by)
     if not model:
         raise ValueError(f"{path}: not an exported gallery: it is empty")
     return added
 
 
 def _add(
-    records: Records, gallery_id: str, subject_id: str, metadata: dict[str, Any], templates: list[Template]
+    records: Records,
+    gallery_id: str,
+    subject_id: str,
+    metadata: dict[str, Any],
+    templates: list[Template],
+    by: Actor,
 ) -> int:
-    records.put_subject(gallery_id, subject_id, metadata)
+    records.put_subject(gallery_id, subject_id, metadata, by)
     there = {template.face_id for template in records.faces(gallery_id, subject_id)}
     new = [template for template in templates if template.face_id not in there]
     if new:
-        records.enroll(gallery_id, subject_id, new)
+        records.enroll(gallery_id, subject_id, new, by=by)
     return len(new)
 
 

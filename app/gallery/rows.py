@@ -1,19 +1,19 @@
-"""What a row of the records means: the selects, the values they become, and back."""
+"""What a row of the records means: the selects, the values they become, and back; private values through a seal."""
 
 from __future__ import annotations
 
 import json
 import re
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
 from app.domain.errors import InvalidRequest
 from app.domain.nouns import Box, Embedding, Face, Floats, Landmarks, Quality, Template
+from app.runtime.database import Row
+from app.runtime.vault import Seal
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,16 @@ class SubjectInfo:
     metadata: Mapping[str, Any]
     faces: int
     created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectFile:
+    """All that is kept of one subject: what the law lets people ask for."""
+
+    gallery: GalleryInfo
+    subject: SubjectInfo
+    faces: Sequence[Template]
+    events: Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +80,8 @@ def check_id(identifier: str) -> None:
         raise InvalidRequest(f"want an id of 1 to 128 characters without control characters, got {identifier!r}")
 
 
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def gallery(row: sqlite3.Row) -> GalleryInfo:
+def gallery(row: Row) -> GalleryInfo:
     return GalleryInfo(**dict(row))
-
-
-def subject(row: sqlite3.Row) -> SubjectInfo:
-    return SubjectInfo(row["id"], json.loads(row["metadata"]), row["faces"], row["created_at"])
 
 
 def detection(enrolled: Template) -> dict[str, Any]:
@@ -99,11 +101,6 @@ def detected(seen: Mapping[str, Any]) -> tuple[Face, Quality]:
     return Face(Box(*seen["box"]), landmarks, seen["confidence"]), Quality(*seen["quality"])
 
 
-def face_row(key: int, enrolled: Template, revision: int) -> tuple[Any, ...]:
-    vector, seen = enrolled.embedding.vector.tobytes(), json.dumps(detection(enrolled))
-    return key, enrolled.subject_id, enrolled.face_id, vector, seen, revision, enrolled.enrolled_at
-
-
 def vector_fault(data: bytes) -> str | None:
     """Why `data` is no float32 vector of unit length; None where it is."""
     if len(data) % np.dtype(np.float32).itemsize:
@@ -112,7 +109,54 @@ def vector_fault(data: bytes) -> str | None:
     return None if abs(length - 1) < 1e-3 else f"vector of length {length:.4f}, want 1"
 
 
-def template(row: sqlite3.Row, model: str) -> Template:
-    face, quality = detected(json.loads(row["detection"]))
-    embedding = Embedding(np.frombuffer(row["vector"], np.float32), model)
-    return Template(row["id"], row["subject"], embedding, face, quality, row["enrolled_at"])
+class Rows:
+    """Private values, on their way into a row and out of it; `key` is the gallery's."""
+
+    def __init__(self, seal: Seal) -> None:
+        self._seal = seal
+
+    def face_row(self, key: int, enrolled: Template, revision: int) -> tuple[Any, ...]:
+        where = (key, enrolled.subject_id, enrolled.face_id)
+        vector = self._seal.close(enrolled.embedding.vector.tobytes(), _about("vector", *where))
+        seen = self._close("detection", detection(enrolled), *where)
+        return *where, vector, seen, revision, enrolled.enrolled_at
+
+    def template(self, key: int, row: Row, model: str) -> Template:
+        face, quality = detected(self._open("detection", row["detection"], key, row["subject"], row["id"]))
+        embedding = Embedding(self.vector(key, row), model)
+        return Template(row["id"], row["subject"], embedding, face, quality, row["enrolled_at"])
+
+    def vector(self, key: int, row: Row) -> Floats:
+        return np.frombuffer(self.vector_bytes(key, row), np.float32)
+
+    def vector_bytes(self, key: int, row: Row) -> bytes:
+        return self._seal.open(row["vector"], _about("vector", key, row["subject"], row["id"]))
+
+    def subject(self, key: int, row: Row) -> SubjectInfo:
+        return SubjectInfo(row["id"], self.metadata(key, row), row["faces"], row["created_at"])
+
+    def metadata(self, key: int, row: Row) -> Mapping[str, Any]:
+        metadata: Mapping[str, Any] = self._open("metadata", row["metadata"], key, row["id"])
+        return metadata
+
+    def close_metadata(self, key: int, subject_id: str, metadata: Mapping[str, Any]) -> bytes:
+        return self._close("metadata", metadata, key, subject_id)
+
+    def answer(self, key: int, row: Row) -> Mapping[str, Any]:
+        answer: Mapping[str, Any] = self._open("answer", row["answer"], key, row["subject"], row["key"])
+        return answer
+
+    def close_answer(self, key: int, subject_id: str, remember: Remembered) -> bytes:
+        return self._close("answer", remember.answer, key, subject_id, remember.key)
+
+    def _close(self, column: str, value: Any, *where: object) -> bytes:
+        return self._seal.close(json.dumps(value).encode(), _about(column, *where))
+
+    def _open(self, column: str, written: bytes | str, *where: object) -> Any:
+        given = written.encode() if isinstance(written, str) else written  # TEXT, as version 0.1 wrote it
+        return json.loads(self._seal.open(given, _about(column, *where)))
+
+
+def _about(column: str, *where: object) -> str:
+    """What a sealed value is about; unambiguous, since JSON quotes the ids."""
+    return json.dumps([column, *where])

@@ -31,8 +31,16 @@ class MicroBatcher(Generic[In, Out]):
     callers only, each with an exception of its own; callers that left are dropped.
     """
 
-    def __init__(self, run: Callable[[Sequence[In]], Sequence[Out]], *, max_batch: int, max_waiting: int) -> None:
-        self._run = run
+    def __init__(
+        self,
+        run: Callable[[Sequence[In]], Sequence[Out]],
+        *,
+        max_batch: int,
+        max_waiting: int,
+        ran: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """`ran` is told the size of every batch that the model answered."""
+        self._run, self._ran = run, ran
         self._max_batch = max_batch
         self._waiting: asyncio.Queue[tuple[In, asyncio.Future[Out]]] = asyncio.Queue(max_waiting)
         self._worker: asyncio.Task[None] | None = None
@@ -51,6 +59,11 @@ class MicroBatcher(Generic[In, Out]):
         self._worker = None
         while not self._waiting.empty():
             _fail([self._waiting.get_nowait()], Overloaded, "shutting down")
+
+    @property
+    def depth(self) -> int:
+        """Items that wait for the next batch."""
+        return self._waiting.qsize()
 
     async def submit(self, item: In) -> Out:
         """The model's answer for `item`. Raises Overloaded where too many wait, InferenceFailed where the run fails."""
@@ -76,6 +89,7 @@ class MicroBatcher(Generic[In, Out]):
                 log.exception("a batch of %d failed", len(batch))
                 _fail(batch, InferenceFailed, f"{type(error).__name__}: {error}")
             else:
+                self._ran(len(batch))
                 for (_, future), output in answers:
                     if not future.done():
                         future.set_result(output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +24,16 @@ class Workers:
         self._inside = 0
         self._closed = False
 
+    @property
+    def depth(self) -> int:
+        """Jobs that run or wait."""
+        return self._inside
+
+    @property
+    def room(self) -> int:
+        """With so many jobs inside, more are refused."""
+        return self._room
+
     async def run(self, work: Callable[[], T], *, waited: Callable[[float], None] = lambda _: None) -> T:
         """
         What `work` returns; `waited` is told the seconds that it stood in line.
@@ -40,7 +51,7 @@ class Workers:
             waited(time.perf_counter() - arrived)
             return work()
 
-        future = self._pool.submit(job)
+        future = self._pool.submit(contextvars.copy_context().run, job)  # its log lines know the request
         self._inside += 1
         loop = asyncio.get_running_loop()
         future.add_done_callback(lambda _: _call_in(loop, self._leave))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.access.authority import Authority
 from app.domain.ports import Detector, Embedder
 from app.matching.calibration import Calibration
 from app.matching.policy import ThresholdPolicy
 from app.runtime.manifest import DetectorManifest, EmbedderManifest
 from app.services.enrollment import Enrollment
 from app.services.extraction import Extraction
+from app.services.galleries import Galleries
 from app.services.identification import Identification
 from app.services.verification import Verification
 
@@ -34,3 +36,5 @@ class Services:
     verification: Verification
     identification: Identification
     enrollment: Enrollment
+    galleries: Galleries
+    authority: Authority

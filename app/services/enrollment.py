@@ -1,4 +1,4 @@
-"""Who is enrolled: faces in, subjects and galleries kept, and everything deletable."""
+"""Faces in: photos become templates of a subject."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
+from app.domain.callers import SYSTEM, Actor
+from app.domain.clock import now
 from app.domain.errors import AllRejected, LikenessError, LowQuality, Rejected, ServiceError
 from app.domain.nouns import Probe, Template
+from app.domain.ports import Observer, Unobserved
 from app.faces.quality import QualityBounds
 from app.faces.selection import FaceRule
-from app.gallery.gallery import Gallery
 from app.gallery.records import Records
-from app.gallery.rows import Remembered, now
+from app.gallery.rows import Remembered
 from app.runtime.workers import Workers
 from app.services.extraction import Extraction, Sight, Upload
 from app.services.timing import StageTimer
@@ -36,10 +38,16 @@ Shape: TypeAlias = Callable[[Sequence[Enrolled], Sequence[Rejected]], Answer]
 
 class Enrollment:
     def __init__(
-        self, extraction: Extraction, records: Records, gallery: Gallery, bounds: QualityBounds, workers: Workers
+        self,
+        extraction: Extraction,
+        records: Records,
+        bounds: QualityBounds,
+        workers: Workers,
+        observer: Observer | None = None,
     ) -> None:
-        self._extraction, self._records, self._gallery = extraction, records, gallery
+        self._extraction, self._records = extraction, records
         self._bounds, self._workers = bounds, workers
+        self._observer = observer or Unobserved()
 
     async def enroll(
         self,
@@ -51,6 +59,7 @@ class Enrollment:
         key: str | None,
         shape: Shape,
         timer: StageTimer,
+        by: Actor = SYSTEM,
     ) -> Answer:
         """
         The answer made by `shape`, or the one given before under the same `key`; what is enrolled is then on disk.
@@ -67,24 +76,8 @@ class Enrollment:
         answer = shape(enrolled, rejected)
         remember = Remembered(key, request, answer) if key else None
         templates = [each.template for each in enrolled]
-        earlier = await self._off_loop(self._records.enroll, gallery_id, subject_id, templates, remember)
+        earlier = await self._off_loop(self._records.enroll, gallery_id, subject_id, templates, remember, by)
         return dict(earlier) if earlier else answer
-
-    async def delete_gallery(self, gallery_id: str) -> None:
-        await self._off_loop(self._records.delete_gallery, gallery_id)
-        await self._off_loop(self._gallery.refresh, gallery_id)
-
-    async def delete_subject(self, gallery_id: str, subject_id: str) -> None:
-        await self._off_loop(self._records.delete_subject, gallery_id, subject_id)
-        await self._off_loop(self._gallery.refresh, gallery_id)
-
-    async def delete_face(self, gallery_id: str, subject_id: str, face_id: str) -> None:
-        await self._off_loop(self._records.delete_face, gallery_id, subject_id, face_id)
-        await self._off_loop(self._gallery.refresh, gallery_id)
-
-    async def ask(self, question: Callable[[Records], T]) -> T:
-        """What the records answer, asked off the event loop."""
-        return await self._workers.run(lambda: question(self._records))
 
     async def _take(
         self, subject_id: str, uploads: Sequence[Upload], rule: FaceRule, timer: StageTimer
@@ -107,6 +100,7 @@ class Enrollment:
             if isinstance(outcome, Sight):
                 self._bounds.require(outcome.views[0].quality)
         except LowQuality as error:
+            self._observer.rejected(error.code)
             return error
         return outcome
 

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from app.domain.errors import LikenessError
+from app.domain.errors import FaceNotFound, InputError, LikenessError
 from app.domain.nouns import AlignedCrop, Embedding, Face, Pixels, Probe, Quality
-from app.domain.ports import Detector
+from app.domain.ports import Detector, Observer, Unobserved
 from app.faces.alignment import Aligner
 from app.faces.quality import assess
 from app.faces.selection import FaceRule, choose
@@ -74,15 +74,24 @@ class FaceReader:
 class Extraction:
     """The async front of a FaceReader and an embedder: blocking work on workers, embeddings in joint batches."""
 
-    def __init__(self, reader: FaceReader, workers: Workers, embedder: MicroBatcher[AlignedCrop, Embedding]) -> None:
+    def __init__(
+        self,
+        reader: FaceReader,
+        workers: Workers,
+        embedder: MicroBatcher[AlignedCrop, Embedding],
+        observer: Observer | None = None,
+    ) -> None:
         self._reader, self._workers, self._embedder = reader, workers, embedder
+        self._observer = observer or Unobserved()
 
     async def sight(self, upload: Upload, wanted: Wanted, timer: StageTimer) -> Sight:
-        with naming(upload.name):
-            return await self._workers.run(
+        with naming(upload.name), self._telling():
+            sight = await self._workers.run(
                 lambda: self._reader.read(upload.data, wanted, timer),
                 waited=lambda seconds: timer.add("queue", seconds),
             )
+        self._observer.photo(sight.faces_found)
+        return sight
 
     async def probes(self, sights: Sequence[Sight], timer: StageTimer) -> list[Probe]:
         """A probe for every view of every sight, in order, embedded together."""
@@ -106,6 +115,16 @@ class Extraction:
             *(self.sight(upload, wanted, timer) for upload in uploads), return_exceptions=True
         )
         return [_expected(outcome) for outcome in outcomes]
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except InputError as error:
+            if isinstance(error, FaceNotFound):
+                self._observer.photo(0)
+            self._observer.rejected(error.code)
+            raise
 
 
 @contextmanager

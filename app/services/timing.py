@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 STAGES = ("decode", "detect", "align", "embed", "queue")
 
 
 class StageTimer:
-    """Milliseconds by stage, summed over the images of a request; `total` runs from the timer's making."""
+    """
+    Milliseconds by stage, summed over the images of a request; `total` runs from the timer's making.
 
-    def __init__(self) -> None:
+    Each turn of a stage is inside of a `span` of its name, for tracing.
+    """
+
+    def __init__(self, span: Callable[[str], AbstractContextManager[object]] = nullcontext) -> None:
+        self._span = span
         self._started = time.perf_counter()
         self._seconds = dict.fromkeys(STAGES, 0.0)
 
@@ -20,7 +25,8 @@ class StageTimer:
     def stage(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
         try:
-            yield
+            with self._span(name):
+                yield
         finally:
             self.add(name, time.perf_counter() - start)
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.domain.errors import LikenessError, NotFound
-from app.domain.nouns import Comparison, Probe
+from app.domain.nouns import Comparison, Distance, Probe
+from app.domain.ports import Observer, Unobserved
 from app.faces.selection import FaceRule
 from app.gallery.records import Records
 from app.matching.distance import distance_between
@@ -26,9 +27,17 @@ class Verified:
 
 
 class Verification:
-    def __init__(self, extraction: Extraction, policy: ThresholdPolicy, records: Records, workers: Workers) -> None:
+    def __init__(
+        self,
+        extraction: Extraction,
+        policy: ThresholdPolicy,
+        records: Records,
+        workers: Workers,
+        observer: Observer | None = None,
+    ) -> None:
         self._extraction, self._policy = extraction, policy
         self._records, self._workers = records, workers
+        self._observer = observer or Unobserved()
 
     async def pair(
         self,
@@ -43,7 +52,7 @@ class Verification:
         decision = self._policy.for_verification(fmr=fmr, threshold=threshold)
         sights = _all_seen(await self._extraction.all_sights(uploads, rule, timer))
         first, second = await self._extraction.probes(sights, timer)
-        comparison = self._policy.compare(distance_between(first.embedding, second.embedding), decision)
+        comparison = self._compare(distance_between(first.embedding, second.embedding), decision)
         return Verified(comparison, decision, [first, second])
 
     async def subject(
@@ -69,7 +78,12 @@ class Verification:
         probe = await self._extraction.probe(upload, rule, timer)
         distances = {face.face_id: distance_between(probe.embedding, face.embedding) for face in templates}
         nearest = min(distances, key=lambda face_id: distances[face_id])
-        return Verified(self._policy.compare(distances[nearest], decision), decision, [probe], nearest)
+        return Verified(self._compare(distances[nearest], decision), decision, [probe], nearest)
+
+    def _compare(self, distance: Distance, decision: Decision) -> Comparison:
+        comparison = self._policy.compare(distance, decision)
+        self._observer.compared(distance.squared_l2, match=comparison.match)
+        return comparison
 
 
 def _all_seen(outcomes: Sequence[Sight | LikenessError]) -> list[Sight]:

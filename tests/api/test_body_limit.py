@@ -18,7 +18,7 @@ class Counting:
 
     def __init__(self) -> None:
         app = FastAPI()
-        app.add_middleware(BodyLimit, max_bytes=LIMIT)
+        app.add_middleware(BodyLimit, max_bytes=LIMIT, seconds=20)
         errors.install(app)
         app.post("/")(self.route)
         self.client = TestClient(app)

@@ -1,5 +1,6 @@
 """Ids out of the path as the caller meant them, and everything under /v1 too."""
 
+import re
 from urllib.parse import quote
 
 import pytest
@@ -62,9 +63,27 @@ def test_a_problem_under_the_prefix_says_the_path_that_was_asked(client: TestCli
 
 
 @pytest.mark.parametrize("prefix", ["", "/v1"])
-def test_the_documentation_reads_the_description_under_its_own_prefix(client: TestClient, prefix: str) -> None:
-    assert f"url: '{prefix}/openapi.json'" in client.get(f"{prefix}/docs").text
-    assert client.get(f"{prefix}/openapi.json").json()["info"]["title"] == "Likeness"
+def test_the_documentation_and_all_that_it_loads_are_there_under_each_prefix(client: TestClient, prefix: str) -> None:
+    page = client.get(f"{prefix}/docs").text
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page) + re.findall(
+        r'url: "([^"]+)"', client.get("/docs/start.js").text
+    )
+
+    assert sorted(loaded) == ["docs/start.js", "docs/swagger-ui-bundle.js", "docs/swagger-ui.css", "openapi.json"]
+    assert [client.get(f"{prefix}/{name}").status_code for name in loaded] == [200] * 4
+
+
+def test_the_documentation_may_load_nothing_from_elsewhere_and_be_framed_by_nobody(client: TestClient) -> None:
+    headers = client.get("/docs").headers
+
+    assert "default-src 'none'; script-src 'self'" in headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert "http" not in headers["content-security-policy"]
+
+
+def test_only_the_files_of_the_documentation_are_served(client: TestClient) -> None:
+    assert client.get("/docs/../pyproject.toml").status_code in (404, 422)
+    assert client.get("/docs/redoc.standalone.js").status_code == 422
 
 
 def test_the_description_does_not_change_with_who_asked_first(client: TestClient) -> None:

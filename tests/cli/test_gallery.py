@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from app.gallery.records import Records
 from tests.cli.conftest import Command
+from tests.support.records import FileRecords
 from tests.support.templates import numbered, template, unit
 
 
 @pytest.fixture
 def filled(likeness: Command) -> Command:
-    records = Records(likeness.data / "gallery.sqlite3")
+    records = FileRecords(likeness.data / "gallery.sqlite3")
     records.enroll("guests", "ada", numbered("ada", 1, 2))
     records.put_subject("guests", "bob", {"name": "Bob"})
     records.close()
@@ -87,7 +87,7 @@ def test_an_import_that_contradicts_what_is_there_is_told_in_words(filled: Comma
 def test_an_import_of_another_model_is_told_in_words(filled: Command) -> None:
     file = filled.folder / "guests.jsonl"
     document(filled, "export", file, "--gallery", "guests")
-    records = Records(filled.data / "gallery.sqlite3")
+    records = FileRecords(filled.data / "gallery.sqlite3")
     records.enroll("other", "eve", [template("9", "eve", unit(9), "sha256:other")])
     records.close()
     done = filled("gallery", "import", file, "--gallery", "other", "--json")

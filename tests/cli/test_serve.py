@@ -5,33 +5,64 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
+from app.serving import Bounds
 from tests.cli.conftest import Command
 
 
-class FakeServer:
+class Served:
     """Remembers what it was asked to serve, and where."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[FastAPI, dict[str, Any]]] = []
 
-    def run(self, app: FastAPI, **options: Any) -> None:
+    def __call__(self, app: FastAPI, **options: Any) -> None:
         self.asked.append((app, options))
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> FakeServer:
-    fake = FakeServer()
-    monkeypatch.setattr("uvicorn.run", fake.run)
+def server(monkeypatch: pytest.MonkeyPatch) -> Served:
+    """Nothing listens; and the tests' own logging is put back."""
+    fake = Served()
+    monkeypatch.setattr("app.serving.serve", fake)
+    monkeypatch.setattr("app.observability.logs.configure", lambda *_: None)
     return fake
 
 
-def test_it_serves_where_the_settings_say(likeness: Command, server: FakeServer) -> None:
-    done = likeness("serve", host="0.0.0.0", port=8123)  # noqa: S104
+def test_it_serves_where_the_settings_say(likeness: Command, server: Served) -> None:
+    done = likeness("serve", host="::1", port=8123, max_header_bytes=2048)
     ((app, options),) = server.asked
 
     assert done.exit_code == 0
     assert app.title == "Likeness"
-    assert (options["host"], options["port"]) == ("0.0.0.0", 8123)  # noqa: S104
+    assert (options["host"], options["port"]) == ("::1", 8123)
+    assert options["bounds"] == Bounds(connections=1024, head_bytes=2048, head_seconds=10)
+
+
+@pytest.mark.parametrize("where", [{"host": "0.0.0.0"}, {"host": "192.168.1.7"}, {"published_on": "0.0.0.0"}])  # noqa: S104
+def test_an_address_that_others_reach_needs_a_key(likeness: Command, server: Served, where: dict[str, str]) -> None:
+    refused = likeness("serve", **where)
+    asked_before = len(server.asked)
+    likeness("keys", "create", "--scopes", "verify")
+    taken = likeness("serve", **where)
+
+    assert (refused.exit_code, asked_before) == (2, 0)
+    assert "likeness keys create" in refused.stderr
+    assert (taken.exit_code, len(server.asked)) == (0, 1)
+
+
+def test_a_container_that_is_published_on_loopback_only_needs_no_key(likeness: Command, server: Served) -> None:
+    done = likeness("serve", host="0.0.0.0", published_on="127.0.0.1")  # noqa: S104
+
+    assert (done.exit_code, len(server.asked)) == (0, 1)
+
+
+def test_everybody_is_let_in_only_where_that_was_said_and_with_a_warning(
+    likeness: Command, server: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    done = likeness("serve", host="0.0.0.0", auth="off")  # noqa: S104
+
+    assert (done.exit_code, len(server.asked)) == (0, 1)
+    assert "whoever reaches 0.0.0.0 may do everything" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -44,7 +75,7 @@ def test_it_serves_where_the_settings_say(likeness: Command, server: FakeServer)
     ],
 )
 def test_what_stops_the_start_is_told_in_a_sentence_and_nothing_is_served(
-    likeness: Command, server: FakeServer, settings: dict[str, str], words: str, monkeypatch: pytest.MonkeyPatch
+    likeness: Command, server: Served, settings: dict[str, str], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
     (likeness.folder / "file").touch()

@@ -5,6 +5,7 @@ import pytest
 
 from app.gallery.gallery import Gallery
 from app.gallery.records import Records
+from tests.support.records import FileRecords
 
 
 @pytest.fixture
@@ -14,7 +15,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def records(path: Path) -> Iterator[Records]:
-    opened = Records(path)
+    opened = FileRecords(path)
     yield opened
     opened.close()
 
@@ -22,7 +23,7 @@ def records(path: Path) -> Iterator[Records]:
 @pytest.fixture
 def others(path: Path) -> Iterator[Records]:
     """The records of another process: a second connection to the same file."""
-    opened = Records(path)
+    opened = FileRecords(path)
     yield opened
     opened.close()
 

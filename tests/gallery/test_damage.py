@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from app.domain.errors import ServiceError
-from app.gallery.records import Records
+from tests.support.records import FileRecords
 from tests.support.templates import numbered
 
 
 @pytest.fixture
 def filled(path: Path) -> Path:
     """A closed file of two faces."""
-    records = Records(path)
+    records = FileRecords(path)
     records.enroll("guests", "ada", numbered("ada", 1, 2))
     records.close()
     return path
@@ -27,7 +27,7 @@ def set_vector(path: Path, data: bytes) -> None:
 
 
 def damage(path: Path) -> list[str]:
-    records = Records(path)
+    records = FileRecords(path)
     found = records.damage()
     records.close()
     return found
@@ -68,4 +68,4 @@ def test_a_file_cut_short_cannot_be_opened(filled: Path) -> None:
     filled.write_bytes(data[: len(data) // 2])
 
     with pytest.raises(ServiceError, match="malformed"):
-        Records(filled)
+        FileRecords(filled)

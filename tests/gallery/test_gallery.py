@@ -8,6 +8,7 @@ from app.domain.errors import ModelMismatch, NotFound
 from app.domain.nouns import Embedding
 from app.gallery.gallery import Gallery
 from app.gallery.records import Records
+from tests.support.records import FileRecords
 from tests.support.templates import MODEL, numbered, template, unit
 
 ANY = 4.0
@@ -111,7 +112,7 @@ def test_a_gallery_that_was_empty_takes_the_dimension_of_whoever_fills_it(
 def test_a_reopened_file_finds_what_was_enrolled_before(path: Path, records: Records) -> None:
     records.enroll("guests", "ada", numbered("ada", 1))
     records.close()
-    reopened = Records(path)
+    reopened = FileRecords(path)
 
     assert found(Gallery(reopened), 1) == ["1"]
     reopened.close()

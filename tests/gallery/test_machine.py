@@ -11,8 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from app.domain.nouns import Embedding, Floats
 from app.gallery.gallery import Gallery
-from app.gallery.records import Records
 from tests.gallery.model import PlainGallery
+from tests.support.records import FileRecords
 from tests.support.templates import MODEL, template, unit
 
 PROCESS = st.integers(0, 1)
@@ -25,7 +25,7 @@ class Process:
     """A connection of its own, and an index of its own."""
 
     def __init__(self, path: Path) -> None:
-        self.records = Records(path)
+        self.records = FileRecords(path)
         self.gallery = Gallery(self.records)
 
 

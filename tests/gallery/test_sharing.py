@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.errors import Overloaded, ServiceError
+from app.domain.errors import Overloaded, ServiceError, StorageFull
 from app.gallery.records import Records
+from tests.support.records import FileRecords
 from tests.support.templates import numbered
 
 
 @pytest.fixture
 def hasty(path: Path) -> Iterator[Records]:
     """Records that wait for nobody."""
-    opened = Records(path, patience=0.01)
+    opened = FileRecords(path, patience=0.01)
     yield opened
     opened.close()
 
@@ -69,7 +70,7 @@ def test_a_full_disk_refuses_the_change_and_spoils_nothing(records: Records) -> 
     with records._database.reading() as db:
         db.execute("PRAGMA max_page_count = 1")  # no page more than there are
 
-    with pytest.raises(ServiceError, match="full"):
+    with pytest.raises(StorageFull, match="no space"):
         records.enroll("guests", "bob", numbered("bob", *range(2, 100)))
     assert records.galleries() == before
     records.delete_subject("guests", "ada")
@@ -81,12 +82,12 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path: Path, con
     path.write_bytes(content)
 
     with pytest.raises(ServiceError, match="not a database"):
-        Records(path)
+        FileRecords(path)
     assert path.read_bytes() == content
 
 
 def test_the_folder_is_made_as_needed(tmp_path: Path) -> None:
     path = tmp_path / "not" / "yet" / "gallery.sqlite3"
-    Records(path).close()
+    FileRecords(path).close()
 
     assert path.is_file()

@@ -1,6 +1,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from contextvars import ContextVar
 
 import pytest
 
@@ -11,11 +12,23 @@ from tests.support.gate import PATIENCE, Gate, free_again
 pytestmark = pytest.mark.anyio
 Make = Callable[..., Workers]
 
+asked_by: ContextVar[str] = ContextVar("asked_by")
+
 
 async def test_work_is_done_on_a_thread_of_its_name_and_its_answer_returned(workers: Make, gate: Gate) -> None:
     gate.open()
 
     assert (await workers().run(gate)).startswith("test")
+
+
+async def test_work_is_done_in_the_context_of_its_caller(workers: Make) -> None:
+    two = workers(threads=2, max_waiting=2)
+
+    async def ask(name: str) -> str:
+        asked_by.set(name)
+        return await two.run(asked_by.get)
+
+    assert await asyncio.gather(ask("ada"), ask("grace")) == ["ada", "grace"]
 
 
 async def test_an_error_of_the_work_passes_through_as_it_is(workers: Make) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from app.domain.errors import Rejected
-from app.domain.ports import Detector, Embedder
+from app.domain.ports import Detector, Embedder, Observer, Unobserved
 from app.faces.alignment import Aligner
 from app.faces.quality import QualityBounds
 from app.gallery.gallery import Gallery
@@ -19,11 +19,13 @@ from app.runtime.batching import MicroBatcher
 from app.runtime.workers import Workers
 from app.services.enrollment import Answer, Enrolled, Enrollment
 from app.services.extraction import Extraction, FaceReader, Upload
+from app.services.galleries import Galleries
 from app.services.identification import Identification
 from app.services.timing import StageTimer
 from app.services.verification import Verification
 from tests.support.calibrations import calibration
 from tests.support.fakes import FakeDetector, FakeEmbedder, photo
+from tests.support.records import FileRecords
 
 NO_BOUNDS = QualityBounds(size=0, sharpness=0, frontality=0, inside=0)
 
@@ -38,6 +40,7 @@ class Parts:
     bounds: QualityBounds = NO_BOUNDS
     threads: int = 2
     max_waiting: int = 64
+    observer: Observer = field(default_factory=Unobserved)
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Bench:
     verification: Verification
     identification: Identification
     enrollment: Enrollment
+    galleries: Galleries
 
     async def enroll(self, gallery: str, subject: str, *images: bytes, key: str | None = None) -> Answer:
         """The answer lists the face ids enrolled and the errors by index."""
@@ -77,18 +81,19 @@ def shape(enrolled: Any, rejected: Any) -> Answer:
 async def open_bench(folder: Path, **parts: Any) -> AsyncIterator[Bench]:
     made = replace(Parts(), **parts)
     policy = ThresholdPolicy(made.calibration, default_fmr=1e-3, default_fpir=1e-2)
-    records = Records(folder / "gallery.sqlite3")
+    records = FileRecords(folder / "gallery.sqlite3")
     photos = Workers("photo", threads=made.threads, max_waiting=made.max_waiting, deadline=10)
     store = Workers("store", threads=1, max_waiting=64, deadline=10)
     reader = FaceReader(made.detector, Aligner(), ImageLimits())
     async with MicroBatcher(made.embedder.embed, max_batch=8, max_waiting=64) as batcher:
-        extraction, gallery = Extraction(reader, photos, batcher), Gallery(records)
+        extraction, gallery = Extraction(reader, photos, batcher, made.observer), Gallery(records)
         yield Bench(
             records=records,
             extraction=extraction,
-            verification=Verification(extraction, policy, records, store),
+            verification=Verification(extraction, policy, records, store, made.observer),
             identification=Identification(extraction, policy, gallery, records, store),
-            enrollment=Enrollment(extraction, records, gallery, made.bounds, store),
+            enrollment=Enrollment(extraction, records, made.bounds, store, made.observer),
+            galleries=Galleries(records, gallery, store),
         )
     photos.close()
     store.close()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.domain.callers import SYSTEM
 from app.domain.errors import (
     AllRejected,
     InferenceFailed,
@@ -139,20 +140,20 @@ async def test_a_gallery_of_another_model_is_refused(bench: Bench) -> None:
         await bench.enroll("guests", "ada", photo(10))
 
 
-@pytest.mark.parametrize("what", ["delete_face", "delete_subject", "delete_gallery"])
+@pytest.mark.parametrize("what", ["delete_face", "delete_subject", "delete"])
 async def test_what_is_deleted_is_gone_from_the_records(bench: Bench, what: str) -> None:
     (face_id,) = await bench.enroll_reds("guests", "ada", 10)
     where = {
         "delete_face": ["guests", "ada", face_id],
         "delete_subject": ["guests", "ada"],
-        "delete_gallery": ["guests"],
+        "delete": ["guests"],
     }
-    delete: Any = getattr(bench.enrollment, what)
-    await delete(*where[what])
+    delete: Any = getattr(bench.galleries, what)
+    await delete(*where[what], SYSTEM)
 
-    assert sum(gallery.faces for gallery in await bench.enrollment.ask(lambda records: records.galleries())) == 0
+    assert sum(gallery.faces for gallery in await bench.galleries.all()) == 0
     with pytest.raises(NotFound):
-        await delete(*where[what])
+        await delete(*where[what], SYSTEM)
 
 
 async def test_two_colours_are_as_far_apart_as_was_worked_out_by_hand(bench: Bench) -> None:

@@ -1,5 +1,7 @@
 """Bytes to probes, and what it took."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,21 @@ def test_the_time_of_a_stage_is_the_sum_of_its_turns_even_of_one_that_failed() -
 
     assert timer.milliseconds()["queue"] == 750
     assert timer.milliseconds()["decode"] > 0
+
+
+def test_each_turn_of_a_stage_is_inside_of_a_span_of_its_name() -> None:
+    told: list[str] = []
+
+    @contextmanager
+    def span(name: str) -> Iterator[None]:
+        told.append(f"{name} begins")
+        yield
+        told.append(f"{name} ends")
+
+    with StageTimer(span).stage("align"):
+        told.append("aligning")
+
+    assert told == ["align begins", "aligning", "align ends"]
 
 
 def test_a_stage_that_did_not_happen_took_no_time() -> None:

@@ -7,16 +7,27 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from app.api import fields, schemas
-from app.api.dependencies import MAX_IMAGES, ServicesOf, ShaperOf, Timer, documented, images
+from app.api.dependencies import (
+    MAX_IMAGES,
+    ActorOf,
+    CallerOf,
+    ServicesOf,
+    ShaperOf,
+    Timer,
+    documented,
+    images,
+    needs,
+)
 from app.api.problems import PROBLEMS
 from app.api.uploads import Submission
+from app.domain.callers import Scope
 from app.domain.errors import LikenessError
 
 router = APIRouter(tags=["faces"], responses=PROBLEMS)
 PAIR = ("image1", "image2")
 
 
-@router.post("/verify", openapi_extra=documented(fields.VerifyFields, *PAIR))
+@router.post("/verify", dependencies=[needs(Scope.VERIFY)], openapi_extra=documented(fields.VerifyFields, *PAIR))
 async def verify(
     submission: Annotated[Submission, Depends(images(*PAIR))], services: ServicesOf, timer: Timer, shaper: ShaperOf
 ) -> schemas.Verification:
@@ -28,12 +39,20 @@ async def verify(
     return shaper.verification(verified, PAIR)
 
 
-@router.post("/identify", openapi_extra=documented(fields.IdentifyFields, "image"))
+@router.post(
+    "/identify", dependencies=[needs(Scope.IDENTIFY)], openapi_extra=documented(fields.IdentifyFields, "image")
+)
 async def identify(
-    submission: Annotated[Submission, Depends(images("image"))], services: ServicesOf, timer: Timer, shaper: ShaperOf
+    submission: Annotated[Submission, Depends(images("image"))],
+    services: ServicesOf,
+    timer: Timer,
+    shaper: ShaperOf,
+    caller: CallerOf,
+    actor: ActorOf,
 ) -> schemas.Identification:
     """Who of the enrolled people is this, if anyone?"""
     asked = submission.parse(fields.IdentifyFields)
+    caller.require_gallery(asked.gallery)
     found = await services.identification.identify(
         submission.uploads[0],
         "all" if asked.faces == "all" else asked.face,
@@ -43,10 +62,12 @@ async def identify(
         threshold=asked.threshold,
         timer=timer,
     )
+    named = [candidate.subject_id for candidates in found.candidates for candidate in candidates]
+    await services.galleries.note_search(actor, "subject.identify", asked.gallery, named)
     return shaper.identification(found)
 
 
-@router.post("/detect", openapi_extra=documented(fields.NoFields, "image"))
+@router.post("/detect", dependencies=[needs(Scope.VERIFY)], openapi_extra=documented(fields.NoFields, "image"))
 async def detect(
     submission: Annotated[Submission, Depends(images("image"))], services: ServicesOf, timer: Timer, shaper: ShaperOf
 ) -> schemas.Detection:
@@ -56,7 +77,9 @@ async def detect(
     return shaper.detection(sight)
 
 
-@router.post("/embed", openapi_extra=documented(fields.EmbedFields, "image", most=MAX_IMAGES))
+@router.post(
+    "/embed", dependencies=[needs(Scope.VERIFY)], openapi_extra=documented(fields.EmbedFields, "image", most=MAX_IMAGES)
+)
 async def embed(
     submission: Annotated[Submission, Depends(images("image", most=MAX_IMAGES))],
     services: ServicesOf,

@@ -7,42 +7,56 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, Header, Query, Response
 
 from app.api import fields, schemas
-from app.api.dependencies import MAX_IMAGES, Id, ServicesOf, ShaperOf, Timer, documented, images
+from app.api.dependencies import (
+    MAX_IMAGES,
+    ActorOf,
+    CallerOf,
+    Id,
+    ServicesOf,
+    ShaperOf,
+    Timer,
+    documented,
+    images,
+    needs,
+)
 from app.api.problems import PROBLEMS
-from app.api.shaping import enrolled_faces
+from app.api.shaping import enrolled_faces, subject_file
 from app.api.uploads import Submission
+from app.domain.callers import Scope
 
 router = APIRouter(prefix="/galleries", tags=["galleries"], responses=PROBLEMS)
 SUBJECT = "/{gallery}/subjects/{subject}"
 MAX_PAGE = 1000
+ENROLL, ADMIN, VERIFY = ([needs(scope)] for scope in (Scope.ENROLL, Scope.ADMIN, Scope.VERIFY))
 
 
-@router.get("")
-async def list_galleries(services: ServicesOf) -> schemas.Galleries:
-    galleries = await services.enrollment.ask(lambda records: records.galleries())
+@router.get("", dependencies=ENROLL)
+async def list_galleries(services: ServicesOf, caller: CallerOf) -> schemas.Galleries:
+    """Those that the caller's key is for."""
+    galleries = [each for each in await services.galleries.all() if caller.may_use(each.id)]
     return schemas.Galleries(galleries=[schemas.GalleryOut.of(gallery) for gallery in galleries])
 
 
-@router.put("/{gallery}", responses={201: {"model": schemas.GalleryOut, "description": "Created"}})
-async def put_gallery(gallery: Id, services: ServicesOf, response: Response) -> schemas.GalleryOut:
+@router.put("/{gallery}", dependencies=ENROLL, responses={201: {"model": schemas.GalleryOut, "description": "Created"}})
+async def put_gallery(gallery: Id, services: ServicesOf, actor: ActorOf, response: Response) -> schemas.GalleryOut:
     """Creates it where it is not there; 201 then, 200 otherwise."""
-    info, made = await services.enrollment.ask(lambda records: records.create_gallery(gallery))
+    info, made = await services.galleries.create(gallery, actor)
     response.status_code = 201 if made else 200
     return schemas.GalleryOut.of(info)
 
 
-@router.get("/{gallery}")
+@router.get("/{gallery}", dependencies=ENROLL)
 async def get_gallery(gallery: Id, services: ServicesOf) -> schemas.GalleryOut:
-    return schemas.GalleryOut.of(await services.enrollment.ask(lambda records: records.gallery(gallery)))
+    return schemas.GalleryOut.of(await services.galleries.get(gallery))
 
 
-@router.delete("/{gallery}", status_code=204)
-async def delete_gallery(gallery: Id, services: ServicesOf) -> None:
+@router.delete("/{gallery}", dependencies=ADMIN, status_code=204)
+async def delete_gallery(gallery: Id, services: ServicesOf, actor: ActorOf) -> None:
     """With every subject and face in it."""
-    await services.enrollment.delete_gallery(gallery)
+    await services.galleries.delete(gallery, actor)
 
 
-@router.get("/{gallery}/subjects")
+@router.get("/{gallery}/subjects", dependencies=ENROLL)
 async def list_subjects(
     gallery: Id,
     services: ServicesOf,
@@ -50,39 +64,47 @@ async def list_subjects(
     cursor: Annotated[str, Query(max_length=128, description="`next_cursor` of the page before.")] = "",
 ) -> schemas.Subjects:
     """In order of id; a cursor stays good when subjects come and go."""
-    found = await services.enrollment.ask(lambda records: records.subjects(gallery, limit + 1, cursor))
+    found = await services.galleries.subjects(gallery, limit + 1, cursor)
     page = [schemas.SubjectOut.of(subject) for subject in found[:limit]]
     return schemas.Subjects(subjects=page, next_cursor=page[-1].subject_id if len(found) > limit else None)
 
 
-@router.get(SUBJECT)
+@router.get(SUBJECT, dependencies=ENROLL)
 async def get_subject(gallery: Id, subject: Id, services: ServicesOf) -> schemas.SubjectOut:
-    return schemas.SubjectOut.of(await services.enrollment.ask(lambda records: records.subject(gallery, subject)))
+    return schemas.SubjectOut.of(await services.galleries.subject(gallery, subject))
 
 
-@router.put(SUBJECT, responses={201: {"model": schemas.SubjectOut, "description": "Created"}})
+@router.put(SUBJECT, dependencies=ENROLL, responses={201: {"model": schemas.SubjectOut, "description": "Created"}})
 async def put_subject(
     gallery: Id,
     subject: Id,
     services: ServicesOf,
+    actor: ActorOf,
     response: Response,
     asked: Annotated[fields.SubjectFields | None, Body()] = None,
 ) -> schemas.SubjectOut:
     """Sets its metadata, creating subject and gallery as needed; 201 where the subject is new."""
     metadata = asked.metadata if asked else None
-    info, made = await services.enrollment.ask(lambda records: records.put_subject(gallery, subject, metadata))
+    info, made = await services.galleries.put_subject(gallery, subject, metadata, actor)
     response.status_code = 201 if made else 200
     return schemas.SubjectOut.of(info)
 
 
-@router.delete(SUBJECT, status_code=204)
-async def delete_subject(gallery: Id, subject: Id, services: ServicesOf) -> None:
-    """With every face of it."""
-    await services.enrollment.delete_subject(gallery, subject)
+@router.delete(SUBJECT, dependencies=ENROLL, status_code=204)
+async def delete_subject(gallery: Id, subject: Id, services: ServicesOf, actor: ActorOf) -> None:
+    """With every face of it: erased, not only hidden."""
+    await services.galleries.delete_subject(gallery, subject, actor)
+
+
+@router.get(SUBJECT + "/export", dependencies=ADMIN)
+async def export_subject(gallery: Id, subject: Id, services: ServicesOf, actor: ActorOf) -> schemas.SubjectExport:
+    """All that is kept of a subject: metadata, faces with their vectors, and what the audit log says of it."""
+    return subject_file(await services.galleries.export_subject(gallery, subject, actor))
 
 
 @router.post(
     SUBJECT + "/faces",
+    dependencies=ENROLL,
     status_code=201,
     response_model=schemas.Enrollment,
     openapi_extra=documented(fields.FaceFields, "image", most=MAX_IMAGES),
@@ -94,6 +116,7 @@ async def enroll(
     services: ServicesOf,
     timer: Timer,
     shaper: ShaperOf,
+    actor: ActorOf,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
 ) -> dict[str, Any]:
     """One face an image, creating gallery and subject as needed; what is answered with 201 is on disk."""
@@ -106,20 +129,21 @@ async def enroll(
         key=idempotency_key,
         shape=shaper.enrollment,
         timer=timer,
+        by=actor,
     )
 
 
-@router.get(SUBJECT + "/faces")
+@router.get(SUBJECT + "/faces", dependencies=ENROLL)
 async def list_faces(gallery: Id, subject: Id, services: ServicesOf) -> schemas.EnrolledFaces:
-    return enrolled_faces(await services.enrollment.ask(lambda records: records.faces(gallery, subject)))
+    return enrolled_faces(await services.galleries.faces(gallery, subject))
 
 
-@router.delete(SUBJECT + "/faces/{face}", status_code=204)
-async def delete_face(gallery: Id, subject: Id, face: Id, services: ServicesOf) -> None:
-    await services.enrollment.delete_face(gallery, subject, face)
+@router.delete(SUBJECT + "/faces/{face}", dependencies=ENROLL, status_code=204)
+async def delete_face(gallery: Id, subject: Id, face: Id, services: ServicesOf, actor: ActorOf) -> None:
+    await services.galleries.delete_face(gallery, subject, face, actor)
 
 
-@router.post(SUBJECT + "/verify", openapi_extra=documented(fields.VerifyFields, "image"))
+@router.post(SUBJECT + "/verify", dependencies=VERIFY, openapi_extra=documented(fields.VerifyFields, "image"))
 async def verify_subject(
     gallery: Id,
     subject: Id,
@@ -127,6 +151,7 @@ async def verify_subject(
     services: ServicesOf,
     timer: Timer,
     shaper: ShaperOf,
+    actor: ActorOf,
 ) -> schemas.SubjectVerification:
     """Is this photo of the subject? Against its nearest enrolled face."""
     asked = submission.parse(fields.VerifyFields)
@@ -139,4 +164,5 @@ async def verify_subject(
         threshold=asked.threshold,
         timer=timer,
     )
+    await services.galleries.note_search(actor, "subject.verify", gallery, [subject])
     return shaper.subject_verification(verified, subject)

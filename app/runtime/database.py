@@ -1,5 +1,5 @@
 """
-One SQLite file: a commit is fsynced before it is acknowledged, and what was deleted is nowhere in the file.
+The only door to SQLite. One file: a commit is fsynced before it is acknowledged, and what was deleted is nowhere in it.
 
 `secure_delete` overwrites deleted rows, and after a delete the write-ahead log is emptied, so that no old page keeps
 them. SQLite's own errors become the domain's here, and only here.
@@ -11,19 +11,24 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 from typing import TypeAlias
 
-from app.domain.errors import Overloaded, ServiceError
+from app.domain.errors import Overloaded, ServiceError, StorageFull
 
 Connection: TypeAlias = sqlite3.Connection
+Row: TypeAlias = sqlite3.Row
+Taken = sqlite3.IntegrityError
+"""A value that must be unique is there already."""
+
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
 
 
 class Database:
     """Thread-safe: one connection, one lock. Several processes may share the file."""
 
-    def __init__(self, path: Path, schema: str, patience: float) -> None:
+    def __init__(self, path: Path, *, patience: float = 10.0) -> None:
         """Waits up to `patience` seconds for another process that writes. Raises ServiceError where it cannot open."""
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.touch(mode=0o600)  # templates are biometric data; SQLite gives its other files the same mode
@@ -34,14 +39,24 @@ class Database:
             try:
                 for pragma in _PRAGMAS:
                     self._db.execute(f"PRAGMA {pragma}")
-                self._db.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
             except sqlite3.Error:
                 self._db.close()
                 raise
 
+    def create(self, package: str) -> None:
+        """Make the tables of the `schema.sql` that lies in `package`, where they are not there."""
+        schema = resources.files(package).joinpath("schema.sql").read_text()
+        with self._lock, _domain_errors():
+            self._db.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
+
     def close(self) -> None:
         with self._lock:
             self._db.close()
+
+    def version(self) -> int:
+        """Another number after another connection has committed; cheap enough to ask at every request."""
+        with self._lock, _domain_errors():
+            return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -89,6 +104,9 @@ def _domain_errors() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith("SQLITE_BUSY"):
             raise Overloaded("another process is writing to the gallery") from error
+        if name == "SQLITE_FULL":
+            raise StorageFull("no space is left for the gallery") from error
         raise ServiceError(f"the gallery's file cannot be used: {error}") from error

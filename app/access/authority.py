@@ -1,0 +1,63 @@
+"""Which caller a request comes from: the holder of its key, or anyone where no keys are asked for."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+from app.access.keys import KeyStore
+from app.domain.callers import Caller, anyone
+from app.domain.errors import StartError, Unauthorized
+
+Auth: TypeAlias = Literal["auto", "on", "off"]
+
+NO_KEYS = (
+    "{address} can be reached from other machines, and there is no key: make one with `likeness keys create --scopes "
+    "verify,identify,enroll`, or listen on 127.0.0.1, or set LIKENESS_AUTH=off to let everybody in"
+)
+
+
+class Authority:
+    """`reachable`: whether other machines can reach the service."""
+
+    def __init__(self, keys: KeyStore, auth: Auth, *, reachable: bool) -> None:
+        self._keys, self._auth, self._reachable = keys, auth, reachable
+
+    def wants_keys(self) -> bool:
+        """By `auto`: where other machines can reach the service, and where there ever was a key."""
+        return self._auth == "on" or (self._auth == "auto" and (self._reachable or self._keys.any()))
+
+    def caller(self, headers: Mapping[str, str], address: str) -> Caller:
+        """Raises Unauthorized."""
+        if not self.wants_keys():
+            return anyone(f"address:{address}")
+        return self._keys.caller(_key_in(headers))
+
+
+def check_start(keys: KeyStore, auth: Auth, address: str, *, reachable: bool) -> str | None:
+    """A warning, or None. Raises StartError where the service would be open, or of no use, to other machines."""
+    if auth == "off":
+        return f"LIKENESS_AUTH=off: whoever reaches {address} may do everything" if reachable else None
+    if reachable and not keys.any():
+        raise StartError(NO_KEYS.format(address=address))
+    return None if auth == "auto" or keys.any() else "LIKENESS_AUTH=on, and there is no key yet: every request gets 401"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`; a name other than localhost is taken for reachable."""
+    try:
+        return ipaddress.ip_address(host.strip("[]").partition("%")[0]).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _key_in(headers: Mapping[str, str]) -> str:
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    given = {text.strip() for text in (bearer if scheme.lower() == "bearer" else "", headers.get("x-api-key", ""))}
+    given.discard("")
+    if not given:
+        raise Unauthorized("want a key, as `Authorization: Bearer KEY` or `X-API-Key: KEY`")
+    if len(given) > 1:
+        raise Unauthorized("want one key, got two that differ")
+    return given.pop()

@@ -1,0 +1,85 @@
+"""Before a request is read: is there room for it, whose is it, and may they ask this often? Plain ASGI."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import Request
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.access.limits import Allowance, Limits, whole_seconds
+from app.api.errors import answer
+from app.api.lifecycle import Lifecycle
+from app.domain.callers import Actor, Caller
+from app.domain.errors import AccessError, Overloaded
+from app.services.bundle import Services
+
+PROBES = ("/healthz", "/readyz")
+PUBLIC = (*PROBES, "/openapi.json", "/docs")
+
+
+class Access:
+    """
+    Everything but the public paths needs a caller, whether a route asks for one or not: what nobody thought of is shut.
+
+    Refused before the body is read. The scope that a route needs is declared with the route (see dependencies.py).
+    """
+
+    def __init__(self, app: ASGIApp, limits: Limits, lifecycle: Lifecycle) -> None:
+        self._app, self._limits, self._lifecycle = app, limits, lifecycle
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or is_public(route_path(scope)):
+            return await self._app(scope, receive, send)
+        try:
+            caller = self._caller(scope)
+            if allowance := self._limits.take(caller):
+                send = _telling(send, allowance)
+                allowance.require()
+            with self._limits.inside(caller):
+                await self._app(scope, receive, send)
+        except (AccessError, Overloaded) as error:
+            await answer(Request(scope), error)(scope, receive, send)
+
+    def _caller(self, scope: Scope) -> Caller:
+        services: Services | None = getattr(scope["app"].state, "services", None)
+        if services is None or self._lifecycle.refusing:
+            raise Overloaded("starting, or shutting down")
+        client: Sequence[object] = scope.get("client") or ("unknown",)
+        caller = services.authority.caller(Headers(scope=scope), str(client[0]))
+        scope["state"]["caller"] = caller
+        return caller
+
+
+def route_path(scope: Scope) -> str:
+    """The path as routes see it: without /v1."""
+    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
+
+
+def is_public(path: str) -> bool:
+    return path in PUBLIC or path.startswith("/docs/")
+
+
+def caller_of(request: Request) -> Caller:
+    caller: Caller = request.state.caller
+    return caller
+
+
+def actor_of(request: Request) -> Actor:
+    return Actor(caller_of(request).name, str(request.state.request_id))
+
+
+def _telling(send: Send, allowance: Allowance) -> Send:
+    """The RateLimit fields of draft-ietf-httpapi-ratelimit-headers-06, which clients read today."""
+
+    async def send_with_allowance(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers["RateLimit-Limit"] = str(allowance.limit)
+            headers["RateLimit-Remaining"] = str(allowance.remaining)
+            headers["RateLimit-Reset"] = whole_seconds(allowance.reset)
+            headers["RateLimit-Policy"] = f"{allowance.limit};w=1"
+        await send(message)
+
+    return send_with_allowance

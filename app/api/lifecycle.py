@@ -1,0 +1,46 @@
+"""Where the service is between start and stop, for those who ask and those who decide."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Lifecycle:
+    """Stopping has two parts: for `delay` seconds requests are still taken, so that balancers may look away first."""
+
+    def __init__(self, delay: float = 0.0) -> None:
+        self._delay = delay
+        self._stopped_at: float | None = None
+        self._under_way = 0
+
+    def stop(self) -> None:
+        if self._stopped_at is None:
+            self._stopped_at = time.monotonic()
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopped_at is not None
+
+    @property
+    def refusing(self) -> bool:
+        return self.seconds_refusing() is not None
+
+    @property
+    def idle(self) -> bool:
+        return self._under_way == 0
+
+    def seconds_refusing(self) -> float | None:
+        if self._stopped_at is None:
+            return None
+        seconds = time.monotonic() - self._stopped_at - self._delay
+        return seconds if seconds >= 0 else None
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1

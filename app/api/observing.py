@@ -1,0 +1,54 @@
+"""What is told of every request: one line in the log, its metrics, and that it is under way. Plain ASGI."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.access import is_public, route_path
+from app.api.lifecycle import Lifecycle
+from app.observability.logs import log_request
+from app.observability.metrics import Metrics
+from app.observability.routes import template_of
+
+_UNTOLD = "/metrics"  # asked for every few seconds, as the public paths are: counted, but not in the log
+
+
+class Observed:
+    def __init__(self, app: ASGIApp, metrics: Metrics, lifecycle: Lifecycle) -> None:
+        self._app, self._metrics, self._lifecycle = app, metrics, lifecycle
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        started, status = time.perf_counter(), 500  # what the server answers where no answer was begun
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        quiet = is_public(route_path(scope)) or route_path(scope) == _UNTOLD
+        try:
+            if quiet:
+                await self._app(scope, receive, send_and_note)
+            else:
+                with self._metrics.under_way(), self._lifecycle.under_way():
+                    await self._app(scope, receive, send_and_note)
+        finally:
+            self._tell(scope, status, time.perf_counter() - started, quiet=quiet)
+
+    def _tell(self, scope: Scope, status: int, seconds: float, *, quiet: bool) -> None:
+        state: dict[str, Any] = scope["state"]
+        route = template_of(scope)
+        self._metrics.answered(route, scope["method"], status, seconds)
+        if timer := state.get("timer"):
+            self._metrics.stages(timer.milliseconds())
+        if code := state.get("problem"):
+            self._metrics.problem(code)
+        if not quiet:
+            caller = state.get("caller")
+            log_request(route, scope["method"], status, 1000 * seconds, caller.name if caller else None)

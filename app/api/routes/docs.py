@@ -1,0 +1,53 @@
+"""/docs: Swagger UI from this machine, so that it works offline and the page may load nothing from elsewhere."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Response
+from fastapi import Path as PathParameter
+from fastapi.responses import FileResponse, HTMLResponse
+
+ASSETS = "fastapi_offline"
+"""Only for the files of Swagger UI that this package carries; it is not imported."""
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Likeness</title><link rel="stylesheet" href="docs/swagger-ui.css"></head>
+<body>
+<div id="swagger-ui"></div><script src="docs/swagger-ui-bundle.js"></script><script src="docs/start.js"></script>
+</body>
+</html>
+"""
+START = 'SwaggerUIBundle({url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null});\n'
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HTML_HEADERS = {"Content-Security-Policy": POLICY, "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer"}
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/docs")
+async def page() -> HTMLResponse:
+    return HTMLResponse(PAGE, headers=HTML_HEADERS)
+
+
+@router.get("/docs/start.js")
+async def start() -> Response:
+    return Response(START, media_type="text/javascript")
+
+
+@router.get("/docs/{name}")
+async def asset(name: Annotated[Literal["swagger-ui.css", "swagger-ui-bundle.js"], PathParameter()]) -> FileResponse:
+    return FileResponse(_folder() / name)
+
+
+def _folder() -> Path:
+    spec = find_spec(ASSETS)
+    if spec is None or not spec.submodule_search_locations:
+        raise RuntimeError(f"{ASSETS} is not installed")
+    return Path(spec.submodule_search_locations[0]) / "static"

@@ -1,0 +1,1 @@
+"""Who did what to which subject, in an order that cannot be changed unnoticed."""

@@ -1,0 +1,146 @@
+"""What is done to the records as a whole: their seal, their damage, their expiry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.audit import log as audit
+from app.domain.callers import Actor
+from app.domain.errors import ServiceError, StartError
+from app.gallery import rows
+from app.gallery.rows import Rows
+from app.gallery.tables import Tables
+from app.runtime.database import Connection, Database, Row
+from app.runtime.vault import Clear, Seal, Vault
+
+_PROOF = b"likeness"
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    gallery: str
+    faces: int
+
+
+# the seal
+
+
+def require_seal(db: Connection, seal: Seal) -> None:
+    """Raises StartError unless `seal` is the one that the file's values were closed with; a new file takes it."""
+    written = _written_seal(db)
+    if isinstance(seal, Clear):
+        if written is not None:
+            raise StartError(
+                "the gallery is encrypted: set LIKENESS_ENCRYPTION_KEY or LIKENESS_ENCRYPTION_KEY_FILE to its key"
+            )
+        return
+    if written is None:
+        if db.execute("SELECT 1 FROM subjects LIMIT 1").fetchone():
+            raise StartError("the gallery is not encrypted yet: run `likeness gallery rotate` with the key once")
+        _write_seal(db, seal)
+        return
+    try:
+        seal.open(written, "seal")
+    except ServiceError as error:
+        raise StartError("the gallery is encrypted with another key than the one given") from error
+
+
+def require_same_seal(db: Connection, seal: Seal) -> None:
+    """Raises ServiceError where another process has encrypted the gallery meanwhile."""
+    if (_written_seal(db) is None) != isinstance(seal, Clear):
+        raise ServiceError("the gallery was encrypted by another process: restart with its key")
+
+
+def rotate(database: Database, vault: Vault, by: Actor) -> int:
+    """Close every private value with the vault's first key, also those in clear; how many faces there are."""
+    for package in ("app.gallery", "app.audit"):
+        database.create(package)
+    with database.writing() as db:
+        written = _written_seal(db)
+        before = Rows(vault if written is not None else Clear())
+        if written is not None:
+            require_seal(db, vault)
+        faces = _reseal(db, before, Rows(vault))
+        _write_seal(db, vault)
+        audit.append(db, by, "gallery.rotate", "", faces=faces)
+    database.rebuild()  # no page with an earlier value is left
+    return faces
+
+
+def _reseal(db: Connection, before: Rows, after: Rows) -> int:
+    for row in db.execute("SELECT * FROM subjects").fetchall():
+        closed = after.close_metadata(row["gallery"], row["id"], before.metadata(row["gallery"], row))
+        db.execute("UPDATE subjects SET metadata = ? WHERE gallery = ? AND id = ?", (closed, row["gallery"], row["id"]))
+    for row in db.execute("SELECT * FROM answers").fetchall():
+        kept = rows.Remembered(row["key"], row["request"], before.answer(row["gallery"], row))
+        closed = after.close_answer(row["gallery"], row["subject"], kept)
+        where = (row["gallery"], row["subject"], row["key"])
+        db.execute("UPDATE answers SET answer = ? WHERE gallery = ? AND subject = ? AND key = ?", (closed, *where))
+    faces = db.execute("SELECT rowid, * FROM faces").fetchall()
+    for row in faces:
+        face = after.face_row(row["gallery"], before.template(row["gallery"], row, ""), row["revision"])
+        db.execute("UPDATE faces SET vector = ?, detection = ? WHERE rowid = ?", (face[3], face[4], row["rowid"]))
+    return len(faces)
+
+
+def _written_seal(db: Connection) -> bytes | None:
+    row = db.execute("SELECT value FROM facts WHERE name = 'seal'").fetchone()
+    return bytes(row["value"]) if row else None
+
+
+def _write_seal(db: Connection, seal: Seal) -> None:
+    db.execute("INSERT OR REPLACE INTO facts VALUES ('seal', ?)", (seal.close(_PROOF, "seal"),))
+
+
+# expiry
+
+_OLD_SUBJECTS = """created_at < ? AND NOT EXISTS
+    (SELECT 1 FROM faces WHERE faces.gallery = subjects.gallery AND faces.subject = subjects.id)"""
+
+
+def any_expired(db: Connection, before: str) -> bool:
+    found = db.execute(
+        f"""SELECT EXISTS (SELECT 1 FROM faces WHERE enrolled_at < ?)
+            OR EXISTS (SELECT 1 FROM subjects WHERE {_OLD_SUBJECTS})""",
+        (before, before),
+    )
+    return bool(found.fetchone()[0])
+
+
+def expire(tables: Tables, before: str, by: Actor) -> list[Expired]:
+    galleries = [rows.gallery(row) for row in tables.db.execute(rows.GALLERY).fetchall()]
+    return [done for gallery in galleries if (done := _expire_in(tables, gallery, before, by))]
+
+
+def _expire_in(tables: Tables, gallery: rows.GalleryInfo, before: str, by: Actor) -> Expired | None:
+    faces = tables.db.execute(
+        "SELECT id, subject FROM faces WHERE gallery = ? AND enrolled_at < ?", (gallery.key, before)
+    ).fetchall()
+    if faces:
+        tables.note_removals(gallery, "enrolled_at < ?", before)
+        tables.db.execute("DELETE FROM faces WHERE gallery = ? AND enrolled_at < ?", (gallery.key, before))
+    for row in faces:
+        tables.forget_answers(gallery, row["subject"])
+        audit.append(tables.db, by, "face.expire", gallery.id, subject=row["subject"], face=row["id"])
+    subjects = tables.db.execute(
+        f"DELETE FROM subjects WHERE gallery = ? AND {_OLD_SUBJECTS} RETURNING id", (gallery.key, before)
+    ).fetchall()
+    for row in subjects:
+        audit.append(tables.db, by, "subject.expire", gallery.id, subject=row["id"])
+    return Expired(gallery.id, len(faces)) if faces or subjects else None
+
+
+# damage
+
+
+def damage(db: Connection, values: Rows) -> list[str]:
+    pages = [row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+    found = db.execute("SELECT gallery, subject, id, vector FROM faces ORDER BY gallery, id")
+    return pages or [f"face {row['id']}: {fault}" for row in found if (fault := _fault(values, row))]
+
+
+def _fault(values: Rows, row: Row) -> str | None:
+    try:
+        return rows.vector_fault(values.vector_bytes(row["gallery"], row))
+    except ServiceError as error:
+        return str(error)

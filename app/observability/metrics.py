@@ -1,0 +1,149 @@
+"""
+What Prometheus is told. Nothing here names a person or a photo, and every label has few values.
+
+One `Metrics` is one registry, made by whoever wires the service: two applications in a process do not mix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+
+from prometheus_client import (
+    CONTENT_TYPE_PLAIN_0_0_4,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from app.observability.routes import known_method
+from app.observability.scraped import GallerySize, Scraped
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+BUILD = ("version", "model", "digest", "provider", "runtime")
+
+REQUEST_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30)
+STAGE_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+DISTANCES = (*(tenths / 10 for tenths in range(1, 25)), 2.6, 2.8, 3.0, 4.0)  # thresholds and impostors lie below 2.4
+FACES = (0, 1, 2, 3, 5, 10, 20, 50, 100)
+BATCHES = (1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256)
+
+
+class Metrics:
+    """
+    An app.domain.ports.Observer, and what the HTTP layer tells beside. Thread-safe.
+
+    The problems in `codes` are there from the start, as 0: Prometheus cannot see that a counter rose which it first
+    meets at 1.
+    """
+
+    def __init__(self, codes: Iterable[str] = ()) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # or every counter has a twin that nobody reads
+        self._registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._registry)
+        self._scraped = Scraped()
+        self._registry.register(self._scraped)
+        self._make_http()
+        self._make_pipeline()
+        for code in codes:
+            self._problems.labels(code)
+
+    def photo(self, faces: int) -> None:
+        self._faces.observe(faces)
+
+    def rejected(self, reason: str) -> None:
+        self._rejected.labels(reason).inc()
+
+    def compared(self, distance: float, *, match: bool) -> None:
+        self._distances[match].observe(distance)
+
+    def batch(self, faces: int) -> None:
+        self._batches.observe(faces)
+
+    def expired(self, faces: int) -> None:
+        self._expired.inc(faces)
+
+    def under_way(self) -> AbstractContextManager[None]:
+        """Counts a request as in flight while it is inside."""
+        return self._in_flight.track_inprogress()
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """`route` is a template, or `unmatched`; never a path, which would make a series of every subject."""
+        self._requests.labels(route, known_method(method), status).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def stages(self, milliseconds: Mapping[str, float]) -> None:
+        """As StageTimer.milliseconds() has it. A stage that took no time was not part of the request."""
+        for stage, took in milliseconds.items():
+            if took > 0 and stage != "total":
+                self._stages.labels(stage).observe(took / 1000)
+
+    def problem(self, code: str) -> None:
+        self._problems.labels(code).inc()
+
+    def watch_queue(self, name: str, depth: Callable[[], int], limit: int) -> None:
+        self._scraped.queues[name] = depth, limit
+
+    def watch_galleries(self, read: Callable[[], Sequence[GallerySize]]) -> None:
+        """`read` may block: it is called by `render`."""
+        self._scraped.galleries = read
+
+    def ready(self, is_ready: Callable[[], bool]) -> None:
+        self._scraped.is_ready = is_ready
+
+    def describe(self, *, version: str, model: str, digest: str, provider: str, runtime: str) -> None:
+        self._build.clear()
+        self._build.labels(version, model, digest, provider, runtime).set(1)
+
+    def render(self) -> bytes:
+        """The text that Prometheus reads. Blocks on the store: call it on a thread."""
+        return generate_latest(self._registry)
+
+    def _make_http(self) -> None:
+        registry = self._registry
+        self._build = Gauge("likeness_build_info", "What runs; always 1.", BUILD, registry=registry)
+        self._requests = Counter(
+            "likeness_requests", "Requests answered.", ("route", "method", "status"), registry=registry
+        )
+        self._seconds = Histogram(
+            "likeness_request_seconds",
+            "Seconds from the head of a request to the end of its answer.",
+            ("route",),
+            buckets=REQUEST_SECONDS,
+            registry=registry,
+        )
+        self._in_flight = Gauge("likeness_requests_in_flight", "Requests being answered.", registry=registry)
+        self._problems = Counter("likeness_problems", "Problem documents answered.", ("code",), registry=registry)
+
+    def _make_pipeline(self) -> None:
+        registry = self._registry
+        self._stages = Histogram(
+            "likeness_stage_seconds",
+            "Seconds of a request in one stage, over all its images.",
+            ("stage",),
+            buckets=STAGE_SECONDS,
+            registry=registry,
+        )
+        distances = Histogram(
+            "likeness_verification_distance",
+            "Squared L2 distance of the two faces of a verification.",
+            ("match",),
+            buckets=DISTANCES,
+            registry=registry,
+        )
+        self._distances = {match: distances.labels(str(match).lower()) for match in (True, False)}
+        self._faces = Histogram("likeness_faces_found", "Faces found in a photo.", buckets=FACES, registry=registry)
+        self._batches = Histogram(
+            "likeness_batch_faces", "Faces embedded in one run.", buckets=BATCHES, registry=registry
+        )
+        self._rejected = Counter(
+            "likeness_images_rejected", "Images that could not be used.", ("reason",), registry=registry
+        )
+        self._expired = Counter("likeness_faces_expired", "Faces erased by retention.", registry=registry)
