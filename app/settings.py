@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +16,18 @@ from app.access.authority import Auth
 from app.domain.clock import parse_duration
 from app.observability.logs import Style
 from app.runtime.session import Provider
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Variables that look like ours and are none: a misspelt limit must not silently be no limit."""
+    known = {f"LIKENESS_{name.upper()}" for name in Settings.model_fields}
+    given = [name for name in environment if name.upper().startswith("LIKENESS_") and name.upper() not in known]
+    return [f"{name} is no setting{_nearest(name.upper(), known)}" for name in sorted(given)]
+
+
+def _nearest(name: str, known: set[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _duration(value: Any) -> Any:

@@ -91,11 +91,21 @@ def _body(fields: Any, names: tuple[str, ...], most: int, kind: str) -> dict[str
     image: dict[str, Any] = {"type": "string", "format": _FORMATS[kind]}
     several = {"type": "array", "items": image, "minItems": 1, "maxItems": most}
     own = fields.model_json_schema()
-    return {
-        "schema": {
-            "type": "object",
-            "required": list(names),
-            "properties": {**dict.fromkeys(names, image if most == 1 else several), **own["properties"]},
-            "additionalProperties": False,
-        }
+    described = (
+        own["properties"] if kind == JSON else {name: _of_form(each) for name, each in own["properties"].items()}
+    )
+    schema = {
+        "type": "object",
+        "required": list(names),
+        "properties": {**dict.fromkeys(names, image if most == 1 else several), **described},
+        "additionalProperties": False,
     }
+    return {"schema": schema | ({"not": own["not"]} if "not" in own else {})}
+
+
+def _of_form(field: dict[str, Any]) -> dict[str, Any]:
+    """A form cannot say null: a field that may be absent is left out."""
+    options: list[dict[str, Any]] = [option for option in field.get("anyOf", ()) if option != {"type": "null"}]
+    if not options:
+        return field
+    return {name: value for name, value in field.items() if name not in ("anyOf", "default")} | options[0]

@@ -49,7 +49,15 @@ class FaceFields(BaseModel):
     face: FaceRule = Field("largest", description="Which face of a photo is meant; `only`: several are an error.")
 
 
+def _not_both(one: str, other: str) -> dict[str, Any]:
+    """In the words of JSON Schema; null is as good as absent."""
+    numbers = {name: {"type": "number"} for name in (one, other)}
+    return {"not": {"required": [one, other], "properties": numbers}}
+
+
 class VerifyFields(FaceFields):
+    model_config = ConfigDict(json_schema_extra=_not_both("fmr", "threshold"))
+
     fmr: Rate | None = Field(None, description="False match rate to hold; the threshold follows from the calibration.")
     threshold: Threshold | None = Field(None, description="Largest squared L2 distance of a match.")
 
@@ -61,6 +69,8 @@ class VerifyFields(FaceFields):
 
 
 class IdentifyFields(FaceFields):
+    model_config = ConfigDict(json_schema_extra=_not_both("fpir", "threshold"))
+
     gallery: str = Field("default", pattern=ID_PATTERN, description="Where to search.")
     top_k: Count = Field(5, ge=1, le=MAX_TOP_K, description="Candidates a face at most.")
     fpir: Rate | None = Field(None, description="Chance of naming a stranger to hold, for the gallery's present size.")

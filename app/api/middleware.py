@@ -15,12 +15,17 @@ from app.domain.errors import DeadlineExceeded
 from app.observability import logs
 
 PREFIX = "/v1"
+_ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 _CLOSE = {"Connection": "close"}  # what is left of the body will not be read
 _SAFE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
 class RequestId:
-    """Takes `X-Request-ID` where it is harmless to log, makes one otherwise, and answers with it."""
+    """
+    Takes `X-Request-ID` where it is harmless to log, makes one otherwise, and answers with it.
+
+    Every answer also says that nobody may keep it (it is about people) and that it is what its type says.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -35,7 +40,7 @@ class RequestId:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), (b"x-request-id", request_id.encode())]
+                message["headers"] = [*message.get("headers", []), (b"x-request-id", request_id.encode()), *_ALWAYS]
             await send(message)
 
         return await self._app(scope, receive, send_with_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 
 import typer
 
@@ -16,7 +17,7 @@ from app.domain.errors import LikenessError
 from app.main import create_app
 from app.observability import logs
 from app.serving import Bounds
-from app.settings import Settings
+from app.settings import Settings, unknown_variables
 from app.wiring import check_access, open_models, open_records
 
 log = logging.getLogger(__name__)
@@ -42,8 +43,8 @@ def serve() -> None:
     except LikenessError as error:
         fail(str(error))
     logs.configure(settings.log_format, settings.log_level)
-    if warning:
-        log.warning(warning)
+    for line in filter(None, [warning, *unknown_variables(os.environ)]):
+        log.warning(line)
     serving.serve(
         application,
         host=settings.host,

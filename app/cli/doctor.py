@@ -10,11 +10,13 @@ from typing import Any
 
 from app import __version__
 from app.cli.output import ERROR, SUCCESS, AsJson, run
-from app.domain.errors import LikenessError
+from app.domain.errors import LikenessError, StartError
 from app.runtime.session import available_providers, runtime_version
 from app.settings import Settings
-from app.wiring import open_models, open_records, open_seal, warm_up
+from app.wiring import check_access, open_models, open_records, open_seal, warm_up
 
+WHEELS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
+"""Each of them fills the same package: of two, one is half overwritten."""
 PACKAGES = ("faiss-cpu", "fastapi", "numpy", "opencv-python-headless", "pillow", "simplejpeg", "uvicorn")
 
 
@@ -43,7 +45,20 @@ def _installed(_settings: Settings) -> str:
 
 
 def _runtime(settings: Settings) -> str:
+    wheels = [wheel for wheel in WHEELS if _is_installed(wheel)]
+    if len(wheels) > 1:
+        raise StartError(f"{' and '.join(wheels)} lie over each other: uninstall all of them, then install one")
+    if settings.provider in ("cuda", "tensorrt") and settings.provider not in available_providers():
+        raise StartError(f"LIKENESS_PROVIDER={settings.provider} needs onnxruntime-gpu: install likeness[gpu]")
     return f"onnxruntime {runtime_version()} with {', '.join(available_providers())}; asked for: {settings.provider}"
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _models(settings: Settings) -> str:
@@ -67,10 +82,15 @@ def _data(settings: Settings) -> str:
     return f"{settings.data_dir.resolve()} can be written; {len(galleries)} galleries, {faces} faces, {sealed}"
 
 
+def _access(settings: Settings) -> str:
+    return check_access(settings) or f"{settings.published_on or settings.host}, auth {settings.auth}"
+
+
 _CHECKS: dict[str, Callable[[Settings], str]] = {
     "installed": _installed,
     "runtime": _runtime,
     "models": _models,
     "self-test": _self_test,
     "data": _data,
+    "access": _access,
 }

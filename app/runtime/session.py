@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from typing import Any, Literal, TypeAlias
 
 import numpy.typing as npt
@@ -28,12 +30,16 @@ class Session:
     def __init__(self, model: bytes, *, provider: Provider = "auto", threads: int = 1) -> None:
         """Raises StartError where `provider` is named and cannot be used: never a silent fallback to the CPU."""
         wanted = _choose(provider)
+        complaints = _load_cuda() if _NAMES["cuda"] in wanted or _NAMES["tensorrt"] in wanted else ""
         self._session = _open(model, wanted, threads)
         self._outputs = [output.name for output in self._session.get_outputs()]
         self._inputs = [given.name for given in self._session.get_inputs()]
         self.provider = _short_name(self._session.get_providers()[0])
         if provider != "auto" and self.provider != provider:
-            raise StartError(f"provider {provider!r} was asked for, but the network runs on {self.provider!r}")
+            raise StartError(
+                f"provider {provider!r} was asked for, but the network runs on {self.provider!r}: "
+                + (complaints or "is there a GPU, and its driver (nvidia-smi)?")
+            )
 
     def run(self, *arrays: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
         """The network's outputs, in its own order."""
@@ -53,6 +59,14 @@ def available_providers() -> list[str]:
 
 def runtime_version() -> str:
     return str(ort.__version__)
+
+
+def _load_cuda() -> str:
+    """What it says of libraries that are missing; those of its nvidia wheels it finds only when told to look."""
+    said = io.StringIO()
+    with redirect_stdout(said):
+        ort.preload_dlls()
+    return " ".join(said.getvalue().split())
 
 
 def _shrinking() -> ort.RunOptions:

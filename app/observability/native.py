@@ -1,0 +1,37 @@
+"""What C libraries write to stderr (libtiff about each broken file, onnxruntime about its provider) as log records."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import threading
+
+log = logging.getLogger("native")
+
+STDERR = 2
+_LONGEST = 1000
+
+
+def adopt() -> None:
+    """
+    From now on file descriptor 2 feeds the log, and the handlers of the root logger write where it wrote before.
+
+    A crash still tells Python's traceback there; what a library says in its last moment is lost.
+    """
+    before = os.fdopen(os.dup(STDERR), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(before)
+    faulthandler.enable(before)
+    reading, writing = os.pipe()
+    os.dup2(writing, STDERR)
+    os.close(writing)
+    threading.Thread(target=_follow, args=(reading,), name="native-stderr", daemon=True).start()
+
+
+def _follow(reading: int) -> None:
+    with os.fdopen(reading, encoding="utf-8", errors="backslashreplace") as lines:
+        for line in lines:
+            if text := line.strip():
+                log.warning("%s", text[:_LONGEST])
