@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.api.errors import MEDIA_TYPE
 from app.api.lifecycle import Lifecycle
+from app.observability import native
 
 DRAIN_SECONDS = 9.0
 _CANCEL_SECONDS = 1  # for what is still under way then to be cut off: ten seconds in all
@@ -135,4 +136,5 @@ def serve(app: Any, *, host: str, port: int, bounds: Bounds) -> None:
         server_header=False,
         timeout_graceful_shutdown=_CANCEL_SECONDS,
     )
+    native.adopt()
     Server(config, app.state.lifecycle).run()

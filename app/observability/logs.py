@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import logging.config
+import warnings
 from collections.abc import Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -47,6 +48,7 @@ def configure(style: Style, level: str) -> None:
             },
         }
     )
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # its remarks on odd metadata: a caller could fill the log
     logging.captureWarnings(capture=True)
 
 

@@ -6,10 +6,13 @@ import faulthandler
 import logging
 import os
 import threading
+import time
+from collections.abc import Iterable, Iterator
 
 log = logging.getLogger("native")
 
 STDERR = 2
+LINES_A_SECOND = 5
 _LONGEST = 1000
 
 
@@ -32,6 +35,19 @@ def adopt() -> None:
 
 def _follow(reading: int) -> None:
     with os.fdopen(reading, encoding="utf-8", errors="backslashreplace") as lines:
-        for line in lines:
-            if text := line.strip():
-                log.warning("%s", text[:_LONGEST])
+        for line in _rarely(lines):
+            log.warning("%s", line.strip()[:_LONGEST])
+
+
+def _rarely(lines: Iterable[str]) -> Iterator[str]:
+    """At most LINES_A_SECOND (a hostile file makes libtiff say hundreds); the next says how many were left out."""
+    second, said, left_out = 0, 0, 0
+    for line in filter(str.strip, lines):
+        if int(time.monotonic()) != second:
+            second, said = int(time.monotonic()), 0
+        said += 1
+        if said > LINES_A_SECOND:
+            left_out += 1
+            continue
+        yield f"{line.strip()} ({left_out} lines before it left out)" if left_out else line
+        left_out = 0
