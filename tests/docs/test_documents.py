@@ -19,7 +19,8 @@ def test_every_option_has_its_row_and_there_are_no_others():
 
 @pytest.mark.parametrize("name", [name for name, field in Settings.model_fields.items() if not field.default_factory])
 def test_the_default_in_the_table_is_the_default(name):
-    assert ROWS[name.upper()].split("`")[1] == str(Settings.model_fields[name].default)
+    default = Settings.model_fields[name].default
+    assert ROWS[name.upper()].split("`")[1] == ("none" if default is None else str(default))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
