@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check lint format clean
+.PHONY: help serve test check audit proof docker-test format clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,15 @@ check: $(VENV)/.dev ## Format, lint, types, import rules
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: $(VENV)/.dev ## Look for known vulnerabilities in the pinned versions (asks the package index)
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
+
+proof: $(VENV)/.dev ## Every proof at full length: schemathesis, fuzz, soak, faults (about an hour)
+	LIKENESS_PROOF=full $(BIN)/pytest --timeout 3600 tests/proof
+
+docker-test: $(VENV)/.dev ## Build the images, bring the service up, restart and stop it (needs Docker)
+	$(BIN)/pytest --timeout 1800 tests/docker
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff format .

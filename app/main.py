@@ -38,11 +38,13 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_services(settings, metrics) as services:
-            app.state.services = services
-            yield
-            del app.state.services
-        await asyncio.to_thread(tracing.close)
+        try:
+            async with open_services(settings, metrics) as services:
+                app.state.services = services
+                yield
+                del app.state.services
+        finally:
+            await asyncio.to_thread(tracing.close)
 
     app = FastAPI(
         title="Likeness",

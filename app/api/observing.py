@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.access import is_public, route_path
 from app.api.lifecycle import Lifecycle
+from app.domain.errors import LikenessError
 from app.observability.logs import log_request
 from app.observability.metrics import Metrics
 from app.observability.routes import template_of
@@ -38,6 +39,9 @@ class Observed:
             else:
                 with self._metrics.under_way(), self._lifecycle.under_way():
                     await self._app(scope, receive, send_and_note)
+        except Exception:  # answered outside of here, by the framework's last resort
+            scope["state"]["problem"] = LikenessError.code
+            raise
         finally:
             self._tell(scope, status, time.perf_counter() - started, quiet=quiet)
 

@@ -91,7 +91,7 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
         "level": record.levelname.lower(),
         "logger": record.name,
         "request_id": request_id.get(),
-        "message": record.getMessage(),
+        "message": record.getMessage().rstrip(),
     }
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from app.domain.errors import FaceNotFound, InputError, LikenessError
+from app.domain.errors import FaceNotFound, InputError, LikenessError, MultipleFaces
 from app.domain.nouns import AlignedCrop, Embedding, Face, Pixels, Probe, Quality
 from app.domain.ports import Detector, Observer, Unobserved
 from app.faces.alignment import Aligner
@@ -121,8 +121,8 @@ class Extraction:
         try:
             yield
         except InputError as error:
-            if isinstance(error, FaceNotFound):
-                self._observer.photo(0)
+            if isinstance(error, FaceNotFound | MultipleFaces):
+                self._observer.photo(len(error.faces) if isinstance(error, MultipleFaces) else 0)
             self._observer.rejected(error.code)
             raise
 

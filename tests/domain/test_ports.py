@@ -2,13 +2,23 @@ import inspect
 
 import pytest
 
-from app.domain.ports import Detector, Embedder
+from app.domain.ports import Detector, Embedder, Observer
 from app.embedding.embedder import OnnxEmbedder
 from app.faces.mtcnn.cascade import Mtcnn
+from app.observability.metrics import Metrics
 
 
 @pytest.mark.parametrize(
-    ("port", "implementation"), [(Detector.detect, Mtcnn.detect), (Embedder.embed, OnnxEmbedder.embed)]
+    ("port", "implementation"),
+    [
+        (Detector.detect, Mtcnn.detect),
+        (Embedder.embed, OnnxEmbedder.embed),
+        (Observer.photo, Metrics.photo),
+        (Observer.rejected, Metrics.rejected),
+        (Observer.compared, Metrics.compared),
+        (Observer.batch, Metrics.batch),
+        (Observer.expired, Metrics.expired),
+    ],
 )
 def test_an_implementation_takes_and_gives_what_its_port_says(port: object, implementation: object) -> None:
     assert inspect.signature(implementation) == inspect.signature(port)

@@ -4,6 +4,8 @@ import asyncio
 import json
 import logging
 import re
+import subprocess
+import sys
 import warnings
 from datetime import UTC, datetime
 from typing import Any
@@ -226,3 +228,20 @@ def test_configuring_twice_does_not_say_everything_twice(logging_to: Logging) ->
     logging.getLogger("app").info("once")
 
     assert document(stream.getvalue())["message"] == "once"
+
+
+def test_all_that_a_server_says_is_one_json_object_a_line_and_names_nobody() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.observability.served"], capture_output=True, text=True, check=True, timeout=60
+    )
+    written = [document(line) for line in done.stderr.splitlines()]
+    failures = [each for each in written if "exception" in each]
+
+    assert done.stdout == ""
+    assert [each["logger"] for each in failures] == ["uvicorn.error"]
+    assert failures[0]["exception"].endswith("RuntimeError: it broke\nhere")
+    assert failures[0]["request_id"] == "r-1"
+    assert any(each["message"].startswith("Uvicorn running") for each in written)
+    assert any(each["message"].startswith("Finished server process") for each in written)
+    assert "ada" not in done.stderr
+    assert "secret" not in done.stderr
