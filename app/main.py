@@ -12,12 +12,13 @@ from fastapi.telemetry import TelemetryConfig
 from app import __version__
 from app.access.limits import Limits
 from app.api import errors, problems
-from app.api.access import Access
+from app.api.access import PUBLIC, Access
 from app.api.lifecycle import Lifecycle
 from app.api.middleware import BodyLimit, Deadline, Paths, RequestId
 from app.api.observing import Observed
 from app.api.routes import docs, faces, galleries, service
 from app.observability.metrics import Metrics
+from app.observability.routes import Templates
 from app.observability.tracing import NO_TRACING, open_tracing
 from app.settings import Settings
 from app.wiring import open_services
@@ -67,7 +68,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, seconds=settings.upload_timeout)
     app.add_middleware(Access, limits=Limits(settings.rate_limit, settings.max_concurrent), lifecycle=lifecycle)
     app.add_middleware(Deadline, seconds=settings.deadline)
-    app.add_middleware(Observed, metrics=metrics, lifecycle=lifecycle)
+    templates = Templates([*app.openapi()["paths"], *PUBLIC])
+    app.add_middleware(Observed, metrics=metrics, lifecycle=lifecycle, templates=templates)
     app.add_middleware(Paths)
     app.add_middleware(tracing.middleware)
     app.add_middleware(RequestId)

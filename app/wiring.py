@@ -137,6 +137,12 @@ def open_keys(settings: Settings) -> Iterator[KeyStore]:
         yield KeyStore(database)
 
 
+def require_gallery_file(settings: Settings) -> None:
+    """For commands that read: a misspelt LIKENESS_DATA_DIR must not look like an empty gallery. Raises StartError."""
+    if not (settings.data_dir / GALLERY_FILE).exists():
+        raise StartError(f"no gallery in {settings.data_dir}")
+
+
 @contextmanager
 def open_database(settings: Settings) -> Iterator[Database]:
     """Raises StartError."""

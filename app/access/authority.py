@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import Literal, TypeAlias
 
 from app.access.keys import KeyStore
@@ -28,11 +28,16 @@ class Authority:
         """By `auto`: where other machines can reach the service, and where there ever was a key."""
         return self._auth == "on" or (self._auth == "auto" and (self._reachable or self._keys.any()))
 
-    def caller(self, headers: Mapping[str, str], address: str) -> Caller:
-        """Raises Unauthorized."""
+    def caller(self, given: Collection[str], address: str) -> Caller:
+        """Of the different keys `given`, which must be one. Raises Unauthorized."""
         if not self.wants_keys():
             return anyone(f"address:{address}")
-        return self._keys.caller(_key_in(headers))
+        if not given:
+            raise Unauthorized("want a key, as `Authorization: Bearer KEY` or `X-API-Key: KEY`")
+        if len(given) > 1:
+            raise Unauthorized("want one key, got several that differ")
+        (key,) = given
+        return self._keys.caller(key)
 
 
 def check_start(keys: KeyStore, auth: Auth, address: str, *, reachable: bool) -> str | None:
@@ -50,14 +55,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]").partition("%")[0]).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _key_in(headers: Mapping[str, str]) -> str:
-    scheme, _, bearer = headers.get("authorization", "").partition(" ")
-    given = {text.strip() for text in (bearer if scheme.lower() == "bearer" else "", headers.get("x-api-key", ""))}
-    given.discard("")
-    if not given:
-        raise Unauthorized("want a key, as `Authorization: Bearer KEY` or `X-API-Key: KEY`")
-    if len(given) > 1:
-        raise Unauthorized("want one key, got two that differ")
-    return given.pop()

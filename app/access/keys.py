@@ -86,7 +86,8 @@ class KeyStore:
         )
         with self._database.writing() as db:
             db.execute("INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-            audit.append(db, by, "key.create", "", key=key.id, scopes=[scope.value for scope in scopes])
+            told = {"galleries": galleries, "expires_at": expires, "rate": rate, "concurrent": concurrent}
+            audit.append(db, by, "key.create", "", key=key.id, scopes=[scope.value for scope in scopes], **told)
         self._version = -1
         return key, f"{PREFIX}_{identifier}_{secret}"
 

@@ -47,7 +47,7 @@ class Access:
         if services is None or self._lifecycle.refusing:
             raise Overloaded("starting, or shutting down")
         client: Sequence[object] = scope.get("client") or ("unknown",)
-        caller = services.authority.caller(Headers(scope=scope), str(client[0]))
+        caller = services.authority.caller(_keys_in(Headers(scope=scope)), str(client[0]))
         scope["state"]["caller"] = caller
         return caller
 
@@ -68,6 +68,13 @@ def caller_of(request: Request) -> Caller:
 
 def actor_of(request: Request) -> Actor:
     return Actor(caller_of(request).name, str(request.state.request_id))
+
+
+def _keys_in(headers: Headers) -> set[str]:
+    """What was given as a key, in whichever header and however often."""
+    bearers = [each.partition(" ") for each in headers.getlist("authorization")]
+    given = [key for scheme, _, key in bearers if scheme.lower() == "bearer"] + headers.getlist("x-api-key")
+    return {key.strip() for key in given} - {""}
 
 
 def _telling(send: Send, allowance: Allowance) -> Send:

@@ -12,14 +12,14 @@ from app.api.lifecycle import Lifecycle
 from app.domain.errors import LikenessError
 from app.observability.logs import log_request
 from app.observability.metrics import Metrics
-from app.observability.routes import template_of
+from app.observability.routes import Templates
 
 _UNTOLD = "/metrics"  # asked for every few seconds, as the public paths are: counted, but not in the log
 
 
 class Observed:
-    def __init__(self, app: ASGIApp, metrics: Metrics, lifecycle: Lifecycle) -> None:
-        self._app, self._metrics, self._lifecycle = app, metrics, lifecycle
+    def __init__(self, app: ASGIApp, metrics: Metrics, lifecycle: Lifecycle, templates: Templates) -> None:
+        self._app, self._metrics, self._lifecycle, self._templates = app, metrics, lifecycle, templates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,7 +47,7 @@ class Observed:
 
     def _tell(self, scope: Scope, status: int, seconds: float, *, quiet: bool) -> None:
         state: dict[str, Any] = scope["state"]
-        route = template_of(scope)
+        route = self._templates.of(scope, route_path(scope))
         self._metrics.answered(route, scope["method"], status, seconds)
         if timer := state.get("timer"):
             self._metrics.stages(timer.milliseconds())

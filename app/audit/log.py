@@ -20,6 +20,7 @@ from app.domain.clock import now
 from app.runtime.database import Connection, Database
 
 START = "0" * 64
+GUARDS = frozenset({"audit", "audit_is_appended_to", "audit_is_not_changed", "audit_is_not_deleted"})
 _PAGE = 1000
 
 
@@ -49,13 +50,7 @@ class AuditLog:
     """Reads the log; it is written by those who change something."""
 
     def __init__(self, database: Database) -> None:
-        database.create("app.audit")
         self._database = database
-
-    def record(self, by: Actor, action: str, gallery: str = "", **about: Any) -> None:
-        """An entry of its own, for what changes no row: a search, an export."""
-        with self._database.writing() as db:
-            append(db, by, action, gallery, **about)
 
     def entries(self, gallery: str | None = None, subject: str | None = None) -> list[Mapping[str, Any]]:
         """Oldest first."""
@@ -64,6 +59,8 @@ class AuditLog:
 
     def verify(self, head: str | None = None) -> Verdict:
         """Walk the whole chain; `head`, a hash printed earlier, must be part of it."""
+        if fault := self._unguarded():
+            return Verdict(0, START, fault)
         before, seq = START, 0
         seen = head in (None, START)
         for seq, (row_seq, entry, written) in enumerate(self._rows(), start=1):
@@ -76,6 +73,13 @@ class AuditLog:
         if self._last_written() > seq:
             return Verdict(seq, before, f"the entries after {seq} are missing")
         return Verdict(seq, before, None if seen else f"no entry has the hash {head}: the log was made anew or cut")
+
+    def _unguarded(self) -> str | None:
+        """Whether the table, or what keeps it append-only, was taken away."""
+        with self._database.reading() as db:
+            found = {row["name"] for row in db.execute("SELECT name FROM sqlite_master WHERE tbl_name = 'audit'")}
+        missing = sorted(GUARDS - found)
+        return f"the database has no {', '.join(missing)}" if missing else None
 
     def _rows(self) -> Iterator[tuple[int, str, str]]:
         after = 0

@@ -6,6 +6,9 @@ CREATE TABLE IF NOT EXISTS audit (
 );
 CREATE INDEX IF NOT EXISTS audit_by_subject
     ON audit (json_extract(entry, '$.gallery'), json_extract(entry, '$.subject'));
+CREATE TRIGGER IF NOT EXISTS audit_is_appended_to BEFORE INSERT ON audit  -- REPLACE deletes without a word otherwise
+    WHEN NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM audit)
+    BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER IF NOT EXISTS audit_is_not_changed BEFORE UPDATE ON audit
     BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TRIGGER IF NOT EXISTS audit_is_not_deleted BEFORE DELETE ON audit

@@ -14,6 +14,7 @@ from app.cli.enroll import enroll
 from app.cli.output import fail, read_settings
 from app.cli.photos import detect, identify, verify
 from app.domain.errors import LikenessError
+from app.gallery.gallery import Gallery
 from app.main import create_app
 from app.observability import logs
 from app.serving import Bounds
@@ -57,8 +58,9 @@ def _check(settings: Settings) -> str | None:
     """Whatever would stop the start, so that it is told in a sentence and not as the server's traceback."""
     warning = check_access(settings)
     open_models(settings)
-    with open_records(settings):
-        return warning
+    with open_records(settings) as records:
+        Gallery(records).warm()
+    return warning
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import typer
 from app.audit.log import AuditLog
 from app.cli.output import ERROR, SUCCESS, AsJson, run
 from app.settings import Settings
-from app.wiring import open_database
+from app.wiring import open_database, require_gallery_file
 
 commands = typer.Typer(no_args_is_help=True, help="Read the audit log, and see whether it is whole.")
 
@@ -51,6 +51,7 @@ def verify(
 
 def _with_log(ask: Callable[[AuditLog], tuple[int, dict[str, Any], str]]) -> Any:
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+        require_gallery_file(settings)
         with open_database(settings) as database:
             return ask(AuditLog(database))
 

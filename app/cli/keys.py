@@ -14,7 +14,7 @@ from app.cli.output import SUCCESS, AsJson, CommandError, run
 from app.domain.callers import Actor, Scope
 from app.domain.clock import now, parse_duration
 from app.settings import Settings
-from app.wiring import open_keys
+from app.wiring import open_keys, require_gallery_file
 
 commands = typer.Typer(no_args_is_help=True, help="Make, list and revoke keys for the service.")
 SCOPES = ", ".join(Scope)
@@ -44,7 +44,7 @@ def create(
         )
         return SUCCESS, {"key": text, **_document(key)}, text
 
-    run(as_json, _with_keys(ask))
+    run(as_json, _with_keys(ask, there=False))
 
 
 @commands.command("list")
@@ -81,8 +81,12 @@ def operator() -> Actor:
         return Actor("cli")
 
 
-def _with_keys(ask: Callable[[KeyStore], tuple[int, dict[str, Any], str]]) -> Any:
+def _with_keys(ask: Callable[[KeyStore], tuple[int, dict[str, Any], str]], *, there: bool = True) -> Any:
+    """`there`: where there is no gallery yet, that is an error."""
+
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+        if there:
+            require_gallery_file(settings)
         with open_keys(settings) as keys:
             return ask(keys)
 

@@ -38,8 +38,8 @@ class Records:
     # galleries
 
     def galleries(self) -> list[GalleryInfo]:
-        with self._database.reading() as db:
-            return [rows.gallery(row) for row in db.execute(f"{rows.GALLERY} ORDER BY id")]
+        with self._reading() as tables:
+            return [rows.gallery(row) for row in tables.db.execute(f"{rows.GALLERY} ORDER BY id")]
 
     def gallery(self, gallery_id: str) -> GalleryInfo:
         with self._reading() as tables:
@@ -48,15 +48,15 @@ class Records:
     def create_gallery(self, gallery_id: str, by: Actor = SYSTEM) -> tuple[GalleryInfo, bool]:
         """The gallery, and whether it is new."""
         with self._writing() as tables:
-            made = tables.ensure_gallery(gallery_id)
-            if made:
-                audit.append(tables.db, by, "gallery.create", gallery_id)
+            made = tables.ensure_gallery(gallery_id, by)
             return tables.gallery(gallery_id), made
 
     def delete_gallery(self, gallery_id: str, by: Actor = SYSTEM) -> None:
         with self._deleting() as tables:
             gallery = tables.gallery(gallery_id)
-            tables.db.execute("DELETE FROM subjects WHERE gallery = ?", (gallery.key,))
+            gone = tables.db.execute("DELETE FROM subjects WHERE gallery = ? RETURNING id", (gallery.key,)).fetchall()
+            for row in gone:
+                audit.append(tables.db, by, "subject.delete", gallery_id, subject=row["id"])
             tables.db.execute("DELETE FROM galleries WHERE key = ?", (gallery.key,))
             audit.append(tables.db, by, "gallery.delete", gallery_id, subjects=gallery.subjects, faces=gallery.faces)
 
@@ -80,7 +80,7 @@ class Records:
     ) -> tuple[SubjectInfo, bool]:
         """The subject, its metadata replaced unless None, and whether it is new; creates the gallery as needed."""
         with self._writing() as tables:
-            tables.ensure_gallery(gallery_id)
+            tables.ensure_gallery(gallery_id, by)
             gallery = tables.gallery(gallery_id)
             made = tables.ensure_subject(gallery, subject_id)
             if metadata is not None:
@@ -124,7 +124,7 @@ class Records:
         Raises ModelMismatch, or InvalidRequest where the key was used for another request or a face id is taken.
         """
         with self._writing() as tables:
-            tables.ensure_gallery(gallery_id)
+            tables.ensure_gallery(gallery_id, by)
             gallery = tables.gallery(gallery_id)
             if remember and (earlier := tables.remembered(gallery.key, subject_id, remember)):
                 return earlier
@@ -212,19 +212,17 @@ class Records:
         with self._database.writing() as db:
             audit.append(db, by, action, gallery_id, subject=subject_id, **about)
 
-    @contextmanager
-    def _reading(self) -> Iterator[Tables]:
-        with self._database.reading() as db:
-            yield Tables(db, self._rows)
+    def _reading(self) -> AbstractContextManager[Tables]:
+        return self._within(self._database.reading())
 
     def _writing(self) -> AbstractContextManager[Tables]:
-        return self._changing(self._database.writing())
+        return self._within(self._database.writing())
 
     def _deleting(self) -> AbstractContextManager[Tables]:
-        return self._changing(self._database.deleting())
+        return self._within(self._database.deleting())
 
     @contextmanager
-    def _changing(self, transaction: AbstractContextManager[Connection]) -> Iterator[Tables]:
+    def _within(self, transaction: AbstractContextManager[Connection]) -> Iterator[Tables]:
         with transaction as db:
             upkeep.require_same_seal(db, self._seal)
             yield Tables(db, self._rows)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.audit import log as audit
+from app.domain.callers import Actor
 from app.domain.clock import now
 from app.domain.errors import InvalidRequest, ModelMismatch, NotFound
 from app.domain.nouns import Template
@@ -38,10 +40,12 @@ class Tables:
         )
         return [self._values.template(gallery.key, row, gallery.model or "") for row in found]
 
-    def ensure_gallery(self, gallery_id: str) -> bool:
+    def ensure_gallery(self, gallery_id: str, by: Actor) -> bool:
         """Whether it is new."""
         rows.check_id(gallery_id)
         made = self.db.execute("INSERT OR IGNORE INTO galleries (id, created_at) VALUES (?, ?)", (gallery_id, now()))
+        if made.rowcount > 0:
+            audit.append(self.db, by, "gallery.create", gallery_id)
         return made.rowcount > 0
 
     def ensure_subject(self, gallery: GalleryInfo, subject_id: str) -> bool:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from app.audit import log as audit
 from app.domain.callers import Actor
-from app.domain.errors import ServiceError, StartError
+from app.domain.errors import Overloaded, ServiceError, StartError
 from app.gallery import rows
 from app.gallery.rows import Rows
 from app.gallery.tables import Tables
 from app.runtime.database import Connection, Database, Row
-from app.runtime.vault import Clear, Seal, Vault
+from app.runtime.vault import Clear, Seal, Vault, name_of
 
 _PROOF = b"likeness"
 
@@ -26,7 +26,10 @@ class Expired:
 
 
 def require_seal(db: Connection, seal: Seal) -> None:
-    """Raises StartError unless `seal` is the one that the file's values were closed with; a new file takes it."""
+    """
+    Raises StartError unless `seal` opens the file's values. From now on its first key is the file's, which whoever has
+    it open with another key is told (see require_same_seal).
+    """
     written = _written_seal(db)
     if isinstance(seal, Clear):
         if written is not None:
@@ -37,18 +40,23 @@ def require_seal(db: Connection, seal: Seal) -> None:
     if written is None:
         if db.execute("SELECT 1 FROM subjects LIMIT 1").fetchone():
             raise StartError("the gallery is not encrypted yet: run `likeness gallery rotate` with the key once")
+    else:
+        try:
+            seal.open(written, "seal")
+        except ServiceError as error:
+            raise StartError("the gallery is encrypted with another key than the one given") from error
+    if written is None or name_of(written) != seal.name:
         _write_seal(db, seal)
-        return
-    try:
-        seal.open(written, "seal")
-    except ServiceError as error:
-        raise StartError("the gallery is encrypted with another key than the one given") from error
 
 
 def require_same_seal(db: Connection, seal: Seal) -> None:
-    """Raises ServiceError where another process has encrypted the gallery meanwhile."""
-    if (_written_seal(db) is None) != isinstance(seal, Clear):
-        raise ServiceError("the gallery was encrypted by another process: restart with its key")
+    """
+    Raises Overloaded where the gallery's key is another one by now: what this process would write, those who have only
+    the new key could not read, and what they write, this one could not.
+    """
+    written = _written_seal(db)
+    if (name_of(written) if written else b"") != seal.name:
+        raise Overloaded("the gallery's encryption key was changed: this service must be restarted with the new one")
 
 
 def rotate(database: Database, vault: Vault, by: Actor) -> int:

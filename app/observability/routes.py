@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from starlette.routing import compile_path
 from starlette.types import Scope
 
 UNMATCHED = "unmatched"
@@ -11,6 +14,20 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 def template_of(scope: Scope) -> str:
     """The template of the route that the router has chosen, as `/galleries/{gallery}`."""
     return str(getattr(scope.get("route"), "path", UNMATCHED))
+
+
+class Templates:
+    """For requests that were refused before the router saw them."""
+
+    def __init__(self, templates: Iterable[str]) -> None:
+        self._known = [(compile_path(template)[0], template) for template in templates]
+
+    def of(self, scope: Scope, path: str) -> str:
+        """As template_of; else the first template that `path` fits."""
+        chosen = template_of(scope)
+        if chosen != UNMATCHED:
+            return chosen
+        return next((template for pattern, template in self._known if pattern.match(path)), UNMATCHED)
 
 
 def known_method(method: str) -> str:

@@ -26,6 +26,11 @@ _ID, _NONCE = 8, 12
 
 
 class Seal(Protocol):
+    @property
+    def name(self) -> bytes:
+        """Of the key that closes; empty where values are in clear."""
+        ...
+
     def close(self, value: bytes, about: str) -> bytes:
         """What is written for `value`."""
         ...
@@ -37,6 +42,8 @@ class Seal(Protocol):
 
 class Clear:
     """Values as they are."""
+
+    name = b""
 
     def close(self, value: bytes, about: str) -> bytes:  # noqa: ARG002
         return value
@@ -50,21 +57,25 @@ class Vault:
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._ciphers = {_name(key): AESGCM(key) for key in keys}
-        self._first = _name(keys[0])
+        self.name = _name(keys[0])
 
     def close(self, value: bytes, about: str) -> bytes:
         nonce = os.urandom(_NONCE)
-        closed = self._ciphers[self._first].encrypt(nonce, value, about.encode())
-        return _FORMAT + self._first + nonce + closed
+        return _FORMAT + self.name + nonce + self._ciphers[self.name].encrypt(nonce, value, about.encode())
 
     def open(self, written: bytes, about: str) -> bytes:
-        head, key, nonce = written[:1], written[1 : 1 + _ID], written[1 + _ID : 1 + _ID + _NONCE]
+        head, key, nonce = written[:1], name_of(written), written[1 + _ID : 1 + _ID + _NONCE]
         if head != _FORMAT or key not in self._ciphers:
             raise ServiceError("a value of the gallery was sealed with a key that is not given")
         try:
             return self._ciphers[key].decrypt(nonce, written[1 + _ID + _NONCE :], about.encode())
         except InvalidTag as error:
-            raise ServiceError("a sealed value of the gallery was changed or moved") from error
+            raise ServiceError("a sealed value was changed or moved: see `likeness gallery check`") from error
+
+
+def name_of(written: bytes) -> bytes:
+    """Of the key that closed a value."""
+    return written[1 : 1 + _ID]
 
 
 def parse_keys(text: str) -> list[bytes]:

@@ -35,6 +35,7 @@ def test_a_whole_installation_is_well(likeness: Command) -> None:
         "models",
         "self-test",
         "data",
+        "access",
     ]
 
 
@@ -48,6 +49,7 @@ def test_people_read_a_line_a_check(likeness: Command) -> None:
         "FAIL models",
         "FAIL self-test",
         "ok   data",
+        "ok   access",
     ]
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal
 
 from fastapi import APIRouter, Response
-from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, HTMLResponse
+
+from app.domain.errors import NotFound
 
 ASSETS = "fastapi_offline"
 """Only for the files of Swagger UI that this package carries; it is not imported."""
+
+FILES = ("swagger-ui.css", "swagger-ui-bundle.js")
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -42,7 +44,9 @@ async def start() -> Response:
 
 
 @router.get("/docs/{name}")
-async def asset(name: Annotated[Literal["swagger-ui.css", "swagger-ui-bundle.js"], PathParameter()]) -> FileResponse:
+async def asset(name: str) -> FileResponse:
+    if name not in FILES:
+        raise NotFound(f"no page /docs/{name}")
     return FileResponse(_folder() / name)
 
 
