@@ -72,7 +72,7 @@ def test_a_key_with_any_character_wrong_is_no_key(keys: KeyStore, change: Change
 def test_what_is_no_key_is_refused_without_a_word_on_why(keys: KeyStore, text: str) -> None:
     keys.create([Scope.ADMIN])
 
-    with pytest.raises(Unauthorized, match="^this key is unknown, expired or revoked$"):
+    with pytest.raises(Unauthorized, match=r"^this key is unknown, expired or revoked$"):
         keys.caller(text)
 
 

@@ -21,4 +21,5 @@ def database(path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def log(database: Database) -> AuditLog:
+    database.create("app.audit")
     return AuditLog(database)

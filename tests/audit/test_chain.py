@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.audit.log import START, AuditLog, Verdict, chained
+from app.audit.log import GUARDS, START, AuditLog, Verdict, chained
 from app.domain.callers import Actor
 from app.runtime.database import Database
+from tests.audit.writing import record
 
 LENGTH = 7
 SEQ = st.integers(1, LENGTH)
@@ -29,9 +30,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log of a few entries, closed."""
     path = tmp_path_factory.mktemp("log") / "whole.sqlite3"
     with closing(Database(path)) as database:
-        log = AuditLog(database)
+        database.create("app.audit")
         for number in range(LENGTH):
-            log.record(Actor("key:ada", f"r-{number}"), "subject.put", "guests", subject=f"subject {number}")
+            record(database, "subject.put", "guests", Actor("key:ada", f"r-{number}"), subject=f"subject {number}")
     return path
 
 
@@ -43,14 +44,17 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def tampered(whole: Path, tamper: Tamper) -> Iterator[AuditLog]:
-    """A copy of the log, its guards taken off, after `tamper`."""
+    """A copy of the log after `tamper`, for which its guards were taken off and put back on."""
     path = whole.with_name("copy.sqlite3")
     shutil.copyfile(whole, path)
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("PRAGMA synchronous = OFF")
-        db.execute("DROP TRIGGER audit_is_not_changed")
-        db.execute("DROP TRIGGER audit_is_not_deleted")
+        guards = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in guards:
+            db.execute(f"DROP TRIGGER {name}")
         tamper(db)
+        for _, sql in guards:
+            db.execute(sql)
     with closing(Database(path)) as database:
         yield AuditLog(database)
     path.unlink()
@@ -85,6 +89,19 @@ def test_a_log_that_nobody_touched_is_whole(whole: Path) -> None:
     found = verified(whole, lambda _: None)
 
     assert found == Verdict(LENGTH, rows(whole)[-1][2], None)
+
+
+@pytest.mark.parametrize("guard", sorted(GUARDS))
+def test_a_guard_that_was_taken_off_is_missed(whole: Path, guard: str) -> None:
+    kind = "TABLE" if guard == "audit" else "TRIGGER"
+    path = shutil.copyfile(whole, whole.with_name("unguarded.sqlite3"))
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(f"DROP {kind} {guard}")
+    with closing(Database(path)) as database:
+        found = AuditLog(database).verify()
+
+    assert str(found.fault).startswith("the database has no audit")
+    assert guard in str(found.fault)
 
 
 @MANY
@@ -127,9 +144,10 @@ def test_an_entry_that_was_moved_is_found(whole: Path, seq: int, to: int) -> Non
 @given(pair=st.lists(SEQ, min_size=2, max_size=2, unique=True), columns=st.sampled_from(["entry", "entry, hash"]))
 def test_two_entries_that_changed_places_are_found(whole: Path, pair: list[int], columns: str) -> None:
     one, other = sorted(pair)
-    swap = f"""UPDATE audit SET ({columns}) =
-        (SELECT {columns} FROM audit AS twin WHERE twin.seq = {one} + {other} - audit.seq) WHERE seq IN ({one}, {other})"""
-    with tampered(whole, lambda db: db.execute(swap)) as log:
+    swap = f"""UPDATE audit SET ({columns}) = (SELECT {columns} FROM audit AS twin WHERE twin.seq = :sum - audit.seq)
+        WHERE seq IN (:one, :other)"""  # noqa: S608
+    named = {"one": one, "other": other, "sum": one + other}
+    with tampered(whole, lambda db: db.execute(swap, named)) as log:
         subjects = [entry["subject"] for entry in log.entries()]
         found = log.verify()
 

@@ -12,12 +12,14 @@ from app.domain.clock import now, parse_duration, written
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 YEARS_100 = 100 * 365 * 86_400
 ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
-MOMENTS = st.datetimes(datetime(1971, 1, 1), datetime(2999, 1, 1), timezones=ZONES)  # noqa: DTZ001
+MOMENTS = st.datetimes(datetime(1971, 1, 1), datetime(2999, 1, 1), timezones=ZONES)
 
 
 @given(MOMENTS, MOMENTS)
 def test_moments_sort_by_their_text_whatever_zone_they_were_told_in(one: datetime, other: datetime) -> None:
-    thousandths = [int((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1)) for moment in (one, other)]
+    thousandths = [
+        int((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1)) for moment in (one, other)
+    ]
 
     assert (written(one) < written(other)) == (thousandths[0] < thousandths[1])
     assert (written(one) == written(other)) == (thousandths[0] == thousandths[1])
@@ -43,7 +45,25 @@ def test_a_duration_is_a_count_of_its_unit(count: int, unit: str, before: str) -
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0d", "00s", "90", "d", "-1d", "+1d", "1.5h", "1e3s", "90D", "1y", "1d12h", "1 d d", "d90", "9" * 7 + "s", "1d\n1d"]
+    "text",
+    [
+        "",
+        "0d",
+        "00s",
+        "90",
+        "d",
+        "-1d",
+        "+1d",
+        "1.5h",
+        "1e3s",
+        "90D",
+        "1y",
+        "1d12h",
+        "1 d d",
+        "d90",
+        "9" * 7 + "s",
+        "1d\n1d",
+    ],
 )
 def test_anything_else_is_refused_and_quoted(text: str) -> None:
     with pytest.raises(ValueError, match="want a duration such as 30s") as refused:

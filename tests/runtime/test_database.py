@@ -66,9 +66,8 @@ def test_tables_are_made_where_they_are_not_there_and_left_where_they_are(databa
 
 
 def test_a_change_that_fails_is_undone_and_the_next_one_works(database: Database) -> None:
-    with pytest.raises(ZeroDivisionError), database.writing() as db:
-        db.execute("INSERT INTO words VALUES ('lost')")
-        1 / 0  # noqa: B018
+    with pytest.raises(ServiceError, match="UNIQUE"), database.writing() as db:
+        db.executemany("INSERT INTO words VALUES (?)", [("lost",), ("twice",), ("twice",)])
     with database.writing() as db:
         db.execute("INSERT INTO words VALUES ('kept')")
 

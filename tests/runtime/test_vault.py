@@ -11,7 +11,11 @@ from app.runtime.vault import KEY_BYTES, Clear, Vault, parse_keys
 
 OLD, NEW, OTHER = (bytes([number]) * KEY_BYTES for number in (1, 2, 3))
 VAULT = Vault([NEW])
-VALUES, ABOUTS, KEYS = st.binary(max_size=300), st.text(st.characters(exclude_categories=["Cs"])), st.binary(min_size=32, max_size=32)
+VALUES, ABOUTS, KEYS = (
+    st.binary(max_size=300),
+    st.text(st.characters(exclude_categories=["Cs"])),
+    st.binary(min_size=32, max_size=32),
+)
 ABOUT = '["vector", 1, "ada", "f"]'
 
 
@@ -35,7 +39,9 @@ def test_it_opens_only_about_what_it_was_closed_about(value: bytes, about: str, 
 @given(value=st.binary(max_size=12))
 def test_with_any_one_bit_flipped_it_does_not_open(value: bytes) -> None:
     closed = VAULT.close(value, ABOUT)
-    flipped = [closed[:at] + bytes([closed[at] ^ 1 << bit]) + closed[at + 1 :] for at in range(len(closed)) for bit in range(8)]
+    flipped = [
+        closed[:at] + bytes([closed[at] ^ 1 << bit]) + closed[at + 1 :] for at in range(len(closed)) for bit in range(8)
+    ]
 
     assert [each for each in flipped if _opens(VAULT, each)] == []
 
