@@ -22,6 +22,8 @@ from app.api.lifecycle import Lifecycle
 from app.observability import native
 
 DRAIN_SECONDS = 9.0
+_READ_BYTES = 256 * 1024  # what one read may bring of the next message
+_CHUNK_BYTES = 32  # what frames a chunk of a body, at most
 _CANCEL_SECONDS = 1  # for what is still under way then to be cut off: ten seconds in all
 
 
@@ -30,16 +32,21 @@ class Bounds:
     connections: int
     head_bytes: int
     head_seconds: float
+    body_seconds: float
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection."""
+    """
+    One connection. At any time a request is being answered, or a timer runs: for the head of the next request, or
+    for the rest of a body whose request was answered before it came.
+    """
 
     def __init__(self, bounds: Bounds, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._bounds = bounds
-        self._head_bytes = 0
-        self._in_head = True
+        self._head_bytes = 0  # of the request's line, headers and trailers
+        self._other_bytes = 0  # all that came since the message began, less its body and what frames its chunks
+        self._complete = True  # no message has begun that has not ended
         self._too_long = False
         self._late: asyncio.TimerHandle | None = None
 
@@ -47,54 +54,92 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         if len(self.connections) > self._bounds.connections:
             transport.close()
-        self._wait_for_head()
+        self._close_after(self._bounds.head_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head_is_here()
+        self._stop_waiting()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._other_bytes += len(data)
         super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
-            self._head_bytes += len(data)
-            if self._head_bytes > self._bounds.head_bytes:
-                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large")
+        if self.transport.is_closing():
+            return
+        if self._other_bytes > self._bounds.head_bytes + _READ_BYTES:  # a line without an end, in head or trailers
+            self._refuse_head()
+        elif self._complete and not self._answering():  # blank lines end uvicorn's own timer and begin no request
+            self._close_after(self._bounds.head_seconds)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
-        self._wait_for_head()
+        self._complete, self._head_bytes, self._other_bytes = False, 0, 0
+        self._close_after(self._bounds.head_seconds)
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        self._count(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value) + 4)
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._head_is_here()
-        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self._bounds.head_bytes:
-            self._too_long = True
-            raise ValueError("the head is too long")  # the parser stops, and calls send_400_response
+        self._stop_waiting()
         super().on_headers_complete()
+
+    def on_chunk_header(self) -> None:
+        self._other_bytes -= _CHUNK_BYTES
+
+    def on_body(self, body: bytes) -> None:
+        self._other_bytes -= len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._complete = True
+        self._stop_waiting()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self._complete and not self._answering():
+            self._close_after(self._bounds.body_seconds)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         if self._too_long:
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large")
+            self._refuse_head()
         else:
             self._refuse(HTTPStatus.BAD_REQUEST, "invalid_http")
 
-    def _wait_for_head(self) -> None:
-        if self._late is None:
-            self._late = self.loop.call_later(self._bounds.head_seconds, self.transport.close)
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > self._bounds.head_bytes:
+            self._too_long = True
+            raise ValueError("the head is too long")  # the parser stops, and calls send_400_response
 
-    def _head_is_here(self) -> None:
-        self._in_head = False
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _close_after(self, seconds: float) -> None:
+        """Unless something better comes; a timer that runs is not prolonged."""
+        if self._late is None:
+            self._late = self.loop.call_later(seconds, self.transport.close)
+
+    def _stop_waiting(self) -> None:
         if self._late is not None:
             self._late.cancel()
             self._late = None
 
+    def _refuse_head(self) -> None:
+        self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large")
+
     def _refuse(self, status: HTTPStatus, code: str) -> None:
-        """Answer before there is a request, and close."""
-        document = {"type": f"/problems/{code}", "title": status.phrase, "status": int(status), "code": code}
-        body = json.dumps(document).encode()
-        head = f"HTTP/1.1 {int(status)} {status.phrase}\r\nContent-Type: {MEDIA_TYPE}\r\n"
-        head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        self.transport.write(head.encode() + body)
+        """Answer before there is a request, and close; where one is being answered already, only close."""
+        if not self._answering():
+            document = {"type": f"/problems/{code}", "title": status.phrase, "status": int(status), "code": code}
+            body = json.dumps(document).encode()
+            head = f"HTTP/1.1 {int(status)} {status.phrase}\r\nContent-Type: {MEDIA_TYPE}\r\n"
+            head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            self.transport.write(head.encode() + body)
         self.transport.close()
 
 

@@ -31,7 +31,7 @@ class Authority:
     def caller(self, given: Collection[str], address: str) -> Caller:
         """Of the different keys `given`, which must be one. Raises Unauthorized."""
         if not self.wants_keys():
-            return anyone(f"address:{address}")
+            return anyone(f"address:{network_of(address)}")
         if not given:
             raise Unauthorized("want a key, as `Authorization: Bearer KEY` or `X-API-Key: KEY`")
         if len(given) > 1:
@@ -47,6 +47,15 @@ def check_start(keys: KeyStore, auth: Auth, address: str, *, reachable: bool) ->
     if reachable and not keys.any():
         raise StartError(NO_KEYS.format(address=address))
     return None if auth == "auto" or keys.any() else "LIKENESS_AUTH=on, and there is no key yet: every request gets 401"
+
+
+def network_of(address: str) -> str:
+    """What one caller holds: an IPv4 address, or a whole /64 of IPv6."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else str(parsed)
 
 
 def is_loopback(host: str) -> bool:

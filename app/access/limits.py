@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits.strategies import SlidingWindowCounterRateLimiter
 
 from app.domain.callers import Caller
 from app.domain.errors import RateLimited
@@ -36,11 +36,15 @@ class Allowance:
 
 
 class Limits:
-    """0 is no limit. Not thread-safe: lives on the event loop."""
+    """
+    0 is no limit. Not thread-safe: lives on the event loop.
+
+    By a sliding window of two counters, which forgets callers that have left (the exact window of `limits` keeps them).
+    """
 
     def __init__(self, rate: int, concurrent: int) -> None:
         self._rate, self._concurrent = rate, concurrent
-        self._window = MovingWindowRateLimiter(MemoryStorage())
+        self._window = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._inside: Counter[str] = Counter()
 
     def take(self, caller: Caller) -> Allowance | None:

@@ -50,7 +50,9 @@ def serve() -> None:
         application,
         host=settings.host,
         port=settings.port,
-        bounds=Bounds(settings.max_connections, settings.max_header_bytes, settings.head_timeout),
+        bounds=Bounds(
+            settings.max_connections, settings.max_header_bytes, settings.head_timeout, settings.upload_timeout
+        ),
     )
 
 

@@ -20,8 +20,8 @@ SUCCESS, NO_MATCH, ERROR = 0, 1, 2
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 
 class CommandError(Exception):

@@ -133,6 +133,8 @@ def _expire_in(tables: Tables, gallery: rows.GalleryInfo, before: str, by: Actor
     subjects = tables.db.execute(
         f"DELETE FROM subjects WHERE gallery = ? AND {_OLD_SUBJECTS} RETURNING id", (gallery.key, before)
     ).fetchall()
+    if subjects and not faces:
+        tables.raise_revision(gallery)
     for row in subjects:
         audit.append(tables.db, by, "subject.expire", gallery.id, subject=row["id"])
     return Expired(gallery.id, len(faces)) if faces or subjects else None
