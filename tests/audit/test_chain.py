@@ -124,7 +124,7 @@ def test_a_hash_that_was_edited_is_named(whole: Path, seq: int, written: str) ->
 def test_an_entry_that_was_removed_is_named(whole: Path, seq: int) -> None:
     found = verified(whole, lambda db: db.execute("DELETE FROM audit WHERE seq = ?", (seq,)))
 
-    assert (found.entries, found.fault) == (seq - 1, f"entry {seq} is missing")
+    assert (found.entries, found.fault) == (seq - 1, f"want entry {seq}, found {seq + 1}")
 
 
 @pytest.mark.parametrize("kept", range(LENGTH))

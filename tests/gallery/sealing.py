@@ -30,7 +30,7 @@ def private_pieces() -> dict[str, list[bytes]]:
     vectors = [unit(seed, DIMENSION).tobytes() for seed in range(5)]
     return {
         "vector": [data[at : at + PIECE] for data in vectors for at in range(0, len(data), PIECE)],
-        "detection": [b"110.5", b"\"landmarks\": ["],
+        "detection": [b"110.5", b'"landmarks": ['],
         "metadata": [b"Augusta", b"1815"],
         "answer": [b"1234.5", b"an answer kept"],
     }

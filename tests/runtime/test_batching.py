@@ -136,11 +136,3 @@ async def test_every_batch_that_the_model_answered_is_told_by_its_size() -> None
         await batcher.submit(1)
 
     assert sizes == [2, 1, 1]
-
-
-async def test_who_is_told_of_a_batch_cannot_keep_its_callers_waiting() -> None:
-    model = HeldModel()
-    model.let_go(2)
-    async with MicroBatcher(model, max_batch=2, max_waiting=9, ran=lambda _: 1 / 0) as batcher, asyncio.timeout(1):
-        assert await batcher.submit(1) == 2
-        assert await batcher.submit(2) == 4
