@@ -66,7 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.document(app)
     # the last one added is the first that a request meets
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, seconds=settings.upload_timeout)
-    app.add_middleware(Deadline, seconds=settings.deadline)
+    app.add_middleware(Deadline, seconds=settings.deadline, lifecycle=lifecycle)
     app.add_middleware(Access, limits=Limits(settings.rate_limit, settings.max_concurrent), lifecycle=lifecycle)
     templates = Templates([*app.openapi()["paths"], *PUBLIC])
     app.add_middleware(Observed, metrics=metrics, lifecycle=lifecycle, templates=templates)

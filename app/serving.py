@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import FrameType
@@ -21,10 +24,14 @@ from app.api.errors import MEDIA_TYPE
 from app.api.lifecycle import Lifecycle
 from app.observability import native
 
-DRAIN_SECONDS = 9.0
+log = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 8.0
+_CUT_SECONDS = 0.5  # for what is still under way then to be answered with 503
+_REST_SECONDS = 5.0  # for the rest of a body whose request is answered: read, so that the client gets to the answer
 _READ_BYTES = 256 * 1024  # what one read may bring of the next message
 _CHUNK_BYTES = 32  # what frames a chunk of a body, at most
-_CANCEL_SECONDS = 1  # for what is still under way then to be cut off: ten seconds in all
+_CANCEL_SECONDS = 1  # for what even then has not ended; ten seconds in all
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,6 @@ class Bounds:
     connections: int
     head_bytes: int
     head_seconds: float
-    body_seconds: float
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -41,9 +47,10 @@ class BoundedProtocol(HttpToolsProtocol):
     for the rest of a body whose request was answered before it came.
     """
 
-    def __init__(self, bounds: Bounds, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, bounds: Bounds, told: Callable[[str], None], *args: Any, **kwargs: Any) -> None:
+        """`told` is told the code of each problem that is answered here."""
         super().__init__(*args, **kwargs)
-        self._bounds = bounds
+        self._bounds, self._told = bounds, told
         self._head_bytes = 0  # of the request's line, headers and trailers
         self._other_bytes = 0  # all that came since the message began, less its body and what frames its chunks
         self._complete = True  # no message has begun that has not ended
@@ -102,7 +109,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if not self._complete and not self._answering():
-            self._close_after(self._bounds.body_seconds)
+            self._close_after(_REST_SECONDS)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         if self._too_long:
@@ -135,12 +142,27 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self, status: HTTPStatus, code: str) -> None:
         """Answer before there is a request, and close; where one is being answered already, only close."""
         if not self._answering():
-            document = {"type": f"/problems/{code}", "title": status.phrase, "status": int(status), "code": code}
+            document = _problem(status, code)
+            log.info("refused", extra={"status": int(status), "code": code, "request": document["request_id"]})
+            self._told(code)
             body = json.dumps(document).encode()
             head = f"HTTP/1.1 {int(status)} {status.phrase}\r\nContent-Type: {MEDIA_TYPE}\r\n"
             head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
             self.transport.write(head.encode() + body)
         self.transport.close()
+
+
+def _problem(status: HTTPStatus, code: str) -> dict[str, Any]:
+    """As api/errors.py writes them; there is no path yet that could be named."""
+    return {
+        "type": f"/problems/{code}",
+        "title": status.phrase,
+        "status": int(status),
+        "detail": "the head of the request is too long" if "headers" in code else "these bytes are no HTTP request",
+        "instance": None,
+        "code": code,
+        "request_id": str(uuid.uuid4()),
+    }
 
 
 class Server(uvicorn.Server):
@@ -159,16 +181,18 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         refusing = self._lifecycle.seconds_refusing()
-        if refusing is not None and (self._lifecycle.idle or refusing > DRAIN_SECONDS):
+        if refusing is not None and refusing > DRAIN_SECONDS:
+            self._lifecycle.cut()
+        if refusing is not None and (self._lifecycle.idle or refusing > DRAIN_SECONDS + _CUT_SECONDS):
             self.should_exit = True
         return await super().on_tick(counter)
 
 
-def serve(app: Any, *, host: str, port: int, bounds: Bounds) -> None:
+def serve(app: Any, *, host: str, port: int, bounds: Bounds, trusted_proxies: str | None) -> None:
     """Until a signal; `app` has a Lifecycle as `app.state.lifecycle`."""
 
     def protocol(*args: Any, **kwargs: Any) -> BoundedProtocol:
-        return BoundedProtocol(bounds, *args, **kwargs)
+        return BoundedProtocol(bounds, app.state.metrics.problem, *args, **kwargs)
 
     config = uvicorn.Config(
         app,
@@ -179,6 +203,8 @@ def serve(app: Any, *, host: str, port: int, bounds: Bounds) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=trusted_proxies is not None,
+        forwarded_allow_ips=trusted_proxies,
         timeout_graceful_shutdown=_CANCEL_SECONDS,
     )
     native.adopt()

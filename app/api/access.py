@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.access.authority import is_loopback, network_of
 from app.access.limits import Allowance, Limits, whole_seconds
 from app.api.errors import answer
 from app.api.lifecycle import Lifecycle
-from app.domain.callers import Actor, Caller
-from app.domain.errors import AccessError, Overloaded
+from app.domain.callers import Actor, Caller, anyone
+from app.domain.errors import AccessError, Forbidden, Overloaded, Unauthorized
 from app.services.bundle import Services
 
 PROBES = ("/healthz", "/readyz")
+METRICS = "/metrics"
 PUBLIC = (*PROBES, "/openapi.json", "/docs")
 
 
@@ -34,6 +37,7 @@ class Access:
             return await self._app(scope, receive, send)
         try:
             caller = self._caller(scope)
+            scope["state"]["caller"] = caller
             if allowance := self._limits.take(caller):
                 send = _telling(send, allowance)
                 allowance.require()
@@ -44,12 +48,18 @@ class Access:
 
     def _caller(self, scope: Scope) -> Caller:
         services: Services | None = getattr(scope["app"].state, "services", None)
-        if services is None or self._lifecycle.refusing:
+        if services is None or (self._lifecycle.refusing and route_path(scope) != METRICS):
             raise Overloaded("starting, or shutting down")
         client: Sequence[object] = scope.get("client") or ("unknown",)
-        caller = services.authority.caller(_keys_in(Headers(scope=scope)), str(client[0]))
-        scope["state"]["caller"] = caller
-        return caller
+        headers, address = Headers(scope=scope), str(client[0])
+        if services.authority.only_here() and _from_another_page(headers):
+            raise Forbidden("without keys, pages of other sites may not ask")
+        try:
+            return services.authority.caller(_keys_in(headers), address)
+        except Unauthorized:
+            if allowance := self._limits.take(anyone(f"address:{network_of(address)}")):
+                allowance.require()  # or wrong keys could be tried without end
+            raise
 
 
 def route_path(scope: Scope) -> str:
@@ -68,6 +78,18 @@ def caller_of(request: Request) -> Caller:
 
 def actor_of(request: Request) -> Actor:
     return Actor(caller_of(request).name, str(request.state.request_id))
+
+
+def _from_another_page(headers: Headers) -> bool:
+    """
+    Whether a browser asks for a page that is not this machine's, by a form to 127.0.0.1 or by a name that was made to
+    point there (DNS rebinding). Only browsers send these headers.
+    """
+    if "origin" not in headers and "sec-fetch-site" not in headers:
+        return False
+    pages = [headers["origin"]] if "origin" in headers else []
+    hosts = [urlsplit(page).hostname for page in [*pages, f"//{headers.get('host', '')}"]]
+    return headers.get("sec-fetch-site") == "cross-site" or not all(host and is_loopback(host) for host in hosts)
 
 
 def _keys_in(headers: Headers) -> set[str]:

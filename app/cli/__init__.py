@@ -50,9 +50,8 @@ def serve() -> None:
         application,
         host=settings.host,
         port=settings.port,
-        bounds=Bounds(
-            settings.max_connections, settings.max_header_bytes, settings.head_timeout, settings.upload_timeout
-        ),
+        bounds=Bounds(settings.max_connections, settings.max_header_bytes, settings.head_timeout),
+        trusted_proxies=settings.trusted_proxies,
     )
 
 

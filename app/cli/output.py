@@ -55,10 +55,13 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        wrong = [
-            f"LIKENESS_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}, got {e['input']!r}" for e in error.errors()
-        ]
-        raise StartError("; ".join(wrong)) from error
+        raise StartError("; ".join(_complaint(dict(each)) for each in error.errors())) from error
+
+
+def _complaint(error: dict[str, Any]) -> str:
+    name = f"LIKENESS_{'.'.join(map(str, error['loc'])).upper()}"
+    said = error["msg"].removeprefix("Value error, ")
+    return f"{name}: {said}" if ", got " in said else f"{name}: {said}, got {error['input']!r}"
 
 
 def fail(message: str, document: dict[str, Any] | None = None) -> NoReturn:

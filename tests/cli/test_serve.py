@@ -35,7 +35,7 @@ def test_it_serves_where_the_settings_say(likeness: Command, server: Served) -> 
     assert done.exit_code == 0
     assert app.title == "Likeness"
     assert (options["host"], options["port"]) == ("::1", 8123)
-    assert options["bounds"] == Bounds(connections=1024, head_bytes=2048, head_seconds=10, body_seconds=20)
+    assert options["bounds"] == Bounds(connections=1024, head_bytes=2048, head_seconds=10)
 
 
 @pytest.mark.parametrize("where", [{"host": "0.0.0.0"}, {"host": "192.168.1.7"}, {"published_on": "0.0.0.0"}])  # noqa: S104
