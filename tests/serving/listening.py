@@ -20,24 +20,37 @@ from app.serving import Bounds
 HOST, PATIENCE = "127.0.0.1", 10.0
 
 
+@dataclass(frozen=True)
+class Told:
+    """Metrics that only remember the problems they were told."""
+
+    problems: list[str] = field(default_factory=list)
+
+    def problem(self, code: str) -> None:
+        self.problems.append(code)
+
+
 @dataclass
 class Echo:
     """Answers with the path and the length of the body; `/early` before it was read, `/held` when it is let go."""
 
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     asked: list[str] = field(default_factory=list)
+    askers: list[str] = field(default_factory=list)
     held: threading.Event = field(default_factory=threading.Event)
     started: threading.Event = field(default_factory=threading.Event)
+    metrics: Told = field(default_factory=Told)
 
     @property
     def state(self) -> SimpleNamespace:
-        return SimpleNamespace(lifecycle=self.lifecycle)
+        return SimpleNamespace(lifecycle=self.lifecycle, metrics=self.metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
         self.asked.append(scope["path"])
+        self.askers.append(scope["client"][0])
         with self.lifecycle.under_way():
             length = 0 if scope["path"] == "/early" else await self._length(receive)
             while scope["path"] == "/held" and not self.held.is_set():  # noqa: ASYNC110 - a test's thread sets it
@@ -150,12 +163,13 @@ class Listening:
 
 
 @contextmanager
-def listening(bounds: Bounds, app: Echo | None = None) -> Iterator[Listening]:
+def listening(bounds: Bounds, app: Echo | None = None, trusted: str | None = None) -> Iterator[Listening]:
     echo = app or Echo()
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = probe.getsockname()[1]
-    thread = threading.Thread(target=serving.serve, args=(echo,), kwargs={"host": HOST, "port": port, "bounds": bounds})
+    options = {"host": HOST, "port": port, "bounds": bounds, "trusted_proxies": trusted}
+    thread = threading.Thread(target=serving.serve, args=(echo,), kwargs=options)
     thread.start()
     assert echo.started.wait(PATIENCE), "the server did not start"
     server = Listening(echo, port, thread)

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from app.serving import Bounds
-from tests.serving.listening import Listening, listening
+from tests.serving.listening import HOST, Listening, listening
 
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 EARLY = b"POST /early HTTP/1.1\r\nHost: x\r\n"
@@ -42,7 +42,8 @@ def test_a_longer_one_is_refused_and_reaches_nobody(server: Listening, of: str, 
     status, document = client.answer()
 
     assert (status, document["code"], document["status"]) == (431, "headers_too_large", 431)
-    assert document.keys() >= {"type", "title"}
+    assert document.keys() == {"type", "title", "status", "detail", "instance", "code", "request_id"}
+    assert server.app.metrics.problems == ["headers_too_large"]
     assert client.closed_after() < 0.3
     assert server.app.asked == []
 
@@ -80,6 +81,7 @@ def test_what_is_no_http_is_told_so(server: Listening) -> None:
     status, document = server.connect(b"\x16\x03\x01 hello\r\n\r\n").answer()
 
     assert (status, document["code"]) == (400, "invalid_http")
+    assert server.app.metrics.problems == ["invalid_http"]
     assert server.app.asked == []
 
 
@@ -164,7 +166,7 @@ def test_a_body_in_chunks_of_any_size_is_no_long_head(server: Listening, size: i
 
 
 def test_connections_beyond_the_bound_are_closed_at_once_and_those_within_go_on() -> None:
-    with listening(Bounds(connections=3, head_bytes=LIMIT, head_seconds=5, body_seconds=5)) as server:
+    with listening(Bounds(connections=3, head_bytes=LIMIT, head_seconds=5)) as server:
         time.sleep(0.1)  # the one that found out that it listens has gone
         first = [server.connect() for _ in range(3)]
         time.sleep(0.1)
@@ -177,3 +179,12 @@ def test_connections_beyond_the_bound_are_closed_at_once_and_those_within_go_on(
 
     assert max(beyond) < 0.5
     assert (answered, instead) == (200, 200)
+
+
+@pytest.mark.parametrize(("trusted", "asker"), [(None, HOST), ("10.0.0.9", HOST), (HOST, "203.0.113.7")])
+def test_who_asks_is_who_connects_unless_that_is_a_proxy_that_was_named(trusted: str | None, asker: str) -> None:
+    forwarded = GET[:-2] + b"X-Forwarded-For: 198.51.100.1, 203.0.113.7\r\n\r\n"
+    with listening(Bounds(connections=9, head_bytes=LIMIT, head_seconds=5), trusted=trusted) as server:
+        server.connect(forwarded).answer()
+
+    assert server.app.askers == [asker]

@@ -12,7 +12,7 @@ from app.serving import Bounds, Server
 from tests.serving.listening import Echo, Listening, listening
 
 GET = b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n"
-BOUNDS = Bounds(connections=50, head_bytes=2048, head_seconds=5, body_seconds=5)
+BOUNDS = Bounds(connections=50, head_bytes=2048, head_seconds=5)
 
 
 @pytest.fixture
@@ -64,6 +64,8 @@ def test_with_a_delay_it_goes_on_for_so_long_though_it_is_idle() -> None:
 
 def test_what_never_ends_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.serving.DRAIN_SECONDS", 0.3)
+    monkeypatch.setattr("app.serving._CUT_SECONDS", 0.1)
+    monkeypatch.setattr("app.serving._CANCEL_SECONDS", 0.2)
     with listening(BOUNDS) as server:
         server.connect(GET % b"held")
         time.sleep(0.1)
