@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.access.authority import Auth, Authority, check_start, is_loopback
+from app.access.authority import Auth, Authority, check_start, is_loopback, network_of
 from app.access.keys import KeyStore
 from app.domain.callers import Scope, anyone
 from app.domain.errors import StartError, Unauthorized
@@ -74,7 +74,7 @@ def test_a_service_that_others_reach_does_not_start_without_a_key(keys: KeyStore
     ("auth", "reachable", "warning"),
     [
         ("off", True, "whoever reaches here may do everything"),
-        ("off", False, "None"),
+        ("off", False, "whoever reaches here may do everything"),
         ("auto", False, "None"),
         ("on", False, "every request gets 401"),
     ],
@@ -109,3 +109,30 @@ def test_an_address_of_this_machine_alone_is_loopback(host: str) -> None:
 )
 def test_any_other_is_taken_for_reachable(host: str) -> None:
     assert not is_loopback(host)
+
+
+@pytest.mark.parametrize("auth", AUTH)
+def test_the_address_alone_keeps_others_out_where_it_is_loopback_and_no_key_is_asked_for(
+    keys: KeyStore, auth: Auth
+) -> None:
+    only_here = [Authority(keys, auth, reachable=reachable).only_here() for reachable in (False, True)]
+    keys.create([Scope.VERIFY])
+
+    assert only_here == [auth != "on", False]
+    assert Authority(keys, auth, reachable=False).only_here() == (auth == "off")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("fe80::1%eth0", "fe80::2%eth1", True),
+        ("unknown", "unknown", True),
+        ("unknown", "192.0.2.1", False),
+    ],
+)
+def test_callers_without_a_key_are_told_apart_by_what_one_of_them_holds(one: str, other: str, same: bool) -> None:  # noqa: FBT001
+    assert (network_of(one) == network_of(other)) == same

@@ -92,7 +92,10 @@ def test_a_whole_log_is_told_with_its_head_which_stays_part_of_it(filled: Comman
 @pytest.mark.parametrize(
     ("statement", "fault"),
     [
-        ("UPDATE audit SET entry = replace(entry, 'key:1', 'key:2')", "entry 2 was changed, or one before it"),
+        (
+            "UPDATE audit SET entry = replace(entry, 'key:1', 'key:2') WHERE seq = 2",
+            "entry 2 was changed, or one before it",
+        ),
         ("DELETE FROM audit WHERE seq = 3", "want entry 3, found 4"),
         ("DELETE FROM audit WHERE seq = 5", "the entries after 4 are missing"),
     ],

@@ -78,7 +78,7 @@ def kept(records: Records) -> tuple[set[tuple[str, str]], set[tuple[str, str, st
     return subjects, faces
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(steps=STEPS, before=DAYS)
 def test_what_goes_is_what_a_plain_model_says(steps: list[Step], before: int) -> None:
     folder = Path(tempfile.mkdtemp())

@@ -109,3 +109,11 @@ def test_only_its_owner_can_read_the_folder_and_the_files(database: Database, pa
         db.execute("INSERT INTO words VALUES ('private')")
 
     assert {file.stat().st_mode & 0o077 for file in (path.parent, *path.parent.iterdir())} == {0}
+
+
+def test_what_is_committed_is_on_the_disk_and_what_is_deleted_is_overwritten(database: Database) -> None:
+    names = ("journal_mode", "synchronous", "foreign_keys", "secure_delete")
+    with database.reading() as db:
+        found = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in names}
+
+    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
