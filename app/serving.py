@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 8.0
 _CUT_SECONDS = 0.5  # for what is still under way then to be answered with 503
-_REST_SECONDS = 5.0  # for the rest of a body whose request is answered: read, so that the client gets to the answer
+_REST_SECONDS, _REST_BYTES = 5.0, 16 * 1024 * 1024  # of a body whose request is answered
 _READ_BYTES = 256 * 1024  # what one read may bring of the next message
 _CHUNK_BYTES = 32  # what frames a chunk of a body, at most
 _CANCEL_SECONDS = 1  # for what even then has not ended; ten seconds in all
@@ -54,6 +54,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0  # of the request's line, headers and trailers
         self._other_bytes = 0  # all that came since the message began, less its body and what frames its chunks
         self._complete = True  # no message has begun that has not ended
+        self._in_head = False
+        self._rest_bytes = 0
         self._too_long = False
         self._late: asyncio.TimerHandle | None = None
 
@@ -72,6 +74,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self.transport.is_closing():
             return
+        if self._late and not self._complete and not self._in_head:
+            self._read_rest(len(data))
         if self._other_bytes > self._bounds.head_bytes + _READ_BYTES:  # a line without an end, in head or trailers
             self._refuse_head()
         elif self._complete and not self._answering():  # blank lines end uvicorn's own timer and begin no request
@@ -79,7 +83,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._complete, self._head_bytes, self._other_bytes = False, 0, 0
+        self._complete, self._in_head = False, True
+        self._head_bytes = self._other_bytes = self._rest_bytes = 0
         self._close_after(self._bounds.head_seconds)
 
     def on_url(self, url: bytes) -> None:
@@ -91,14 +96,15 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        self._in_head = False
         self._stop_waiting()
         super().on_headers_complete()
 
     def on_chunk_header(self) -> None:
-        self._other_bytes -= _CHUNK_BYTES
+        self._other_bytes = max(0, self._other_bytes - _CHUNK_BYTES)
 
     def on_body(self, body: bytes) -> None:
-        self._other_bytes -= len(body)
+        self._other_bytes = max(0, self._other_bytes - len(body))
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -110,12 +116,19 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if not self._complete and not self._answering():
             self._close_after(_REST_SECONDS)
+            self._read_rest(0)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         if self._too_long:
             self._refuse_head()
         else:
             self._refuse(HTTPStatus.BAD_REQUEST, "invalid_http")
+
+    def _read_rest(self, size: int) -> None:
+        """Of a body whose request is answered: some of it, so that the client gets to reading the answer."""
+        self._rest_bytes += size
+        if self._rest_bytes > _REST_BYTES:
+            self.transport.pause_reading()
 
     def _count(self, size: int) -> None:
         self._head_bytes += size

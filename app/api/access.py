@@ -9,7 +9,7 @@ from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.access.authority import is_loopback, network_of
+from app.access.authority import is_address, network_of
 from app.access.limits import Allowance, Limits, whole_seconds
 from app.api.errors import answer
 from app.api.lifecycle import Lifecycle
@@ -36,30 +36,31 @@ class Access:
         if scope["type"] != "http" or is_public(route_path(scope)):
             return await self._app(scope, receive, send)
         try:
-            caller = self._caller(scope)
-            scope["state"]["caller"] = caller
+            caller, refused = self._caller(scope)
             if allowance := self._limits.take(caller):
                 send = _telling(send, allowance)
                 allowance.require()
+            if refused:
+                raise refused
+            scope["state"]["caller"] = caller
             with self._limits.inside(caller):
                 await self._app(scope, receive, send)
         except (AccessError, Overloaded) as error:
             await answer(Request(scope), error)(scope, receive, send)
 
-    def _caller(self, scope: Scope) -> Caller:
+    def _caller(self, scope: Scope) -> tuple[Caller, Unauthorized | None]:
+        """Who asks; where their key does not hold, their address, which is counted: nobody tries keys without end."""
         services: Services | None = getattr(scope["app"].state, "services", None)
         if services is None or (self._lifecycle.refusing and route_path(scope) != METRICS):
             raise Overloaded("starting, or shutting down")
         client: Sequence[object] = scope.get("client") or ("unknown",)
         headers, address = Headers(scope=scope), str(client[0])
         if services.authority.only_here() and _from_another_page(headers):
-            raise Forbidden("without keys, pages of other sites may not ask")
+            raise Forbidden("without keys, only this machine's own pages and names may ask (see docs/OPERATIONS.md)")
         try:
-            return services.authority.caller(_keys_in(headers), address)
-        except Unauthorized:
-            if allowance := self._limits.take(anyone(f"address:{network_of(address)}")):
-                allowance.require()  # or wrong keys could be tried without end
-            raise
+            return services.authority.caller(_keys_in(headers), address), None
+        except Unauthorized as error:
+            return anyone(f"address:{network_of(address)}"), error
 
 
 def route_path(scope: Scope) -> str:
@@ -82,14 +83,22 @@ def actor_of(request: Request) -> Actor:
 
 def _from_another_page(headers: Headers) -> bool:
     """
-    Whether a browser asks for a page that is not this machine's, by a form to 127.0.0.1 or by a name that was made to
-    point there (DNS rebinding). Only browsers send these headers.
+    Whether a browser may ask for a page of somebody else: by a form to 127.0.0.1, or by a name of theirs that was made
+    to point there (DNS rebinding).
     """
-    if "origin" not in headers and "sec-fetch-site" not in headers:
+    origin, host = headers.get("origin"), headers.get("host", "")
+    if headers.get("sec-fetch-site") == "cross-site" or (origin and not _is_local(origin)):
+        return True
+    return not _is_local(f"//{host}")
+
+
+def _is_local(url: str) -> bool:
+    """Whether nobody else can own its name: an address, a name without a dot, `*.localhost`, `*.internal`."""
+    try:
+        name = urlsplit(url).hostname or ""
+    except ValueError:
         return False
-    pages = [headers["origin"]] if "origin" in headers else []
-    hosts = [urlsplit(page).hostname for page in [*pages, f"//{headers.get('host', '')}"]]
-    return headers.get("sec-fetch-site") == "cross-site" or not all(host and is_loopback(host) for host in hosts)
+    return is_address(name) or "." not in name.rstrip(".") or name.rstrip(".").endswith((".localhost", ".internal"))
 
 
 def _keys_in(headers: Headers) -> set[str]:

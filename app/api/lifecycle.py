@@ -59,5 +59,6 @@ class Lifecycle:
     def cut(self) -> None:
         """End what is still under way."""
         for limit in self._limits:
-            limit.reschedule(asyncio.get_running_loop().time())
+            if not limit.expired():
+                limit.reschedule(asyncio.get_running_loop().time())
         self._limits.clear()

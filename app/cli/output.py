@@ -42,7 +42,7 @@ def run(as_json: bool, work: Callable[[Settings], Awaitable[tuple[int, dict[str,
     if as_json:
         out.print_json(json.dumps(document))
     else:
-        out.print(text, markup=False, soft_wrap=True)
+        out.print(_visible(text), markup=False, soft_wrap=True)
     raise typer.Exit(code)
 
 
@@ -70,6 +70,11 @@ def fail(message: str, document: dict[str, Any] | None = None) -> NoReturn:
     else:
         out.print_json(json.dumps(document))
     raise typer.Exit(ERROR)
+
+
+def _visible(text: str) -> str:
+    """What a terminal would obey, written out: ids are their callers' own, and could hide lines."""
+    return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
 
 
 async def _with_settings(work: Callable[[Settings], Awaitable[Any]]) -> Any:
