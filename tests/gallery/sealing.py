@@ -10,7 +10,7 @@ from tests.support.templates import template, unit
 OLD, NEW, OTHER = (bytes([number]) * KEY_BYTES for number in (1, 2, 3))
 DIMENSION, PIECE = 64, 16
 ANSWER = {"box": [1234.5, 678.25], "note": "an answer kept"}
-METADATA = {"name": "Augusta Ada King", "born": 1815}
+METADATA = {"name": "Augusta Ada King", "title": "Countess of Lovelace"}
 
 
 def vault(*keys: bytes) -> Vault:
@@ -31,7 +31,7 @@ def private_pieces() -> dict[str, list[bytes]]:
     return {
         "vector": [data[at : at + PIECE] for data in vectors for at in range(0, len(data), PIECE)],
         "detection": [b"110.5", b'"landmarks": ['],
-        "metadata": [b"Augusta", b"1815"],
+        "metadata": [b"Augusta", b"Lovelace"],
         "answer": [b"1234.5", b"an answer kept"],
     }
 
