@@ -5,17 +5,7 @@ import pytest
 
 from app.gallery.gallery import Gallery
 from app.gallery.records import Records
-from app.runtime import database
 from tests.support.records import FileRecords
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_disk() -> Iterator[None]:
-    """No fsync: none of these tests pulls the plug."""
-    pragmas = [pragma.replace("synchronous=FULL", "synchronous=OFF") for pragma in database._PRAGMAS]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(database, "_PRAGMAS", pragmas)
-        yield
 
 
 @pytest.fixture

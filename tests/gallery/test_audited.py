@@ -76,7 +76,7 @@ READS: list[Use] = [
     lambda records: records.subject("guests", "ada"),
     lambda records: records.faces("guests", "ada"),
     lambda records: records.metadata("guests", ["ada"]),
-    lambda records: records.changes_since("guests", None, 0),
+    lambda records: records.changes_since("guests", None),
     lambda records: records.damage(),
     lambda records: records.rebuild(),
     lambda records: records.create_gallery("guests", BY),

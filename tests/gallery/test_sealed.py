@@ -110,7 +110,7 @@ def test_a_gallery_in_which_nobody_is_takes_the_key_and_keeps_it(records: Record
         lambda records: records.delete_gallery("guests"),
         lambda records: records.export_subject("guests", "ada"),
         lambda records: records.faces("guests", "ada"),
-        lambda records: records.changes_since("guests", None, 0),
+        lambda records: records.changes_since("guests", None),
     ],
     ids=["describe", "enrol", "create", "delete a subject", "delete a gallery", "export", "read", "follow"],
 )

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from app.domain.errors import Overloaded, ServiceError
+from app.runtime import database as module
 from app.runtime.database import Database, Taken
+
+PRAGMAS = module._PRAGMAS  # as they are served: read before the tests' own are set
 
 
 @pytest.fixture
@@ -17,7 +20,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def database(path: Path) -> Iterator[Database]:
+def database(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    monkeypatch.setattr(module, "_PRAGMAS", PRAGMAS)
     opened = Database(path, patience=0.05)
     with opened.writing() as db:
         db.execute("CREATE TABLE words (word TEXT UNIQUE)")
