@@ -147,7 +147,7 @@ async def test_only_so_many_requests_of_a_caller_are_inside_at_once() -> None:
     running = [asyncio.create_task(request(caller)) for caller in (ADA, ADA, BOB)]
     await asyncio.sleep(0)
     with pytest.raises(RateLimited, match="at most 2 requests at once") as refused:
-        await request(ADA)
+        await asyncio.wait_for(request(ADA), 1)
     gate.set()
 
     assert refused.value.seconds == 1

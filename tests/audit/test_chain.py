@@ -1,5 +1,6 @@
 """Whoever changes the file behind the log's back is found out: any one entry edited, removed, put in or moved."""
 
+import hashlib
 import json
 import shutil
 import sqlite3
@@ -110,6 +111,24 @@ def test_an_entry_that_was_edited_is_named(whole: Path, seq: int, entry: str) ->
     found = verified(whole, lambda db: db.execute("UPDATE audit SET entry = ? WHERE seq = ?", (entry, seq)))
 
     assert (found.entries, found.fault) == (seq - 1, f"entry {seq} was changed, or one before it")
+
+
+@settings(max_examples=20)
+@given(seq=SEQ, entry=ENTRY)
+def test_an_entry_edited_with_a_hash_to_fit_is_found_by_the_next_or_by_a_head(
+    whole: Path, seq: int, entry: str
+) -> None:
+    before, head = [START, *(written for *_, written in rows(whole))][seq - 1], rows(whole)[-1][2]
+    edit = "UPDATE audit SET entry = ?, hash = ? WHERE seq = ?"
+    found = verified(whole, lambda db: db.execute(edit, (entry, chained(before, seq, entry), seq)), head)
+
+    assert (found.entries, found.fault is None) == (seq, False)
+
+
+def test_the_hash_is_what_it_was_when_heads_were_noted() -> None:
+    by_hand = hashlib.sha256(b"00ff\n12\n{\"subject\": \"\xc5\xbdofie\"}").hexdigest()
+
+    assert chained("00ff", 12, '{"subject": "Žofie"}') == by_hand
 
 
 @settings(max_examples=20)

@@ -108,6 +108,7 @@ def test_keys_are_read_in_their_order_however_they_are_separated(keys: list[byte
         (base64.b64encode(b"k" * 33).decode(), "key 1 has 33 bytes, want 32"),
         (base64.b64encode(OLD).decode() + ",secret-but-not-base64!", "key 2 is not base64"),
         (base64.b64encode(OLD).decode()[:-1], "key 1 is not base64"),
+        (base64.b64encode(OLD).decode().replace("QEB", "QE!B", 1), "key 1 is not base64"),
         ("ключ", "key 1 is not base64"),
         (OLD.hex(), "key 1 has 48 bytes, want 32"),
     ],

@@ -169,17 +169,19 @@ def listening(bounds: Bounds, app: Echo | None = None, trusted: str | None = Non
         probe.bind((HOST, 0))
         port = probe.getsockname()[1]
     options = {"host": HOST, "port": port, "bounds": bounds, "trusted_proxies": trusted}
-    thread = threading.Thread(target=serving.serve, args=(echo,), kwargs=options)
+    thread = threading.Thread(target=serving.serve, args=(echo,), kwargs=options, daemon=True)
     thread.start()
     assert echo.started.wait(PATIENCE), "the server did not start"
     server = Listening(echo, port, thread)
-    _until_it_listens(port)
-    yield server
-    for client in server.clients:
-        client.close()
-    echo.held.set()
-    echo.lifecycle.stop()
-    assert server.ended_within(PATIENCE), "the server did not stop"
+    try:
+        _until_it_listens(port)
+        yield server
+    finally:
+        for client in server.clients:
+            client.close()
+        echo.held.set()
+        echo.lifecycle.stop()
+        assert server.ended_within(PATIENCE), "the server did not stop"
 
 
 def _until_it_listens(port: int) -> None:

@@ -159,10 +159,10 @@ def test_a_long_body_is_no_long_head_whatever_comes_behind_it(server: Listening,
 @pytest.mark.parametrize("size", [1, 7, 100_000])
 def test_a_body_in_chunks_of_any_size_is_no_long_head(server: Listening, size: int) -> None:
     client = server.connect(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
-    client.send(b"%x\r\n%s\r\n" % (size, b"x" * size) * (2_000_000 // (size + 40)))
+    client.send(b"%x\r\n%s\r\n" % (size, b"x" * size) * (3_000_000 // (size + 40)))
     client.send(b"0\r\n\r\n")
 
-    assert client.answer() == (200, {"path": "/", "bytes": size * (2_000_000 // (size + 40))})
+    assert client.answer() == (200, {"path": "/", "bytes": size * (3_000_000 // (size + 40))})
 
 
 def test_connections_beyond_the_bound_are_closed_at_once_and_those_within_go_on() -> None:
