@@ -1,22 +1,26 @@
 """What every network here has in common, and the one path from pixels to unit vectors."""
 
-from typing import ClassVar
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+RGB: TypeAlias = tuple[float, float, float]
 
 
 class FaceNetwork(nn.Module):
     """
     A backbone: normalised pixels (N, 3, crop_size, crop_size) to unnormalised vectors (N, embedding_size).
 
-    `mean` and `std` are in units of a pixel, 0 to 255, in the order R, G, B.
+    `mean` and `std` are in units of a pixel, 0 to 255, in the order R, G, B. `left_out` begins the names of tensors that
+    a published file of weights may hold and the network does not have: a classifier of the people it was trained on.
     """
 
-    crop_size: ClassVar[int]
-    mean: ClassVar[tuple[float, float, float]]
-    std: ClassVar[tuple[float, float, float]]
+    crop_size: int
+    mean: RGB = (127.5, 127.5, 127.5)
+    std: RGB = (128.0, 128.0, 128.0)
+    left_out: tuple[str, ...] = ()
 
     def __init__(self, embedding_size: int) -> None:
         super().__init__()

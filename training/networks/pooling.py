@@ -1,0 +1,44 @@
+"""The layers of FaceNet's networks that PyTorch does not have."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+TINY = 1e-12
+"""Below a square that matters; it keeps the root's gradient finite where every input is 0."""
+
+
+class L2Pool(nn.Module):
+    """
+    The root of the mean square of 3 x 3 places, one apart (FaceNet, table 2: "L2 pooling").
+
+    The mean, not the sum, as Sermanet et al. 2012 (arXiv:1204.3968) weigh it: the scale stays, layer after layer.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (functional.avg_pool2d(x * x, 3, stride=1, padding=1) + TINY).sqrt()
+
+
+class Maxout(nn.Module):
+    """The largest of `pieces` linear layers, (N, inputs) to (N, outputs) (Goodfellow et al. 2013)."""
+
+    def __init__(self, inputs: int, outputs: int, pieces: int = 2) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, outputs * pieces)
+        self.pieces = pieces
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.linear(x)  # (N, outputs * pieces)
+        return y.unflatten(1, (-1, self.pieces)).amax(2)
+
+
+def start_evenly(network: nn.Module) -> None:
+    """
+    He et al. 2015: without BatchNorm, PyTorch's own start shrinks each layer sixfold, and every face gets one vector.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
