@@ -6,7 +6,7 @@ import pytest
 from app.domain.errors import InferenceFailed
 from app.domain.nouns import AlignedCrop, Pixels
 from app.embedding.embedder import OnnxEmbedder
-from app.faces.alignment import Aligner
+from app.faces.alignment import LandmarkAligner
 from app.faces.mtcnn.cascade import Mtcnn
 from app.runtime.manifest import EmbedderManifest, ModelFile, digest_of, read_checked, read_embedder
 from app.runtime.session import Session
@@ -44,7 +44,7 @@ def served(models_dir: Path) -> OnnxEmbedder:
 def crops(detector: Mtcnn, hopper: Pixels, collins: Pixels) -> list[AlignedCrop]:
     """Two people, each as they are and mirrored, and plain grey."""
     photos = [hopper, collins, hopper[:, ::-1].copy(), collins[:, ::-1].copy()]
-    aligned = [Aligner().align(photo, detector.detect(photo)[0]) for photo in photos]
+    aligned = [LandmarkAligner().align(photo, detector.detect(photo)[0]) for photo in photos]
     return [*aligned, AlignedCrop(np.full((112, 112, 3), 127, np.uint8), 1.0)]
 
 

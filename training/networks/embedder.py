@@ -13,8 +13,8 @@ class FaceNetwork(nn.Module):
     """
     A backbone: normalised pixels (N, 3, crop_size, crop_size) to unnormalised vectors (N, embedding_size).
 
-    `mean` and `std` are in units of a pixel, 0 to 255, in the order R, G, B. `left_out` begins the names of tensors that
-    a published file of weights may hold and the network does not have: a classifier of the people it was trained on.
+    `mean` and `std` are in units of a pixel, 0 to 255, in the order R, G, B. `left_out` begins the names of tensors
+    that a published file may hold and the network does not have: a classifier of the people it was trained on.
     """
 
     crop_size: int

@@ -99,7 +99,7 @@ class Inception(FaceNetwork):
             self.channels = row.outputs(self.channels)
 
     def features(self, pixels: Tensor) -> Tensor:
-        x = self.norm1(self.pool1(self.conv1(pixels)))  # (N, 64, H / 4, W / 4)
+        x: Tensor = self.norm1(self.pool1(self.conv1(pixels)))  # (N, 64, H / 4, W / 4)
         x = self.pool2(self.norm2(self.inception2(x)))  # (N, 192, H / 8, W / 8)
         for name in self._names:
             x = self.get_submodule(name)(x)
@@ -138,7 +138,9 @@ class NN4(NN2):
     crop_size = 96
 
     def __init__(self, embedding_size: int = 128) -> None:
-        super().__init__(embedding_size, [without_five(row) if row.name in {"4e", "5a", "5b"} else row for row in NN2_ROWS])
+        super().__init__(
+            embedding_size, [without_five(row) if row.name in {"4e", "5a", "5b"} else row for row in NN2_ROWS]
+        )
 
 
 def without_five(row: Row) -> Row:

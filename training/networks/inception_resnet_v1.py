@@ -42,7 +42,7 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         joint = torch.cat([self.get_submodule(f"branch{number}")(x) for number in range(self._branches)], 1)
-        y = x + self.scale * self.conv2d(joint)
+        y: Tensor = x + self.scale * self.conv2d(joint)
         return y.relu() if self.relu else y
 
 

@@ -58,4 +58,6 @@ class NNS2(MiniInception):
 
 def narrowed(row: Row, share: float, step: int) -> Row:
     widths = {name: getattr(row, name) for name in ("one", "three_reduce", "three", "five_reduce", "five", "project")}
-    return row._replace(**{name: width and max(step, round(width * share / step) * step) for name, width in widths.items()})
+    return row._replace(
+        **{name: width and max(step, round(width * share / step) * step) for name, width in widths.items()}
+    )

@@ -30,7 +30,7 @@ class Maxout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.linear(x)  # (N, outputs * pieces)
-        return y.unflatten(1, (-1, self.pieces)).amax(2)
+        return y.view(len(y), -1, self.pieces).amax(2)
 
 
 def start_evenly(network: nn.Module) -> None:

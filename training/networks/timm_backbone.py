@@ -72,7 +72,7 @@ def _declare_missing_operators() -> None:
         return
     try:
         for path in Path(found.origin).parent.glob("_C*.so"):
-            torch.ops.load_library(path)
+            torch.ops.load_library(path)  # type: ignore[no-untyped-call]
     except OSError:
         for name in ("nms", "qnms"):
             torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
