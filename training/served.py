@@ -82,7 +82,11 @@ class ServedReader:
         self._seen: Aligner = self._cut if manifest else LandmarkAligner()
 
     def read(self, path: Path) -> tuple[Pixels, float]:
-        """The crop, and the share inside the photo of what a network sees of it. Raises InvalidImage and its like, or FaceNotFound."""
+        """
+        The crop, and the share inside the photo of what a network sees of it.
+
+        Raises InvalidImage and its like, or FaceNotFound.
+        """
         image = decode(path.read_bytes(), ImageLimits())
         face = choose(self._detector.detect(image), "largest", image.shape[:2])
         return self._cut.align(image, face).pixels, self._seen.align(image, face).inside

@@ -9,7 +9,7 @@ from skimage.transform import SimilarityTransform
 from app.domain.nouns import Box, Face, Floats, Landmarks, Pixels
 from app.faces.alignment import ARCFACE_112, LandmarkAligner, Transform, similarity_transform
 from app.faces.mtcnn.cascade import Mtcnn
-from app.runtime.manifest import read_embedder
+from app.runtime.manifest import LandmarkAlignment, read_embedder
 from tests.support.geometry import ANGLES, COORDINATES, SCALES, moved, similarity
 
 TEMPLATE = np.float32(ARCFACE_112)
@@ -66,7 +66,7 @@ def test_landmarks_less_than_a_pixel_apart_still_have_a_scale() -> None:
 
 
 def test_the_template_is_the_one_that_the_served_network_was_trained_on(models_dir: Path) -> None:
-    assert read_embedder(models_dir / "mobilefacenet-128").template == ARCFACE_112
+    assert read_embedder(models_dir / "mobilefacenet-128").alignment == LandmarkAlignment(template=ARCFACE_112)
 
 
 def test_a_mirror_image_is_never_reflected_back() -> None:
