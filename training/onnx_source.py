@@ -65,9 +65,10 @@ def read_source(path: Path, size: int, output: str | None = None) -> Source:
 def _load(path: Path) -> onnx.ModelProto:
     try:
         model = onnx.load(path)
-        onnx.checker.check_model(model)
-    except (OSError, DecodeError, onnx.checker.ValidationError) as error:
+    except (OSError, DecodeError, onnx.checker.ValidationError) as error:  # the last of weights in files beside it
         raise Unwrappable(f"{path} is no ONNX model: {_first_line(error)}") from error
+    if not model.graph.node:  # almost any short file reads as an empty one
+        raise Unwrappable(f"{path} is no ONNX model: it holds no network")
     return model
 
 
