@@ -90,6 +90,16 @@ def test_an_embedder_scales_pixels_as_the_network_was_trained() -> None:
     torch.testing.assert_close(Embedder(network)(crops), functional.normalize(network(pixels)), atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("size", [96, 144])
+def test_an_embedder_resizes_crops_that_are_not_the_networks_size(size: int) -> None:
+    embedder = Embedder(build("mobilefacenet", 16)).eval()
+    slope = torch.linspace(0, 255, size).round().to(torch.uint8).view(1, 1, size, 1).expand(1, size, size, 3)
+    fitting = torch.linspace(0, 255, 112).round().to(torch.uint8).view(1, 1, 112, 1).expand(1, 112, 112, 3)
+
+    with torch.inference_mode():
+        assert (embedder(slope) - embedder(fitting)).square().sum() < 1e-3
+
+
 def test_a_mirrored_embedder_cannot_tell_a_crop_from_its_mirror_image() -> None:
     embedder = Embedder(build("mobilefacenet", 16), mirror=True).eval()
     crops = torch.randint(256, (2, 112, 112, 3), dtype=torch.uint8)

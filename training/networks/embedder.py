@@ -31,7 +31,8 @@ class Embedder(nn.Module):
     """
     uint8 RGB crops (N, H, W, 3) to unit float32 vectors (N, D): training, teaching and export use this one graph.
 
-    With `mirror` the vectors of the crop and of its mirror image are averaged, at twice the cost.
+    With `mirror` the vectors of the crop and of its mirror image are averaged, at twice the cost. Crops of another size
+    than the network's are resized: training views have 112 px. An exported graph takes the network's size alone.
     """
 
     mean: Tensor
@@ -46,10 +47,17 @@ class Embedder(nn.Module):
 
     def forward(self, crops: Tensor) -> Tensor:
         pixels = (crops.permute(0, 3, 1, 2).float() - self.mean) / self.std  # (N, 3, H, W), channels last in memory
+        pixels = self._fitted(pixels)
         vectors = self._unit(pixels)  # (N, D)
         if self.mirror:
             vectors = functional.normalize(vectors + self._unit(pixels.flip(3)))
         return vectors
+
+    def _fitted(self, pixels: Tensor) -> Tensor:
+        size = self.network.crop_size
+        if pixels.shape[2:] == (size, size):
+            return pixels
+        return functional.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
 
     def _unit(self, pixels: Tensor) -> Tensor:
         return functional.normalize(self.network(pixels))

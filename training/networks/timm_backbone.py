@@ -25,7 +25,7 @@ class TimmMissing(TrainingError):
 
 
 class UnknownBackbone(TrainingError):
-    """timm has no network of this name, or it does not take this size."""
+    """timm has no network of this name, or the size is none."""
 
 
 class TimmBackbone(FaceNetwork):
@@ -57,8 +57,10 @@ def _import_timm() -> Any:
     if importlib.util.find_spec("timm") is None:
         raise TimmMissing("timm is not installed: pip install 'likeness[timm]'")
     _declare_missing_operators()
-    import timm
-
+    try:
+        import timm
+    except (ImportError, RuntimeError) as error:
+        raise TimmMissing(f"timm is installed but does not load: {error}") from error
     return timm
 
 
