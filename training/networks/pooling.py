@@ -26,11 +26,11 @@ class Maxout(nn.Module):
     def __init__(self, inputs: int, outputs: int, pieces: int = 2) -> None:
         super().__init__()
         self.linear = nn.Linear(inputs, outputs * pieces)
-        self.pieces = pieces
+        self.shape = outputs, pieces
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.linear(x)  # (N, outputs * pieces)
-        return y.view(len(y), -1, self.pieces).amax(2)
+        return y.view(-1, *self.shape).amax(2)
 
 
 def start_evenly(network: nn.Module) -> None:
