@@ -65,8 +65,8 @@ class BoxAligner:
     Cuts boxes grown until `margin` of the crop's `size` pixels lie beyond them, and squeezes them into squares.
 
     What lies outside the photo is cut off before, not black. The resize is Pillow's bilinear one, which averages where
-    it shrinks: `extract_face` takes it for a Pillow image, as its documentation gives it, and davidsandberg/facenet cut
-    its training faces so. (For arrays and tensors `extract_face` has two others, which the networks never saw.)
+    it shrinks: `extract_face` takes it for a Pillow image, as its documentation gives it, and davidsandberg/facenet
+    resized its training faces so. (For arrays and tensors `extract_face` has two others, which the networks never saw.)
     """
 
     def __init__(self, size: int, margin: int) -> None:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from training.networks.embedder import FaceNetwork
-from training.networks.pooling import L2Pool, start_evenly
+from training.networks.layers import L2Pool, convolution, halved, start_evenly
 
 
 class Row(NamedTuple):
@@ -53,15 +53,7 @@ NN2_ROWS = (
 )
 
 
-def convolution(inputs: int, outputs: int, kernel: int = 1, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2), nn.ReLU())
-
-
-def halved() -> nn.MaxPool2d:
-    return nn.MaxPool2d(3, stride=2, padding=1)
-
-
-class Module(nn.Module):
+class InceptionModule(nn.Module):
     """1 x 1, 3 x 3 and 5 x 5 convolutions and a pooling of the same input, side by side."""
 
     def __init__(self, inputs: int, row: Row) -> None:
@@ -95,7 +87,7 @@ class Inception(FaceNetwork):
         self.norm2, self.pool2 = nn.LocalResponseNorm(5), halved()
         self._names = [f"inception{row.name}" for row in rows]
         for name, row in zip(self._names, rows, strict=True):
-            self.add_module(name, Module(self.channels, row))
+            self.add_module(name, InceptionModule(self.channels, row))
             self.channels = row.outputs(self.channels)
 
     def features(self, pixels: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from training.networks.inception import NN2_ROWS, Inception, Row, without_five
-from training.networks.pooling import Maxout, start_evenly
+from training.networks.layers import Maxout, start_evenly
 
 
 class MiniInception(Inception):

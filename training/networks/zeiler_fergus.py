@@ -10,15 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from training.networks.embedder import FaceNetwork
-from training.networks.pooling import Maxout, start_evenly
-
-
-def convolution(inputs: int, outputs: int, kernel: int = 1, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2), nn.ReLU())
-
-
-def halved() -> nn.MaxPool2d:
-    return nn.MaxPool2d(3, stride=2, padding=1)
+from training.networks.layers import Maxout, convolution, halved, start_evenly
 
 
 class NN1(FaceNetwork):

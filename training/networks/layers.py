@@ -1,4 +1,4 @@
-"""The layers of FaceNet's networks that PyTorch does not have."""
+"""What the networks of the FaceNet paper are made of, and how their weights start."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from torch.nn import functional
 
 TINY = 1e-12
 """Below a square that matters; it keeps the root's gradient finite where every input is 0."""
+
+
+def convolution(inputs: int, outputs: int, kernel: int = 1, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2), nn.ReLU())
+
+
+def halved() -> nn.MaxPool2d:
+    return nn.MaxPool2d(3, stride=2, padding=1)
 
 
 class L2Pool(nn.Module):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from training.networks.pooling import L2Pool, Maxout
+from training.networks.layers import L2Pool, Maxout
 
 
 def test_l2_pooling_is_the_root_of_the_mean_square_of_three_by_three_places() -> None:
