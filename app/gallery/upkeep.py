@@ -47,7 +47,7 @@ def require_seal(db: Connection, seal: Seal) -> None:
 def require_same_seal(db: Connection, seal: Seal, *, writing: bool) -> None:
     """
     Raises Overloaded where the gallery's key is one by now that this process does not have. The first write with a
-    newer key makes that the gallery's: those who have only the older one could not read what follows, and are told here.
+    newer key makes it the gallery's: those who have only the older one could not read what follows, and are told here.
     """
     written = _written_seal(db)
     if (name_of(written) if written else b"") == seal.name:
