@@ -20,6 +20,7 @@ CONNECTIONS = 4
 PLANNED = {200, 201, 404, 413, 415, 422}
 BROKEN_HTTP = {*PLANNED, 400, 408, 431}
 """Where HTTP itself is broken the server may refuse before the service sees anything, or hang up."""
+STATUS_OF = {code: int(kind.status) for code, kind in TABLE.items()} | {"invalid_http": 400, "headers_too_large": 431}
 
 
 @dataclass
@@ -36,7 +37,9 @@ class Tally:
             self.answers[said] += 1
             self.slowest = max(self.slowest, seconds)
             if fault:
-                self.findings.append(f"request {number}: {fault}; repeat it: nc 127.0.0.1 PORT < {kept(number, hostile)}")
+                self.findings.append(
+                    f"request {number}: {fault}; repeat it: nc 127.0.0.1 PORT < {kept(number, hostile)}"
+                )
 
 
 def kept(number: int, hostile: Hostile) -> Path:
@@ -82,8 +85,6 @@ def _asked(wire: Wire, hostile: Hostile) -> tuple[str, str | None]:
 def fault_of(reply: Reply, planned: set[int]) -> str | None:
     if reply.status not in planned:
         return f"status {reply.status}: {reply.body[:300]!r}"
-    if reply.code is not None:
-        return None if reply.code in TABLE and TABLE[reply.code].status == reply.status else f"code {reply.code}"
-    if reply.status >= 400 and reply.status not in BROKEN_HTTP - PLANNED:
-        return f"an error that is no problem document: {reply.body[:300]!r}"
+    if reply.status >= 400 and STATUS_OF.get(reply.code or "") != reply.status:
+        return f"status {reply.status} without a problem document that says so: {reply.body[:300]!r}"
     return None

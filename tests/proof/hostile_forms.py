@@ -20,7 +20,19 @@ ROUTES = (
     ("/galleries/fuzz/subjects/someone/faces", ("image", "image")),
     ("/galleries/fuzz/subjects/someone/verify", ("image",)),
 )
-NAMES = (b"image", b"image1", b"image2", b"face", b"fmr", b"threshold", b"gallery", b"top_k", b"_charset_", b"", b"x" * 300)
+NAMES = (
+    b"image",
+    b"image1",
+    b"image2",
+    b"face",
+    b"fmr",
+    b"threshold",
+    b"gallery",
+    b"top_k",
+    b"_charset_",
+    b"",
+    b"x" * 300,
+)
 VALUES = (b"largest", b"0.001", b"nan", b"-1", b"1e400", b"\0", b"\xff\xfe", b"default", b"7" * 5000, b"", b"[" * 500)
 TYPES = (b"image/jpeg", b"text/plain; charset=utf-7", b"multipart/mixed; boundary=x", b"", b"a" * 3000, b"\xff/\0")
 ENCODINGS = (b"base64", b"quoted-printable", b"gzip", b"binary")

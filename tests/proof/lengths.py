@@ -1,6 +1,7 @@
 """How long a proof runs: `LIKENESS_PROOF=full` (make proof) for the real thing, a taste of it otherwise."""
 
 import os
+import sys
 from typing import TypeVar
 
 N = TypeVar("N", int, float)
@@ -12,3 +13,8 @@ SEED = os.environ.get("LIKENESS_PROOF_SEED", "likeness")
 
 def length(short: N, full: N) -> N:
     return full if FULL else short
+
+
+def tell(figures: object) -> None:
+    """For the report of a run: seen with `pytest -s`, and where a test fails."""
+    sys.stdout.write(f"{figures}\n")

@@ -5,6 +5,11 @@ import zlib
 from collections.abc import Iterator
 
 PNG, JPEG, RIFF, GIF = b"\x89PNG\r\n\x1a\n", b"\xff\xd8", b"RIFF", b"GIF8"
+FIXED_SIZES = {
+    PNG: [(16, ">I"), (20, ">I")],
+    GIF: [(6, "<H"), (8, "<H")],
+    b"BM": [(18, "<i"), (22, "<i")],
+}
 LONE_MARKERS = {0x01, *range(0xD0, 0xDA)}
 
 
@@ -31,22 +36,23 @@ def joined(pieces: list[bytes]) -> bytes:
 
 def sized_fields(data: bytes) -> list[tuple[int, str]]:
     """Where width and height stand, each with its struct format."""
-    if data.startswith(PNG):
-        return [(16, ">I"), (20, ">I")]
-    if data.startswith(GIF):
-        return [(6, "<H"), (8, "<H")]
-    if data.startswith(b"BM"):
-        return [(18, "<i"), (22, "<i")]
+    fixed = next((fields for start, fields in FIXED_SIZES.items() if data.startswith(start)), None)
+    if fixed:
+        return fixed
     if data.startswith(RIFF):
         return [(24, "<I"), (27, "<I")] if data[12:16] == b"VP8X" else [(26, "<H"), (28, "<H")]
     if data.startswith(JPEG):
         return [(at + offset, ">H") for at in _frames(data) for offset in (5, 7)]
     if data.startswith((b"II*\0", b"MM\0*")):
         return _tiff_sizes(data)
-    if (at := data.find(b"ispe")) > 0:  # AVIF
-        return [(at + 8, ">I"), (at + 12, ">I")]
-    if (at := data.find(b"\xff\x51")) > 0:  # JPEG 2000
-        return [(at + 6, ">I"), (at + 10, ">I")]
+    return _marked_sizes(data)
+
+
+def _marked_sizes(data: bytes) -> list[tuple[int, str]]:
+    """Behind a mark, of AVIF or JPEG 2000; the two digits of a PPM where there is none."""
+    for mark, offsets in ((b"ispe", (8, 12)), (b"\xff\x51", (6, 10))):
+        if (at := data.find(mark)) > 0:
+            return [(at + offset, ">I") for offset in offsets]
     return [(3, "<B"), (4, "<B")]
 
 

@@ -1,4 +1,4 @@
-"""The service keeps to the letter of its own OpenAPI document, as schemathesis reads it: every check, on a live server."""
+"""The service keeps to the letter of its OpenAPI document, as schemathesis reads it: every check, a live server."""
 
 import json
 import os
@@ -12,8 +12,8 @@ import pytest
 
 from tests.end_to_end.server import REPOSITORY, Server
 
-from .lengths import length
-from .opening import client
+from .lengths import length, tell
+from .opening import bearer, client, new_key
 from .photos import COLLINS
 
 EXAMPLES = length(4, 120)
@@ -39,17 +39,20 @@ class Run:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("contract")
-    with Server(folder / "data", LIKENESS_RATE_LIMIT="0") as server, client(server) as likeness:
+    key = new_key(folder / "data", "--scopes", "admin,metrics", "--rate", "0")
+    with Server(folder / "data") as server, client(server, **bearer(key)) as likeness:
         assert likeness.enroll("default", "collins", COLLINS).status_code == 201
-        return schemathesis(server, folder)
+        return schemathesis(server, folder, key)
 
 
-def schemathesis(server: Server, folder: Path) -> Run:
-    command = [Path(sys.executable).with_name("schemathesis"), "run", f"{server.url}/openapi.json", *_options(folder)]
+def schemathesis(server: Server, folder: Path, key: str) -> Run:
+    program = Path(sys.executable).with_name("schemathesis")
+    authorised = ["--header", f"Authorization: Bearer {key}"]
+    command = [program, "run", f"{server.url}/openapi.json", *authorised, *_options(folder)]
     output = folder / "schemathesis.txt"
     with output.open("wb") as written:
-        environment = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.proof.schema_hooks"}
-        ended = subprocess.run(command, cwd=REPOSITORY, env=environment, stdout=written, stderr=written, check=False)
+        environment = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.proof.schema_hooks", "PYTHONPATH": str(REPOSITORY)}
+        ended = subprocess.run(command, cwd=folder, env=environment, stdout=written, stderr=written, check=False)
     reports = list(folder.glob("json-*.json"))
     assert len(reports) == 1, output.read_text(errors="replace")[-3000:]
     return Run(ended.returncode, output, json.loads(reports[0].read_text()))
@@ -66,7 +69,7 @@ def _options(folder: Path) -> list[str]:
 @pytest.mark.timeout(3600)
 def test_no_check_of_any_case_fails(run):
     generated = run.report["test_cases"]["generated"]
-    print(f"{generated} cases, seed {SEED}, {run.report['running_time']:.0f} s")
+    tell(f"{generated} cases, seed {SEED}, {run.report['running_time']:.0f} s")
     assert run.failures() == [], f"read {run.output}"
     assert run.status == 0
     assert generated >= CASES

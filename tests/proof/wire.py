@@ -68,15 +68,19 @@ class Wire:
         self.close()
 
     def _answer(self, connection: socket.socket) -> Reply | None:
-        try:
-            answer = http.client.HTTPResponse(connection)
-            answer.begin()
-            body = answer.read()
-        except (http.client.RemoteDisconnected, ConnectionResetError):
-            self.close()
-            return None
-        kind = (answer.getheader("content-type") or "").partition(";")[0]
-        reply = Reply(answer.status, kind, body, closes=bool(answer.will_close))
-        if reply.closes:
+        reply = read_reply(connection)
+        if reply is None or reply.closes:
             self.close()
         return reply
+
+
+def read_reply(connection: socket.socket) -> Reply | None:
+    """The next answer on a connection; None where it ends instead."""
+    try:
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        body = answer.read()
+    except (http.client.RemoteDisconnected, ConnectionResetError):
+        return None
+    kind = (answer.getheader("content-type") or "").partition(";")[0]
+    return Reply(answer.status, kind, body, closes=bool(answer.will_close))
