@@ -9,7 +9,7 @@ from .lengths import length, tell
 from .loads import PHOTO, stored
 from .opening import client
 from .photos import COLLINS, COLLINS_AGAIN, HOPPER
-from .small_disk import SmallDisk
+from .small_disk import Disk, ServerOn
 
 KIB = length(1024, 4096)
 MOST = 20_000
@@ -17,13 +17,13 @@ MOST = 20_000
 
 @pytest.fixture
 def disk(tmp_path):
-    with SmallDisk(tmp_path / "disk", kib=KIB) as server:
-        yield server
+    with Disk(tmp_path / "disk", KIB) as disk:
+        yield disk
 
 
 @pytest.fixture
 def likeness(disk):
-    with client(disk) as likeness:
+    with ServerOn(disk) as server, client(server) as likeness:
         yield likeness
 
 
@@ -80,3 +80,25 @@ def test_on_a_full_disk_a_change_is_refused_whole(disk, likeness, change):
         likeness.http.get("/galleries").json(),
         likeness.http.get(subject_path("staff", "collins")).json(),
     ) == before
+
+
+def test_a_service_killed_on_a_full_disk_has_lost_nothing(disk):
+    disk.fill(leave_kib=KIB // 4)
+    server = ServerOn(disk).start()
+    with client(server) as likeness:
+        promised, _ = enrol_until_full(likeness)
+    server.kill()
+    disk.clear()
+    with ServerOn(disk) as again, client(again) as likeness:
+        assert stored(likeness) == promised
+
+
+def test_a_start_on_a_full_disk_says_that_there_is_no_space(disk):
+    with ServerOn(disk) as server, client(server) as likeness:
+        assert likeness.enroll("staff", "collins", COLLINS).status_code == 201
+    disk.fill()
+    server = ServerOn(disk).launch()
+    assert server.process.wait(60) == 2
+    words = server.log.read_text()
+    assert "no space" in words
+    assert "Traceback" not in words

@@ -19,7 +19,7 @@ from .hostile_forms import request
 from .opening import bearer, client, new_key
 from .other_model import other_models
 from .photos import COLLINS, HOPPER, encoded, no_face, small, small_jpeg
-from .small_disk import SmallDisk
+from .small_disk import Disk, ServerOn
 from .wire import Wire
 
 Provocation = Callable[[Likeness], httpx2.Response]
@@ -152,8 +152,8 @@ def test_a_gallery_that_another_model_filled_takes_no_face(tmp_path):
 
 
 def test_a_full_disk_is_told_as_such(tmp_path):
-    with SmallDisk(tmp_path / "disk", kib=2048) as server, client(server) as likeness:
-        server.fill()
+    with Disk(tmp_path / "disk", kib=2048) as disk, ServerOn(disk) as server, client(server) as likeness:
+        disk.fill()
         assert_promised(likeness.enroll("staff", "collins", COLLINS), "storage_full")
 
 

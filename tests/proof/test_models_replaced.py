@@ -8,6 +8,7 @@ import pytest
 from tests.end_to_end.contract import verification
 from tests.end_to_end.server import Server
 
+from .lengths import FULL
 from .opening import client
 from .other_model import EMBEDDER, copied_models
 from .photos import COLLINS, COLLINS_AGAIN, HOPPER
@@ -40,8 +41,11 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
-@pytest.mark.parametrize("network", [EMBEDDER, DETECTOR], ids=["embedder", "detector"])
-@pytest.mark.parametrize("fault", FAULTS)
+EACH_ON_BOTH = [(fault, network) for fault in FAULTS for network in (EMBEDDER, DETECTOR)]
+EACH_ONCE = list(zip(FAULTS, (EMBEDDER, DETECTOR, EMBEDDER, DETECTOR), strict=True))
+
+
+@pytest.mark.parametrize(("fault", "network"), EACH_ON_BOTH if FULL else EACH_ONCE, ids=str)
 def test_a_running_service_answers_as_before_and_the_next_start_refuses(tmp_path, fault, network):
     models = copied_models(tmp_path)
     spoil, word = FAULTS[fault]
