@@ -55,7 +55,7 @@ def test_from_key_to_key_the_old_one_is_done_with(filled: Command, tmp_path: Pat
         ({"encryption_key": "short"}, "encryption key 1 "),
         ({"encryption_key": NEW, "encryption_key_file": "x"}, "not both"),
         ({"encryption_key_file": "nowhere"}, "cannot read the encryption key"),
-        ({"encryption_key": NEW}, "encrypted with another key than the one given"),
+        ({"encryption_key": NEW}, "encrypted with another key than those given"),
     ],
 )
 def test_what_cannot_be_done_is_told_in_words_and_changes_nothing(

@@ -71,8 +71,8 @@ def test_who_has_the_key_reads_and_finds_what_was_written(sealed: Records, path:
     ("written", "given", "words"),
     [
         (vault(OLD), None, "is encrypted: set LIKENESS_ENCRYPTION_KEY or LIKENESS_ENCRYPTION_KEY_FILE"),
-        (vault(OLD), vault(NEW), "encrypted with another key than the one given"),
-        (vault(OLD), vault(NEW, OTHER), "encrypted with another key than the one given"),
+        (vault(OLD), vault(NEW), "encrypted with another key than those given"),
+        (vault(OLD), vault(NEW, OTHER), "encrypted with another key than those given"),
         (None, vault(OLD), "not encrypted yet: run `likeness gallery rotate`"),
     ],
 )
@@ -120,12 +120,22 @@ def test_a_process_that_runs_with_an_old_key_refuses_to_go_on(
 ) -> None:
     fill(sealed)
     with opened(path, vault(NEW, OLD)) as newer:
+        newer.create_gallery("written with the new key")
         before = contents(newer, "guests")
 
     with pytest.raises(Overloaded, match="must be restarted with the new one"):
         use(sealed)
     with opened(path, vault(*later, OLD)) as newer:
         assert contents(newer, "guests") == before
+
+
+def test_reading_with_a_newer_key_first_leaves_the_gallery_to_the_older_one(sealed: Records, path: Path) -> None:
+    fill(sealed)
+    with opened(path, vault(NEW, OLD)) as newer:
+        contents(newer, "guests")
+
+    sealed.enroll("guests", "eve", numbered("eve", 9))
+    assert [face.face_id for face in sealed.faces("guests", "eve")] == ["9"]
 
 
 def test_a_vector_moved_to_another_face_does_not_open(sealed: Records, path: Path) -> None:
