@@ -126,7 +126,7 @@ def test_an_entry_edited_with_a_hash_to_fit_is_found_by_the_next_or_by_a_head(
 
 
 def test_the_hash_is_what_it_was_when_heads_were_noted() -> None:
-    by_hand = hashlib.sha256(b"00ff\n12\n{\"subject\": \"\xc5\xbdofie\"}").hexdigest()
+    by_hand = hashlib.sha256(b'00ff\n12\n{"subject": "\xc5\xbdofie"}').hexdigest()
 
     assert chained("00ff", 12, '{"subject": "Žofie"}') == by_hand
 

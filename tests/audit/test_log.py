@@ -16,7 +16,9 @@ from app.domain.errors import ServiceError
 from app.runtime.database import Database
 from tests.audit.writing import record
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+TEXT = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=12
+)  # no id has a NUL
 SHARED = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ADA = Actor("key:ada", "r-1")
 
