@@ -56,6 +56,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._complete = True  # no message has begun that has not ended
         self._in_head = False
         self._rest_bytes = 0
+        self._unended = 0  # bytes of a head that has not ended
         self._too_long = False
         self._late: asyncio.TimerHandle | None = None
 
@@ -70,21 +71,24 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        begins_here = self._in_head or (self._complete and not self._answering())
         self._other_bytes += len(data)
         super().data_received(data)
         if self.transport.is_closing():
             return
         if self._late and not self._complete and not self._in_head:
             self._read_rest(len(data))
-        if self._other_bytes > self._bounds.head_bytes + _READ_BYTES:  # a line without an end, in head or trailers
-            self._refuse_head()
+        if self._in_head and begins_here:
+            self._unended += len(data)
+        if self._unended > self._bounds.head_bytes or self._other_bytes > self._bounds.head_bytes + _READ_BYTES:
+            self._refuse_head()  # a line without an end, in the head or in trailers
         elif self._complete and not self._answering():  # blank lines end uvicorn's own timer and begin no request
             self._close_after(self._bounds.head_seconds)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._complete, self._in_head = False, True
-        self._head_bytes = self._other_bytes = self._rest_bytes = 0
+        self._head_bytes = self._other_bytes = self._rest_bytes = self._unended = 0
         self._close_after(self._bounds.head_seconds)
 
     def on_url(self, url: bytes) -> None:
