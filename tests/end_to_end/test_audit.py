@@ -1,5 +1,6 @@
 """The audit log: who did what to which subject, without what is known of the subject, and not to be changed unseen."""
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from .likeness import subject_path
-from .operating import audit, copied, found, id_of, new_keys, ran, run, said_by, traces_of, with_key
+from .operating import copied, found, id_of, new_keys, ran, run, said_by, traces_of, with_key
 from .photos import collins, hopper, jpeg
 from .server import Server
 
@@ -17,6 +18,8 @@ class Story(NamedTuple):
     data_dir: Path
     key: str
     export: dict
+    entries: list
+    of: dict
 
 
 CHANGES = ["gallery.create", "subject.put", "face.enroll", "face.delete", "subject.delete", "gallery.delete"]
@@ -42,7 +45,15 @@ def story(tmp_path_factory):
         do("subject.delete", "DELETE", ada)
         do("enrolled", "POST", "/galleries/new/subjects/eve/faces", files={"image": jpeg(collins())})
         do("gallery.delete", "DELETE", "/galleries/new")
-    return Story(data_dir, key, export)
+    options = [
+        [],
+        ["--gallery", "new"],
+        ["--gallery", "new", "--subject", "eve"],
+        ["--gallery", "club", "--subject", "ada"],
+    ]
+    listed = said_by(*[(data_dir, ["audit", "list", "--json", *option]) for option in options])
+    every, *some = [json.loads(text)["entries"] for text in listed]
+    return Story(data_dir, key, export, every, dict(zip(["new", "eve", "ada"], some, strict=True)))
 
 
 def tampered(story, to, *statements):
@@ -57,33 +68,26 @@ def tampered(story, to, *statements):
 
 
 def test_each_change_and_each_export_has_its_entry_with_who_and_which_request(story):
-    entries = audit(story.data_dir)
-    told = {(entry["action"], entry["request_id"], entry["by"]) for entry in entries if "request_id" in entry}
+    told = {(entry["action"], entry["request_id"], entry["by"]) for entry in story.entries if "request_id" in entry}
     assert told >= {(action, action, f"key:{id_of(story.key)}") for action in [*CHANGES, "subject.export"]}
-    assert [entry["seq"] for entry in entries] == list(range(1, len(entries) + 1))
+    assert [entry["seq"] for entry in story.entries] == [*range(1, len(story.entries) + 1)]
 
 
 def test_the_making_of_a_key_has_its_entry(story):
-    (made,) = [entry for entry in audit(story.data_dir) if entry["action"] == "key.create"]
+    (made,) = [entry for entry in story.entries if entry["action"] == "key.create"]
     assert made["key"] == id_of(story.key)
     assert made["by"].startswith("cli:")
 
 
 def test_a_gallery_made_by_an_enrolment_has_its_entries_and_so_have_those_who_went_with_it(story):
-    told = [(entry["action"], entry["request_id"]) for entry in audit(story.data_dir, "--gallery", "new")]
+    told = [(entry["action"], entry["request_id"]) for entry in story.of["new"]]
     assert ("gallery.create", "enrolled") in told
-    assert audit(story.data_dir, "--gallery", "new", "--subject", "eve")[-1]["request_id"] == "gallery.delete"
+    assert story.of["eve"][-1]["request_id"] == "gallery.delete"
 
 
 def test_the_entries_of_one_subject_are_its_own(story):
-    entries = audit(story.data_dir, "--gallery", "club", "--subject", "ada")
-    assert [entry["action"] for entry in entries] == [
-        "subject.put",
-        "face.enroll",
-        "subject.export",
-        "face.delete",
-        "subject.delete",
-    ]
+    entries = story.of["ada"]
+    assert [entry["action"] for entry in entries] == [*CHANGES[1:3], "subject.export", *CHANGES[3:5]]
     assert {(entry["gallery"], entry["subject"]) for entry in entries} == {("club", "ada")}
 
 
@@ -93,8 +97,7 @@ def test_no_vector_box_or_metadata_value_is_left_once_all_was_erased(story):
 
 
 def test_a_log_that_nobody_touched_is_whole_and_has_the_head_written_down_before(story):
-    head = audit(story.data_dir)[3]["hash"]
-    assert ran(story.data_dir, "audit", "verify", "--head", head).startswith("whole")
+    assert ran(story.data_dir, "audit", "verify", "--head", story.entries[3]["hash"]).startswith("whole")
 
 
 CUT = "DELETE FROM audit WHERE seq = (SELECT max(seq) FROM audit)"
@@ -104,11 +107,7 @@ TAMPERING = {
     "the first removed": ["DELETE FROM audit WHERE seq = 1"],
     "the last removed": [CUT],
     "an entry put in": ["INSERT INTO audit (entry, hash) SELECT entry, hash FROM audit WHERE seq = 3"],
-    "two swapped": [
-        "UPDATE audit SET seq = -1 WHERE seq = 4",
-        "UPDATE audit SET seq = 4 WHERE seq = 5",
-        "UPDATE audit SET seq = 5 WHERE seq = -1",
-    ],
+    "two swapped": ["UPDATE audit SET seq = seq - 9 WHERE seq IN (4, 5)", "UPDATE audit SET seq = -seq WHERE seq < 0"],
     "a hash edited": ["UPDATE audit SET hash = printf('%064d', 0) WHERE seq = 4"],
 }
 
@@ -127,9 +126,8 @@ def test_tampering_is_found(verdicts, how):
 
 
 def test_a_log_cut_short_with_all_its_traces_is_found_by_its_head(story, tmp_path):
-    head = audit(story.data_dir)[-1]["hash"]
     cut = tampered(story, tmp_path / "cut", CUT, "UPDATE sqlite_sequence SET seq = seq - 1 WHERE name = 'audit'")
-    assert run(cut, "audit", "verify", "--head", head).returncode == 2
+    assert run(cut, "audit", "verify", "--head", story.entries[-1]["hash"]).returncode == 2
 
 
 REWRITING = [
@@ -137,14 +135,13 @@ REWRITING = [
     "DELETE FROM audit",
     "REPLACE INTO audit (seq, entry, hash) SELECT 4, entry, hash FROM audit WHERE seq = 3",
     "INSERT INTO audit (seq, entry, hash) VALUES (4, '{}', '') ON CONFLICT (seq) DO UPDATE SET entry = '{}'",
-    "UPDATE OR REPLACE audit SET seq = 4 WHERE seq = 5",
 ]
 
 
 @pytest.mark.parametrize("statement", REWRITING)
 def test_the_database_itself_refuses_to_rewrite_an_entry(story, tmp_path, statement):
-    file = copied(story.data_dir, tmp_path / "copy") / "gallery.sqlite3"
-    with closing(sqlite3.connect(file)) as database, pytest.raises(sqlite3.DatabaseError, match="append-only"):
+    database_file = copied(story.data_dir, tmp_path / "copy") / "gallery.sqlite3"
+    with closing(sqlite3.connect(database_file)) as database, pytest.raises(sqlite3.DatabaseError, match="append-only"):
         database.execute(statement)
 
 

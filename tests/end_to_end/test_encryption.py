@@ -71,7 +71,7 @@ def test_with_a_key_none_of_them_is(sealed):
     assert sealed.afterwards == set()
 
 
-@pytest.mark.parametrize("settings", [{}, sealed_with(NEW), sealed_with("short"), sealed_with(OLD[:-4])], ids=range(4))
+@pytest.mark.parametrize("settings", [{}, sealed_with(NEW), sealed_with(OLD[:-4])], ids=range(3))
 def test_without_its_key_a_sealed_gallery_is_not_served(sealed, settings):
     server = Server(sealed.data_dir, **settings).launch()
     try:
@@ -126,12 +126,21 @@ MOVES = {
 }
 
 
-@pytest.mark.parametrize("statement", MOVES.values(), ids=MOVES)
-def test_a_sealed_value_that_was_moved_or_altered_is_an_error_and_no_match(sealed, tmp_path, statement):
-    data_dir = copied(sealed.data_dir, tmp_path / "copy")
+def altered(gallery, to, statement):
+    data_dir = copied(gallery.data_dir, to)
     with closing(sqlite3.connect(data_dir / "gallery.sqlite3")) as database, database:
         database.execute(statement)
+    return data_dir
+
+
+def test_a_gallery_with_an_altered_value_is_not_served_and_the_check_says_why(sealed, tmp_path):
+    data_dir = altered(sealed, tmp_path / "copy", MOVES["vectors swapped"])
+    refused(data_dir, "serve", LIKENESS_PORT="0", **sealed_with(OLD))
+    assert run(data_dir, "gallery", "check", **sealed_with(OLD)).returncode == 2
+
+
+@pytest.mark.parametrize("statement", MOVES.values(), ids=MOVES)
+def test_a_sealed_value_that_was_moved_or_altered_is_an_error_and_no_match(sealed, tmp_path, statement):
+    data_dir = altered(sealed, tmp_path / "copy", statement)
     (photo := tmp_path / "hopper.jpg").write_bytes(HOPPER)
     refused(data_dir, "identify", photo, "--gallery", "staff", **sealed_with(OLD))
-    assert run(data_dir, "gallery", "check", **sealed_with(OLD)).returncode == 2
-    refused(data_dir, "serve", LIKENESS_PORT="0", **sealed_with(OLD))

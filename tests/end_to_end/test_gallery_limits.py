@@ -6,8 +6,9 @@ import pytest
 
 from .contract import answered, problem
 from .likeness import part, subject_path
-from .operating import Wire, with_key
+from .operating import with_key
 from .photos import base64_of, collins, hopper, jpeg
+from .wire import Wire
 
 HOPPER = jpeg(hopper())
 

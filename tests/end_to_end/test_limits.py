@@ -8,8 +8,9 @@ import pytest
 
 from .contract import answered, problem
 from .likeness import at_once
-from .operating import Wire, eventually, new_keys, sent_until_refused, with_key
+from .operating import eventually, new_keys, with_key
 from .server import Server
+from .wire import Wire, sent_until_refused
 
 HEAD_TIMEOUT, UPLOAD_TIMEOUT, CONNECTIONS = 1, 2, 20
 JSON = "application/json"
@@ -110,23 +111,6 @@ def test_a_head_that_drips_ends_the_connection(strict):
             return b"A: b\r\n"
 
         assert sent_until_refused(wire, drop, most=120) < 120
-
-
-GIANT_HEADS = {
-    "one header": b"GET /models HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 20_000 + b"\r\n\r\n",
-    "many headers": b"GET /models HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 4_000 + b"\r\n",
-    "URL": b"GET /models?" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-    "no end": b"GET /models HTTP/1.1\r\nA: " + b"a" * 400_000,
-}
-
-
-@pytest.mark.parametrize("head", GIANT_HEADS.values(), ids=GIANT_HEADS)
-def test_a_giant_head_is_refused(guarded, head):
-    with Wire(guarded) as wire:
-        answer = wire.send(head).answer()
-    assert answer.split()[1] == b"431"
-    assert b"application/problem+json" in answer
-    assert b'"headers_too_large"' in answer
 
 
 @pytest.mark.parametrize("length", [b"Content-Length: 400", b"Transfer-Encoding: chunked"])

@@ -6,9 +6,10 @@ import re
 import pytest
 
 from .likeness import part
-from .operating import Wire, id_of, new_keys, with_key
+from .operating import id_of, new_keys, with_key
 from .photos import hopper, jpeg, noise, png
 from .server import Server
+from .wire import Wire
 
 MARK = "Zq7"  # in everything that a caller chooses, and in no key, digest or word of the service
 ADA = f"/galleries/{MARK}-gallery/subjects/{MARK}-subject"
@@ -99,9 +100,3 @@ def test_a_log_may_be_read_by_people(tmp_path):
     lines = server.log.read_text().splitlines()
     assert lines
     assert not any(line.startswith("{") for line in lines)
-
-
-def test_a_quieter_log_has_no_line_for_what_went_well(tmp_path):
-    with Server(tmp_path / "data", LIKENESS_LOG_LEVEL="warning") as server:
-        server.is_ready()
-    assert server.log.read_text() == ""

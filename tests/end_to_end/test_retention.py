@@ -58,9 +58,8 @@ def test_a_subject_that_waits_for_its_first_face_is_not_erased_at_once(expired):
     answered(likeness.http.get("/galleries/club/subjects/new"))
 
 
-@pytest.mark.parametrize("duration", ["soon", "-1d"])
-def test_a_duration_that_is_none_stops_the_start(tmp_path, duration):
-    assert "LIKENESS_RETENTION" in refused(tmp_path / "data", "serve", LIKENESS_RETENTION=duration)
+def test_a_duration_that_is_none_stops_the_start(tmp_path):
+    assert "LIKENESS_RETENTION" in refused(tmp_path / "data", "serve", LIKENESS_RETENTION="-1d")
 
 
 def test_an_empty_duration_is_none(tmp_path):

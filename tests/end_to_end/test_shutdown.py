@@ -8,9 +8,10 @@ import httpx2
 import pytest
 
 from .contract import answered, problem
-from .operating import Wire, eventually
+from .operating import eventually
 from .photos import hopper, jpeg
 from .server import Server
+from .wire import Wire
 
 BODY = b'{"image": "' + base64.b64encode(jpeg(hopper())) + b'"}'
 EXITED = {0, -signal.SIGTERM, 128 + signal.SIGTERM}
@@ -46,6 +47,7 @@ def test_a_stopping_server_refuses_new_work_and_finishes_the_old(stopping):
     server, wire = stopping
     assert answered(asked(server, "/healthz")) == {"status": "stopping"}
     problem(asked(server, "/readyz"), 503, "overloaded")
+    assert "likeness_ready 0.0" in asked(server, "/metrics").text
     refused = asked(server, "/models")
     problem(refused, 503, "overloaded")
     assert int(refused.headers["Retry-After"]) > 0
@@ -54,10 +56,6 @@ def test_a_stopping_server_refuses_new_work_and_finishes_the_old(stopping):
     assert b'"faces"' in answer
     assert server.process.wait(5) in EXITED
     assert "Traceback" not in server.log.read_text()
-
-
-def test_metrics_say_that_it_is_no_longer_ready(stopping):
-    assert "likeness_ready 0.0" in asked(stopping[0], "/metrics").text
 
 
 def test_what_does_not_end_is_cut_off_with_a_problem_within_ten_seconds(tmp_path):

@@ -2,8 +2,9 @@
 
 import pytest
 
-from .operating import Wire, eventually, new_keys
+from .operating import eventually, new_keys
 from .server import Server
+from .wire import Wire
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - to see that it is refused
 LEVEL = '"level": "warning"'
@@ -34,7 +35,6 @@ def get(server, path, **headers):
 
 EXPOSED = [
     {"LIKENESS_HOST": EVERYWHERE},
-    {"LIKENESS_HOST": "::"},
     {"LIKENESS_HOST": EVERYWHERE, "LIKENESS_PUBLISHED_ON": EVERYWHERE},
     {"LIKENESS_PUBLISHED_ON": "192.0.2.1"},
 ]
