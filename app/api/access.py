@@ -87,9 +87,9 @@ def _from_another_page(headers: Headers) -> bool:
     to point there (DNS rebinding).
     """
     origin, host = headers.get("origin"), headers.get("host", "")
-    if headers.get("sec-fetch-site") == "cross-site" or (origin and not _is_local(origin)):
+    if headers.get("sec-fetch-site") == "cross-site" or (origin is not None and not _is_local(origin)):
         return True
-    return not _is_local(f"//{host}")
+    return bool(host) and not _is_local(f"//{host}")  # HTTP/1.0 knows no Host, and no browser speaks it
 
 
 def _is_local(url: str) -> bool:
@@ -98,7 +98,8 @@ def _is_local(url: str) -> bool:
         name = urlsplit(url).hostname or ""
     except ValueError:
         return False
-    return is_address(name) or "." not in name.rstrip(".") or name.rstrip(".").endswith((".localhost", ".internal"))
+    name = name.rstrip(".")
+    return bool(name) and (is_address(name) or "." not in name or name.endswith((".localhost", ".internal")))
 
 
 def _keys_in(headers: Headers) -> set[str]:

@@ -78,8 +78,11 @@ class Records:
     def put_subject(
         self, gallery_id: str, subject_id: str, metadata: Mapping[str, Any] | None, by: Actor = SYSTEM
     ) -> tuple[SubjectInfo, bool]:
-        """The subject, its metadata replaced unless None, and whether it is new; creates the gallery as needed."""
-        with self._writing() as tables:
+        """
+        The subject, its metadata replaced unless None, and whether it is new; creates the gallery as needed. What the
+        metadata was before is nowhere in the file then, as after a deletion.
+        """
+        with self._writing() if metadata is None else self._deleting() as tables:
             tables.ensure_gallery(gallery_id, by)
             gallery = tables.gallery(gallery_id)
             made = tables.ensure_subject(gallery, subject_id)
@@ -215,16 +218,16 @@ class Records:
             audit.append(db, by, action, gallery_id, subject=subject_id, **about)
 
     def _reading(self) -> AbstractContextManager[Tables]:
-        return self._within(self._database.reading())
+        return self._within(self._database.reading(), writing=False)
 
     def _writing(self) -> AbstractContextManager[Tables]:
-        return self._within(self._database.writing())
+        return self._within(self._database.writing(), writing=True)
 
     def _deleting(self) -> AbstractContextManager[Tables]:
-        return self._within(self._database.deleting())
+        return self._within(self._database.deleting(), writing=True)
 
     @contextmanager
-    def _within(self, transaction: AbstractContextManager[Connection]) -> Iterator[Tables]:
+    def _within(self, transaction: AbstractContextManager[Connection], *, writing: bool) -> Iterator[Tables]:
         with transaction as db:
-            upkeep.require_same_seal(db, self._seal)
+            upkeep.require_same_seal(db, self._seal, writing=writing)
             yield Tables(db, self._rows)
