@@ -71,7 +71,7 @@ def _one_connection(server: Server, waiting: Iterable[int], tally: Tally) -> Non
 def _asked(wire: Wire, hostile: Hostile) -> tuple[str, str | None]:
     """What the server said, in a word, and what is wrong with that."""
     try:
-        reply = wire.ask(hostile.data) if hostile.framed else wire.ask_and_end(hostile.data)
+        reply = wire.ask(hostile.data) if hostile.framed else wire.ask_alone(hostile.data)
     except TimeoutError:
         wire.close()
         return "hangs", "no answer in time"

@@ -28,7 +28,9 @@ most that was ever held, by photos at work whose headers claim 36 megapixels."""
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("fuzz") / "data", LIKENESS_RATE_LIMIT="0") as running:
+    little_patience = {"LIKENESS_UPLOAD_TIMEOUT": "2", "LIKENESS_HEAD_TIMEOUT": "2"}
+    data = tmp_path_factory.mktemp("fuzz") / "data"
+    with Server(data, LIKENESS_RATE_LIMIT="0", **little_patience) as running:
         yield running
 
 

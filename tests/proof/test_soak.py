@@ -1,6 +1,7 @@
 """Eight clients for a long while: nothing unplanned is answered, nothing grows, slows down or goes astray."""
 
 import itertools
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -20,9 +21,9 @@ from .soaking import GALLERY, Client
 from .watching import FIFTHS, Watch, fifth, lowest_resident, median_descriptors
 
 CLIENTS = 8
-SECONDS = length(25.0, 900.0)
-RESIDENT_GROWTH = 48 * MIB
-"""Of what is held for good, from the second fifth to the last; the first one warms up."""
+SECONDS = float(os.environ.get("LIKENESS_PROOF_SOAK_SECONDS", length(25.0, 900.0)))
+RESIDENT_GROWTH = length(128, 48) * MIB
+"""Of what is held for good, from the second fifth to the last; the first one warms up, in a short run not wholly."""
 DESCRIPTOR_GROWTH = 4
 P99_RATIO = length(4.0, 2.0)
 """Of the last fifth to the first; in a short run a neighbour's noise is not averaged out."""

@@ -45,16 +45,13 @@ class Wire:
             connection.sendall(request)
         return self._answer(connection)
 
-    def ask_and_end(self, request: bytes) -> Reply | None:
-        """As `ask`, but on a connection of its own whose sending side is then closed: nothing is left to wait for."""
+    def ask_alone(self, request: bytes) -> Reply | None:
+        """As `ask`, on a connection of its own, which nobody uses again."""
         self.close()
-        connection = self._socket = socket.create_connection(("127.0.0.1", self._port), self._timeout)
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError, OSError):
-            connection.sendall(request)
-            connection.shutdown(socket.SHUT_WR)
-        reply = self._answer(connection)
-        self.close()
-        return reply
+        try:
+            return self.ask(request)
+        finally:
+            self.close()
 
     def close(self) -> None:
         if self._socket:
