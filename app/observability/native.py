@@ -35,8 +35,8 @@ def adopt() -> None:
 
 def _follow(reading: int) -> None:
     with os.fdopen(reading, encoding="utf-8", errors="backslashreplace") as lines:
-        for line in _rarely(lines):
-            log.warning("%s", line.strip()[:_LONGEST])
+        for line in _rarely(iter(lambda: lines.readline(_LONGEST), "")):
+            log.warning("%s", line.strip())
 
 
 def _rarely(lines: Iterable[str]) -> Iterator[str]:
