@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.api.errors import MEDIA_TYPE
 from app.api.lifecycle import Lifecycle
+from app.domain.errors import StartError
 from app.observability import native
 
 log = logging.getLogger(__name__)
@@ -189,6 +191,11 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._lifecycle = lifecycle
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for host, port, *_ in [listener.getsockname() for listener in sockets or ()]:
+            log.info("Likeness is running on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._lifecycle.stopping:
             super().handle_exit(sig, frame)  # asked again: now
@@ -206,7 +213,7 @@ class Server(uvicorn.Server):
 
 
 def serve(app: Any, *, host: str, port: int, bounds: Bounds, trusted_proxies: str | None) -> None:
-    """Until a signal; `app` has a Lifecycle as `app.state.lifecycle`."""
+    """Until a signal; `app` has a Lifecycle as `app.state.lifecycle`. Raises StartError where it cannot listen."""
 
     def protocol(*args: Any, **kwargs: Any) -> BoundedProtocol:
         return BoundedProtocol(bounds, app.state.metrics.problem, *args, **kwargs)
@@ -224,5 +231,18 @@ def serve(app: Any, *, host: str, port: int, bounds: Bounds, trusted_proxies: st
         forwarded_allow_ips=trusted_proxies,
         timeout_graceful_shutdown=_CANCEL_SECONDS,
     )
-    native.adopt()
-    Server(config, app.state.lifecycle).run()
+    with _bound(host, port) as listener:
+        native.adopt()
+        Server(config, app.state.lifecycle).run([listener])
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """Takes the port; nobody can connect before the service has started and listens."""
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise StartError(f"cannot listen on {host}, port {port}: {error.strerror or error}") from error
+    return bound

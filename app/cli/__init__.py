@@ -13,7 +13,7 @@ from app.cli.doctor import doctor
 from app.cli.enroll import enroll
 from app.cli.output import fail, read_settings
 from app.cli.photos import detect, identify, verify
-from app.domain.errors import LikenessError
+from app.domain.errors import LikenessError, StartError
 from app.gallery.gallery import Gallery
 from app.main import create_app
 from app.observability import logs
@@ -46,13 +46,16 @@ def serve() -> None:
     logs.configure(settings.log_format, settings.log_level)
     for line in filter(None, [warning, *unknown_variables(os.environ)]):
         log.warning(line)
-    serving.serve(
-        application,
-        host=settings.host,
-        port=settings.port,
-        bounds=Bounds(settings.max_connections, settings.max_header_bytes, settings.head_timeout),
-        trusted_proxies=settings.trusted_proxies,
-    )
+    try:
+        serving.serve(
+            application,
+            host=settings.host,
+            port=settings.port,
+            bounds=Bounds(settings.max_connections, settings.max_header_bytes, settings.head_timeout),
+            trusted_proxies=settings.trusted_proxies,
+        )
+    except StartError as error:
+        fail(str(error))
 
 
 def _check(settings: Settings) -> str | None:

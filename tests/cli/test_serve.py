@@ -1,5 +1,6 @@
 """`likeness serve` before the server: what is wrong is told in a sentence."""
 
+import socket
 from typing import Any
 
 import pytest
@@ -84,3 +85,12 @@ def test_what_stops_the_start_is_told_in_a_sentence_and_nothing_is_served(
     assert done.exit_code == 2
     assert done.stderr.startswith(f"error: {words}")
     assert server.asked == []
+
+
+def test_a_port_that_is_taken_is_told_in_a_sentence(likeness: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.observability.logs.configure", lambda *_: None)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = likeness("serve", port=taken.getsockname()[1])
+
+    assert done.exit_code == 2
+    assert done.stderr.startswith("error: cannot listen on 127.0.0.1, port ")
