@@ -14,6 +14,7 @@ import io
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -97,7 +98,7 @@ def _decoder(image: Image.Image) -> Callable[[bytes, Image.Image], Pixels]:
 
 def _has_whole_bytes(image: Image.Image) -> bool:
     """Of a BMP: of 16 and 32 bits a pixel the two libraries think differently."""
-    tiles = getattr(image, "tile", None)
+    tiles: Any = getattr(image, "tile", None)
     return bool(tiles) and tiles[0].args[0] == "BGR"
 
 
