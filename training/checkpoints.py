@@ -20,8 +20,12 @@ class UnusableCheckpoint(TrainingError):
     """There is none, or it belongs to another run."""
 
 
+class NotSaved(TrainingError):
+    """The disk is full, or cannot be written; what was there before is whole."""
+
+
 def write(path: Path, contents: object) -> None:
-    """Save tensors and plain values; after a crash or a full disk (OSError) `path` is as it was, or complete."""
+    """Save tensors and plain values; after a crash or a full disk (NotSaved) `path` is as it was, or complete."""
     fresh = path.with_name(path.name + ".tmp")
     buffer = io.BytesIO()
     torch.save(contents, buffer)
@@ -31,6 +35,13 @@ def write(path: Path, contents: object) -> None:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        megabytes = buffer.getbuffer().nbytes / 1e6
+        raise NotSaved(
+            f"cannot write the {megabytes:.1f} MB of {path}: {error.strerror}; make room, then go on with --resume: "
+            "the checkpoint before is whole"
+        ) from error
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from training import checkpoints
-from training.checkpoints import UnusableCheckpoint
+from training.checkpoints import NotSaved, UnusableCheckpoint
 
 
 def test_the_newest_checkpoint_is_read_and_the_one_before_is_kept(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
     checkpoints.save(tmp_path, {"step": 1})
     monkeypatch.setattr(checkpoints.os, "fsync", full)
 
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(NotSaved, match="No space left"):
         checkpoints.save(tmp_path, {"step": 2})
     assert checkpoints.load(tmp_path)["step"] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]

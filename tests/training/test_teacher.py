@@ -13,7 +13,7 @@ def test_a_target_is_the_vector_of_the_clean_crop_averaged_with_its_mirror_image
     network, faces = build("tiny", 8), read_faces([people])
     load_state(network, tiny)
 
-    targets = teacher.targets(network, faces, people / "teacher.pt")
+    targets = teacher.targets(teacher.of_network(network), faces, people / "teacher.pt", 8)
 
     crop = torch.from_numpy(centre(read_crop(faces.paths[7])))[None]
     embedder = Embedder(network).eval()
@@ -25,15 +25,15 @@ def test_a_target_is_the_vector_of_the_clean_crop_averaged_with_its_mirror_image
 @pytest.mark.usefixtures("tiny")
 def test_targets_are_made_once(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network, faces = build("tiny", 8), read_faces([people])
-    first = teacher.targets(network, faces, people / "teacher.pt")
+    first = teacher.targets(teacher.of_network(network), faces, people / "teacher.pt", 8)
     monkeypatch.setattr(teacher, "_embed", lambda *_: pytest.fail("made again"))
 
-    assert torch.equal(teacher.targets(network, faces, people / "teacher.pt"), first)
+    assert torch.equal(teacher.targets(teacher.of_network(network), faces, people / "teacher.pt", 8), first)
 
 
 @pytest.mark.usefixtures("tiny")
 def test_targets_of_another_network_are_not_reused(people: Path) -> None:
     faces, cache = read_faces([people]), people / "teacher.pt"
-    first = teacher.targets(build("tiny", 8), faces, cache)
+    first = teacher.targets(teacher.of_network(build("tiny", 8)), faces, cache, 8)
 
-    assert not torch.equal(teacher.targets(build("tiny", 8), faces, cache), first)
+    assert not torch.equal(teacher.targets(teacher.of_network(build("tiny", 8)), faces, cache, 8), first)

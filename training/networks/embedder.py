@@ -48,4 +48,4 @@ class Embedder(nn.Module):
         return vectors
 
     def _unit(self, pixels: Tensor) -> Tensor:
-        return functional.normalize(self.network(pixels))
+        return functional.normalize(self.network(pixels).float())
