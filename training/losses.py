@@ -67,4 +67,4 @@ def mean_distances(distances: Tensor, people: Tensor) -> tuple[float, float]:
 
 def spread(embeddings: Tensor) -> float:
     """Mean squared L2 distance of the unit vectors (B, D) to their mean: 0 where all are equal, at most 1."""
-    return float(1 - embeddings.mean(0).square().sum())
+    return max(0.0, float(1 - embeddings.mean(0).square().sum()))

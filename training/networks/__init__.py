@@ -10,10 +10,11 @@ from torch import Tensor
 from training.errors import TrainingError
 from training.networks.embedder import Embedder, FaceNetwork
 from training.networks.mobilefacenet import MobileFaceNet
+from training.networks.small_resnet import SmallResNet
 
 __all__ = ["NETWORKS", "Embedder", "FaceNetwork", "UnknownNetwork", "UnusableWeights", "build", "load_state"]
 
-NETWORKS: dict[str, Callable[[int], FaceNetwork]] = {"mobilefacenet": MobileFaceNet}
+NETWORKS: dict[str, Callable[[int], FaceNetwork]] = {"mobilefacenet": MobileFaceNet, "small_resnet": SmallResNet}
 _NAMES_SHOWN = 3
 
 
