@@ -1,8 +1,11 @@
 """A run on disk: written whole or not at all, and the one before it is kept."""
 
+import errno
 import io
 import os
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +49,18 @@ def write(path: Path, contents: object) -> None:
         fresh.unlink(missing_ok=True)
         raise
     _sync(path.parent)
+
+
+@contextmanager
+def full_disk_told(folder: Path) -> Iterator[None]:
+    """Of other files than checkpoints, such as TensorBoard's: NotSaved where the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        told = f"cannot write in {folder}: {error.strerror}; make room, then go on with --resume if a step was saved"
+        raise NotSaved(told) from error
 
 
 def save(folder: Path, contents: Contents) -> Path:

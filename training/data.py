@@ -87,7 +87,10 @@ def read_faces(roots: Sequence[Path], *, minimum: int = 2, threads: int = 2) -> 
 
 def read_crop(path: Path) -> Pixels:
     """RGB (144, 144, 3); UnusableImage where the file is no such image."""
-    return _decode(path.read_bytes())
+    try:
+        return _decode(path.read_bytes())
+    except OSError as error:
+        raise UnusableImage(f"{path} cannot be read any more: {error.strerror}") from error
 
 
 @dataclass(frozen=True, slots=True)

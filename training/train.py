@@ -41,7 +41,7 @@ def run(config: TrainConfig, output: Path, *, resume: bool) -> Path:
     Raises a TrainingError: of the data, the weights, the checkpoint, the disk or the device, or it is Collapsed,
     AtChance, Diverged or Interrupted.
     """
-    with joined(config.run) as processes:
+    with joined(config.run) as processes, checkpoints.full_disk_told(output):
         console.quiet = not processes.first
         kept = _claim(config, output, resume=resume)
         processes.wait()  # all have looked before the first one writes

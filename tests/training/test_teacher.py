@@ -1,12 +1,17 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from training import teacher
+from training import export, networks, teacher
 from training.augmentation import centre
+from training.config import TrainConfig
 from training.data import read_crop, read_faces
-from training.networks import Embedder, build, load_state
+from training.networks import Embedder, UnusableWeights, build, load_state
+
+from .conftest import TinyNetwork
+from .test_train import changed
 
 
 def test_a_target_is_the_vector_of_the_clean_crop_averaged_with_its_mirror_image(people: Path, tiny: Path) -> None:
@@ -37,3 +42,40 @@ def test_targets_of_another_network_are_not_reused(people: Path) -> None:
     first = teacher.targets(teacher.of_network(build("tiny", 8)), faces, cache, 8)
 
     assert not torch.equal(teacher.targets(teacher.of_network(build("tiny", 8)), faces, cache, 8), first)
+
+
+def test_the_teacher_may_be_another_network_of_its_own_crop_size(
+    config: TrainConfig, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Wide(TinyNetwork):
+        crop_size = 112
+        mean = (0.0, 0.0, 0.0)
+
+    monkeypatch.setitem(networks.NETWORKS, "wide", Wide)
+    other, faces = build("wide", 8), read_faces([people])
+    torch.save(other.state_dict(), tmp_path / "wide.pt")
+    config = changed(config, "teacher", network="wide", weights=str(tmp_path / "wide.pt"), mirror=False)
+
+    targets = teacher.targets(teacher.of_config(config, build("tiny", 8)), faces, tmp_path / "teacher.pt", 8)
+
+    crops = torch.from_numpy(np.stack([centre(read_crop(path)) for path in faces.paths]))
+    torch.testing.assert_close(targets, Embedder(other).eval()(crops).detach(), atol=1e-5, rtol=0)
+
+
+def test_the_teacher_may_be_a_served_model(config: TrainConfig, people: Path, tmp_path: Path, tiny: Path) -> None:
+    export.run(tiny, tmp_path / "served", network="tiny", embedding_size=8, mirror=False, licence="none")
+    served = teacher.of_config(changed(config, "teacher", weights=str(tmp_path / "served")), build("tiny", 8))
+    network, faces = build("tiny", 8), read_faces([people])
+    load_state(network, tiny)
+
+    by_graph = teacher.targets(served, faces, tmp_path / "graph.pt", 8)
+
+    by_network = teacher.targets(teacher.of_network(network), faces, tmp_path / "network.pt", 8)
+    torch.testing.assert_close(by_graph, by_network, atol=1e-5, rtol=0)
+
+
+def test_a_teacher_of_another_dimension_is_refused(people: Path, tmp_path: Path) -> None:
+    tutor = teacher.of_network(TinyNetwork(6))
+
+    with pytest.raises(UnusableWeights, match="want a teacher whose vectors have 8 numbers, got 6"):
+        teacher.targets(tutor, read_faces([people]), tmp_path / "teacher.pt", 8)

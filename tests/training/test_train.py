@@ -13,6 +13,7 @@ from training import checkpoints, train
 from training.batches import Batch
 from training.checkpoints import NotSaved, UnusableCheckpoint
 from training.config import TrainConfig
+from training.data import UnusableImage, read_crop, read_faces
 from training.journal import Journal, Measures
 from training.learner import Diverged, Learner
 from training.train import Interrupted
@@ -238,3 +239,36 @@ def test_a_full_disk_ends_the_run_with_what_to_do_and_the_last_checkpoint_whole(
             train.run(config, tmp_path / "run", resume=False)
 
     assert checkpoints.load(tmp_path / "run")["learner"]["step"] == 2
+
+
+def test_a_disk_that_is_full_of_other_files_is_told_too(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Journal, "record", full)
+
+    with pytest.raises(NotSaved, match=r"cannot write in .*run: No space left on device; make room"):
+        train.run(config, tmp_path / "run", resume=False)
+
+
+def test_an_image_that_goes_away_while_training_is_named(people: Path) -> None:
+    faces = read_faces([people])
+    faces.paths[3].unlink()
+
+    with pytest.raises(UnusableImage, match=r"person1/0\.png cannot be read any more: No such file"):
+        read_crop(faces.paths[3])
+
+
+def test_what_is_wrong_with_the_data_or_the_config_is_said_before_the_first_step(
+    config: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = changed(changed(config, "batch", faces=4), "optimiser", steps=1)
+    config = changed(changed(config, "loss", anchoring=0), "network", weights=None)
+
+    train.run(config, tmp_path / "run", resume=False)
+
+    said = " ".join(capsys.readouterr().err.split())
+    assert "warning: 6 of 6 people have fewer than 4 faces, so that batches repeat them: lower batch.faces" in said
+    assert "warning: BatchNorm statistics of fresh weights are frozen: set network.batch_norm to 'updated'" in said
