@@ -44,7 +44,7 @@ $(VENV)/.cpu: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable '.[cpu,otel,training,dev]'
+	$(PIP) --editable '.[cpu,otel,training,timm,dev]'
 	$(PIP) --no-deps facenet-pytorch  # it pins a torch of its own that it does not need
 	@touch $@ $(VENV)/.cpu
 

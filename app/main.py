@@ -66,8 +66,8 @@ def create_app(settings: Settings) -> FastAPI:
     problems.document(app)
     # the last one added is the first that a request meets
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, seconds=settings.upload_timeout)
+    app.add_middleware(Deadline, seconds=settings.deadline, lifecycle=lifecycle)
     app.add_middleware(Access, limits=Limits(settings.rate_limit, settings.max_concurrent), lifecycle=lifecycle)
-    app.add_middleware(Deadline, seconds=settings.deadline)
     templates = Templates([*app.openapi()["paths"], *PUBLIC])
     app.add_middleware(Observed, metrics=metrics, lifecycle=lifecycle, templates=templates)
     app.add_middleware(Paths)

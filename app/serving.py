@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import FrameType
@@ -21,8 +24,14 @@ from app.api.errors import MEDIA_TYPE
 from app.api.lifecycle import Lifecycle
 from app.observability import native
 
-DRAIN_SECONDS = 9.0
-_CANCEL_SECONDS = 1  # for what is still under way then to be cut off: ten seconds in all
+log = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 8.0
+_CUT_SECONDS = 0.5  # for what is still under way then to be answered with 503
+_REST_SECONDS, _REST_BYTES = 5.0, 16 * 1024 * 1024  # of a body whose request is answered
+_READ_BYTES = 256 * 1024  # what one read may bring of the next message
+_CHUNK_BYTES = 32  # what frames a chunk of a body, at most
+_CANCEL_SECONDS = 1  # for what even then has not ended; ten seconds in all
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +42,20 @@ class Bounds:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection."""
+    """
+    One connection. At any time a request is being answered, or a timer runs: for the head of the next request, or
+    for the rest of a body whose request was answered before it came.
+    """
 
-    def __init__(self, bounds: Bounds, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, bounds: Bounds, told: Callable[[str], None], *args: Any, **kwargs: Any) -> None:
+        """`told` is told the code of each problem that is answered here."""
         super().__init__(*args, **kwargs)
-        self._bounds = bounds
-        self._head_bytes = 0
-        self._in_head = True
+        self._bounds, self._told = bounds, told
+        self._head_bytes = 0  # of the request's line, headers and trailers
+        self._other_bytes = 0  # all that came since the message began, less its body and what frames its chunks
+        self._complete = True  # no message has begun that has not ended
+        self._in_head = False
+        self._rest_bytes = 0
         self._too_long = False
         self._late: asyncio.TimerHandle | None = None
 
@@ -47,55 +63,119 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         if len(self.connections) > self._bounds.connections:
             transport.close()
-        self._wait_for_head()
+        self._close_after(self._bounds.head_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head_is_here()
+        self._stop_waiting()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._other_bytes += len(data)
         super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
-            self._head_bytes += len(data)
-            if self._head_bytes > self._bounds.head_bytes:
-                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large")
+        if self.transport.is_closing():
+            return
+        if self._late and not self._complete and not self._in_head:
+            self._read_rest(len(data))
+        if self._other_bytes > self._bounds.head_bytes + _READ_BYTES:  # a line without an end, in head or trailers
+            self._refuse_head()
+        elif self._complete and not self._answering():  # blank lines end uvicorn's own timer and begin no request
+            self._close_after(self._bounds.head_seconds)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
-        self._wait_for_head()
+        self._complete, self._in_head = False, True
+        self._head_bytes = self._other_bytes = self._rest_bytes = 0
+        self._close_after(self._bounds.head_seconds)
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        self._count(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value) + 4)
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._head_is_here()
-        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self._bounds.head_bytes:
-            self._too_long = True
-            raise ValueError("the head is too long")  # the parser stops, and calls send_400_response
+        self._in_head = False
+        self._stop_waiting()
         super().on_headers_complete()
+
+    def on_chunk_header(self) -> None:
+        self._other_bytes = max(0, self._other_bytes - _CHUNK_BYTES)
+
+    def on_body(self, body: bytes) -> None:
+        self._other_bytes = max(0, self._other_bytes - len(body))
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._complete = True
+        self._stop_waiting()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self._complete and not self._answering():
+            self._close_after(_REST_SECONDS)
+            self._read_rest(0)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         if self._too_long:
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large")
+            self._refuse_head()
         else:
             self._refuse(HTTPStatus.BAD_REQUEST, "invalid_http")
 
-    def _wait_for_head(self) -> None:
-        if self._late is None:
-            self._late = self.loop.call_later(self._bounds.head_seconds, self.transport.close)
+    def _read_rest(self, size: int) -> None:
+        """Of a body whose request is answered: some of it, so that the client gets to reading the answer."""
+        self._rest_bytes += size
+        if self._rest_bytes > _REST_BYTES:
+            self.transport.pause_reading()
 
-    def _head_is_here(self) -> None:
-        self._in_head = False
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > self._bounds.head_bytes:
+            self._too_long = True
+            raise ValueError("the head is too long")  # the parser stops, and calls send_400_response
+
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _close_after(self, seconds: float) -> None:
+        """Unless something better comes; a timer that runs is not prolonged."""
+        if self._late is None:
+            self._late = self.loop.call_later(seconds, self.transport.close)
+
+    def _stop_waiting(self) -> None:
         if self._late is not None:
             self._late.cancel()
             self._late = None
 
+    def _refuse_head(self) -> None:
+        self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large")
+
     def _refuse(self, status: HTTPStatus, code: str) -> None:
-        """Answer before there is a request, and close."""
-        document = {"type": f"/problems/{code}", "title": status.phrase, "status": int(status), "code": code}
-        body = json.dumps(document).encode()
-        head = f"HTTP/1.1 {int(status)} {status.phrase}\r\nContent-Type: {MEDIA_TYPE}\r\n"
-        head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        self.transport.write(head.encode() + body)
+        """Answer before there is a request, and close; where one is being answered already, only close."""
+        if not self._answering():
+            document = _problem(status, code)
+            log.info("refused", extra={"status": int(status), "code": code, "request": document["request_id"]})
+            self._told(code)
+            body = json.dumps(document).encode()
+            head = f"HTTP/1.1 {int(status)} {status.phrase}\r\nContent-Type: {MEDIA_TYPE}\r\n"
+            head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            self.transport.write(head.encode() + body)
         self.transport.close()
+
+
+def _problem(status: HTTPStatus, code: str) -> dict[str, Any]:
+    """As api/errors.py writes them; there is no path yet that could be named."""
+    return {
+        "type": f"/problems/{code}",
+        "title": status.phrase,
+        "status": int(status),
+        "detail": "the head of the request is too long" if "headers" in code else "these bytes are no HTTP request",
+        "instance": None,
+        "code": code,
+        "request_id": str(uuid.uuid4()),
+    }
 
 
 class Server(uvicorn.Server):
@@ -114,16 +194,18 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         refusing = self._lifecycle.seconds_refusing()
-        if refusing is not None and (self._lifecycle.idle or refusing > DRAIN_SECONDS):
+        if refusing is not None and refusing > DRAIN_SECONDS:
+            self._lifecycle.cut()
+        if refusing is not None and (self._lifecycle.idle or refusing > DRAIN_SECONDS + _CUT_SECONDS):
             self.should_exit = True
         return await super().on_tick(counter)
 
 
-def serve(app: Any, *, host: str, port: int, bounds: Bounds) -> None:
+def serve(app: Any, *, host: str, port: int, bounds: Bounds, trusted_proxies: str | None) -> None:
     """Until a signal; `app` has a Lifecycle as `app.state.lifecycle`."""
 
     def protocol(*args: Any, **kwargs: Any) -> BoundedProtocol:
-        return BoundedProtocol(bounds, *args, **kwargs)
+        return BoundedProtocol(bounds, app.state.metrics.problem, *args, **kwargs)
 
     config = uvicorn.Config(
         app,
@@ -134,6 +216,8 @@ def serve(app: Any, *, host: str, port: int, bounds: Bounds) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=trusted_proxies is not None,
+        forwarded_allow_ips=trusted_proxies,
         timeout_graceful_shutdown=_CANCEL_SECONDS,
     )
     native.adopt()

@@ -38,13 +38,18 @@ Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="LIKENESS_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="LIKENESS_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     published_on: str | None = Field(
         None,
         description="Address that a container's port is published on; decides, in place of the host, who can reach it.",
+    )
+    trusted_proxies: str | None = Field(
+        None, description="Addresses of proxies, separated by commas, whose X-Forwarded-For says who asks."
     )
     auth: Auth = Field(
         "auto",

@@ -17,7 +17,7 @@ from app.domain.errors import InferenceFailed, ServiceError, StartError
 from app.domain.nouns import AlignedCrop
 from app.domain.ports import Observer, Unobserved
 from app.embedding.embedder import OnnxEmbedder
-from app.faces.alignment import Aligner
+from app.faces.alignment import open_aligner
 from app.faces.mtcnn.cascade import CascadeOptions
 from app.faces.mtcnn.loading import load_mtcnn
 from app.faces.quality import QualityBounds
@@ -78,9 +78,8 @@ def open_models(settings: Settings) -> Models:
 
 def open_reader(settings: Settings, models: Models) -> FaceReader:
     """The blocking half of the pipeline: bytes to aligned crops."""
-    manifest = models.embedder_manifest
     limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
-    return FaceReader(models.detector, Aligner(manifest.template, manifest.crop_size), limits)
+    return FaceReader(models.detector, open_aligner(models.embedder_manifest), limits)
 
 
 @asynccontextmanager

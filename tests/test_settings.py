@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.settings import Settings
+from app.settings import Settings, unknown_variables
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,6 @@ def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytes
         ("port", -1),
         ("port", 65536),
         ("model", "../elsewhere"),
-        ("model", ""),
         ("provider", "gpu"),
         ("threads", 0),
         ("photo_threads", 0),
@@ -75,3 +74,17 @@ def test_a_value_out_of_bounds_is_refused_by_its_name(monkeypatch: pytest.Monkey
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError):
         Settings().port = 1  # type: ignore[misc]
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RETENTION", "PORT", "ENCRYPTION_KEY"):
+        monkeypatch.setenv(f"LIKENESS_{name}", "")
+    settings = Settings(_env_file=None)
+
+    assert (settings.retention, settings.port, settings.encryption_key) == (None, 8000, None)
+
+
+def test_a_misspelt_variable_is_named_with_the_one_that_was_probably_meant() -> None:
+    told = unknown_variables({"LIKENESS_RATELIMIT": "1", "LIKENESS_PORT": "1", "likeness_auth": "on", "PATH": "/"})
+
+    assert told == ["LIKENESS_RATELIMIT is no setting; did you mean LIKENESS_RATE_LIMIT?"]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from app.domain.errors import LikenessError
-from training import blend, calibrate, card, config, evaluate, export, import_mtcnn, prepare, train
+from training import blend, calibrate, card, config, evaluate, export, foreign, prepare, train
 from training.errors import TrainingError
 
 cli = typer.Typer(
@@ -20,6 +20,7 @@ cli = typer.Typer(
 )
 measure = typer.Typer(no_args_is_help=True, help="Measure the served pipeline.")
 cli.add_typer(measure, name="evaluate")
+cli.add_typer(foreign.cli)
 
 Images = Annotated[Path, typer.Option(exists=True, file_okay=False, help="One folder of photos a person.")]
 ModelsDir = Annotated[Path, typer.Option(help="Where the model folders are.")]
@@ -117,17 +118,6 @@ def card_(
 ) -> None:
     """Write MODEL_CARD.md beside a model: how it was trained, what it measures."""
     typer.echo(f"wrote {card.write(_folder(models_dir, model), run, report)}")
-
-
-@cli.command("import-mtcnn")
-def import_mtcnn_(
-    output: Annotated[Path, typer.Option(help="The model folder to write.")] = MODELS / "mtcnn",
-    weights: Annotated[
-        Path | None, typer.Option(exists=True, file_okay=False, help="pnet.pt, rnet.pt, onet.pt.")
-    ] = None,
-) -> None:
-    """Turn facenet-pytorch's MTCNN weights into the served detector."""
-    typer.echo(f"wrote {import_mtcnn.run(output, weights)}")
 
 
 def _folder(models_dir: Path, name: str) -> Path:

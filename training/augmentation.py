@@ -76,7 +76,7 @@ def jpeg(view: Pixels, quality: int) -> Pixels:
 
 
 def sized(view: Pixels, size: int) -> Pixels:
-    """For networks whose crops are not 112 px wide."""
+    """For served models whose crops are not 112 px wide."""
     if size == view.shape[0]:
         return view
     smaller = size < view.shape[0]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from app.domain.nouns import Pixels
-from training.augmentation import augment, sized
+from training.augmentation import augment
 from training.config import AugmentationConfig
 from training.data import FaceSet, read_crop
 from training.mining import Triplets
@@ -54,7 +54,6 @@ class Batches:
     sampler: Sampler
     augmentation: AugmentationConfig
     seed: int
-    size: int = 112
     loaders: int = 1
     processes: Processes = field(default_factory=Processes)
 
@@ -85,4 +84,4 @@ class Batches:
 
     def _view(self, step: int, place: int, face: int) -> Pixels:
         random = generator(self.seed, Stream.VIEWS, step, place)
-        return sized(augment(read_crop(self.faces.paths[face]), self.augmentation, random), self.size)
+        return augment(read_crop(self.faces.paths[face]), self.augmentation, random)

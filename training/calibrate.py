@@ -26,7 +26,6 @@ from app.matching.calibration import (
     Rates,
 )
 from app.matching.distance import distances_between
-from training import augmentation
 from training.all_pairs import AllPairs, all_pairs, interval, rate_curves
 from training.data import SUFFIXES
 from training.errors import TrainingError
@@ -44,10 +43,11 @@ SAME_PERSON = 0.6
 
 def run(images: Path, name: str, model: Path, cohorts: Path | None, models_dir: Path) -> Path:
     """Measure and write; the path written. Raises TrainingError where the folders are of no use."""
-    served, reader = ServedModel.open(model), ServedReader(models_dir)
+    served = ServedModel.open(model)
+    reader = ServedReader(models_dir, served.manifest)
     paths, person_of = folder_per_person(images)
     crops = reader.read_all(paths, "detect")
-    vectors = _embed(served, crops, "embed")
+    vectors = served.embed(crops.pixels, "embed")
     pairs = all_pairs(vectors, vectors, person_of[crops.found])
     if not len(pairs.genuine) or RULE_OF_THREE / max(1, pairs.impostor_people_pairs) > COARSEST:
         raise TrainingError(f"{images} supports no FMR of {COARSEST}: want at least 9 people, some with two photos")
@@ -112,10 +112,6 @@ def probabilities(distances: Floats, fitted: ProbabilityMap) -> NDArray[np.float
     return special.expit(-(fitted.slope * distances.astype(np.float64) + fitted.intercept))
 
 
-def _embed(served: ServedModel, crops: Crops, label: str) -> Floats:
-    return served.embed(np.array([augmentation.centre(crop) for crop in crops.pixels]), label)
-
-
 def _data(name: str, pairs: AllPairs, crops: Crops) -> CalibrationData:
     return CalibrationData(
         name=name,
@@ -159,7 +155,7 @@ def _cohorts(root: Path, served: ServedModel, reader: ServedReader) -> _Cohorts:
     """Each folder of `root` is a cohort of strangers: every image another person. One without a pair is left out."""
     paths, cohort_of = folder_per_person(root)
     crops = reader.read_all(paths, "detect, cohorts")
-    vectors, cohort_of = _embed(served, crops, "embed, cohorts"), cohort_of[crops.found]
+    vectors, cohort_of = served.embed(crops.pixels, "embed, cohorts"), cohort_of[crops.found]
     names = sorted({path.relative_to(root).parts[0] for path in paths})
     data = CohortData(name=root.name, images=len(vectors), median_inside=round(float(np.median(crops.inside)), 3))
     measured = [_cohort(name, vectors[cohort_of == number]) for number, name in enumerate(names)]

@@ -49,7 +49,6 @@ class Course:
             sampler,
             self._config.augmentation,
             self._config.run.seed,
-            size=self._learning.network.crop_size,
             loaders=self._config.run.loaders,
             processes=self._processes,
         )

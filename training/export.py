@@ -1,7 +1,7 @@
 """
 `python -m training export`: trained weights to a served model folder.
 
-The graph takes uint8 RGB crops (N, 112, 112, 3) and returns unit float32 vectors (N, D): normalisation, mirror
+The graph takes uint8 RGB crops (N, size, size, 3) and returns unit float32 vectors (N, D): normalisation, mirror
 averaging and L2 are inside, so that serving cannot drift from training. The file is written only if ONNX Runtime gives
 PyTorch's vectors to `PARITY`.
 """
@@ -15,17 +15,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from app.faces.alignment import ARCFACE_112
-from app.runtime.manifest import MANIFEST, EmbedderManifest, ModelFile, digest_of
+from app.faces.alignment import arcface_template
+from app.runtime.manifest import LandmarkAlignment, digest_of
 from app.runtime.session import Session
 from training.errors import TrainingError
 from training.graph import to_onnx
+from training.model_folder import write_model
 from training.networks import build, load_state
 from training.networks.embedder import Embedder
 
 PARITY = 1e-5
 """Largest difference of a component of a unit vector between PyTorch and ONNX Runtime."""
-FILE = "embedder.onnx"
 WEIGHTS, RUN = "network.pt", "run.json"
 
 
@@ -45,7 +45,7 @@ def run(
     """
     Write `output`/embedder.onnx and its manifest; the manifest's path. `source` is a run's folder, or a state dict.
 
-    Raises UnusableWeights or NotEqual.
+    Raises UnusableWeights, NotEqual or UnusableFolder.
     """
     weights = source / WEIGHTS if source.is_dir() else source
     backbone = build(network, embedding_size)
@@ -53,21 +53,15 @@ def run(
     embedder = Embedder(backbone, mirror=mirror).eval()
     graph = embedder_graph(embedder)
     check_parity(embedder, graph)
-    output.mkdir(parents=True, exist_ok=True)
-    (output / FILE).write_bytes(graph)
-    manifest = EmbedderManifest(
-        id=output.name,
-        kind="embedder",
+    return write_model(
+        output,
+        graph,
         licence=licence,
         provenance=_provenance(source) | {"passes": "crop and mirror image, averaged" if mirror else "crop"},
-        file=ModelFile(path=FILE, digest=digest_of(graph)),
         crop_size=backbone.crop_size,
-        template=ARCFACE_112,
+        alignment=LandmarkAlignment(template=arcface_template(backbone.crop_size)),
         dimension=embedding_size,
     )
-    path = output / MANIFEST
-    path.write_text(manifest.model_dump_json(indent=2) + "\n")
-    return path
 
 
 def _provenance(source: Path) -> dict[str, str]:

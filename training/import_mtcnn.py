@@ -6,15 +6,17 @@ import importlib.util
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from app.runtime.manifest import MANIFEST, DetectorManifest, ModelFile, digest_of
 from training.errors import TrainingError
 from training.graph import to_onnx
 from training.networks.mtcnn import ONet, PNet, RNet, fold_normalisation
+from training.networks.mtcnn_served import PIXEL, ServedONet, ServedPNet, ServedRNet
 
 LICENCE_NOTE = """The MTCNN weights in this folder come from facenet-pytorch 2.6.0
-(facenet_pytorch/data/*.pt), unchanged but for the normalisation folded into the
-first convolutions.
+(facenet_pytorch/data/*.pt). They are rewritten (see training/networks/mtcnn_served.py),
+but compute the same to float rounding.
 
 MIT License
 
@@ -72,9 +74,18 @@ def _export(network: PNet | RNet | ONet, weights: Path, output: Path, size: int 
     network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     network.eval()
     fold_normalisation(network)
-    results = ["offsets", "landmarks", "probabilities"] if isinstance(network, ONet) else ["offsets", "probabilities"]
+    served, results = _served(network)
     free = {0: "batch"} if size else {0: "batch", 1: "height", 2: "width"}
     side = size or 32
-    graph = to_onnx(network, torch.zeros(2, side, side, 3), "pixels", results, free)
+    graph = to_onnx(served, torch.zeros(2, side, side, PIXEL), "pixels", results, free)
     output.write_bytes(graph)
     return ModelFile(path=output.name, digest=digest_of(graph))
+
+
+def _served(network: PNet | RNet | ONet) -> tuple[nn.Module, list[str]]:
+    """The network in its fast form, and the names of what it answers."""
+    if isinstance(network, PNet):
+        return ServedPNet(network), ["offsets", "logits"]
+    if isinstance(network, RNet):
+        return ServedRNet(network), ["offsets", "probabilities"]
+    return ServedONet(network), ["offsets", "landmarks", "probabilities"]

@@ -15,8 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.domain.errors import InputError
 from app.domain.nouns import AlignedCrop, Floats, Pixels
+from app.domain.ports import Aligner
 from app.embedding.embedder import OnnxEmbedder
-from app.faces.alignment import ARCFACE_112, Aligner
+from app.faces.alignment import ARCFACE_112, LandmarkAligner, open_aligner
 from app.faces.mtcnn.cascade import CascadeOptions
 from app.faces.mtcnn.loading import load_mtcnn
 from app.faces.selection import choose
@@ -34,7 +35,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Crops:
-    """Aligned crops with their margin, (N, 144, 144, 3), of the photos where a face was `found`, (photos,)."""
+    """Crops (N, size, size, 3) of the photos where a face was `found`, (photos,)."""
 
     pixels: NDArray[np.uint8]
     found: NDArray[np.bool_]
@@ -58,7 +59,7 @@ class ServedModel:
         return cls(manifest, OnnxEmbedder(session, manifest), calibration)
 
     def embed(self, crops: NDArray[np.uint8], label: str) -> Floats:
-        """(N, 112, 112, 3) -> (N, D)."""
+        """(N, size, size, 3) -> (N, D)."""
         batches = [crops[start : start + BATCH] for start in range(0, len(crops), BATCH)]
         vectors = [vector for batch in _with_progress(label, self._embed, batches) for vector in batch]
         return np.array(vectors, np.float32).reshape(-1, self.manifest.dimension)
@@ -68,25 +69,34 @@ class ServedModel:
 
 
 class ServedReader:
-    """Bytes to the one aligned crop that the service would take, with a margin round it."""
+    """
+    Bytes to the one crop that the service would take: as the model of `manifest` wants it, (size, size, 3), or without
+    one the 112 px crop of ArcFace's template with a margin round it, (144, 144, 3).
+    """
 
-    def __init__(self, models_dir: Path, *, min_face: float = 20.0) -> None:
+    def __init__(self, models_dir: Path, manifest: EmbedderManifest | None = None, *, min_face: float = 20.0) -> None:
         self._detector = load_mtcnn(models_dir / DETECTOR, CascadeOptions(min_face=min_face))
         wide = tuple((x + MARGIN, y + MARGIN) for x, y in ARCFACE_112)
-        self._aligner, self._wide = Aligner(), Aligner(wide, CROP_SIZE)
+        self._size = manifest.crop_size if manifest else CROP_SIZE
+        self._cut: Aligner = open_aligner(manifest) if manifest else LandmarkAligner(wide, CROP_SIZE)
+        self._seen: Aligner = self._cut if manifest else LandmarkAligner()
 
     def read(self, path: Path) -> tuple[Pixels, float]:
-        """The crop (144, 144, 3) and its share inside the photo. Raises InvalidImage and its like, or FaceNotFound."""
+        """
+        The crop, and the share inside the photo of what a network sees of it.
+
+        Raises InvalidImage and its like, or FaceNotFound.
+        """
         image = decode(path.read_bytes(), ImageLimits())
         face = choose(self._detector.detect(image), "largest", image.shape[:2])
-        return self._wide.align(image, face).pixels, self._aligner.align(image, face).inside
+        return self._cut.align(image, face).pixels, self._seen.align(image, face).inside
 
     def read_all(self, paths: Sequence[Path], label: str) -> Crops:
         """Every photo, two at a time; photos without a usable face are not `found`."""
         views = _with_progress(label, self._read_or_none, paths)
         seen = [view for view in views if view is not None]
         return Crops(
-            pixels=np.array([pixels for pixels, _ in seen], np.uint8).reshape(-1, CROP_SIZE, CROP_SIZE, 3),
+            pixels=np.array([pixels for pixels, _ in seen], np.uint8).reshape(-1, self._size, self._size, 3),
             found=np.array([view is not None for view in views], bool),
             inside=np.array([inside for _, inside in seen], np.float32),
         )

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from app.domain.nouns import Pixels
 from app.faces.alignment import ARCFACE_112
-from app.runtime.manifest import read_checked, read_embedder
+from app.runtime.manifest import EmbedderManifest, LandmarkAlignment, read_checked, read_embedder
 from app.runtime.session import Session
 from training import checkpoints
 from training.augmentation import SIZE, centre, sized
@@ -31,10 +32,9 @@ Track = Callable[[range], Iterable[int]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Teacher:
-    """`embed` takes uint8 crops (C, H, W, 3) of `size` px to unit vectors (C, D); `digest` says which one it is."""
+    """`embed` takes uint8 crops (C, 112, 112, 3) to unit vectors (C, D); `digest` says which one it is."""
 
     embed: Callable[[Tensor], Tensor]
-    size: int
     digest: str
 
 
@@ -44,24 +44,34 @@ def of_network(network: FaceNetwork, *, mirror: bool = True, device: torch.devic
     for name, tensor in network.state_dict().items():
         digest.update(name.encode() + tensor.cpu().numpy().tobytes())
     embedder = Embedder(network, mirror=mirror).eval().to(device)
-    return Teacher(lambda crops: embedder(crops.to(device)).cpu(), network.crop_size, digest.hexdigest())
+    return Teacher(lambda crops: embedder(crops.to(device)).cpu(), digest.hexdigest())
 
 
 def of_model(folder: Path, *, mirror: bool = True) -> Teacher:
     """A served model that sees the faces aligned as these crops are; UnusableWeights, or StartError of its files."""
     manifest = read_embedder(folder)
-    template = np.array(manifest.template) * SIZE / manifest.crop_size
-    if np.abs(template - ARCFACE_112).max() > 1:
+    if not _aligns_as_here(manifest):
         raise UnusableWeights(f"teacher.weights: {folder} aligns faces in another way than the crops it would be shown")
     session = Session(read_checked(folder, manifest.file), provider="auto")
 
-    def embed(crops: Tensor) -> Tensor:
-        vectors = torch.from_numpy(session.run(crops.numpy())[0])  # (C, D)
-        if mirror:
-            vectors = vectors + torch.from_numpy(session.run(crops.flip(2).contiguous().numpy())[0])
-        return functional.normalize(vectors)
+    def vectors_of(crops: Pixels) -> Tensor:
+        fitted = np.stack([sized(crop, manifest.crop_size) for crop in crops])
+        parts = np.split(fitted, len(fitted)) if manifest.batch == 1 else [fitted]
+        return torch.from_numpy(np.concatenate([session.run(part)[0] for part in parts]))  # (C, D)
 
-    return Teacher(embed, manifest.crop_size, f"{manifest.file.digest} mirror {mirror}")
+    def embed(crops: Tensor) -> Tensor:
+        vectors = vectors_of(crops.numpy())
+        return functional.normalize(vectors + vectors_of(crops.flip(2).numpy())) if mirror else vectors
+
+    return Teacher(embed, f"{manifest.file.digest} mirror {mirror}")
+
+
+def _aligns_as_here(manifest: EmbedderManifest) -> bool:
+    """By the same five landmarks in the same places, to a pixel."""
+    if not isinstance(manifest.alignment, LandmarkAlignment):
+        return False
+    template = np.array(manifest.alignment.template) * SIZE / manifest.crop_size
+    return bool(np.abs(template - ARCFACE_112).max() <= 1)
 
 
 def of_config(config: TrainConfig, network: FaceNetwork, device: torch.device | None = None) -> Teacher:
@@ -94,12 +104,12 @@ def targets(teacher: Teacher, faces: FaceSet, cache: Path, size: int, track: Tra
 @torch.inference_mode()
 def _embed(teacher: Teacher, faces: FaceSet, track: Track) -> Tensor:
     starts = range(0, len(faces), _CHUNK)
-    return torch.cat([teacher.embed(_crops(faces, start, teacher.size)) for start in track(starts)]).clone()
+    return torch.cat([teacher.embed(_crops(faces, start)) for start in track(starts)]).clone()
 
 
-def _crops(faces: FaceSet, start: int, size: int) -> Tensor:
-    crops = [sized(centre(read_crop(path)), size) for path in faces.paths[start : start + _CHUNK]]
-    return torch.from_numpy(np.stack(crops))  # (C, size, size, 3)
+def _crops(faces: FaceSet, start: int) -> Tensor:
+    crops = [centre(read_crop(path)) for path in faces.paths[start : start + _CHUNK]]
+    return torch.from_numpy(np.stack(crops))  # (C, 112, 112, 3)
 
 
 def _read(cache: Path, key: str) -> Tensor | None:

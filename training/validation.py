@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.augmentation import centre, sized
+from training.augmentation import centre
 from training.data import FaceSet, read_crop
 from training.losses import squared_l2
 from training.metrics import area_under_curve, share_within, threshold_at
@@ -65,8 +65,8 @@ def embed(network: FaceNetwork, weights: dict[str, Tensor], paths: Sequence[Path
     embedder, device = Embedder(still).eval(), next(still.parameters()).device
     embedder.to(device)
     chunks = (paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK))
-    return torch.cat([embedder(_crops(chunk, network.crop_size).to(device)).cpu() for chunk in chunks]).clone()
+    return torch.cat([embedder(_crops(chunk).to(device)).cpu() for chunk in chunks]).clone()
 
 
-def _crops(paths: Sequence[Path], size: int) -> Tensor:
-    return torch.from_numpy(np.stack([sized(centre(read_crop(path)), size) for path in paths]))  # (C, H, W, 3)
+def _crops(paths: Sequence[Path]) -> Tensor:
+    return torch.from_numpy(np.stack([centre(read_crop(path)) for path in paths]))  # (C, 112, 112, 3)

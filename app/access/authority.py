@@ -28,10 +28,14 @@ class Authority:
         """By `auto`: where other machines can reach the service, and where there ever was a key."""
         return self._auth == "on" or (self._auth == "auto" and (self._reachable or self._keys.any()))
 
+    def only_here(self) -> bool:
+        """Whether it is the address alone that keeps others out."""
+        return not self._reachable and not self.wants_keys()
+
     def caller(self, given: Collection[str], address: str) -> Caller:
         """Of the different keys `given`, which must be one. Raises Unauthorized."""
         if not self.wants_keys():
-            return anyone(f"address:{address}")
+            return anyone(f"address:{network_of(address)}")
         if not given:
             raise Unauthorized("want a key, as `Authorization: Bearer KEY` or `X-API-Key: KEY`")
         if len(given) > 1:
@@ -43,10 +47,27 @@ class Authority:
 def check_start(keys: KeyStore, auth: Auth, address: str, *, reachable: bool) -> str | None:
     """A warning, or None. Raises StartError where the service would be open, or of no use, to other machines."""
     if auth == "off":
-        return f"LIKENESS_AUTH=off: whoever reaches {address} may do everything" if reachable else None
+        return f"LIKENESS_AUTH=off: whoever reaches {address} may do everything, with any key or none"
     if reachable and not keys.any():
         raise StartError(NO_KEYS.format(address=address))
     return None if auth == "auto" or keys.any() else "LIKENESS_AUTH=on, and there is no key yet: every request gets 401"
+
+
+def network_of(address: str) -> str:
+    """What one caller holds: an IPv4 address, or a whole /64 of IPv6."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else str(parsed)
+
+
+def is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:

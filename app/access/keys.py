@@ -52,7 +52,8 @@ class KeyStore:
         for package in ("app.access", "app.audit"):
             database.create(package)
         self._database = database
-        self._version = -1
+        self._seen: tuple[int, int] | None = None
+        self._own_changes = 0
         self._known: dict[str, tuple[Key, bytes]] = {}
 
     def create(
@@ -88,7 +89,7 @@ class KeyStore:
             db.execute("INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
             told = {"galleries": galleries, "expires_at": expires, "rate": rate, "concurrent": concurrent}
             audit.append(db, by, "key.create", "", key=key.id, scopes=[scope.value for scope in scopes], **told)
-        self._version = -1
+        self._own_changes += 1
         return key, f"{PREFIX}_{identifier}_{secret}"
 
     def revoke(self, identifier: str, by: Actor = SYSTEM) -> None:
@@ -98,7 +99,7 @@ class KeyStore:
                 raise NotFound(f"no key {identifier!r}")
             db.execute("UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", (now(), identifier))
             audit.append(db, by, "key.revoke", "", key=identifier)
-        self._version = -1
+        self._own_changes += 1
 
     def all(self) -> list[Key]:
         """Oldest first; revoked and expired ones too."""
@@ -122,12 +123,12 @@ class KeyStore:
         return key.caller()
 
     def _follow(self) -> None:
-        version = self._database.version()
-        if version == self._version:
+        state = self._database.version(), self._own_changes  # before the rows: what changes meanwhile is read again
+        if state == self._seen:
             return
         with self._database.reading() as db:
             self._known = {row["id"]: (_key(row), row["hash"]) for row in db.execute("SELECT * FROM keys")}
-        self._version = version
+        self._seen = state
 
 
 def _key(row: Row) -> Key:

@@ -16,6 +16,7 @@ from limits.strategies import MovingWindowRateLimiter
 from app.domain.callers import Caller
 from app.domain.errors import RateLimited
 
+_FORGET_AFTER = 1000  # requests
 CONCURRENT_WAIT = 1.0
 """Seconds that a caller with too many requests under way is asked to wait: nobody can know when one of them ends."""
 
@@ -36,11 +37,17 @@ class Allowance:
 
 
 class Limits:
-    """0 is no limit. Not thread-safe: lives on the event loop."""
+    """
+    0 is no limit. Not thread-safe: lives on the event loop.
+
+    By the exact window of `limits`, which remembers every caller for ever if nobody tells it to forget.
+    """
 
     def __init__(self, rate: int, concurrent: int) -> None:
         self._rate, self._concurrent = rate, concurrent
-        self._window = MovingWindowRateLimiter(MemoryStorage())
+        self._storage = MemoryStorage()
+        self._taken = 0
+        self._window = MovingWindowRateLimiter(self._storage)
         self._inside: Counter[str] = Counter()
 
     def take(self, caller: Caller) -> Allowance | None:
@@ -48,6 +55,7 @@ class Limits:
         rate = self._rate if caller.rate is None else caller.rate
         if not rate:
             return None
+        self._forget_now_and_then()
         item = RateLimitItemPerSecond(rate)
         allowed = self._window.hit(item, caller.name)
         left = self._window.get_window_stats(item, caller.name)
@@ -67,6 +75,12 @@ class Limits:
             self._inside[caller.name] -= 1
             if not self._inside[caller.name]:
                 del self._inside[caller.name]
+
+    def _forget_now_and_then(self) -> None:
+        self._taken += 1
+        if self._taken % _FORGET_AFTER == 0:
+            for name in [name for name, moments in self._storage.events.items() if not moments]:
+                self._storage.clear(name)
 
 
 def whole_seconds(seconds: float) -> str:

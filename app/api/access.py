@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.access.authority import is_address, network_of
 from app.access.limits import Allowance, Limits, whole_seconds
 from app.api.errors import answer
 from app.api.lifecycle import Lifecycle
-from app.domain.callers import Actor, Caller
-from app.domain.errors import AccessError, Overloaded
+from app.domain.callers import Actor, Caller, anyone
+from app.domain.errors import AccessError, Forbidden, Overloaded, Unauthorized
 from app.services.bundle import Services
 
 PROBES = ("/healthz", "/readyz")
+METRICS = "/metrics"
 PUBLIC = (*PROBES, "/openapi.json", "/docs")
 
 
@@ -33,23 +36,31 @@ class Access:
         if scope["type"] != "http" or is_public(route_path(scope)):
             return await self._app(scope, receive, send)
         try:
-            caller = self._caller(scope)
+            caller, refused = self._caller(scope)
             if allowance := self._limits.take(caller):
                 send = _telling(send, allowance)
                 allowance.require()
+            if refused:
+                raise refused
+            scope["state"]["caller"] = caller
             with self._limits.inside(caller):
                 await self._app(scope, receive, send)
         except (AccessError, Overloaded) as error:
             await answer(Request(scope), error)(scope, receive, send)
 
-    def _caller(self, scope: Scope) -> Caller:
+    def _caller(self, scope: Scope) -> tuple[Caller, Unauthorized | None]:
+        """Who asks; where their key does not hold, their address, which is counted: nobody tries keys without end."""
         services: Services | None = getattr(scope["app"].state, "services", None)
-        if services is None or self._lifecycle.refusing:
+        if services is None or (self._lifecycle.refusing and route_path(scope) != METRICS):
             raise Overloaded("starting, or shutting down")
         client: Sequence[object] = scope.get("client") or ("unknown",)
-        caller = services.authority.caller(_keys_in(Headers(scope=scope)), str(client[0]))
-        scope["state"]["caller"] = caller
-        return caller
+        headers, address = Headers(scope=scope), str(client[0])
+        if services.authority.only_here() and _from_another_page(headers):
+            raise Forbidden("without keys, only this machine's own pages and names may ask (see docs/OPERATIONS.md)")
+        try:
+            return services.authority.caller(_keys_in(headers), address), None
+        except Unauthorized as error:
+            return anyone(f"address:{network_of(address)}"), error
 
 
 def route_path(scope: Scope) -> str:
@@ -68,6 +79,27 @@ def caller_of(request: Request) -> Caller:
 
 def actor_of(request: Request) -> Actor:
     return Actor(caller_of(request).name, str(request.state.request_id))
+
+
+def _from_another_page(headers: Headers) -> bool:
+    """
+    Whether a browser may ask for a page of somebody else: by a form to 127.0.0.1, or by a name of theirs that was made
+    to point there (DNS rebinding).
+    """
+    origin, host = headers.get("origin"), headers.get("host", "")
+    if headers.get("sec-fetch-site") == "cross-site" or (origin is not None and not _is_local(origin)):
+        return True
+    return bool(host) and not _is_local(f"//{host}")  # HTTP/1.0 knows no Host, and no browser speaks it
+
+
+def _is_local(url: str) -> bool:
+    """Whether nobody else can own its name: an address, a name without a dot, `*.localhost`, `*.internal`."""
+    try:
+        name = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    name = name.rstrip(".")
+    return bool(name) and (is_address(name) or "." not in name or name.endswith((".localhost", ".internal")))
 
 
 def _keys_in(headers: Headers) -> set[str]:

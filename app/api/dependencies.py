@@ -44,7 +44,7 @@ class Needs:
         if self.scope:
             caller.require(self.scope)
         if (gallery := request.path_params.get("gallery")) is not None:
-            caller.require_gallery(_decoded(gallery))
+            caller.require_gallery(unquote(gallery, errors="replace"))  # what is no UTF-8 is told of a moment later
 
 
 def needs(scope: Scope | None) -> Any:

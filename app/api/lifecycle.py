@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ class Lifecycle:
         self._delay = delay
         self._stopped_at: float | None = None
         self._under_way = 0
+        self._limits: set[asyncio.Timeout] = set()
 
     def stop(self) -> None:
         if self._stopped_at is None:
@@ -44,3 +46,19 @@ class Lifecycle:
             yield
         finally:
             self._under_way -= 1
+
+    @contextmanager
+    def cuttable(self, limit: asyncio.Timeout) -> Iterator[None]:
+        """What is inside ends at `limit`, or when the service cannot wait for it any longer."""
+        self._limits.add(limit)
+        try:
+            yield
+        finally:
+            self._limits.discard(limit)
+
+    def cut(self) -> None:
+        """End what is still under way."""
+        for limit in self._limits:
+            if not limit.expired():
+                limit.reschedule(asyncio.get_running_loop().time())
+        self._limits.clear()

@@ -11,7 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import errors
-from app.domain.errors import DeadlineExceeded
+from app.api.lifecycle import Lifecycle
+from app.domain.errors import DeadlineExceeded, Overloaded
 from app.observability import logs
 
 PREFIX = "/v1"
@@ -95,10 +96,10 @@ class BodyLimit:
 
 
 class Deadline:
-    """An answer within `seconds`, if only that there is none."""
+    """An answer within `seconds`, and before the service ends; if only that there is none."""
 
-    def __init__(self, app: ASGIApp, seconds: float) -> None:
-        self._app, self._seconds = app, seconds
+    def __init__(self, app: ASGIApp, seconds: float, lifecycle: Lifecycle) -> None:
+        self._app, self._seconds, self._lifecycle = app, seconds, lifecycle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -112,9 +113,11 @@ class Deadline:
 
         try:
             async with asyncio.timeout(self._seconds) as limit:
-                await self._app(scope, receive, send_and_note)
+                with self._lifecycle.cuttable(limit):
+                    await self._app(scope, receive, send_and_note)
         except TimeoutError:
             if begun or not limit.expired():
                 raise
-            late = DeadlineExceeded(f"no answer within {self._seconds:g} s")
-            await errors.answer(Request(scope), late)(scope, receive, send)
+            late = f"no answer within {self._seconds:g} s"
+            error = Overloaded("shutting down") if self._lifecycle.refusing else DeadlineExceeded(late)
+            await errors.answer(Request(scope), error)(scope, receive, send)

@@ -7,14 +7,12 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.access import is_public, route_path
+from app.api.access import METRICS, is_public, route_path
 from app.api.lifecycle import Lifecycle
 from app.domain.errors import LikenessError
 from app.observability.logs import log_request
 from app.observability.metrics import Metrics
 from app.observability.routes import Templates
-
-_UNTOLD = "/metrics"  # asked for every few seconds, as the public paths are: counted, but not in the log
 
 
 class Observed:
@@ -32,7 +30,8 @@ class Observed:
                 status = message["status"]
             await send(message)
 
-        quiet = is_public(route_path(scope)) or route_path(scope) == _UNTOLD
+        # asked for every few seconds: counted, but not in the log
+        quiet = is_public(route_path(scope)) or route_path(scope) == METRICS
         try:
             if quiet:
                 await self._app(scope, receive, send_and_note)

@@ -61,16 +61,17 @@ class AuditLog:
         """Walk the whole chain; `head`, a hash printed earlier, must be part of it."""
         if fault := self._unguarded():
             return Verdict(0, START, fault)
+        last = self._last_written()  # first: what is written meanwhile is no gap
         before, seq = START, 0
         seen = head in (None, START)
         for seq, (row_seq, entry, written) in enumerate(self._rows(), start=1):
             if row_seq != seq:
-                return Verdict(seq - 1, before, f"entry {seq} is missing")
+                return Verdict(seq - 1, before, f"want entry {seq}, found {row_seq}")
             before = chained(before, seq, entry)
             if before != written:
                 return Verdict(seq - 1, before, f"entry {seq} was changed, or one before it")
             seen = seen or before == head
-        if self._last_written() > seq:
+        if last > seq:
             return Verdict(seq, before, f"the entries after {seq} are missing")
         return Verdict(seq, before, None if seen else f"no entry has the hash {head}: the log was made anew or cut")
 
@@ -82,7 +83,7 @@ class AuditLog:
         return f"the database has no {', '.join(missing)}" if missing else None
 
     def _rows(self) -> Iterator[tuple[int, str, str]]:
-        after = 0
+        after = -(2**63)
         while page := self._page(after):
             yield from page
             after = page[-1][0]

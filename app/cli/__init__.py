@@ -51,6 +51,7 @@ def serve() -> None:
         host=settings.host,
         port=settings.port,
         bounds=Bounds(settings.max_connections, settings.max_header_bytes, settings.head_timeout),
+        trusted_proxies=settings.trusted_proxies,
     )
 
 

@@ -20,8 +20,8 @@ SUCCESS, NO_MATCH, ERROR = 0, 1, 2
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 
 class CommandError(Exception):
@@ -42,7 +42,7 @@ def run(as_json: bool, work: Callable[[Settings], Awaitable[tuple[int, dict[str,
     if as_json:
         out.print_json(json.dumps(document))
     else:
-        out.print(text, markup=False, soft_wrap=True)
+        out.print(_visible(text), markup=False, soft_wrap=True)
     raise typer.Exit(code)
 
 
@@ -55,10 +55,13 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        wrong = [
-            f"LIKENESS_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}, got {e['input']!r}" for e in error.errors()
-        ]
-        raise StartError("; ".join(wrong)) from error
+        raise StartError("; ".join(_complaint(dict(each)) for each in error.errors())) from error
+
+
+def _complaint(error: dict[str, Any]) -> str:
+    name = f"LIKENESS_{'.'.join(map(str, error['loc'])).upper()}"
+    said = error["msg"].removeprefix("Value error, ")
+    return f"{name}: {said}" if ", got " in said else f"{name}: {said}, got {error['input']!r}"
 
 
 def fail(message: str, document: dict[str, Any] | None = None) -> NoReturn:
@@ -67,6 +70,11 @@ def fail(message: str, document: dict[str, Any] | None = None) -> NoReturn:
     else:
         out.print_json(json.dumps(document))
     raise typer.Exit(ERROR)
+
+
+def _visible(text: str) -> str:
+    """What a terminal would obey, written out: ids are their callers' own, and could hide lines."""
+    return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
 
 
 async def _with_settings(work: Callable[[Settings], Awaitable[Any]]) -> Any:

@@ -85,7 +85,7 @@ class Quality:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AlignedCrop:
-    """`pixels` (size, size, 3) uint8 RGB, eyes on the template's; `inside` is the share that lies in the photo."""
+    """`pixels` (size, size, 3) uint8 RGB, a face as the embedder wants it; `inside` is its share in the photo."""
 
     pixels: Pixels
     inside: float

@@ -52,6 +52,12 @@ class Detector(Protocol):
         ...
 
 
+class Aligner(Protocol):
+    def align(self, image: Pixels, face: Face) -> AlignedCrop:
+        """The face of an upright (H, W, 3) uint8 RGB photo, cut out as the embedder wants it."""
+        ...
+
+
 class Embedder(Protocol):
     @property
     def model(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from app.domain.errors import InferenceFailed
-from app.domain.nouns import AlignedCrop, Embedding
+from app.domain.nouns import AlignedCrop, Embedding, Floats, Pixels
 from app.runtime.manifest import EmbedderManifest
 from app.runtime.session import Session
 
@@ -27,7 +27,13 @@ class OnnxEmbedder:
         if not crops:
             return []
         batch = np.stack([crop.pixels for crop in crops])  # (N, size, size, 3)
-        (vectors,) = self._session.run(batch)
+        vectors = self._vectors(batch)
         if vectors.shape != (wanted := (len(crops), self._manifest.dimension)):
             raise InferenceFailed(f"want vectors {wanted}, got {vectors.shape}")
         return [Embedding(vector, self.model) for vector in vectors]
+
+    def _vectors(self, batch: Pixels) -> Floats:
+        """In one run, or one by one where the graph takes no more."""
+        if self._manifest.batch is None:
+            return self._session.run(batch)[0]
+        return np.concatenate([self._session.run(crop)[0] for crop in np.split(batch, len(batch))])

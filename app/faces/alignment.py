@@ -1,9 +1,10 @@
 """
-Turn, scale and shift the photo so that the five landmarks fall on the template's.
+A face of a photo as the crop that a network was trained on: by its landmarks, or by its box.
 
-The transform is the least-squares similarity (Umeyama 1991, equations 40 to 43, without reflection): no randomness,
-and at least as accurate on LFW as the LMEDS estimate that insightface takes from OpenCV. What lies outside the photo is
-black: replicating the border doubles the false matches of cut faces.
+By landmarks, the photo is turned, scaled and shifted so that the five fall on the template's. The transform is the
+least-squares similarity (Umeyama 1991, equations 40 to 43, without reflection): no randomness, and at least as accurate
+on LFW as the LMEDS estimate that insightface takes from OpenCV. What lies outside the photo is black: replicating the
+border doubles the false matches of cut faces. By box, it is the crop of facenet-pytorch 2.6.0's `extract_face`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
-from app.domain.nouns import AlignedCrop, Face, Floats, Pixels
+from app.domain.nouns import AlignedCrop, Box, Face, Floats, Pixels
+from app.domain.ports import Aligner
+from app.runtime.manifest import BoxAlignment, EmbedderManifest
 
 ARCFACE_112: tuple[tuple[float, float], ...] = (
     (38.2946, 51.6963),
@@ -27,7 +31,20 @@ Transform = npt.NDArray[np.float64]
 """(2, 3): x' = M[:, :2] @ x + M[:, 2]."""
 
 
-class Aligner:
+def arcface_template(size: int) -> tuple[tuple[float, float], ...]:
+    """ARCFACE_112 for crops of `size` pixels, scaled as insightface scales it."""
+    return tuple((x * size / 112, y * size / 112) for x, y in ARCFACE_112)
+
+
+def open_aligner(manifest: EmbedderManifest) -> Aligner:
+    """Cuts the crops that the manifest's network was trained on."""
+    alignment = manifest.alignment
+    if isinstance(alignment, BoxAlignment):
+        return BoxAligner(manifest.crop_size, alignment.margin)
+    return LandmarkAligner(alignment.template, manifest.crop_size)
+
+
+class LandmarkAligner:
     """Cuts crops of one size to one template."""
 
     def __init__(self, template: tuple[tuple[float, float], ...] = ARCFACE_112, size: int = 112) -> None:
@@ -41,6 +58,41 @@ class Aligner:
             image, transform, (self._size, self._size), flags=cv2.INTER_LINEAR, borderValue=(0, 0, 0)
         )
         return AlignedCrop(np.asarray(pixels, np.uint8), share_inside(transform, self._size, image.shape[:2]))
+
+
+class BoxAligner:
+    """
+    Cuts boxes grown until `margin` of the crop's `size` pixels lie beyond them, and squeezes them into squares.
+
+    What lies outside the photo is cut off before, not black. The resize is Pillow's bilinear one, which averages where
+    it shrinks: `extract_face` takes it for a Pillow image, as its documentation gives it, and davidsandberg/facenet
+    resized its training faces so. (For arrays and tensors `extract_face` has two others, which the networks never saw.)
+    """
+
+    def __init__(self, size: int, margin: int) -> None:
+        self._size, self._grown = size, margin / (size - margin)
+
+    def align(self, image: Pixels, face: Face) -> AlignedCrop:
+        """The face of an upright (H, W, 3) photo as a (size, size, 3) crop; black where its box misses the photo."""
+        height, width = image.shape[:2]
+        box = self._wide(face.box)
+        left, top = int(max(box.left, 0)), int(max(box.top, 0))
+        right, bottom = int(min(box.right, width)), int(min(box.bottom, height))
+        if right <= left or bottom <= top:
+            return AlignedCrop(np.zeros((self._size, self._size, 3), np.uint8), 0.0)
+        cut = Image.fromarray(image[top:bottom, left:right])
+        pixels = np.asarray(cut.resize((self._size, self._size), Image.Resampling.BILINEAR))
+        return AlignedCrop(pixels, _share_of(box, width, height))
+
+    def _wide(self, box: Box) -> Box:
+        x, y = self._grown * box.width / 2, self._grown * box.height / 2
+        return Box(box.left - x, box.top - y, box.right + x, box.bottom + y)
+
+
+def _share_of(box: Box, width: int, height: int) -> float:
+    """Share of the box that lies within a photo of these sides, in [0, 1]."""
+    across, down = min(box.right, width) - max(box.left, 0), min(box.bottom, height) - max(box.top, 0)
+    return min(1.0, max(0.0, across) * max(0.0, down) / box.area)
 
 
 def similarity_transform(source: Floats, target: Floats) -> Transform:

@@ -12,6 +12,8 @@ from app.domain.nouns import AlignedCrop, Face, Quality
 
 FULL_SIZE = 112.0
 """Pixels of the box's shorter side from which more bring nothing to a 112 px crop."""
+SHARP_AT = 112
+"""Side of the crop, in pixels, that sharpness is measured on."""
 HALF_SHARP = 100.0
 """Variance of the Laplacian, in grey levels squared, that counts as half sharp."""
 
@@ -57,9 +59,14 @@ _MEANINGS = {
 
 
 def _sharpness(crop: AlignedCrop) -> float:
-    """v / (v + HALF_SHARP), v the variance of the Laplacian over the middle half, where no border shows."""
-    size = crop.pixels.shape[0]
-    middle = crop.pixels[size // 4 : size - size // 4, size // 4 : size - size // 4]
+    """
+    v / (v + HALF_SHARP), v the variance of the Laplacian over the middle half, where no border shows, of a crop of
+    SHARP_AT pixels: a face is as sharp for a network that takes larger crops.
+    """
+    pixels, size = crop.pixels, SHARP_AT
+    if pixels.shape[0] != size:
+        pixels = np.asarray(cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+    middle = pixels[size // 4 : size - size // 4, size // 4 : size - size // 4]
     variance = float(cv2.Laplacian(cv2.cvtColor(middle, cv2.COLOR_RGB2GRAY), cv2.CV_32F).var())
     return variance / (variance + HALF_SHARP)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from app.domain.callers import SYSTEM, Actor
+from app.domain.clock import written
 from app.domain.nouns import Embedding, Template
 from app.gallery import rows
 from app.gallery.records import Records
@@ -104,4 +106,5 @@ def _template(entry: dict[str, Any], subject_id: str, model: str) -> Template:
     if fault := rows.vector_fault(data):
         raise ValueError(f"face {entry['face_id']}: {fault}")
     embedding = Embedding(np.frombuffer(data, np.float32), model)
-    return Template(entry["face_id"], subject_id, embedding, *rows.detected(entry), entry["enrolled_at"])
+    enrolled_at = written(datetime.fromisoformat(entry["enrolled_at"]))
+    return Template(entry["face_id"], subject_id, embedding, *rows.detected(entry), enrolled_at)

@@ -15,11 +15,10 @@ from app.gallery.rows import GalleryInfo
 
 @dataclass(slots=True)
 class _Cached:
-    """An index and the state of the records that it is equal to."""
+    """The state of the records, and an index that is equal to it; none before there is a face to hold."""
 
-    key: int
-    revision: int
-    index: FaceIndex
+    gallery: GalleryInfo
+    index: FaceIndex | None
 
 
 class Gallery:
@@ -56,18 +55,20 @@ class Gallery:
                 raise ModelMismatch(f"gallery {gallery_id!r} was filled by model {gallery.model}, not {probe.model}")
             return gallery, index.search(probe.vector, subjects, threshold) if index else []
 
+    def info(self, gallery_id: str) -> GalleryInfo:
+        """The gallery at the records' present revision, counted once for each. Raises NotFound."""
+        with self._lock:
+            return self._catch_up(gallery_id)[0]
+
     def _catch_up(self, gallery_id: str) -> tuple[GalleryInfo, FaceIndex | None]:
-        """The gallery and its index at the records' present revision; no index before there is a face to hold."""
+        """The gallery and its index at the records' present revision."""
         cached = self._cache.pop(gallery_id, None)  # put back below, unless the gallery is gone
-        gallery, changes = self._records.changes_since(
-            gallery_id, cached.key if cached else None, cached.revision if cached else 0
-        )
-        if cached is None or cached.key != gallery.key:
-            if not changes.added:
-                return gallery, None
-            cached = _Cached(gallery.key, 0, FaceIndex(dimension=len(changes.added[0][2])))
-        cached.index.remove(changes.removed)  # first: an id that was removed and is back is among the added too
-        cached.index.add(changes.added)
-        cached.revision = changes.revision
-        self._cache[gallery_id] = cached
-        return gallery, cached.index
+        gallery, changes = self._records.changes_since(gallery_id, cached.gallery if cached else None)
+        index = cached.index if cached and cached.gallery.key == gallery.key else None
+        if index is None and changes.added:
+            index = FaceIndex(dimension=len(changes.added[0][2]))
+        if index is not None:
+            index.remove(changes.removed)  # first: an id that was removed and is back is among the added too
+            index.add(changes.added)
+        self._cache[gallery_id] = _Cached(gallery, index)
+        return gallery, index

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import faiss
 import numpy as np
-import numpy.typing as npt
 
 from app.domain.nouns import Distance, Floats
 
@@ -34,6 +33,7 @@ class FaceIndex:
         self._index = faiss.IndexFlatIP(dimension)
         self._rows: dict[str, int] = {}  # face id -> row
         self._owners: list[tuple[str, str] | None] = []  # row -> (face id, subject id); None is dead
+        self._dead: list[int] = []  # rows
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -53,7 +53,8 @@ class FaceIndex:
         for row in [self._rows.pop(face_id) for face_id in face_ids if face_id in self._rows]:
             self._owners[row] = None
             self._vectors()[row] = 0
-        if len(self._owners) - len(self._rows) > max(_SLACK, len(self._owners) // 4):
+            self._dead.append(row)
+        if len(self._dead) > max(_SLACK, len(self._owners) // 4):
             self._pack()
 
     def search(self, vector: Floats, subjects: int, threshold: float) -> list[Hit]:
@@ -71,15 +72,17 @@ class FaceIndex:
         return []
 
     def _nearest(self, vector: Floats, count: int) -> list[Hit]:
-        alive = faiss.IDSelectorBitmap(np.packbits(self._alive(), bitorder="little"))
-        cosines, rows = self._index.search(vector[None], count, params=faiss.SearchParameters(sel=alive))
+        alive = faiss.SearchParameters(sel=self._alive()) if self._dead else None
+        cosines, rows = self._index.search(vector[None], count, params=alive)
         owned = [(self._owners[row], float(cosine)) for row, cosine in zip(rows[0], cosines[0], strict=True)]
         return [
             Hit(owner[0], owner[1], Distance(min(4.0, max(0.0, 2 - 2 * cosine)))) for owner, cosine in owned if owner
         ]
 
-    def _alive(self) -> npt.NDArray[np.bool_]:
-        return np.array([owner is not None for owner in self._owners])
+    def _alive(self) -> faiss.IDSelector:
+        alive = np.ones(len(self._owners), np.bool_)
+        alive[self._dead] = False
+        return faiss.IDSelectorBitmap(np.packbits(alive, bitorder="little"))
 
     def _vectors(self) -> Floats:
         """The index's own memory, (rows, D), writable."""
@@ -92,5 +95,5 @@ class FaceIndex:
         vectors = self._vectors()
         faces = [(*owner, vectors[row].copy()) for row, owner in enumerate(self._owners) if owner]
         self._index.reset()
-        self._rows, self._owners = {}, []
+        self._rows, self._owners, self._dead = {}, [], []
         self.add(faces)

@@ -65,7 +65,7 @@ class Records:
     def subjects(self, gallery_id: str, limit: int, after: str) -> list[SubjectInfo]:
         """At most `limit` subjects with ids behind `after`, in order of id."""
         with self._reading() as tables:
-            key = tables.gallery(gallery_id).key
+            key = tables.key(gallery_id)
             found = tables.db.execute(
                 f"{rows.SUBJECT} WHERE gallery = ? AND id > ? ORDER BY id LIMIT ?", (key, after, limit)
             )
@@ -78,8 +78,11 @@ class Records:
     def put_subject(
         self, gallery_id: str, subject_id: str, metadata: Mapping[str, Any] | None, by: Actor = SYSTEM
     ) -> tuple[SubjectInfo, bool]:
-        """The subject, its metadata replaced unless None, and whether it is new; creates the gallery as needed."""
-        with self._writing() as tables:
+        """
+        The subject, its metadata replaced unless None, and whether it is new; creates the gallery as needed. What the
+        metadata was before is nowhere in the file then, as after a deletion.
+        """
+        with self._writing() if metadata is None else self._deleting() as tables:
             tables.ensure_gallery(gallery_id, by)
             gallery = tables.gallery(gallery_id)
             made = tables.ensure_subject(gallery, subject_id)
@@ -100,7 +103,7 @@ class Records:
     def metadata(self, gallery_id: str, subject_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         """Of those subjects that (still) exist."""
         with self._reading() as tables:
-            key = tables.gallery(gallery_id).key
+            key = tables.key(gallery_id)
             marks = ",".join("?" * len(subject_ids))
             found = tables.db.execute(
                 f"SELECT id, metadata FROM subjects WHERE gallery = ? AND id IN ({marks})", (key, *subject_ids)
@@ -161,11 +164,13 @@ class Records:
             tables.forget_answers(gallery, subject_id)
             audit.append(tables.db, by, "face.delete", gallery_id, subject=subject_id, face=face_id)
 
-    def changes_since(self, gallery_id: str, key: int | None, revision: int) -> tuple[GalleryInfo, Changes]:
-        """What an index of gallery `key` at `revision` lacks; everything where that is another gallery by now."""
+    def changes_since(self, gallery_id: str, known: GalleryInfo | None) -> tuple[GalleryInfo, Changes]:
+        """What an index of the gallery as it is `known` lacks; everything where that is another gallery by now."""
         with self._reading() as tables:
+            if known and tables.is_unchanged(known):
+                return known, Changes(known.revision, [], [])
             gallery = tables.gallery(gallery_id)
-            since = revision if gallery.key == key else 0
+            since = known.revision if known and gallery.key == known.key else 0
             added = tables.db.execute(
                 "SELECT id, subject, vector FROM faces WHERE gallery = ? AND revision > ? ORDER BY revision, rowid",
                 (gallery.key, since),
@@ -213,16 +218,16 @@ class Records:
             audit.append(db, by, action, gallery_id, subject=subject_id, **about)
 
     def _reading(self) -> AbstractContextManager[Tables]:
-        return self._within(self._database.reading())
+        return self._within(self._database.reading(), writing=False)
 
     def _writing(self) -> AbstractContextManager[Tables]:
-        return self._within(self._database.writing())
+        return self._within(self._database.writing(), writing=True)
 
     def _deleting(self) -> AbstractContextManager[Tables]:
-        return self._within(self._database.deleting())
+        return self._within(self._database.deleting(), writing=True)
 
     @contextmanager
-    def _within(self, transaction: AbstractContextManager[Connection]) -> Iterator[Tables]:
+    def _within(self, transaction: AbstractContextManager[Connection], *, writing: bool) -> Iterator[Tables]:
         with transaction as db:
-            upkeep.require_same_seal(db, self._seal)
+            upkeep.require_same_seal(db, self._seal, writing=writing)
             yield Tables(db, self._rows)

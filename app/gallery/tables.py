@@ -27,6 +27,18 @@ class Tables:
             raise NotFound(f"no gallery {gallery_id!r}")
         return rows.gallery(row)
 
+    def is_unchanged(self, known: GalleryInfo) -> bool:
+        """Whether the gallery is as it was; a new one of the same name has another key."""
+        found = self.db.execute("SELECT key, revision, model FROM galleries WHERE id = ?", (known.id,)).fetchone()
+        return found is not None and tuple(found) == (known.key, known.revision, known.model)
+
+    def key(self, gallery_id: str) -> int:
+        """As `gallery`, without counting what is in it."""
+        row = self.db.execute("SELECT key FROM galleries WHERE id = ?", (gallery_id,)).fetchone()
+        if row is None:
+            raise NotFound(f"no gallery {gallery_id!r}")
+        return int(row["key"])
+
     def subject(self, gallery: GalleryInfo, subject_id: str) -> SubjectInfo:
         row = self.db.execute(f"{rows.SUBJECT} WHERE gallery = ? AND id = ?", (gallery.key, subject_id)).fetchone()
         if row is None:

@@ -26,37 +26,36 @@ class Expired:
 
 
 def require_seal(db: Connection, seal: Seal) -> None:
-    """
-    Raises StartError unless `seal` opens the file's values. From now on its first key is the file's, which whoever has
-    it open with another key is told (see require_same_seal).
-    """
+    """Raises StartError unless `seal` opens the file's values; a file without any takes it."""
     written = _written_seal(db)
-    if isinstance(seal, Clear):
-        if written is not None:
-            raise StartError(
-                "the gallery is encrypted: set LIKENESS_ENCRYPTION_KEY or LIKENESS_ENCRYPTION_KEY_FILE to its key"
-            )
-        return
     if written is None:
-        if db.execute("SELECT 1 FROM subjects LIMIT 1").fetchone():
+        if not isinstance(seal, Clear) and db.execute("SELECT 1 FROM subjects LIMIT 1").fetchone():
             raise StartError("the gallery is not encrypted yet: run `likeness gallery rotate` with the key once")
-    else:
-        try:
-            seal.open(written, "seal")
-        except ServiceError as error:
-            raise StartError("the gallery is encrypted with another key than the one given") from error
-    if written is None or name_of(written) != seal.name:
-        _write_seal(db, seal)
+        if not isinstance(seal, Clear):
+            _write_seal(db, seal)
+    elif isinstance(seal, Clear):
+        raise StartError(
+            "the gallery is encrypted: set LIKENESS_ENCRYPTION_KEY or LIKENESS_ENCRYPTION_KEY_FILE to its key"
+        )
+    elif not _opens(seal, written):
+        raise StartError(
+            "the gallery is encrypted with another key than those given (while it changes its key, give the new one first "
+            "and the old one second, until `likeness gallery rotate` is done)"
+        )
 
 
-def require_same_seal(db: Connection, seal: Seal) -> None:
+def require_same_seal(db: Connection, seal: Seal, *, writing: bool) -> None:
     """
-    Raises Overloaded where the gallery's key is another one by now: what this process would write, those who have only
-    the new key could not read, and what they write, this one could not.
+    Raises Overloaded where the gallery's key is one by now that this process does not have. The first write with a newer
+    key makes that the gallery's: those who have only the older one could not read what follows, and are told here.
     """
     written = _written_seal(db)
-    if (name_of(written) if written else b"") != seal.name:
+    if (name_of(written) if written else b"") == seal.name:
+        return
+    if written is None or isinstance(seal, Clear) or not _opens(seal, written):
         raise Overloaded("the gallery's encryption key was changed: this service must be restarted with the new one")
+    if writing:
+        _write_seal(db, seal)
 
 
 def rotate(database: Database, vault: Vault, by: Actor) -> int:
@@ -89,6 +88,14 @@ def _reseal(db: Connection, before: Rows, after: Rows) -> int:
         face = after.face_row(row["gallery"], before.template(row["gallery"], row, ""), row["revision"])
         db.execute("UPDATE faces SET vector = ?, detection = ? WHERE rowid = ?", (face[3], face[4], row["rowid"]))
     return len(faces)
+
+
+def _opens(seal: Seal, written: bytes) -> bool:
+    try:
+        seal.open(written, "seal")
+    except ServiceError:
+        return False
+    return True
 
 
 def _written_seal(db: Connection) -> bytes | None:
@@ -133,6 +140,8 @@ def _expire_in(tables: Tables, gallery: rows.GalleryInfo, before: str, by: Actor
     subjects = tables.db.execute(
         f"DELETE FROM subjects WHERE gallery = ? AND {_OLD_SUBJECTS} RETURNING id", (gallery.key, before)
     ).fetchall()
+    if subjects and not faces:
+        tables.raise_revision(gallery)
     for row in subjects:
         audit.append(tables.db, by, "subject.expire", gallery.id, subject=row["id"])
     return Expired(gallery.id, len(faces)) if faces or subjects else None

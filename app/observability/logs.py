@@ -26,7 +26,7 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 OURS = "app"
 _NOT_EXTRA = frozenset(RESERVED_ATTRS) | {"color_message", "taskName"}  # uvicorn's for terminals; Python's from 3.12
-_SILENT = logging.CRITICAL + 1
+_NOTHING = {"handlers": [], "level": logging.CRITICAL + 1, "propagate": False}
 
 access = logging.getLogger("app.access")
 
@@ -44,7 +44,8 @@ def configure(style: Style, level: str) -> None:
                 OURS: {"level": _number(level)},
                 "uvicorn": {"handlers": [], "level": "NOTSET", "propagate": True},
                 "uvicorn.error": {"handlers": [], "level": "NOTSET", "propagate": True},
-                "uvicorn.access": {"handlers": [], "level": _SILENT, "propagate": False},
+                # what they say comes from the bytes of a request, and its answer says what was wrong
+                **dict.fromkeys(("uvicorn.access", "PIL", "python_multipart"), _NOTHING),
             },
         }
     )

@@ -89,10 +89,10 @@ class MicroBatcher(Generic[In, Out]):
                 log.exception("a batch of %d failed", len(batch))
                 _fail(batch, InferenceFailed, f"{type(error).__name__}: {error}")
             else:
-                self._ran(len(batch))
                 for (_, future), output in answers:
                     if not future.done():
                         future.set_result(output)
+                self._ran(len(batch))
 
     async def _next_batch(self) -> list[tuple[In, asyncio.Future[Out]]]:
         """Wait for one item, then take what else is there."""

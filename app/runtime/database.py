@@ -7,6 +7,7 @@ them. SQLite's own errors become the domain's here, and only here.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -32,8 +33,8 @@ class Database:
         """Waits up to `patience` seconds for another process that writes. Raises ServiceError where it cannot open."""
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.touch(mode=0o600)  # templates are biometric data; SQLite gives its other files the same mode
-        self._lock = threading.Lock()
-        with _domain_errors():
+        self._lock, self._folder = threading.Lock(), path.parent
+        with _domain_errors(self._folder):
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=patience)
             self._db.row_factory = sqlite3.Row
             try:
@@ -46,7 +47,7 @@ class Database:
     def create(self, package: str) -> None:
         """Make the tables of the `schema.sql` that lies in `package`, where they are not there."""
         schema = resources.files(package).joinpath("schema.sql").read_text()
-        with self._lock, _domain_errors():
+        with self._lock, _domain_errors(self._folder):
             self._db.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
 
     def close(self) -> None:
@@ -55,7 +56,7 @@ class Database:
 
     def version(self) -> int:
         """Another number after another connection has committed; cheap enough to ask at every request."""
-        with self._lock, _domain_errors():
+        with self._lock, _domain_errors(self._folder):
             return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
     @contextmanager
@@ -84,7 +85,7 @@ class Database:
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[Connection]:
-        with self._lock, _domain_errors():
+        with self._lock, _domain_errors(self._folder):
             self._db.execute(begin)
             try:
                 yield self._db
@@ -95,18 +96,18 @@ class Database:
                 raise
 
     def _run(self, statement: str) -> None:
-        with self._lock, _domain_errors():
+        with self._lock, _domain_errors(self._folder):
             self._db.execute(statement)
 
 
 @contextmanager
-def _domain_errors() -> Iterator[None]:
+def _domain_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "")
         if name.startswith("SQLITE_BUSY"):
             raise Overloaded("another process is writing to the gallery") from error
-        if name == "SQLITE_FULL":
+        if name == "SQLITE_FULL" or (name.startswith("SQLITE_IOERR") and not os.statvfs(folder).f_bavail):
             raise StorageFull("no space is left for the gallery") from error
         raise ServiceError(f"the gallery's file cannot be used: {error}") from error

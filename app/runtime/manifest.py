@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.domain.errors import StartError
 
@@ -31,14 +31,48 @@ class Manifest(_Part):
     provenance: dict[str, str] = Field(description="Origin, training data, config, seed, commit: whatever explains it.")
 
 
+class LandmarkAlignment(_Part):
+    """Turned, scaled and shifted by five landmarks."""
+
+    kind: Literal["landmarks"] = "landmarks"
+    template: tuple[tuple[float, float], ...] = Field(
+        min_length=5, max_length=5, description="Where the five landmarks lie in the crop, x and y in pixels."
+    )
+
+
+class BoxAlignment(_Part):
+    """The detector's box, grown and resized."""
+
+    kind: Literal["box"] = "box"
+    margin: int = Field(
+        ge=0, le=512, description="Pixels of the crop's side that lie beyond the box, both ends together."
+    )
+
+
 class EmbedderManifest(Manifest):
     kind: Literal["embedder"]
     file: ModelFile
     crop_size: int = Field(ge=16, le=1024, description="Side of the square uint8 RGB crop, in pixels.")
-    template: tuple[tuple[float, float], ...] = Field(
-        min_length=5, max_length=5, description="Where the five landmarks lie in the crop, x and y in pixels."
-    )
+    alignment: LandmarkAlignment | BoxAlignment = Field(discriminator="kind", description="How a face is cut out.")
     dimension: int = Field(ge=2, le=4096)
+    batch: Literal[1] | None = Field(default=None, description="Crops a run, where the graph takes no more.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_a_bare_template(cls, values: Any) -> Any:
+        """As manifests said it while there was no other alignment."""
+        if isinstance(values, dict) and "template" in values and "alignment" not in values:
+            values = dict(values)
+            values["alignment"] = {"kind": "landmarks", "template": values.pop("template")}
+        return values
+
+    @model_validator(mode="after")
+    def _a_crop_larger_than_its_margin(self) -> Self:
+        if isinstance(self.alignment, BoxAlignment) and self.alignment.margin >= self.crop_size:
+            raise ValueError(
+                f"alignment.margin: want less than crop_size, {self.crop_size}, got {self.alignment.margin}"
+            )
+        return self
 
 
 class DetectorManifest(Manifest):

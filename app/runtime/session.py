@@ -38,7 +38,7 @@ class Session:
         if provider != "auto" and self.provider != provider:
             raise StartError(
                 f"provider {provider!r} was asked for, but the network runs on {self.provider!r}: "
-                + (complaints or "is there a GPU, and its driver (nvidia-smi)?")
+                + (complaints or "no NVIDIA GPU or driver can be reached (is the container started with --gpus all?)")
             )
 
     def run(self, *arrays: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:

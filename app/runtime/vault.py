@@ -22,7 +22,8 @@ from app.domain.errors import ServiceError, StartError
 
 KEY_BYTES = 32
 _FORMAT = b"\x01"
-_ID, _NONCE = 8, 12
+_ID, _NONCE, _TAG = 8, 12, 16
+_LEAST = 1 + _ID + _NONCE + _TAG
 
 
 class Seal(Protocol):
@@ -65,6 +66,8 @@ class Vault:
 
     def open(self, written: bytes, about: str) -> bytes:
         head, key, nonce = written[:1], name_of(written), written[1 + _ID : 1 + _ID + _NONCE]
+        if len(written) < _LEAST:
+            raise ServiceError("a sealed value was cut short: see `likeness gallery check`")
         if head != _FORMAT or key not in self._ciphers:
             raise ServiceError("a value of the gallery was sealed with a key that is not given")
         try:

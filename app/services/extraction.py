@@ -10,8 +10,7 @@ from typing import Literal, TypeAlias
 
 from app.domain.errors import FaceNotFound, InputError, LikenessError, MultipleFaces
 from app.domain.nouns import AlignedCrop, Embedding, Face, Pixels, Probe, Quality
-from app.domain.ports import Detector, Observer, Unobserved
-from app.faces.alignment import Aligner
+from app.domain.ports import Aligner, Detector, Observer, Unobserved
 from app.faces.quality import assess
 from app.faces.selection import FaceRule, choose
 from app.images.decoding import ImageLimits, decode

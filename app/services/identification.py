@@ -45,7 +45,7 @@ class Identification:
         timer: StageTimer,
     ) -> Identified:
         """Raises NotFound, ModelMismatch, FaceNotFound (unless all faces are wanted), UnsupportedOperatingPoint."""
-        gallery = await self._workers.run(lambda: self._records.gallery(gallery_id))
+        gallery = await self._workers.run(lambda: self._gallery.info(gallery_id))
         decision = self._policy.for_identification(fpir=fpir, threshold=threshold, templates=gallery.faces)
         sight = await self._extraction.sight(upload, wanted, timer)
         probes = await self._extraction.probes([sight], timer)

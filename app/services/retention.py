@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 from app.domain.callers import Actor
 from app.domain.clock import written
-from app.domain.errors import LikenessError
 from app.domain.ports import Observer
 from app.services.galleries import Galleries
 
@@ -30,7 +29,7 @@ class Retention:
         while True:
             try:
                 await self.sweep()
-            except LikenessError:
+            except Exception:  # whatever it is: erasing must not end with it
                 log.exception("what has expired could not be erased")
             await asyncio.sleep(self._pause)
 

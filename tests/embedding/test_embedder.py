@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -6,16 +7,16 @@ import pytest
 from app.domain.errors import InferenceFailed
 from app.domain.nouns import AlignedCrop, Pixels
 from app.embedding.embedder import OnnxEmbedder
-from app.faces.alignment import Aligner
+from app.faces.alignment import LandmarkAligner
 from app.faces.mtcnn.cascade import Mtcnn
-from app.runtime.manifest import EmbedderManifest, ModelFile, digest_of, read_checked, read_embedder
+from app.runtime.manifest import EmbedderManifest, LandmarkAlignment, ModelFile, digest_of, read_checked, read_embedder
 from app.runtime.session import Session
 from tests.support.networks import DIMENSION, SIDE, first_only, mean_colour
 
 RED, YELLOW = (200, 0, 0), (90, 120, 0)
 
 
-def embedder(model: bytes, dimension: int = DIMENSION) -> OnnxEmbedder:
+def embedder(model: bytes, dimension: int = DIMENSION, batch: Literal[1] | None = None) -> OnnxEmbedder:
     manifest = EmbedderManifest(
         id="tiny",
         licence="MIT",
@@ -23,8 +24,9 @@ def embedder(model: bytes, dimension: int = DIMENSION) -> OnnxEmbedder:
         kind="embedder",
         file=ModelFile(path="tiny.onnx", digest=digest_of(model)),
         crop_size=SIDE,
-        template=((0, 0),) * 5,
+        alignment=LandmarkAlignment(template=((0, 0),) * 5),
         dimension=dimension,
+        batch=batch,
     )
     return OnnxEmbedder(Session(model, provider="cpu"), manifest)
 
@@ -44,7 +46,7 @@ def served(models_dir: Path) -> OnnxEmbedder:
 def crops(detector: Mtcnn, hopper: Pixels, collins: Pixels) -> list[AlignedCrop]:
     """Two people, each as they are and mirrored, and plain grey."""
     photos = [hopper, collins, hopper[:, ::-1].copy(), collins[:, ::-1].copy()]
-    aligned = [Aligner().align(photo, detector.detect(photo)[0]) for photo in photos]
+    aligned = [LandmarkAligner().align(photo, detector.detect(photo)[0]) for photo in photos]
     return [*aligned, AlignedCrop(np.full((112, 112, 3), 127, np.uint8), 1.0)]
 
 
@@ -79,6 +81,12 @@ def test_a_vector_cannot_be_written_to() -> None:
 def test_a_network_that_answers_short_has_failed() -> None:
     with pytest.raises(InferenceFailed, match=r"want vectors \(2, 3\), got \(1, 3\)"):
         embedder(first_only()).embed([crop_of(RED), crop_of(YELLOW)])
+
+
+def test_a_network_of_one_crop_a_run_is_run_for_each() -> None:
+    vectors = [item.vector.tolist() for item in embedder(first_only(), batch=1).embed([crop_of(RED), crop_of(YELLOW)])]
+
+    assert vectors == [pytest.approx([1, 0, 0]), pytest.approx([0.6, 0.8, 0])]
 
 
 def test_a_network_of_another_dimension_than_its_manifests_has_failed() -> None:

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from skimage.transform import SimilarityTransform
 
 from app.domain.nouns import Box, Face, Floats, Landmarks, Pixels
-from app.faces.alignment import ARCFACE_112, Aligner, Transform, similarity_transform
+from app.faces.alignment import ARCFACE_112, LandmarkAligner, Transform, similarity_transform
 from app.faces.mtcnn.cascade import Mtcnn
-from app.runtime.manifest import read_embedder
+from app.runtime.manifest import LandmarkAlignment, read_embedder
 from tests.support.geometry import ANGLES, COORDINATES, SCALES, moved, similarity
 
 TEMPLATE = np.float32(ARCFACE_112)
@@ -66,7 +66,7 @@ def test_landmarks_less_than_a_pixel_apart_still_have_a_scale() -> None:
 
 
 def test_the_template_is_the_one_that_the_served_network_was_trained_on(models_dir: Path) -> None:
-    assert read_embedder(models_dir / "mobilefacenet-128").template == ARCFACE_112
+    assert read_embedder(models_dir / "mobilefacenet-128").alignment == LandmarkAlignment(template=ARCFACE_112)
 
 
 def test_a_mirror_image_is_never_reflected_back() -> None:
@@ -86,14 +86,14 @@ def test_coinciding_points_have_no_scale_and_go_to_the_centre_of_the_target(poin
 
 
 def test_coinciding_landmarks_give_a_crop_of_which_nothing_is_inside(hopper: Pixels) -> None:
-    crop = Aligner().align(hopper, face_at(np.full((5, 2), 200)))
+    crop = LandmarkAligner().align(hopper, face_at(np.full((5, 2), 200)))
 
     assert crop.pixels.shape == (112, 112, 3)
     assert crop.inside == 0
 
 
 def test_landmarks_on_the_template_give_the_pixels_as_they_are(hopper: Pixels) -> None:
-    crop = Aligner().align(hopper[:112, :112], face_at(TEMPLATE))
+    crop = LandmarkAligner().align(hopper[:112, :112], face_at(TEMPLATE))
 
     assert np.array_equal(crop.pixels, hopper[:112, :112])
     assert crop.inside == 1
@@ -102,7 +102,7 @@ def test_landmarks_on_the_template_give_the_pixels_as_they_are(hopper: Pixels) -
 def test_a_crop_has_the_size_and_the_template_that_it_was_made_for(hopper: Pixels) -> None:
     shifted = tuple((x + 16, y + 16) for x, y in ARCFACE_112)
 
-    crop = Aligner(shifted, size=144).align(hopper[:144, :144], face_at(TEMPLATE + 16))
+    crop = LandmarkAligner(shifted, size=144).align(hopper[:144, :144], face_at(TEMPLATE + 16))
 
     assert np.array_equal(crop.pixels, hopper[:144, :144])
 
@@ -118,7 +118,7 @@ def test_the_landmarks_of_a_real_face_fall_near_the_template(detector: Mtcnn, ho
 def test_beyond_the_photo_a_crop_is_black() -> None:
     white = np.full((112, 60, 3), 255, np.uint8)
 
-    crop = Aligner().align(white, face_at(TEMPLATE))
+    crop = LandmarkAligner().align(white, face_at(TEMPLATE))
 
     assert (crop.pixels[:, :60] == 255).all()
     assert (crop.pixels[:, 60:] == 0).all()

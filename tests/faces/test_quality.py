@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from app.domain.errors import LowQuality
 from app.domain.nouns import AlignedCrop, Box, Face, Landmarks, Pixels, Quality
-from app.faces.alignment import ARCFACE_112, Aligner
+from app.faces.alignment import ARCFACE_112, LandmarkAligner
 from app.faces.mtcnn.cascade import Mtcnn
 from app.faces.quality import HALF_SHARP, QualityBounds, assess
 
@@ -28,7 +28,7 @@ def blurred(pixels: Pixels, sigma: float) -> AlignedCrop:
 
 
 def crop_of(detector: Mtcnn, photo: Pixels) -> AlignedCrop:
-    return Aligner().align(photo, detector.detect(photo)[0])
+    return LandmarkAligner().align(photo, detector.detect(photo)[0])
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,8 @@ def test_the_more_of_a_face_is_cut_away_the_less_of_it_is_inside(hopper: Pixels)
     on_template = Face(Box(0, 0, 112, 112), Landmarks(np.float32(ARCFACE_112)), 1.0)
 
     inside = [
-        assess(on_template, Aligner().align(hopper[:112, :width], on_template)).inside for width in range(112, 0, -10)
+        assess(on_template, LandmarkAligner().align(hopper[:112, :width], on_template)).inside
+        for width in range(112, 0, -10)
     ]
 
     assert inside == pytest.approx([width / 112 for width in range(112, 0, -10)])
@@ -159,4 +160,4 @@ def test_a_good_portrait_is_good_enough_to_enroll(detector: Mtcnn, request: pyte
     photo = request.getfixturevalue(person)
     (found,) = detector.detect(photo)
 
-    BOUNDS.require(assess(found, Aligner().align(photo, found)))
+    BOUNDS.require(assess(found, LandmarkAligner().align(photo, found)))

@@ -121,7 +121,7 @@ def test_faces_are_listed_oldest_first(records: Records) -> None:
         lambda records: records.faces("guests", "none"),
         lambda records: records.delete_face("guests", "ada", "none"),
         lambda records: records.delete_face("guests", "bob", "1"),
-        lambda records: records.changes_since("none", None, 0),
+        lambda records: records.changes_since("none", None),
     ],
 )
 def test_what_is_not_there_is_not_found_and_changes_nothing(

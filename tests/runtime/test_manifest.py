@@ -7,10 +7,20 @@ import pytest
 from pydantic import ValidationError
 
 from app.domain.errors import StartError
-from app.runtime.manifest import MANIFEST, ModelFile, digest_of, read_checked, read_detector, read_embedder
+from app.runtime.manifest import (
+    MANIFEST,
+    BoxAlignment,
+    LandmarkAlignment,
+    ModelFile,
+    digest_of,
+    read_checked,
+    read_detector,
+    read_embedder,
+)
 
 NETWORK = b"a network"
 FILE = {"path": "embedder.onnx", "digest": "sha256:" + hashlib.sha256(NETWORK).hexdigest()}
+TEMPLATE = [[38, 52], [74, 52], [56, 72], [42, 92], [71, 92]]
 EMBEDDER: dict[str, Any] = {
     "id": "tiny-3",
     "licence": "MIT",
@@ -18,7 +28,7 @@ EMBEDDER: dict[str, Any] = {
     "kind": "embedder",
     "file": FILE,
     "crop_size": 112,
-    "template": [[38, 52], [74, 52], [56, 72], [42, 92], [71, 92]],
+    "alignment": {"kind": "landmarks", "template": TEMPLATE},
     "dimension": 3,
 }
 DETECTOR = {
@@ -48,7 +58,8 @@ def test_a_manifest_says_what_its_folder_holds(folder: Path) -> None:
     manifest = read_embedder(folder)
 
     assert (manifest.id, manifest.dimension, manifest.crop_size) == ("tiny-3", 3, 112)
-    assert manifest.template[0] == (38, 52)
+    assert manifest.alignment == LandmarkAlignment(template=tuple((x, y) for x, y in TEMPLATE))
+    assert manifest.batch is None
     assert manifest.provenance == {"seed": "1"}
     assert read_checked(folder, manifest.file) == NETWORK
 
@@ -98,9 +109,15 @@ def test_a_malformed_manifest_stops_the_start(folder: Path, text: str) -> None:
         ("crop_size", 15),
         ("crop_size", 1025),
         ("crop_size", "large"),
-        ("template", EMBEDDER["template"][:4]),
-        ("template", [*EMBEDDER["template"], [0, 0]]),
-        ("template", [[1, 2, 3]] * 5),
+        ("template", TEMPLATE),
+        ("alignment", {"kind": "landmarks", "template": TEMPLATE[:4]}),
+        ("alignment", {"kind": "landmarks", "template": [*TEMPLATE, [0, 0]]}),
+        ("alignment", {"kind": "landmarks", "template": [[1, 2, 3]] * 5}),
+        ("alignment", {"kind": "landmarks", "template": TEMPLATE, "margin": 14}),
+        ("alignment", {"kind": "box", "margin": -1}),
+        ("alignment", {"kind": "box", "margin": 112}),
+        ("alignment", {"kind": "guess"}),
+        ("batch", 2),
         ("dimension", 1),
         ("dimension", 4097),
         ("surprise", 1),
@@ -116,6 +133,20 @@ def test_a_field_out_of_its_bounds_is_named(folder: Path, field: str, value: obj
 )
 def test_a_field_may_be_at_its_bounds(folder: Path, field: str, value: int) -> None:
     assert getattr(read_embedder(rewrite(folder, **{field: value})), field) == value
+
+
+def test_a_manifest_may_cut_faces_by_their_box(folder: Path) -> None:
+    manifest = read_embedder(rewrite(folder, alignment={"kind": "box", "margin": 111}, batch=1))
+
+    assert (manifest.alignment, manifest.batch) == (BoxAlignment(margin=111), 1)
+
+
+def test_a_bare_template_is_what_manifests_had_before_there_were_boxes(folder: Path) -> None:
+    old = {name: value for name, value in EMBEDDER.items() if name != "alignment"} | {"template": TEMPLATE}
+    (folder / MANIFEST).write_text(json.dumps(old))
+    before = read_embedder(folder)
+
+    assert before == read_embedder(rewrite(folder))
 
 
 def test_a_manifest_does_not_change(folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.domain.errors import Rejected
 from app.domain.ports import Detector, Embedder, Observer, Unobserved
-from app.faces.alignment import Aligner
+from app.faces.alignment import LandmarkAligner
 from app.faces.quality import QualityBounds
 from app.gallery.gallery import Gallery
 from app.gallery.records import Records
@@ -84,7 +84,7 @@ async def open_bench(folder: Path, **parts: Any) -> AsyncIterator[Bench]:
     records = FileRecords(folder / "gallery.sqlite3")
     photos = Workers("photo", threads=made.threads, max_waiting=made.max_waiting, deadline=10)
     store = Workers("store", threads=1, max_waiting=64, deadline=10)
-    reader = FaceReader(made.detector, Aligner(), ImageLimits())
+    reader = FaceReader(made.detector, LandmarkAligner(), ImageLimits())
     async with MicroBatcher(made.embedder.embed, max_batch=8, max_waiting=64) as batcher:
         extraction, gallery = Extraction(reader, photos, batcher, made.observer), Gallery(records)
         yield Bench(

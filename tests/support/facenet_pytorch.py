@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.machinery
 import sys
 import types
@@ -15,16 +16,25 @@ from torch import Tensor
 
 def load_mtcnn(**options: Any) -> Any:
     """facenet-pytorch's own MTCNN, with `options` as its constructor takes them."""
-    if "torchvision" not in sys.modules:
-        _install_stand_in()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it loads its weights without weights_only
-        from facenet_pytorch import MTCNN
-
-        return MTCNN(**options)
+        return package().MTCNN(**options)
 
 
-def _install_stand_in() -> None:
+def package() -> Any:
+    """facenet-pytorch. What stands in for torchvision is gone again afterwards: timm needs the real one."""
+    if "facenet_pytorch" not in sys.modules:
+        stand_ins = _stand_ins()
+        there = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "torchvision"}
+        sys.modules.update(stand_ins)
+        importlib.import_module("facenet_pytorch")
+        for name in stand_ins:
+            del sys.modules[name]
+        sys.modules.update(there)
+    return sys.modules["facenet_pytorch"]
+
+
+def _stand_ins() -> dict[str, types.ModuleType]:
     parts = {
         name: _module(name)
         for name in (
@@ -39,7 +49,7 @@ def _install_stand_in() -> None:
     parts["torchvision.transforms.functional"].to_tensor = to_tensor  # type: ignore[attr-defined]
     parts["torchvision.transforms"].functional = parts["torchvision.transforms.functional"]  # type: ignore[attr-defined]
     parts["torchvision.ops"].boxes = parts["torchvision.ops.boxes"]  # type: ignore[attr-defined]
-    sys.modules.update(parts)
+    return parts
 
 
 def _module(name: str) -> types.ModuleType:

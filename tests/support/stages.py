@@ -13,10 +13,10 @@ class OneCell:
 
     def __call__(self, level: Floats) -> tuple[Floats, Floats]:
         height, width = (level.shape[0] - 10) // 2, (level.shape[1] - 10) // 2
-        probabilities = np.zeros((height, width), np.float32)
-        probabilities[0, 0] = 0.9 * (not self.levels)
+        logits = np.full((height, width), -np.inf, np.float32)
+        logits[0, 0] = -np.inf if self.levels else np.log(0.9 / 0.1)
         self.levels.append(level.shape[:2])
-        return probabilities, np.tile(np.float32(self.offsets)[:, None, None], (1, height, width))
+        return logits, np.tile(np.float32(self.offsets)[:, None, None], (1, height, width))
 
 
 class Sure:

@@ -148,7 +148,7 @@ def test_colour_without_change_is_the_identity_and_without_saturation_grey(crop:
     assert colour(crop, saturation=1, gains=(0.5, 1, 1))[..., 0].mean() == pytest.approx(crop[..., 0].mean() / 2, abs=1)
 
 
-def test_a_network_of_another_crop_size_gets_views_of_its_size(crop: Pixels) -> None:
+def test_a_view_can_be_had_in_another_size(crop: Pixels) -> None:
     assert sized(centre(crop), 160).shape == (160, 160, 3)
     assert sized(centre(crop), 112) is not None
     assert sized(np.full((112, 112, 3), 7, np.uint8), 96).tolist() == np.full((96, 96, 3), 7).tolist()

@@ -11,10 +11,12 @@ from PIL import Image
 
 from app.domain.nouns import Distance
 from app.matching.calibration import read_calibration
-from app.runtime.manifest import read_embedder
-from training import calibrate, card, evaluate
+from app.runtime.manifest import BoxAlignment, read_embedder
+from tests.support import sources
+from training import calibrate, card, evaluate, wrap
 from training.calibrate import fit_probability, probabilities
 from training.errors import TrainingError
+from training.wrapped_graph import Preprocessing
 
 
 @pytest.fixture
@@ -68,6 +70,16 @@ def test_a_calibration_is_one_the_service_takes(crowd, cohorts, model, models_di
     assert (found.data.people, found.data.genuine_pairs, found.data.impostor_pairs) == (12, 12, 264)
     assert found.finest_fmr == pytest.approx(3 / 66)
     assert [(cohort.name, cohort.impostor_pairs) for cohort in found.cohorts] == [("strangers", 1)]
+
+
+def test_a_wrapped_model_that_cuts_faces_by_their_box_is_calibrated_like_any_other(crowd, models_dir, tmp_path):
+    source = sources.write(tmp_path / "source.onnx", shape=(1, 3, sources.SIDE, sources.SIDE), rows=1)
+    how = Preprocessing(sources.SIDE, (127.5,) * 3, (128.0,) * 3, bgr=False)
+    wrap.run(source, tmp_path / "mine", how, alignment=BoxAlignment(margin=4), licence="CC0")
+    calibrate.run(crowd, "a crowd", tmp_path / "mine", None, models_dir)
+    found = read_calibration(tmp_path / "mine", read_embedder(tmp_path / "mine").file.digest)
+    assert found is not None
+    assert (found.data.genuine_pairs, found.data.impostor_pairs) == (12, 264)
 
 
 def test_too_few_people_for_any_promise_are_refused(people, model, models_dir):

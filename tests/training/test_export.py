@@ -78,6 +78,17 @@ def test_a_graph_that_computes_something_else_is_refused(folder):
         export.check_parity(other, (folder / "embedder.onnx").read_bytes())
 
 
+@pytest.mark.parametrize("name", ["nn4", "nns2"])
+def test_networks_of_another_size_get_a_template_and_a_graph_of_theirs(tmp_path, name):
+    torch.manual_seed(2)
+    network = networks.build(name, 32)
+    torch.save(network.state_dict(), tmp_path / "network.pt")
+    export.run(tmp_path / "network.pt", tmp_path / name, network=name, embedding_size=32, licence="MIT")
+    manifest = read_embedder(tmp_path / name)
+    assert (manifest.crop_size, manifest.dimension) == (network.crop_size, 32)
+    assert manifest.alignment.template[0][0] == pytest.approx(38.2946 * network.crop_size / 112)
+
+
 def test_weights_of_another_network_are_refused_and_nothing_is_written(tiny, tmp_path):
     with pytest.raises(UnusableWeights):
         export.run(tiny, tmp_path / "mine", licence="MIT")

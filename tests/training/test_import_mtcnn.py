@@ -13,7 +13,7 @@ from training.networks.mtcnn import ONet, PNet, RNet, fold_normalisation
 def test_an_import_gives_the_files_of_the_repository(tmp_path, models_dir):
     import_mtcnn.run(tmp_path)
     made, kept = read_detector(tmp_path), read_detector(models_dir / "mtcnn")
-    pixels = np.random.default_rng(0).uniform(0, 255, (2, 48, 48, 3)).astype(np.float32)
+    pixels = np.random.default_rng(0).uniform(0, 255, (2, 48, 48, 4)).astype(np.float32)
     ours = Session(read_checked(tmp_path, made.onet)).run(pixels)
     theirs = Session(read_checked(models_dir / "mtcnn", kept.onet)).run(pixels)
     for new, old in zip(ours, theirs, strict=True):

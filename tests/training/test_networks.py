@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from training.networks import NETWORKS, Embedder, UnknownNetwork, UnusableWeights, build, load_state
+from training.networks import NETWORKS, Embedder, UnknownNetwork, UnusableWeights, build, cost, load_state
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 WEIGHTS = SHARED / "weights" / "mobilefacenet_foamliu.pt"
@@ -19,21 +19,6 @@ PUBLISHED_MULTIPLY_ADDS = 221e6  # ibid.
 def published() -> dict[str, Tensor]:
     state: dict[str, Tensor] = torch.load(WEIGHTS, map_location="cpu", weights_only=True)
     return state
-
-
-def multiply_adds(network: nn.Module, size: int) -> int:
-    """Of the convolutions for one image, counted where they happen."""
-    total = 0
-
-    def count(layer: nn.Conv2d, _inputs: object, output: Tensor) -> None:
-        nonlocal total
-        total += layer.weight[0].numel() * output[0].numel()
-
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d):
-            layer.register_forward_hook(count)  # type: ignore[arg-type]
-    network.eval()(torch.zeros(1, 3, size, size))
-    return total
 
 
 def convolved(x: Tensor, state: dict[str, Tensor], conv: str, norm: str, **how: int) -> Tensor:
@@ -63,7 +48,9 @@ def test_mobilefacenet_is_as_large_as_the_paper_says() -> None:
     extra = 64 * 64  # weights of the 1 x 1 convolution after the second layer, which the paper does not have
 
     assert sum(part.numel() for part in network.parameters()) - extra == pytest.approx(PUBLISHED_PARAMETERS, rel=0.01)
-    assert multiply_adds(network, 112) - extra * 56 * 56 == pytest.approx(PUBLISHED_MULTIPLY_ADDS, rel=0.001)
+    assert cost.total(cost.table(network, 112))[1] - extra * 56 * 56 == pytest.approx(
+        PUBLISHED_MULTIPLY_ADDS, rel=0.001
+    )
 
 
 @with_weights
@@ -103,6 +90,16 @@ def test_an_embedder_scales_pixels_as_the_network_was_trained() -> None:
     torch.testing.assert_close(Embedder(network)(crops), functional.normalize(network(pixels)), atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("size", [96, 144])
+def test_an_embedder_resizes_crops_that_are_not_the_networks_size(size: int) -> None:
+    embedder = Embedder(build("mobilefacenet", 16)).eval()
+    slope = torch.linspace(0, 255, size).round().to(torch.uint8).view(1, 1, size, 1).expand(1, size, size, 3)
+    fitting = torch.linspace(0, 255, 112).round().to(torch.uint8).view(1, 1, 112, 1).expand(1, 112, 112, 3)
+
+    with torch.inference_mode():
+        assert (embedder(slope) - embedder(fitting)).square().sum() < 1e-3
+
+
 def test_a_mirrored_embedder_cannot_tell_a_crop_from_its_mirror_image() -> None:
     embedder = Embedder(build("mobilefacenet", 16), mirror=True).eval()
     crops = torch.randint(256, (2, 112, 112, 3), dtype=torch.uint8)
@@ -111,7 +108,9 @@ def test_a_mirrored_embedder_cannot_tell_a_crop_from_its_mirror_image() -> None:
 
 
 def test_an_unknown_network_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(UnknownNetwork, match=f"want a network among {', '.join(sorted(NETWORKS))}, got 'resnet'"):
+    with pytest.raises(
+        UnknownNetwork, match=f"want a network among {', '.join(sorted(NETWORKS))} or timm:NAME, got 'resnet'"
+    ):
         build("resnet")
 
 

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -44,17 +45,16 @@ def test_targets_of_another_network_are_not_reused(people: Path) -> None:
     assert not torch.equal(teacher.targets(teacher.of_network(build("tiny", 8)), faces, cache, 8), first)
 
 
-def test_the_teacher_may_be_another_network_of_its_own_crop_size(
+def test_the_teacher_may_be_another_network(
     config: TrainConfig, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Wide(TinyNetwork):
-        crop_size = 112
+    class Other(TinyNetwork):
         mean = (0.0, 0.0, 0.0)
 
-    monkeypatch.setitem(networks.NETWORKS, "wide", Wide)
-    other, faces = build("wide", 8), read_faces([people])
-    torch.save(other.state_dict(), tmp_path / "wide.pt")
-    config = changed(config, "teacher", network="wide", weights=str(tmp_path / "wide.pt"), mirror=False)
+    monkeypatch.setitem(networks.NETWORKS, "other", Other)
+    other, faces = build("other", 8), read_faces([people])
+    torch.save(other.state_dict(), tmp_path / "other.pt")
+    config = changed(config, "teacher", network="other", weights=str(tmp_path / "other.pt"), mirror=False)
 
     targets = teacher.targets(teacher.of_config(config, build("tiny", 8)), faces, tmp_path / "teacher.pt", 8)
 
@@ -79,3 +79,14 @@ def test_a_teacher_of_another_dimension_is_refused(people: Path, tmp_path: Path)
 
     with pytest.raises(UnusableWeights, match="want a teacher whose vectors have 8 numbers, got 6"):
         teacher.targets(tutor, read_faces([people]), tmp_path / "teacher.pt", 8)
+
+
+def test_a_served_model_that_aligns_in_another_way_is_no_teacher(tmp_path: Path, tiny: Path) -> None:
+    export.run(tiny, tmp_path / "served", network="tiny", embedding_size=8, mirror=False, licence="none")
+    manifest = tmp_path / "served" / "manifest.json"
+    values = json.loads(manifest.read_text(encoding="utf-8"))
+    values["alignment"] = {"kind": "box", "margin": 14}
+    manifest.write_text(json.dumps(values), encoding="utf-8")
+
+    with pytest.raises(UnusableWeights, match=r"teacher\.weights: .*served aligns faces in another way"):
+        teacher.of_model(tmp_path / "served")

@@ -1,22 +1,26 @@
 """What every network here has in common, and the one path from pixels to unit vectors."""
 
-from typing import ClassVar
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+RGB: TypeAlias = tuple[float, float, float]
 
 
 class FaceNetwork(nn.Module):
     """
     A backbone: normalised pixels (N, 3, crop_size, crop_size) to unnormalised vectors (N, embedding_size).
 
-    `mean` and `std` are in units of a pixel, 0 to 255, in the order R, G, B.
+    `mean` and `std` are in units of a pixel, 0 to 255, in the order R, G, B. `left_out` begins the names of tensors
+    that a published file may hold and the network does not have: a classifier of the people it was trained on.
     """
 
-    crop_size: ClassVar[int]
-    mean: ClassVar[tuple[float, float, float]]
-    std: ClassVar[tuple[float, float, float]]
+    crop_size: int
+    mean: RGB = (127.5, 127.5, 127.5)
+    std: RGB = (128.0, 128.0, 128.0)
+    left_out: tuple[str, ...] = ()
 
     def __init__(self, embedding_size: int) -> None:
         super().__init__()
@@ -27,7 +31,8 @@ class Embedder(nn.Module):
     """
     uint8 RGB crops (N, H, W, 3) to unit float32 vectors (N, D): training, teaching and export use this one graph.
 
-    With `mirror` the vectors of the crop and of its mirror image are averaged, at twice the cost.
+    With `mirror` the vectors of the crop and of its mirror image are averaged, at twice the cost. Crops of another size
+    than the network's are resized: training views have 112 px. An exported graph takes the network's size alone.
     """
 
     mean: Tensor
@@ -42,10 +47,17 @@ class Embedder(nn.Module):
 
     def forward(self, crops: Tensor) -> Tensor:
         pixels = (crops.permute(0, 3, 1, 2).float() - self.mean) / self.std  # (N, 3, H, W), channels last in memory
+        pixels = self._fitted(pixels)
         vectors = self._unit(pixels)  # (N, D)
         if self.mirror:
             vectors = functional.normalize(vectors + self._unit(pixels.flip(3)))
         return vectors
+
+    def _fitted(self, pixels: Tensor) -> Tensor:
+        size = self.network.crop_size
+        if pixels.shape[2:] == (size, size):
+            return pixels
+        return functional.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
 
     def _unit(self, pixels: Tensor) -> Tensor:
         return functional.normalize(self.network(pixels).float())

@@ -5,7 +5,7 @@ That variant has ReLU and ReLU6 where the paper has PReLU, a 1 x 1 convolution a
 221 M multiply-adds, this 234 M) and a bias in its last convolution.
 """
 
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -81,9 +81,9 @@ class GlobalDepthwise(nn.Module):
 class MobileFaceNet(FaceNetwork):
     """1.0 M parameters, 0.23 G multiply-adds at 112 px."""
 
-    crop_size: ClassVar[int] = 112
-    mean: ClassVar[tuple[float, float, float]] = (123.675, 116.28, 103.53)
-    std: ClassVar[tuple[float, float, float]] = (58.395, 57.12, 57.375)
+    crop_size = 112
+    mean = (123.675, 116.28, 103.53)
+    std = (58.395, 57.12, 57.375)
 
     def __init__(self, embedding_size: int = 128) -> None:
         super().__init__(embedding_size)

@@ -6,8 +6,6 @@ memory: a step is eight times as fast. As in FaceNet no BatchNorm follows the la
 vectors is learned, and can be lost.
 """
 
-from typing import ClassVar
-
 from torch import Tensor, nn
 
 from training.networks.embedder import FaceNetwork
@@ -32,9 +30,7 @@ class Residual(nn.Module):
 class SmallResNet(FaceNetwork):
     """1.1 M parameters, 39 M multiply-adds at 112 px."""
 
-    crop_size: ClassVar[int] = 112
-    mean: ClassVar[tuple[float, float, float]] = (127.5, 127.5, 127.5)
-    std: ClassVar[tuple[float, float, float]] = (128.0, 128.0, 128.0)
+    crop_size = 112
 
     def __init__(self, embedding_size: int = 128) -> None:
         super().__init__(embedding_size)

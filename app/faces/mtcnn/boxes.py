@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from app.domain.nouns import Floats
 
+_AT_ONCE = 512  # boxes compared in one matrix
+
 Indices = npt.NDArray[np.intp]
 
 
@@ -22,20 +24,36 @@ def suppress(boxes: Floats, confidences: Floats, overlap: float, mode: Literal["
     Equal confidences are common where windows are clipped to the same pixels. `union` then prefers the first box;
     `min` sorts by the very call of facenet-pytorch's nms_numpy, because any other order gives another box of the face.
     """
-    inclusive = 1.0 if mode == "min" else 0.0
-    waiting = np.argsort(confidences)[::-1] if mode == "min" else np.argsort(-confidences, kind="stable")
-    left, top, right, bottom = boxes.T
-    area = (right - left + inclusive) * (bottom - top + inclusive)
-    kept = []
-    while waiting.size:
-        best, waiting = waiting[0], waiting[1:]
-        kept.append(best)
-        width = np.minimum(right[best], right[waiting]) - np.maximum(left[best], left[waiting]) + inclusive
-        height = np.minimum(bottom[best], bottom[waiting]) - np.maximum(top[best], top[waiting]) + inclusive
-        shared = np.maximum(width, 0) * np.maximum(height, 0)
-        whole = np.minimum(area[best], area[waiting]) if mode == "min" else area[best] + area[waiting] - shared
-        waiting = waiting[shared <= overlap * whole]
-    return np.array(kept, dtype=np.intp)
+    order = np.argsort(confidences)[::-1] if mode == "min" else np.argsort(-confidences, kind="stable")
+    kept: list[Indices] = []
+    while order.size:  # the first of those left are compared with one another, then with the rest
+        first, order = order[:_AT_ONCE], order[_AT_ONCE:]
+        alive = _greedy(_overlapping(boxes[first], boxes[first], overlap, mode))
+        kept.append(first[alive])
+        if order.size:
+            order = order[~_overlapping(boxes[kept[-1]], boxes[order], overlap, mode).any(axis=0)]
+    return np.concatenate([np.empty(0, np.intp), *kept])
+
+
+def _greedy(overlapping: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Who is kept when, in order, each who is kept drops all that it overlaps: (N, N) -> (N,)."""
+    alive = np.ones(len(overlapping), np.bool_)
+    for place in range(len(overlapping)):
+        if alive[place]:
+            alive[place + 1 :] &= ~overlapping[place, place + 1 :]
+    return alive
+
+
+def _overlapping(boxes: Floats, others: Floats, overlap: float, mode: Literal["union", "min"]) -> npt.NDArray[np.bool_]:
+    """Whether each of the boxes (N, 4) overlaps each of the others (M, 4) too much: (N, M)."""
+    inclusive = np.float32(1 if mode == "min" else 0)
+    a, b = boxes.T[:, :, None], others.T[:, None, :]  # (4, N, 1), (4, 1, M)
+    width = np.minimum(a[2], b[2]) - np.maximum(a[0], b[0]) + inclusive  # (N, M)
+    height = np.minimum(a[3], b[3]) - np.maximum(a[1], b[1]) + inclusive
+    shared = np.maximum(width, 0) * np.maximum(height, 0)
+    areas = [(each[2] - each[0] + inclusive) * (each[3] - each[1] + inclusive) for each in (a, b)]
+    whole = np.minimum(*areas) if mode == "min" else areas[0] + areas[1] - shared
+    return np.asarray(shared > np.float32(overlap) * whole)
 
 
 def squared(boxes: Floats) -> Floats:

@@ -74,12 +74,12 @@ class Mtcnn:
     def _propose_at(self, photo: AreaPooling, scale: float) -> Floats:
         """Candidates of one level (N, 9): box in the photo, probability, four offsets."""
         level = photo.level(int(photo.height * scale + 1), int(photo.width * scale + 1))
-        probabilities, offsets = self._pnet(level)
-        rows, columns = np.nonzero(probabilities >= self._options.thresholds[0])
+        logits, offsets = self._pnet(level)
+        rows, columns = np.nonzero(logits >= _logit(self._options.thresholds[0]))
         corner = np.stack([columns, rows, columns, rows], axis=1) * STRIDE + [1, 1, CELL, CELL]
         boxes = np.floor(corner.astype(np.float32) / np.float32(scale))
         found = np.concatenate(
-            [boxes, probabilities[rows, columns, None], offsets[:, rows, columns].T], axis=1, dtype=np.float32
+            [boxes, _probabilities(logits[rows, columns, None]), offsets[:, rows, columns].T], axis=1, dtype=np.float32
         )
         found = self._most_probable(found)
         return found[box.suppress(found[:, :4], found[:, 4], LEVEL_OVERLAP)]
@@ -119,8 +119,16 @@ class Mtcnn:
         ]
 
 
+def _logit(probability: float) -> np.float32:
+    return np.float32(math.log(probability / (1 - probability)) if probability > 0 else -math.inf)
+
+
+def _probabilities(logits: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
+
+
 def _cut(photo: AreaPooling, candidates: Floats, size: int) -> tuple[Floats, Floats]:
-    """The candidates that touch the photo, and their crops (N, size, size, 3)."""
+    """The candidates that touch the photo, and their crops (N, size, size, 4)."""
     windows = box.windows(candidates, photo.height, photo.width)
     touching = (windows[:, 2:] > windows[:, :2]).all(axis=1)
     return candidates[touching], photo.crops(windows[touching], size)

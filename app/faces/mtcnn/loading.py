@@ -8,6 +8,7 @@ import numpy as np
 
 from app.faces.mtcnn.cascade import CascadeOptions, Mtcnn
 from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
+from app.faces.mtcnn.pyramid import PIXEL
 from app.runtime.manifest import ModelFile, read_checked, read_detector
 from app.runtime.session import Provider, Session
 
@@ -20,6 +21,6 @@ def load_mtcnn(folder: Path, options: CascadeOptions, *, provider: Provider = "a
         return Session(read_checked(folder, file), provider=provider, threads=threads)
 
     rnet, onet = RefineNet(session(manifest.rnet)), OutputNet(session(manifest.onet))
-    rnet(np.zeros((1, 24, 24, 3), np.float32))  # a photo without a face would never warm these two
-    onet(np.zeros((1, 48, 48, 3), np.float32))
+    rnet(np.zeros((1, 24, 24, PIXEL), np.float32))  # a photo without a face would never warm these two
+    onet(np.zeros((1, 48, 48, PIXEL), np.float32))
     return Mtcnn(ProposalNet(session(manifest.pnet)), rnet, onet, options)

@@ -1,4 +1,4 @@
-"""P-Net, R-Net and O-Net as functions of pixels: float32 RGB in [0, 255], NHWC; the graphs normalise."""
+"""P-Net, R-Net and O-Net as functions of pixels: float32 RGBX in [0, 255], NHWC; the graphs normalise."""
 
 from __future__ import annotations
 
@@ -10,19 +10,25 @@ import numpy.typing as npt
 from app.domain.nouns import Floats
 from app.runtime.session import Session
 
-BATCH = 512  # crops a run: bounds memory in a photo of a crowd
+REFINED_AT_ONCE, OUTPUT_AT_ONCE = 16, 4  # crops a run: what lies between the layers then stays in the cache
+STRIP = 65_536  # pixels of a level a run, for the same reason
+_HALO = 10  # rows that two strips share: a 12 px cell every 2 px
 
 
 class ProposalNet:
-    """P-Net over one pyramid level: face probability and box offsets of every 12 px cell, 2 px apart."""
+    """P-Net over one pyramid level: logit of a face and box offsets of every 12 px cell, 2 px apart."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     def __call__(self, level: Floats) -> tuple[Floats, Floats]:
-        """(h, w, 3) -> probabilities (h', w'), offsets (4, h', w')."""
-        offsets, probabilities = self._session.run(level[None])
-        return probabilities[0, 1], offsets[0]
+        """(h, w, 4) -> logits (h', w'), offsets (4, h', w'): the same in strips as at once."""
+        height, width = level.shape[:2]
+        rows = max(2 * _HALO, STRIP // width // 2 * 2)
+        tops = range(0, max(1, height - _HALO), rows)
+        strips = [self._session.run(level[None, top : top + rows + _HALO]) for top in tops]
+        offsets, logits = (np.concatenate(parts, axis=2)[0] for parts in zip(*strips, strict=True))
+        return logits[0], offsets
 
 
 class RefineNet:
@@ -32,8 +38,8 @@ class RefineNet:
         self._session = session
 
     def __call__(self, crops: Floats) -> tuple[Floats, Floats]:
-        """(N, 24, 24, 3) -> probabilities (N,), offsets (N, 4)."""
-        offsets, probabilities = _in_batches(self._session, crops)
+        """(N, 24, 24, 4) -> probabilities (N,), offsets (N, 4)."""
+        offsets, probabilities = _in_batches(self._session, crops, REFINED_AT_ONCE)
         return probabilities[:, 1], offsets
 
 
@@ -44,11 +50,11 @@ class OutputNet:
         self._session = session
 
     def __call__(self, crops: Floats) -> tuple[Floats, Floats, Floats]:
-        """(N, 48, 48, 3) -> probabilities (N,), offsets (N, 4), landmarks (N, 5, 2)."""
-        offsets, landmarks, probabilities = _in_batches(self._session, crops)
+        """(N, 48, 48, 4) -> probabilities (N,), offsets (N, 4), landmarks (N, 5, 2)."""
+        offsets, landmarks, probabilities = _in_batches(self._session, crops, OUTPUT_AT_ONCE)
         return probabilities[:, 1], offsets, landmarks.reshape(-1, 2, 5).transpose(0, 2, 1)
 
 
-def _in_batches(session: Session, crops: Floats) -> list[npt.NDArray[Any]]:
-    batches = [session.run(crops[start : start + BATCH]) for start in range(0, len(crops), BATCH)]
+def _in_batches(session: Session, crops: Floats, size: int) -> list[npt.NDArray[Any]]:
+    batches = [session.run(crops[start : start + size]) for start in range(0, len(crops), size)]
     return [np.concatenate(parts) for parts in zip(*batches, strict=True)]

@@ -5,6 +5,8 @@ facenet-pytorch resizes by adaptive area pooling: output pixel i of n averages t
 floor(i * size / n) up to ceil((i + 1) * size / n). Sums over such bins are four look-ups in an integral image,
 so that a level or a crop costs what its output costs, and the result is theirs to float rounding
 (cv2.INTER_AREA is not: it moves boxes by up to 23 px).
+
+A pixel has four numbers, the fourth of no meaning: NumPy gathers 16 bytes three times as fast as 12.
 """
 
 from __future__ import annotations
@@ -15,9 +17,12 @@ import numpy.typing as npt
 
 from app.domain.nouns import Floats, Pixels
 
+Sums = npt.NDArray[np.int32]
 Ints = npt.NDArray[np.intp]
 CELL = 12  # side of P-Net's receptive field, in pixels of a level
-_AT_ONCE = 512  # windows: bounds the memory of the sums between
+PIXEL = 4  # numbers a pixel has in levels and crops: red, green, blue, nothing
+_WINDOWS_AT_ONCE, _ROWS_AT_ONCE = 512, 32  # bound the memory of the sums between, and keep them in the cache
+_ONE_PIXEL = np.complex128  # 16 bytes: the type by which four int32 are gathered at once
 
 
 class AreaPooling:
@@ -29,33 +34,42 @@ class AreaPooling:
 
     def __init__(self, image: Pixels) -> None:
         self.height, self.width = image.shape[:2]
-        self._sums = cv2.integral(image, sdepth=cv2.CV_32S)  # (H + 1, W + 1, 3)
+        sums = cv2.integral(cv2.cvtColor(image, cv2.COLOR_RGB2RGBA), sdepth=cv2.CV_32S)
+        self._sums: Sums = np.asarray(sums, np.int32)  # (H + 1, W + 1, 4)
 
     def level(self, height: int, width: int) -> Floats:
-        """The whole photo at (height, width): (height, width, 3)."""
+        """The whole photo at (height, width): (height, width, 4)."""
         top, bottom = _bins(self.height, height)
         left, right = _bins(self.width, width)
-        rows = self._sums[bottom] - self._sums[top]  # (height, W + 1, 3)
-        sums = rows[:, right] - rows[:, left]  # (height, width, 3)
-        counts = np.multiply.outer(bottom - top, right - left)
-        means: Floats = sums.astype(np.float32) / counts.astype(np.float32)[..., None]
-        return means
+        level = np.empty((height, width, PIXEL), np.float32)
+        for start in range(0, height, _ROWS_AT_ONCE):
+            strip = slice(start, start + _ROWS_AT_ONCE)
+            rows = self._sums.take(bottom[strip], axis=0)  # (rows, W + 1, 4)
+            rows -= self._sums.take(top[strip], axis=0)
+            sums = _gathered(rows, right)  # (rows, width, 4)
+            sums -= _gathered(rows, left)
+            _divide(sums, (bottom - top)[strip, None], right - left, out=level[strip])
+        return level
 
     def crops(self, windows: npt.NDArray[np.int64], size: int) -> Floats:
-        """Each window (left, top, right, bottom; half-open, inside the photo) at (size, size): (N, size, size, 3)."""
-        parts = [self._crops(windows[start : start + _AT_ONCE], size) for start in range(0, len(windows), _AT_ONCE)]
-        return np.concatenate([np.empty((0, size, size, 3), np.float32), *parts])
+        """Each window (left, top, right, bottom; half-open, inside the photo) at (size, size): (N, size, size, 4)."""
+        crops = np.empty((len(windows), size, size, PIXEL), np.float32)
+        for start in range(0, len(windows), _WINDOWS_AT_ONCE):
+            some = slice(start, start + _WINDOWS_AT_ONCE)
+            self._crop(windows[some], out=crops[some])
+        return crops
 
-    def _crops(self, windows: npt.NDArray[np.int64], size: int) -> Floats:
-        left, right = _bins_of_many(windows[:, 0], windows[:, 2], size)
-        top, bottom = _bins_of_many(windows[:, 1], windows[:, 3], size)
-        flat, stride = self._sums.reshape(-1, 3), self._sums.shape[1]
+    def _crop(self, windows: npt.NDArray[np.int64], out: Floats) -> None:
+        left, right = _bins_of_many(windows[:, 0], windows[:, 2], out.shape[1])
+        top, bottom = _bins_of_many(windows[:, 1], windows[:, 3], out.shape[1])
+        flat, stride = self._sums.reshape(-1, PIXEL), self._sums.shape[1]
         above, below = (top * stride)[:, :, None], (bottom * stride)[:, :, None]  # (N, size, 1)
         before, after = left[:, None, :], right[:, None, :]  # (N, 1, size)
-        sums = flat[below + after] - flat[above + after] - flat[below + before] + flat[above + before]
-        counts = (bottom - top)[:, :, None] * (right - left)[:, None, :]  # (N, size, size)
-        means: Floats = sums.astype(np.float32) / counts.astype(np.float32)[..., None]
-        return means
+        sums = _gathered(flat, below + after)  # (N, size, size, 4)
+        sums -= _gathered(flat, above + after)
+        sums -= _gathered(flat, below + before)
+        sums += _gathered(flat, above + before)
+        _divide(sums, (bottom - top)[:, :, None], (right - left)[:, None, :], out=out)
 
 
 def scales(height: int, width: int, min_face: float, factor: float) -> list[float]:
@@ -67,6 +81,18 @@ def scales(height: int, width: int, min_face: float, factor: float) -> list[floa
         found.append(scale)
         scale, side = scale * factor, side * factor
     return found
+
+
+def _gathered(sums: Sums, places: npt.NDArray[np.int64]) -> Sums:
+    """The pixels at `places` of the last but one axis of (..., 4)."""
+    pixels = sums.view(_ONE_PIXEL)[..., 0].take(places, axis=-1)
+    return pixels.view(np.int32).reshape(*pixels.shape, PIXEL)
+
+
+def _divide(sums: Sums, heights: Ints, widths: Ints, out: Floats) -> None:
+    """Sums over bins to means."""
+    shares = np.float32(1) / heights.astype(np.float32) * (np.float32(1) / widths.astype(np.float32))
+    np.multiply(sums, shares[..., None], out=out, casting="unsafe", dtype=np.float32)
 
 
 def _bins(size: int, count: int) -> tuple[Ints, Ints]:

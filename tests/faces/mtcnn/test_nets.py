@@ -2,9 +2,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from app.domain.nouns import Floats
-from app.faces.mtcnn.nets import BATCH, OutputNet, ProposalNet, RefineNet
+from app.faces.mtcnn.nets import OUTPUT_AT_ONCE, REFINED_AT_ONCE, OutputNet, ProposalNet, RefineNet
+from app.faces.mtcnn.pyramid import PIXEL
 
 Array = npt.NDArray[Any]
 
@@ -22,24 +24,37 @@ class CountingSession:
 
 
 class LevelSession:
-    """Four offset planes and two probability planes of one level, each filled with its number."""
+    """Four offset planes and one of logits of one level, each filled with its number."""
 
     def run(self, level: Array) -> list[Array]:
-        height, width = level.shape[1] // 2, level.shape[2] // 2
-        planes = np.arange(6, dtype=np.float32)[:, None, None] * np.ones((height, width), np.float32)
+        height, width = (level.shape[1] - 9) // 2, (level.shape[2] - 9) // 2
+        planes = np.arange(5, dtype=np.float32)[:, None, None] * np.ones((height, width), np.float32)
         return [planes[None, :4], planes[None, 4:]]
 
 
 def numbered(count: int, size: int) -> Floats:
-    return np.arange(count, dtype=np.float32)[:, None, None, None] * np.ones((size, size, 3), np.float32)
+    return np.arange(count, dtype=np.float32)[:, None, None, None] * np.ones((size, size, PIXEL), np.float32)
 
 
-def test_p_net_gives_the_probability_of_a_face_and_four_offsets_per_cell() -> None:
-    probabilities, offsets = ProposalNet(LevelSession())(np.zeros((20, 30, 3), np.float32))
+def test_p_net_gives_the_logit_of_a_face_and_four_offsets_per_cell() -> None:
+    logits, offsets = ProposalNet(LevelSession())(np.zeros((20, 30, PIXEL), np.float32))
 
-    assert probabilities.shape == (10, 15)
-    assert (probabilities == 5).all()
+    assert logits.shape == (5, 10)
+    assert (logits == 4).all()
     assert offsets[:, 0, 0].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("height", [12, 13, 29, 30, 31, 51, 52, 90, 91])
+def test_p_net_sees_a_level_in_strips_as_it_sees_it_at_once(
+    nets: tuple[ProposalNet, RefineNet, OutputNet], monkeypatch: pytest.MonkeyPatch, height: int
+) -> None:
+    level = np.random.default_rng(height).integers(0, 256, (height, 40, PIXEL)).astype(np.float32)
+    at_once = nets[0](level)
+    monkeypatch.setattr("app.faces.mtcnn.nets.STRIP", 40 * 20)
+    in_strips = nets[0](level)
+
+    for strips, whole in zip(in_strips, at_once, strict=True):
+        np.testing.assert_allclose(strips, whole, atol=1e-5)
 
 
 def test_r_net_gives_the_probability_of_a_face_and_four_offsets_per_crop() -> None:
@@ -58,20 +73,21 @@ def test_o_nets_landmarks_come_as_five_x_then_five_y_and_leave_as_points() -> No
 def test_many_crops_are_run_in_batches_and_answered_in_order() -> None:
     session = CountingSession(4, 2)
 
-    probabilities, offsets = RefineNet(session)(numbered(2 * BATCH + 1, 1))
+    count = 2 * REFINED_AT_ONCE + 1
+    probabilities, offsets = RefineNet(session)(numbered(count, 1))
 
-    assert session.batches == [BATCH, BATCH, 1]
-    assert np.array_equal(probabilities, 1000 + np.arange(2 * BATCH + 1))
-    assert offsets.shape == (2 * BATCH + 1, 4)
+    assert session.batches == [REFINED_AT_ONCE, REFINED_AT_ONCE, 1]
+    assert np.array_equal(probabilities, 1000 + np.arange(count))
+    assert offsets.shape == (count, 4)
 
 
 def test_the_published_networks_see_the_same_crop_alike_alone_and_in_a_batch(
     nets: tuple[ProposalNet, RefineNet, OutputNet],
 ) -> None:
-    crops = np.random.default_rng(5).integers(0, 256, (9, 48, 48, 3)).astype(np.float32)
+    crops = np.random.default_rng(5).integers(0, 256, (2 * OUTPUT_AT_ONCE + 1, 48, 48, PIXEL)).astype(np.float32)
     _, _, onet = nets
 
-    together, alone = onet(crops), [onet(crops[index : index + 1]) for index in range(9)]
+    together, alone = onet(crops), [onet(crops[index : index + 1]) for index in range(len(crops))]
 
     for output, parts in zip(together, zip(*alone, strict=True), strict=True):
         np.testing.assert_allclose(output, np.concatenate(parts), atol=1e-5)

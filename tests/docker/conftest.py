@@ -1,0 +1,97 @@
+"""Images built and run for real. Collected only where this folder is named: `make docker-test`."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from ..end_to_end.likeness import Likeness
+from .engine import COMPOSE_COMMANDS, REPOSITORY, answers, build, docker
+from .project import Project, wait_until_healthy
+
+GPU_IMAGE = "LIKENESS_TEST_GPU_IMAGE"
+
+
+def pytest_ignore_collect(config: pytest.Config) -> bool | None:
+    named = any("tests/docker" in argument for argument in config.invocation_params.args)
+    return None if named else True
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker(pytest.mark.timeout(1800))  # a first build fetches every package
+
+
+@pytest.fixture(scope="session", autouse=True)
+def daemon() -> None:
+    if not answers("docker", "info"):
+        pytest.skip("no Docker daemon answers, so nothing can be built or run")
+
+
+@pytest.fixture(scope="session")
+def cpu_image() -> str:
+    return build("cpu")
+
+
+@pytest.fixture(scope="session")
+def gpu_image() -> str:
+    if not os.environ.get(GPU_IMAGE):
+        pytest.skip(f"the GPU image is 3 GB, of which most is fetched: set {GPU_IMAGE}=1 to build and test it")
+    return build("gpu")
+
+
+@pytest.fixture(scope="session", params=COMPOSE_COMMANDS)
+def compose(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    command = COMPOSE_COMMANDS[request.param]
+    if not answers(*command, "version"):
+        pytest.skip(f"no {' '.join(command)} here")
+    return command
+
+
+@pytest.fixture(scope="session")
+def project(compose: tuple[str, ...], cpu_image: str) -> Iterator[Project]:  # noqa: ARG001
+    """One for all tests that leave it running."""
+    running = Project(compose)
+    try:
+        running.up()
+        yield running
+    finally:
+        running.down("--volumes")
+
+
+@pytest.fixture
+def published_elsewhere(compose: tuple[str, ...], cpu_image: str) -> Iterator[Project]:  # noqa: ARG001
+    """Not up yet."""
+    prepared = Project(compose, LIKENESS_PUBLISH="0.0.0.0")  # noqa: S104
+    yield prepared
+    prepared.down("--volumes")
+
+
+@pytest.fixture
+def likeness(project: Project) -> Iterator[Likeness]:
+    with httpx2.Client(base_url=project.url, timeout=30) as http:
+        yield Likeness(http)
+
+
+@pytest.fixture
+def start(cpu_image: str) -> Iterator[Callable[..., str]]:
+    """Starts a container of the cpu image with these options and waits until it is healthy."""
+    started: list[str] = []
+
+    def healthy(*options: str) -> str:
+        started.append(docker("run", "--detach", "--read-only", "--tmpfs", "/tmp", *options, cpu_image))  # noqa: S108
+        wait_until_healthy(started[-1])
+        return started[-1]
+
+    yield healthy
+    for container in started:
+        docker("rm", "--force", "--volumes", container)
+
+
+@pytest.fixture(scope="session")
+def photos() -> dict[str, bytes]:
+    """By the file's name without `.jpg`; all of them are in the public domain."""
+    folder: Path = REPOSITORY / "docs" / "images"
+    return {name: (folder / f"{name}.jpg").read_bytes() for name in ("collins", "collins-again", "hopper")}

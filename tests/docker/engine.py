@@ -1,0 +1,46 @@
+"""Docker and Compose as an operator types them."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+COMPOSE_COMMANDS = {"v1": ("docker-compose",), "v2": ("docker", "compose")}
+
+
+def run(command: Sequence[str], **environment: str) -> subprocess.CompletedProcess[str]:
+    """With none of the caller's own LIKENESS_ and COMPOSE_ variables."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("LIKENESS_", "COMPOSE_"))}
+    return subprocess.run(
+        command, cwd=REPOSITORY, env={**inherited, **environment}, capture_output=True, text=True, check=False
+    )
+
+
+def succeed(command: Sequence[str], **environment: str) -> str:
+    done = run(command, **environment)
+    assert done.returncode == 0, (
+        f"{' '.join(command)}: exit {done.returncode}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
+    )
+    return done.stdout.strip()
+
+
+def docker(*arguments: str) -> str:
+    return succeed(["docker", *arguments])
+
+
+def build(target: str) -> str:
+    """The image `likeness:<target>` of this tree, as Compose names it. What a Dockerfile of this project needs from the
+    network are packages, and this machine's own network is the one that is known to reach them."""
+    tag = f"likeness:{target}"
+    docker("build", "--network", "host", "--file", "docker/Dockerfile", "--target", target, "--tag", tag, ".")
+    return tag
+
+
+def inspect(thing: str, field: str) -> str:
+    return docker("inspect", "--format", f"{{{{{field}}}}}", thing)
+
+
+def answers(*command: str) -> bool:
+    return shutil.which(command[0]) is not None and run(command).returncode == 0

@@ -1,0 +1,56 @@
+"""The compose file's profile `cpu`, brought up as a project of its own on a port of its own."""
+
+import subprocess
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from ..end_to_end.server import free_port
+from .engine import docker, inspect, run, succeed
+
+SERVICE = "likeness-cpu"
+HEALTHY_WITHIN = 60.0
+
+
+def wait_until_healthy(container: str) -> None:
+    deadline = time.monotonic() + HEALTHY_WITHIN
+    while inspect(container, ".State.Health.Status") != "healthy":
+        if time.monotonic() > deadline:
+            pytest.fail(f"not healthy in {HEALTHY_WITHIN:.0f} s:\n{docker('logs', container)}")
+        time.sleep(0.5)
+
+
+class Project:
+    def __init__(self, command: Sequence[str], **environment: str) -> None:
+        port = free_port()
+        self.name = f"likeness-test-{port}"
+        self.url = f"http://127.0.0.1:{port}"
+        self._command = [*command, "--project-name", self.name, "--profile", "cpu"]
+        self._environment = {"LIKENESS_PUBLISH_PORT": str(port), **environment}
+
+    def compose(self, *arguments: str) -> str:
+        return succeed([*self._command, *arguments], **self._environment)
+
+    def once(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`likeness` with these arguments in a container of its own, on the project's volume."""
+        return run([*self._command, "run", "--rm", "-T", SERVICE, *arguments], **self._environment)
+
+    def up(self) -> None:
+        self.compose("up", "--detach", "--no-build")
+        wait_until_healthy(self.container())
+
+    def container(self) -> str:
+        return docker("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={self.name}")
+
+    def stop(self) -> float:
+        """Seconds that it took."""
+        began = time.monotonic()
+        self.compose("stop")
+        return time.monotonic() - began
+
+    def exit_code(self) -> int:
+        return int(inspect(self.container(), ".State.ExitCode"))
+
+    def down(self, *options: str) -> None:
+        self.compose("down", *options)

@@ -1,0 +1,62 @@
+"""timm's networks by name; without timm, one clear message."""
+
+import importlib.util
+from typing import Any
+
+import pytest
+import torch
+
+from training.errors import TrainingError
+from training.export import check_parity, embedder_graph
+from training.networks import Embedder, build, timm_backbone
+
+with_timm = pytest.mark.skipif(importlib.util.find_spec("timm") is None, reason="the extra `timm` is not installed")
+
+
+@with_timm
+@pytest.mark.parametrize(
+    ("name", "size", "mean"),
+    [
+        ("timm:mobilenetv2_100", 224, (123.675, 116.28, 103.53)),
+        ("timm:inception_v3", 299, (127.5, 127.5, 127.5)),
+        ("timm:mobilenetv2_100@112", 112, (123.675, 116.28, 103.53)),
+    ],
+)
+def test_a_backbone_has_timms_size_and_scale_unless_another_size_is_named(name: str, size: int, mean: Any) -> None:
+    with torch.device("meta"):
+        network = build(name, 64)
+        vectors = network(torch.zeros(2, 3, size, size))
+
+    assert (network.crop_size, vectors.shape) == (size, (2, 64))
+    assert network.mean == pytest.approx(mean)
+
+
+@with_timm
+def test_a_backbone_is_exported_like_any_network() -> None:
+    torch.manual_seed(0)
+    embedder = Embedder(build("timm:mobilenetv2_100@64", 32)).eval()
+
+    assert check_parity(embedder, embedder_graph(embedder)) <= 1e-5
+
+
+@with_timm
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("timm:mobilenetv2_10", "timm has no network 'mobilenetv2_10'; near it: .*mobilenetv2_100"),
+        (
+            "timm:mobilenetv2_100@large",
+            "want timm:NAME@SIZE with a size from 16 to 1024, got 'timm:mobilenetv2_100@large'",
+        ),
+    ],
+)
+def test_a_name_that_timm_does_not_have_is_refused(name: str, complaint: str) -> None:
+    with pytest.raises(TrainingError, match=complaint):
+        build(name)
+
+
+def test_without_timm_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timm_backbone.importlib.util, "find_spec", lambda _: None)
+
+    with pytest.raises(TrainingError, match=r"timm is not installed: pip install 'likeness\[timm\]'"):
+        build("timm:mobilenetv2_100")
