@@ -13,7 +13,7 @@ import numpy as np
 from app import __version__
 from app.access.authority import Authority, check_start, is_loopback
 from app.access.keys import KeyStore
-from app.domain.errors import InferenceFailed, ServiceError, StartError
+from app.domain.errors import InferenceFailed, NotFound, ServiceError, StartError
 from app.domain.nouns import AlignedCrop
 from app.domain.ports import Observer, Unobserved
 from app.embedding.embedder import OnnxEmbedder
@@ -123,10 +123,18 @@ def open_records(settings: Settings) -> Iterator[Records]:
     with open_database(settings) as database:
         try:
             records = Records(database, open_seal(settings))
-            records.create_gallery(DEFAULT_GALLERY)
+            _ensure_default(records)
         except ServiceError as error:
             raise StartError(f"cannot write to the gallery {settings.data_dir / GALLERY_FILE}: {error}") from error
         yield records
+
+
+def _ensure_default(records: Records) -> None:
+    """By a write only where it is not there: opening a gallery changes nothing."""
+    try:
+        records.gallery(DEFAULT_GALLERY)
+    except NotFound:
+        records.create_gallery(DEFAULT_GALLERY)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Two public-domain people, the real detector, and the photos that not every machine has."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib
@@ -12,6 +13,7 @@ from PIL import Image
 from app.domain.nouns import Pixels, read_only
 from app.faces.mtcnn.cascade import Mtcnn
 from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
+from app.runtime import database
 from app.runtime.manifest import ModelFile, read_checked, read_detector
 from app.runtime.session import Session
 
@@ -19,6 +21,15 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 settings.register_profile("unhurried", deadline=None)  # the machine may be busy training
 settings.load_profile("unhurried")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_disk() -> Iterator[None]:
+    """No fsync: nobody pulls the plug of this process (runtime/test_database.py sees that it is there otherwise)."""
+    pragmas = [pragma.replace("synchronous=FULL", "synchronous=OFF") for pragma in database._PRAGMAS]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "_PRAGMAS", pragmas)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -39,15 +39,15 @@ def require_seal(db: Connection, seal: Seal) -> None:
         )
     elif not _opens(seal, written):
         raise StartError(
-            "the gallery is encrypted with another key than those given (while it changes its key, give the new one first "
-            "and the old one second, until `likeness gallery rotate` is done)"
+            "the gallery is encrypted with another key than those given (while it changes its key, give the new one "
+            "first and the old one second, until `likeness gallery rotate` is done)"
         )
 
 
 def require_same_seal(db: Connection, seal: Seal, *, writing: bool) -> None:
     """
-    Raises Overloaded where the gallery's key is one by now that this process does not have. The first write with a newer
-    key makes that the gallery's: those who have only the older one could not read what follows, and are told here.
+    Raises Overloaded where the gallery's key is one by now that this process does not have. The first write with a
+    newer key makes it the gallery's: those who have only the older one could not read what follows, and are told here.
     """
     written = _written_seal(db)
     if (name_of(written) if written else b"") == seal.name:

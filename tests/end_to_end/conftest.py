@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from .likeness import Likeness
+from .operating import SCOPES, new_keys, with_key
 from .server import Server
 
 
@@ -64,3 +65,27 @@ def connect() -> Iterator[Callable[[Server], Likeness]]:
     yield to
     for client in clients:
         client.close()
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server with keys, for all tests that change no setting."""
+    data_dir = tmp_path_factory.mktemp("guarded")
+    new_keys(data_dir, ["--scopes", "admin"])
+    with Server(data_dir) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def keys(guarded: Server) -> dict[str, str]:
+    """One key for each scope, and `limited`: admin of the galleries mine and ours only."""
+    options = {scope: ["--scopes", scope] for scope in SCOPES}
+    options["limited"] = ["--scopes", "admin", "--galleries", "mine, ours"]
+    return dict(zip(options, new_keys(guarded.data_dir, *options.values()), strict=True))
+
+
+@pytest.fixture(scope="session")
+def admin(guarded: Server, keys: dict[str, str]) -> Iterator[Likeness]:
+    client = with_key(guarded, keys["admin"])
+    yield client
+    client.http.close()

@@ -1,5 +1,8 @@
 """A gallery with something of everything."""
 
+from typing import Any
+
+from app.domain.nouns import Template
 from app.gallery.records import Records
 from tests.support.templates import numbered
 
@@ -11,3 +14,20 @@ def fill(records: Records) -> None:
     records.enroll("guests", "ada", numbered("ada", 1, 2))
     records.enroll("guests", ODD, numbered(ODD, 3))
     records.put_subject("guests", "nobody yet", {})
+
+
+def contents(records: Records, gallery: str) -> dict[str, Any]:
+    """All that a gallery holds, in values that can be compared."""
+    return {
+        subject.subject_id: (
+            subject.metadata,
+            [values(face) for face in records.faces(gallery, subject.subject_id)],
+        )
+        for subject in records.subjects(gallery, 1000, "")
+    }
+
+
+def values(enrolled: Template) -> tuple[Any, ...]:
+    face, vector = enrolled.face, enrolled.embedding.vector.tobytes()
+    detected = (face.box, face.landmarks.points.tobytes(), face.confidence, enrolled.quality)
+    return (enrolled.face_id, vector, enrolled.embedding.model, *detected, enrolled.enrolled_at)

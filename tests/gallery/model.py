@@ -35,6 +35,11 @@ class PlainGallery:
         self.revision += 1
         del self.subjects[subject_id]
 
+    def expire(self) -> None:
+        self.revision += any(subject.faces for subject in self.subjects.values())
+        for subject in self.subjects.values():
+            subject.faces.clear()
+
     def faces(self) -> Iterator[tuple[str, str, Floats]]:
         """(subject, face, vector) of everyone."""
         for subject_id, subject in self.subjects.items():

@@ -1,33 +1,14 @@
 """A gallery written to a file and read back."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from app.domain.nouns import Template
 from app.gallery.exchange import export_gallery, import_gallery
 from app.gallery.records import Records
-from tests.gallery.guests import ODD, fill
+from tests.gallery.guests import ODD, contents, fill
 from tests.support.templates import MODEL, numbered, template, unit
-
-
-def contents(records: Records, gallery: str) -> dict[str, Any]:
-    """All that a gallery holds, in values that can be compared."""
-    return {
-        subject.subject_id: (
-            subject.metadata,
-            [values(face) for face in records.faces(gallery, subject.subject_id)],
-        )
-        for subject in records.subjects(gallery, 1000, "")
-    }
-
-
-def values(enrolled: Template) -> tuple[Any, ...]:
-    face, vector = enrolled.face, enrolled.embedding.vector.tobytes()
-    detected = (face.box, face.landmarks.points.tobytes(), face.confidence, enrolled.quality)
-    return (enrolled.face_id, vector, enrolled.embedding.model, *detected, enrolled.enrolled_at)
 
 
 def test_what_was_exported_is_imported_as_it_was(records: Records, file: Path) -> None:

@@ -9,8 +9,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from app.audit.log import AuditLog
+from app.domain.callers import SYSTEM, Actor
 from app.domain.nouns import Embedding, Floats
+from app.gallery import upkeep
 from app.gallery.gallery import Gallery
+from app.runtime.vault import KEY_BYTES, Clear, Seal, Vault
 from tests.gallery.model import PlainGallery
 from tests.support.records import FileRecords
 from tests.support.templates import MODEL, template, unit
@@ -19,26 +23,31 @@ PROCESS = st.integers(0, 1)
 GALLERY = st.sampled_from(["guests", "staff"])
 SUBJECT = st.sampled_from(["ada", "Žofie", "a/b", "'; --"])
 PICK = st.integers(0, 10_000)
+AFTER_ENROLMENT = "2026-01-03T00:00:00.000Z"  # of templates made by tests, and before any subject is
 
 
 class Process:
     """A connection of its own, and an index of its own."""
 
-    def __init__(self, path: Path) -> None:
-        self.records = FileRecords(path)
+    def __init__(self, path: Path, seal: Seal) -> None:
+        self.records = FileRecords(path, seal=seal)
         self.gallery = Gallery(self.records)
 
 
 class TwoProcessesOnOneFile(RuleBasedStateMachine):
+    first_seal: Seal = Clear()
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         self.path = self.folder / "gallery.sqlite3"
-        self.processes = [Process(self.path), Process(self.path)]
+        self.seal = self.first_seal
+        self.processes = [Process(self.path, self.seal) for _ in range(2)]
         self.model: dict[str, PlainGallery] = {}
         self.numbers = itertools.count()
 
     def teardown(self) -> None:
+        assert AuditLog(self.processes[0].records.database).verify().fault is None
         for process in self.processes:
             process.records.close()
         shutil.rmtree(self.folder)
@@ -88,6 +97,16 @@ class TwoProcessesOnOneFile(RuleBasedStateMachine):
         self.processes[by].records.delete_subject(gallery, subject)
         self.model[gallery].delete_subject(subject)
 
+    @rule(by=PROCESS)
+    def expire_all_faces(self, by: int) -> None:
+        """Of subjects that are too young to go with them."""
+        expected = {name: len(list(gallery.faces())) for name, gallery in self.model.items()}
+        done = self.processes[by].records.expire(AFTER_ENROLMENT, Actor("retention"))
+        for gallery in self.model.values():
+            gallery.expire()
+
+        assert {each.gallery: each.faces for each in done} == {name: n for name, n in expected.items() if n}
+
     @precondition(lambda self: "staff" in self.model)
     @rule(by=PROCESS)
     def delete_a_gallery(self, by: int) -> None:
@@ -104,7 +123,7 @@ class TwoProcessesOnOneFile(RuleBasedStateMachine):
     @rule(by=PROCESS)
     def restart(self, by: int) -> None:
         self.processes[by].records.close()
-        self.processes[by] = Process(self.path)
+        self.processes[by] = Process(self.path, self.seal)
         self.processes[by].gallery.warm()
 
     @rule(
@@ -146,5 +165,23 @@ class TwoProcessesOnOneFile(RuleBasedStateMachine):
             assert kept == {subject_id: subject.metadata for subject_id, subject in gallery.subjects.items()}
 
 
+class TwoProcessesOnOneSealedFile(TwoProcessesOnOneFile):
+    first_seal = Vault([bytes(KEY_BYTES)])
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys = [bytes(KEY_BYTES)]
+
+    @rule()
+    def rotate_and_restart(self) -> None:
+        self.keys = [len(self.keys).to_bytes(KEY_BYTES), *self.keys]
+        upkeep.rotate(self.processes[0].records.database, Vault(self.keys[:2]), SYSTEM)
+        self.seal = Vault(self.keys[:1])
+        for by in range(2):
+            self.restart(by)
+
+
 TestTwoProcessesOnOneFile = TwoProcessesOnOneFile.TestCase
 TestTwoProcessesOnOneFile.settings = settings(max_examples=40, stateful_step_count=25)
+TestTwoProcessesOnOneSealedFile = TwoProcessesOnOneSealedFile.TestCase
+TestTwoProcessesOnOneSealedFile.settings = settings(max_examples=10, stateful_step_count=20)

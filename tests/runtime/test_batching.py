@@ -2,9 +2,9 @@ import asyncio
 
 import pytest
 
-from app.domain.errors import Overloaded
+from app.domain.errors import InferenceFailed, Overloaded
 from app.runtime.batching import MicroBatcher
-from tests.support.held_model import HeldModel, answers, submitted
+from tests.support.held_model import POISON, HeldModel, answers, submitted
 
 pytestmark = pytest.mark.anyio
 
@@ -124,3 +124,15 @@ async def test_a_queue_that_was_full_takes_items_again() -> None:
         await answers(*first, *waiting)
 
         assert await batcher.submit(3) == 6
+
+
+async def test_every_batch_that_the_model_answered_is_told_by_its_size() -> None:
+    model, sizes = HeldModel(), list[int]()
+    model.let_go(4)
+    async with MicroBatcher(model, max_batch=2, max_waiting=9, ran=sizes.append) as batcher:
+        assert await asyncio.gather(*(batcher.submit(number) for number in range(3))) == [0, 2, 4]
+        with pytest.raises(InferenceFailed):
+            await batcher.submit(POISON)
+        await batcher.submit(1)
+
+    assert sizes == [2, 1, 1]

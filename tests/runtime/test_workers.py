@@ -154,3 +154,19 @@ async def test_workers_may_be_closed_twice(workers: Make) -> None:
 
     one.close()
     one.close()
+
+
+async def test_the_depth_is_what_runs_and_waits_and_the_room_what_may(workers: Make, gate: Gate) -> None:
+    one = workers(threads=1, max_waiting=2)
+    empty = one.depth, one.room
+    jobs = [asyncio.create_task(one.run(gate)) for _ in range(3)]
+    await gate.begun()
+    full = one.depth
+    with pytest.raises(Overloaded):
+        await one.run(gate)
+    gate.open()
+    await asyncio.gather(*jobs)
+    await free_again(one)
+    await asyncio.sleep(0.01)
+
+    assert (empty, full, one.depth) == ((0, 3), 3, 0)

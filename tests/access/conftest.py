@@ -1,0 +1,32 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.access.keys import KeyStore
+from app.runtime.database import Database
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "gallery.sqlite3"
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[Database]:
+    opened = Database(path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def keys(database: Database) -> KeyStore:
+    return KeyStore(database)
+
+
+@pytest.fixture
+def others(path: Path) -> Iterator[KeyStore]:
+    """The keys as another process sees them: the command beside a service that runs."""
+    opened = Database(path)
+    yield KeyStore(opened)
+    opened.close()

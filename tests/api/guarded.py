@@ -1,0 +1,113 @@
+"""A service that is nothing but its doors: keys, limits and the lifecycle, before routes that say who got in."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request
+from starlette.testclient import TestClient
+from starlette.types import Message
+
+from app.access.authority import Auth, Authority
+from app.access.keys import KeyStore
+from app.access.limits import Limits
+from app.api import errors
+from app.api.access import Access, caller_of
+from app.api.lifecycle import Lifecycle
+from app.api.middleware import Deadline, RequestId
+from app.domain.callers import Scope
+from app.domain.errors import Forbidden
+
+
+class Guarded:
+    """`/who` answers with the caller's name, `/held` when it is let go, `/forbidden` and `/missing` with errors."""
+
+    def __init__(
+        self,
+        keys: KeyStore,
+        auth: Auth = "auto",
+        *,
+        rate: int = 0,
+        concurrent: int = 0,
+        reachable: bool = False,
+        deadline: float = 10.0,
+    ) -> None:
+        self.lifecycle, self.held = Lifecycle(), asyncio.Event()
+        self.app = FastAPI()
+        self.app.state.services = SimpleNamespace(authority=Authority(keys, auth, reachable=reachable))
+        self.app.add_middleware(Deadline, seconds=deadline, lifecycle=self.lifecycle)
+        self.app.add_middleware(Access, limits=Limits(rate, concurrent), lifecycle=self.lifecycle)
+        self.app.add_middleware(RequestId)
+        errors.install(self.app)
+        for path, route in (("/who", self._who), ("/metrics", self._who), ("/healthz", self._alive)):
+            self.app.get(path)(route)
+        for path, route in (("/held", self._held), ("/forbidden", self._forbidden), ("/busy", self._busy)):
+            self.app.get(path)(route)
+        self.client = TestClient(self.app, base_url="http://127.0.0.1", client=("192.0.2.1", 50000))
+
+    async def _who(self, request: Request) -> str:
+        return caller_of(request).name
+
+    async def _alive(self) -> str:
+        return "alive"
+
+    async def _held(self) -> str:
+        await self.held.wait()
+        return "let go"
+
+    async def _forbidden(self) -> None:
+        raise Forbidden("not for you")
+
+    async def _busy(self) -> None:
+        raise HTTPException(413, "too much")
+
+
+class KeyMaker:
+    """Makes keys as the command does, beside the service; the headers that show them."""
+
+    def __init__(self, keys: KeyStore) -> None:
+        self.keys = keys
+
+    def __call__(self, *scopes: Scope, **options: Any) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.keys.create(scopes, **options)[1]}"}
+
+    @staticmethod
+    def text(headers: dict[str, str]) -> str:
+        return headers["Authorization"].removeprefix("Bearer ")
+
+    @staticmethod
+    def id(headers: dict[str, str]) -> str:
+        return headers["Authorization"].split("_")[1]
+
+
+class Unread:
+    """A body that nobody may ask for, and the answer that came without it."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+
+    async def receive(self) -> Message:
+        raise AssertionError("the body was read")
+
+    async def send(self, message: Message) -> None:
+        self.messages.append(message)
+
+    async def post(self, app: Any, path: str, **headers: str) -> int:
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+            "client": ("192.0.2.1", 50000),
+            "state": {},
+        }
+        await app(scope, self.receive, self.send)
+        return int(self.messages[0]["status"])
+
+
+async def settled() -> None:
+    """Until what was started has come as far as it can."""
+    for _ in range(50):
+        await asyncio.sleep(0)

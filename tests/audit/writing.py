@@ -1,0 +1,12 @@
+"""Entries of their own, where nothing else changes."""
+
+from typing import Any
+
+from app.audit.log import append
+from app.domain.callers import SYSTEM, Actor
+from app.runtime.database import Database
+
+
+def record(database: Database, action: str = "note", gallery: str = "", by: Actor = SYSTEM, **about: Any) -> None:
+    with database.writing() as db:
+        append(db, by, action, gallery, **about)

@@ -1,0 +1,141 @@
+"""`likeness keys ...`: a key is shown once, listed without its secret, and ended for good."""
+
+import json
+import re
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app.access.keys import KeyStore
+from app.audit.log import AuditLog
+from app.domain.callers import Caller, Scope
+from app.domain.clock import written
+from app.domain.errors import Unauthorized
+from app.runtime.database import Database
+from tests.cli.conftest import Command
+
+
+def document(likeness: Command, *arguments: object) -> dict[str, Any]:
+    done = likeness("keys", *arguments, "--json")
+    assert done.exit_code == 0, done.output
+    return dict(json.loads(done.stdout))
+
+
+def caller(likeness: Command, text: str) -> Caller:
+    """Who a service on the same data takes the key for."""
+    with closing(Database(likeness.data / "gallery.sqlite3")) as database:
+        return KeyStore(database).caller(text)
+
+
+def test_the_key_is_all_that_is_printed_and_opens_what_was_asked_for(likeness: Command) -> None:
+    done = likeness("keys", "create", "--scopes", "verify, enroll,verify", "--galleries", "a/b,staff", "--rate", 5)
+    text = done.stdout.strip()
+    made = caller(likeness, text)
+
+    assert done.exit_code == 0
+    assert re.fullmatch(r"lk_[0-9a-f]{12}_[\w-]{43}", text)
+    assert made.scopes == {Scope.VERIFY, Scope.ENROLL}
+    assert (made.galleries, made.rate, made.concurrent) == ({"a/b", "staff"}, 5, None)
+
+
+def test_as_json_it_comes_with_what_is_known_of_it(likeness: Command) -> None:
+    made = document(
+        likeness, "create", "--scopes", "admin", "--expires", "90d", "--name", ":key: [b]Ada", "--concurrent", 0
+    )
+    days = [written(datetime.now(UTC) + timedelta(days=days)) for days in (89.9, 90)]
+
+    assert caller(likeness, made.pop("key")).name == f"key:{made['id']}"
+    assert days[0] < made.pop("expires_at") <= days[1]
+    assert made.pop("created_at") <= written(datetime.now(UTC))
+    assert made == {
+        "id": made["id"],
+        "name": ":key: [b]Ada",
+        "scopes": ["admin"],
+        "galleries": None,
+        "rate": None,
+        "concurrent": 0,
+        "revoked_at": None,
+        "valid": True,
+    }
+
+
+def test_a_list_has_every_key_there_ever_was_and_no_secret(likeness: Command) -> None:
+    made = [document(likeness, "create", "--scopes", "verify", "--name", name) for name in ("[i]one", ":key:", "three")]
+    document(likeness, "revoke", made[1]["id"])
+    listed, shown = document(likeness, "list")["keys"], likeness("keys", "list").stdout.splitlines()
+
+    assert [(each["id"], each["name"], each["valid"]) for each in listed] == [
+        (made[0]["id"], "[i]one", True),
+        (made[1]["id"], ":key:", False),
+        (made[2]["id"], "three", True),
+    ]
+    assert [line.split()[:3] for line in shown] == [
+        [made[0]["id"], "valid", "verify"],
+        [made[1]["id"], "revoked", "verify"],
+        [made[2]["id"], "valid", "verify"],
+    ]
+    assert [line.split()[-1] for line in shown] == ["[i]one", ":key:", "three"]
+    assert not [each for each in made if each["key"].split("_", 2)[2] in str(listed) + str(shown)]
+
+
+@pytest.mark.parametrize("by", ["id", "key"])
+def test_a_key_is_ended_by_its_id_or_by_itself_and_the_log_says_by_whom(
+    likeness: Command, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "ada")
+    made = document(likeness, "create", "--scopes", "verify")
+    done = likeness("keys", "revoke", made[by])
+    with closing(Database(likeness.data / "gallery.sqlite3")) as database:
+        entries = AuditLog(database).entries()
+
+    assert (done.exit_code, done.stdout) == (0, f"{made['id']} is revoked\n")
+    with pytest.raises(Unauthorized):
+        caller(likeness, made["key"])
+    assert [(each["by"], each["action"], each["key"]) for each in entries if "key" in each] == [
+        ("cli:ada", "key.create", made["id"]),
+        ("cli:ada", "key.revoke", made["id"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ["--scopes", "verify,everything"],
+            "want scopes out of verify, identify, enroll, metrics, admin, got verify,ev",
+        ),
+        (["--scopes", " , "], "want scopes, separated by commas"),
+        (["--scopes", "verify", "--galleries", ""], "want galleries, separated by commas"),
+        (["--scopes", "verify", "--expires", "soon"], "want a duration such as 30s"),
+        (["--scopes", "verify", "--expires", "999999w"], "want at most 100 years"),
+        (["--scopes", "verify", "--rate", "-1"], "greater than or equal to 0"),
+        ([], "--scopes"),
+    ],
+)
+def test_what_is_no_key_is_refused_in_words_and_none_is_made(
+    likeness: Command, arguments: list[str], words: str
+) -> None:
+    document(likeness, "create", "--scopes", "verify")
+    done = likeness("keys", "create", *arguments)
+
+    assert done.exit_code == 2
+    assert words in done.stderr
+    assert len(document(likeness, "list")["keys"]) == 1
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["revoke", "0123456789ab"]])
+def test_where_there_is_no_gallery_nothing_is_made_of_it(likeness: Command, arguments: list[str]) -> None:
+    done = likeness("keys", *arguments)
+
+    assert done.exit_code == 2
+    assert f"no gallery in {likeness.data}" in done.stderr
+    assert not likeness.data.exists()
+
+
+def test_a_key_that_is_not_there_cannot_be_ended(likeness: Command) -> None:
+    document(likeness, "create", "--scopes", "verify")
+    done = likeness("keys", "revoke", "nobody", "--json")
+
+    assert (done.exit_code, json.loads(done.stdout)["code"]) == (2, "not_found")

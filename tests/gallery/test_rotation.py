@@ -1,0 +1,142 @@
+"""A rotation changes who can open the gallery, and nothing else."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.audit.log import AuditLog
+from app.domain.callers import SYSTEM, Actor
+from app.domain.errors import Overloaded, StartError
+from app.gallery import upkeep
+from app.gallery.records import Records
+from app.gallery.rows import Remembered
+from app.runtime.database import Database
+from app.runtime.vault import Seal, Vault
+from tests.gallery.guests import contents, fill
+from tests.gallery.sealing import NEW, OLD, OTHER, enroll_all_kinds, kinds_found, vault
+from tests.support.records import FileRecords
+from tests.support.templates import template, unit
+
+IDS = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=9)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+PEOPLE = st.dictionaries(
+    IDS, st.tuples(st.dictionaries(st.text(max_size=5), JSON, max_size=3), st.integers(0, 3)), max_size=4
+)
+BEFORE: list[Seal | None] = [None, vault(OLD), vault(NEW), vault(OTHER, OLD)]
+
+
+@contextmanager
+def opened(path: Path, seal: Seal | None) -> Iterator[FileRecords]:
+    records = FileRecords(path, seal=seal)
+    with closing(records):
+        yield records
+
+
+def rotate(path: Path, keys: Vault, by: Actor = SYSTEM) -> int:
+    with closing(Database(path)) as database:
+        return upkeep.rotate(database, keys, by)
+
+
+def state(records: Records) -> dict[str, Any]:
+    """Everything that can be asked for, of every gallery."""
+    return {
+        gallery.id: (gallery, contents(records, gallery.id), records.subjects(gallery.id, 1000, ""))
+        for gallery in records.galleries()
+    }
+
+
+@settings(max_examples=15)
+@given(people=PEOPLE, before=st.sampled_from(BEFORE))
+def test_whatever_there_was_is_there_with_the_new_key_alone(
+    people: dict[str, tuple[dict[str, Any], int]], before: Seal | None
+) -> None:
+    folder = Path(tempfile.mkdtemp())
+    path = folder / "gallery.sqlite3"
+    with opened(path, before) as records:
+        for number, (name, (metadata, faces)) in enumerate(people.items()):
+            records.put_subject("guests", name, metadata)
+            made = [template(f"{number}/{face}", name, unit(10 * number + face)) for face in range(faces)]
+            records.enroll("guests", name, made, Remembered("key", "request", metadata))
+        kept = state(records)
+    count = rotate(path, vault(NEW, OTHER, OLD))
+    with opened(path, vault(NEW)) as records:
+        now = state(records)
+        answers = {name: records.remembered("guests", name, "key", "request") for name in people}
+    shutil.rmtree(folder)
+
+    assert now == kept
+    assert answers == {name: metadata for name, (metadata, _) in people.items()}
+    assert count == sum(faces for _, faces in people.values())
+
+
+def test_the_old_key_alone_opens_nothing_any_more(path: Path) -> None:
+    with opened(path, vault(OLD)) as records:
+        fill(records)
+    rotate(path, vault(NEW, OLD))
+
+    with pytest.raises(StartError, match="another key"), opened(path, vault(OLD)):
+        pass
+
+
+def test_of_a_gallery_that_was_in_clear_nothing_is_left_to_read(path: Path) -> None:
+    with opened(path, None) as records:
+        enroll_all_kinds(records)
+    before = kinds_found(path)
+    rotate(path, vault(NEW))
+
+    assert before == {"vector", "detection", "metadata", "answer"}
+    assert kinds_found(path) == set()
+
+
+def test_not_even_while_another_process_has_it_open(records: Records, path: Path) -> None:
+    enroll_all_kinds(records)
+    rotate(path, vault(NEW))
+
+    assert kinds_found(path) == set()
+    with pytest.raises(Overloaded, match="encryption key was changed"):
+        records.faces("guests", "ada")
+
+
+@pytest.mark.parametrize("keys", [vault(NEW), vault(NEW, OTHER)])
+def test_without_the_key_it_has_nothing_is_rotated(path: Path, keys: Vault) -> None:
+    with opened(path, vault(OLD)) as records:
+        fill(records)
+        kept = state(records)
+
+    with pytest.raises(StartError, match="another key"):
+        rotate(path, keys)
+    with opened(path, vault(OLD)) as records:
+        assert state(records) == kept
+
+
+def test_it_may_be_done_again_and_back_again(path: Path) -> None:
+    with opened(path, None) as records:
+        fill(records)
+        kept = state(records)
+    for keys in (vault(OLD), vault(OLD), vault(NEW, OLD), vault(OLD, NEW)):
+        rotate(path, keys)
+    with opened(path, vault(OLD)) as records:
+        assert state(records) == kept
+
+
+def test_the_audit_log_says_who_did_it_and_stays_whole(path: Path) -> None:
+    with opened(path, None) as records:
+        fill(records)
+    rotate(path, vault(NEW), Actor("cli:ada"))
+    with closing(Database(path)) as database:
+        log = AuditLog(database)
+        last = log.entries()[-1]
+
+        assert (last["by"], last["action"], last["faces"]) == ("cli:ada", "gallery.rotate", 3)
+        assert log.verify().fault is None

@@ -1,0 +1,90 @@
+"""Hostile requests over several keep-alive connections, and a file for each that is answered as none should be."""
+
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.api.errors import TABLE
+from tests.end_to_end.server import Server
+
+from .hostile_forms import Hostile, hostile_request
+from .wire import Reply, Wire
+
+FINDINGS = Path(tempfile.gettempdir()) / "likeness-proof"
+CONNECTIONS = 4
+PLANNED = {200, 201, 404, 413, 415, 422}
+BROKEN_HTTP = {*PLANNED, 400, 408, 431}
+"""Where HTTP itself is broken the server may refuse before the service sees anything, or hang up."""
+STATUS_OF = {code: int(kind.status) for code, kind in TABLE.items()} | {"invalid_http": 400, "headers_too_large": 431}
+
+
+@dataclass
+class Tally:
+    """What came of the requests so far; shared by the connections."""
+
+    answers: Counter[str] = field(default_factory=Counter)
+    findings: list[str] = field(default_factory=list)
+    slowest: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, number: int, hostile: Hostile, said: str, fault: str | None, seconds: float) -> None:
+        with self.lock:
+            self.answers[said] += 1
+            self.slowest = max(self.slowest, seconds)
+            if fault:
+                self.findings.append(
+                    f"request {number}: {fault}; repeat it: nc 127.0.0.1 PORT < {kept(number, hostile)}"
+                )
+
+
+def kept(number: int, hostile: Hostile) -> Path:
+    FINDINGS.mkdir(exist_ok=True)
+    path = FINDINGS / f"request-{number}.http"
+    path.write_bytes(hostile.data)
+    return path
+
+
+def fuzz(server: Server, numbers: Iterable[int], tally: Tally) -> Tally:
+    waiting = iter(list(numbers))
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        for done in [pool.submit(_one_connection, server, waiting, tally) for _ in range(CONNECTIONS)]:
+            done.result()
+    return tally
+
+
+def _one_connection(server: Server, waiting: Iterable[int], tally: Tally) -> None:
+    with Wire(server.port) as wire:
+        for number in waiting:  # a list's iterator hands each number to one thread only
+            hostile = hostile_request(number)
+            began = time.monotonic()
+            said, fault = _asked(wire, hostile)
+            tally.note(number, hostile, said, fault, time.monotonic() - began)
+            if said == "nobody listens":
+                return
+
+
+def _asked(wire: Wire, hostile: Hostile) -> tuple[str, str | None]:
+    """What the server said, in a word, and what is wrong with that."""
+    try:
+        reply = wire.ask(hostile.data) if hostile.framed else wire.ask_and_end(hostile.data)
+    except TimeoutError:
+        wire.close()
+        return "hangs", "no answer in time"
+    except ConnectionRefusedError:
+        return "nobody listens", "the server is gone; it died of this request or of one on another connection"
+    if reply is None:
+        return "hangs up", "it hung up without an answer" if hostile.framed else None
+    return f"{reply.status} {reply.code or reply.kind}", fault_of(reply, BROKEN_HTTP if not hostile.framed else PLANNED)
+
+
+def fault_of(reply: Reply, planned: set[int]) -> str | None:
+    if reply.status not in planned:
+        return f"status {reply.status}: {reply.body[:300]!r}"
+    if reply.status >= 400 and STATUS_OF.get(reply.code or "") != reply.status:
+        return f"status {reply.status} without a problem document that says so: {reply.body[:300]!r}"
+    return None

@@ -1,0 +1,90 @@
+"""A tiny file system, which a test can fill up and clear again, and servers whose data lies on it."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from tests.end_to_end.server import REPOSITORY, Server, environment
+
+UNSHARE = ("unshare", "--map-root-user", "--mount")
+MOUNT = 'mount -t tmpfs -o size=$1k none "$0" && echo mounted && exec sleep infinity'
+ENTER = 'cd "$0" && exec "$@"'
+KIB = 2**10
+
+
+class Disk:
+    """Mounted in a name space of its own, so that no one needs to be root; held by a process until the block ends."""
+
+    def __init__(self, folder: Path, kib: int) -> None:
+        require_mounts(folder)
+        self.on, self._kib = folder, kib
+
+    def __enter__(self) -> Self:
+        command = [*UNSHARE, "sh", "-c", MOUNT, str(self.on), str(self._kib)]
+        self._holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._holder.stdout is not None
+        assert self._holder.stdout.readline() == "mounted\n"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._holder.kill()
+        self._holder.communicate()
+
+    @property
+    def enter(self) -> tuple[str, ...]:
+        """What to put before a command so that it sees the disk."""
+        into = ("nsenter", "--target", str(self._holder.pid), "--user", "--mount", "--preserve-credentials")
+        return (*into, "sh", "-c", ENTER, str(REPOSITORY))
+
+    @property
+    def filler(self) -> Path:
+        """Reached from outside."""
+        return Path(f"/proc/{self._holder.pid}/root{self.on}/filler")
+
+    def fill(self, *, leave_kib: int = 0) -> None:
+        """Until no byte more fits; then give `leave_kib` back."""
+        with self.filler.open("ab", buffering=0) as filler:
+            with contextlib.suppress(OSError):
+                while filler.write(b"\0" * 4 * KIB):
+                    pass
+            os.truncate(filler.fileno(), max(filler.tell() - leave_kib * KIB, 0))
+
+    def clear(self) -> None:
+        self.filler.unlink()
+
+
+class ServerOn(Server):
+    """A server whose data directory lies on `disk`."""
+
+    def __init__(self, disk: Disk, **settings: str) -> None:
+        super().__init__(disk.on / "data", **settings)
+        self.log = disk.on.with_name(f"{disk.on.name}-{self.port}.log")
+        self._disk = disk
+
+    def launch(self) -> Self:
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*self._disk.enter, sys.executable, "-m", "app", "serve"],
+                env=environment(self.data_dir, **self._settings),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        return self
+
+
+def require_mounts(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    if shutil.which("unshare") is None or shutil.which("nsenter") is None:
+        pytest.skip("no unshare(1) and nsenter(1) here: a disk cannot be made small")
+    tried = subprocess.run(
+        [*UNSHARE, "mount", "-t", "tmpfs", "none", str(folder)], capture_output=True, text=True, check=False
+    )
+    if tried.returncode:
+        pytest.skip(f"this machine lets nobody mount a small disk: {tried.stderr.strip()}")

@@ -1,0 +1,99 @@
+"""Installed with what serving on a CPU needs and nothing more, and cut off from every network, the service serves."""
+
+import json
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.server import REPOSITORY, environment
+
+from .photos import IMAGES
+
+SOURCES = ("app", "training", "pyproject.toml", "README.md", "LICENSE", "NOTICE", "constraints.txt")
+NOT_NEEDED = ("torch", "matplotlib", "pytest", "onnx", "hypothesis", "scipy", "tensorboard", "httpx2", "requests")
+NEEDED = ("onnxruntime", "numpy", "fastapi")
+ALONE = ("unshare", "--map-root-user", "--net")
+OF_THE_EXTRA_OTEL = ["app.observability.spans"]
+IMPORT_ALL = """
+import importlib, json, pkgutil, app
+
+def fails(name):
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError:
+        return True
+
+names = [module.name for module in pkgutil.walk_packages(app.__path__, "app.") if not module.name.endswith("__main__")]
+assert len(names) > 50, names
+print(json.dumps([name for name in names if fails(name)]))
+"""
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a new environment with `.[cpu]` in it, installed from a copy so that the repository stays as it is."""
+    folder = tmp_path_factory.mktemp("cpu-only")
+    source = folder / "source"
+    source.mkdir()
+    for name in SOURCES:
+        (shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy)(REPOSITORY / name, source / name)
+    venv.create(folder / "venv", with_pip=True)
+    python = folder / "venv" / "bin" / "python"
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    done = subprocess.run(
+        [*pip, "--constraint", "constraints.txt", ".[cpu]"], cwd=source, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return python
+
+
+@pytest.fixture(scope="module")
+def outcome(python: Path) -> dict[str, Any]:
+    """What offline.py saw in a network name space of its own."""
+    require_namespaces()
+    script = Path(__file__).with_name("offline.py")
+    photos = [str(IMAGES / name) for name in ("collins.jpg", "collins-again.jpg")]
+    settings = environment(Path("unused"), LIKENESS_MODELS_DIR=str(REPOSITORY / "models"))
+    command = [*ALONE, str(python), "-I", str(script), *photos, *NOT_NEEDED, *NEEDED]
+    done = subprocess.run(command, cwd=python.parents[2], env=settings, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def require_namespaces() -> None:
+    if shutil.which("unshare") is None:
+        pytest.skip("no unshare(1) here: a process cannot be cut off from the network")
+    tried = subprocess.run([*ALONE, "true"], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        pytest.skip(f"this machine lets nobody have a network name space: {tried.stderr.strip()}")
+
+
+def test_it_verifies_two_photos_without_a_network(outcome):
+    assert outcome["outside"] == []
+    assert outcome["answer"]["match"] is True
+    assert outcome["answer"]["distance"] < 0.5
+
+
+def test_it_ends_cleanly_there(outcome):
+    assert outcome["status"] in {0, -15}
+
+
+def test_nothing_of_training_or_testing_is_installed(outcome):
+    assert outcome["found"] == list(NEEDED)
+
+
+def test_every_part_of_the_service_but_tracing_can_be_imported(python):
+    command = [str(python), "-I", "-c", IMPORT_ALL]
+    done = subprocess.run(command, cwd=python.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == OF_THE_EXTRA_OTEL
+
+
+def test_this_test_runs_elsewhere(python):
+    """With the tests' own Python it would prove nothing."""
+    assert Path(sys.prefix) != python.parents[1]

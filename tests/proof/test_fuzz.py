@@ -1,0 +1,100 @@
+"""No bytes that a caller can send break the service: not in a photo, not in a form, not in HTTP itself."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.images.decoding import ImageLimits, decode
+from tests.end_to_end.server import MIB, REPOSITORY, Server
+
+from .fuzzing import FINDINGS, Tally, fuzz
+from .hostile_forms import hostile_request
+from .lengths import length, tell
+from .mutations import hostile_photo
+from .photos import corpus
+from .watching import Watch, fifth, lowest_resident
+
+REQUESTS = length(600, 20_000)
+PHOTOS = length(6_000, 300_000)
+PROCESSES = 2
+GROWTH, PEAK = 128 * MIB, 2048 * MIB
+"""Of what is held for good, from the middle fifth to the last (allocators keep what the largest photos needed); and the
+most that was ever held, by photos at work whose headers claim 36 megapixels."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("fuzz") / "data", LIKENESS_RATE_LIMIT="0") as running:
+        yield running
+
+
+@pytest.mark.timeout(3600)
+def test_every_hostile_request_is_answered_as_planned_and_memory_stays_bounded(server):
+    with Watch(server, every=0.2) as watch:
+        tally = fuzz(server, range(REQUESTS), Tally())
+    middle, last = (lowest_resident(fifth(watch.samples, number)) for number in (2, -1))
+    tell(f"{REQUESTS} requests: {dict(tally.answers)}, slowest {tally.slowest:.2f} s")
+    tell(f"held for good: {middle // MIB} MiB, then {last // MIB}; peak {server.peak() // MIB} MiB")
+    assert tally.findings == []
+    assert sum(tally.answers.values()) == REQUESTS
+    assert last - middle < GROWTH
+    assert server.peak() < PEAK
+    assert server.process.poll() is None
+
+
+def test_after_all_that_every_line_of_the_log_is_a_record_and_none_tells_of_a_fault(server):
+    lines = server.log.read_bytes().splitlines()
+    records = [json.loads(line) for line in lines if line.startswith(b"{")]
+    assert len(records) == len(lines), [line for line in lines if not line.startswith(b"{")][:3]
+    assert [record for record in records if record["level"] in {"error", "critical"}] == []
+
+
+def test_the_hostile_requests_reach_the_depths_of_the_service(server):
+    """A fuzzer that is turned away at the door proves nothing."""
+    answers = fuzz(server, range(REQUESTS, REQUESTS + 300), Tally()).answers
+    assert answers["200 application/json"] > 30
+    assert answers["201 application/json"] > 3
+    assert answers["422 invalid_image"] > 10
+    assert answers["422 invalid_request"] > 10
+
+
+def test_a_request_can_be_repeated_from_its_number():
+    assert [hostile_request(number) for number in range(50)] == [hostile_request(number) for number in range(50)]
+    assert len({hostile_request(number).data for number in range(50)}) > 40
+
+
+@pytest.mark.parametrize("kind", corpus())
+def test_what_the_hostile_photos_are_made_of_decodes(kind):
+    assert decode(corpus()[kind], ImageLimits()).shape == (160, 160, 3)
+
+
+@pytest.mark.timeout(3600)
+def test_no_hostile_photo_crashes_a_decoder_or_escapes_the_table_of_errors(tmp_path):
+    share = PHOTOS // PROCESSES
+    running = [_decoding(share * place, share, tmp_path / f"journal-{place}") for place in range(PROCESSES)]
+    outputs = [process.communicate()[0] for process in running]
+    crashed = [_kept(tmp_path / f"journal-{place}") for place, process in enumerate(running) if process.returncode]
+    assert crashed == [], f"the decoders died with {[process.returncode for process in running]}"
+    *remarks, totals = [json.loads(line) for output in outputs for line in output.splitlines()]
+    tell(totals)
+    assert [remark for remark in remarks if "number" in remark] == []
+
+
+def _decoding(first: int, count: int, journal: Path) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "tests.proof.bulk", str(first), str(count), str(journal)]
+    return subprocess.Popen(
+        command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True
+    )
+
+
+def _kept(journal: Path) -> Path:
+    """The photo that a decoder died of, in a file."""
+    number = int(journal.read_text())
+    FINDINGS.mkdir(exist_ok=True)
+    path = FINDINGS / f"photo-{number}"
+    path.write_bytes(hostile_photo(number))
+    return path

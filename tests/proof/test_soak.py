@@ -1,0 +1,105 @@
+"""Eight clients for a long while: nothing unplanned is answered, nothing grows, slows down or goes astray."""
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.server import MIB, Server
+
+from .lengths import length, tell
+from .loads import stored
+from .opening import client
+from .soaking import GALLERY, Client
+from .watching import FIFTHS, Watch, fifth, lowest_resident, median_descriptors
+
+CLIENTS = 8
+SECONDS = length(25.0, 900.0)
+RESIDENT_GROWTH = 48 * MIB
+"""Of what is held for good, from the second fifth to the last; the first one warms up."""
+DESCRIPTOR_GROWTH = 4
+P99_RATIO = length(4.0, 2.0)
+"""Of the last fifth to the first; in a short run a neighbour's noise is not averaged out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Soak:
+    clients: list[Client]
+    watch: Watch
+    began: float
+    found: dict[str, list[str]]
+    """What the service had enrolled in the end."""
+
+    def answers(self) -> Counter[str]:
+        return sum((each.answers for each in self.clients), Counter())
+
+    def p99(self, number: int) -> float:
+        """Of the requests that began in this fifth, in seconds."""
+        width = SECONDS / FIFTHS
+        within = (self.began + number * width, self.began + (number + 1) * width)
+        taken = sorted(
+            seconds for each in self.clients for at, seconds in each.latencies if within[0] <= at < within[1]
+        )
+        return taken[int(0.99 * len(taken))]
+
+
+@pytest.fixture(scope="module")
+def soak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soak]:
+    with Server(tmp_path_factory.mktemp("soak") / "data", LIKENESS_RATE_LIMIT="0") as server, ExitStack() as stack:
+        clients = [Client(number, stack.enter_context(client(server))) for number in range(CLIENTS)]
+        clients[0].likeness.create(GALLERY)
+        with Watch(server, every=SECONDS / 250) as watch, ThreadPoolExecutor(CLIENTS) as pool:
+            began = time.monotonic()
+            for done in [pool.submit(each.run, began + SECONDS) for each in clients]:
+                done.result()
+        done = Soak(clients, watch, began, stored(clients[0].likeness, GALLERY))
+        report(done, server.log)
+        yield done
+
+
+def report(soak: Soak, log: Path) -> None:
+    second, last = fifth(soak.watch.samples, 1), fifth(soak.watch.samples, -1)
+    held = [lowest_resident(each) // MIB for each in (second, last)]
+    tell(f"\n{soak.answers().total()} requests in {SECONDS:.0f} s; log {log}\n{dict(sorted(soak.answers().items()))}")
+    tell(f"p99 by fifth: {[round(soak.p99(number), 3) for number in range(FIFTHS)]} s")
+    tell(f"held for good: {held[0]} MiB in the second fifth, {held[1]} MiB in the last")
+    tell(f"descriptors: {median_descriptors(second)}, {median_descriptors(last)}; enrolled: {len(soak.found)}")
+
+
+pytestmark = pytest.mark.timeout(SECONDS + 300)
+
+
+def test_no_answer_is_outside_the_plan(soak):
+    assert list(itertools.chain.from_iterable(each.unplanned for each in soak.clients)) == []
+
+
+def test_every_kind_of_request_was_made_and_answered(soak):
+    kinds = {answer.rpartition(" ")[0] for answer in soak.answers()}
+    assert len(kinds) == 10
+    assert sum(soak.answers().values()) > 5 * SECONDS
+
+
+def test_what_is_enrolled_is_exactly_what_should_be(soak):
+    model = {subject: faces for each in soak.clients for subject, faces in each.model.items()}
+    assert soak.found == model
+    assert model != {}
+
+
+def test_memory_stays_flat(soak):
+    samples = soak.watch.samples
+    assert lowest_resident(fifth(samples, -1)) - lowest_resident(fifth(samples, 1)) < RESIDENT_GROWTH
+
+
+def test_descriptors_stay_flat(soak):
+    samples = soak.watch.samples
+    assert median_descriptors(fifth(samples, -1)) - median_descriptors(fifth(samples, 0)) <= DESCRIPTOR_GROWTH
+
+
+def test_the_slowest_hundredth_stays_as_slow_as_it_was(soak):
+    assert soak.p99(FIFTHS - 1) < P99_RATIO * soak.p99(0)

@@ -1,0 +1,43 @@
+"""Searches are in the audit log where the operator wants them there, and nowhere else."""
+
+from pathlib import Path
+
+import pytest
+
+from app.audit.log import AuditLog
+from app.domain.callers import Actor
+from app.gallery.gallery import Gallery
+from app.runtime.workers import Workers
+from app.services.galleries import Galleries
+from tests.support.records import FileRecords
+
+pytestmark = pytest.mark.anyio
+ADA = Actor("key:ada", "r-1")
+
+
+@pytest.mark.parametrize(
+    ("audited", "found", "told"),
+    [
+        (False, ["ada", "bob"], []),
+        (False, [], []),
+        (True, ["ada", "bob"], ["ada", "bob"]),
+        (True, [], [None]),
+    ],
+)
+async def test_each_subject_that_was_named_is_told_or_that_nobody_was(
+    tmp_path: Path,
+    audited: bool,  # noqa: FBT001
+    found: list[str],
+    told: list[str | None],
+) -> None:
+    records, workers = FileRecords(tmp_path / "g.sqlite3"), Workers("store", threads=1, max_waiting=9, deadline=9)
+    galleries = Galleries(records, Gallery(records), workers, audit_searches=audited)
+    await galleries.note_search(ADA, "subject.identify", "guests", found)
+    entries = AuditLog(records.database).entries()
+    workers.close()
+    records.close()
+
+    assert [each.get("subject") for each in entries] == told
+    assert all(
+        (each["by"], each["action"], each["gallery"]) == ("key:ada", "subject.identify", "guests") for each in entries
+    )
