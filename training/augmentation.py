@@ -75,6 +75,21 @@ def jpeg(view: Pixels, quality: int) -> Pixels:
     return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB), np.uint8)
 
 
+def sized(view: Pixels, size: int) -> Pixels:
+    """For served models whose crops are not 112 px wide."""
+    if size == view.shape[0]:
+        return view
+    smaller = size < view.shape[0]
+    return _pixels(cv2.resize(view, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR))
+
+
+def colour(view: Pixels, *, saturation: float, gains: tuple[float, float, float]) -> Pixels:
+    """(grey + (v - grey) * saturation) * gain of each channel, clipped; grey is the pixel's luma (ITU-R BT.601)."""
+    grey = cv2.cvtColor(view, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
+    changed = (grey + (view - grey) * saturation) * np.array(gains, np.float32)
+    return _pixels(np.rint(changed.clip(0, 255)))
+
+
 def cut_edges(view: Pixels, depth: float, random: np.random.Generator) -> Pixels:
     """Black beyond one to four edges of a photo that was cut round the face, each up to `depth` of the width inside."""
     y, x = np.mgrid[:SIZE, :SIZE] / (SIZE - 1) - 0.5
@@ -89,6 +104,8 @@ def cut_edges(view: Pixels, depth: float, random: np.random.Generator) -> Pixels
 def _moved(crop: Pixels, config: AugmentationConfig, random: np.random.Generator) -> Pixels:
     scale, angle = 1 + random.normal(0, config.scale), random.normal(0, config.rotation)
     change = np.asarray(cv2.getRotationMatrix2D((_MIDDLE, _MIDDLE), angle, scale), np.float64)
+    if config.shift:
+        change[:, 2] += random.uniform(-config.shift, config.shift, 2)
     moved = warp(crop, _after(misaligned(config.landmark_noise, random), change))
     return np.ascontiguousarray(moved[:, ::-1]) if random.random() < config.flip else moved
 
@@ -99,12 +116,17 @@ def _after(first: Transform, second: Transform) -> Transform:
 
 
 def _lit(view: Pixels, config: AugmentationConfig, random: np.random.Generator) -> Pixels:
-    return tone(
+    lit = tone(
         view,
         brightness=random.uniform(-config.brightness, config.brightness),
         contrast=1 + random.uniform(-config.contrast, config.contrast),
         gamma=float(np.exp(random.uniform(-config.gamma, config.gamma))),
     )
+    if not (config.saturation or config.tint):
+        return lit
+    red, green, blue = 1 + random.uniform(-config.tint, config.tint, 3)
+    saturation = 1 + random.uniform(-config.saturation, config.saturation)
+    return colour(lit, saturation=saturation, gains=(red, green, blue))
 
 
 def _degraded(view: Pixels, config: AugmentationConfig, random: np.random.Generator) -> Pixels:

@@ -1,8 +1,9 @@
-"""From a batch's number to its pixels, one batch ahead of the network."""
+"""From a batch's number to its pixels, ahead of the network."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,41 +13,74 @@ from app.domain.nouns import Pixels
 from training.augmentation import augment
 from training.config import AugmentationConfig
 from training.data import FaceSet, read_crop
+from training.mining import Triplets
+from training.processes import Processes
 from training.randomness import Stream, generator
-from training.sampling import PeopleSampler
+from training.sampling import Indices
+
+
+class Sampler(Protocol):
+    """Face indices (B,) of a batch, as a function of the step; `triplets` says which of them belong together."""
+
+    @property
+    def triplets(self) -> Triplets | None: ...
+
+    def batch(self, step: int) -> Indices: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """uint8 views (B, H, W, 3) of `faces` (B,), which are of `people` (B,)."""
+    """
+    uint8 views (B / processes, H, W, 3) of this process's part of `faces` (B,), which are of `people` (B,).
+
+    `triplets` are places in the batch, where they were mined beforehand.
+    """
 
     views: Tensor
     faces: Tensor
     people: Tensor
+    triplets: Triplets | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batches:
-    """Batch number `step` is a function of the step: a resumed run sees the very same views."""
+    """
+    Batch number `step` is a function of the step: a resumed run sees the very same views.
+
+    `loaders` threads make the views of one batch while another is used (OpenCV releases the GIL).
+    """
 
     faces: FaceSet
-    sampler: PeopleSampler
+    sampler: Sampler
     augmentation: AugmentationConfig
     seed: int
+    loaders: int = 1
+    processes: Processes = field(default_factory=Processes)
 
     def batch(self, step: int) -> Batch:
         chosen = self.sampler.batch(step)  # (B,)
-        views = np.stack([self._view(step, place, int(face)) for place, face in enumerate(chosen)])
-        return Batch(torch.from_numpy(views), torch.from_numpy(chosen), torch.from_numpy(self.faces.people[chosen]))
+        return self._batch(chosen, [self._view(step, place, int(chosen[place])) for place in self._places(chosen)])
 
     def ahead(self, first: int, end: int) -> Iterator[tuple[int, Batch]]:
-        """Batches `first` to `end` - 1; while one is used, a thread makes the next (OpenCV releases the GIL)."""
-        with ThreadPoolExecutor(1) as pool:
-            coming = pool.submit(self.batch, first)
+        """Batches `first` to `end` - 1, the next always under way."""
+        with ThreadPoolExecutor(self.loaders) as pool:
+            coming = self._begin(pool, first)
             for step in range(first, end):
-                batch = coming.result()
-                coming = pool.submit(self.batch, min(step + 1, end - 1))
+                chosen, views = coming
+                batch = self._batch(chosen, [view.result() for view in views])
+                coming = self._begin(pool, min(step + 1, end - 1))
                 yield step, batch
+
+    def _begin(self, pool: ThreadPoolExecutor, step: int) -> tuple[Indices, list[Future[Pixels]]]:
+        chosen = self.sampler.batch(step)
+        return chosen, [pool.submit(self._view, step, place, int(chosen[place])) for place in self._places(chosen)]
+
+    def _places(self, chosen: Indices) -> range:
+        return range(len(chosen))[self.processes.part(len(chosen))]
+
+    def _batch(self, chosen: Indices, views: list[Pixels]) -> Batch:
+        people = torch.from_numpy(self.faces.people[chosen])
+        return Batch(torch.from_numpy(np.stack(views)), torch.from_numpy(chosen), people, self.sampler.triplets)
 
     def _view(self, step: int, place: int, face: int) -> Pixels:
         random = generator(self.seed, Stream.VIEWS, step, place)

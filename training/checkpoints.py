@@ -1,8 +1,11 @@
 """A run on disk: written whole or not at all, and the one before it is kept."""
 
+import errno
 import io
 import os
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +23,12 @@ class UnusableCheckpoint(TrainingError):
     """There is none, or it belongs to another run."""
 
 
+class NotSaved(TrainingError):
+    """The disk is full, or cannot be written; what was there before is whole."""
+
+
 def write(path: Path, contents: object) -> None:
-    """Save tensors and plain values; after a crash or a full disk (OSError) `path` is as it was, or complete."""
+    """Save tensors and plain values; after a crash or a full disk (NotSaved) `path` is as it was, or complete."""
     fresh = path.with_name(path.name + ".tmp")
     buffer = io.BytesIO()
     torch.save(contents, buffer)
@@ -31,10 +38,29 @@ def write(path: Path, contents: object) -> None:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        megabytes = buffer.getbuffer().nbytes / 1e6
+        raise NotSaved(
+            f"cannot write the {megabytes:.1f} MB of {path}: {error.strerror}; make room, then go on with --resume: "
+            "the checkpoint before is whole"
+        ) from error
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
     _sync(path.parent)
+
+
+@contextmanager
+def full_disk_told(folder: Path) -> Iterator[None]:
+    """Of other files than checkpoints, such as TensorBoard's: NotSaved where the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        told = f"cannot write in {folder}: {error.strerror}; make room, then go on with --resume if a step was saved"
+        raise NotSaved(told) from error
 
 
 def save(folder: Path, contents: Contents) -> Path:

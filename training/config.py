@@ -1,109 +1,61 @@
-"""One TOML file says all of a training run. Every option is declared here, with its meaning and its bounds."""
+"""One TOML file says all of a training run; its sections are in `options`."""
 
 import hashlib
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
 
 from training.errors import TrainingError
+from training.options import (
+    AugmentationConfig,
+    BatchConfig,
+    DataConfig,
+    EvaluationConfig,
+    LossConfig,
+    NetworkConfig,
+    OfflineConfig,
+    OptimiserConfig,
+    PretrainingConfig,
+    RunConfig,
+    Section,
+    TeacherConfig,
+    WatchConfig,
+)
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
+__all__ = ["AugmentationConfig", "LossConfig", "OptimiserConfig", "TrainConfig", "UnusableConfig", "load"]
 
 
 class UnusableConfig(TrainingError):
     """The message names the file and the key."""
 
 
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class RunConfig(Section):
-    seed: int = Field(default=1, ge=0, description="Of sampling, augmentation and fresh weights.")
-    threads: int = Field(default=2, ge=1, description="Of PyTorch. Another number may change the last bits.")
-    checkpoint_every: int = Field(default=50, ge=1, description="Steps between two checkpoints.")
-
-
-class DataConfig(Section):
-    roots: tuple[Path, ...] = Field(min_length=1, description="Each a folder with a folder a person.")
-    minimum_faces: int = Field(default=2, ge=1, description="People with fewer usable crops are left out.")
-
-
-class NetworkConfig(Section):
-    name: str = Field(default="mobilefacenet", description="A name in training.networks.")
-    embedding_size: int = Field(default=128, ge=2, description="Numbers in a vector.")
-    weights: Path | None = Field(default=None, description="Starting weights, and the teacher. None is from scratch.")
-    batch_norm: Literal["frozen", "updated"] = Field(
-        default="frozen", description="Whether the statistics of BatchNorm stay those of the starting weights."
-    )
-
-
-class BatchConfig(Section):
-    people: int = Field(default=32, ge=2, description="P of a P x K batch.")
-    faces: int = Field(default=4, ge=2, description="K of a P x K batch.")
-
-
-class LossConfig(Section):
-    miner: Literal["semi-hard", "batch-hard"] = Field(description="Which triplets of a batch are trained on.")
-    margin: float = Field(default=0.2, gt=0, lt=4, description="Alpha of FaceNet's eq. 3, in squared L2.")
-    reducer: Literal["mean", "mean-of-active"] = Field(default="mean", description="From triplets to one loss.")
-    anchoring: float = Field(default=2, ge=0, description="Weight of ||e - teacher||^2. 0 needs no teacher.")
-
-
-class OptimiserConfig(Section):
-    steps: int = Field(default=120, ge=1, description="Batches in all.")
-    learning_rate: float = Field(default=0.01, gt=0, description="Of SGD, at its peak.")
-    warm_up: int = Field(default=20, ge=0, description="Steps of linear rise; a cosine fall to 0 follows.")
-    momentum: float = Field(default=0.9, ge=0, lt=1, description="Of SGD.")
-    weight_decay: float = Field(default=0, ge=0, description="Of SGD.")
-    clip: float = Field(default=5, gt=0, description="The gradient's largest norm.")
-
-
-class AugmentationConfig(Section):
-    share: Share = Field(default=0.75, description="Views that are changed at all.")
-    flip: Share = Field(default=0.5, description="Of those, mirrored ones.")
-    landmark_noise: float = Field(default=1, ge=0, le=8, description="Standard deviation in px of each landmark.")
-    scale: float = Field(default=0.03, ge=0, le=0.2, description="Standard deviation, as a share.")
-    rotation: float = Field(default=1.2, ge=0, le=45, description="Standard deviation in degrees.")
-    brightness: float = Field(default=0.1, ge=0, le=1, description="Largest shift, as a share of white.")
-    contrast: float = Field(default=0.2, ge=0, lt=1, description="Largest change of slope.")
-    gamma: float = Field(default=0.2, ge=0, le=2, description="Largest change of the exponent's logarithm.")
-    degraded_share: Share = Field(default=0.35, description="Small or blurred views.")
-    blur_share: Share = Field(default=0.3, description="Of those, blurred rather than small ones.")
-    blur_sigma: tuple[Positive, Positive] = Field(default=(0.6, 2.0), description="Range in px.")
-    face_size: tuple[int, int] = Field(default=(36, 90), description="Range in px of a small crop's width.")
-    jpeg_share: Share = Field(default=0.7, description="Of degraded views, those kept as JPEG.")
-    jpeg_quality: tuple[int, int] = Field(default=(30, 95), description="Range.")
-    edge_share: Share = Field(default=0, description="Views cut at the photo's edge; the teacher sees the whole face.")
-    edge_depth: float = Field(default=0.25, ge=0, le=0.5, description="Deepest cut, as a share of the crop's width.")
-
-    @model_validator(mode="after")
-    def _ranges_rise(self) -> Self:
-        within = {"blur_sigma": (0, 20), "face_size": (8, 112), "jpeg_quality": (1, 100)}
-        for name, (least, most) in within.items():
-            low, high = getattr(self, name)
-            if not least <= low <= high <= most:
-                raise ValueError(f"{name}: want {least} <= low <= high <= {most}, got [{low}, {high}]")
-        return self
-
-
 class TrainConfig(Section):
     run: RunConfig = RunConfig()
     data: DataConfig
     network: NetworkConfig = NetworkConfig()
+    teacher: TeacherConfig = TeacherConfig()
     batch: BatchConfig = BatchConfig()
+    offline: OfflineConfig = OfflineConfig()
+    pretraining: PretrainingConfig = PretrainingConfig()
     loss: LossConfig
     optimiser: OptimiserConfig = OptimiserConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    watch: WatchConfig = WatchConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
 
     @model_validator(mode="after")
     def _a_teacher_where_one_is_needed(self) -> Self:
-        if self.loss.anchoring and self.network.weights is None:
+        if self.loss.anchoring and self.network.weights is None and self.teacher.weights is None:
             raise ValueError("loss.anchoring: the teacher is the network of network.weights; give it, or set 0")
+        return self
+
+    @model_validator(mode="after")
+    def _triplets_where_they_are_mined_offline(self) -> Self:
+        if self.offline.every and self.loss.kind != "triplet":
+            raise ValueError("offline.every: only triplets are mined offline; set 0")
         return self
 
     @property

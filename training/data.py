@@ -1,9 +1,9 @@
-"""Aligned crops in a folder a person: what is there, what is unusable, and the pixels of one."""
+"""Aligned crops of people: what is there, what is unusable, and the pixels of one."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 
 from app.domain.nouns import Pixels
 from training.errors import TrainingError
+from training.listing import SUFFIXES, Listed, UnusableData, people_of
+
+__all__ = ["SUFFIXES", "FaceSet", "Skipped", "UnusableData", "UnusableImage", "read_crop", "read_faces"]
 
 CROP_SIZE = 144
 MARGIN = 16
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
-
-
-class UnusableData(TrainingError):
-    """A folder that is missing or empty, or fewer than two people."""
 
 
 class UnusableImage(TrainingError):
@@ -42,6 +40,7 @@ class FaceSet:
     names: tuple[str, ...]
     paths: tuple[Path, ...]
     person_of: tuple[int, ...]
+    contents: tuple[str, ...]  # SHA-256 of each file
     skipped: tuple[Skipped, ...]
     digest: str
 
@@ -58,59 +57,62 @@ class FaceSet:
         """The face indices of each person."""
         return tuple(np.flatnonzero(self.people == person) for person in range(len(self.names)))
 
+    def only(self, people: Sequence[int]) -> "FaceSet":
+        """Of these people alone, renumbered in the order given."""
+        faces = [int(face) for person in people for face in self.faces_of[person]]
+        number = {person: place for place, person in enumerate(people)}
+        names = tuple(self.names[person] for person in people)
+        return replace(
+            self,
+            names=names,
+            paths=tuple(self.paths[face] for face in faces),
+            person_of=tuple(number[self.person_of[face]] for face in faces),
+            contents=tuple(self.contents[face] for face in faces),
+            digest=hashlib.sha256("\n".join([self.digest, *names]).encode()).hexdigest(),
+        )
+
 
 def read_faces(roots: Sequence[Path], *, minimum: int = 2, threads: int = 2) -> FaceSet:
     """All people under `roots` who have at least `minimum` readable crops; UnusableData where there are not two."""
-    folders = [folder for root in roots for folder in _people_folders(root)]
+    listed = [person for root in roots for person in people_of(root)]
     with ThreadPoolExecutor(threads) as pool:
-        examined = list(pool.map(_examine, folders))
+        examined = list(pool.map(_examine, listed))
     kept = [found for found in examined if len(found.digests) >= minimum]
-    skipped = [skip for found in examined for skip in _skipped(found, minimum)]
+    skipped = tuple(skip for found in examined for skip in _skipped(found, minimum))
     if len(kept) < 2:
-        raise UnusableData(f"want at least 2 people with {minimum} crops each under {_listed(roots)}, got {len(kept)}")
+        wanted = f"want at least 2 people with {minimum} crops each under {_joined(roots)}"
+        raise UnusableData(f"{wanted}, got {len(kept)}{_such_as(skipped)}")
     return _face_set(kept, skipped)
 
 
 def read_crop(path: Path) -> Pixels:
     """RGB (144, 144, 3); UnusableImage where the file is no such image."""
-    return _decode(path.read_bytes())
+    try:
+        return _decode(path.read_bytes())
+    except OSError as error:
+        raise UnusableImage(f"{path} cannot be read any more: {error.strerror}") from error
 
 
 @dataclass(frozen=True, slots=True)
 class _Person:
-    folder: Path
-    digests: dict[Path, str]
+    listed: Listed
+    digests: dict[str, str]
     unusable: tuple[Skipped, ...]
 
 
-def _people_folders(root: Path) -> list[Path]:
-    folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    if not folders:
-        raise UnusableData(f"want a folder with a folder a person at {root}, got {_what_is(root)}")
-    return folders
-
-
-def _what_is(root: Path) -> str:
-    if root.is_dir():
-        return "no folder in it"
-    return "a file" if root.exists() else "nothing there"
-
-
-def _examine(folder: Path) -> _Person:
+def _examine(listed: Listed) -> _Person:
     digests, unusable = {}, []
-    for path in _images(folder):
+    for name, path in listed.files.items():
         try:
             data = path.read_bytes()
             _decode(data)
-        except (OSError, UnusableImage) as error:
+        except OSError as error:
+            unusable.append(Skipped(path, error.strerror or str(error)))
+        except UnusableImage as error:
             unusable.append(Skipped(path, str(error)))
         else:
-            digests[path] = hashlib.sha256(data).hexdigest()
-    return _Person(folder, digests, tuple(unusable))
-
-
-def _images(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file())
+            digests[name] = hashlib.sha256(data).hexdigest()
+    return _Person(listed, digests, tuple(unusable))
 
 
 def _decode(data: bytes) -> Pixels:
@@ -125,23 +127,29 @@ def _decode(data: bytes) -> Pixels:
 def _skipped(person: _Person, minimum: int) -> Iterator[Skipped]:
     yield from person.unusable
     if len(person.digests) < minimum:
-        yield Skipped(person.folder, f"{len(person.digests)} usable crops, want {minimum}")
+        one = person.listed
+        where = one.place if one.place.is_dir() else Path(one.name)
+        yield Skipped(where, f"{len(person.digests)} usable crops, want {minimum}")
 
 
-def _face_set(people: Sequence[_Person], skipped: Sequence[Skipped]) -> FaceSet:
-    names = tuple(f"{person.folder.parent.name}/{person.folder.name}" for person in people)
+def _such_as(skipped: Sequence[Skipped]) -> str:
+    return f"; {len(skipped)} skipped, such as {skipped[0].path}: {skipped[0].reason}" if skipped else ""
+
+
+def _face_set(people: Sequence[_Person], skipped: tuple[Skipped, ...]) -> FaceSet:
     digest = hashlib.sha256()
-    for name, person in zip(names, people, strict=True):
-        for path, content in person.digests.items():
-            digest.update(f"{name}/{path.relative_to(person.folder).as_posix()} {content}\n".encode())
+    for person in people:
+        for name, content in person.digests.items():
+            digest.update(f"{person.listed.name}/{name} {content}\n".encode())
     return FaceSet(
-        names=names,
-        paths=tuple(path for person in people for path in person.digests),
+        names=tuple(person.listed.name for person in people),
+        paths=tuple(person.listed.files[name] for person in people for name in person.digests),
         person_of=tuple(number for number, person in enumerate(people) for _ in person.digests),
-        skipped=tuple(skipped),
+        contents=tuple(content for person in people for content in person.digests.values()),
+        skipped=skipped,
         digest=digest.hexdigest(),
     )
 
 
-def _listed(roots: Sequence[Path]) -> str:
+def _joined(roots: Sequence[Path]) -> str:
     return ", ".join(map(str, roots)) or "no folder at all"

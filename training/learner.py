@@ -1,4 +1,4 @@
-"""One step of triplet training: embed, mine, loss, descend."""
+"""One step of training: embed, mine, loss, descend."""
 
 import math
 import time
@@ -6,111 +6,198 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
 from torch.nn.utils import clip_grad_norm_
 
-from training import losses
+from training import losses, objectives
+from training.arcface import ArcFace
 from training.batches import Batch
 from training.checkpoints import Contents
 from training.config import LossConfig, TrainConfig
+from training.dropout import drop_before_head
 from training.errors import TrainingError
 from training.journal import Measures
-from training.mining import miner
 from training.networks import Embedder, FaceNetwork
+from training.objectives import Objective
+from training.optimisers import WeightAverage, optimiser
+from training.passes import Passes, faces_are_coupled
+from training.processes import Processes
+
+ALONE = Processes()
 
 
 class Diverged(TrainingError):
-    """The loss is no longer a number."""
+    """The loss is no longer a number, or far above chance."""
 
 
 @dataclass(slots=True, eq=False)
 class Learner:
-    """All that changes while training. `targets` (N, D) are the teacher's vectors of all faces, if there is one."""
+    """
+    All that changes while training. `targets` (N, D) are the teacher's vectors of all faces, if there is one; `softmax`
+    is ArcFace's, for the first `pretraining` steps; `average` is of the weights, if it is kept.
+    """
 
     embedder: Embedder
+    passes: Passes
     optimiser: torch.optim.Optimizer
+    scaler: GradScaler
     loss: LossConfig
     clip: float
+    seed: int
     targets: Tensor | None
+    softmax: ArcFace | None
+    pretraining: int
+    average: WeightAverage | None
+    processes: Processes
     step: int = 0
     seconds: float = 0
 
     def learn(self, batch: Batch, rate: float) -> Measures:
-        """Descend once on triplet loss + anchoring weight * ||e - teacher||^2, at learning rate `rate`."""
+        """Descend once on the objective + anchoring weight * ||e - teacher||^2, at learning rate `rate`."""
         start = time.perf_counter()
-        embeddings = self.embedder(batch.views)  # (B, D)
-        distances = losses.squared_l2(embeddings)  # (B, B)
-        triplets = miner(self.loss.miner, self.loss.margin)(distances.detach(), batch.people)
-        violations = losses.triplet_losses(distances, triplets, self.loss.margin)  # (T,)
-        triplet = losses.REDUCERS[self.loss.reducer](violations)
-        anchoring = self._anchoring(embeddings, batch)
-        loss = triplet + self.loss.anchoring * anchoring
-        gradient = self._descend(loss, rate)
+        device, own = self.processes.device, self.processes.part(len(batch.faces))
+        vectors = self.passes.embed(batch.views, self.step)  # (B / processes, D)
+        joint = self.processes.gather(vectors.detach()).requires_grad_()  # (B, D)
+        people = batch.people.to(device)
+        each = self._objective(batch)(joint, people)  # (T,)
+        objective = losses.REDUCERS[self.loss.reducer](each)
+        anchoring = self._anchoring(joint, batch)
+        loss = self._finite(objective + self.loss.anchoring * anchoring)
+        self.optimiser.zero_grad()
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        assert joint.grad is not None  # noqa: S101 - for the type checker
+        self.passes.descend(batch.views, vectors, joint.grad[own], self.step)
+        gradient = self._descend(rate)
         self.seconds += (took := time.perf_counter() - start)
-        positive, negative = losses.mean_distances(distances.detach(), batch.people)
+        positive, negative = losses.mean_distances(losses.squared_l2(joint.detach()), people)
         return Measures(
             loss=loss.item(),
-            triplet=triplet.item(),
+            objective=objective.item(),
             anchoring=anchoring.item(),
-            active=losses.active_share(violations),
+            mined=len(each),
+            active=losses.active_share(each),
             positive=positive,
             negative=negative,
+            spread=losses.spread(joint.detach()),
             gradient=gradient,
             learning_rate=rate,
-            images_per_second=len(batch.views) / took,
+            images_per_second=len(batch.faces) / took,
         )
+
+    @property
+    def network(self) -> FaceNetwork:
+        return self.embedder.network
+
+    def weights(self) -> dict[str, Tensor]:
+        """Those to evaluate and to keep: their moving average, where there is one."""
+        return self.average.state if self.average else self.network.state_dict()
 
     def contents(self) -> Contents:
         return {
             "step": self.step,
             "seconds": self.seconds,
-            "network": self.embedder.network.state_dict(),
+            "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "random": torch.get_rng_state(),
+            "scaler": self.scaler.state_dict(),
+            "softmax": self.softmax.state_dict() if self.softmax else None,
+            "average": self.average.contents() if self.average else None,
         }
 
     def restore(self, kept: Contents) -> None:
         """Go on as if there had been no interruption."""
-        self.embedder.network.load_state_dict(kept["network"])
+        self.network.load_state_dict(kept["network"])
         self.optimiser.load_state_dict(kept["optimiser"])
-        torch.set_rng_state(kept["random"])
+        self.scaler.load_state_dict(kept["scaler"])
+        if self.softmax:
+            self.softmax.load_state_dict(kept["softmax"])
+        if self.average:
+            self.average.restore(**kept["average"])
         self.step, self.seconds = kept["step"], kept["seconds"]
+
+    def _objective(self, batch: Batch) -> Objective:
+        if self.softmax and self.step < self.pretraining:
+            return self.softmax
+        if self.loss.kind == "contrastive":
+            return objectives.contrastive(self.loss, self.seed, self.step)
+        return objectives.triplets(self.loss, self.seed, self.step, batch.triplets)
 
     def _anchoring(self, embeddings: Tensor, batch: Batch) -> Tensor:
         if self.targets is None:
             return embeddings.new_zeros(())
-        return losses.anchoring_losses(embeddings, self.targets[batch.faces]).mean()
+        return losses.anchoring_losses(embeddings, self.targets[batch.faces].to(embeddings.device)).mean()
 
-    def _descend(self, loss: Tensor, rate: float) -> float:
-        """The gradient's norm before clipping."""
+    def _finite(self, loss: Tensor) -> Tensor:
         if not math.isfinite(loss.item()):
             raise Diverged(f"the loss is {loss.item()} at step {self.step}: lower optimiser.learning_rate")
+        return loss
+
+    def _descend(self, rate: float) -> float:
+        """The gradient's norm before clipping."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = clip_grad_norm_(self.embedder.parameters(), self.clip)
-        self.optimiser.step()
+        self.scaler.unscale_(self.optimiser)
+        if self.softmax and self.softmax.centres.grad is not None:
+            self.processes.mean(self.softmax.centres.grad)  # equal but for the last bits: so they stay together
+        norm = float(clip_grad_norm_(self._parameters(), self.clip))
+        if not (math.isfinite(norm) or self.scaler.is_enabled()):  # the scaler leaves such a step out
+            raise Diverged(f"the gradient is {norm} at step {self.step}: lower optimiser.learning_rate")
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        if self.average:
+            self.average.update(self.network)
         self.step += 1
-        return float(norm)
+        return norm
+
+    def _parameters(self) -> list[nn.Parameter]:
+        return [*self.embedder.parameters(), *(self.softmax.parameters() if self.softmax else ())]
 
 
-def learner(network: FaceNetwork, config: TrainConfig, targets: Tensor | None) -> Learner:
-    """A learner at step 0, with the optimiser of the config."""
-    settings = config.optimiser
-    optimiser = torch.optim.SGD(
-        network.parameters(),
-        lr=settings.learning_rate,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
+def learner(
+    network: FaceNetwork,
+    config: TrainConfig,
+    targets: Tensor | None,
+    *,
+    people: int = 0,
+    processes: Processes = ALONE,
+) -> Learner:
+    """A learner at step 0, with the optimiser of the config; `people` are those that ArcFace tells apart."""
+    drop_before_head(network, config.network.dropout)
+    embedder = _trainable(network, frozen=config.network.batch_norm == "frozen").to(processes.device)
+    pretrained = config.pretraining.steps > 0
+    softmax = ArcFace(people, network.embedding_size, config.pretraining).to(processes.device) if pretrained else None
+    parameters = [*network.parameters(), *(softmax.parameters() if softmax else ())]
+    return Learner(
+        embedder=embedder,
+        passes=_passes(embedder, config, processes),
+        optimiser=optimiser(parameters, config.optimiser),
+        scaler=GradScaler(processes.device.type, enabled=config.run.precision == "float16"),
+        loss=config.loss,
+        clip=config.optimiser.clip,
+        seed=config.run.seed,
+        targets=targets,
+        softmax=softmax,
+        pretraining=config.pretraining.steps,
+        average=WeightAverage(network, config.optimiser.ema) if config.optimiser.ema else None,
+        processes=processes,
     )
-    embedder = _trainable(network, frozen=config.network.batch_norm == "frozen")
-    return Learner(embedder, optimiser, config.loss, settings.clip, targets)
+
+
+def _passes(embedder: Embedder, config: TrainConfig, processes: Processes) -> Passes:
+    return Passes(
+        embedder=embedder,
+        model=processes.parallel(embedder),
+        processes=processes,
+        chunk=config.batch.chunk,
+        precision=config.run.precision,
+        seed=config.run.seed,
+        coupled=faces_are_coupled(embedder) or config.network.dropout > 0,
+    )
 
 
 def _trainable(network: FaceNetwork, *, frozen: bool) -> Embedder:
     """In training mode; with `frozen`, BatchNorm keeps its statistics, and only its scale and shift are trained."""
     embedder = Embedder(network).train()
     for layer in network.modules():
-        if frozen and isinstance(layer, nn.BatchNorm2d):
+        if frozen and isinstance(layer, nn.modules.batchnorm._BatchNorm):
             layer.eval()
     return embedder

@@ -6,8 +6,11 @@ import torch
 from torch import Tensor
 
 from training.mining import Triplets
+from training.pair_mining import Pairs
 
 Reducer = Callable[[Tensor], Tensor]
+
+_TINY = 1e-12
 
 
 def squared_l2(embeddings: Tensor) -> Tensor:
@@ -20,6 +23,16 @@ def triplet_losses(distances: Tensor, triplets: Triplets, margin: float) -> Tens
     positive = distances[triplets.anchors, triplets.positives]  # (T,)
     negative = distances[triplets.anchors, triplets.negatives]  # (T,)
     return (positive - negative + margin).relu()
+
+
+def contrastive_losses(distances: Tensor, pairs: Pairs, margin: float) -> Tensor:
+    """
+    Hadsell et al. 2006, eq. 4, of each pair: D^2 / 2 for one person, ([margin - D]+)^2 / 2 for two, from squared
+    distances (B, B) with D their root. At D = 0 the root's gradient is taken as 0.
+    """
+    squared = distances[pairs.first, pairs.second]  # (T,)
+    root = squared.clamp(min=_TINY).sqrt()
+    return torch.where(pairs.same, squared, (margin - root).relu().square()) / 2
 
 
 def anchoring_losses(embeddings: Tensor, targets: Tensor) -> Tensor:
@@ -50,3 +63,8 @@ def mean_distances(distances: Tensor, people: Tensor) -> tuple[float, float]:
     same = people[:, None] == people[None, :]  # (B, B)
     other_face = ~torch.eye(len(people), dtype=torch.bool, device=people.device)
     return float(distances[same & other_face].mean()), float(distances[~same].mean())
+
+
+def spread(embeddings: Tensor) -> float:
+    """Mean squared L2 distance of the unit vectors (B, D) to their mean: 0 where all are equal, at most 1."""
+    return max(0.0, float(1 - embeddings.mean(0).square().sum()))

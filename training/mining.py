@@ -1,6 +1,10 @@
-"""Which triplets of a batch are trained on. A miner sees distances (B, B) and people (B,) and answers triplets."""
+"""
+Which triplets of a batch are trained on. A miner sees distances (B, B) and people (B,) and answers triplets.
 
-from collections.abc import Callable
+A batch of 1,800 faces has 70,000 pairs of one person, so that pairs meet their negatives in blocks: (P, B) never is.
+"""
+
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,6 +26,9 @@ class Triplets:
 
 Miner = Callable[[Tensor, Tensor], Triplets]
 
+_BLOCK = 2**22
+"""Cells of a block of pairs x faces: 16 MB of float32."""
+
 
 @torch.no_grad()
 def semi_hard(distances: Tensor, people: Tensor, margin: float) -> Triplets:
@@ -31,14 +38,29 @@ def semi_hard(distances: Tensor, people: Tensor, margin: float) -> Triplets:
     A pair without such a negative gives no triplet: either it is solved, or all its violating negatives are
     nearer than the positive, and those early on collapse the network (section 3.2 of the paper).
     """
-    same = _same(people)
-    anchors, positives = (same & ~_diagonal(people)).nonzero(as_tuple=True)  # (P,), (P,)
-    positive = distances[anchors, positives][:, None]  # (P, 1)
-    negative = distances[anchors]  # (P, B)
-    usable = ~same[anchors] & (negative > positive) & (negative < positive + margin)
-    nearest = negative.where(usable, torch.inf).argmin(1)  # (P,)
-    kept = usable.any(1)
-    return Triplets(anchors[kept], positives[kept], nearest[kept])
+    found = []
+    for anchors, positives, positive, negative in _pairs(distances, people):
+        usable = (negative > positive) & (negative < positive + margin)  # (b, B)
+        nearest = negative.where(usable, torch.inf).argmin(1)  # (b,)
+        found.append(_kept(anchors, positives, nearest, usable.any(1)))
+    return _joined(found)
+
+
+@torch.no_grad()
+def violating(distances: Tensor, people: Tensor, margin: float, random: torch.Generator) -> Triplets:
+    """
+    For every (anchor, positive) one negative, drawn from all that violate the margin: d(a, n) < d(a, p) + margin.
+
+    VGG Face (Parkhi et al. 2015, section 4.4): random ones among the violators, not the hardest, so that a wrong label
+    is not met in every batch.
+    """
+    found = []
+    for anchors, positives, positive, negative in _pairs(distances, people):
+        usable = negative < positive + margin  # (b, B)
+        lots = torch.rand(usable.shape, generator=random).to(usable.device)
+        chosen = lots.where(usable, -1).argmax(1)  # (b,)
+        found.append(_kept(anchors, positives, chosen, usable.any(1)))
+    return _joined(found)
 
 
 @torch.no_grad()
@@ -56,10 +78,39 @@ def batch_hard(distances: Tensor, people: Tensor) -> Triplets:
     return Triplets(anchors, farthest[anchors], nearest[anchors])
 
 
-def miner(name: str, margin: float) -> Miner:
-    """The miner of this name: semi-hard or batch-hard."""
-    miners: dict[str, Miner] = {"semi-hard": partial(semi_hard, margin=margin), "batch-hard": batch_hard}
+def miner(name: str, margin: float, random: torch.Generator | None = None) -> Miner:
+    """The miner of this name: semi-hard, batch-hard or violating, which draws from `random`."""
+    miners: dict[str, Miner] = {
+        "semi-hard": partial(semi_hard, margin=margin),
+        "batch-hard": batch_hard,
+        "violating": partial(violating, margin=margin, random=random or torch.Generator()),
+    }
     return miners[name]
+
+
+def _pairs(distances: Tensor, people: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """
+    All (anchor, positive) in blocks of b: both (b,), their distance (b, 1), and the anchor's distance to every face
+    (b, B), infinite where it is of the same person.
+    """
+    same = _same(people)
+    anchors, positives = (same & ~_diagonal(people)).nonzero(as_tuple=True)  # (P,), (P,)
+    size = max(1, _BLOCK // max(len(people), 1))
+    for start in range(0, max(len(anchors), 1), size):
+        a, p = anchors[start : start + size], positives[start : start + size]  # (b,), (b,)
+        yield a, p, distances[a, p][:, None], distances[a].masked_fill(same[a], torch.inf)
+
+
+def _kept(anchors: Tensor, positives: Tensor, negatives: Tensor, usable: Tensor) -> Triplets:
+    return Triplets(anchors[usable], positives[usable], negatives[usable])
+
+
+def _joined(blocks: list[Triplets]) -> Triplets:
+    return Triplets(
+        torch.cat([block.anchors for block in blocks]),
+        torch.cat([block.positives for block in blocks]),
+        torch.cat([block.negatives for block in blocks]),
+    )
 
 
 def _same(people: Tensor) -> Tensor:

@@ -12,7 +12,15 @@ from training.config import TrainConfig
 from training.data import FaceSet
 
 
-def write(path: Path, config: TrainConfig, faces: FaceSet, *, seconds: float, metrics: dict[str, float]) -> None:
+def write(
+    path: Path,
+    config: TrainConfig,
+    faces: FaceSet,
+    *,
+    seconds: float,
+    metrics: dict[str, float],
+    evaluation: dict[str, Any] | None = None,
+) -> None:
     facts = {
         "config": config.model_dump(mode="json"),
         "config_sha256": config.digest,
@@ -23,6 +31,7 @@ def write(path: Path, config: TrainConfig, faces: FaceSet, *, seconds: float, me
         "threads": torch.get_num_threads(),
         "seconds": round(seconds),
         "final_metrics": metrics,
+        **({"evaluation": evaluation} if evaluation else {}),
     }
     path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 

@@ -1,41 +1,110 @@
-"""Where each face should stay: the starting network's vector of the clean crop, averaged with its mirror image."""
+"""
+Where each face should stay or go: a teacher's vector of the clean crop.
+
+The teacher is the starting network averaged with its mirror image, unless the config names another file: distillation
+(Hinton et al. 2015, arXiv:1503.02531) of vectors instead of classes. It has no part in the network that is kept.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from app.domain.nouns import Pixels
+from app.faces.alignment import ARCFACE_112
+from app.runtime.manifest import EmbedderManifest, LandmarkAlignment, read_checked, read_embedder
+from app.runtime.session import Session
 from training import checkpoints
-from training.augmentation import centre
+from training.augmentation import SIZE, centre, sized
+from training.config import TrainConfig
 from training.data import FaceSet, read_crop
-from training.networks import Embedder, FaceNetwork
+from training.networks import Embedder, FaceNetwork, UnusableWeights, build, load_state
 
 _CHUNK = 64
 
 Track = Callable[[range], Iterable[int]]
 
 
-def targets(network: FaceNetwork, faces: FaceSet, cache: Path, track: Track = iter) -> Tensor:
+@dataclass(frozen=True, slots=True, eq=False)
+class Teacher:
+    """`embed` takes uint8 crops (C, 112, 112, 3) to unit vectors (C, D); `digest` says which one it is."""
+
+    embed: Callable[[Tensor], Tensor]
+    digest: str
+
+
+def of_network(network: FaceNetwork, *, mirror: bool = True, device: torch.device | None = None) -> Teacher:
+    """The network as it is now."""
+    digest = hashlib.sha256(f"mirror {mirror}".encode())
+    for name, tensor in network.state_dict().items():
+        digest.update(name.encode() + tensor.cpu().numpy().tobytes())
+    embedder = Embedder(network, mirror=mirror).eval().to(device)
+    return Teacher(lambda crops: embedder(crops.to(device)).cpu(), digest.hexdigest())
+
+
+def of_model(folder: Path, *, mirror: bool = True) -> Teacher:
+    """A served model that sees the faces aligned as these crops are; UnusableWeights, or StartError of its files."""
+    manifest = read_embedder(folder)
+    if not _aligns_as_here(manifest):
+        raise UnusableWeights(f"teacher.weights: {folder} aligns faces in another way than the crops it would be shown")
+    session = Session(read_checked(folder, manifest.file), provider="auto")
+
+    def vectors_of(crops: Pixels) -> Tensor:
+        fitted = np.stack([sized(crop, manifest.crop_size) for crop in crops])
+        parts = np.split(fitted, len(fitted)) if manifest.batch == 1 else [fitted]
+        return torch.from_numpy(np.concatenate([session.run(part)[0] for part in parts]))  # (C, D)
+
+    def embed(crops: Tensor) -> Tensor:
+        vectors = vectors_of(crops.numpy())
+        return functional.normalize(vectors + vectors_of(crops.flip(2).numpy())) if mirror else vectors
+
+    return Teacher(embed, f"{manifest.file.digest} mirror {mirror}")
+
+
+def _aligns_as_here(manifest: EmbedderManifest) -> bool:
+    """By the same five landmarks in the same places, to a pixel."""
+    if not isinstance(manifest.alignment, LandmarkAlignment):
+        return False
+    template = np.array(manifest.alignment.template) * SIZE / manifest.crop_size
+    return bool(np.abs(template - ARCFACE_112).max() <= 1)
+
+
+def of_config(config: TrainConfig, network: FaceNetwork, device: torch.device | None = None) -> Teacher:
+    """The config's teacher; that is `network`, which has its starting weights, unless it says otherwise."""
+    settings = config.teacher
+    if settings.weights is None:
+        return of_network(network, mirror=settings.mirror, device=device)
+    if settings.weights.is_dir():
+        return of_model(settings.weights, mirror=settings.mirror)
+    other = build(settings.network or config.network.name, config.network.embedding_size)
+    load_state(other, settings.weights)
+    return of_network(other, mirror=settings.mirror, device=device)
+
+
+def targets(teacher: Teacher, faces: FaceSet, cache: Path, size: int, track: Track = iter) -> Tensor:
     """
-    Unit vectors (N, D) of all faces, read from `cache` if they were made by these weights from these files.
+    Unit vectors (N, D) of all faces, D = `size`, read from `cache` if they were made by this teacher from these files.
 
     `track` sees the starts of the chunks, for a progress bar.
     """
-    key = _key(network, faces)
+    key = hashlib.sha256((teacher.digest + faces.digest).encode()).hexdigest()
     if (known := _read(cache, key)) is None:
-        known = _embed(network, faces, track)
+        known = _embed(teacher, faces, track)
+        if known.shape[1] != size:
+            raise UnusableWeights(f"want a teacher whose vectors have {size} numbers, got {known.shape[1]}")
         checkpoints.write(cache, {"key": key, "targets": known})
     return known
 
 
 @torch.inference_mode()
-def _embed(network: FaceNetwork, faces: FaceSet, track: Track) -> Tensor:
-    embedder = Embedder(network, mirror=True).eval()
+def _embed(teacher: Teacher, faces: FaceSet, track: Track) -> Tensor:
     starts = range(0, len(faces), _CHUNK)
-    return torch.cat([embedder(_crops(faces, start)) for start in track(starts)]).clone()
+    return torch.cat([teacher.embed(_crops(faces, start)) for start in track(starts)]).clone()
 
 
 def _crops(faces: FaceSet, start: int) -> Tensor:
@@ -49,10 +118,3 @@ def _read(cache: Path, key: str) -> Tensor | None:
     contents = torch.load(cache, weights_only=True)
     known: Tensor = contents["targets"]
     return known if contents["key"] == key else None
-
-
-def _key(network: FaceNetwork, faces: FaceSet) -> str:
-    digest = hashlib.sha256(faces.digest.encode())
-    for name, tensor in network.state_dict().items():
-        digest.update(name.encode() + tensor.numpy().tobytes())
-    return digest.hexdigest()

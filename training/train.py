@@ -7,20 +7,24 @@ import cv2
 import torch
 from rich.console import Console
 from rich.progress import track
+from torch import Tensor
 
 from training import checkpoints, provenance, teacher
-from training.batches import Batches
 from training.checkpoints import Contents, UnusableCheckpoint
 from training.config import TrainConfig
-from training.data import FaceSet, read_faces
+from training.course import Course
+from training.data import FaceSet
+from training.diagnosis import Diagnosis
 from training.errors import TrainingError
 from training.interruption import interruption
 from training.journal import Journal
 from training.learner import Learner, learner
 from training.memory import keep_freed_memory
-from training.networks import build, load_state
-from training.sampling import PeopleSampler
-from training.schedules import learning_rate
+from training.networks import FaceNetwork, build, load_state
+from training.processes import Processes, joined
+from training.schedules import schedule
+from training.selection import Selection
+from training.splits import split
 
 NETWORK, RUN = "network.pt", "run.json"
 console = Console(stderr=True)
@@ -34,35 +38,89 @@ def run(config: TrainConfig, output: Path, *, resume: bool) -> Path:
     """
     Train as `config` says and return `output`/network.pt, a state dict; run.json beside it says how it came about.
 
-    Raises UnusableData, UnusableWeights, UnusableCheckpoint, TooFewPeople, Diverged or Interrupted.
+    Raises a TrainingError: of the data, the weights, the checkpoint, the disk or the device, or it is Collapsed,
+    AtChance, Diverged or Interrupted.
     """
-    kept = _claim(config, output, resume=resume)
-    faces = _faces(config)
-    batches = _batches(config, faces)
-    learning = _learner(config, faces, output)
-    if kept is not None:
-        _restore(learning, kept, faces)
-    if (output / RUN).exists():  # it is written last
-        return output / NETWORK
-    metrics = _train(learning, batches, config, output)
-    checkpoints.write(output / NETWORK, learning.embedder.network.state_dict())
-    provenance.write(output / RUN, config, faces, seconds=learning.seconds, metrics=metrics)
+    with joined(config.run) as processes, checkpoints.full_disk_told(output):
+        console.quiet = not processes.first
+        kept = _claim(config, output, resume=resume)
+        processes.wait()  # all have looked before the first one writes
+        _prepare(config)
+        training = Training(config, output, processes)
+        if kept is not None:
+            training.restore(kept)
+        if not (output / RUN).exists():  # it is written last
+            training.train()
+        processes.wait()
     return output / NETWORK
 
 
-def _train(learning: Learner, batches: Batches, config: TrainConfig, output: Path) -> dict[str, float]:
-    """All steps that are left; the means of the last ones."""
-    steps = config.optimiser.steps
-    origin = {"config": config.model_dump(mode="json"), "faces": batches.faces.digest}
-    with interruption() as wanted, Journal(output, steps, first=learning.step) as journal:
-        for step, batch in batches.ahead(learning.step, steps):
-            journal.record(step, learning.learn(batch, learning_rate(step, config.optimiser)))
-            due = learning.step % config.run.checkpoint_every == 0 or learning.step == steps
-            if due or wanted.is_set():
-                checkpoints.save(output, learning.contents() | origin)
-            if wanted.is_set() and learning.step < steps:
-                raise Interrupted(f"stopped after step {learning.step}; saved in {output}, go on with --resume")
-    return journal.recent()
+class Training:
+    """All of a run: its parts, whose states make a checkpoint, and the loop over them."""
+
+    def __init__(self, config: TrainConfig, output: Path, processes: Processes) -> None:
+        self.config, self.output, self.processes = config, output, processes
+        self.faces, held_out = _faces(config)
+        self.learning = _learner(config, self.faces, output, processes)
+        self.course = Course(config, self.faces, self.learning, processes)
+        self.selection = Selection(
+            config.evaluation, config.optimiser.steps, held_out if processes.first else None, output
+        )
+        self.diagnosis = Diagnosis(config.loss, config.watch.patience, config.pretraining.steps)
+
+    def train(self) -> None:
+        """All steps that are left, then network.pt and run.json."""
+        for complaint in (self.course.complaint, _of_frozen_statistics(self.config)):
+            if complaint:
+                console.print(f"warning: {complaint}")
+        metrics = self._steps()
+        if self.processes.first:
+            evaluation = self.selection.report()
+            checkpoints.write(self.output / NETWORK, self.selection.weights() or self.learning.weights())
+            seconds = self.learning.seconds
+            provenance.write(
+                self.output / RUN, self.config, self.faces, seconds=seconds, metrics=metrics, evaluation=evaluation
+            )
+
+    def _steps(self) -> dict[str, float]:
+        """The means of the last ones."""
+        steps, rate = self.config.optimiser.steps, schedule(self.config.optimiser)
+        first, shows = self.learning.step, self.processes.first
+        with interruption() as wanted, Journal(self.output, steps, first=first, shows=shows) as journal:
+            for step, batch in self.course.ahead():
+                measures = self.learning.learn(batch, rate(step))
+                journal.record(step, measures)
+                journal.warn(self.diagnosis.note(step, measures))
+                journal.validated(self.selection.after(self.learning))
+                self._save(stop=self.processes.any(wanted.is_set()))
+        return journal.recent()
+
+    def _save(self, *, stop: bool) -> None:
+        """A checkpoint where one is due; Interrupted where the run is to stop."""
+        step, end = self.learning.step, self.config.optimiser.steps
+        if (stop or step == end or step % self.config.run.checkpoint_every == 0) and self.processes.first:
+            checkpoints.save(self.output, self.contents())
+        if stop and step < end:
+            self.processes.wait()
+            raise Interrupted(f"stopped after step {step}; saved in {self.output}, go on with --resume")
+
+    def contents(self) -> Contents:
+        return {
+            "config": self.config.model_dump(mode="json"),
+            "faces": self.faces.digest,
+            "learner": self.learning.contents(),
+            "course": self.course.contents(),
+            "selection": self.selection.contents(),
+            "diagnosis": self.diagnosis.contents(),
+        }
+
+    def restore(self, kept: Contents) -> None:
+        if kept["faces"] != self.faces.digest:
+            raise UnusableCheckpoint("the training images have changed since the checkpoint: choose a new output")
+        self.learning.restore(kept["learner"])
+        self.course.restore(kept["course"])
+        self.selection.restore(kept["selection"])
+        self.diagnosis.restore(kept["diagnosis"])
 
 
 def _claim(config: TrainConfig, output: Path, *, resume: bool) -> Contents | None:
@@ -77,40 +135,50 @@ def _claim(config: TrainConfig, output: Path, *, resume: bool) -> Contents | Non
     return kept
 
 
-def _faces(config: TrainConfig) -> FaceSet:
-    with console.status("reading the faces"):
-        faces = read_faces(config.data.roots, minimum=config.data.minimum_faces, threads=config.run.threads)
-    console.print(f"{len(faces)} faces of {len(faces.names)} people")
-    for skip in faces.skipped:
-        console.print(f"skipped {skip.path}: {skip.reason}")
-    return faces
-
-
-def _batches(config: TrainConfig, faces: FaceSet) -> Batches:
-    sampler = PeopleSampler(faces.faces_of, config.batch.people, config.batch.faces, config.run.seed)
-    return Batches(faces, sampler, config.augmentation, config.run.seed)
-
-
-def _learner(config: TrainConfig, faces: FaceSet, output: Path) -> Learner:
-    """The network with its starting weights; its teacher is the network as it is now."""
+def _prepare(config: TrainConfig) -> None:
     keep_freed_memory()
     torch.set_num_threads(config.run.threads)
     cv2.setNumThreads(1)
+
+
+def _faces(config: TrainConfig) -> tuple[FaceSet, FaceSet | None]:
+    """Those to train on, and those held out."""
+    with console.status("reading the faces"):
+        faces, held_out = split(config)
+    console.print(f"{len(faces)} faces of {len(faces.names)} people")
+    if held_out is not None:
+        console.print(f"{len(held_out)} faces of {len(held_out.names)} people held out")
+    for skip in faces.skipped:
+        console.print(f"skipped {skip.path}: {skip.reason}")
+    return faces, held_out
+
+
+def _learner(config: TrainConfig, faces: FaceSet, output: Path, processes: Processes) -> Learner:
+    """The network with its starting weights; its teacher, unless another is named, is the network as it is now."""
     torch.manual_seed(config.run.seed)
     network = build(config.network.name, config.network.embedding_size)
     if config.network.weights is not None:
         load_state(network, config.network.weights)
-    targets = None
-    if config.loss.anchoring:
-        targets = teacher.targets(network, faces, output / "teacher.pt", _tracked)
-    return learner(network, config, targets)
+    targets = _targets(config, network, faces, output, processes) if config.loss.anchoring else None
+    return learner(network, config, targets, people=len(faces.names), processes=processes)
+
+
+def _targets(config: TrainConfig, network: FaceNetwork, faces: FaceSet, output: Path, processes: Processes) -> Tensor:
+    """The first process makes them, the others read them."""
+    tutor = teacher.of_config(config, network, processes.device)
+    if not processes.first:
+        processes.wait()
+    targets = teacher.targets(tutor, faces, output / "teacher.pt", network.embedding_size, _tracked)
+    if processes.first:
+        processes.wait()
+    return targets
 
 
 def _tracked(chunks: range) -> Iterator[int]:
     return iter(track(chunks, "teacher", console=console))
 
 
-def _restore(learning: Learner, kept: Contents, faces: FaceSet) -> None:
-    if kept["faces"] != faces.digest:
-        raise UnusableCheckpoint("the training images have changed since the checkpoint: choose a new output")
-    learning.restore(kept)
+def _of_frozen_statistics(config: TrainConfig) -> str | None:
+    if config.network.weights is not None or config.network.batch_norm == "updated":
+        return None
+    return "BatchNorm statistics of fresh weights are frozen: set network.batch_norm to 'updated'"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from app.domain.nouns import Pixels
 from training import augmentation
-from training.augmentation import augment, centre, cut_edges, degrade, misaligned, shrink, tone, warp
+from training.augmentation import augment, centre, colour, cut_edges, degrade, misaligned, shrink, sized, tone, warp
 from training.config import AugmentationConfig
 
 EVERYTHING = AugmentationConfig(share=1, degraded_share=1, blur_share=0.5, edge_share=0.5)
@@ -123,3 +123,32 @@ def test_warp_fills_what_lies_beyond_the_margin_with_black() -> None:
     far = np.array([[1, 0, 40], [0, 1, -16]], np.float64)
 
     assert warp(white, far)[:, :39].max() == 0
+
+
+def test_a_random_crop_moves_by_at_most_its_shift() -> None:
+    still = {"landmark_noise": 0, "scale": 0, "rotation": 0, "flip": 0, "degraded_share": 0}
+    still |= {"brightness": 0, "contrast": 0, "gamma": 0, "share": 1}
+    dot = np.zeros((144, 144, 3), np.uint8)
+    dot[72, 72] = 255
+    config = AugmentationConfig.model_validate(still | {"shift": 8})
+
+    places = [
+        np.unravel_index(augment(dot, config, generator(seed))[..., 0].argmax(), (112, 112)) for seed in range(99)
+    ]
+
+    moves = np.abs(np.array(places) - 56)
+    assert 6 <= moves.max() <= 9
+    assert len({tuple(place) for place in places}) > 50
+
+
+def test_colour_without_change_is_the_identity_and_without_saturation_grey(crop: Pixels) -> None:
+    assert np.array_equal(colour(crop, saturation=1, gains=(1, 1, 1)), crop)
+    grey = colour(crop, saturation=0, gains=(1, 1, 1))
+    assert (grey == grey[..., :1]).all()
+    assert colour(crop, saturation=1, gains=(0.5, 1, 1))[..., 0].mean() == pytest.approx(crop[..., 0].mean() / 2, abs=1)
+
+
+def test_a_view_can_be_had_in_another_size(crop: Pixels) -> None:
+    assert sized(centre(crop), 160).shape == (160, 160, 3)
+    assert sized(centre(crop), 112) is not None
+    assert sized(np.full((112, 112, 3), 7, np.uint8), 96).tolist() == np.full((96, 96, 3), 7).tolist()

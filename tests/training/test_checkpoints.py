@@ -1,10 +1,16 @@
+import resource
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from training import checkpoints
-from training.checkpoints import UnusableCheckpoint
+from training.checkpoints import NotSaved, UnusableCheckpoint
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def test_the_newest_checkpoint_is_read_and_the_one_before_is_kept(tmp_path: Path) -> None:
@@ -25,17 +31,41 @@ def test_a_torn_checkpoint_gives_way_to_the_one_before(tmp_path: Path, length: i
     assert checkpoints.load(tmp_path)["step"] == 1
 
 
-def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
     checkpoints.save(tmp_path, {"step": 1})
-    monkeypatch.setattr(checkpoints.os, "fsync", full)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    try:
+        with pytest.raises(NotSaved, match=r"cannot write the 0\.4 MB of .*: File too large; make room, then go on"):
+            checkpoints.save(tmp_path, {"step": 2, "weights": torch.zeros(100_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
-    with pytest.raises(OSError, match="No space left"):
-        checkpoints.save(tmp_path, {"step": 2})
     assert checkpoints.load(tmp_path)["step"] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_a_tiny_disk_that_is_really_full_leaves_what_was_there(tmp_path: Path) -> None:
+    script = f"""
+from pathlib import Path
+import torch
+from training import checkpoints
+folder = Path({str(tmp_path)!r})
+checkpoints.save(folder, {{"step": 1}})
+try:
+    checkpoints.save(folder, {{"step": 2, "weights": torch.zeros(1_000_000)}})
+except checkpoints.NotSaved as full:
+    print(full, checkpoints.load(folder)["step"], [path.name for path in folder.iterdir()])
+"""
+    shell = f"mount -t tmpfs -o size=1m none {tmp_path} && exec {sys.executable} -c {shlex.quote(script)}"
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", shell], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    if done.stderr.startswith(("unshare", "mount")):
+        pytest.skip(f"no file system may be mounted here: {done.stderr.strip()}")
+
+    assert "No space left on device; make room" in done.stdout, done.stderr
+    assert done.stdout.endswith("1 ['checkpoint.pt']\n")
 
 
 def test_where_there_is_none_the_message_names_the_folder(tmp_path: Path) -> None:

@@ -15,11 +15,14 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def test_the_default_recipe_is_valid_and_names_every_option() -> None:
+def test_the_default_recipe_is_valid_and_names_every_option_that_has_a_default() -> None:
     recipe = load(RECIPE)
 
     assert recipe.network.embedding_size == 128
-    assert all(section.model_fields_set == set(type(section).model_fields) for _, section in recipe)
+    assert recipe.model_fields_set == set(TrainConfig.model_fields)
+    for _, section in recipe:
+        optional = {name for name, option in type(section).model_fields.items() if option.default is None}
+        assert section.model_fields_set | optional == set(type(section).model_fields)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +37,10 @@ def test_the_default_recipe_is_valid_and_names_every_option() -> None:
             r"augmentation: face_size: want 8 <= low <= high <= 112, got \[90, 36\]",
         ),
         ("[augmentation", r"run\.toml: Expected"),
+        ("[optimiser]\nschedule = 'file'", r"optimiser: schedule_file: want one exactly where schedule is 'file'"),
+        ("[evaluation]\nevery = 5", r"evaluation: want either held_out or roots to evaluate on"),
+        ("[evaluation]\nheld_out = 0.1\nroots = ['x']", r"evaluation: want either held_out or roots"),
+        ("[run]\nprecision = 'half'", r"run\.precision: .*'float32', 'bfloat16' or 'float16', got 'half'"),
     ],
 )
 def test_a_mistake_is_refused_with_file_and_key(tmp_path: Path, line: str, complaint: str) -> None:
@@ -54,6 +61,27 @@ def test_a_missing_section_is_named(tmp_path: Path) -> None:
 def test_anchoring_needs_the_weights_of_its_teacher(tmp_path: Path) -> None:
     with pytest.raises(UnusableConfig, match=r"loss\.anchoring: the teacher is the network of network\.weights"):
         load(written(tmp_path, LEAST.replace("anchoring = 0", "anchoring = 1")))
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        (["loss.kind = 'contrastive'"], r"loss: miner: 'semi-hard' is not one of the contrastive loss"),
+        (["loss.miner = 'all-pairs'"], r"loss: miner: 'all-pairs' is not one of the triplet loss"),
+        (
+            ["loss.kind = 'contrastive'", "loss.miner = 'balanced-pairs'", "offline.every = 9"],
+            r"offline\.every: only triplets are mined offline; set 0",
+        ),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(tmp_path: Path, changes: list[str], complaint: str) -> None:
+    with pytest.raises(UnusableConfig, match=complaint):
+        load(written(tmp_path, LEAST), changes)
+
+
+@pytest.mark.parametrize("path", sorted(RECIPE.parent.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_config_that_is_shipped_is_valid(path: Path) -> None:
+    assert load(path).loss.margin == 0.2
 
 
 def test_an_override_replaces_one_option_and_leaves_the_others(tmp_path: Path) -> None:

@@ -79,3 +79,22 @@ def test_the_digest_changes_with_a_pixel_and_with_a_name_but_not_with_the_place(
 
     assert first == second
     assert len({second, third, fourth}) == 3
+
+
+def test_one_image_of_everyone_is_refused_with_an_example(write_crop: WriteCrop, tmp_path: Path) -> None:
+    for person in ("ann", "bob", "cleo"):
+        write_crop(tmp_path / "set" / person / "1.png", seed=1)
+
+    with pytest.raises(UnusableData, match=r"got 0; 3 skipped, such as .*set/ann: 1 usable crops, want 2"):
+        read_faces([tmp_path / "set"])
+
+
+def test_some_people_alone_keep_their_faces_and_get_new_numbers(people: Path) -> None:
+    faces = read_faces([people])
+    some = faces.only([4, 1])
+
+    assert some.names == (faces.names[4], faces.names[1])
+    assert some.people.tolist() == [0, 0, 0, 1, 1, 1]
+    assert some.paths == faces.paths[12:15] + faces.paths[3:6]
+    assert some.contents == faces.contents[12:15] + faces.contents[3:6]
+    assert some.digest != faces.digest

@@ -28,7 +28,7 @@ def test_the_loss_is_that_of_the_triplets_plus_the_weighted_anchoring(learning: 
 
     assert learning.loss.anchoring == 2
     assert measures.anchoring == pytest.approx(distance.item(), rel=1e-4)
-    assert measures.loss == pytest.approx(measures.triplet + 2 * measures.anchoring, rel=1e-5)
+    assert measures.loss == pytest.approx(measures.objective + 2 * measures.anchoring, rel=1e-5)
 
 
 def test_a_step_is_as_long_as_its_rate(learning: Learner, batch: Batch) -> None:

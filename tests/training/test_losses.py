@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from training import losses
 from training.mining import Triplets
+from training.pair_mining import Pairs, all_pairs
 
 
 def unit_vectors(seed: int, count: int, size: int = 5) -> Tensor:
@@ -38,6 +39,36 @@ def test_the_triplet_loss_is_equation_3_of_facenet(seed: int, count: int, margin
 
     got = losses.triplet_losses(losses.squared_l2(vectors), triplets, margin)
     torch.testing.assert_close(got, torch.tensor(naive), atol=1e-5, rtol=0)
+
+
+@given(seed=st.integers(0, 10_000), count=st.integers(1, 20), margin=st.floats(0.05, 2))
+def test_the_contrastive_loss_is_equation_4_of_hadsell(seed: int, count: int, margin: float) -> None:
+    vectors = unit_vectors(seed, 7)
+    pairs = Pairs(indices(seed, count, 7), indices(seed + 1, count, 7), indices(seed + 2, count, 2).bool())
+
+    naive = []
+    for a, b, same in zip(pairs.first, pairs.second, pairs.same, strict=True):
+        distance = float((vectors[a] - vectors[b]).norm())
+        naive.append(distance**2 / 2 if same else max(0.0, margin - distance) ** 2 / 2)
+
+    got = losses.contrastive_losses(losses.squared_l2(vectors), pairs, margin)
+    torch.testing.assert_close(got, torch.tensor(naive), atol=2e-3, rtol=0)
+
+
+def test_two_people_with_one_vector_give_a_loss_and_a_gradient_that_is_a_number() -> None:
+    vectors = torch.tensor([[1.0, 0.0], [1.0, 0.0]], requires_grad=True)
+
+    loss = losses.contrastive_losses(losses.squared_l2(vectors), all_pairs(torch.tensor([0, 1])), 1.0).sum()
+    loss.backward()
+
+    assert loss.item() == pytest.approx(0.5, abs=1e-5)
+    assert vectors.grad is not None
+    assert bool(vectors.grad.isfinite().all())
+
+
+def test_the_spread_is_0_of_equal_vectors_and_1_of_opposite_ones() -> None:
+    assert losses.spread(torch.tensor([[1.0, 0.0]] * 3)) == 0
+    assert losses.spread(torch.tensor([[1.0, 0.0], [-1.0, 0.0]])) == 1
 
 
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 9))

@@ -1,13 +1,15 @@
 import math
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
+from training import mining
 from training.losses import squared_l2
-from training.mining import Triplets, batch_hard, miner, semi_hard
+from training.mining import Triplets, batch_hard, miner, semi_hard, violating
 
 BATCHES = st.tuples(st.integers(0, 10_000), st.lists(st.integers(0, 3), min_size=1, max_size=12))
 Found = set[tuple[int, int, int]]
@@ -38,6 +40,19 @@ def naive_semi_hard(d: list[list[float]], people: list[int], margin: float) -> F
     return triplets
 
 
+def naive_violating(d: list[list[float]], people: list[int], margin: float) -> dict[tuple[int, int], set[int]]:
+    """Of each (anchor, positive) all negatives to draw from."""
+    usable: dict[tuple[int, int], set[int]] = {}
+    for a in range(len(people)):
+        for p in range(len(people)):
+            if p == a or people[p] != people[a]:
+                continue
+            for n in range(len(people)):
+                if people[n] != people[a] and d[a][n] < d[a][p] + margin:
+                    usable.setdefault((a, p), set()).add(n)
+    return usable
+
+
 def naive_batch_hard(d: list[list[float]], people: list[int]) -> Found:
     triplets = set()
     for a in range(len(people)):
@@ -64,6 +79,41 @@ def test_batch_hard_finds_what_a_naive_loop_finds(batch: tuple[int, list[int]]) 
     distances = distances_of(seed, len(people))
 
     assert found(batch_hard(distances, torch.tensor(people))) == naive_batch_hard(distances.tolist(), people)
+
+
+@given(batch=BATCHES, margin=st.sampled_from([0.1, 0.5, 1.5]))
+def test_violating_draws_one_negative_of_each_pair_that_a_naive_loop_finds_violated(
+    batch: tuple[int, list[int]], margin: float
+) -> None:
+    seed, people = batch
+    distances = distances_of(seed, len(people))
+    usable = naive_violating(distances.tolist(), people, margin)
+
+    triplets = violating(distances, torch.tensor(people), margin, torch.Generator().manual_seed(seed))
+
+    assert sorted((a, p) for a, p, _ in found(triplets)) == sorted(usable)
+    assert len(triplets) == len(usable)
+    assert all(n in usable[a, p] for a, p, n in found(triplets))
+
+
+def test_violating_draws_every_violator_equally_often() -> None:
+    distances, people = torch.zeros(5, 5), torch.tensor([0, 0, 1, 2, 3])
+    random = torch.Generator().manual_seed(1)
+
+    drawn = [int(violating(distances, people, 0.2, random).negatives[0]) for _ in range(3_000)]
+
+    assert [drawn.count(negative) / 3_000 for negative in (2, 3, 4)] == pytest.approx([1 / 3] * 3, abs=0.03)
+
+
+@pytest.mark.parametrize("name", ["semi-hard", "violating"])
+def test_blocks_of_pairs_find_what_one_block_finds(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    distances, people = distances_of(4, 24), torch.arange(6).repeat_interleave(4)
+    whole = miner(name, 4, torch.Generator().manual_seed(2))(distances, people)
+    monkeypatch.setattr(mining, "_BLOCK", 24 * 5)
+    blocks = miner(name, 4, torch.Generator().manual_seed(2))(distances, people)
+
+    assert len(whole) > 60
+    assert found(blocks) == found(whole)
 
 
 @given(batch=BATCHES)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.sampling import Indices, PeopleSampler, TooFewPeople
+from training.sampling import Indices, PeopleSampler, TooFewFaces, TooFewPeople, TripletSampler
 
 COUNTS = st.lists(st.integers(1, 9), min_size=3, max_size=12)
 
@@ -72,3 +72,29 @@ def test_another_seed_gives_other_batches() -> None:
 def test_fewer_people_than_a_batch_needs_are_refused() -> None:
     with pytest.raises(TooFewPeople, match="want at least 32 people for a batch, got 2"):
         PeopleSampler(faces_of([3, 3]), 32, 4, 1)
+
+
+def test_people_with_too_few_faces_for_a_batch_are_complained_of_when_they_are_the_most() -> None:
+    complaint = PeopleSampler(faces_of([4, 3, 3]), 2, 4, 1).complaint()
+
+    assert complaint == (
+        "2 of 3 people have fewer than 4 faces, so that batches repeat them: lower batch.faces or add images"
+    )
+    assert PeopleSampler(faces_of([4, 4, 3, 3]), 2, 4, 1).complaint() is None
+
+
+def test_one_image_of_everyone_is_refused() -> None:
+    with pytest.raises(TooFewFaces, match="want people with two faces or more, got one of each: add images"):
+        PeopleSampler(faces_of([1, 1, 1]), 2, 4, 1).complaint()
+
+
+@given(count=st.integers(1, 7), mined=st.integers(1, 9))
+def test_each_mined_triplet_comes_once_in_a_pass_with_its_faces_side_by_side(count: int, mined: int) -> None:
+    triplets = np.arange(3 * mined).reshape(mined, 3)
+    sampler = TripletSampler(triplets, count, 1)
+
+    drawn = np.concatenate([sampler.batch(step) for step in range(mined)]).reshape(-1, 3)
+
+    assert Counter(map(tuple, drawn.tolist())) == Counter({tuple(one): count for one in triplets.tolist()})
+    assert sampler.triplets.anchors.tolist() == list(range(0, 3 * count, 3))
+    assert sampler.triplets.negatives.tolist() == list(range(2, 3 * count, 3))

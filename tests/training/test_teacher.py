@@ -1,19 +1,25 @@
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from training import teacher
+from training import export, networks, teacher
 from training.augmentation import centre
+from training.config import TrainConfig
 from training.data import read_crop, read_faces
-from training.networks import Embedder, build, load_state
+from training.networks import Embedder, UnusableWeights, build, load_state
+
+from .conftest import TinyNetwork
+from .test_train import changed
 
 
 def test_a_target_is_the_vector_of_the_clean_crop_averaged_with_its_mirror_image(people: Path, tiny: Path) -> None:
     network, faces = build("tiny", 8), read_faces([people])
     load_state(network, tiny)
 
-    targets = teacher.targets(network, faces, people / "teacher.pt")
+    targets = teacher.targets(teacher.of_network(network), faces, people / "teacher.pt", 8)
 
     crop = torch.from_numpy(centre(read_crop(faces.paths[7])))[None]
     embedder = Embedder(network).eval()
@@ -25,15 +31,62 @@ def test_a_target_is_the_vector_of_the_clean_crop_averaged_with_its_mirror_image
 @pytest.mark.usefixtures("tiny")
 def test_targets_are_made_once(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network, faces = build("tiny", 8), read_faces([people])
-    first = teacher.targets(network, faces, people / "teacher.pt")
+    first = teacher.targets(teacher.of_network(network), faces, people / "teacher.pt", 8)
     monkeypatch.setattr(teacher, "_embed", lambda *_: pytest.fail("made again"))
 
-    assert torch.equal(teacher.targets(network, faces, people / "teacher.pt"), first)
+    assert torch.equal(teacher.targets(teacher.of_network(network), faces, people / "teacher.pt", 8), first)
 
 
 @pytest.mark.usefixtures("tiny")
 def test_targets_of_another_network_are_not_reused(people: Path) -> None:
     faces, cache = read_faces([people]), people / "teacher.pt"
-    first = teacher.targets(build("tiny", 8), faces, cache)
+    first = teacher.targets(teacher.of_network(build("tiny", 8)), faces, cache, 8)
 
-    assert not torch.equal(teacher.targets(build("tiny", 8), faces, cache), first)
+    assert not torch.equal(teacher.targets(teacher.of_network(build("tiny", 8)), faces, cache, 8), first)
+
+
+def test_the_teacher_may_be_another_network(
+    config: TrainConfig, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Other(TinyNetwork):
+        mean = (0.0, 0.0, 0.0)
+
+    monkeypatch.setitem(networks.NETWORKS, "other", Other)
+    other, faces = build("other", 8), read_faces([people])
+    torch.save(other.state_dict(), tmp_path / "other.pt")
+    config = changed(config, "teacher", network="other", weights=str(tmp_path / "other.pt"), mirror=False)
+
+    targets = teacher.targets(teacher.of_config(config, build("tiny", 8)), faces, tmp_path / "teacher.pt", 8)
+
+    crops = torch.from_numpy(np.stack([centre(read_crop(path)) for path in faces.paths]))
+    torch.testing.assert_close(targets, Embedder(other).eval()(crops).detach(), atol=1e-5, rtol=0)
+
+
+def test_the_teacher_may_be_a_served_model(config: TrainConfig, people: Path, tmp_path: Path, tiny: Path) -> None:
+    export.run(tiny, tmp_path / "served", network="tiny", embedding_size=8, mirror=False, licence="none")
+    served = teacher.of_config(changed(config, "teacher", weights=str(tmp_path / "served")), build("tiny", 8))
+    network, faces = build("tiny", 8), read_faces([people])
+    load_state(network, tiny)
+
+    by_graph = teacher.targets(served, faces, tmp_path / "graph.pt", 8)
+
+    by_network = teacher.targets(teacher.of_network(network), faces, tmp_path / "network.pt", 8)
+    torch.testing.assert_close(by_graph, by_network, atol=1e-5, rtol=0)
+
+
+def test_a_teacher_of_another_dimension_is_refused(people: Path, tmp_path: Path) -> None:
+    tutor = teacher.of_network(TinyNetwork(6))
+
+    with pytest.raises(UnusableWeights, match="want a teacher whose vectors have 8 numbers, got 6"):
+        teacher.targets(tutor, read_faces([people]), tmp_path / "teacher.pt", 8)
+
+
+def test_a_served_model_that_aligns_in_another_way_is_no_teacher(tmp_path: Path, tiny: Path) -> None:
+    export.run(tiny, tmp_path / "served", network="tiny", embedding_size=8, mirror=False, licence="none")
+    manifest = tmp_path / "served" / "manifest.json"
+    values = json.loads(manifest.read_text(encoding="utf-8"))
+    values["alignment"] = {"kind": "box", "margin": 14}
+    manifest.write_text(json.dumps(values), encoding="utf-8")
+
+    with pytest.raises(UnusableWeights, match=r"teacher\.weights: .*served aligns faces in another way"):
+        teacher.of_model(tmp_path / "served")

@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +11,10 @@ from torch import Tensor
 
 from training import checkpoints, train
 from training.batches import Batch
-from training.checkpoints import UnusableCheckpoint
+from training.checkpoints import NotSaved, UnusableCheckpoint
 from training.config import TrainConfig
-from training.journal import Measures
+from training.data import UnusableImage, read_crop, read_faces
+from training.journal import Journal, Measures
 from training.learner import Diverged, Learner
 from training.train import Interrupted
 
@@ -41,21 +44,50 @@ def ctrl_c_after(step: int) -> Callable[[Learner, Batch, float], Measures]:
     return learn
 
 
-@pytest.mark.parametrize("batch_norm", ["frozen", "updated"])
+def everything(config: TrainConfig) -> TrainConfig:
+    """All that has a state, and all that is random."""
+    config = changed(changed(config, "pretraining", steps=2), "offline", every=3, people=4, faces=3)
+    config = changed(changed(config, "optimiser", name="adam", ema=0.8, steps=8), "loss", miner="violating")
+    config = changed(changed(config, "network", batch_norm="updated", dropout=0.3), "batch", chunk=2)
+    config = changed(changed(config, "run", precision="float16", loaders=2), "evaluation", every=3, held_out=0.34)
+    return changed(config, "augmentation", shift=4, saturation=0.5, tint=0.2, edge_share=0.3)
+
+
+VARIANTS: dict[str, Callable[[TrainConfig], TrainConfig]] = {
+    "frozen": lambda config: config,
+    "updated": lambda config: changed(config, "network", batch_norm="updated"),
+    "everything": everything,
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("stop", [1, 4])
 def test_a_resumed_run_ends_with_the_very_weights_of_an_uninterrupted_one(
-    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_norm: str, stop: int
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str, stop: int
 ) -> None:
-    config = changed(config, "network", batch_norm=batch_norm)
-    whole = weights(train.run(config, tmp_path / "whole", resume=False))
+    config = VARIANTS[variant](config)
+    train.run(config, tmp_path / "whole", resume=False)
 
     with monkeypatch.context() as patched:
         patched.setattr(Learner, "learn", ctrl_c_after(stop))
         with pytest.raises(Interrupted, match=rf"stopped after step {stop}; saved in .*parts, go on with --resume"):
             train.run(config, tmp_path / "parts", resume=False)
-    resumed = weights(train.run(config, tmp_path / "parts", resume=True))
+    train.run(config, tmp_path / "parts", resume=True)
 
-    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert_equal(*(checkpoints.load(tmp_path / run) for run in ("whole", "parts")))
+    assert_equal(*(weights(tmp_path / run / "network.pt") for run in ("whole", "parts")))
+
+
+def assert_equal(one: object, other: object) -> None:
+    """Of all that a checkpoint holds, to the last bit; but for the seconds."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        assert one.keys() == other.keys()
+        for name in one.keys() - {"seconds"}:
+            assert_equal(one[name], other[name])
+    elif isinstance(one, Tensor) and isinstance(other, Tensor):
+        assert torch.equal(one, other)
+    else:
+        assert one == other
 
 
 def test_training_moves_the_weights_and_frozen_statistics_stay(config: TrainConfig, tiny: Path, tmp_path: Path) -> None:
@@ -64,6 +96,26 @@ def test_training_moves_the_weights_and_frozen_statistics_stay(config: TrainConf
     assert not torch.equal(before["last.weight"], after["last.weight"])
     assert not torch.equal(before["bn.weight"], after["bn.weight"])
     assert torch.equal(before["bn.running_mean"], after["bn.running_mean"])
+
+
+FIRST_LOSSES = {
+    "frozen": [1.99754381, 1.20393586, 0.80439812, 0.62360048, 0.76640606, 0.63409036],
+    "updated": [2.11610389, 1.83107352, 1.20031738, 0.79418212, 1.03957069, 0.64766717],
+}
+"""Of the loop as it was before it learned more than triplets, anchoring and SGD."""
+
+
+@pytest.mark.parametrize("batch_norm", FIRST_LOSSES)
+def test_a_seed_still_gives_the_losses_that_it_gave(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_norm: str
+) -> None:
+    seen: list[float] = []
+    original = Journal.record
+    monkeypatch.setattr(Journal, "record", lambda *of: seen.append(of[2].loss) or original(*of))
+
+    train.run(changed(config, "network", batch_norm=batch_norm), tmp_path / "run", resume=False)
+
+    assert seen == pytest.approx(FIRST_LOSSES[batch_norm], rel=1e-4)
 
 
 def test_the_loss_falls_on_people_that_can_be_told_apart(config: TrainConfig, tmp_path: Path) -> None:
@@ -81,7 +133,7 @@ def test_a_strong_anchor_keeps_the_embedding_near_the_teacher(config: TrainConfi
         strong = changed(changed(config, "loss", anchoring=anchoring), "optimiser", steps=30, learning_rate=0.05)
         output = tmp_path / f"anchor{anchoring}"
         train.run(changed(strong, "augmentation", share=0), output, resume=False)
-        return float(json.loads((output / "run.json").read_text())["final_metrics"]["triplet"])
+        return float(json.loads((output / "run.json").read_text())["final_metrics"]["objective"])
 
     assert moved(0) < moved(20)
 
@@ -144,3 +196,79 @@ def test_a_loss_that_is_no_number_stops_the_run_and_says_what_to_do(
     with pytest.raises(Diverged, match=r"the loss is nan at step 0: lower optimiser\.learning_rate"):
         train.run(config, tmp_path / "run", resume=False)
     assert not checkpoints.exists(tmp_path / "run")
+
+
+def test_a_gradient_that_is_no_number_stops_the_run_before_the_weights_take_it(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.learner.clip_grad_norm_", lambda *_: torch.tensor(torch.inf))
+
+    with pytest.raises(Diverged, match=r"the gradient is inf at step 0: lower optimiser\.learning_rate"):
+        train.run(config, tmp_path / "run", resume=False)
+
+
+@pytest.mark.parametrize("kind", ["triplet", "contrastive", "arcface"])
+def test_every_loss_brings_the_faces_of_a_person_together(config: TrainConfig, tmp_path: Path, kind: str) -> None:
+    loss = {"miner": "balanced-pairs", "kind": "contrastive", "margin": 1} if kind == "contrastive" else {}
+    config = changed(changed(config, "loss", anchoring=0, **loss), "batch", people=6, faces=3)
+    config = changed(changed(config, "augmentation", share=0), "optimiser", name="adam", steps=60, warm_up=0)
+    config = changed(config, "pretraining", steps=60 if kind == "arcface" else 0)
+
+    train.run(config, tmp_path / "run", resume=False)
+
+    last = json.loads((tmp_path / "run" / "run.json").read_text())["final_metrics"]
+    assert last["positive"] < 0.7 * last["negative"]
+
+
+def test_a_full_disk_ends_the_run_with_what_to_do_and_the_last_checkpoint_whole(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Learner.learn
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def learn(self: Learner, batch: Batch, rate: float) -> Measures:
+        if self.step == 3:
+            patched.setattr(checkpoints.os, "fsync", full)
+        return original(self, batch, rate)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Learner, "learn", learn)
+        with pytest.raises(NotSaved, match=r"cannot write the .* MB of .*: No space left on device; make room, then"):
+            train.run(config, tmp_path / "run", resume=False)
+
+    assert checkpoints.load(tmp_path / "run")["learner"]["step"] == 2
+
+
+def test_a_disk_that_is_full_of_other_files_is_told_too(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Journal, "record", full)
+
+    with pytest.raises(NotSaved, match=r"cannot write in .*run: No space left on device; make room"):
+        train.run(config, tmp_path / "run", resume=False)
+
+
+def test_an_image_that_goes_away_while_training_is_named(people: Path) -> None:
+    faces = read_faces([people])
+    faces.paths[3].unlink()
+
+    with pytest.raises(UnusableImage, match=r"person1/0\.png cannot be read any more: No such file"):
+        read_crop(faces.paths[3])
+
+
+def test_what_is_wrong_with_the_data_or_the_config_is_said_before_the_first_step(
+    config: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = changed(changed(config, "batch", faces=4), "optimiser", steps=1)
+    config = changed(changed(config, "loss", anchoring=0), "network", weights=None)
+
+    train.run(config, tmp_path / "run", resume=False)
+
+    said = " ".join(capsys.readouterr().err.split())
+    assert "warning: 6 of 6 people have fewer than 4 faces, so that batches repeat them: lower batch.faces" in said
+    assert "warning: BatchNorm statistics of fresh weights are frozen: set network.batch_norm to 'updated'" in said

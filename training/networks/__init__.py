@@ -13,6 +13,7 @@ from training.networks.inception import NN2, NN3, NN4
 from training.networks.inception_resnet_v1 import InceptionResnetV1
 from training.networks.mini_inception import NNS1, NNS2
 from training.networks.mobilefacenet import MobileFaceNet
+from training.networks.small_resnet import SmallResNet
 from training.networks.timm_backbone import PREFIX, TimmBackbone
 from training.networks.zeiler_fergus import NN1
 
@@ -36,6 +37,7 @@ NETWORKS: dict[str, Callable[[int], FaceNetwork]] = {
     "nn4": NN4,
     "nns1": NNS1,
     "nns2": NNS2,
+    "small_resnet": SmallResNet,
 }
 _NAMES_SHOWN = 3
 

@@ -60,4 +60,4 @@ class Embedder(nn.Module):
         return functional.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
 
     def _unit(self, pixels: Tensor) -> Tensor:
-        return functional.normalize(self.network(pixels))
+        return functional.normalize(self.network(pixels).float())
