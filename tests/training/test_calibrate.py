@@ -16,6 +16,8 @@ from tests.support import sources
 from training import calibrate, card, evaluate, wrap
 from training.calibrate import fit_probability, probabilities
 from training.errors import TrainingError
+from training.evaluate import Task
+from training.sights import FaceFinder
 from training.wrapped_graph import Preprocessing
 
 
@@ -88,7 +90,8 @@ def test_too_few_people_for_any_promise_are_refused(people, model, models_dir):
 
 
 def test_a_report_has_the_protocol_and_all_pairs_and_becomes_a_card(people, model, models_dir, tmp_path):
-    report = evaluate.lfw(people, tmp_path / "pairs.txt", model, model, models_dir)
+    task = Task.open(people, tmp_path / "pairs.txt", FaceFinder(models_dir))
+    report = evaluate.lfw(task, model, model)
     evaluate.write(report, tmp_path / "report.json", tmp_path / "plot.png")
     assert report["accuracy"]["mean"] == 1.0
     assert report["faces_not_found"] == 0
@@ -118,10 +121,10 @@ def test_a_report_of_another_model_becomes_no_card(model, tmp_path):
         card.write(model, tmp_path, tmp_path / "report.json")
 
 
-def test_images_that_are_missing_are_counted_and_named(people, model, models_dir, tmp_path):
+def test_images_that_are_missing_are_counted_and_named(people, models_dir, tmp_path):
     (people / "Hopper" / "Hopper_0003.jpg").unlink()
     with pytest.raises(TrainingError, match=r"1 images .*Hopper_0003.jpg"):
-        evaluate.lfw(people, tmp_path / "pairs.txt", model, None, models_dir)
+        Task.open(people, tmp_path / "pairs.txt", FaceFinder(models_dir))
 
 
 def test_kinds_that_are_wholly_apart_give_a_finite_slope():
