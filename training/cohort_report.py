@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +39,18 @@ class Asked:
             raise TrainingError(f"{model.manifest.id} has no calibration: want --threshold")
         return model.calibration.at(self.fmr).threshold
 
-    def wants(self, name: str) -> bool:
-        return not self.only or any(fnmatch.fnmatch(name, pattern) for pattern in self.only)
+    def chosen(self, grouped: Grouped) -> Grouped:
+        """Raises TrainingError where no cohort is named like that."""
+        wanted = [not self.only or any(fnmatch.fnmatch(name, like) for like in self.only) for name in grouped.names]
+        kept = np.array(wanted)[grouped.group_of]
+        if not kept.any():
+            raise TrainingError(f"no cohort is named like {', '.join(self.only)}: there are {', '.join(grouped.names)}")
+        return grouped.of(kept)
 
 
 def run(grouped: Grouped, model: Path, baseline: Path | None, asked: Asked, finder: FaceFinder) -> dict[str, Any]:
     """The report, as a document. Raises TrainingError."""
-    grouped = _chosen(grouped, asked)
+    grouped = asked.chosen(grouped)
     models = [ServedModel.open(folder) for folder in (model, baseline) if folder]
     thresholds = [asked.threshold_of(each) for each in models]
     sights = finder.find_all(grouped.paths, "detect")
@@ -96,22 +101,6 @@ def summary(report: dict[str, Any]) -> str:
             f"ratio of the medians {report['ratio']['median']:.3f} [{low:.3f}, {high:.3f}]",
         ]
     return "\n".join(lines)
-
-
-def _chosen(grouped: Grouped, asked: Asked) -> Grouped:
-    kept = np.array([asked.wants(grouped.names[number]) for number in grouped.group_of], bool)
-    if not kept.any():
-        raise TrainingError(f"no cohort is named like {', '.join(asked.only)}: there are {', '.join(grouped.names)}")
-    return replace(
-        grouped,
-        paths=_of(grouped.paths, kept),
-        group_of=grouped.group_of[kept],
-        people=_of(grouped.people, kept) if grouped.people else None,
-    )
-
-
-def _of(items: tuple[Any, ...], kept: NDArray[np.bool_]) -> tuple[Any, ...]:
-    return tuple(item for item, keep in zip(items, kept, strict=True) if keep)
 
 
 def _report(model: ServedModel, threshold: float, measured: Measured) -> dict[str, Any]:

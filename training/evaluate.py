@@ -63,6 +63,13 @@ class Task:
         people = self.protocol.person_of
         return None if people is None else people[self.sights.found]
 
+    @property
+    def known_people(self) -> NDArray[np.int64]:
+        """Raises TrainingError where the list does not tell: nobody knows then which of all pairs are genuine."""
+        if self.person_of is None:
+            raise TrainingError("want pairs whose folders are people: of other photos not all pairs can be judged")
+        return self.person_of
+
 
 @dataclass(frozen=True)
 class Embedded:
@@ -89,7 +96,7 @@ def lfw(
     if groups:
         report["groups"] = _by_group(main, task, groups, report)
     if errors:
-        error_gallery.draw(main.clean, task.sights, _known(task), errors)
+        error_gallery.draw(main.clean, task.sights, task.known_people, errors)
     if baseline:
         other = embed(ServedModel.open(baseline), task.sights)
         report["baseline"] = _report(other, task)
@@ -107,7 +114,7 @@ def write(report: dict[str, Any], output: Path, plot: Path | None) -> None:
 def embed(model: ServedModel, sights: Sights) -> Embedded:
     clean, inside = embed_faces(model, sights)
     vectors = {"clean": clean}
-    if _takes_arcface_112(model.manifest):
+    if takes_arcface_112(model.manifest):
         wide = tuple((x + MARGIN, y + MARGIN) for x, y in ARCFACE_112)
         crops = sights.crops(LandmarkAligner(wide, CROP_SIZE), "align, with a margin").pixels
         degraded = np.array([_degrade(number, crop) for number, crop in enumerate(crops)])
@@ -115,7 +122,7 @@ def embed(model: ServedModel, sights: Sights) -> Embedded:
     return Embedded(model, vectors, inside)
 
 
-def _takes_arcface_112(manifest: EmbedderManifest) -> bool:
+def takes_arcface_112(manifest: EmbedderManifest) -> bool:
     """Whether `augmentation` speaks of its crops."""
     alignment = LandmarkAlignment(template=arcface_template(112))
     return manifest.crop_size == 112 and manifest.alignment == alignment
@@ -126,14 +133,6 @@ def _degrade(seed: int, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return augmentation.degrade(
         crop, size=int(DEGRADED["size"]), quality=int(DEGRADED["quality"]), noise=DEGRADED["noise"], random=random
     )
-
-
-def _known(task: Task) -> NDArray[np.int64]:
-    if task.person_of is None:
-        raise TrainingError(
-            "want pairs whose folders are people: of others nobody knows which of all pairs are genuine"
-        )
-    return task.person_of
 
 
 def _pairs(embedded: Embedded, person_of: NDArray[np.int64]) -> dict[str, AllPairs]:
@@ -184,7 +183,7 @@ def _all_pairs(pairs: AllPairs) -> dict[str, Any]:
 
 
 def _gains(main: Embedded, other: Embedded, task: Task) -> dict[str, Any]:
-    person_of, found = _known(task), task.sights.found
+    person_of, found = task.known_people, task.sights.found
     ours, theirs = _pairs(main, person_of), _pairs(other, person_of)
     distances = [distances_of(each.clean, found, task.protocol) for each in (main, other)]
     return {
@@ -209,5 +208,5 @@ def _by_group(embedded: Embedded, task: Task, groups: Grouped, report: dict[str,
     seen = [path for path, found in zip(task.sights.paths, task.sights.found, strict=True) if found]
     kept = np.array([path in group_of for path in seen], bool)
     cohort_of = np.array([group_of.get(path, -1) for path in seen])
-    faces = Strangers(groups.names, embedded.clean, cohort_of, _known(task), embedded.inside).of(kept)
+    faces = Strangers(groups.names, embedded.clean, cohort_of, task.known_people, embedded.inside).of(kept)
     return [cohort_report.row(cohort) for cohort in measure(faces, [threshold]).cohorts]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,10 @@ class Grouped:
     names: tuple[str, ...]
     group_of: NDArray[np.int64]
     people: tuple[str, ...] | None
+
+    def of(self, kept: NDArray[np.bool_]) -> Grouped:
+        people = None if self.people is None else tuple(compress(self.people, kept))
+        return Grouped(tuple(compress(self.paths, kept)), self.names, self.group_of[kept], people)
 
 
 def from_folders(root: Path) -> Grouped:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from training import cohort_report, evaluate, evaluation_summary, groups, sensitivity
+from training import cohort_report, cuts, cuts_report, evaluate, evaluation_summary, groups, sensitivity
 from training.cohorts import SAME_PERSON
 from training.errors import TrainingError
 from training.evaluate import Task
@@ -107,6 +107,25 @@ def evaluate_sensitivity(
     report = sensitivity.run(task, ServedModel.open(folder(models_dir, model)), finder, wanted)
     _write(report, json_)
     typer.echo(sensitivity.summary(report))
+
+
+@cli.command("cuts")
+def evaluate_cuts(
+    images: Annotated[Path, typer.Option(exists=True, file_okay=False, help="One folder of whole photos a person.")],
+    cohorts: Annotated[Path, typer.Option(exists=True, file_okay=False, help="One folder of cut photos a cohort.")],
+    model: ModelId,
+    json_: Json,
+    only: Annotated[list[str] | None, typer.Option(help="Cohorts named like this: '*_young'. Repeatable.")] = None,
+    memory: Memory = None,
+    models_dir: ModelsDir = MODELS,
+) -> None:
+    """Through what a tight cut raises error rates: missing pixels, wrong landmarks, or people who are alike."""
+    asked, served = cohort_report.Asked(only=tuple(only or ())), ServedModel.open(folder(models_dir, model))
+    grouped, finder = asked.chosen(groups.from_folders(cohorts)), FaceFinder(models_dir, memory=memory)
+    threshold, ways = asked.threshold_of(served), cuts.finders(models_dir)
+    report = cuts_report.run(images, grouped, served, threshold, finder, ways)
+    _write(report, json_)
+    typer.echo(cuts_report.summary(report))
 
 
 def folder(models_dir: Path, name: str) -> Path:
