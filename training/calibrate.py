@@ -24,10 +24,11 @@ from app.matching.calibration import (
     Rates,
 )
 from training.all_pairs import AllPairs, all_pairs, interval, rate_curves
+from training.cohorts import RULE_OF_THREE
 from training.data import SUFFIXES
 from training.errors import TrainingError
 from training.metrics import threshold_at
-from training.promises import COARSEST, REPLICATES, RULE_OF_THREE, cohort_faces, for_the_worst, with_cohorts
+from training.promises import COARSEST, REPLICATES, cohort_faces, for_the_worst, with_cohorts
 from training.served import ServedModel
 from training.sights import FaceFinder, embed_faces
 

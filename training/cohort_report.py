@@ -115,17 +115,17 @@ def _report(model: ServedModel, threshold: float, measured: Measured) -> dict[st
 
 
 def row(cohort: Within) -> dict[str, Any]:
-    tmr = _told(cohort.tmr[:, 0]) if cohort.genuine_pairs else {"fmr": None, "interval": None}
     return {
         "name": cohort.name,
         "people": cohort.people,
         "images": cohort.images,
         "impostor_pairs": cohort.impostor_pairs,
         "median_inside": round(cohort.median_inside, 3),
-        **_told(cohort.fmr[:, 0]),
+        "fmr": float(cohort.fmr[0, 0]),
+        "interval": cohort.interval(0),
         "genuine_pairs": cohort.genuine_pairs,
-        "tmr": tmr["fmr"],
-        "tmr_interval": tmr["interval"],
+        "tmr": float(cohort.tmr[0, 0]) if cohort.genuine_pairs else None,
+        "tmr_interval": interval(cohort.tmr[1:, 0]) if cohort.genuine_pairs else None,
     }
 
 

@@ -20,10 +20,12 @@ from scipy.sparse import csgraph, csr_array
 
 from app.domain.nouns import Floats
 from app.matching.distance import distances_between
+from training.all_pairs import interval
 from training.errors import TrainingError
 
 SAME_PERSON = 0.6
 REPLICATES = 1000
+RULE_OF_THREE = 3.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,15 @@ class Within:
     median_inside: float
     fmr: NDArray[np.float64]
     tmr: NDArray[np.float64]
+
+    def interval(self, column: int) -> tuple[float, float]:
+        """
+        Of the FMR at a threshold, 95 %. Where no pair matched, no sample of them does; by the rule of three the rate
+        may still be 3 divided by the pairs of people.
+        """
+        low, high = interval(self.fmr[1:, column])
+        pairs = self.people * (self.people - 1) // 2
+        return low, high if self.fmr[0, column] > 0 else max(high, min(1.0, RULE_OF_THREE / pairs))
 
 
 @dataclass(frozen=True)

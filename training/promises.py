@@ -13,7 +13,7 @@ from app.matching.calibration import Calibration, Cohort, CohortData, Rates, pai
 from training import groups
 from training.all_pairs import AllPairs, interval, rate_curves
 from training.cohort_report import faces_of
-from training.cohorts import Strangers, Within, impostors_within, measure, within_each
+from training.cohorts import RULE_OF_THREE, Strangers, Within, impostors_within, measure, within_each
 from training.errors import TrainingError
 from training.metrics import threshold_at
 from training.served import ServedModel
@@ -23,7 +23,6 @@ Samples: TypeAlias = NDArray[np.float64]
 
 COHORT_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(27))  # 0.5 to 1.8
 REPLICATES = 200
-RULE_OF_THREE = 3.0
 COARSEST = 0.1  # an FMR beyond which a calibration says nothing
 STEPS = 100  # thresholds at which the worst cohort is looked for, evenly spaced by its FMR
 
@@ -95,5 +94,5 @@ def _cohort(measured: Within) -> Cohort:
         impostor_pairs=measured.impostor_pairs,
         median_inside=round(measured.median_inside, 3),
         fmr=tuple(measured.fmr[0].tolist()),
-        fmr_interval=tuple(interval(column) for column in measured.fmr[1:].T),
+        fmr_interval=tuple(measured.interval(column) for column in range(len(COHORT_THRESHOLDS))),
     )

@@ -84,6 +84,19 @@ def test_a_wrapped_model_that_cuts_faces_by_their_box_is_calibrated_like_any_oth
     assert (found.data.genuine_pairs, found.data.impostor_pairs) == (12, 264)
 
 
+def test_a_promise_for_the_worst_needs_cohorts_that_are_large_enough(crowd, cohorts, model, models_dir):
+    with pytest.raises(TrainingError, match="want --cohorts"):
+        calibrate.run(crowd, "a crowd", model, None, models_dir, promise="worst")
+    with pytest.raises(TrainingError, match="1 pairs of people"):
+        calibrate.run(crowd, "a crowd", model, cohorts, models_dir, promise="worst")
+    assert not (model / "calibration.json").exists()
+
+
+def test_the_summary_says_for_whom_and_how_fine_the_promise_is(crowd, model, models_dir):
+    calibrate.run(crowd, "a crowd", model, None, models_dir)
+    assert calibrate.summary(model) == "FMRs for the average of a crowd, the finest 1.7e-01 (66 pairs of people)"
+
+
 def test_too_few_people_for_any_promise_are_refused(people, model, models_dir):
     with pytest.raises(TrainingError, match="at least 9 people"):
         calibrate.run(people, "two people", model, None, models_dir)
