@@ -106,11 +106,11 @@ def test_nearer_pairs_are_more_probably_one_person(seed: int, shape: tuple[float
 
 @pytest.fixture(scope="module")
 def halves(shared_data: Path, models_dir: Path) -> list[AllPairs]:
-    """A photo or two of 600 people of lfw_dev each, through the served pipeline; nobody is in both."""
+    """A photo or two of 400 people of lfw_dev each, through the served pipeline; nobody is in both."""
     folders = sorted(path for path in (shared_data / "lfw_dev").iterdir() if path.is_dir())
     finder, model = FaceFinder(models_dir), ServedModel.open(models_dir / "mobilefacenet-128")
     pairs = []
-    for half in (folders[:1200:2], folders[1:1200:2]):
+    for half in (folders[:800:2], folders[1:800:2]):
         seen = [(number, path) for number, folder in enumerate(half) for path in sorted(folder.iterdir())[:2]]
         sights = finder.find_all([path for _, path in seen], "detect")
         vectors, _ = embed_faces(model, sights)
@@ -125,7 +125,7 @@ def test_a_promise_made_on_half_of_the_people_is_kept_on_the_other_half(halves: 
     threshold = made.at(fmr).threshold
     kept, _ = rate_curves(other, np.array([threshold]), replicates=200)
 
-    assert made.finest < 2e-5
+    assert made.finest < 1e-4
     assert interval(kept[1:, 0])[0] <= fmr  # no more than the promise, as far as these people can tell
     assert kept[0, 0] <= 2 * fmr
 
