@@ -1,10 +1,8 @@
 """
-`python -m training quantise`: a served model with 8-bit convolutions, where it keeps its accuracy.
+`python -m training quantise`: a served model with 8-bit layers, where it keeps its accuracy.
 
-Activations are unsigned, weights signed with a scale an output channel, as QDQ nodes (U8S8: what ONNX Runtime computes
-fastest on x86 with VNNI). Ranges come of training faces, by percentile: else the largest value of one face would cost
-all others their resolution. Preprocessing and L2 stay float, and so do the layers behind the last activation. The
-manifest keeps its contract: uint8 crops in, unit float32 vectors out. What loses more than `Gate` is not written.
+Preprocessing and L2 stay float, and the manifest keeps its contract: uint8 crops in, unit float32 vectors out. What
+loses more than `Gate` is not written. See training/eight_bits.py for how.
 """
 
 from __future__ import annotations
@@ -15,9 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
-from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from app.domain.nouns import Pixels
 from app.runtime.manifest import read_checked, read_embedder
@@ -25,6 +20,7 @@ from app.runtime.session import Session
 from training import augmentation
 from training.all_pairs import all_pairs, true_match_rates
 from training.data import SUFFIXES, read_crop
+from training.eight_bits import in_8_bits
 from training.errors import TrainingError
 from training.evaluate import USUAL, Task, distances_of, takes_arcface_112
 from training.metrics import accuracy_over_folds
@@ -32,10 +28,7 @@ from training.model_folder import write_model
 from training.served import ServedModel
 from training.sights import embed_faces
 
-LAYERS = ("Conv", "Gemm", "MatMul")
-ACTIVATIONS = ("Relu", "PRelu", "LeakyRelu", "Clip", "HardSwish", "Sigmoid", "Tanh")
-FACES, BATCH = 128, 8
-PERCENTILE = 99.99
+FACES = 128
 ROUNDING = 1e-9
 RUNS = 50  # of each network, in turn
 
@@ -79,8 +72,8 @@ def run(model: Path, crops: Path, output: Path, task: Task, gate: Gate | None = 
     if not takes_arcface_112(original.manifest):
         raise TrainingError(f"want a model that takes ArcFace crops of 112 px, as in {crops}; {model} does not")
     faces = training_faces(crops)
-    graph = quantised(read_checked(model, original.manifest.file), faces)
-    facts = {"quantised": f"U8S8 QDQ a channel, percentile {PERCENTILE}, of {len(faces)} faces"}
+    graph, left = in_8_bits(read_checked(model, original.manifest.file), faces)
+    facts = {"quantised": f"U8S8 QDQ by {len(faces)} faces, float are {', '.join(left) or 'none'}"}
     with tempfile.TemporaryDirectory() as folder:
         compared = compare(_write(original, graph, Path(folder) / "smaller", facts), model, task, faces)
     if not compared.keeps(gate):
@@ -96,43 +89,6 @@ def training_faces(root: Path, most: int = FACES) -> Pixels:
         raise TrainingError(f"no aligned crops in {root}: `prepare` makes them")
     chosen = np.random.default_rng(0).permutation(len(paths))[:most]
     return np.stack([augmentation.centre(read_crop(paths[number])) for number in chosen])
-
-
-def quantised(graph: bytes, faces: Pixels, *, percentile: float = PERCENTILE) -> bytes:
-    """The graph with 8-bit layers, their ranges taken from `faces`."""
-    with tempfile.TemporaryDirectory() as folder:
-        source, folded, result = (Path(folder) / f"{name}.onnx" for name in ("source", "folded", "result"))
-        source.write_bytes(graph)
-        quant_pre_process(source, folded, skip_symbolic_shape=True)
-        model = onnx.load(folded)
-        quantize_static(
-            folded,
-            result,
-            _Faces(model.graph.input[0].name, faces),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=list(LAYERS),
-            nodes_to_exclude=last_layers(model.graph),
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.Percentile,
-            extra_options={"CalibPercentile": percentile},
-        )
-        return result.read_bytes()
-
-
-def last_layers(graph: onnx.GraphProto) -> list[str]:
-    """Names of the layers that reach the output through no activation."""
-    maker = {output: node for node in graph.node for output in node.output}
-    waiting, found, seen = [output.name for output in graph.output], [], set[str]()
-    while waiting:
-        node = maker.get(waiting.pop())
-        if node is None or node.name in seen or node.op_type in ACTIVATIONS:
-            continue
-        seen.add(node.name)
-        waiting += node.input
-        found += [node.name] if node.op_type in LAYERS else []
-    return found
 
 
 def compare(smaller: Path, original: Path, task: Task, faces: Pixels) -> Comparison:
@@ -179,15 +135,3 @@ def _write(original: ServedModel, graph: bytes, output: Path, facts: dict[str, s
         batch=manifest.batch,
     )
     return output
-
-
-class _Faces(CalibrationDataReader):  # type: ignore[misc] # onnxruntime has no annotations
-    """What the quantiser feeds to the network, batch by batch."""
-
-    def __init__(self, name: str, faces: Pixels) -> None:
-        size = min(BATCH, len(faces))  # equal batches, because the quantiser stacks what the layers give
-        whole = len(faces) - len(faces) % size
-        self._batches = ({name: batch} for batch in np.split(faces[:whole], whole // size))
-
-    def get_next(self) -> dict[str, Pixels] | None:
-        return next(self._batches, None)
