@@ -8,7 +8,6 @@ at 95 %). FNMR counts faces that were found; those that were not are stated besi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,52 +19,72 @@ from app.matching.calibration import (
     CALIBRATION,
     Calibration,
     CalibrationData,
-    Cohort,
-    CohortData,
     ProbabilityMap,
+    Promise,
     Rates,
 )
-from app.matching.distance import distances_between
 from training.all_pairs import AllPairs, all_pairs, interval, rate_curves
+from training.cohorts import RULE_OF_THREE
 from training.data import SUFFIXES
 from training.errors import TrainingError
 from training.metrics import threshold_at
-from training.served import Crops, ServedModel, ServedReader
+from training.promises import COARSEST, REPLICATES, cohort_faces, for_the_worst, with_cohorts
+from training.served import ServedModel
+from training.sights import FaceFinder, embed_faces
 
-REPLICATES = 200
 PER_DECADE = 50
-RULE_OF_THREE = 3.0
-COARSEST = 0.1  # an FMR beyond which a calibration says nothing
-COHORT_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(27))  # 0.5 to 1.8
-SAME_PERSON = 0.6
-"""In a cohort of strangers, a pair nearer than this is taken for one person met twice, and left out."""
 
 
-def run(images: Path, name: str, model: Path, cohorts: Path | None, models_dir: Path) -> Path:
+def run(
+    images: Path,
+    name: str,
+    model: Path,
+    cohorts: Path | None,
+    models_dir: Path,
+    *,
+    promise: Promise = "average",
+    memory: Path | None = None,
+) -> Path:
     """Measure and write; the path written. Raises TrainingError where the folders are of no use."""
-    served = ServedModel.open(model)
-    reader = ServedReader(models_dir, served.manifest)
+    if promise == "worst" and cohorts is None:
+        raise TrainingError("want --cohorts to promise for the worst of them")
+    served, finder = ServedModel.open(model), FaceFinder(models_dir, memory=memory)
     paths, person_of = folder_per_person(images)
-    crops = reader.read_all(paths, "detect")
-    vectors = served.embed(crops.pixels, "embed")
-    pairs = all_pairs(vectors, vectors, person_of[crops.found])
+    sights = finder.find_all(paths, "detect")
+    vectors, _ = embed_faces(served, sights)
+    pairs = all_pairs(vectors, vectors, person_of[sights.found])
     if not len(pairs.genuine) or RULE_OF_THREE / max(1, pairs.impostor_people_pairs) > COARSEST:
         raise TrainingError(f"{images} supports no FMR of {COARSEST}: want at least 9 people, some with two photos")
-    measured = _cohorts(cohorts, served, reader) if cohorts else _Cohorts()
-    calibration = Calibration(
-        model=served.manifest.file.digest,
-        data=_data(name, pairs, crops),
+    calibration = calibrated(served.manifest.file.digest, _data(name, pairs, sights.found), pairs)
+    if cohorts:
+        faces = cohort_faces(cohorts, served, finder)
+        calibration = with_cohorts(calibration, cohorts.stem, faces)
+        calibration = for_the_worst(calibration, pairs, faces) if promise == "worst" else calibration
+    path = model / CALIBRATION
+    path.write_text(calibration.model_dump_json(indent=1) + "\n")
+    return path
+
+
+def summary(model: Path) -> str:
+    """What the calibration beside the model promises, for whom, and how fine."""
+    calibration = Calibration.model_validate_json((model / CALIBRATION).read_bytes())
+    data = calibration.data
+    return (
+        f"FMRs for the {calibration.promise} of {data.name}, the finest {calibration.finest:.1e} "
+        f"({calibration.people_pairs} pairs of people)"
+    )
+
+
+def calibrated(digest: str, data: CalibrationData, pairs: AllPairs) -> Calibration:
+    """A promise for the average of the people of `pairs`."""
+    return Calibration(
+        model=digest,
+        data=data,
         promise="average",
         finest_fmr=RULE_OF_THREE / pairs.impostor_people_pairs,
         rates=measured_rates(pairs),
         probability=fit_probability(pairs.genuine, pairs.impostors),
-        cohort_thresholds=COHORT_THRESHOLDS if cohorts else (),
-        cohorts=measured.cohorts,
-        cohort_data=measured.data,
     )
-    path = model / CALIBRATION
-    path.write_text(calibration.model_dump_json(indent=1) + "\n")
-    return path
 
 
 def folder_per_person(root: Path) -> tuple[list[Path], NDArray[np.int64]]:
@@ -112,15 +131,15 @@ def probabilities(distances: Floats, fitted: ProbabilityMap) -> NDArray[np.float
     return special.expit(-(fitted.slope * distances.astype(np.float64) + fitted.intercept))
 
 
-def _data(name: str, pairs: AllPairs, crops: Crops) -> CalibrationData:
+def _data(name: str, pairs: AllPairs, found: NDArray[np.bool_]) -> CalibrationData:
     return CalibrationData(
         name=name,
         people=int((pairs.images_of > 0).sum()),
-        images=int(crops.found.sum()),
+        images=int(found.sum()),
         impostor_pairs=len(pairs.impostors),
         impostor_people_pairs=pairs.impostor_people_pairs,
         genuine_pairs=len(pairs.genuine),
-        faces_not_found=int((~crops.found).sum()),
+        faces_not_found=int((~found).sum()),
     )
 
 
@@ -143,30 +162,3 @@ def measured_rates(pairs: AllPairs) -> tuple[Rates, ...]:
         )
         for column, threshold in enumerate(thresholds)
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Cohorts:
-    cohorts: tuple[Cohort, ...] = ()
-    data: CohortData | None = None
-
-
-def _cohorts(root: Path, served: ServedModel, reader: ServedReader) -> _Cohorts:
-    """Each folder of `root` is a cohort of strangers: every image another person. One without a pair is left out."""
-    paths, cohort_of = folder_per_person(root)
-    crops = reader.read_all(paths, "detect, cohorts")
-    vectors, cohort_of = served.embed(crops.pixels, "embed, cohorts"), cohort_of[crops.found]
-    names = sorted({path.relative_to(root).parts[0] for path in paths})
-    data = CohortData(name=root.name, images=len(vectors), median_inside=round(float(np.median(crops.inside)), 3))
-    measured = [_cohort(name, vectors[cohort_of == number]) for number, name in enumerate(names)]
-    kept = tuple(cohort for cohort in measured if cohort.impostor_pairs)
-    if not kept:
-        raise TrainingError(f"no folder of {root} has two strangers in it: want one folder a cohort")
-    return _Cohorts(kept, data)
-
-
-def _cohort(name: str, vectors: Floats) -> Cohort:
-    distances = distances_between(vectors, vectors)[np.triu_indices(len(vectors), 1)]
-    impostors = distances[distances >= SAME_PERSON]
-    fmr = tuple(float(np.sum(impostors <= threshold) / max(1, len(impostors))) for threshold in COHORT_THRESHOLDS)
-    return Cohort(name=name, people=len(vectors), impostor_pairs=len(impostors), fmr=fmr)

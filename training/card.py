@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import bisect
 import json
 from pathlib import Path
 from typing import Any
 
-from app.matching.calibration import Calibration
+from app.matching.calibration import Calibration, Cohort
 from training.errors import TrainingError
 from training.served import ServedModel
 
@@ -76,7 +77,7 @@ Then blended (`python -m training blend`): {share:g} of the trained weights and 
 def _accuracy(report: dict[str, Any]) -> str:
     before = report.get("baseline")
     rows = [f"| {label} | {_cell(before, key)} | {_cell(report, key)} |" for label, key in _MEASURES]
-    rows += [row for kind in ("clean", "degraded") for row in _rate_rows(report, before, kind)]
+    rows += [row for kind in report["all_pairs"] for row in _rate_rows(report, before, kind)]
     probe = report["degraded_probe"]
     return f"""## Measured, before and after
 
@@ -91,6 +92,7 @@ intervals, bootstrapped over people. A degraded probe is the aligned crop reduce
 """
 
 
+PROMISES = {"average": "the average of these people", "worst": "the worst of these people and of the cohorts below"}
 _MEASURES = (("accuracy over folds", "accuracy"), ("VAL at FAR 1e-3", "val"), ("EER", "eer"), ("AUC", "auc"))
 
 
@@ -103,7 +105,8 @@ def _cell(report: dict[str, Any] | None, key: str) -> str:
 
 def _rate_rows(report: dict[str, Any], before: dict[str, Any] | None, kind: str) -> list[str]:
     after = report["all_pairs"][kind]["tmr"]
-    earlier = before["all_pairs"][kind]["tmr"] if before else [None] * len(after)
+    earlier = before["all_pairs"].get(kind, {}).get("tmr") if before else None
+    earlier = earlier or [None] * len(after)
     return [
         f"| {kind}, TMR at FMR {new['fmr']:g} | {_rate(old)} | {_rate(new)} |"
         for old, new in zip(earlier, after, strict=True)
@@ -118,13 +121,13 @@ def _calibration(calibration: Calibration | None) -> str:
     if calibration is None:
         return "## Calibration\n\nNone yet: the threshold 1.1 is used, and answers say `uncalibrated`.\n"
     data = calibration.data
-    points = [calibration.at(fmr) for fmr in (1e-2, 1e-3, 1e-4, 1e-5) if fmr >= calibration.finest_fmr]
+    points = [calibration.at(fmr) for fmr in (1e-2, 1e-3, 1e-4, 1e-5) if fmr >= calibration.finest]
     rows = [f"| {point.fmr:g} | {point.threshold:.4f} | {point.fnmr:.4f} |" for point in points]
     return f"""## Calibration
 
 On {data.name}: {data.impostor_pairs:,} impostor pairs ({data.impostor_people_pairs:,} pairs of people) and
 {data.genuine_pairs:,} genuine pairs of {data.people:,} people. Finest FMR supported: {calibration.finest_fmr:.1e}. The
-promise is for the {calibration.promise} of these people.
+promise is for {PROMISES[calibration.promise]}.
 
 | FMR | threshold (squared L2) | FNMR |
 |---|---|---|
@@ -136,22 +139,28 @@ def _cohorts(calibration: Calibration) -> str:
     data = calibration.cohort_data
     if data is None:
         return ""
-    threshold = min(calibration.cohort_thresholds, key=lambda each: abs(each - calibration.at(1e-4).threshold))
-    column = calibration.cohort_thresholds.index(threshold)
+    point, thresholds = calibration.at(max(1e-4, calibration.finest)), calibration.cohort_thresholds
+    column = min(bisect.bisect_left(thresholds, point.threshold), len(thresholds) - 1)
+    between = f"{calibration.between_cohorts[column]:.2g}" if calibration.between_cohorts else "not measured"
     ranked = sorted(calibration.cohorts, key=lambda cohort: -cohort.fmr[column])
-    rows = [f"| {c.name} | {c.people} | {c.impostor_pairs} | {c.fmr[column]:.3f} |" for c in ranked]
     return f"""
 ### Within cohorts
 
-False matches among strangers of one cohort at threshold {threshold} (near FMR 1e-4 above), on {data.images} images of
-{data.name}. Half of the median aligned crop there lies outside the photo (`inside` {data.median_inside:.2f}), which by
-itself multiplies false matches: read the table as the worst that tightly cut photos can do, not as the rate for whole
-photos.
+False matches among strangers of one cohort at threshold {thresholds[column]} (the next above that of
+FMR {point.fmr:g}), on {data.images} images of {data.name}; between strangers of different cohorts of the same photos
+the FMR is {between}. `inside` is the median share of the aligned crop that lies in the photo.
 
-| cohort | people | impostor pairs | FMR |
-|---|---|---|---|
-{chr(10).join(rows)}
+| cohort | people | impostor pairs | inside | FMR |
+|---|---|---|---|---|
+{chr(10).join(_cohort_row(cohort, column) for cohort in ranked)}
 """
+
+
+def _cohort_row(cohort: Cohort, column: int) -> str:
+    inside = "-" if cohort.median_inside is None else f"{cohort.median_inside:.2f}"
+    interval = "".join(f" [{low:.2g}, {high:.2g}]" for low, high in cohort.fmr_interval[column : column + 1])
+    rate = f"{cohort.fmr[column]:.2g}{interval}"
+    return f"| {cohort.name} | {cohort.people} | {cohort.impostor_pairs} | {inside} | {rate} |"
 
 
 LIMITS = """## Limits

@@ -8,7 +8,8 @@ rate at FMRs that a service can live with. A face that is not found matches nobo
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,52 +17,90 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.nouns import Floats
-from training import augmentation, plots
+from app.faces.alignment import ARCFACE_112, LandmarkAligner, arcface_template
+from app.runtime.manifest import EmbedderManifest, LandmarkAlignment
+from training import augmentation, cohort_report, error_gallery, plots, protocol
 from training.all_pairs import AllPairs, all_pairs, interval, true_match_rates
+from training.cohorts import Strangers, measure
+from training.data import CROP_SIZE, MARGIN
 from training.errors import TrainingError
-from training.metrics import (
-    accuracy_over_folds,
-    area_under_curve,
-    equal_error_rate,
-    share_within,
-    threshold_at,
-    validation_over_folds,
-)
+from training.groups import Grouped
+from training.metrics import threshold_at
 from training.pairs import PairList, read_pairs
-from training.served import Crops, ServedModel, ServedReader
+from training.served import ServedModel
+from training.sights import FaceFinder, Sights, embed_faces
 
 FMRS = [1e-2, 1e-3, 1e-4, 1e-5, 1e-6]
-FAR = 1e-3
+USUAL = 1e-4
 REPLICATES = 1000
 DEGRADED = {"size": 40, "quality": 40, "noise": 1.0}
 """The degraded probe: the crop 40 px wide, JPEG quality 40, landmarks off by N(0, 1) px."""
 
 
 @dataclass(frozen=True)
+class Task:
+    """Photos, the pairs of them to be told apart, and where their faces are."""
+
+    images: Path
+    protocol: PairList
+    sights: Sights
+
+    @classmethod
+    def open(cls, images: Path, pairs: Path, finder: FaceFinder) -> Task:
+        """Raises TrainingError where photos of the list are missing."""
+        protocol_ = read_pairs(pairs)
+        paths = [images / name for name in protocol_.images]
+        if missing := [path for path in paths if not path.is_file()]:
+            raise TrainingError(f"{len(missing)} images of {pairs} are not in {images}, the first is {missing[0]}")
+        sights = finder.find_all(paths, "detect")
+        if not sights.found.any():
+            raise TrainingError(f"no face found in any of the {len(paths)} images")
+        return cls(images, protocol_, sights)
+
+    @property
+    def person_of(self) -> NDArray[np.int64] | None:
+        """Of each photo with a face; None where the list does not tell."""
+        people = self.protocol.person_of
+        return None if people is None else people[self.sights.found]
+
+    @property
+    def known_people(self) -> NDArray[np.int64]:
+        """Raises TrainingError where the list does not tell: nobody knows then which of all pairs are genuine."""
+        if self.person_of is None:
+            raise TrainingError("want pairs whose folders are people: of other photos not all pairs can be judged")
+        return self.person_of
+
+
+@dataclass(frozen=True)
 class Embedded:
-    """What a model makes of the photos with a face: unit vectors (N, D), clean and degraded."""
+    """What a model makes of the photos with a face: unit vectors (N, D), clean, and degraded where it can be said."""
 
     model: ServedModel
-    clean: Floats
-    degraded: Floats
+    vectors: Mapping[str, Floats]
+    inside: Floats
+
+    @property
+    def clean(self) -> Floats:
+        return self.vectors["clean"]
 
 
-def lfw(images: Path, pairs: Path, model: Path, baseline: Path | None, models_dir: Path) -> dict[str, Any]:
-    """The report, as a document; with `baseline`, the paired difference to that model too."""
-    protocol = read_pairs(pairs)
-    paths = [images / name for name in protocol.images]
-    if missing := [path for path in paths if not path.is_file()]:
-        raise TrainingError(f"{len(missing)} images of {pairs} are not in {images}, the first is {missing[0]}")
-    crops = ServedReader(models_dir).read_all(paths, "detect")
-    person_of = _people(protocol)[crops.found]
-    main = _embed(ServedModel.open(model), crops)
-    report = _report(main, crops, protocol, person_of)
+def lfw(
+    task: Task, model: Path, baseline: Path | None = None, *, groups: Grouped | None = None, errors: Path | None = None
+) -> dict[str, Any]:
+    """
+    The report, as a document; with `baseline`, the paired difference to that model too; with `groups`, the rates of
+    each; `errors` is where a picture of the worst false matches and misses goes.
+    """
+    main = embed(ServedModel.open(model), task.sights)
+    report = _report(main, task)
+    if groups:
+        report["groups"] = _by_group(main, task, groups, report)
+    if errors:
+        error_gallery.draw(main.clean, task.sights, task.known_people, errors)
     if baseline:
-        other = _embed(ServedModel.open(baseline), crops)
-        report["baseline"] = _report(other, crops, protocol, person_of)
-        report["gain"] = {
-            kind: _gain(_pairs(main, kind, person_of), _pairs(other, kind, person_of)) for kind in ("clean", "degraded")
-        }
+        other = embed(ServedModel.open(baseline), task.sights)
+        report["baseline"] = _report(other, task)
+        report["gain"] = _gains(main, other, task) if task.person_of is not None else {}
     return report
 
 
@@ -72,26 +111,21 @@ def write(report: dict[str, Any], output: Path, plot: Path | None) -> None:
         plots.det_and_roc(report, plot)
 
 
-def summary(report: dict[str, Any]) -> str:
-    accuracy, val = report["accuracy"], report["val"]
-    lines = [
-        f"{report['model']['id']}: {report['images']} images of {report['people']} people, "
-        f"{report['faces_not_found']} faces not found",
-        f"accuracy {accuracy['mean']:.4f} +- {accuracy['error']:.4f} over {len(accuracy['folds'])} folds",
-        f"VAL {val['mean']:.4f} +- {val['error']:.4f} at FAR {val['far']:g}; "
-        f"EER {report['eer']:.4f}; AUC {report['auc']:.5f}",
-    ]
-    for kind in ("clean", "degraded"):
-        lines += [_line(kind, row) for row in report["all_pairs"][kind]["tmr"]]
-        lines += [_gain_line(kind, row) for row in report.get("gain", {}).get(kind, [])]
-    return "\n".join(lines)
+def embed(model: ServedModel, sights: Sights) -> Embedded:
+    clean, inside = embed_faces(model, sights)
+    vectors = {"clean": clean}
+    if takes_arcface_112(model.manifest):
+        wide = tuple((x + MARGIN, y + MARGIN) for x, y in ARCFACE_112)
+        crops = sights.crops(LandmarkAligner(wide, CROP_SIZE), "align, with a margin").pixels
+        degraded = np.array([_degrade(number, crop) for number, crop in enumerate(crops)])
+        vectors["degraded"] = model.embed(degraded, f"embed degraded, {model.manifest.id}")
+    return Embedded(model, vectors, inside)
 
 
-def _embed(model: ServedModel, crops: Crops) -> Embedded:
-    clean = np.array([augmentation.centre(crop) for crop in crops.pixels])
-    degraded = np.array([_degrade(number, crop) for number, crop in enumerate(crops.pixels)])
-    name = model.manifest.id
-    return Embedded(model, model.embed(clean, f"embed, {name}"), model.embed(degraded, f"embed degraded, {name}"))
+def takes_arcface_112(manifest: EmbedderManifest) -> bool:
+    """Whether `augmentation` speaks of its crops."""
+    alignment = LandmarkAlignment(template=arcface_template(112))
+    return manifest.crop_size == 112 and manifest.alignment == alignment
 
 
 def _degrade(seed: int, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -101,49 +135,32 @@ def _degrade(seed: int, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     )
 
 
-def _people(protocol: PairList) -> NDArray[np.int64]:
-    """A number for the person of each image."""
-    names = [name.split("/")[0] for name in protocol.images]
-    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+def _pairs(embedded: Embedded, person_of: NDArray[np.int64]) -> dict[str, AllPairs]:
+    """Clean against clean, and a degraded probe against a clean reference."""
+    return {kind: all_pairs(vectors, embedded.clean, person_of) for kind, vectors in embedded.vectors.items()}
 
 
-def _pairs(embedded: Embedded, kind: str, person_of: NDArray[np.int64]) -> AllPairs:
-    """Clean against clean, or a degraded probe against a clean reference."""
-    return all_pairs(embedded.degraded if kind == "degraded" else embedded.clean, embedded.clean, person_of)
-
-
-def _report(embedded: Embedded, crops: Crops, protocol: PairList, person_of: NDArray[np.int64]) -> dict[str, Any]:
-    manifest = embedded.model.manifest
+def _report(embedded: Embedded, task: Task) -> dict[str, Any]:
+    manifest, person_of = embedded.model.manifest, task.person_of
+    pairs = {} if person_of is None else _pairs(embedded, person_of)
     return {
         "model": {"id": manifest.id, "digest": manifest.file.digest},
-        "images": len(protocol.images),
-        "people": int(person_of.max()) + 1,
-        "faces_not_found": int((~crops.found).sum()),
+        "images": len(task.protocol.images),
+        "people": None if task.protocol.person_of is None else int(task.protocol.person_of.max()) + 1,
+        "faces_not_found": int((~task.sights.found).sum()),
         "degraded_probe": DEGRADED,
-        **_protocol(_distances(embedded.clean, crops, protocol), protocol),
-        "all_pairs": {kind: _all_pairs(_pairs(embedded, kind, person_of)) for kind in ("clean", "degraded")},
+        **protocol.report(distances_of(embedded.clean, task.sights.found, task.protocol), task.protocol),
+        "all_pairs": {kind: _all_pairs(each) for kind, each in pairs.items()},
     }
 
 
-def _distances(vectors: Floats, crops: Crops, protocol: PairList) -> NDArray[np.float64]:
+def distances_of(vectors: Floats, found: NDArray[np.bool_], pairs: PairList) -> NDArray[np.float64]:
     """Of each pair of the protocol, (N,); 4 where a face was not found."""
-    row = np.cumsum(crops.found) - 1
-    both = crops.found[protocol.first] & crops.found[protocol.second]
-    first, second = vectors[row[protocol.first]], vectors[row[protocol.second]]
+    row = np.maximum(np.cumsum(found) - 1, 0)
+    both = found[pairs.first] & found[pairs.second]
+    first, second = vectors[row[pairs.first]], vectors[row[pairs.second]]
     distances = ((first - second).astype(np.float64) ** 2).sum(axis=1)
     return np.where(both, distances, 4.0)
-
-
-def _protocol(distances: NDArray[np.float64], protocol: PairList) -> dict[str, Any]:
-    same, fold = protocol.same, protocol.fold
-    genuine, impostors = np.sort(distances[same]), np.sort(distances[~same])
-    return {
-        "pairs": {"genuine": len(genuine), "impostor": len(impostors)},
-        "accuracy": asdict(accuracy_over_folds(distances, same, fold)),
-        "val": {"far": FAR, **asdict(validation_over_folds(distances, same, fold, FAR))},
-        "eer": equal_error_rate(genuine, impostors),
-        "auc": area_under_curve(genuine, impostors),
-    }
 
 
 def _all_pairs(pairs: AllPairs) -> dict[str, Any]:
@@ -161,16 +178,18 @@ def _all_pairs(pairs: AllPairs) -> dict[str, Any]:
             }
             for column, fmr in enumerate(FMRS)
         ],
-        "curve": _curve(genuine, impostors),
+        "curve": protocol.curve(genuine, impostors),
     }
 
 
-def _curve(genuine: NDArray[np.float64], impostors: NDArray[np.float64]) -> list[dict[str, float]]:
-    """Points of the DET and ROC curves."""
-    thresholds = [threshold_at(impostors, fmr) for fmr in np.geomspace(1 / len(impostors), 1, 60)]
-    return [
-        {"threshold": t, "fmr": share_within(impostors, t), "fnmr": 1 - share_within(genuine, t)} for t in thresholds
-    ]
+def _gains(main: Embedded, other: Embedded, task: Task) -> dict[str, Any]:
+    person_of, found = task.known_people, task.sights.found
+    ours, theirs = _pairs(main, person_of), _pairs(other, person_of)
+    distances = [distances_of(each.clean, found, task.protocol) for each in (main, other)]
+    return {
+        "protocol": protocol.gain(distances[0], distances[1], task.protocol, REPLICATES),
+        **{kind: _gain(ours[kind], theirs[kind]) for kind in ours.keys() & theirs.keys()},
+    }
 
 
 def _gain(main: AllPairs, other: AllPairs) -> list[dict[str, Any]]:
@@ -182,13 +201,12 @@ def _gain(main: AllPairs, other: AllPairs) -> list[dict[str, Any]]:
     ]
 
 
-def _line(kind: str, row: dict[str, Any]) -> str:
-    low, high = row["interval"]
-    return (
-        f"{kind}: TMR {row['tmr']:.4f} [{low:.4f}, {high:.4f}] at FMR {row['fmr']:g}, threshold {row['threshold']:.3f}"
-    )
-
-
-def _gain_line(kind: str, row: dict[str, Any]) -> str:
-    low, high = row["interval"]
-    return f"{kind}: gain over the baseline {row['tmr']:+.4f} [{low:+.4f}, {high:+.4f}] at FMR {row['fmr']:g}"
+def _by_group(embedded: Embedded, task: Task, groups: Grouped, report: dict[str, Any]) -> list[dict[str, Any]]:
+    """FMR and TMR within each group, at the threshold of FMR 1e-4 on all pairs."""
+    threshold = next(row["threshold"] for row in report["all_pairs"]["clean"]["tmr"] if row["fmr"] == USUAL)
+    group_of = dict(zip(groups.paths, groups.group_of.tolist(), strict=True))
+    seen = [path for path, found in zip(task.sights.paths, task.sights.found, strict=True) if found]
+    kept = np.array([path in group_of for path in seen], bool)
+    cohort_of = np.array([group_of.get(path, -1) for path in seen])
+    faces = Strangers(groups.names, embedded.clean, cohort_of, task.known_people, embedded.inside).of(kept)
+    return [cohort_report.row(cohort) for cohort in measure(faces, [threshold]).cohorts]

@@ -1,14 +1,18 @@
-"""LFW's pairs.txt: folds of genuine and impostor pairs of images named NAME/NAME_0001.jpg."""
+"""Pairs of images to be told apart, in folds: LFW's pairs.txt, or any CSV `first,second,same,fold`."""
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import TrainingError
+
+FOLDS = 10
 
 
 class UnusablePairs(TrainingError):
@@ -25,36 +29,67 @@ class PairList:
     same: NDArray[np.bool_]
     fold: NDArray[np.int64]
 
+    @cached_property
+    def person_of(self) -> NDArray[np.int64] | None:
+        """
+        The person's number of each image, by its folder; None where folders are no people: where a genuine pair has
+        two of them, or an impostor pair one.
+        """
+        folders = [str(PurePosixPath(image).parent) for image in self.images]
+        person = np.unique(folders, return_inverse=True)[1].astype(np.int64)
+        return person if np.array_equal(person[self.first] == person[self.second], self.same) else None
+
 
 def read_pairs(path: Path) -> PairList:
-    """
-    The first line says how many folds and pairs of each kind a fold has (`10 300`); each fold has its genuine pairs
-    first. `NAME 1 4` is a genuine pair, `NAME 3 OTHER 7` an impostor pair. Raises UnusablePairs.
-    """
+    """A file that ends in .csv is a CSV, any other has LFW's form. Raises UnusablePairs."""
     try:
-        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UnusablePairs(f"cannot read {path}: {error}") from error
+    return _from_csv(path, text) if path.suffix == ".csv" else _from_lfw(path, text)
+
+
+def _from_csv(path: Path, text: str) -> PairList:
+    """Columns first, second, same (1 or 0) and perhaps fold; without it the pairs are dealt out to ten in turn."""
+    rows = list(csv.DictReader(text.splitlines()))
+    if not rows or not {"first", "second", "same"} <= set(rows[0]):
+        raise UnusablePairs(f"{path}, line 1: want the columns first, second, same (and fold), and pairs below them")
+    for number, row in enumerate(rows, start=2):
+        if not (row["first"] and row["second"] and row["same"] in ("0", "1")):
+            raise UnusablePairs(f"{path}, line {number}: want two images and 1 or 0, got {list(row.values())}")
+    same = np.array([row["same"] == "1" for row in rows])
+    folds = [row["fold"] for row in rows] if "fold" in rows[0] else [str(n % FOLDS) for n in range(len(rows))]
+    fold = np.unique(folds, return_inverse=True)[1].astype(np.int64)
+    if same.all() or not same.any() or not fold.any():
+        raise UnusablePairs(f"{path}: want genuine and impostor pairs in at least two folds")
+    return _pair_list([(row["first"], row["second"]) for row in rows], same, fold)
+
+
+def _from_lfw(path: Path, text: str) -> PairList:
+    """
+    The first line says how many folds and pairs of each kind a fold has (`10 300`); each fold has its genuine pairs
+    first. `NAME 1 4` is a genuine pair, `NAME 3 OTHER 7` an impostor pair.
+    """
+    lines = [line.split() for line in text.splitlines() if line.strip()]
     folds, size = _header(path, lines)
     rows = lines[1:]
     if len(rows) != 2 * folds * size:
         raise UnusablePairs(f"{path}: want {folds} folds of 2 x {size} pairs, got {len(rows)} pairs")
     named = [_images(path, number, row) for number, row in enumerate(rows, start=2)]
+    return _pair_list(named, np.array([len(row) == 3 for row in rows]), np.arange(len(rows)) // (2 * size))
+
+
+def _pair_list(named: list[tuple[str, str]], same: NDArray[np.bool_], fold: NDArray[np.int64]) -> PairList:
     images = sorted({image for pair in named for image in pair})
     index = {image: position for position, image in enumerate(images)}
-    return PairList(
-        images=tuple(images),
-        first=np.array([index[pair[0]] for pair in named]),
-        second=np.array([index[pair[1]] for pair in named]),
-        same=np.array([len(row) == 3 for row in rows]),
-        fold=np.arange(len(rows)) // (2 * size),
-    )
+    first, second = (np.array([index[pair[side]] for pair in named]) for side in (0, 1))
+    return PairList(tuple(images), first, second, same, fold)
 
 
 def _header(path: Path, lines: list[list[str]]) -> tuple[int, int]:
     try:
         first = [int(word) for word in lines[0]]
-        return (first[0], first[1]) if len(first) == 2 else (10, first[0])
+        return (first[0], first[1]) if len(first) == 2 else (FOLDS, first[0])
     except (IndexError, ValueError) as error:
         raise UnusablePairs(f"{path}, line 1: want the number of folds and of pairs, as `10 300`") from error
 

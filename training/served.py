@@ -61,7 +61,7 @@ class ServedModel:
     def embed(self, crops: NDArray[np.uint8], label: str) -> Floats:
         """(N, size, size, 3) -> (N, D)."""
         batches = [crops[start : start + BATCH] for start in range(0, len(crops), BATCH)]
-        vectors = [vector for batch in _with_progress(label, self._embed, batches) for vector in batch]
+        vectors = [vector for batch in with_progress(label, self._embed, batches) for vector in batch]
         return np.array(vectors, np.float32).reshape(-1, self.manifest.dimension)
 
     def _embed(self, batch: NDArray[np.uint8]) -> list[Floats]:
@@ -93,7 +93,7 @@ class ServedReader:
 
     def read_all(self, paths: Sequence[Path], label: str) -> Crops:
         """Every photo, two at a time; photos without a usable face are not `found`."""
-        views = _with_progress(label, self._read_or_none, paths)
+        views = with_progress(label, self._read_or_none, paths)
         seen = [view for view in views if view is not None]
         return Crops(
             pixels=np.array([pixels for pixels, _ in seen], np.uint8).reshape(-1, self._size, self._size, 3),
@@ -108,7 +108,7 @@ class ServedReader:
             return None
 
 
-def _with_progress(label: str, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+def with_progress(label: str, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
     with ThreadPoolExecutor(2) as pool, progress_bar() as progress:
         return list(progress.track(pool.map(work, items), total=len(items), description=label))
 

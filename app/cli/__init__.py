@@ -9,6 +9,7 @@ import typer
 
 from app import serving
 from app.cli import audit, gallery, keys
+from app.cli.cluster import cluster
 from app.cli.doctor import doctor
 from app.cli.enroll import enroll
 from app.cli.output import fail, read_settings
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Are these two photos of one person? Who of the enrolled people is this?",
 )
-for command in (verify, identify, enroll, detect, doctor):
+for command in (verify, identify, enroll, detect, cluster, doctor):
     app.command()(command)
 for name, group in (("gallery", gallery), ("keys", keys), ("audit", audit)):
     app.add_typer(group.commands, name=name)

@@ -11,7 +11,7 @@ import bisect
 import math
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -22,6 +22,8 @@ CALIBRATION = "calibration.json"
 
 Interval = tuple[float, float]
 """A 95 % confidence interval by bootstrap over people."""
+Promise: TypeAlias = Literal["average", "worst"]
+"""For whom an FMR is promised: for all people on average, or for those of the worst cohort."""
 
 
 class _Part(BaseModel):
@@ -63,7 +65,9 @@ class Cohort(_Part):
     name: str
     people: int
     impostor_pairs: int
+    median_inside: float | None = Field(None, ge=0, le=1)
     fmr: tuple[float, ...]
+    fmr_interval: tuple[Interval, ...] = ()
 
 
 class CohortData(_Part):
@@ -79,6 +83,9 @@ class CohortRate(_Part):
 
     name: str
     fmr: float
+    between_fmr: float | None = Field(
+        None, description="Of strangers of different cohorts in the same data: what their photos alone come to."
+    )
     data: CohortData
 
 
@@ -87,12 +94,13 @@ class Calibration(_Part):
 
     model: str = Field(description="Digest of the embedder that was measured.")
     data: CalibrationData
-    promise: Literal["average"] = Field("average", description="Over whose pairs `fmr` is promised.")
+    promise: Promise = Field("average", description="`average` over the people of `data`, or `worst` of the cohorts.")
     finest_fmr: float = Field(gt=0, le=1, description="About 3 / independent impostor pairs (the rule of three).")
     rates: tuple[Rates, ...] = Field(min_length=2, description="By rising threshold.")
     probability: ProbabilityMap
     cohort_thresholds: tuple[float, ...] = ()
     cohorts: tuple[Cohort, ...] = ()
+    between_cohorts: tuple[float, ...] = Field((), description="FMR of strangers of different cohorts, likewise.")
     cohort_data: CohortData | None = None
 
     @model_validator(mode="after")
@@ -107,8 +115,11 @@ class Calibration(_Part):
             raise ValueError("want the cohorts of cohort_data")
         if any(a >= b for a, b in pairwise(self.cohort_thresholds)):
             raise ValueError("want cohort_thresholds to rise")
-        if any(len(cohort.fmr) != len(self.cohort_thresholds) for cohort in self.cohorts):
+        rates = [self.between_cohorts or self.cohort_thresholds, *(cohort.fmr for cohort in self.cohorts)]
+        if any(len(each) != len(self.cohort_thresholds) for each in rates):
             raise ValueError("want an FMR for every one of cohort_thresholds")
+        if self.promise == "worst" and not self.cohorts:
+            raise ValueError("want cohorts to promise for the worst of them")
         return self
 
     @property
@@ -116,11 +127,17 @@ class Calibration(_Part):
         """The finest FMR that can be promised: the pairs support it, and some threshold was measured to hold it."""
         return max(self.finest_fmr, self.rates[0].fmr)
 
+    @property
+    def people_pairs(self) -> int:
+        """How many pairs of people are behind the promise; of the smallest cohort, where it is for the worst."""
+        cohorts = self.cohorts if self.promise == "worst" else ()
+        return min([self.data.impostor_people_pairs, *(pairs_among(cohort.people) for cohort in cohorts)])
+
     def at(self, fmr: float) -> OperatingPoint:
         """The loosest threshold whose FMR is at most `fmr`; UnsupportedOperatingPoint where that is too fine."""
         if fmr < self.finest:
             raise UnsupportedOperatingPoint(
-                f"want an FMR of at least {self.finest:.2g}, the finest that {self.data.impostor_people_pairs} "
+                f"want an FMR of at least {self.finest:.2g}, the finest that {self.people_pairs} "
                 f"pairs of people support, got {fmr:.2g}"
             )
         index = bisect.bisect_right(self.rates, fmr, key=lambda rates: rates.fmr) - 1
@@ -146,7 +163,12 @@ class Calibration(_Part):
         if above == len(self.cohort_thresholds):
             return None
         fmr, name = max((cohort.fmr[above], cohort.name) for cohort in self.cohorts)
-        return CohortRate(name=name, fmr=fmr, data=self.cohort_data) if fmr > 0 else None
+        between = self.between_cohorts[above] if self.between_cohorts else None
+        return CohortRate(name=name, fmr=fmr, between_fmr=between, data=self.cohort_data) if fmr > 0 else None
+
+
+def pairs_among(people: int) -> int:
+    return people * (people - 1) // 2
 
 
 def read_calibration(folder: Path, model: str) -> Calibration | None:

@@ -81,6 +81,7 @@ def test_the_data_of_the_promise_and_the_worst_cohort_stand_beside_it(
     assert threshold["worst_cohort"] == {
         "name": "sailors",
         "fmr": 0.02,
+        "between_fmr": 0.005,
         "data": {"name": "crews", "images": 10, "median_inside": 0.9},
     }
 

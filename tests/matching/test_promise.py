@@ -1,5 +1,7 @@
 """A calibration that training measured keeps its promise, on the pairs it saw and on pairs that it did not."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,9 +11,11 @@ from scipy import stats
 
 from app.domain.nouns import Distance, Floats
 from app.matching.calibration import Calibration
-from tests.support.calibrations import calibration
+from tests.support.calibrations import DATA, MODEL, calibration
 from training import calibrate
-from training.all_pairs import AllPairs
+from training.all_pairs import AllPairs, all_pairs, interval, rate_curves
+from training.served import ServedModel
+from training.sights import FaceFinder, embed_faces
 
 PEOPLE = 60
 IMPOSTORS = PEOPLE * (PEOPLE - 1) // 2
@@ -98,6 +102,32 @@ def test_nearer_pairs_are_more_probably_one_person(seed: int, shape: tuple[float
 
     assert bool((np.diff(probabilities) <= 0).all())
     assert probabilities[0] > 0.5 > probabilities[-1]
+
+
+@pytest.fixture(scope="module")
+def halves(shared_data: Path, models_dir: Path) -> list[AllPairs]:
+    """A photo or two of 400 people of lfw_dev each, through the served pipeline; nobody is in both."""
+    folders = sorted(path for path in (shared_data / "lfw_dev").iterdir() if path.is_dir())
+    finder, model = FaceFinder(models_dir), ServedModel.open(models_dir / "mobilefacenet-128")
+    pairs = []
+    for half in (folders[:800:2], folders[1:800:2]):
+        seen = [(number, path) for number, folder in enumerate(half) for path in sorted(folder.iterdir())[:2]]
+        sights = finder.find_all([path for _, path in seen], "detect")
+        vectors, _ = embed_faces(model, sights)
+        pairs.append(all_pairs(vectors, vectors, np.array([number for number, _ in seen])[sights.found]))
+    return pairs
+
+
+@pytest.mark.parametrize("fmr", [1e-2, 1e-3, 1e-4])
+def test_a_promise_made_on_half_of_the_people_is_kept_on_the_other_half(halves: list[AllPairs], fmr: float) -> None:
+    seen, other = halves
+    made = calibrate.calibrated(MODEL, DATA.model_copy(update={"name": "half of lfw_dev"}), seen)
+    threshold = made.at(fmr).threshold
+    kept, _ = rate_curves(other, np.array([threshold]), replicates=200)
+
+    assert made.finest < 1e-4
+    assert interval(kept[1:, 0])[0] <= fmr  # no more than the promise, as far as these people can tell
+    assert kept[0, 0] <= 2 * fmr
 
 
 def floored(fmr: float) -> float:

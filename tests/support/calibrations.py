@@ -35,5 +35,6 @@ COHORTS: dict[str, Any] = {
         Cohort(name="sailors", people=5, impostor_pairs=10, fmr=(0.0, 0.02, 0.03)),
         Cohort(name="pilots", people=5, impostor_pairs=10, fmr=(0.01, 0.01, 0.5)),
     ),
+    "between_cohorts": (0.0, 0.005, 0.01),
     "cohort_data": CohortData(name="crews", images=10, median_inside=0.9),
 }

@@ -1,6 +1,7 @@
 """From photos to calibration.json and MODEL_CARD.md, with the served model and a few copies of two faces."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -16,6 +17,8 @@ from tests.support import sources
 from training import calibrate, card, evaluate, wrap
 from training.calibrate import fit_probability, probabilities
 from training.errors import TrainingError
+from training.evaluate import Task
+from training.sights import FaceFinder
 from training.wrapped_graph import Preprocessing
 
 
@@ -82,13 +85,28 @@ def test_a_wrapped_model_that_cuts_faces_by_their_box_is_calibrated_like_any_oth
     assert (found.data.genuine_pairs, found.data.impostor_pairs) == (12, 264)
 
 
+def test_a_promise_for_the_worst_needs_cohorts_that_are_large_enough(crowd, cohorts, model, models_dir):
+    with pytest.raises(TrainingError, match="want --cohorts"):
+        calibrate.run(crowd, "a crowd", model, None, models_dir, promise="worst")
+    with pytest.raises(TrainingError, match="1 pairs of people"):
+        calibrate.run(crowd, "a crowd", model, cohorts, models_dir, promise="worst")
+    assert not (model / "calibration.json").exists()
+
+
+def test_the_summary_says_for_whom_and_how_fine_the_promise_is(crowd, model, models_dir):
+    calibrate.run(crowd, "a crowd", model, None, models_dir)
+    said = calibrate.summary(model)
+    assert re.fullmatch(r"FMRs for the average of a crowd, the finest \d\.\de-01 \(66 pairs of people\)", said)
+
+
 def test_too_few_people_for_any_promise_are_refused(people, model, models_dir):
     with pytest.raises(TrainingError, match="at least 9 people"):
         calibrate.run(people, "two people", model, None, models_dir)
 
 
 def test_a_report_has_the_protocol_and_all_pairs_and_becomes_a_card(people, model, models_dir, tmp_path):
-    report = evaluate.lfw(people, tmp_path / "pairs.txt", model, model, models_dir)
+    task = Task.open(people, tmp_path / "pairs.txt", FaceFinder(models_dir))
+    report = evaluate.lfw(task, model, model)
     evaluate.write(report, tmp_path / "report.json", tmp_path / "plot.png")
     assert report["accuracy"]["mean"] == 1.0
     assert report["faces_not_found"] == 0
@@ -118,10 +136,10 @@ def test_a_report_of_another_model_becomes_no_card(model, tmp_path):
         card.write(model, tmp_path, tmp_path / "report.json")
 
 
-def test_images_that_are_missing_are_counted_and_named(people, model, models_dir, tmp_path):
+def test_images_that_are_missing_are_counted_and_named(people, models_dir, tmp_path):
     (people / "Hopper" / "Hopper_0003.jpg").unlink()
     with pytest.raises(TrainingError, match=r"1 images .*Hopper_0003.jpg"):
-        evaluate.lfw(people, tmp_path / "pairs.txt", model, None, models_dir)
+        Task.open(people, tmp_path / "pairs.txt", FaceFinder(models_dir))
 
 
 def test_kinds_that_are_wholly_apart_give_a_finite_slope():

@@ -74,7 +74,9 @@ def shifted(boxes: Floats, offsets: Floats, *, inclusive: bool) -> Floats:
 
 def windows(boxes: Floats, height: int, width: int) -> npt.NDArray[np.int64]:
     """The pixels of the photo under each box: left, top, right, bottom, half-open; empty where a box lies outside."""
-    whole = np.trunc(boxes).astype(np.int64)
-    start = np.maximum(whole[:, :2], 1) - 1
-    stop = np.minimum(whole[:, 2:], [width, height])
-    return np.concatenate([start, stop], axis=1)
+    return whole_windows(boxes).clip(0, [width, height, width, height])
+
+
+def whole_windows(boxes: Floats) -> npt.NDArray[np.int64]:
+    """As above, not cut to the photo."""
+    return np.trunc(boxes).astype(np.int64) - np.array([1, 1, 0, 0], np.int64)

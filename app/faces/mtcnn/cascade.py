@@ -6,6 +6,11 @@ every crop out of it in a Python loop; their users complain of time that grows w
 candidate lies outside it. Here one integral image serves all levels and crops, candidates are arrays throughout, and
 empty windows are dropped. Boxes stay equal to 0.01 px (tests/faces/mtcnn/test_parity.py); nothing that moves them is on
 by default.
+
+One thing we do otherwise: the landmarks of a face that the photo's edge cuts. facenet-pytorch stretches what lies in
+the photo to O-Net's square and reads the landmarks as if that were the whole; Zhang's own code, and davidsandberg's,
+fill up with black. On tightly cut portraits theirs are so far off that strangers match a hundred times as often
+(docs/CALIBRATION.md). So such a face is looked at again, filled up with black; its box stays as it is.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from app.domain.nouns import Box, Face, Floats, Landmarks, Pixels
 from app.faces.mtcnn import boxes as box
@@ -21,6 +27,7 @@ from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
 from app.faces.mtcnn.pyramid import CELL, AreaPooling, scales
 
 STRIDE = 2  # P-Net's step, in pixels of a level
+LOOKS = 2  # at a face that the edge cuts: where it is, and then its landmarks
 LEVEL_OVERLAP, OVERLAP = 0.5, 0.7  # boxes that overlap by more are one: within a level, and from then on
 
 
@@ -31,6 +38,7 @@ class CascadeOptions:
 
     Where the first level would have more than `max_level_pixels`, `min_face` is raised until it fits.
     Of more than `max_candidates` on a level, or on all, the most probable are kept; a photo of a crowd has about 1,000.
+    Without `second_look` the landmarks of faces at the photo's edge are facenet-pytorch's too.
     """
 
     min_face: float = 20.0
@@ -38,6 +46,7 @@ class CascadeOptions:
     factor: float = 0.709
     max_level_pixels: int = 1_000_000
     max_candidates: int = 5_000
+    second_look: bool = True
 
     def min_face_in(self, height: int, width: int) -> float:
         """The smallest face looked for in a photo of this size, in pixels."""
@@ -109,14 +118,39 @@ class Mtcnn:
         probabilities, offsets, landmarks = self._onet(crops)
         sure = probabilities > self._options.thresholds[2]
         candidates, probabilities, offsets = candidates[sure], probabilities[sure], offsets[sure]
-        side = candidates[:, None, 2:] - candidates[:, None, :2] + np.float32(1)  # (N, 1, 2)
-        points = side * landmarks[sure] + candidates[:, None, :2] - np.float32(1)  # (N, 5, 2)
+        points = _points(candidates, landmarks[sure])
         boxes = box.shifted(candidates, offsets, inclusive=True)
         kept = box.suppress(boxes, probabilities, OVERLAP, "min")
+        if self._options.second_look:
+            cut = kept[_cut_by_edge(photo, candidates[kept])]
+            points[cut] = self._second_look(photo, boxes[cut])
         return [
             Face(Box(*map(float, boxes[index])), Landmarks(points[index]), float(probabilities[index]))
             for index in kept
         ]
+
+    def _second_look(self, photo: AreaPooling, boxes: Floats) -> Floats:
+        """Landmarks (N, 5, 2) of faces that reach beyond the photo, black there: once to place the box, once more."""
+        points = np.empty((0, 5, 2), np.float32)
+        for _ in range(LOOKS if len(boxes) else 0):
+            squares = box.squared(boxes)
+            _, offsets, landmarks = self._onet(photo.crops(box.whole_windows(squares), 48))
+            boxes, points = box.shifted(squares, offsets, inclusive=True), _points(squares, landmarks)
+        return points
+
+
+def _points(squares: Floats, landmarks: Floats) -> Floats:
+    """Landmarks (N, 5, 2) in the photo, given as shares of the squares (N, 4)."""
+    side = squares[:, None, 2:] - squares[:, None, :2] + np.float32(1)  # (N, 1, 2)
+    points: Floats = side * landmarks + squares[:, None, :2] - np.float32(1)
+    return points
+
+
+def _cut_by_edge(photo: AreaPooling, squares: Floats) -> npt.NDArray[np.bool_]:
+    """Which of the squares (N, 4) reach beyond the photo."""
+    beyond = box.whole_windows(squares) - box.windows(squares, photo.height, photo.width)  # (N, 4)
+    cut: npt.NDArray[np.bool_] = np.any(beyond, axis=1)
+    return cut
 
 
 def _logit(probability: float) -> np.float32:

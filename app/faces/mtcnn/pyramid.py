@@ -52,7 +52,7 @@ class AreaPooling:
         return level
 
     def crops(self, windows: npt.NDArray[np.int64], size: int) -> Floats:
-        """Each window (left, top, right, bottom; half-open, inside the photo) at (size, size): (N, size, size, 4)."""
+        """Each window (left, top, right, bottom; half-open), black beyond the photo: (N, size, size, 4)."""
         crops = np.empty((len(windows), size, size, PIXEL), np.float32)
         for start in range(0, len(windows), _WINDOWS_AT_ONCE):
             some = slice(start, start + _WINDOWS_AT_ONCE)
@@ -62,6 +62,9 @@ class AreaPooling:
     def _crop(self, windows: npt.NDArray[np.int64], out: Floats) -> None:
         left, right = _bins_of_many(windows[:, 0], windows[:, 2], out.shape[1])
         top, bottom = _bins_of_many(windows[:, 1], windows[:, 3], out.shape[1])
+        counts = (bottom - top)[:, :, None], (right - left)[:, None, :]
+        left, right = left.clip(0, self.width), right.clip(0, self.width)
+        top, bottom = top.clip(0, self.height), bottom.clip(0, self.height)
         flat, stride = self._sums.reshape(-1, PIXEL), self._sums.shape[1]
         above, below = (top * stride)[:, :, None], (bottom * stride)[:, :, None]  # (N, size, 1)
         before, after = left[:, None, :], right[:, None, :]  # (N, 1, size)
@@ -69,7 +72,7 @@ class AreaPooling:
         sums -= _gathered(flat, above + after)
         sums -= _gathered(flat, below + before)
         sums += _gathered(flat, above + before)
-        _divide(sums, (bottom - top)[:, :, None], (right - left)[:, None, :], out=out)
+        _divide(sums, *counts, out=out)
 
 
 def scales(height: int, width: int, min_face: float, factor: float) -> list[float]:

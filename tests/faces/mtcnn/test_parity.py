@@ -1,4 +1,7 @@
-"""Box for box what facenet-pytorch 2.6.0 finds: the same faces, in the same order, to 0.01 px."""
+"""
+Box for box what facenet-pytorch 2.6.0 finds: the same faces, in the same order, to 0.01 px; and landmark for landmark
+without the second look at faces that the edge cuts (tests/faces/mtcnn/test_edges.py).
+"""
 
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -17,8 +20,8 @@ from app.images.decoding import ImageLimits, decode
 from tests.support.facenet_pytorch import load_mtcnn
 
 Nets = tuple[ProposalNet, RefineNet, OutputNet]
-SERVED = CascadeOptions()
-COARSE = CascadeOptions(min_face=40, thresholds=(0.5, 0.6, 0.8))
+SERVED = CascadeOptions(second_look=False)
+COARSE = CascadeOptions(min_face=40, thresholds=(0.5, 0.6, 0.8), second_look=False)
 OPTIONS = pytest.mark.parametrize("options", [SERVED, COARSE], ids=["served", "coarse"])
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"

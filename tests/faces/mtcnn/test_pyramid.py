@@ -91,3 +91,17 @@ def test_every_level_holds_a_face_and_the_next_would_not(
     assert all(short * scale >= 12 * (1 - 1e-9) for scale in found)
     assert short * 12 / min_face * factor ** len(found) < 12 * (1 + 1e-9)
     assert found == pytest.approx([12 / min_face * factor**level for level in range(len(found))])
+
+
+@settings(max_examples=60)
+@given(seed=SEEDS, box=st.tuples(*[st.integers(-30, 60)] * 4), size=SIDES)
+def test_what_lies_beyond_the_photo_is_black(seed: int, box: tuple[int, int, int, int], size: int) -> None:
+    photo = noise(seed, 30, 30)
+    left, top, right, bottom = min(box[::2]), min(box[1::2]), max(box[::2]) + 1, max(box[1::2]) + 1
+    black = np.pad(photo, ((40, 40), (40, 40), (0, 0)))
+
+    (crop,) = AreaPooling(photo).crops(np.array([[left, top, right, bottom]], np.int64), size)
+
+    np.testing.assert_allclose(
+        crop[..., :3], torch_area(black[top + 40 : bottom + 40, left + 40 : right + 40], size, size), rtol=0, atol=1e-4
+    )

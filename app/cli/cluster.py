@@ -1,0 +1,161 @@
+"""`likeness cluster DIR`: which photos show one person, without anybody being enrolled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from app.cli.folders import check_output, write_folders
+from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, run
+from app.cli.photos import Face, Fmr, Threshold
+from app.domain.errors import InputError, ServiceError
+from app.domain.nouns import Floats
+from app.faces.selection import FaceRule
+from app.matching.agreement import Agreement, pairwise
+from app.matching.clustering import group
+from app.matching.policy import Decision
+from app.services.bundle import Services
+from app.services.extraction import Upload
+from app.services.timing import StageTimer
+from app.settings import Settings
+from app.wiring import open_services
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Photos by person, the largest group first, and those that show none."""
+
+    groups: Sequence[Sequence[Path]]
+    decision: Decision
+    rejected: Sequence[dict[str, str]]
+    agreement: Agreement | None = None
+
+    def document(self) -> dict[str, Any]:
+        point = self.decision.point
+        return {
+            "groups": [[str(photo) for photo in group] for group in self.groups],
+            "rejected": list(self.rejected),
+            "threshold": {"distance": point.threshold, "fmr": point.fmr, "source": self.decision.source},
+            **({"truth": _document(self.agreement)} if self.agreement else {}),
+        }
+
+    def text(self) -> str:
+        several = [group for group in self.groups if len(group) > 1]
+        lines = [f"{each['file']}: {each['detail']}" for each in self.rejected]
+        lines += [f"person {number}: {len(group)} photos" for number, group in enumerate(several, start=1)]
+        lines.append(
+            f"{sum(map(len, self.groups))} photos: {len(several)} people on several, "
+            f"{len(self.groups) - len(several)} on one each, {len(self.rejected)} rejected"
+        )
+        if self.agreement:
+            lines.append(
+                f"of the pairs put together {self.agreement.precision:.4f} are one person's (precision); of one "
+                f"person's pairs {self.agreement.recall:.4f} were put together (recall)"
+            )
+        return "\n".join(lines)
+
+
+@dataclass(slots=True)
+class Seen:
+    """Photos with a face and their unit vectors; the others with the reason."""
+
+    vectors: dict[Path, Floats] = field(default_factory=dict)
+    rejected: list[dict[str, str]] = field(default_factory=list)
+
+
+def cluster(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Photos, at any depth.")],
+    output: Annotated[Path | None, typer.Option(help="A new folder: in it one a person, with links.")] = None,
+    copy: Annotated[bool, typer.Option("--copy", help="Copies instead of links.")] = False,  # noqa: FBT002
+    truth: Annotated[bool, typer.Option("--truth", help="DIR has a folder a person: compare with them.")] = False,  # noqa: FBT002
+    face: Face = "largest",
+    fmr: Fmr = None,
+    threshold: Threshold = None,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Group photos by person. Exit 0, or 2 where no photo has a face."""
+    if fmr is not None and threshold is not None:
+        raise typer.BadParameter("want --fmr or --threshold, not both")
+
+    async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+        photos = _photos(folder, truth=truth)
+        if output:
+            check_output(output, folder)
+        async with open_services(settings) as services:
+            decision = services.policy.for_verification(fmr=fmr, threshold=threshold)
+            seen = await _see_all(services, face, photos, settings.photo_threads)
+        found = await asyncio.to_thread(_grouped, seen, decision, folder if truth else None)
+        if output:
+            await asyncio.to_thread(write_folders, found.groups, folder, output, copy=copy)
+        return SUCCESS if found.groups else ERROR, found.document(), found.text()
+
+    run(as_json, work)
+
+
+def _photos(folder: Path, *, truth: bool) -> list[Path]:
+    """Every file at any depth; hidden ones are left out."""
+    found = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    if not found:
+        raise CommandError(f"no photos in {folder}")
+    if truth and (loose := [path for path in found if path.parent == folder]):
+        raise CommandError(f"--truth wants a folder a person in {folder}, got {loose[0]} outside of any")
+    return found
+
+
+async def _see_all(services: Services, rule: FaceRule, photos: Sequence[Path], at_once: int) -> Seen:
+    room, seen = asyncio.Semaphore(at_once), Seen()
+    columns = (TextColumn("looking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err) as progress:
+        bar = progress.add_task("looking", total=len(photos))
+
+        async def one(path: Path) -> None:
+            async with room:
+                await _see(services, rule, path, seen)
+            progress.advance(bar)
+
+        await asyncio.gather(*(one(path) for path in photos))
+    return seen
+
+
+async def _see(services: Services, rule: FaceRule, path: Path, seen: Seen) -> None:
+    data = await asyncio.to_thread(path.read_bytes)
+    try:
+        probe = await services.extraction.probe(Upload(str(path), data), rule, StageTimer())
+    except (InputError, ServiceError) as error:
+        seen.rejected.append({"file": str(path), "code": error.code, "detail": str(error)})
+    else:
+        seen.vectors[path] = probe.embedding.vector
+
+
+def _grouped(seen: Seen, decision: Decision, root: Path | None) -> Grouping:
+    """`root` holds a folder a person, where the truth is known."""
+    photos = sorted(seen.vectors)
+    rejected = sorted(seen.rejected, key=lambda each: each["file"])
+    if not photos:
+        return Grouping([], decision, rejected)
+    labels = group(np.stack([seen.vectors[photo] for photo in photos]), decision.point.threshold).tolist()
+    groups: list[list[Path]] = [[] for _ in range(max(labels) + 1)]
+    for photo, label in zip(photos, labels, strict=True):
+        groups[label].append(photo)
+    people = [photo.relative_to(root).parts[0] for photo in photos] if root else None
+    return Grouping(groups, decision, rejected, pairwise(labels, people) if people else None)
+
+
+def _document(agreement: Agreement) -> dict[str, Any]:
+    return {
+        "precision": agreement.precision,
+        "recall": agreement.recall,
+        "pairs_together": agreement.together,
+        "pairs_of_one_person": agreement.belonging,
+    }

@@ -1,0 +1,78 @@
+"""Groups of faces against SciPy's and scikit-learn's, which need all distances at once."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.cluster import hierarchy
+from scipy.spatial.distance import pdist
+from sklearn.cluster import AgglomerativeClustering
+
+from app.domain.errors import InvalidRequest, StartError
+from app.domain.nouns import Floats
+from app.matching import clustering
+from app.matching.clustering import group
+
+THRESHOLDS = st.floats(0.05, 3.5)
+
+
+def faces(seed: int, people: int, photos: int, spread: float) -> Floats:
+    """(people * photos, 6)"""
+    random = np.random.default_rng(seed)
+    vectors = np.repeat(random.standard_normal((people, 6)), photos, axis=0)
+    vectors += spread * random.standard_normal(vectors.shape)
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def together(labels: object) -> list[list[bool]]:
+    """Which two are in one group, whatever the groups are called."""
+    numbers = np.asarray(labels)
+    grid: list[list[bool]] = np.equal.outer(numbers, numbers).tolist()
+    return grid
+
+
+@given(seed=st.integers(0, 10_000), spread=st.floats(0.05, 1), threshold=THRESHOLDS)
+def test_groups_are_those_of_average_linkage_over_all_pairs(seed: int, spread: float, threshold: float) -> None:
+    vectors = faces(seed, 7, 4, spread)
+    distances = pdist(vectors.astype(np.float64), "sqeuclidean")
+    wanted = hierarchy.fcluster(hierarchy.linkage(distances, "average"), threshold, "distance")
+
+    assert together(group(vectors, threshold)) == together(wanted)
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.7, 1.2, 1.9])
+def test_groups_are_scikit_learns(monkeypatch: pytest.MonkeyPatch, threshold: float) -> None:
+    monkeypatch.setattr(clustering, "BLOCK", 7)
+    vectors = faces(3, 15, 5, 0.5)
+    distances = ((vectors[:, None] - vectors[None]) ** 2).sum(axis=2)
+    settings = {"n_clusters": None, "metric": "precomputed", "linkage": "average", "distance_threshold": threshold}
+    theirs = AgglomerativeClustering(**settings).fit_predict(distances.astype(np.float64))
+
+    assert together(group(vectors, threshold)) == together(theirs)
+
+
+def test_a_chain_of_look_alikes_is_not_one_person() -> None:
+    angles = np.radians(30.0 * np.arange(7))
+    chain = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+    labels = group(chain, 0.5)
+
+    assert max(((chain[a] - chain[b]) ** 2).sum() for a in range(7) for b in range(7) if labels[a] == labels[b]) < 1.1
+
+
+def test_the_largest_group_comes_first_and_of_equal_ones_the_one_met_first() -> None:
+    east, north, west, south = np.float32([[1, 0], [0, 1], [-1, 0], [0, -1]])
+    vectors = np.stack([east, north, west, north, south, south])
+
+    assert group(vectors, 0.1).tolist() == [2, 0, 3, 0, 1, 1]
+
+
+def test_more_faces_that_hang_together_than_memory_holds_are_refused() -> None:
+    with pytest.raises(InvalidRequest, match="at most 3 faces that hang together, got 4"):
+        group(np.float32([[1, 0]] * 4), 0.1, most=3)
+
+
+def test_without_scipy_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clustering, "find_spec", lambda _: None)
+    with pytest.raises(StartError, match=r"likeness\[cluster\]"):
+        group(np.float32([[1, 0]]), 0.1)
