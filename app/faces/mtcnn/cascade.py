@@ -7,10 +7,11 @@ candidate lies outside it. Here one integral image serves all levels and crops, 
 empty windows are dropped. Boxes stay equal to 0.01 px (tests/faces/mtcnn/test_parity.py); nothing that moves them is on
 by default.
 
-One thing we do otherwise: the landmarks of a face that the photo's edge cuts. facenet-pytorch stretches what lies in
-the photo to O-Net's square and reads the landmarks as if that were the whole; Zhang's own code, and davidsandberg's,
-fill up with black. On tightly cut portraits theirs are so far off that strangers match a hundred times as often
-(docs/CALIBRATION.md). So such a face is looked at again, filled up with black; its box stays as it is.
+One thing can be done otherwise: the landmarks of a face that the photo's edge cuts. facenet-pytorch stretches what lies
+in the photo to O-Net's square and reads the landmarks as if that were the whole; Zhang's own code, and davidsandberg's,
+fill up with black. On tightly cut portraits facenet-pytorch's are far off, and strangers then match far more often. With
+`second_look` such a face is looked at again, filled up with black; its box stays as it is. It is off until the shipped
+model is calibrated with it: a threshold is true only of the crops that it was measured on.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
 from app.faces.mtcnn.pyramid import CELL, AreaPooling, scales
 
 STRIDE = 2  # P-Net's step, in pixels of a level
-LOOKS = 2  # at a face that the edge cuts: where it is, and then its landmarks
+LOOKS = 3  # at a face that the edge cuts: twice to place the box, and then for the landmarks
 LEVEL_OVERLAP, OVERLAP = 0.5, 0.7  # boxes that overlap by more are one: within a level, and from then on
 
 
@@ -46,7 +47,7 @@ class CascadeOptions:
     factor: float = 0.709
     max_level_pixels: int = 1_000_000
     max_candidates: int = 5_000
-    second_look: bool = True
+    second_look: bool = False
 
     def min_face_in(self, height: int, width: int) -> float:
         """The smallest face looked for in a photo of this size, in pixels."""
@@ -130,7 +131,7 @@ class Mtcnn:
         ]
 
     def _second_look(self, photo: AreaPooling, boxes: Floats) -> Floats:
-        """Landmarks (N, 5, 2) of faces that reach beyond the photo, black there: once to place the box, once more."""
+        """Landmarks (N, 5, 2) of faces that reach beyond the photo, which is black there; each look places the next."""
         points = np.empty((0, 5, 2), np.float32)
         for _ in range(LOOKS if len(boxes) else 0):
             squares = box.squared(boxes)
