@@ -9,9 +9,9 @@ by default.
 
 One thing can be done otherwise: the landmarks of a face that the photo's edge cuts. facenet-pytorch stretches what
 lies in the photo to O-Net's square and reads the landmarks as if that were the whole; Zhang's own code, and
-davidsandberg's, fill up with black. On tightly cut portraits facenet-pytorch's are far off, and strangers then match far more often. With
-`second_look` such a face is looked at again, filled up with black; its box stays as it is. It is off until the shipped
-model is calibrated with it: a threshold is true only of the crops that it was measured on.
+davidsandberg's, fill up with black. On tightly cut portraits facenet-pytorch's are far off, and strangers then match
+far more often. With `second_look` such a face is looked at again, filled up with black; its box stays as it is. It is
+off until the shipped model is calibrated with it: a threshold is true only of the crops that it was measured on.
 """
 
 from __future__ import annotations
