@@ -85,8 +85,13 @@ class Client:
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection((HOST, port), PATIENCE)
 
-    def send(self, data: bytes) -> None:
-        self._socket.sendall(data)
+    def send(self, data: bytes) -> bool:
+        """Whether the server took it all; where it has closed, its answer can still be read."""
+        try:
+            self._socket.sendall(data)
+        except (ConnectionResetError, BrokenPipeError):
+            return False
+        return True
 
     def answer(self) -> tuple[int, dict[str, Any]]:
         """The next one: its status and its document."""
@@ -120,12 +125,8 @@ class Client:
     def drip(self, piece: bytes, every: float, most: float) -> float:
         """Send `piece` again and again; the seconds until the server would take no more, or `most`."""
         started = time.monotonic()
-        try:
-            while time.monotonic() - started < most:
-                self.send(piece)
-                time.sleep(every)
-        except (ConnectionResetError, BrokenPipeError):
-            pass
+        while time.monotonic() - started < most and self.send(piece):
+            time.sleep(every)
         return time.monotonic() - started
 
     def close(self) -> None:
@@ -154,7 +155,8 @@ class Listening:
         client = Client(self.port)
         self.clients.append(client)
         for piece in data:
-            client.send(piece)
+            if not client.send(piece):
+                break
         return client
 
     def ended_within(self, seconds: float) -> bool:
