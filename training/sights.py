@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from app.domain.errors import InputError
 from app.domain.nouns import Box, Face, Floats, Landmarks, Pixels
 from app.domain.ports import Aligner
+from app.faces import selection
 from app.faces.alignment import open_aligner
+from app.faces.mtcnn import cascade
 from app.faces.mtcnn.cascade import CascadeOptions
 from app.faces.mtcnn.loading import load_mtcnn
 from app.faces.selection import choose
@@ -55,8 +57,8 @@ class FaceFinder:
     def __init__(self, models_dir: Path, *, memory: Path | None = None, options: CascadeOptions | None = None) -> None:
         options = options or CascadeOptions()
         self._detector = load_mtcnn(models_dir / DETECTOR, options)
-        name = hashlib.sha256(f"{read_detector(models_dir / DETECTOR).digest} {options}".encode()).hexdigest()[:16]
-        self._memory = memory / f"faces-{name}.json" if memory else None
+        digest = read_detector(models_dir / DETECTOR).digest
+        self._memory = memory / f"faces-{_way_of_looking(digest, options)}.json" if memory else None
 
     def find(self, photo: Pixels) -> Face | None:
         try:
@@ -91,6 +93,13 @@ def embed_faces(model: ServedModel, sights: Sights) -> tuple[Floats, Floats]:
     """Of the photos with a face: unit vectors (N, D), and the share of each crop that lies in its photo (N,)."""
     crops = sights.crops(open_aligner(model.manifest), "align")
     return model.embed(crops.pixels, f"embed, {model.manifest.id}"), crops.inside
+
+
+def _way_of_looking(detector: str, options: CascadeOptions) -> str:
+    """Changes with whatever might find another face: the networks, the options, the code."""
+    sources = [*sorted(Path(cascade.__file__).parent.glob("*.py")), Path(selection.__file__)]
+    code = b"".join(path.read_bytes() for path in sources)
+    return hashlib.sha256(f"{detector} {options}".encode() + code).hexdigest()[:16]
 
 
 def _digest(path: Path) -> str:

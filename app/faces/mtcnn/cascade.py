@@ -27,7 +27,7 @@ from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
 from app.faces.mtcnn.pyramid import CELL, AreaPooling, scales
 
 STRIDE = 2  # P-Net's step, in pixels of a level
-LOOKS = 2  # at a face that the edge cuts: where it is, and then its landmarks
+LOOKS = 3  # at a face that the edge cuts: twice to place the box, and then for the landmarks
 LEVEL_OVERLAP, OVERLAP = 0.5, 0.7  # boxes that overlap by more are one: within a level, and from then on
 
 
@@ -130,7 +130,7 @@ class Mtcnn:
         ]
 
     def _second_look(self, photo: AreaPooling, boxes: Floats) -> Floats:
-        """Landmarks (N, 5, 2) of faces that reach beyond the photo, black there: once to place the box, once more."""
+        """Landmarks (N, 5, 2) of faces that reach beyond the photo, which is black there; each look places the next."""
         points = np.empty((0, 5, 2), np.float32)
         for _ in range(LOOKS if len(boxes) else 0):
             squares = box.squared(boxes)
