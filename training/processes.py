@@ -1,5 +1,6 @@
 """One process or several (`torchrun`): which faces are whose, and how vectors and decisions are shared."""
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -99,6 +100,7 @@ def joined(config: RunConfig) -> Iterator[Processes]:
     try:
         yield Processes(rank, size, device)
     finally:
+        gc.collect()  # a group that something still holds ends with the interpreter, and Gloo's threads then abort it
         distributed.destroy_process_group()
 
 

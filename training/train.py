@@ -43,16 +43,21 @@ def run(config: TrainConfig, output: Path, *, resume: bool) -> Path:
     """
     with joined(config.run) as processes, checkpoints.full_disk_told(output):
         console.quiet = not processes.first
-        kept = _claim(config, output, resume=resume)
-        processes.wait()  # all have looked before the first one writes
-        _prepare(config)
-        training = Training(config, output, processes)
-        if kept is not None:
-            training.restore(kept)
-        if not (output / RUN).exists():  # it is written last
-            training.train()
+        _run(config, output, processes, resume=resume)
         processes.wait()
     return output / NETWORK
+
+
+def _run(config: TrainConfig, output: Path, processes: Processes, *, resume: bool) -> None:
+    """A frame of its own: what holds the process group (DDP does) is gone before the group is."""
+    kept = _claim(config, output, resume=resume)
+    processes.wait()  # all have looked before the first one writes
+    _prepare(config)
+    training = Training(config, output, processes)
+    if kept is not None:
+        training.restore(kept)
+    if not (output / RUN).exists():  # it is written last
+        training.train()
 
 
 class Training:
