@@ -51,7 +51,7 @@ class Scene:
 def finders(models_dir: Path) -> dict[str, Finder]:
     """Ways to come by landmarks; the first knows them."""
     theirs = FaceFinder(models_dir, options=CascadeOptions(second_look=False))
-    ours = FaceFinder(models_dir, options=CascadeOptions(second_look=True))
+    ours = FaceFinder(models_dir)
     return {
         "known": lambda _, points: points,
         "facenet-pytorch's": lambda photo, _: _points(theirs.find(photo)),

@@ -7,11 +7,10 @@ candidate lies outside it. Here one integral image serves all levels and crops, 
 empty windows are dropped. Boxes stay equal to 0.01 px (tests/faces/mtcnn/test_parity.py); nothing that moves them is on
 by default.
 
-One thing can be done otherwise: the landmarks of a face that the photo's edge cuts. facenet-pytorch stretches what
-lies in the photo to O-Net's square and reads the landmarks as if that were the whole; Zhang's own code, and
-davidsandberg's, fill up with black. On tightly cut portraits facenet-pytorch's are far off, and strangers then match
-far more often. With `second_look` such a face is looked at again, filled up with black; its box stays as it is. It is
-off until the shipped model is calibrated with it: a threshold is true only of the crops that it was measured on.
+One thing we do otherwise: the landmarks of a face that the photo's edge cuts. facenet-pytorch stretches what lies in
+the photo to O-Net's square and reads the landmarks as if that were the whole; Zhang's own code, and davidsandberg's,
+fill up with black. On tightly cut portraits theirs are so far off that strangers match a hundred times as often
+(docs/CALIBRATION.md). So such a face is looked at again, filled up with black; its box stays as it is.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class CascadeOptions:
     factor: float = 0.709
     max_level_pixels: int = 1_000_000
     max_candidates: int = 5_000
-    second_look: bool = False
+    second_look: bool = True
 
     def min_face_in(self, height: int, width: int) -> float:
         """The smallest face looked for in a photo of this size, in pixels."""
