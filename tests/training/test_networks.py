@@ -101,7 +101,7 @@ def test_an_embedder_resizes_crops_that_are_not_the_networks_size(size: int) -> 
 
 
 def test_a_mirrored_embedder_cannot_tell_a_crop_from_its_mirror_image() -> None:
-    embedder = Embedder(build("mobilefacenet", 16), mirror=True).eval()
+    embedder = Embedder(build("mobilefacenet", 16), views="mirror").eval()
     crops = torch.randint(256, (2, 112, 112, 3), dtype=torch.uint8)
 
     torch.testing.assert_close(embedder(crops), embedder(crops.flip(2)), atol=1e-5, rtol=1e-4)
