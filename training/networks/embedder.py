@@ -64,14 +64,14 @@ class Embedder(nn.Module):
 
     def forward(self, crops: Tensor) -> Tensor:
         pixels = (crops.permute(0, 3, 1, 2).float() - self.mean) / self.std  # (N, 3, H, W), channels last in memory
-        vectors, *others = (self._unit(view) for view in views_of(self._fitted(pixels), self.views))  # each (N, D)
-        return functional.normalize(sum(others, vectors)) if others else vectors
+        views = views_of(self._fitted(pixels), self.views)
+        vectors = functional.normalize(self.network(torch.cat(views)).float())  # (V * N, D), all views in one batch
+        if len(views) == 1:
+            return vectors
+        return functional.normalize(vectors.view(len(views), -1, self.network.embedding_size).sum(0))
 
     def _fitted(self, pixels: Tensor) -> Tensor:
         size = self.network.crop_size
         if pixels.shape[2:] == (size, size):
             return pixels
         return functional.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
-
-    def _unit(self, pixels: Tensor) -> Tensor:
-        return functional.normalize(self.network(pixels).float())
