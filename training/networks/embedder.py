@@ -17,12 +17,13 @@ ZOOM = 1.1
 
 
 def views_of(pixels: Tensor, views: Views) -> list[Tensor]:
-    """The views of images (N, C, H, W), each of their shape."""
+    """The views of square images (N, C, S, S), each of their shape."""
     every = [pixels]
     if views == "zoom":
-        margin = round(pixels.shape[3] * (1 - 1 / ZOOM) / 2)
+        size = int(pixels.shape[3])
+        margin = round(size * (1 - 1 / ZOOM) / 2)
         middle = pixels[:, :, margin:-margin, margin:-margin]
-        every.append(functional.interpolate(middle, pixels.shape[2:], mode="bilinear"))
+        every.append(functional.interpolate(middle, (size, size), mode="bilinear"))
     return every if views == "crop" else every + [view.flip(3) for view in every]
 
 
