@@ -35,6 +35,7 @@ from app.runtime.manifest import (
     read_detector,
     read_embedder,
 )
+from app.runtime.memory import give_back_freed_memory
 from app.runtime.session import Session, runtime_version
 from app.runtime.vault import Vault, parse_keys
 from app.runtime.workers import Workers
@@ -85,6 +86,7 @@ def open_reader(settings: Settings, models: Models) -> FaceReader:
 @asynccontextmanager
 async def open_services(settings: Settings, metrics: Metrics | None = None) -> AsyncIterator[Services]:
     """Everything, warm; told to `metrics`, if given. Raises StartError."""
+    give_back_freed_memory()
     observer: Observer = metrics or Unobserved()
     models = open_models(settings)
     warm_up(models)
