@@ -16,7 +16,7 @@ from .server import MIB, Server
 AT_REST = 600_000_000
 HUGE = (8000, 5000)
 WHILE_HUGE = 420 * MIB
-"""More than at rest: 114 MiB are the photo itself, as much again where it is turned, 178 the most of the detector."""
+"""More than at rest: it takes 290, and would take 880 were it looked at as it is and converted at once."""
 KEPT = 1.1
 """What stays after photos of every size, against what stayed after the first of them."""
 
@@ -60,26 +60,21 @@ def deep_png() -> bytes:
     return encoded(Image.fromarray(np.full(HUGE[::-1], 300, np.uint16)), "PNG", compress_level=1)
 
 
-def cmyk_tiff() -> bytes:
-    return encoded(Image.new("CMYK", HUGE, (1, 2, 3, 4)), "TIFF", compression="packbits")
-
-
 def test_at_rest_it_holds_less_than_600_mb(server):
     assert server.resident() < AT_REST
 
 
-@pytest.mark.parametrize("photo", [turned_jpeg, transparent_png, deep_png, cmyk_tiff])
+@pytest.mark.parametrize("photo", [turned_jpeg, transparent_png, deep_png])
 def test_a_photo_of_40_megapixels_takes_a_few_times_its_pixels(server, likeness, photo: Callable[[], bytes]):
     data, before = photo(), at_rest(server)
     server.forget_peak()
     response = likeness.detect(data)
     assert response.status_code == 200, response.text
-    print(f"{photo.__name__}: {(server.peak() - before) / MIB:.0f} MiB")  # noqa: T201
     assert server.peak() - before < WHILE_HUGE
 
 
 def test_photos_of_every_size_leave_nothing_behind(server, likeness):
-    photos = [jpeg(scaled(side(), factor)) for side in (hopper, collins) for factor in np.geomspace(0.5, 5, 12)]
+    photos = [jpeg(scaled(side(), factor)) for side in (hopper, collins) for factor in np.geomspace(0.5, 5, 6)]
     ask = [lambda photo=photo: likeness.detect(photo) for photo in photos]
     at_once(ask, workers=4)
     after_first = at_rest(server)

@@ -38,8 +38,7 @@ class CascadeOptions:
     Defaults are facenet-pytorch's; two bounds are ours, so that no photo can take all time and memory.
 
     Where the first level would have more than `max_level_pixels`, `min_face` is raised until it fits. Where that leaves
-    no face below 40 px, the photo is first reduced to a half, a third and so on: from 11 megapixels up by default. With
-    `reduce` that is done wherever no face below 40 px is looked for, so with a `min_face` of 40 in every photo.
+    no face below 40 px, the photo is first reduced to a half, a third and so on: from 11 megapixels up by default.
     Of more than `max_candidates` on a level, or on all, the most probable are kept; a photo of a crowd has about 1,000.
     Without `second_look` the landmarks of faces at the photo's edge are facenet-pytorch's too.
     """
@@ -50,7 +49,6 @@ class CascadeOptions:
     max_level_pixels: int = 1_000_000
     max_candidates: int = 5_000
     second_look: bool = True
-    reduce: bool = False
 
     def min_face_in(self, height: int, width: int) -> float:
         """The smallest face looked for in a photo of this size, in pixels."""
@@ -58,11 +56,14 @@ class CascadeOptions:
 
     def reduction_in(self, height: int, width: int) -> int:
         """Pixels of the photo that become one, each way, before any face is looked for."""
-        smallest = self.min_face_in(height, width) if self.reduce else self._raised(height, width)
-        return max(1, int(smallest / ENOUGH))
+        return max(1, int(self._raised(height, width) / ENOUGH))
 
     def _raised(self, height: int, width: int) -> float:
         return CELL * math.sqrt(height * width / self.max_level_pixels)
+
+
+SERVED = CascadeOptions(min_face=40.0)
+"""What the service looks with by default: as accurate on LFW as 20, a third of the time (docs/EVALUATION.md)."""
 
 
 class Mtcnn:

@@ -122,14 +122,9 @@ def test_a_huge_photo_is_reduced_so_far_that_the_smallest_face_keeps_20_px(size:
     assert by == 1 or options.min_face_in(*size) / by >= 20
 
 
-@pytest.mark.parametrize(("min_face", "by"), [(39.9, 1), (40, 2), (60, 3)])
-def test_other_photos_are_reduced_only_where_asked(min_face: float, by: int) -> None:
-    assert CascadeOptions(min_face=min_face, reduce=True).reduction_in(300, 300) == by
-    assert CascadeOptions(min_face=min_face).reduction_in(300, 300) == 1
-
-
 def test_a_face_of_a_reduced_photo_is_told_where_it_is_in_the_whole() -> None:
-    options = CascadeOptions(min_face=40, reduce=True)
+    options = CascadeOptions(max_level_pixels=3600)  # 60 x 60: no face below 40 px
+    assert options.reduction_in(200, 200) == 2
 
     (face,) = Mtcnn(OneCell(-0.5, -0.5, -0.5, -0.5), Sure(), SureOutput(), options).detect(grey(200, 200))
 
