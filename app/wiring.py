@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,7 @@ from app.domain.nouns import AlignedCrop
 from app.domain.ports import Observer, Unobserved
 from app.embedding.embedder import OnnxEmbedder
 from app.faces.alignment import open_aligner
-from app.faces.mtcnn.cascade import CascadeOptions
+from app.faces.mtcnn.cascade import SERVED
 from app.faces.mtcnn.loading import load_mtcnn
 from app.faces.quality import QualityBounds
 from app.gallery.gallery import Gallery
@@ -35,6 +36,7 @@ from app.runtime.manifest import (
     read_detector,
     read_embedder,
 )
+from app.runtime.memory import give_back_freed_memory
 from app.runtime.session import Session, runtime_version
 from app.runtime.vault import Vault, parse_keys
 from app.runtime.workers import Workers
@@ -62,7 +64,7 @@ def open_models(settings: Settings) -> Models:
     detector_folder = settings.models_dir / DETECTOR
     detector = load_mtcnn(
         detector_folder,
-        CascadeOptions(min_face=settings.min_face),
+        replace(SERVED, min_face=settings.min_face),
         provider=settings.provider,
         threads=settings.threads,
     )
@@ -85,6 +87,7 @@ def open_reader(settings: Settings, models: Models) -> FaceReader:
 @asynccontextmanager
 async def open_services(settings: Settings, metrics: Metrics | None = None) -> AsyncIterator[Services]:
     """Everything, warm; told to `metrics`, if given. Raises StartError."""
+    give_back_freed_memory()
     observer: Observer = metrics or Unobserved()
     models = open_models(settings)
     warm_up(models)

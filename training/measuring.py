@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from app.faces.mtcnn.cascade import SERVED
 from training import cohort_report, cuts, cuts_report, evaluate, evaluation_summary, groups, sensitivity
 from training.cohorts import SAME_PERSON
 from training.errors import TrainingError
@@ -25,6 +27,7 @@ Pairs = Annotated[
 ]
 Json = Annotated[Path, typer.Option("--json", help="Where the report goes.")]
 Baseline = Annotated[str | None, typer.Option(help="A model to compare with, measured in the same run.")]
+MinFace = Annotated[float, typer.Option(min=12, help="Side of the smallest face looked for, in pixels.")]
 Memory = Annotated[
     Path | None, typer.Option(file_okay=False, help="Folder that remembers where the faces of photos are.")
 ]
@@ -43,11 +46,13 @@ def evaluate_lfw(
         Path | None, typer.Option("--groups", exists=True, help="CSV path,group: rates of each; paths below --images.")
     ] = None,
     baseline: Baseline = None,
+    min_face: MinFace = SERVED.min_face,
     memory: Memory = None,
     models_dir: ModelsDir = MODELS,
 ) -> None:
     """LFW's protocol, or any list of pairs, and all pairs, through the served pipeline, clean and degraded."""
-    task = Task.open(images, pairs, FaceFinder(models_dir, memory=memory))
+    finder = FaceFinder(models_dir, memory=memory, options=replace(SERVED, min_face=min_face))
+    task = Task.open(images, pairs, finder)
     report = evaluate.lfw(
         task,
         folder(models_dir, model),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ from app.domain.nouns import AlignedCrop, Floats, Pixels
 from app.domain.ports import Aligner
 from app.embedding.embedder import OnnxEmbedder
 from app.faces.alignment import ARCFACE_112, LandmarkAligner, open_aligner
-from app.faces.mtcnn.cascade import CascadeOptions
+from app.faces.mtcnn.cascade import SERVED
 from app.faces.mtcnn.loading import load_mtcnn
 from app.faces.selection import choose
 from app.images.decoding import ImageLimits, decode
@@ -74,8 +74,10 @@ class ServedReader:
     one the 112 px crop of ArcFace's template with a margin round it, (144, 144, 3).
     """
 
-    def __init__(self, models_dir: Path, manifest: EmbedderManifest | None = None, *, min_face: float = 20.0) -> None:
-        self._detector = load_mtcnn(models_dir / DETECTOR, CascadeOptions(min_face=min_face))
+    def __init__(
+        self, models_dir: Path, manifest: EmbedderManifest | None = None, *, min_face: float = SERVED.min_face
+    ) -> None:
+        self._detector = load_mtcnn(models_dir / DETECTOR, replace(SERVED, min_face=min_face))
         wide = tuple((x + MARGIN, y + MARGIN) for x, y in ARCFACE_112)
         self._size = manifest.crop_size if manifest else CROP_SIZE
         self._cut: Aligner = open_aligner(manifest) if manifest else LandmarkAligner(wide, CROP_SIZE)

@@ -22,7 +22,7 @@ from app.domain.ports import Aligner
 from app.faces import selection
 from app.faces.alignment import open_aligner
 from app.faces.mtcnn import cascade
-from app.faces.mtcnn.cascade import CascadeOptions
+from app.faces.mtcnn.cascade import SERVED, CascadeOptions
 from app.faces.mtcnn.loading import load_mtcnn
 from app.faces.selection import choose
 from app.images.decoding import ImageLimits, decode
@@ -55,7 +55,7 @@ class FaceFinder:
     """The served detector and selection. With `memory`, a folder, faces found once are read from there."""
 
     def __init__(self, models_dir: Path, *, memory: Path | None = None, options: CascadeOptions | None = None) -> None:
-        options = options or CascadeOptions()
+        options = options or SERVED
         self._detector = load_mtcnn(models_dir / DETECTOR, options)
         digest = read_detector(models_dir / DETECTOR).digest
         self._memory = memory / f"faces-{_way_of_looking(digest, options)}.json" if memory else None

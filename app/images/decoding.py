@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ ACCEPTED = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "AVIF", "JPEG200
 _PLAIN = ("PNG", "WEBP", "BMP", "PPM")  # where OpenCV decodes 8-bit colour and grey to the same bytes, and faster
 _JPEG = ("JPEG", "MPO")  # MPO: the several pictures in one JPEG that phones write; the first is the photo
 _REFUSED = {b"%PDF": "PDF", b"<svg": "SVG", b"<?xml": "SVG or XML"}  # beyond what Pillow itself can name
+_STRIP = 1_000_000  # pixels that are converted at once
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
 
 
@@ -143,8 +144,16 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def _to_rgb(image: Image.Image) -> Pixels:
+    """In strips: of a huge photo Pillow's conversions would take several times its memory."""
     if image.mode.startswith(("I", "F")):
         return _deep_grey(np.asarray(image))
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top, bottom in _strips(image.height, image.width):
+        pixels[top:bottom] = _strip_to_rgb(image.crop((0, top, image.width, bottom)))
+    return pixels
+
+
+def _strip_to_rgb(image: Image.Image) -> Pixels:
     if "A" in image.getbands() or "transparency" in image.info:
         paper = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(paper, image.convert("RGBA"))
@@ -153,11 +162,27 @@ def _to_rgb(image: Image.Image) -> Pixels:
 
 def _deep_grey(values: np.ndarray) -> Pixels:
     """16-bit, 32-bit or float grey to 8 bits, by the smallest usual range that holds every value."""
-    grey = np.nan_to_num(values.astype(np.float32))
+    scale = 255.0 / (top := _top_of(values))
+    pixels = np.empty((*values.shape, 3), np.uint8)
+    for start, stop in _strips(*values.shape):
+        grey = _finite(values[start:stop]).clip(0, top)
+        pixels[start:stop] = (grey * scale).round().astype(np.uint8)[:, :, None]
+    return pixels
+
+
+def _top_of(values: np.ndarray) -> float:
     if values.dtype == np.uint16 or values.dtype == np.dtype(">u2"):
-        top = 65535.0
-    else:
-        top = next((t for t in (1.0, 255.0, 65535.0) if grey.max(initial=0) <= t), float(grey.max()))
-        top = 255.0 if values.dtype.kind in "iu" and top == 1.0 else top
-    eight = (grey.clip(0, top) * (255.0 / top)).round().astype(np.uint8)
-    return np.repeat(eight[:, :, None], 3, axis=2)
+        return 65535.0
+    most = max((float(_finite(values[start:stop]).max()) for start, stop in _strips(*values.shape)), default=0.0)
+    top = next((t for t in (1.0, 255.0, 65535.0) if most <= t), most)
+    return 255.0 if values.dtype.kind in "iu" and top == 1.0 else top
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(values.astype(np.float32))
+
+
+def _strips(height: int, width: int) -> Iterator[tuple[int, int]]:
+    """First row, and the one after the last."""
+    rows = max(1, _STRIP // max(1, width))
+    return ((top, min(height, top + rows)) for top in range(0, height, rows))

@@ -75,6 +75,15 @@ class AreaPooling:
         _divide(sums, *counts, out=out)
 
 
+def reduced(image: Pixels, by: int) -> Pixels:
+    """Means of squares of `by` pixels' side, to the nearest whole; what is left over at the right and below is not."""
+    if by == 1:
+        return image
+    height, width = image.shape[0] // by, image.shape[1] // by
+    whole = image[: height * by, : width * by]
+    return np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def scales(height: int, width: int, min_face: float, factor: float) -> list[float]:
     """Scale of each level: the first shrinks `min_face` to P-Net's 12 px, the last leaves the short side 12 px."""
     scale = CELL / min_face

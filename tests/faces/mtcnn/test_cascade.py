@@ -114,6 +114,49 @@ def test_no_level_has_more_pixels_than_allowed(size: tuple[int, int]) -> None:
     assert all(height * width <= 2000 + height + width for height, width in pnet.levels)  # sides are rounded up
 
 
+@pytest.mark.parametrize(("size", "by"), [((10, 10), 1), ((3000, 3700), 1), ((3024, 4032), 2), ((5000, 8000), 3)])
+def test_a_huge_photo_is_reduced_so_far_that_the_smallest_face_keeps_20_px(size: tuple[int, int], by: int) -> None:
+    options = CascadeOptions()
+
+    assert options.reduction_in(*size) == by
+    assert by == 1 or options.min_face_in(*size) / by >= 20
+
+
+def test_a_face_of_a_reduced_photo_is_told_where_it_is_in_the_whole() -> None:
+    options = CascadeOptions(max_level_pixels=3600)  # 60 x 60: no face below 40 px
+    assert options.reduction_in(200, 200) == 2
+
+    (face,) = Mtcnn(OneCell(-0.5, -0.5, -0.5, -0.5), Sure(), SureOutput(), options).detect(grey(200, 200))
+
+    # in the half it is -8.5 to 10.5 (as above, of 100 px), and pixel 1 is 1 and 2 of the whole, pixel 10 is 19 and 20
+    assert (face.box.left, face.box.top, face.box.right, face.box.bottom) == (-18, -18, 21, 21)
+    assert face.landmarks.points.tolist() == [[0.5, 0.5]] * 5
+
+
+@pytest.mark.parametrize("person", ["hopper", "collins"])
+@pytest.mark.parametrize("most", [20_000, 10_000])
+def test_faces_of_a_reduced_photo_are_about_where_they_are_found_in_the_whole(
+    nets: Nets, request: pytest.FixtureRequest, person: str, most: int
+) -> None:
+    photo: Pixels = request.getfixturevalue(person)
+    bounded, (height, width) = CascadeOptions(max_level_pixels=most), photo.shape[:2]
+    assert bounded.reduction_in(height, width) > 1
+
+    (face,) = Mtcnn(*nets, bounded).detect(photo)
+    (exact,) = Mtcnn(*nets, CascadeOptions(min_face=bounded.min_face_in(height, width))).detect(photo)
+
+    off = np.linalg.norm(face.landmarks.points - exact.landmarks.points, axis=1)
+    assert overlap(face, exact) > 0.85
+    assert off.max() < 0.05 * exact.box.width
+
+
+def overlap(face: Face, other: Face) -> float:
+    """Intersection over union."""
+    a, b = face.box, other.box
+    shared = (min(a.right, b.right) - max(a.left, b.left)) * (min(a.bottom, b.bottom) - max(a.top, b.top))
+    return shared / (a.area + b.area - shared)
+
+
 def test_one_detector_gives_many_threads_the_answers_that_it_gives_one(
     nets: Nets, hopper: Pixels, collins: Pixels
 ) -> None:

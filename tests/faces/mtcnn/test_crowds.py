@@ -1,6 +1,7 @@
-"""A photo made of faces takes bounded time and memory."""
+"""A photo made of faces, and a huge one, take bounded time and memory."""
 
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from app.domain.nouns import Pixels
 from app.faces.mtcnn.cascade import CascadeOptions, Mtcnn
 from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
+from tests.support.stages import OneCell, Sure, SureOutput
 
 Nets = tuple[ProposalNet, RefineNet, OutputNet]
 
@@ -35,3 +37,14 @@ def test_a_wall_of_tiny_faces_is_done_in_seconds(nets: Nets, collins: Pixels) ->
     found = Mtcnn(*nets).detect(wall)
     assert time.process_time() - start < 20
     assert len(found) <= CascadeOptions().max_candidates
+
+
+@pytest.mark.parametrize(("size", "most"), [((3000, 3700), 21), ((3024, 4032), 7), ((5000, 8000), 4)])
+def test_a_huge_photo_takes_few_bytes_a_pixel(size: tuple[int, int], most: float) -> None:
+    photo = np.zeros((*size, 3), np.uint8)
+    detector = Mtcnn(OneCell(0, 0, 0, 0), Sure(), SureOutput())
+    tracemalloc.start()
+    detector.detect(photo)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < most * size[0] * size[1]

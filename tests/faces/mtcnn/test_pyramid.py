@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from app.domain.nouns import Floats, Pixels
-from app.faces.mtcnn.pyramid import PIXEL, AreaPooling, scales
+from app.faces.mtcnn.pyramid import PIXEL, AreaPooling, reduced, scales
 
 SIDES = st.integers(1, 40)
 SEEDS = st.integers(0, 1000)
@@ -68,6 +68,14 @@ def test_sums_beyond_32_bits_wrap_around_and_the_means_are_still_right() -> None
 
     np.testing.assert_allclose(pooled.level(29, 29)[:27, :27], 255, atol=1e-4)
     np.testing.assert_allclose(pooled.crops(np.array([[2800, 2810, 2900, 2910]]), 2)[..., :3], [[[[1, 2, 3]] * 2] * 2])
+
+
+def test_a_reduced_photo_has_the_means_of_squares_and_leaves_out_what_is_left_over() -> None:
+    photo = np.repeat(np.arange(5 * 7, dtype=np.uint8).reshape(5, 7, 1), 3, axis=2)
+
+    assert reduced(photo, 2)[..., 0].tolist() == [[4, 6, 8], [18, 20, 22]]
+    assert reduced(photo, 3)[..., 0].tolist() == [[8, 11]]
+    assert reduced(photo, 1) is photo
 
 
 def test_scales_shrink_the_smallest_face_to_the_networks_twelve_pixels() -> None:
