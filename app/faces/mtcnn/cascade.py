@@ -5,7 +5,7 @@ How others do it, and what we chose: facenet-pytorch and insightface's old MTCNN
 every crop out of it in a Python loop; their users complain of time that grows with the photo, and of a crash where a
 candidate lies outside it. Here one integral image serves all levels and crops, candidates are arrays throughout, and
 empty windows are dropped. Boxes stay equal to 0.01 px (tests/faces/mtcnn/test_parity.py); nothing that moves them is on
-by default.
+by default, but that photos from 11 megapixels on are reduced first.
 
 One thing we do otherwise: the landmarks of a face that the photo's edge cuts. facenet-pytorch stretches what lies in
 the photo to O-Net's square and reads the landmarks as if that were the whole; Zhang's own code, and davidsandberg's,
@@ -63,7 +63,7 @@ class CascadeOptions:
 
 
 SERVED = CascadeOptions(min_face=40.0)
-"""What the service looks with by default: as accurate on LFW as 20, a third of the time (docs/EVALUATION.md)."""
+"""The service's: a face in every photo of LFW as with 20, in a third of the time (docs/EVALUATION.md)."""
 
 
 class Mtcnn:
