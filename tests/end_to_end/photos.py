@@ -135,8 +135,8 @@ def large_at_the_edge_small_in_the_centre() -> Image.Image:
 
 
 def smeared(image: Image.Image) -> Image.Image:
-    """Full size, but with the detail of a face ten pixels wide."""
-    return image.resize((26, 30)).resize(image.size)
+    """Full size, but with the detail of a face six pixels wide."""
+    return image.resize((16, 19)).resize(image.size)
 
 
 def base64_of(data: bytes) -> str:

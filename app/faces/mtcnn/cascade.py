@@ -5,7 +5,7 @@ How others do it, and what we chose: facenet-pytorch and insightface's old MTCNN
 every crop out of it in a Python loop; their users complain of time that grows with the photo, and of a crash where a
 candidate lies outside it. Here one integral image serves all levels and crops, candidates are arrays throughout, and
 empty windows are dropped. Boxes stay equal to 0.01 px (tests/faces/mtcnn/test_parity.py); nothing that moves them is on
-by default.
+by default, but that photos from 11 megapixels on are reduced first.
 
 Its landmarks are read once, in a square that the box has since left, and they are noisy: 1.3 px of the 112 px crop on
 LFW; where the photo's edge cuts the face, what is left is stretched to O-Net's square (Zhang's own code, and
@@ -65,7 +65,7 @@ class CascadeOptions:
 
 
 SERVED = CascadeOptions(min_face=40.0)
-"""What the service looks with by default: as accurate on LFW as 20, a third of the time (docs/EVALUATION.md)."""
+"""The service's: a face in every photo of LFW as with 20, in a third of the time (docs/EVALUATION.md)."""
 
 
 class Mtcnn:
