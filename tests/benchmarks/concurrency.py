@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -84,8 +85,11 @@ def tail(loads: Sequence[Load]) -> Row:
 
 def one_client(folder: Path, effort: Effort) -> Row:
     services = open_services(direct.settings(folder))
-    with Served(folder) as served, direct.verification(services, photos.pair()) as call:
-        client = served.client(verify(photos.pair()))
+    with (
+        Served(folder) as served,
+        closing(served.client(verify(photos.pair()))) as client,
+        direct.verification(services, photos.pair()) as call,
+    ):
         laps = race({"HTTP": Contestant(client.must, served.cpu), "direct": Contestant(call)}, effort.pace)
     return Row(
         stage="two cores",
@@ -100,6 +104,6 @@ def one_client(folder: Path, effort: Effort) -> Row:
     )
 
 
-def percentile(ordered: Seconds, share: float) -> float:
+def percentile(ordered: Seconds | Sequence[float], share: float) -> float:
     """The smallest of them that so many per cent do not exceed."""
     return float(ordered[max(0, int(np.ceil(len(ordered) * share / 100)) - 1)])

@@ -34,12 +34,22 @@ def pinned(cores: Collection[int]) -> Iterator[None]:
 @contextmanager
 def one_core() -> Iterator[None]:
     """On the last core, and with one thread in every library; the first core has the system's own work to do."""
-    single_threaded()
-    with pinned(all_cores()[-1:]), threadpool_limits(1):
+    with pinned(all_cores()[-1:]), threadpool_limits(1), single_threaded():
         yield
 
 
-def single_threaded() -> None:
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    faiss.omp_set_num_threads(1)
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """The libraries that count their threads themselves."""
+    before = torch.get_num_threads(), cv2.getNumThreads(), faiss.omp_get_max_threads()
+    _set_threads(1, 1, 1)
+    try:
+        yield
+    finally:
+        _set_threads(*before)
+
+
+def _set_threads(torch_: int, cv: int, faiss_: int) -> None:
+    torch.set_num_threads(torch_)
+    cv2.setNumThreads(cv)
+    faiss.omp_set_num_threads(faiss_)

@@ -23,15 +23,15 @@ def settings(folder: Path) -> Settings:
 
 @contextmanager
 def verification(
-    services: AbstractAsyncContextManager[Services], photos: tuple[bytes, bytes]
-) -> Iterator[Callable[[], Verified]]:
-    """A call that compares the photos, as the route does."""
+    services: AbstractAsyncContextManager[Services], photos: tuple[bytes, bytes], times: int = 1
+) -> Iterator[Callable[[], list[Verified]]]:
+    """A call that compares the photos so many times, one after the other: starting a loop costs something too."""
     uploads = [Upload(f"image{number}", data) for number, data in enumerate(photos, start=1)]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        opened = runner.run(services.__aenter__())
+        pair = runner.run(services.__aenter__()).verification.pair
 
-        async def compare() -> Verified:
-            return await opened.verification.pair(uploads, "largest", fmr=None, threshold=None, timer=StageTimer())
+        async def compare() -> list[Verified]:
+            return [await pair(uploads, "largest", fmr=None, threshold=None, timer=StageTimer()) for _ in range(times)]
 
         try:
             yield lambda: runner.run(compare())

@@ -8,6 +8,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -46,8 +47,8 @@ def rows(effort: Effort) -> Iterator[Row]:
         models = served_models(network, Path(folder))
         same = Served(Path(folder), LIKENESS_MODELS_DIR=str(models), LIKENESS_MODEL="facenet", **SAME_SETTINGS)
         with same as served:
-            client = served.client(verify(photos.pair()))
-            check_distance(client, pipeline)
+            with closing(served.client(verify(photos.pair()))) as client:
+                check_distance(client, pipeline)
             yield speed("same settings and network", served, pipeline, at_least(SAME_SPEEDUP), effort)
         with Served(Path(folder)) as served:
             yield speed("service defaults, default model", served, pipeline, at_least(DEFAULT_SPEEDUP), effort)
@@ -78,9 +79,9 @@ def speed(case: str, served: Served, pipeline: Pipeline, target: Target, effort:
 def against(
     case: str, served: Served, peer: str, theirs: Callable[[], object], target: Target | None, effort: Effort
 ) -> Row:
-    client = served.client(verify(photos.pair()))
-    contestants = {"ours": Contestant(client.must, cpu_with(served)), "theirs": Contestant(theirs)}
-    laps = race(contestants, effort.pace)
+    with closing(served.client(verify(photos.pair()))) as client:
+        contestants = {"ours": Contestant(client.must, cpu_with(served)), "theirs": Contestant(theirs)}
+        laps = race(contestants, effort.pace)
     return Row(
         stage="/verify",
         case=case,

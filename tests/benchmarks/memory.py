@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import cache, partial
 from pathlib import Path
 
@@ -25,7 +26,7 @@ MIB = 2**20
 
 def rows(effort: Effort) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder, Served(Path(folder)) as served:
-        served.client(verify(photos.pair())).must()
+        asked_once(served, verify(photos.pair()))
         yield at_rest(served.resident())
         yield growth(watched(served, effort.requests, served.resident), effort.requests)
 
@@ -59,7 +60,7 @@ def growth(samples: Sequence[int], requests: int) -> Row:
 def watched(served: Served, requests: int, read: Callable[[], int]) -> list[int]:
     """What `read` says after each of BLOCKS parts of the requests."""
     enrol = Question.of(SUBJECT, [("image", photos.jpeg(photos.hopper()))])
-    served.client(enrol).ask()
+    asked_once(served, enrol)
     asked = itertools.cycle(questions())
     samples = []
     with ThreadPoolExecutor(CLIENTS) as pool:
@@ -72,9 +73,8 @@ def watched(served: Served, requests: int, read: Callable[[], int]) -> list[int]
 
 
 def asked_once(served: Served, question: Question) -> None:
-    client = served.client(question)
-    client.must()
-    client.close()
+    with closing(served.client(question)) as client:
+        client.must()
 
 
 @cache

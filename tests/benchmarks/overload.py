@@ -6,8 +6,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from tests.benchmarks import photos
 from tests.benchmarks.concurrency import percentile
 from tests.benchmarks.cores import all_cores, pinned
@@ -59,7 +57,7 @@ def judged(best: float, loads: list[Load]) -> Iterator[Row]:
     yield Row(
         stage="overload",
         case=f"{case}: refused with 503 within",
-        result=1000 * percentile(np.sort(refused), 99) if refused else None,
+        result=1000 * percentile(sorted(refused), 99) if refused else None,
         unit="ms",
         means=f"(p99 of {len(refused)}; the slowest {1000 * max(refused, default=0):.0f} ms)",
         target=at_most(REFUSED_MS),

@@ -20,7 +20,7 @@ from tests.benchmarks.measure import Seconds
 from tests.end_to_end.server import HOST, environment, family, free_port, pages
 
 READY_WITHIN, STOPPED_WITHIN, ANSWERED_WITHIN = 60.0, 15.0, 60.0
-OK, REFUSED = 200, 503
+OK, CREATED, REFUSED = 200, 201, 503
 _BOUNDLESS = {"LIKENESS_RATE_LIMIT": "1000000", "LIKENESS_LOG_LEVEL": "warning"}
 
 
@@ -150,9 +150,9 @@ class Client:
         return Answer(response.status, body, began, time.perf_counter() - began, pause)
 
     def must(self) -> Answer:
-        """Raises NotServed where it is anything but 200."""
+        """Raises NotServed where it is neither an answer nor made what was asked for."""
         answer = self.ask()
-        if answer.status != OK:
+        if answer.status not in (OK, CREATED):
             raise NotServed(f"{self._question.path}: {answer.status} {answer.body[:500]!r}")
         return answer
 

@@ -6,6 +6,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,8 +49,7 @@ def rows(effort: Effort) -> Iterator[Row]:
 def started() -> Start:
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        with Served(Path(folder)) as served:
+        with Served(Path(folder)) as served, closing(served.client(verify(photos.pair()))) as client:
             ready = time.perf_counter() - began
-            client = served.client(verify(photos.pair()))
             first, *later = (client.must().seconds for _ in range(6))
     return Start(ready, first, statistics.median(later))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from app.runtime.session import available_providers
@@ -17,7 +18,7 @@ from tests.benchmarks.report import Report
 from tests.benchmarks.served import Answer, Load, NotServed
 
 SCRIPT = REPOSITORY / "tests" / "benchmarks" / "gpu.sh"
-app = gpu.typer.Typer()
+app = typer.Typer()
 app.command()(gpu.main)
 
 

@@ -23,15 +23,14 @@ def test_a_pinned_thread_and_its_children_stay_on_their_cores() -> None:
     assert sorted(os.sched_getaffinity(0)) == all_cores()
 
 
-def test_on_one_core_every_library_has_one_thread() -> None:
-    threads, cv_threads = torch.get_num_threads(), cv2.getNumThreads()
-    try:
-        with one_core():
-            assert (torch.get_num_threads(), cv2.getNumThreads()) == (1, 1)
-            assert {pool["num_threads"] for pool in threadpool_info()} == {1}
-    finally:
-        torch.set_num_threads(threads)
-        cv2.setNumThreads(cv_threads)
+def test_on_one_core_every_library_has_one_thread_and_afterwards_what_it_had() -> None:
+    before = torch.get_num_threads(), cv2.getNumThreads()
+
+    with one_core():
+        assert (torch.get_num_threads(), cv2.getNumThreads()) == (1, 1)
+        assert {pool["num_threads"] for pool in threadpool_info()} == {1}
+
+    assert (torch.get_num_threads(), cv2.getNumThreads()) == before
 
 
 def test_a_process_is_charged_for_its_work_and_not_for_its_sleep() -> None:

@@ -1,11 +1,11 @@
 """Turns, medians, ratios and their noise, with clocks that are told what time it is."""
 
+import time
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from tests.benchmarks import measure
 from tests.benchmarks.measure import FEWEST, Contestant, Laps, Pace, Time, interval, noise, race, ratio
 
 
@@ -33,8 +33,8 @@ class Told:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Told:
     told = Told()
-    monkeypatch.setattr(measure.time, "perf_counter", told)
-    monkeypatch.setattr(measure.time, "monotonic", told)
+    monkeypatch.setattr(time, "perf_counter", told)
+    monkeypatch.setattr(time, "monotonic", told)
     return told
 
 

@@ -3,7 +3,7 @@
 import pytest
 from rich.console import Console
 
-from tests.benchmarks.machine import Machine
+from tests.benchmarks.machine import REPOSITORY, Machine
 from tests.benchmarks.measure import Time
 from tests.benchmarks.report import (
     RATIO,
@@ -114,7 +114,7 @@ def test_the_document_says_where_when_and_how_and_has_a_line_a_row() -> None:
 
     assert "Commit abc1234, 2026-11-22 12:00 UTC. Abacus 3, 2 cores, 24 GiB, Linux 6; load 0.5 before the run." in page
     assert "Python 3.11.1, numpy 2." in page
-    assert "make bench    # python -m tests.benchmarks" in page
+    assert "```\npython -m tests.benchmarks\n```" in page
     assert (
         "| decode | PNG | 1.96 / 2 ms | OpenCV 2 / 2.1 ms | 0.98x the peer's time | <= 1.00x + 1.3 % noise | met |"
         in page
@@ -124,6 +124,13 @@ def test_the_document_says_where_when_and_how_and_has_a_line_a_row() -> None:
     assert "Of 3 targets 1 are met." in page
     assert "decode: enough said" in page
     assert page.endswith("Not measured: dlib. It is not installed.\n")
+
+
+def test_the_page_in_docs_is_what_its_report_says() -> None:
+    docs = REPOSITORY / "docs"
+    report = Report.model_validate_json((docs / "benchmarks.json").read_text(encoding="utf-8"))
+
+    assert document(report) == (docs / "BENCHMARKS.md").read_text(encoding="utf-8")
 
 
 def test_the_table_shows_every_row() -> None:

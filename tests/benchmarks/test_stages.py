@@ -1,6 +1,7 @@
 """The parts of the stages that can be known beforehand, and the photos that they are given."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,9 +11,12 @@ from typer.testing import CliRunner
 
 from app.domain.nouns import Pixels
 from app.faces.mtcnn.cascade import Mtcnn
+from app.gallery.index import FaceIndex
+from app.images.decoding import ACCEPTED
+from app.images.decoding import decode as read
 from app.runtime.session import Session
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import decode, detect, embed, end_to_end, memory, peers, photos, search
+from tests.benchmarks import decode, detect, embed, end_to_end, http_cost, memory, peers, photos, search
 from tests.benchmarks.effort import Effort
 from tests.benchmarks.report import Report, Row, at_most
 from tests.support.facenet_pytorch import batched_nms
@@ -51,7 +55,7 @@ def test_an_upload_has_its_size_to_the_byte() -> None:
 
 def test_the_pair_is_of_two_people_with_a_face_each(detector: Mtcnn) -> None:
     for data in photos.pair():
-        photo = decode.decode(data, decode.LIMITS)
+        photo = read(data, decode.LIMITS)
         assert photo.shape == (768, 1024, 3)
         assert len(detector.detect(photo)) >= 1
 
@@ -61,13 +65,11 @@ def test_ours_and_opencv_decode_the_same_photo(name: str) -> None:
     data = decode.formats()[name]
     theirs = decode.by_opencv(data)
     if theirs is not None:
-        assert np.abs(decode.decode(data, decode.LIMITS).astype(int) - theirs).mean() < 1
+        assert np.abs(read(data, decode.LIMITS).astype(int) - theirs).mean() < 1
 
 
 def test_every_accepted_format_is_measured() -> None:
-    assert {name.split()[0].upper() for name in decode.formats()} | {"JPEG2000"} >= set(
-        decode.decode.__globals__["ACCEPTED"]
-    )
+    assert {name.split()[0].upper() for name in decode.formats()} | {"JPEG2000"} >= set(ACCEPTED)
 
 
 def test_a_decoder_is_compared_with_its_peer() -> None:
@@ -135,7 +137,7 @@ def test_the_three_searches_find_the_same() -> None:
     rows = list(search.compared(vectors, BRIEF))
 
     assert [row.peer for row in rows] == ["NumPy", "FAISS Flat"]
-    index = search.FaceIndex(16)
+    index = FaceIndex(16)
     index.add([(str(number), str(number), vector) for number, vector in enumerate(vectors)])
     hits = index.search(vectors[7], 5, search.EVERYTHING)
     assert [int(hit.face_id) for hit in hits] == search.by_numpy(vectors, vectors[7], 5)
@@ -166,6 +168,16 @@ def test_a_pipeline_that_computes_something_else_is_no_peer() -> None:
         end_to_end.check_distance(client, SimpleNamespace(distance=lambda *_: 0.9))
 
 
+def test_http_is_what_the_service_costs_beyond_a_direct_call() -> None:
+    itself, whole = http_cost.rows(BRIEF)
+
+    assert itself.result is not None
+    assert whole.ours is not None
+    assert 0 < itself.result < whole.ours.cpu_ms
+    assert whole.result is not None
+    assert whole.result > 1
+
+
 def good(_: Effort) -> Iterator[Row]:
     yield Row(stage="good", case="quick", result=1.0, target=at_most(2.0))
 
@@ -186,7 +198,7 @@ def stages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("stages")
-def test_what_is_missed_or_broken_is_written_down_before_the_run_fails(tmp_path) -> None:
+def test_what_is_missed_or_broken_is_written_down_before_the_run_fails(tmp_path: Path) -> None:
     files = [f"--json={tmp_path / 'report.json'}", f"--document={tmp_path / 'page.md'}"]
 
     done = CliRunner().invoke(command.cli, ["broken", "bad", "good", *files])
@@ -199,7 +211,7 @@ def test_what_is_missed_or_broken_is_written_down_before_the_run_fails(tmp_path)
 
 
 @pytest.mark.usefixtures("stages")
-def test_a_run_in_which_all_is_met_succeeds_and_is_compared_with_an_earlier_one(tmp_path) -> None:
+def test_a_run_in_which_all_is_met_succeeds_and_is_compared_with_an_earlier_one(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     assert CliRunner().invoke(command.cli, ["good", f"--json={path}"]).exit_code == 0
 
