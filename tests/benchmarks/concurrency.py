@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
@@ -43,16 +43,17 @@ def rows(effort: Effort) -> Iterator[Row]:
 
 def spells(folder: Path, cores: Sequence[int], seconds: float) -> tuple[list[Load], list[Load]]:
     """Load on one core and on both, in turn, each with a server of its own."""
-    with pinned(cores[-1:]):
-        alone = Served(folder)
-        alone.__enter__()
-    with alone, pinned(cores), Served(folder) as both:
-        one, two = list[Load](), list[Load]()
+    loads: dict[int, list[Load]] = {1: [], 2: []}
+    with ExitStack() as stack:
+        servers = {}
+        for count in loads:
+            with pinned(cores[-count:]):
+                servers[count] = stack.enter_context(Served(folder))
         for _ in range(SPELLS):
-            with pinned(cores[-1:]):
-                one.append(load(alone, verify(photos.pair()), CLIENTS, seconds))
-            two.append(load(both, verify(photos.pair()), CLIENTS, seconds))
-        return one, two
+            for count, served in servers.items():
+                with pinned(cores[-count:]):
+                    loads[count].append(load(served, verify(photos.pair()), CLIENTS, seconds))
+    return loads[1], loads[2]
 
 
 def scaling(one: Sequence[Load], two: Sequence[Load]) -> Row:
