@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from app.runtime.session import available_providers
-from tests.benchmarks import gpu
+from tests.benchmarks import gpu, photos
 from tests.benchmarks.machine import REPOSITORY
 from tests.benchmarks.report import Report
 from tests.benchmarks.served import Answer, Load, NotServed
@@ -89,13 +89,15 @@ def test_a_provider_that_cannot_be_used_is_no_silent_fallback(monkeypatch: pytes
 def test_the_rehearsal_on_the_cpu_runs_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "BATCHES", (1, 2))
     monkeypatch.setattr(gpu, "CLIENTS", (1, 2))
+    monkeypatch.setattr(photos, "to_detect", lambda: {"a crowd": photos.crowd(2)})
+    monkeypatch.setattr(photos, "pair", lambda: (photos.jpeg(photos.crowd(1)),) * 2)
     path = tmp_path / "report.json"
 
     done = CliRunner().invoke(app, ["--provider", "cpu", "--seconds", "0.1", "--requests", "4", f"--json={path}"])
 
     assert done.exit_code in (0, 1), done.output
     report = Report.model_validate_json(path.read_text())
-    assert [row.stage for row in report.rows] == ["embed"] * 2 + ["detect"] * 4 + ["/verify", "memory of the process"]
+    assert [row.stage for row in report.rows] == ["embed", "embed", "detect", "/verify", "memory of the process"]
     assert all(row.result is not None and row.result == row.result for row in report.rows)
     assert "InsightFace-REST's claim" in " ".join(done.output.split())
 
