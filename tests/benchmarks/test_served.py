@@ -1,13 +1,17 @@
 """Questions as bytes, and loads as figures; no server is started."""
 
 import email
+import threading
 from email.policy import HTTP
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 
+from tests.benchmarks import served
 from tests.benchmarks.concurrency import percentile, scaling, tail
 from tests.benchmarks.overload import growth, judged
-from tests.benchmarks.served import Answer, Load, NotServed, Question, verify
+from tests.benchmarks.served import Answer, Client, Load, NotServed, Question, verify
 
 
 def answers(*seconds: float, status: int = 200) -> list[Answer]:
@@ -75,6 +79,42 @@ def test_the_tail_is_the_slowest_hundredth_over_the_median_of_all_spells() -> No
 
     assert row.result == pytest.approx(4.0)
     assert row.verdict == "missed"
+
+
+class Counting(BaseHTTPRequestHandler):
+    """Answers with the number of the connection that a request came over."""
+
+    protocol_version = "HTTP/1.1"
+    connections: ClassVar[list[object]] = []
+
+    def setup(self) -> None:
+        super().setup()
+        self.connections.append(self)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = str(len(self.connections)).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_client_keeps_its_connection_unless_the_server_may_have_closed_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Counting) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        client = Client(server.server_port, verify((b"one", b"other")))
+        kept = [client.must().body for _ in range(3)]
+        monkeypatch.setattr(served, "IDLE", 0.0)
+        opened = [client.must().body for _ in range(2)]
+        client.close()
+        server.shutdown()
+
+    assert kept == [b"1", b"1", b"1"]
+    assert opened == [b"2", b"3"]
 
 
 @pytest.mark.parametrize(("share", "wanted"), [(50, 2.0), (99, 4.0), (25, 1.0), (0, 1.0)])
