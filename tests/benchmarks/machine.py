@@ -30,6 +30,11 @@ class Machine(BaseModel, frozen=True):
     """Processes that ran or wanted to, on average over the minute before the run."""
 
     @property
+    def busy(self) -> bool:
+        """With other work: ratios then suffer, and what is about several cores means nothing."""
+        return self.load > 0.5
+
+    @property
     def words(self) -> str:
         parts = [self.cpu, f"{self.cores} cores", f"{self.memory_gib} GiB", self.gpu, self.system]
         return f"{', '.join(filter(None, parts))}; load {self.load:g} before the run"

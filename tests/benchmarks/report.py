@@ -155,7 +155,8 @@ def document(report: Report) -> str:
 def _verdicts(report: Report) -> str:
     asked = [row for row in report.rows if row.verdict != "no target"]
     met = sum(row.verdict == "met" for row in asked)
-    return f"Of {len(asked)} targets {met} are met."
+    caution = " The machine had other work to do; measure again when it has none." if report.machine.busy else ""
+    return f"Of {len(asked)} targets {met} are met.{caution}"
 
 
 def _markdown_table(rows: Sequence[Row]) -> list[str]:

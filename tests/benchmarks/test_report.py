@@ -126,6 +126,13 @@ def test_the_document_says_where_when_and_how_and_has_a_line_a_row() -> None:
     assert page.endswith("Not measured: dlib. It is not installed.\n")
 
 
+def test_a_busy_machine_is_not_hidden() -> None:
+    busy = report(QUICK).model_copy(update={"machine": MACHINE.model_copy(update={"load": 1.5})})
+
+    assert "The machine had other work to do" in document(busy)
+    assert "The machine had other work to do" not in document(report(QUICK))
+
+
 def test_the_page_in_docs_is_what_its_report_says() -> None:
     docs = REPOSITORY / "docs"
     report = Report.model_validate_json((docs / "benchmarks.json").read_text(encoding="utf-8"))
