@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check audit proof docker-test format clean
+.PHONY: help serve test check audit proof bench docker-test format clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ audit: $(VENV)/.dev ## Look for known vulnerabilities in the pinned versions (as
 
 proof: $(VENV)/.dev ## Every proof at full length: schemathesis, fuzz, soak, faults (about an hour)
 	LIKENESS_PROOF=full $(BIN)/pytest --timeout 3600 tests/proof
+
+bench: $(VENV)/.dev ## Time every stage against its peers, hold the ratios against their targets, write docs/BENCHMARKS.md
+	$(BIN)/python -m tests.benchmarks --json docs/benchmarks.json --document docs/BENCHMARKS.md $(BENCH)
 
 docker-test: $(VENV)/.dev ## Build the images, bring the service up, restart and stop it (needs Docker)
 	$(BIN)/pytest --timeout 1800 tests/docker

@@ -1,0 +1,110 @@
+"""Two cores against one, a crowd of clients against one client, and HTTP against none."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import numpy as np
+
+from app.wiring import open_services
+from tests.benchmarks import direct, photos
+from tests.benchmarks.cores import all_cores, pinned
+from tests.benchmarks.effort import Effort
+from tests.benchmarks.measure import Contestant, Seconds, race, ratio
+from tests.benchmarks.report import Row, at_least, at_most
+from tests.benchmarks.served import Load, NotServed, Served, load, verify
+
+CLIENTS, SPELLS = 8, 3
+SCALING, TAIL, HTTP = 1.8, 3.0, 1.05
+NOTE = (
+    f"`/verify` of two 1024x768 photos, {CLIENTS} clients; servers and clients share the cores of their row. Spells of "
+    "load take turns. Throughput is answers a second; the one-client row compares wall time on both cores."
+)
+
+
+class TooFewCores(Exception):
+    """Nothing can be said of two cores here."""
+
+
+def rows(effort: Effort) -> Iterator[Row]:
+    cores = all_cores()[-2:]
+    if len(cores) < 2:
+        raise TooFewCores(f"want two cores, have {len(all_cores())}")
+    with tempfile.TemporaryDirectory() as folder:
+        one, two = spells(Path(folder), cores, effort.seconds)
+        yield scaling(one, two)
+        yield tail(two)
+        with pinned(cores):
+            yield one_client(Path(folder), effort)
+
+
+def spells(folder: Path, cores: Sequence[int], seconds: float) -> tuple[list[Load], list[Load]]:
+    """Load on one core and on both, in turn, each with a server of its own."""
+    loads: dict[int, list[Load]] = {1: [], 2: []}
+    with ExitStack() as stack:
+        servers = {}
+        for count in loads:
+            with pinned(cores[-count:]):
+                servers[count] = stack.enter_context(Served(folder))
+        for _ in range(SPELLS):
+            for count, served in servers.items():
+                with pinned(cores[-count:]):
+                    loads[count].append(load(served, verify(photos.pair()), CLIENTS, seconds))
+    return loads[1], loads[2]
+
+
+def scaling(one: Sequence[Load], two: Sequence[Load]) -> Row:
+    for each in (*one, *two):
+        if others := each.others():
+            raise NotServed(f"{len(others)} of {len(each.answers)} requests failed: {others[0]}")
+    alone, both = (np.array([each.throughput() for each in some]) for some in (one, two))
+    return Row(
+        stage="two cores",
+        case=f"throughput, {CLIENTS} clients",
+        result=ratio(both, alone),
+        means=f"one core's ({np.median(both):.1f} and {np.median(alone):.1f} a second)",
+        target=at_least(SCALING),
+        note=NOTE,
+    )
+
+
+def tail(loads: Sequence[Load]) -> Row:
+    latencies = np.sort(np.concatenate([each.latencies() for each in loads]))
+    p50, p99 = percentile(latencies, 50), percentile(latencies, 99)
+    return Row(
+        stage="two cores",
+        case=f"slowest hundredth, {CLIENTS} clients",
+        result=p99 / p50,
+        means=f"the median (p99 {1000 * p99:.0f} ms, p50 {1000 * p50:.0f} ms, {len(latencies)} answers)",
+        target=at_most(TAIL),
+        note=NOTE,
+    )
+
+
+def one_client(folder: Path, effort: Effort) -> Row:
+    services = open_services(direct.settings(folder))
+    with (
+        Served(folder) as served,
+        closing(served.client(verify(photos.pair()))) as client,
+        direct.verification(services, photos.pair()) as call,
+    ):
+        laps = race({"HTTP": Contestant(client.must, served.cpu), "direct": Contestant(call)}, effort.pace)
+    return Row(
+        stage="two cores",
+        case="one client",
+        result=ratio(laps["HTTP"].wall, laps["direct"].wall),
+        means="a direct call's wall time",
+        target=at_most(HTTP),
+        ours=laps["HTTP"].time(),
+        peer="called directly",
+        theirs=laps["direct"].time(),
+        note=NOTE,
+    )
+
+
+def percentile(ordered: Seconds | Sequence[float], share: float) -> float:
+    """The smallest of them that so many per cent do not exceed."""
+    return float(ordered[max(0, int(np.ceil(len(ordered) * share / 100)) - 1)])

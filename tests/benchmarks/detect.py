@@ -1,0 +1,92 @@
+"""MTCNN against facenet-pytorch's: with equal boxes, and as it is served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+
+from app.domain.nouns import Face, Floats, Pixels
+from app.domain.ports import Detector
+from app.faces.mtcnn.cascade import CascadeOptions
+from app.faces.mtcnn.loading import load_mtcnn
+from app.settings import Settings
+from app.wiring import DETECTOR, open_models
+from tests.benchmarks import peers, photos
+from tests.benchmarks.cores import one_core
+from tests.benchmarks.effort import Effort
+from tests.benchmarks.machine import REPOSITORY
+from tests.benchmarks.measure import Contestant, race, ratio
+from tests.benchmarks.report import Row, at_least, at_most
+
+MODELS = REPOSITORY / "models"
+SPEEDUPS = {20: 3.0, 40: 5.0, 80: 6.0}
+"""Wanted of parity mode, by min_face."""
+SERVED_SPEEDUP = 8.0
+PEER, MEANS = "facenet-pytorch", "as fast"
+NOTE = (
+    "facenet-pytorch's non-maximum suppression runs in ONNX Runtime's C++ kernel, because torchvision has no CPU build "
+    "for this torch. min_face 20 is 20.8 px in photos of more than 2.8 megapixels, for both."
+)
+
+
+def rows(effort: Effort) -> Iterator[Row]:
+    with one_core():
+        for min_face, wanted in SPEEDUPS.items():
+            options = CascadeOptions(min_face=min_face, second_look=False)
+            yield parity(options)
+            for name, photo in photos.to_detect().items():
+                yield speed(f"parity, min_face {min_face}: {name}", photo, *both(options, photo), wanted, effort)
+        served = open_models(Settings(models_dir=MODELS, provider="cpu", _env_file=None)).detector
+        for name, photo in photos.to_detect().items():
+            yield speed(f"as served: {name}", photo, served, peers.detector(), SERVED_SPEEDUP, effort)
+
+
+def both(options: CascadeOptions, photo: Pixels) -> tuple[Detector, Callable[[Pixels], Floats]]:
+    ours = load_mtcnn(MODELS / DETECTOR, options, provider="cpu")
+    return ours, peers.detector(options.min_face_in(*photo.shape[:2]))
+
+
+def parity(options: CascadeOptions) -> Row:
+    found = [compare(photo, *both(options, photo)) for photo in photos.to_detect().values()]
+    return Row(
+        stage="MTCNN",
+        case=f"parity, min_face {options.min_face:g}: boxes of {sum(faces for faces, _ in found)} faces",
+        result=max(difference for _, difference in found),
+        unit="px",
+        means="apart at most",
+        target=at_most(0.01),
+        peer=PEER,
+    )
+
+
+def compare(photo: Pixels, ours: Detector, theirs: Callable[[Pixels], Floats]) -> tuple[int, float]:
+    """How many faces the peer finds, and the largest difference of a side; infinite where the numbers differ."""
+    got, wanted = boxes_of(ours.detect(photo)), theirs(photo)
+    if got.shape != wanted.shape:
+        return len(wanted), float("inf")
+    return len(wanted), float(np.abs(got - wanted).max(initial=0))
+
+
+def boxes_of(faces: list[Face]) -> Floats:
+    rows = [[face.box.left, face.box.top, face.box.right, face.box.bottom] for face in faces]
+    return np.array(rows, np.float32).reshape(-1, 4)
+
+
+def speed(
+    case: str, photo: Pixels, ours: Detector, theirs: Callable[[Pixels], Floats], wanted: float, effort: Effort
+) -> Row:
+    contestants = {"ours": Contestant(partial(ours.detect, photo)), "theirs": Contestant(partial(theirs, photo))}
+    laps = race(contestants, effort.pace)
+    return Row(
+        stage="MTCNN",
+        case=case,
+        result=ratio(laps["theirs"].cpu, laps["ours"].cpu),
+        means=MEANS,
+        target=at_least(wanted),
+        ours=laps["ours"].time(),
+        peer=PEER,
+        theirs=laps["theirs"].time(),
+        note=NOTE,
+    )

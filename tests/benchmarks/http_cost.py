@@ -1,0 +1,75 @@
+"""
+What HTTP itself costs the server, for two uploads of 100 KB: CPU time by the clock of the server's process.
+
+Three ways through one request take turns: the service over HTTP with everything but the work on pixels (stubbed.py),
+the same services called directly, and a raw ASGI application under the same uvicorn. HTTP itself is the first less the
+second: heads, the form, access, validation, the answer as JSON, metrics, logs.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from tests.benchmarks import direct, photos
+from tests.benchmarks.cores import one_core
+from tests.benchmarks.effort import Effort
+from tests.benchmarks.measure import Contestant, Laps, race, ratio
+from tests.benchmarks.report import Row, at_most
+from tests.benchmarks.served import Served, verify
+from tests.benchmarks.stubbed import still_services
+
+MOST_MS = 0.6
+TIMES = 20  # the direct call, in one run of its event loop
+NOTE = (
+    "server CPU of a `/verify` of two 100 KB uploads with the work on pixels stubbed out, less the CPU of the same "
+    "services called directly; the peer reads the same body in plain ASGI under the same uvicorn."
+)
+
+
+def rows(effort: Effort) -> Iterator[Row]:
+    with one_core(), tempfile.TemporaryDirectory() as folder:
+        laps = timed(Path(folder), effort)
+    yield Row(
+        stage="HTTP",
+        case="HTTP itself, two uploads of 100 KB",
+        result=1000 * float(np.median(laps["service"].cpu - laps["direct"].cpu)),
+        unit="ms CPU",
+        target=at_most(MOST_MS),
+        ours=laps["service"].time(),
+        peer="called directly",
+        theirs=laps["direct"].time(),
+        note=NOTE,
+    )
+    yield Row(
+        stage="HTTP",
+        case="the whole request",
+        result=ratio(laps["service"].cpu, laps["raw"].cpu),
+        means="the peer's CPU",
+        ours=laps["service"].time(),
+        peer="raw ASGI",
+        theirs=laps["raw"].time(),
+        note=NOTE,
+    )
+
+
+def timed(folder: Path, effort: Effort) -> dict[str, Laps]:
+    uploads = photos.upload(), photos.upload()
+    services = still_services(direct.settings(folder))
+    with (
+        Served(folder, "tests.benchmarks.stubbed") as service,
+        Served(folder, "tests.benchmarks.raw") as raw,
+        closing(service.client(verify(uploads))) as service_client,
+        closing(raw.client(verify(uploads))) as raw_client,
+        direct.verification(services, uploads, TIMES) as call,
+    ):
+        contestants = {
+            "service": Contestant(service_client.must, service.cpu),
+            "raw": Contestant(raw_client.must, raw.cpu),
+            "direct": Contestant(call, times=TIMES),
+        }
+        return race(contestants, effort.pace)

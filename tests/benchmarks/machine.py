@@ -1,0 +1,88 @@
+"""What a figure depends on besides the code: the machine, versions, the commit; and the clock of a process."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pydantic import BaseModel
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PACKAGES = (
+    "onnxruntime", "numpy", "opencv-python-headless", "simplejpeg", "pillow", "faiss-cpu", "fastapi", "uvicorn",
+    "torch", "facenet-pytorch",
+)  # fmt: skip
+
+
+class Machine(BaseModel, frozen=True):
+    cpu: str
+    cores: int
+    memory_gib: int
+    system: str
+    python: str
+    packages: dict[str, str]
+    gpu: str = ""
+    load: float
+    """Processes that ran or wanted to, on average over the minute before the run."""
+
+    @property
+    def busy(self) -> bool:
+        """With other work: ratios then suffer, and what is about several cores means nothing."""
+        return self.load > 0.5
+
+    @property
+    def words(self) -> str:
+        parts = [self.cpu, f"{self.cores} cores", f"{self.memory_gib} GiB", self.gpu, self.system]
+        return f"{', '.join(filter(None, parts))}; load {self.load:g} before the run"
+
+    @classmethod
+    def this(cls, gpu: str = "") -> Machine:
+        return cls(
+            cpu=_cpu_model(),
+            cores=len(os.sched_getaffinity(0)),
+            memory_gib=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+            system=f"{platform.system()} {platform.release()}",
+            python=platform.python_version(),
+            packages={name: found for name in PACKAGES if (found := installed(name))},
+            gpu=gpu,
+            load=round(os.getloadavg()[0], 2),
+        )
+
+
+def cpu_seconds(pid: int) -> float:
+    """That a process has used, all its threads together, to the nanosecond (clock_getcpuclockid(3))."""
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+def installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def commit() -> str:
+    """Short, with a `+` where the files differ from it; `unknown` outside of a checkout."""
+    try:
+        name = _git("rev-parse", "--short", "HEAD")
+        return name + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def _cpu_model() -> str:
+    """With family and model, because a virtual machine's name for its CPU may say little."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
+    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    if "model name" not in facts:  # not x86
+        return platform.machine()
+    return f"{facts['model name']} (family {facts.get('cpu family', '?')}, model {facts.get('model', '?')})"

@@ -1,0 +1,63 @@
+"""One probe among 100,000 faces: against a plain product in NumPy, and against FAISS alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import faiss
+import numpy as np
+
+from app.domain.nouns import Floats
+from app.gallery.index import FaceIndex
+from tests.benchmarks.cores import one_core
+from tests.benchmarks.effort import Effort
+from tests.benchmarks.measure import Contestant, race, ratio
+from tests.benchmarks.report import Row
+
+FACES, SUBJECTS = 100_000, 5
+DIMENSIONS = (128, 512)
+EVERYTHING = 4.0  # the largest squared distance
+
+
+def rows(effort: Effort) -> Iterator[Row]:
+    with one_core():
+        for dimension in DIMENSIONS:
+            yield from compared(gallery(FACES, dimension), effort)
+
+
+def gallery(faces: int, dimension: int) -> Floats:
+    """Random unit vectors (faces, dimension)."""
+    vectors = np.random.default_rng(0).standard_normal((faces, dimension), np.float32)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+
+
+def compared(vectors: Floats, effort: Effort) -> Iterator[Row]:
+    ours, flat = FaceIndex(vectors.shape[1]), faiss.IndexFlatIP(vectors.shape[1])
+    ours.add([(str(number), str(number), vector) for number, vector in enumerate(vectors)])
+    flat.add(vectors)
+    probe = vectors[len(vectors) // 2]
+    contestants = {
+        "ours": Contestant(partial(ours.search, probe, SUBJECTS, EVERYTHING)),
+        "NumPy": Contestant(partial(by_numpy, vectors, probe, SUBJECTS)),
+        "FAISS Flat": Contestant(partial(flat.search, probe[None], SUBJECTS)),
+    }
+    laps = race(contestants, effort.pace)
+    for peer in ("NumPy", "FAISS Flat"):
+        yield Row(
+            stage="search",
+            case=f"{len(vectors):,} faces of {vectors.shape[1]} numbers, {peer}",
+            result=ratio(laps["ours"].cpu, laps[peer].cpu),
+            means="the peer's time",
+            ours=laps["ours"].time(),
+            peer=peer,
+            theirs=laps[peer].time(),
+            note="one thread; ours is FAISS Flat and gives subjects, by their nearest face, within a threshold.",
+        )
+
+
+def by_numpy(vectors: Floats, probe: Floats, count: int) -> list[int]:
+    """Rows of the nearest, nearest first."""
+    cosines = vectors @ probe  # (N,)
+    nearest = np.argpartition(-cosines, count)[:count]
+    return [int(row) for row in nearest[np.argsort(-cosines[nearest])]]

@@ -1,0 +1,57 @@
+"""From the command to an answer of /readyz, which is given when the networks are warm."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.benchmarks import photos
+from tests.benchmarks.effort import Effort
+from tests.benchmarks.report import Row, at_most
+from tests.benchmarks.served import Served, verify
+
+MOST_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Seconds: until ready, of CPU until then, of the first `/verify`, and of the median of some more."""
+
+    ready: float
+    cpu: float
+    first: float
+    later: float
+
+
+def rows(effort: Effort) -> Iterator[Row]:
+    starts = [started() for _ in range(effort.starts)]
+    yield Row(
+        stage="start",
+        case="ready and warm, default model",
+        result=statistics.median(each.ready for each in starts),
+        unit="s",
+        means=f"(median of {len(starts)}; the slowest {max(each.ready for each in starts):.2f} s; "
+        f"{statistics.median(each.cpu for each in starts):.2f} s of CPU)",
+        target=at_most(MOST_SECONDS),
+        note="on all cores, files in the system's cache.",
+    )
+    yield Row(
+        stage="start",
+        case="the first request",
+        result=statistics.median(each.first / each.later for each in starts),
+        means="as long as those after it",
+    )
+
+
+def started() -> Start:
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        with Served(Path(folder)) as served, closing(served.client(verify(photos.pair()))) as client:
+            ready, cpu = time.perf_counter() - began, served.cpu()
+            first, *later = (client.must().seconds for _ in range(6))
+    return Start(ready, cpu, first, statistics.median(later))
