@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 
 import typer
+from fastapi import FastAPI
 
-from app import serving
+from app import serving, supervision
 from app.cli import audit, gallery, keys
 from app.cli.cluster import cluster
 from app.cli.doctor import doctor
@@ -48,15 +50,37 @@ def serve() -> None:
     for line in filter(None, [warning, *unknown_variables(os.environ)]):
         log.warning(line)
     try:
+        _serve(application, settings)
+    except StartError as error:
+        fail(str(error))
+
+
+def _serve(application: FastAPI, settings: Settings) -> None:
+    bounds = Bounds(settings.max_connections, settings.max_header_bytes, settings.head_timeout)
+    if settings.workers == 1:
         serving.serve(
             application,
             host=settings.host,
             port=settings.port,
-            bounds=Bounds(settings.max_connections, settings.max_header_bytes, settings.head_timeout),
+            bounds=bounds,
             trusted_proxies=settings.trusted_proxies,
         )
-    except StartError as error:
-        fail(str(error))
+    else:
+        supervision.serve(
+            partial(_worker_application, settings),
+            workers=settings.workers,
+            host=settings.host,
+            port=settings.port,
+            bounds=bounds,
+            trusted_proxies=settings.trusted_proxies,
+            shutdown_delay=settings.shutdown_delay,
+        )
+
+
+def _worker_application(settings: Settings) -> FastAPI:
+    """Made in a process of its own, whose log lines say so."""
+    logs.configure(settings.log_format, settings.log_level, worker=os.getpid())
+    return create_app(settings)
 
 
 def _check(settings: Settings) -> str | None:
