@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import TypeVar
 
 from app.domain.errors import DeadlineExceeded, Overloaded
 
 T = TypeVar("T")
+
+_given_up: ContextVar[threading.Event | None] = ContextVar("given_up", default=None)
+
+
+def checkpoint() -> None:
+    """
+    To be called now and then by work that takes long: raises DeadlineExceeded once nobody waits for its answer, so that
+    the thread is free for others. Elsewhere than on Workers it does nothing.
+    """
+    event = _given_up.get()
+    if event is not None and event.is_set():
+        raise DeadlineExceeded("nobody waits for this any more")
 
 
 class Workers:
@@ -39,23 +53,28 @@ class Workers:
         What `work` returns; `waited` is told the seconds that it stood in line.
 
         Raises Overloaded where the line is full or closed, DeadlineExceeded where the answer comes too late: a job that
-        still waits is then dropped, one that runs keeps its thread, and its place, until it ends.
+        still waits is then dropped, one that runs keeps its thread, and its place, until it ends or comes to a
+        `checkpoint`.
         """
         if self._closed:
             raise Overloaded("shutting down")
         if self._inside >= self._room:
             raise Overloaded(f"{self._room} jobs are already running or waiting")
-        arrived = time.perf_counter()
+        arrived, given_up = time.perf_counter(), threading.Event()
 
         def job() -> T:
             waited(time.perf_counter() - arrived)
+            _given_up.set(given_up)
             return work()
 
         future = self._pool.submit(contextvars.copy_context().run, job)  # its log lines know the request
         self._inside += 1
         loop = asyncio.get_running_loop()
         future.add_done_callback(lambda _: _call_in(loop, self._leave))
-        return await self._in_time(future)
+        try:
+            return await self._in_time(future)
+        finally:
+            given_up.set()
 
     def close(self) -> None:
         """Waits for what runs; what waits is dropped, and its callers are told Overloaded."""

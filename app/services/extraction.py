@@ -15,9 +15,11 @@ from app.faces.quality import assess
 from app.faces.selection import FaceRule, choose
 from app.images.decoding import ImageLimits, decode
 from app.runtime.batching import MicroBatcher
-from app.runtime.workers import Workers
+from app.runtime.workers import Workers, checkpoint
 from app.services.timing import StageTimer
 
+FACES_A_TURN = 32
+"""Faces that one request has in the line for the network: the photo of a crowd must not fill it."""
 Wanted: TypeAlias = FaceRule | Literal["all"]
 
 
@@ -58,6 +60,7 @@ class FaceReader:
         """Raises InvalidImage and its like; FaceNotFound or MultipleFaces unless all faces are wanted."""
         with timer.stage("decode"):
             image = decode(data, self._limits)
+        checkpoint()
         with timer.stage("detect"):
             faces = self._detector.detect(image)
         taken = faces if wanted == "all" else [choose(faces, wanted, image.shape[:2])]
@@ -66,6 +69,7 @@ class FaceReader:
         return Sight(views, len(faces), width=image.shape[1], height=image.shape[0])
 
     def _view(self, image: Pixels, face: Face) -> View:
+        checkpoint()
         crop = self._aligner.align(image, face)
         return View(face, crop, assess(face, crop))
 
@@ -93,10 +97,12 @@ class Extraction:
         return sight
 
     async def probes(self, sights: Sequence[Sight], timer: StageTimer) -> list[Probe]:
-        """A probe for every view of every sight, in order, embedded together."""
+        """A probe for every view of every sight, in order; many are embedded in turns, so that others have theirs."""
         views = [(view, sight.faces_found) for sight in sights for view in sight.views]
+        embeddings: list[Embedding] = []
         with timer.stage("embed"):
-            embeddings = await asyncio.gather(*(self._embedder.submit(view.crop) for view, _ in views))
+            while turn := views[len(embeddings) : len(embeddings) + FACES_A_TURN]:
+                embeddings += await asyncio.gather(*(self._embedder.submit(view.crop) for view, _ in turn))
         return [
             Probe(view.face, view.quality, embedding, found)
             for (view, found), embedding in zip(views, embeddings, strict=True)
