@@ -15,7 +15,7 @@ from app.faces.quality import assess
 from app.faces.selection import FaceRule, choose
 from app.images.decoding import ImageLimits, decode
 from app.runtime.batching import MicroBatcher
-from app.runtime.workers import Workers, checkpoint
+from app.runtime.workers import Places, Workers, checkpoint
 from app.services.timing import StageTimer
 
 FACES_A_TURN = 32
@@ -87,11 +87,12 @@ class Extraction:
         self._reader, self._workers, self._embedder = reader, workers, embedder
         self._observer = observer or Unobserved()
 
-    async def sight(self, upload: Upload, wanted: Wanted, timer: StageTimer) -> Sight:
+    async def sight(self, upload: Upload, wanted: Wanted, timer: StageTimer, places: Places | None = None) -> Sight:
         with naming(upload.name), self._telling():
             sight = await self._workers.run(
                 lambda: self._reader.read(upload.data, wanted, timer),
                 waited=lambda seconds: timer.add("queue", seconds),
+                places=places,
             )
         self._observer.photo(sight.faces_found)
         return sight
@@ -115,10 +116,16 @@ class Extraction:
     async def all_sights(
         self, uploads: Sequence[Upload], wanted: Wanted, timer: StageTimer
     ) -> list[Sight | LikenessError]:
-        """A sight for every upload, in order, or the error that it met."""
-        outcomes = await asyncio.gather(
-            *(self.sight(upload, wanted, timer) for upload in uploads), return_exceptions=True
-        )
+        """
+        A sight for every upload, in order, or the error that it met.
+
+        Raises Overloaded where there is no room for all of them now; of more than there ever is room for, those beyond
+        it meet that error.
+        """
+        with self._workers.places(min(len(uploads), self._workers.room)) as places:
+            outcomes = await asyncio.gather(
+                *(self.sight(upload, wanted, timer, places) for upload in uploads), return_exceptions=True
+            )
         return [_expected(outcome) for outcome in outcomes]
 
     @contextmanager
