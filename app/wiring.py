@@ -80,7 +80,7 @@ def open_models(settings: Settings) -> Models:
 def open_reader(settings: Settings, models: Models) -> FaceReader:
     """The blocking half of the pipeline: bytes to aligned crops."""
     limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
-    return FaceReader(models.detector, open_aligner(models.embedder_manifest), limits)
+    return FaceReader(models.detector, open_aligner(models.embedder_manifest), limits, settings.max_faces)
 
 
 @asynccontextmanager

@@ -49,6 +49,7 @@ def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytes
         ("threads", 0),
         ("photo_threads", 0),
         ("max_waiting", 0),
+        ("max_faces", 0),
         ("max_batch", 257),
         ("deadline", 0),
         ("max_image_bytes", 0),

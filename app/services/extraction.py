@@ -51,10 +51,10 @@ class Sight:
 
 
 class FaceReader:
-    """Bytes to aligned faces. Blocking and thread-safe."""
+    """Bytes to aligned faces: where all are wanted, the largest `most`. Blocking and thread-safe."""
 
-    def __init__(self, detector: Detector, aligner: Aligner, limits: ImageLimits) -> None:
-        self._detector, self._aligner, self._limits = detector, aligner, limits
+    def __init__(self, detector: Detector, aligner: Aligner, limits: ImageLimits, most: int = 500) -> None:
+        self._detector, self._aligner, self._limits, self._most = detector, aligner, limits, most
 
     def read(self, data: bytes, wanted: Wanted, timer: StageTimer) -> Sight:
         """Raises InvalidImage and its like; FaceNotFound or MultipleFaces unless all faces are wanted."""
@@ -63,7 +63,7 @@ class FaceReader:
         checkpoint()
         with timer.stage("detect"):
             faces = self._detector.detect(image)
-        taken = faces if wanted == "all" else [choose(faces, wanted, image.shape[:2])]
+        taken = faces[: self._most] if wanted == "all" else [choose(faces, wanted, image.shape[:2])]
         with timer.stage("align"):
             views = [self._view(image, face) for face in taken]
         return Sight(views, len(faces), width=image.shape[1], height=image.shape[0])

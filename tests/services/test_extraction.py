@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from app.domain.errors import InferenceFailed, LikenessError, Overloaded
-from app.services.extraction import Sight, Upload, naming
+from app.faces.alignment import LandmarkAligner
+from app.images.decoding import ImageLimits
+from app.services.extraction import FaceReader, Sight, Upload, naming
 from app.services.timing import STAGES, StageTimer
 from tests.services.bench import Bench, open_bench, uploads
-from tests.support.fakes import BrokenEmbedder, FakeEmbedder, photo
+from tests.support.fakes import BrokenEmbedder, FakeDetector, FakeEmbedder, photo
 
 pytestmark = pytest.mark.anyio
 
@@ -77,6 +79,13 @@ async def test_photos_that_need_each_other_are_refused_together_and_none_is_work
 
     assert still
     assert timer.milliseconds()["decode"] == 0
+
+
+def test_of_very_many_faces_the_largest_are_taken_and_all_are_counted() -> None:
+    reader = FaceReader(FakeDetector(), LandmarkAligner(), ImageLimits(), most=3)
+    sight = reader.read(photo(*[40] * 5), "all", StageTimer())
+
+    assert (len(sight.views), sight.faces_found) == (3, 5)
 
 
 async def test_of_many_faces_only_some_stand_in_line_at_once(tmp_path: Path) -> None:
