@@ -70,7 +70,7 @@ class Workers:
         For so many calls of `run`, all of them or none (Overloaded): of jobs that need each other, those that found a
         place would be worked on for nothing.
         """
-        self._require_room(jobs)
+        self.require_room(jobs)
         self._inside += jobs
         places = Places(jobs)
         try:
@@ -96,7 +96,7 @@ class Workers:
         if self._closed:
             raise Overloaded("shutting down")
         if not (places and places.use()):
-            self._require_room(1)
+            self.require_room(1)
             self._inside += 1
         arrived, given_up = time.perf_counter(), threading.Event()
 
@@ -131,7 +131,8 @@ class Workers:
                 raise Overloaded("shutting down") from None
             raise  # the caller left
 
-    def _require_room(self, jobs: int) -> None:
+    def require_room(self, jobs: int) -> None:
+        """Raises Overloaded where so many more would be refused now."""
         if self._closed:
             raise Overloaded("shutting down")
         if self._inside + jobs > self._room:

@@ -87,6 +87,10 @@ class Extraction:
         self._reader, self._workers, self._embedder = reader, workers, embedder
         self._observer = observer or Unobserved()
 
+    def require_room(self, photos: int) -> None:
+        """Raises Overloaded where so many would be refused now; for those who would have to read them first."""
+        self._workers.require_room(min(photos, self._workers.room))
+
     async def sight(self, upload: Upload, wanted: Wanted, timer: StageTimer, places: Places | None = None) -> Sight:
         with naming(upload.name), self._telling():
             sight = await self._workers.run(
