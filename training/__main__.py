@@ -14,6 +14,7 @@ from training import blend, calibrate, card, config, export, foreign, measuring,
 from training.errors import TrainingError
 from training.evaluate import Task
 from training.measuring import MODELS, Memory, ModelId, ModelsDir, Pairs, folder
+from training.networks.embedder import Views
 from training.sights import FaceFinder
 
 cli = typer.Typer(
@@ -91,10 +92,10 @@ def export_(
     licence: Annotated[str, typer.Option(help="Under which the model may be used.")],
     network: Annotated[str, typer.Option(help="Name of the network.")] = "mobilefacenet",
     embedding_size: Annotated[int, typer.Option(min=2)] = 128,
-    mirror: Annotated[bool, typer.Option(help="Average with the mirror image, inside the graph.")] = True,  # noqa: FBT002
+    views: Annotated[Views, typer.Option(help="Average, in the graph: crop, mirror (2 passes) or zoom (4).")] = "zoom",
 ) -> None:
     """Write a served model: uint8 crops in, unit vectors out, equal to PyTorch's to 1e-5."""
-    path = export.run(run, output, network=network, embedding_size=embedding_size, mirror=mirror, licence=licence)
+    path = export.run(run, output, network=network, embedding_size=embedding_size, views=views, licence=licence)
     typer.echo(f"wrote {path}")
 
 

@@ -83,7 +83,7 @@ def places_of(sights: Sights) -> Floats:
     for path, face in zip(sights.paths, sights.faces, strict=True):
         if face:
             height, width = read_photo(path).shape[:2]
-            transform = similarity_transform(face.landmarks.points, TEMPLATE)
+            transform = similarity_transform(face.points, TEMPLATE)
             centre = transform[:, :2] @ np.array([(width - 1) / 2, (height - 1) / 2]) + transform[:, 2]
             places.append([*centre, max(width, height) * np.hypot(*transform[0, :2])])
     return np.array(places, np.float32)
@@ -116,4 +116,4 @@ def _padding(finder: FaceFinder, border: str) -> Finder:
 
 
 def _points(face: Face | None) -> Points | None:
-    return None if face is None else face.landmarks.points
+    return None if face is None else face.points

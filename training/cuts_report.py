@@ -90,7 +90,7 @@ class _Scenes:
 
         def view(number: int) -> View | None:
             path, face = seen[number]
-            return view_of(cut(Scene(read_photo(path), face.landmarks.points), drawn[number]), finder, border)
+            return view_of(cut(Scene(read_photo(path), face.points), drawn[number]), finder, border)
 
         return with_progress(f"{way}, {border}", view, range(len(seen)))
 

@@ -40,22 +40,17 @@ def in_8_bits(graph: bytes, faces: Pixels) -> tuple[bytes, list[str]]:
         quant_pre_process(source, folded, skip_symbolic_shape=True)
         ranges = _ranges(folded, faces, Path(folder))
         wanted, losses = _vectors(graph, faces[:PROBES]), {}
-        for layers in same_weights(onnx.load(folded).graph):
-            got = _vectors(_quantised(folded, ranges, layers), faces[:PROBES])
-            losses[layers] = 1 - float((got * wanted).sum(axis=1).mean())
-        kept = [layers for layers, loss in losses.items() if loss <= SENSITIVE]
-        left = [layer for layers in losses.keys() - set(kept) for layer in layers]
-        return _quantised(folded, ranges, [layer for layers in kept for layer in layers]), sorted(left)
+        for layer in _layers(onnx.load(folded).graph):
+            got = _vectors(_quantised(folded, ranges, [layer]), faces[:PROBES])
+            losses[layer] = 1 - float((got * wanted).sum(axis=1).mean())
+        kept = [layer for layer, loss in losses.items() if loss <= SENSITIVE]
+        return _quantised(folded, ranges, kept), sorted(losses.keys() - set(kept))
 
 
-def same_weights(graph: onnx.GraphProto) -> list[tuple[str, ...]]:
-    """Names of the layers, those of the crop and of its mirror image together: they share their weights."""
-    groups: dict[str, list[str]] = {}
+def _layers(graph: onnx.GraphProto) -> list[str]:
+    """Names of the layers with weights."""
     constants = {constant.name for constant in graph.initializer}
-    for node in graph.node:
-        if node.op_type in LAYERS and node.input[1] in constants:
-            groups.setdefault(node.input[1], []).append(node.name)
-    return [tuple(names) for names in groups.values()]
+    return [node.name for node in graph.node if node.op_type in LAYERS and node.input[1] in constants]
 
 
 def _ranges(network: Path, faces: Pixels, folder: Path) -> Any:

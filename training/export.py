@@ -1,8 +1,8 @@
 """
 `python -m training export`: trained weights to a served model folder.
 
-The graph takes uint8 RGB crops (N, size, size, 3) and returns unit float32 vectors (N, D): normalisation, mirror
-averaging and L2 are inside, so that serving cannot drift from training. The file is written only if ONNX Runtime gives
+The graph takes uint8 RGB crops (N, size, size, 3) and returns unit float32 vectors (N, D): normalisation, averaging
+over views and L2 are inside, so that serving cannot drift from training. The file is written only if ONNX Runtime gives
 PyTorch's vectors to `PARITY`.
 """
 
@@ -22,11 +22,16 @@ from training.errors import TrainingError
 from training.graph import to_onnx
 from training.model_folder import write_model
 from training.networks import build, load_state
-from training.networks.embedder import Embedder
+from training.networks.embedder import ZOOM, Embedder, Views
 
 PARITY = 1e-5
 """Largest difference of a component of a unit vector between PyTorch and ONNX Runtime."""
 WEIGHTS, RUN = "network.pt", "run.json"
+PASSES: dict[Views, str] = {
+    "crop": "crop",
+    "mirror": "crop and mirror image, averaged",
+    "zoom": f"crop, mirror image, and both enlarged {ZOOM} times, averaged",
+}
 
 
 class NotEqual(TrainingError):
@@ -39,7 +44,7 @@ def run(
     *,
     network: str = "mobilefacenet",
     embedding_size: int = 128,
-    mirror: bool = True,
+    views: Views = "mirror",
     licence: str,
 ) -> Path:
     """
@@ -50,14 +55,14 @@ def run(
     weights = source / WEIGHTS if source.is_dir() else source
     backbone = build(network, embedding_size)
     load_state(backbone, weights)
-    embedder = Embedder(backbone, mirror=mirror).eval()
+    embedder = Embedder(backbone, views=views).eval()
     graph = embedder_graph(embedder)
     check_parity(embedder, graph)
     return write_model(
         output,
         graph,
         licence=licence,
-        provenance=_provenance(source) | {"passes": "crop and mirror image, averaged" if mirror else "crop"},
+        provenance=_provenance(source) | {"passes": PASSES[views]},
         crop_size=backbone.crop_size,
         alignment=LandmarkAlignment(template=arcface_template(backbone.crop_size)),
         dimension=embedding_size,

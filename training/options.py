@@ -5,6 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from training.networks.embedder import Views
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
@@ -47,7 +49,7 @@ class TeacherConfig(Section):
     weights: Path | None = Field(
         default=None, description="A state dict, or the folder of a served model; None is network.weights."
     )
-    mirror: bool = Field(default=True, description="Whether its vectors are averaged with those of the mirror image.")
+    views: Views = Field(default="mirror", description="Of each crop, whose vectors are averaged.")
 
 
 class BatchConfig(Section):

@@ -126,11 +126,13 @@ def _to_json(face: Face | None) -> list[Any] | None:
     if face is None:
         return None
     box = face.box
-    return [[box.left, box.top, box.right, box.bottom], face.landmarks.points.tolist(), face.confidence]
+    refined = face.refined.points.tolist() if face.refined else None
+    return [[box.left, box.top, box.right, box.bottom], face.landmarks.points.tolist(), face.confidence, refined]
 
 
 def _from_json(seen: list[Any] | None) -> Face | None:
     if seen is None:
         return None
-    box, points, confidence = seen
-    return Face(Box(*box), Landmarks(np.array(points, np.float32)), confidence)
+    box, points, confidence, refined = seen
+    better = Landmarks(np.array(refined, np.float32)) if refined else None
+    return Face(Box(*box), Landmarks(np.array(points, np.float32)), confidence, better)

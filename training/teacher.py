@@ -1,7 +1,7 @@
 """
 Where each face should stay or go: a teacher's vector of the clean crop.
 
-The teacher is the starting network averaged with its mirror image, unless the config names another file: distillation
+The teacher is the starting network averaged over views of the crop, unless the config names another file: distillation
 (Hinton et al. 2015, arXiv:1503.02531) of vectors instead of classes. It has no part in the network that is kept.
 """
 
@@ -24,6 +24,7 @@ from training.augmentation import SIZE, centre, sized
 from training.config import TrainConfig
 from training.data import FaceSet, read_crop
 from training.networks import Embedder, FaceNetwork, UnusableWeights, build, load_state
+from training.networks.embedder import Views, views_of
 
 _CHUNK = 64
 
@@ -38,16 +39,16 @@ class Teacher:
     digest: str
 
 
-def of_network(network: FaceNetwork, *, mirror: bool = True, device: torch.device | None = None) -> Teacher:
+def of_network(network: FaceNetwork, *, views: Views = "mirror", device: torch.device | None = None) -> Teacher:
     """The network as it is now."""
-    digest = hashlib.sha256(f"mirror {mirror}".encode())
+    digest = hashlib.sha256(f"views {views}".encode())
     for name, tensor in network.state_dict().items():
         digest.update(name.encode() + tensor.cpu().numpy().tobytes())
-    embedder = Embedder(network, mirror=mirror).eval().to(device)
+    embedder = Embedder(network, views=views).eval().to(device)
     return Teacher(lambda crops: embedder(crops.to(device)).cpu(), digest.hexdigest())
 
 
-def of_model(folder: Path, *, mirror: bool = True) -> Teacher:
+def of_model(folder: Path, *, views: Views = "mirror") -> Teacher:
     """A served model that sees the faces aligned as these crops are; UnusableWeights, or StartError of its files."""
     manifest = read_embedder(folder)
     if not _aligns_as_here(manifest):
@@ -60,10 +61,10 @@ def of_model(folder: Path, *, mirror: bool = True) -> Teacher:
         return torch.from_numpy(np.concatenate([session.run(part)[0] for part in parts]))  # (C, D)
 
     def embed(crops: Tensor) -> Tensor:
-        vectors = vectors_of(crops.numpy())
-        return functional.normalize(vectors + vectors_of(crops.flip(2).numpy())) if mirror else vectors
+        every = [view.round().byte().permute(0, 2, 3, 1) for view in views_of(crops.permute(0, 3, 1, 2).float(), views)]
+        return functional.normalize(torch.stack([vectors_of(view.numpy()) for view in every]).sum(0))
 
-    return Teacher(embed, f"{manifest.file.digest} mirror {mirror}")
+    return Teacher(embed, f"{manifest.file.digest} views {views}")
 
 
 def _aligns_as_here(manifest: EmbedderManifest) -> bool:
@@ -78,12 +79,12 @@ def of_config(config: TrainConfig, network: FaceNetwork, device: torch.device | 
     """The config's teacher; that is `network`, which has its starting weights, unless it says otherwise."""
     settings = config.teacher
     if settings.weights is None:
-        return of_network(network, mirror=settings.mirror, device=device)
+        return of_network(network, views=settings.views, device=device)
     if settings.weights.is_dir():
-        return of_model(settings.weights, mirror=settings.mirror)
+        return of_model(settings.weights, views=settings.views)
     other = build(settings.network or config.network.name, config.network.embedding_size)
     load_state(other, settings.weights)
-    return of_network(other, mirror=settings.mirror, device=device)
+    return of_network(other, views=settings.views, device=device)
 
 
 def targets(teacher: Teacher, faces: FaceSet, cache: Path, size: int, track: Track = iter) -> Tensor:

@@ -62,11 +62,21 @@ class Landmarks:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """What a detector found; `confidence` in [0, 1] is the detector's, and says nothing about identity."""
+    """
+    What a detector found; `confidence` in [0, 1] is the detector's, and says nothing about identity.
+
+    `refined` are landmarks that were read again with more care, where the detector does so.
+    """
 
     box: Box
     landmarks: Landmarks
     confidence: float
+    refined: Landmarks | None = None
+
+    @property
+    def points(self) -> Floats:
+        """The best landmarks there are, (5, 2): what the face is aligned by."""
+        return (self.refined or self.landmarks).points
 
 
 @dataclass(frozen=True, slots=True)

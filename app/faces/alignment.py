@@ -53,7 +53,7 @@ class LandmarkAligner:
 
     def align(self, image: Pixels, face: Face) -> AlignedCrop:
         """The face of an upright (H, W, 3) photo as a (size, size, 3) crop."""
-        transform = similarity_transform(face.landmarks.points, self._template)
+        transform = similarity_transform(face.points, self._template)
         pixels = cv2.warpAffine(
             image, transform, (self._size, self._size), flags=cv2.INTER_LINEAR, borderValue=(0, 0, 0)
         )

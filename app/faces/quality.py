@@ -76,7 +76,7 @@ def _frontality(face: Face) -> float:
     How near the nose lies to the middle: across between the eyes and mouth corners (yaw), and along between the eyes'
     and the mouth's line (pitch). A nose over the edge of the face gives 0.375, three tenths of its width beyond 0.
     """
-    left_eye, right_eye, nose, left_mouth, right_mouth = face.landmarks.points.astype(np.float64)
+    left_eye, right_eye, nose, left_mouth, right_mouth = face.points.astype(np.float64)
     left, right = (left_eye + left_mouth) / 2, (right_eye + right_mouth) / 2
     eyes, mouth = (left_eye + right_eye) / 2, (left_mouth + right_mouth) / 2
     off_axis = max(abs(2 * _along(nose, left, right) - 1), abs(2 * _along(nose, eyes, mouth) - 1))

@@ -36,7 +36,7 @@ def test_the_graph_gives_pytorch_s_vectors_to_five_decimals(folder, weights, cro
     network = networks.build("mobilefacenet", 128)
     networks.load_state(network, weights)
     with torch.inference_mode():
-        wanted = Embedder(network, mirror=True).eval()(torch.from_numpy(crops)).numpy()
+        wanted = Embedder(network, views="mirror").eval()(torch.from_numpy(crops)).numpy()
     (got,) = Session((folder / "embedder.onnx").read_bytes(), provider="cpu").run(crops)
     assert np.abs(got - wanted).max() <= 1e-5
     np.testing.assert_allclose(np.linalg.norm(got, axis=1), 1, atol=1e-5)
@@ -66,7 +66,7 @@ def test_a_run_tells_the_manifest_where_its_weights_come_from(weights, tmp_path)
         "commit": "abc",
     }
     (run / "run.json").write_text(json.dumps(facts))
-    export.run(run, tmp_path / "mine", licence="MIT", mirror=False)
+    export.run(run, tmp_path / "mine", licence="MIT", views="crop")
     provenance = read_embedder(tmp_path / "mine").provenance
     assert provenance["started_from"] == "start.pt"
     assert (provenance["seed"], provenance["commit"], provenance["passes"]) == ("9", "abc", "crop")

@@ -1,11 +1,14 @@
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from training.networks import NETWORKS, Embedder, UnknownNetwork, UnusableWeights, build, cost, load_state
+from training.networks.embedder import Views, views_of
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 WEIGHTS = SHARED / "weights" / "mobilefacenet_foamliu.pt"
@@ -101,10 +104,35 @@ def test_an_embedder_resizes_crops_that_are_not_the_networks_size(size: int) -> 
 
 
 def test_a_mirrored_embedder_cannot_tell_a_crop_from_its_mirror_image() -> None:
-    embedder = Embedder(build("mobilefacenet", 16), mirror=True).eval()
+    embedder = Embedder(build("mobilefacenet", 16), views="mirror").eval()
     crops = torch.randint(256, (2, 112, 112, 3), dtype=torch.uint8)
 
     torch.testing.assert_close(embedder(crops), embedder(crops.flip(2)), atol=1e-5, rtol=1e-4)
+
+
+def test_the_views_are_the_image_its_middle_enlarged_and_both_mirrored() -> None:
+    image = torch.rand(112, 112, 3).numpy()
+    middle = np.asarray(cv2.resize(image[5:107, 5:107], (112, 112)))
+    wanted = [image, middle, image[:, ::-1], middle[:, ::-1]]
+
+    got = views_of(torch.from_numpy(image).permute(2, 0, 1)[None], "zoom")
+
+    assert len(got) == 4
+    for view, same in zip(got, wanted, strict=True):
+        np.testing.assert_allclose(view[0].permute(1, 2, 0).numpy(), same, atol=1e-5)
+
+
+@pytest.mark.parametrize("views", ["mirror", "zoom"])
+def test_vectors_of_views_are_averaged(views: Views) -> None:
+    network = build("small_resnet", 16).eval()
+    crops = torch.randint(256, (3, 112, 112, 3), dtype=torch.uint8)
+    embedder = Embedder(network, views=views)
+    pixels = (crops.permute(0, 3, 1, 2).float() - embedder.mean) / embedder.std
+
+    with torch.inference_mode():
+        each = [functional.normalize(network(view)) for view in views_of(pixels, views)]
+        torch.testing.assert_close(embedder(crops), functional.normalize(torch.stack(each).sum(0)))
+        assert not torch.allclose(embedder(crops), each[0], atol=1e-3)
 
 
 def test_an_unknown_network_is_refused_with_the_names_there_are() -> None:

@@ -3,7 +3,6 @@
 import numpy as np
 import onnx
 import pytest
-from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from app.runtime.manifest import digest_of, read_checked, read_embedder
 from app.runtime.session import Session
@@ -61,17 +60,11 @@ def test_exactly_what_may_be_lost_may_be_lost():
     assert Comparison(0.992, 0.993, 0.96, 0.965, 1).keeps(Gate())
 
 
-def test_the_layers_of_a_crop_and_its_mirror_image_go_together(model, tmp_path):
-    quant_pre_process(model / "embedder.onnx", tmp_path / "folded.onnx", skip_symbolic_shape=True)
-    graph = onnx.load(tmp_path / "folded.onnx").graph
-    assert [len(layers) for layers in eight_bits.same_weights(graph)] == [2, 2]
-
-
 def test_a_layer_that_turns_the_vectors_too_far_stays_float(model, people, monkeypatch):
     graph, faces = (model / "embedder.onnx").read_bytes(), quantise.training_faces(people)
     monkeypatch.setattr(eight_bits, "SENSITIVE", -1.0)
     same, left = eight_bits.in_8_bits(graph, faces)
-    assert len(left) == 4
+    assert len(left) == 2
     (got,), (wanted,) = Session(same).run(faces), Session(graph).run(faces)
     np.testing.assert_allclose(got, wanted, atol=1e-5)
 

@@ -54,7 +54,7 @@ def test_the_teacher_may_be_another_network(
     monkeypatch.setitem(networks.NETWORKS, "other", Other)
     other, faces = build("other", 8), read_faces([people])
     torch.save(other.state_dict(), tmp_path / "other.pt")
-    config = changed(config, "teacher", network="other", weights=str(tmp_path / "other.pt"), mirror=False)
+    config = changed(config, "teacher", network="other", weights=str(tmp_path / "other.pt"), views="crop")
 
     targets = teacher.targets(teacher.of_config(config, build("tiny", 8)), faces, tmp_path / "teacher.pt", 8)
 
@@ -63,7 +63,7 @@ def test_the_teacher_may_be_another_network(
 
 
 def test_the_teacher_may_be_a_served_model(config: TrainConfig, people: Path, tmp_path: Path, tiny: Path) -> None:
-    export.run(tiny, tmp_path / "served", network="tiny", embedding_size=8, mirror=False, licence="none")
+    export.run(tiny, tmp_path / "served", network="tiny", embedding_size=8, views="crop", licence="none")
     served = teacher.of_config(changed(config, "teacher", weights=str(tmp_path / "served")), build("tiny", 8))
     network, faces = build("tiny", 8), read_faces([people])
     load_state(network, tiny)
@@ -82,7 +82,7 @@ def test_a_teacher_of_another_dimension_is_refused(people: Path, tmp_path: Path)
 
 
 def test_a_served_model_that_aligns_in_another_way_is_no_teacher(tmp_path: Path, tiny: Path) -> None:
-    export.run(tiny, tmp_path / "served", network="tiny", embedding_size=8, mirror=False, licence="none")
+    export.run(tiny, tmp_path / "served", network="tiny", embedding_size=8, views="crop", licence="none")
     manifest = tmp_path / "served" / "manifest.json"
     values = json.loads(manifest.read_text(encoding="utf-8"))
     values["alignment"] = {"kind": "box", "margin": 14}

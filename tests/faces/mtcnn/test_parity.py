@@ -20,8 +20,8 @@ from app.images.decoding import ImageLimits, decode
 from tests.support.facenet_pytorch import load_mtcnn
 
 Nets = tuple[ProposalNet, RefineNet, OutputNet]
-SERVED = CascadeOptions(second_look=False)
-COARSE = CascadeOptions(min_face=40, thresholds=(0.5, 0.6, 0.8), second_look=False)
+SERVED = CascadeOptions()
+COARSE = CascadeOptions(min_face=40, thresholds=(0.5, 0.6, 0.8))
 OPTIONS = pytest.mark.parametrize("options", [SERVED, COARSE], ids=["served", "coarse"])
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
