@@ -214,14 +214,24 @@ class Server(uvicorn.Server):
 
 def serve(app: Any, *, host: str, port: int, bounds: Bounds, trusted_proxies: str | None) -> None:
     """Until a signal; `app` has a Lifecycle as `app.state.lifecycle`. Raises StartError where it cannot listen."""
+    with bound(host, port) as listener:
+        run(app, listener, bounds, trusted_proxies)
+
+
+def run(
+    app: Any,
+    listener: socket.socket,
+    bounds: Bounds,
+    trusted_proxies: str | None,
+    server: Callable[[uvicorn.Config, Lifecycle], Server] = Server,
+) -> None:
+    """As `serve`, on a socket that is bound already."""
 
     def protocol(*args: Any, **kwargs: Any) -> BoundedProtocol:
         return BoundedProtocol(bounds, app.state.metrics.problem, *args, **kwargs)
 
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         http=protocol,  # type: ignore[arg-type]  # called as a class is
         ws="none",
         log_config=None,
@@ -231,18 +241,17 @@ def serve(app: Any, *, host: str, port: int, bounds: Bounds, trusted_proxies: st
         forwarded_allow_ips=trusted_proxies,
         timeout_graceful_shutdown=_CANCEL_SECONDS,
     )
-    with _bound(host, port) as listener:
-        native.adopt()
-        Server(config, app.state.lifecycle).run([listener])
+    native.adopt()
+    server(config, app.state.lifecycle).run([listener])
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def bound(host: str, port: int) -> socket.socket:
     """Takes the port; nobody can connect before the service has started and listens."""
-    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    taken = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        bound.bind((host, port))
+        taken.bind((host, port))
     except OSError as error:
-        bound.close()
+        taken.close()
         raise StartError(f"cannot listen on {host}, port {port}: {error.strerror or error}") from error
-    return bound
+    return taken

@@ -34,6 +34,10 @@ def _duration(value: Any) -> Any:
     return parse_duration(value) if isinstance(value, str) else value
 
 
+def _cores() -> int:
+    return os.cpu_count() or 1
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
@@ -63,11 +67,13 @@ class Settings(BaseSettings):
     provider: Provider = Field(
         "auto", description="What runs the networks. One that is named and cannot be used stops the start."
     )
-    threads: int = Field(1, ge=1, le=64, description="Threads inside one run of a network.")
-    photo_threads: int = Field(
-        default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="Photos worked on at once."
+    workers: int = Field(
+        1, ge=1, le=64, description="Processes that serve the port; what is bounded below is bounded in each of them."
     )
+    threads: int = Field(1, ge=1, le=64, description="Threads inside one run of a network.")
+    photo_threads: int = Field(default_factory=_cores, ge=1, le=256, description="Photos worked on at once.")
     max_waiting: int = Field(64, ge=1, description="Photos beyond these are refused with 503.")
+    max_faces: int = Field(500, ge=1, description="Faces taken of one photo, the largest; all are counted.")
     max_batch: int = Field(8, ge=1, le=256, description="Faces embedded in one run.")
     deadline: float = Field(30.0, gt=0, description="Seconds after which a request is given up with 504.")
 
@@ -112,3 +118,8 @@ class Settings(BaseSettings):
     shutdown_delay: float = Field(
         0.0, ge=0, le=300, description="Seconds that a stopping service goes on answering, not ready, before it drains."
     )
+
+    @property
+    def photos_at_once(self) -> int:
+        """In each worker: `photo_threads` where it was given, else a share of the cores."""
+        return self.photo_threads if "photo_threads" in self.model_fields_set else max(1, _cores() // self.workers)

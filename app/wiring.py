@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -46,6 +46,7 @@ from app.services.extraction import Extraction, FaceReader
 from app.services.galleries import Galleries
 from app.services.identification import Identification
 from app.services.retention import Retention
+from app.services.siblings import Siblings
 from app.services.verification import Verification
 from app.settings import Settings
 
@@ -81,7 +82,7 @@ def open_models(settings: Settings) -> Models:
 def open_reader(settings: Settings, models: Models) -> FaceReader:
     """The blocking half of the pipeline: bytes to aligned crops."""
     limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
-    return FaceReader(models.detector, open_aligner(models.embedder_manifest), limits)
+    return FaceReader(models.detector, open_aligner(models.embedder_manifest), limits, settings.max_faces)
 
 
 @asynccontextmanager
@@ -93,7 +94,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
     warm_up(models)
     policy = ThresholdPolicy(models.calibration, settings.default_fmr, settings.default_fpir)
     photos = Workers(
-        "photo", threads=settings.photo_threads, max_waiting=settings.max_waiting, deadline=settings.deadline
+        "photo", threads=settings.photos_at_once, max_waiting=settings.max_waiting, deadline=settings.deadline
     )
     store = Workers("store", threads=STORE_THREADS, max_waiting=MAX_QUEUED, deadline=settings.deadline)
     batcher = MicroBatcher(
@@ -116,7 +117,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
             )
             if metrics:
                 _watch(metrics, models, records, {"photos": photos, "store": store}, batcher)
-            async with _retaining(services.galleries, settings, observer):
+            async with _meanwhile(*_chores(settings, services.galleries, metrics)):
                 yield services
 
 
@@ -230,16 +231,20 @@ def _watch(
     )
 
 
+def _chores(settings: Settings, galleries: Galleries, metrics: Metrics | None) -> Iterator[Coroutine[Any, Any, None]]:
+    """What goes on beside the requests."""
+    if settings.retention is not None:
+        yield Retention(galleries, settings.retention, metrics or Unobserved()).run()
+    if settings.workers > 1:
+        yield Siblings(galleries, metrics.sample if metrics else lambda: None).run()
+
+
 @asynccontextmanager
-async def _retaining(galleries: Galleries, settings: Settings, observer: Observer) -> AsyncIterator[None]:
-    """Erases what expires, meanwhile."""
-    if settings.retention is None:
-        yield
-        return
-    sweeping = asyncio.create_task(Retention(galleries, settings.retention, observer).run(), name="retention")
+async def _meanwhile(*chores: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(chore) for chore in chores]
     try:
         yield
     finally:
-        sweeping.cancel()
-        with suppress(asyncio.CancelledError):
-            await sweeping
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -47,9 +47,11 @@ def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytes
         ("port", 65536),
         ("model", "../elsewhere"),
         ("provider", "gpu"),
+        ("workers", 0),
         ("threads", 0),
         ("photo_threads", 0),
         ("max_waiting", 0),
+        ("max_faces", 0),
         ("max_batch", 257),
         ("deadline", 0),
         ("max_image_bytes", 0),
@@ -71,6 +73,14 @@ def test_a_value_out_of_bounds_is_refused_by_its_name(monkeypatch: pytest.Monkey
     with pytest.raises(ValidationError) as caught:
         Settings()
     assert [error["loc"] for error in caught.value.errors()] == [(name,)]
+
+
+@pytest.mark.parametrize(("given", "each"), [({}, 8), ({"workers": 3}, 2), ({"workers": 9}, 1)])
+def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], each: int) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+
+    assert Settings(**given).photos_at_once == each
+    assert Settings(**given, photo_threads=5).photos_at_once == 5
 
 
 def test_settings_do_not_change() -> None:

@@ -1,4 +1,9 @@
-"""What a route asks for: the services, a stage timer, the uploaded images, ids out of the path."""
+"""
+What a route asks for: the services, a stage timer, the uploaded images, ids out of the path.
+
+All of it by `async def`: FastAPI takes plain functions to a thread and back, each of which waits for the interpreter's
+lock behind the threads that work on photos.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +27,12 @@ from app.services.timing import StageTimer
 MAX_IMAGES = 32
 
 
-def services_of(request: Request) -> Services:
+async def services_of(request: Request) -> Services:
     services: Services = request.app.state.services
     return services
 
 
-def timer_of(request: Request) -> StageTimer:
+async def timer_of(request: Request) -> StageTimer:
     """Kept with the request too, for its metrics."""
     request.state.timer = timer = StageTimer(request.app.state.span)
     return timer
@@ -39,7 +44,7 @@ class Needs:
 
     scope: Scope | None
 
-    def __call__(self, request: Request) -> None:
+    async def __call__(self, request: Request) -> None:
         caller = caller_of(request)
         if self.scope:
             caller.require(self.scope)
@@ -52,20 +57,33 @@ def needs(scope: Scope | None) -> Any:
     return Depends(Needs(scope))
 
 
+async def _caller(request: Request) -> Caller:
+    return caller_of(request)
+
+
+async def _actor(request: Request) -> Actor:
+    return actor_of(request)
+
+
 Timer = Annotated[StageTimer, Depends(timer_of)]
-CallerOf = Annotated[Caller, Depends(caller_of)]
-ActorOf = Annotated[Actor, Depends(actor_of)]
+CallerOf = Annotated[Caller, Depends(_caller)]
+ActorOf = Annotated[Actor, Depends(_actor)]
 ServicesOf = Annotated[Services, Depends(services_of)]
 
 
-def shaper_of(request: Request, services: ServicesOf, timer: Timer) -> Shaper:
+async def shaper_of(request: Request, services: ServicesOf, timer: Timer) -> Shaper:
     return Shaper(Origin.of(request), services, timer)
 
 
 def images(*names: str, most: int = 1) -> Callable[..., Awaitable[Submission]]:
     """The images of the fields `names`, each at most `most` times, and the other fields of the request."""
 
-    async def submission(request: Request, _timer: Timer) -> Submission:  # the clock starts before the body is read
+    async def submission(
+        request: Request,
+        services: ServicesOf,
+        _timer: Timer,  # the clock starts before the body is read
+    ) -> Submission:
+        services.extraction.require_room(len(names))  # or a flood would cost the reading of all that is refused
         return await read_submission(request, names, most, request.app.state.max_image_bytes)
 
     return submission

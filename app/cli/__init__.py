@@ -1,71 +1,66 @@
-"""The `likeness` command (the same as `python -m app`)."""
+"""
+The `likeness` command (the same as `python -m app`).
+
+A command's module is imported when it is run: the networks' libraries and FastAPI take half a second, and who asks for
+help, or mistypes, needs none of them.
+"""
 
 from __future__ import annotations
 
-import logging
-import os
+from importlib import import_module
+from typing import Any, cast
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from app import serving
-from app.cli import audit, gallery, keys
-from app.cli.cluster import cluster
-from app.cli.doctor import doctor
-from app.cli.enroll import enroll
-from app.cli.output import fail, read_settings
-from app.cli.photos import detect, identify, verify
-from app.domain.errors import LikenessError, StartError
-from app.gallery.gallery import Gallery
-from app.main import create_app
-from app.observability import logs
-from app.serving import Bounds
-from app.settings import Settings, unknown_variables
-from app.wiring import check_access, open_models, open_records
+COMMANDS = {
+    "verify": ("app.cli.photos:verify", "Are these two photos of one person? Exit 0 for a match, 1 for none."),
+    "identify": ("app.cli.photos:identify", "Who of the enrolled people is this? Exit 0 for a candidate, 1 for none."),
+    "enroll": ("app.cli.enroll:enroll", "Enrol every photo below DIR, each folder in it being one subject."),
+    "detect": ("app.cli.photos:detect", "Every face of a photo. Exit 0 where there is one, 1 where there is none."),
+    "cluster": ("app.cli.cluster:cluster", "Group photos by person. Exit 0, or 2 where no photo has a face."),
+    "doctor": ("app.cli.doctor:doctor", "Check the installation. Exit 0 where all is well, 2 where something is not."),
+    "serve": ("app.cli.serve:serve", "Serve HTTP. Options are environment variables LIKENESS_*, or a file .env."),
+    "gallery": ("app.cli.gallery:commands", "List, export, import, check and rebuild galleries."),
+    "keys": ("app.cli.keys:commands", "Make, list and revoke keys for the service."),
+    "audit": ("app.cli.audit:commands", "Read the audit log, and see whether it is whole."),
+}
+"""Where each command is, and the first words of its own help."""
 
-log = logging.getLogger(__name__)
+
+class Commands(TyperGroup):
+    """What is listed is not imported, what is run is."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, imported(str(name)), rest
+
+
+def imported(name: str) -> Any:
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    found = getattr(import_module(module), attribute)
+    one = typer.Typer(add_completion=False, callback=_nothing)
+    if isinstance(found, typer.Typer):
+        one.add_typer(found, name=name)
+    else:
+        one.command(name)(found)
+    return cast("TyperGroup", get_command(one)).commands[name]
+
+
+def _nothing() -> None:
+    pass
+
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Are these two photos of one person? Who of the enrolled people is this?",
 )
-for command in (verify, identify, enroll, detect, cluster, doctor):
-    app.command()(command)
-for name, group in (("gallery", gallery), ("keys", keys), ("audit", audit)):
-    app.add_typer(group.commands, name=name)
-
-
-@app.command()
-def serve() -> None:
-    """Serve HTTP. Options are environment variables LIKENESS_*, or a file .env (see docs/OPERATIONS.md)."""
-    try:
-        settings = read_settings()
-        application, warning = create_app(settings), _check(settings)
-    except LikenessError as error:
-        fail(str(error))
-    logs.configure(settings.log_format, settings.log_level)
-    for line in filter(None, [warning, *unknown_variables(os.environ)]):
-        log.warning(line)
-    try:
-        serving.serve(
-            application,
-            host=settings.host,
-            port=settings.port,
-            bounds=Bounds(settings.max_connections, settings.max_header_bytes, settings.head_timeout),
-            trusted_proxies=settings.trusted_proxies,
-        )
-    except StartError as error:
-        fail(str(error))
-
-
-def _check(settings: Settings) -> str | None:
-    """Whatever would stop the start, so that it is told in a sentence and not as the server's traceback."""
-    warning = check_access(settings)
-    open_models(settings)
-    with open_records(settings) as records:
-        Gallery(records).warm()
-    return warning
+for command, (_, about) in COMMANDS.items():
+    app.command(command, help=about)(_nothing)
 
 
 def main() -> None:

@@ -35,6 +35,10 @@ class Records:
         with database.writing() as db:
             upkeep.require_seal(db, self._seal)
 
+    def version(self) -> int:
+        """Another number after another process, or another connection of this one, has changed anything."""
+        return self._database.version()
+
     # galleries
 
     def galleries(self) -> list[GalleryInfo]:

@@ -11,7 +11,9 @@ faster by OpenCV, the rest, and what those two remark on, by Pillow.
 from __future__ import annotations
 
 import io
+import re
 import struct
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +31,13 @@ _PLAIN = ("PNG", "WEBP", "BMP", "PPM")  # where OpenCV decodes 8-bit colour and 
 _JPEG = ("JPEG", "MPO")  # MPO: the several pictures in one JPEG that phones write; the first is the photo
 _REFUSED = {b"%PDF": "PDF", b"<svg": "SVG", b"<?xml": "SVG or XML"}  # beyond what Pillow itself can name
 _STRIP = 1_000_000  # pixels that are converted at once
+_MOST_PARTS = 100_000
+"""Reads of a file: Pillow goes through segments, chunks and boxes one by one, in Python; 10 MiB could hold millions."""
+_MOST_SCANS = 100
+"""Of a JPEG: each goes over the whole photo, and takes a few bytes where it says nothing; encoders make about ten."""
+_BYTE_BY_BYTE = ("BMP", "DIB")  # how Pillow reads those that are run-length encoded
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # of a JPEG; not what stands for 255 in a scan, nor restarts
+_ALONE, _SCAN, _END = (0x01, 0xD8), 0xDA, 0xD9
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
 
 
@@ -59,8 +68,11 @@ def decode(data: bytes, limits: ImageLimits) -> Pixels:
 
 def _open(data: bytes) -> Image.Image:
     """The image with its header read and no pixel decoded."""
+    file = _InParts(data)
     try:
-        return Image.open(io.BytesIO(data), formats=ACCEPTED)
+        image = Image.open(file, formats=ACCEPTED)
+        file.left = sys.maxsize if image.format in _BYTE_BY_BYTE else file.left
+        return image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(str(error)) from error
     except UnidentifiedImageError as error:
@@ -69,6 +81,18 @@ def _open(data: bytes) -> Image.Image:
         raise InvalidImage("the bytes are no image of a known kind") from error
     except Exception as error:
         raise InvalidImage(f"broken image header: {error}") from error
+
+
+class _InParts(io.BytesIO):
+    """A file of so many parts and no more."""
+
+    left = _MOST_PARTS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.left -= 1
+        if self.left < 0:
+            raise ValueError("too many parts")
+        return super().read(size)
 
 
 def _refused_kind(data: bytes) -> str | None:
@@ -92,9 +116,13 @@ def _begins_like(name: str, data: bytes) -> bool:
 def _decoder(image: Image.Image) -> Callable[[bytes, Image.Image], Pixels]:
     if image.format in _JPEG:
         return _decode_jpeg
+    return _decode_plain if image.format in _PLAIN and _is_plain(image) else _decode_any
+
+
+def _is_plain(image: Image.Image) -> bool:
+    """Not asked of a TIFF or GIF, where counting the frames is going through all of them."""
     still = getattr(image, "n_frames", 1) == 1 and "transparency" not in image.info
-    plain = image.mode in ("RGB", "L") and (image.format != "BMP" or _has_whole_bytes(image))
-    return _decode_plain if image.format in _PLAIN and still and plain else _decode_any
+    return still and image.mode in ("RGB", "L") and (image.format != "BMP" or _has_whole_bytes(image))
 
 
 def _has_whole_bytes(image: Image.Image) -> bool:
@@ -111,6 +139,7 @@ def _decode_plain(data: bytes, image: Image.Image) -> Pixels:
 
 
 def _decode_jpeg(data: bytes, image: Image.Image) -> Pixels:
+    _check_scans(data)
     if image.mode not in ("RGB", "L"):
         return _decode_any(data, image)
     try:
@@ -118,6 +147,20 @@ def _decode_jpeg(data: bytes, image: Image.Image) -> Pixels:
     except ValueError:  # a remark of libjpeg's is an error to it; Pillow tells harmless from broken
         return _decode_any(data, image)
     return _upright(pixels, _orientation(image))
+
+
+def _check_scans(data: bytes) -> None:
+    """Of the first picture: what is behind it, as the film of a phone's photo, is no JPEG."""
+    scans, parts, place = 0, 0, 0
+    while found := _MARKER.search(data, place):
+        kind, place = data[found.start() + 1], found.end()
+        if kind == _END:
+            return
+        scans, parts = scans + (kind == _SCAN), parts + 1
+        if scans > _MOST_SCANS or parts > _MOST_PARTS:
+            raise ValueError(f"more than {_MOST_SCANS} scans, or {_MOST_PARTS} parts")
+        if kind not in _ALONE:
+            place += int.from_bytes(data[place : place + 2], "big")
 
 
 def _decode_any(_data: bytes, image: Image.Image) -> Pixels:

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from pythonjsonlogger.core import RESERVED_ATTRS
@@ -31,8 +32,12 @@ _NOTHING = {"handlers": [], "level": logging.CRITICAL + 1, "propagate": False}
 access = logging.getLogger("app.access")
 
 
-def configure(style: Style, level: str) -> None:
-    """Everything that the process logs goes to stderr in one style. Start uvicorn with `log_config=None`."""
+def configure(style: Style, level: str, worker: int | None = None) -> None:
+    """
+    Everything that the process logs goes to stderr in one style. Start uvicorn with `log_config=None`.
+
+    Where several processes log, each says of every line that it is `worker`.
+    """
     logging.config.dictConfig(
         {
             "version": 1,
@@ -49,6 +54,9 @@ def configure(style: Style, level: str) -> None:
             },
         }
     )
+    if worker is not None:
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(partial(_sign, worker))
     warnings.filterwarnings("ignore", module=r"PIL\.")  # its remarks on odd metadata: a caller could fill the log
     logging.captureWarnings(capture=True)
 
@@ -84,6 +92,11 @@ class TextLine(logging.Formatter):
     def _below(self, record: logging.LogRecord) -> list[str]:
         exception = self.formatException(record.exc_info) if record.exc_info else ""
         return [*exception.splitlines(), *(record.stack_info or "").splitlines()]
+
+
+def _sign(worker: int, record: logging.LogRecord) -> bool:
+    record.worker = worker
+    return True
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

@@ -22,8 +22,9 @@ from prometheus_client import (
     generate_latest,
 )
 
+from app.observability import shared
 from app.observability.routes import known_method
-from app.observability.scraped import GallerySize, Scraped
+from app.observability.scraped import Galleries, GallerySize, Scraped
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 BUILD = ("version", "model", "digest", "provider", "runtime")
@@ -40,18 +41,22 @@ class Metrics:
     An app.domain.ports.Observer, and what the HTTP layer tells beside. Thread-safe.
 
     The problems in `codes` are there from the start, as 0: Prometheus cannot see that a counter rose which it first
-    meets at 1.
+    meets at 1. Where several processes share a folder for it (see shared.py), `render` speaks for all of them.
     """
 
     def __init__(self, codes: Iterable[str] = ()) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # or every counter has a twin that nobody reads
         self._registry = CollectorRegistry()
-        for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=self._registry)
-        self._scraped = Scraped()
-        self._registry.register(self._scraped)
+        self._scraped, self._sampled, folder = Scraped(), shared.Sampled(), shared.folder()
         self._make_http()
         self._make_pipeline()
+        if folder:
+            self._rendered = shared.registry_of_all(folder, Galleries(self._scraped))
+        else:
+            for collector in (ProcessCollector, PlatformCollector, GCCollector):
+                collector(registry=self._registry)
+            self._registry.register(self._scraped)
+            self._rendered = self._registry
         for code in codes:
             self._problems.labels(code)
 
@@ -99,16 +104,30 @@ class Metrics:
         self._scraped.is_ready = is_ready
 
     def describe(self, *, version: str, model: str, digest: str, provider: str, runtime: str) -> None:
-        self._build.clear()
+        if not self.shared:
+            self._build.clear()
         self._build.labels(version, model, digest, provider, runtime).set(1)
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes speak for this one too."""
+        return self._rendered is not self._registry
+
+    def sample(self) -> None:
+        """Where it is shared: write what would otherwise be read at `render`. To be called every second or so."""
+        if self.shared:
+            self._sampled.write(self._scraped.own())
 
     def render(self) -> bytes:
         """The text that Prometheus reads. Blocks on the store: call it on a thread."""
-        return generate_latest(self._registry)
+        self.sample()
+        return generate_latest(self._rendered)
 
     def _make_http(self) -> None:
         registry = self._registry
-        self._build = Gauge("likeness_build_info", "What runs; always 1.", BUILD, registry=registry)
+        self._build = Gauge(
+            "likeness_build_info", "What runs; always 1.", BUILD, registry=registry, multiprocess_mode="livemax"
+        )
         self._requests = Counter(
             "likeness_requests", "Requests answered.", ("route", "method", "status"), registry=registry
         )
@@ -119,7 +138,9 @@ class Metrics:
             buckets=REQUEST_SECONDS,
             registry=registry,
         )
-        self._in_flight = Gauge("likeness_requests_in_flight", "Requests being answered.", registry=registry)
+        self._in_flight = Gauge(
+            "likeness_requests_in_flight", "Requests being answered.", registry=registry, multiprocess_mode="livesum"
+        )
         self._problems = Counter("likeness_problems", "Problem documents answered.", ("code",), registry=registry)
 
     def _make_pipeline(self) -> None:

@@ -35,9 +35,17 @@ class Scraped(Collector):
         self.is_ready: Callable[[], bool] = lambda: False
 
     def collect(self) -> Iterable[Metric]:
+        yield from self.own()
+        yield from self.of_all()
+
+    def own(self) -> Iterable[Metric]:
+        """Of this process."""
         yield self._ready()
         yield from self._queues()
-        yield from self._galleries()
+
+    def of_all(self) -> Iterable[Metric]:
+        """Of every process that shares the store: whoever is asked answers the same."""
+        return self._galleries()
 
     def _ready(self) -> Metric:
         family = GaugeMetricFamily("likeness_ready", "1 while requests are taken, 0 while starting or stopping.")
@@ -61,6 +69,16 @@ class Scraped(Collector):
             subjects.add_metric([size.id], size.subjects)
             faces.add_metric([size.id], size.faces)
         return subjects, faces
+
+
+class Galleries(Collector):
+    """The part of `scraped` that several processes have in common."""
+
+    def __init__(self, scraped: Scraped) -> None:
+        self._scraped = scraped
+
+    def collect(self) -> Iterable[Metric]:
+        return self._scraped.of_all()
 
 
 def _bounded(sizes: Sequence[GallerySize]) -> list[GallerySize]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from app.domain.errors import InferenceFailed, StartError
+from app.runtime.workers import checkpoint
 
 Provider: TypeAlias = Literal["auto", "cpu", "cuda", "tensorrt"]
 
@@ -42,7 +43,8 @@ class Session:
             )
 
     def run(self, *arrays: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-        """The network's outputs, in its own order."""
+        """The network's outputs, in its own order; a run that nobody waits for is not begun (DeadlineExceeded)."""
+        checkpoint()
         try:
             given = dict(zip(self._inputs, arrays, strict=True))
             large = sum(array.nbytes for array in arrays) > _LARGE

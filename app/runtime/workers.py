@@ -4,14 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TypeVar
 
 from app.domain.errors import DeadlineExceeded, Overloaded
 
 T = TypeVar("T")
+
+_given_up: ContextVar[threading.Event | None] = ContextVar("given_up", default=None)
+
+
+def checkpoint() -> None:
+    """
+    To be called now and then by work that takes long: raises DeadlineExceeded once nobody waits for its answer, so that
+    the thread is free for others. Elsewhere than on Workers it does nothing.
+    """
+    event = _given_up.get()
+    if event is not None and event.is_set():
+        raise DeadlineExceeded("nobody waits for this any more")
+
+
+@dataclass(slots=True)
+class Places:
+    """In the line of Workers, taken together and used one by one."""
+
+    left: int
+
+    def use(self) -> bool:
+        """Whether there was one left."""
+        if not self.left:
+            return False
+        self.left -= 1
+        return True
 
 
 class Workers:
@@ -34,28 +64,54 @@ class Workers:
         """With so many jobs inside, more are refused."""
         return self._room
 
-    async def run(self, work: Callable[[], T], *, waited: Callable[[float], None] = lambda _: None) -> T:
+    @contextmanager
+    def places(self, jobs: int) -> Iterator[Places]:
         """
-        What `work` returns; `waited` is told the seconds that it stood in line.
+        For so many calls of `run`, all of them or none (Overloaded): of jobs that need each other, those that found a
+        place would be worked on for nothing.
+        """
+        self.require_room(jobs)
+        self._inside += jobs
+        places = Places(jobs)
+        try:
+            yield places
+        finally:
+            self._inside -= places.left
+            places.left = 0
+
+    async def run(
+        self,
+        work: Callable[[], T],
+        *,
+        waited: Callable[[float], None] = lambda _: None,
+        places: Places | None = None,
+    ) -> T:
+        """
+        What `work` returns; `waited` is told the seconds that it stood in line, in one of `places` if it has any.
 
         Raises Overloaded where the line is full or closed, DeadlineExceeded where the answer comes too late: a job that
-        still waits is then dropped, one that runs keeps its thread, and its place, until it ends.
+        still waits is then dropped, one that runs keeps its thread, and its place, until it ends or comes to a
+        `checkpoint`.
         """
         if self._closed:
             raise Overloaded("shutting down")
-        if self._inside >= self._room:
-            raise Overloaded(f"{self._room} jobs are already running or waiting")
-        arrived = time.perf_counter()
+        if not (places and places.use()):
+            self.require_room(1)
+            self._inside += 1
+        arrived, given_up = time.perf_counter(), threading.Event()
 
         def job() -> T:
             waited(time.perf_counter() - arrived)
+            _given_up.set(given_up)
             return work()
 
         future = self._pool.submit(contextvars.copy_context().run, job)  # its log lines know the request
-        self._inside += 1
         loop = asyncio.get_running_loop()
         future.add_done_callback(lambda _: _call_in(loop, self._leave))
-        return await self._in_time(future)
+        try:
+            return await self._in_time(future)
+        finally:
+            given_up.set()
 
     def close(self) -> None:
         """Waits for what runs; what waits is dropped, and its callers are told Overloaded."""
@@ -74,6 +130,13 @@ class Workers:
             if self._closed:
                 raise Overloaded("shutting down") from None
             raise  # the caller left
+
+    def require_room(self, jobs: int) -> None:
+        """Raises Overloaded where so many more would be refused now."""
+        if self._closed:
+            raise Overloaded("shutting down")
+        if self._inside + jobs > self._room:
+            raise Overloaded(f"{self._inside} jobs are already running or waiting")
 
     def _leave(self) -> None:
         self._inside -= 1

@@ -15,9 +15,11 @@ from app.faces.quality import assess
 from app.faces.selection import FaceRule, choose
 from app.images.decoding import ImageLimits, decode
 from app.runtime.batching import MicroBatcher
-from app.runtime.workers import Workers
+from app.runtime.workers import Places, Workers, checkpoint
 from app.services.timing import StageTimer
 
+FACES_A_TURN = 32
+"""Faces that one request has in the line for the network: the photo of a crowd must not fill it."""
 Wanted: TypeAlias = FaceRule | Literal["all"]
 
 
@@ -49,23 +51,25 @@ class Sight:
 
 
 class FaceReader:
-    """Bytes to aligned faces. Blocking and thread-safe."""
+    """Bytes to aligned faces: where all are wanted, the largest `most`. Blocking and thread-safe."""
 
-    def __init__(self, detector: Detector, aligner: Aligner, limits: ImageLimits) -> None:
-        self._detector, self._aligner, self._limits = detector, aligner, limits
+    def __init__(self, detector: Detector, aligner: Aligner, limits: ImageLimits, most: int = 500) -> None:
+        self._detector, self._aligner, self._limits, self._most = detector, aligner, limits, most
 
     def read(self, data: bytes, wanted: Wanted, timer: StageTimer) -> Sight:
         """Raises InvalidImage and its like; FaceNotFound or MultipleFaces unless all faces are wanted."""
         with timer.stage("decode"):
             image = decode(data, self._limits)
+        checkpoint()
         with timer.stage("detect"):
             faces = self._detector.detect(image)
-        taken = faces if wanted == "all" else [choose(faces, wanted, image.shape[:2])]
+        taken = faces[: self._most] if wanted == "all" else [choose(faces, wanted, image.shape[:2])]
         with timer.stage("align"):
             views = [self._view(image, face) for face in taken]
         return Sight(views, len(faces), width=image.shape[1], height=image.shape[0])
 
     def _view(self, image: Pixels, face: Face) -> View:
+        checkpoint()
         crop = self._aligner.align(image, face)
         return View(face, crop, assess(face, crop))
 
@@ -83,20 +87,27 @@ class Extraction:
         self._reader, self._workers, self._embedder = reader, workers, embedder
         self._observer = observer or Unobserved()
 
-    async def sight(self, upload: Upload, wanted: Wanted, timer: StageTimer) -> Sight:
+    def require_room(self, photos: int) -> None:
+        """Raises Overloaded where so many would be refused now; for those who would have to read them first."""
+        self._workers.require_room(min(photos, self._workers.room))
+
+    async def sight(self, upload: Upload, wanted: Wanted, timer: StageTimer, places: Places | None = None) -> Sight:
         with naming(upload.name), self._telling():
             sight = await self._workers.run(
                 lambda: self._reader.read(upload.data, wanted, timer),
                 waited=lambda seconds: timer.add("queue", seconds),
+                places=places,
             )
         self._observer.photo(sight.faces_found)
         return sight
 
     async def probes(self, sights: Sequence[Sight], timer: StageTimer) -> list[Probe]:
-        """A probe for every view of every sight, in order, embedded together."""
+        """A probe for every view of every sight, in order; many are embedded in turns, so that others have theirs."""
         views = [(view, sight.faces_found) for sight in sights for view in sight.views]
+        embeddings: list[Embedding] = []
         with timer.stage("embed"):
-            embeddings = await asyncio.gather(*(self._embedder.submit(view.crop) for view, _ in views))
+            while turn := views[len(embeddings) : len(embeddings) + FACES_A_TURN]:
+                embeddings += await asyncio.gather(*(self._embedder.submit(view.crop) for view, _ in turn))
         return [
             Probe(view.face, view.quality, embedding, found)
             for (view, found), embedding in zip(views, embeddings, strict=True)
@@ -109,10 +120,16 @@ class Extraction:
     async def all_sights(
         self, uploads: Sequence[Upload], wanted: Wanted, timer: StageTimer
     ) -> list[Sight | LikenessError]:
-        """A sight for every upload, in order, or the error that it met."""
-        outcomes = await asyncio.gather(
-            *(self.sight(upload, wanted, timer) for upload in uploads), return_exceptions=True
-        )
+        """
+        A sight for every upload, in order, or the error that it met.
+
+        Raises Overloaded where there is no room for all of them now; of more than there ever is room for, those beyond
+        it meet that error.
+        """
+        with self._workers.places(min(len(uploads), self._workers.room)) as places:
+            outcomes = await asyncio.gather(
+                *(self.sight(upload, wanted, timer, places) for upload in uploads), return_exceptions=True
+            )
         return [_expected(outcome) for outcome in outcomes]
 
     @contextmanager

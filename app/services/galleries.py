@@ -77,5 +77,9 @@ class Galleries:
             await self._run(self._gallery.refresh, each.gallery)
         return sum(each.faces for each in done)
 
+    async def follow(self) -> None:
+        """What another process has erased leaves this one's memory too."""
+        await self._run(self._gallery.follow)
+
     async def _run(self, call: Callable[..., T], *arguments: Any) -> T:
         return await self._workers.run(lambda: call(*arguments))

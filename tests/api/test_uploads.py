@@ -8,11 +8,13 @@ from typing import Any
 
 import httpx2
 import pytest
-from fastapi import Request
+from fastapi import FastAPI, Request
+from starlette.testclient import TestClient
 from starlette.types import Message
 
 from app.api.uploads import Submission, read_submission
 from app.domain.errors import ImageTooLarge, InvalidRequest
+from tests.api.guarded import Unread
 
 ANY_BYTES = bytes(range(256)) + b"\r\n--boundary\r\n"
 Part = tuple[str, tuple[str | None, bytes]]
@@ -112,3 +114,13 @@ def test_the_content_type_is_read_without_its_parameters(kind: str) -> None:
 def test_another_content_type_is_refused_with_those_that_are_read(kind: str) -> None:
     with pytest.raises(InvalidRequest, match="want a body of multipart/form-data or application/json"):
         submitted(kind, b"image=x")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/verify", "/identify", "/detect", "/embed", "/galleries/g/subjects/s/faces"])
+async def test_where_no_photo_more_may_wait_a_body_is_not_read(app: FastAPI, client: TestClient, path: str) -> None:  # noqa: ARG001
+    workers = app.state.services.extraction._workers
+    with workers.places(workers.room):
+        full = await Unread().post(app, path)
+
+    assert full == 503

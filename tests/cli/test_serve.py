@@ -1,10 +1,10 @@
 """`likeness serve` before the server: what is wrong is told in a sentence."""
 
+import pickle
 import socket
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 
 from app.serving import Bounds
 from tests.cli.conftest import Command
@@ -14,9 +14,9 @@ class Served:
     """Remembers what it was asked to serve, and where."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[FastAPI, dict[str, Any]]] = []
+        self.asked: list[tuple[Any, dict[str, Any]]] = []
 
-    def __call__(self, app: FastAPI, **options: Any) -> None:
+    def __call__(self, app: Any, **options: Any) -> None:
         self.asked.append((app, options))
 
 
@@ -25,7 +25,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Served:
     """Nothing listens; and the tests' own logging is put back."""
     fake = Served()
     monkeypatch.setattr("app.serving.serve", fake)
-    monkeypatch.setattr("app.observability.logs.configure", lambda *_: None)
+    monkeypatch.setattr("app.supervision.serve", fake)
+    monkeypatch.setattr("app.observability.logs.configure", lambda *_, **__: None)
     return fake
 
 
@@ -37,6 +38,15 @@ def test_it_serves_where_the_settings_say(likeness: Command, server: Served) -> 
     assert app.title == "Likeness"
     assert (options["host"], options["port"]) == ("::1", 8123)
     assert options["bounds"] == Bounds(connections=1024, head_bytes=2048, head_seconds=10)
+
+
+def test_several_workers_each_make_the_application_themselves(likeness: Command, server: Served) -> None:
+    done = likeness("serve", workers=3, shutdown_delay=2)
+    ((make, options),) = server.asked
+
+    assert done.exit_code == 0
+    assert (options["workers"], options["shutdown_delay"]) == (3, 2)
+    assert pickle.loads(pickle.dumps(make))().title == "Likeness"  # noqa: S301 - our own, of a moment ago
 
 
 @pytest.mark.parametrize("where", [{"host": "0.0.0.0"}, {"host": "192.168.1.7"}, {"published_on": "0.0.0.0"}])  # noqa: S104
@@ -70,6 +80,7 @@ def test_everybody_is_let_in_only_where_that_was_said_and_with_a_warning(
     ("settings", "words"),
     [
         ({"model": "none"}, "no model in "),
+        ({"model": "none", "workers": 2}, "no model in "),
         ({"models_dir": "nowhere"}, "no model in nowhere"),
         ({"data_dir": "file/data"}, "cannot open the gallery file/data"),
         ({"provider": "tensorrt"}, "provider 'tensorrt' was asked for"),

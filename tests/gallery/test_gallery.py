@@ -116,3 +116,36 @@ def test_a_reopened_file_finds_what_was_enrolled_before(path: Path, records: Rec
 
     assert found(Gallery(reopened), 1) == ["1"]
     reopened.close()
+
+
+def test_what_another_process_erased_leaves_the_memory_without_a_search(
+    records: Records, others: Records, gallery: Gallery
+) -> None:
+    records.enroll("guests", "ada", numbered("ada", 1))
+    records.enroll("guests", "bob", numbered("bob", 2))
+    gallery.warm()
+    gallery.follow()
+    others.delete_subject("guests", "ada")
+    memory = gallery._cache["guests"].index._vectors()  # type: ignore[union-attr]
+    before = (memory @ unit(1) > 0.99).any()
+    gallery.follow()
+
+    assert before
+    assert not (memory @ unit(1) > 0.99).any()
+    assert (memory @ unit(2) > 0.99).any()
+
+
+def test_where_nothing_has_changed_following_looks_at_no_gallery(
+    records: Records, others: Records, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    records.enroll("guests", "ada", numbered("ada", 1))
+    gallery.warm()
+    gallery.follow()
+    monkeypatch.setattr(gallery, "refresh", looked.append)
+    gallery.follow()
+    others.put_subject("elsewhere", "eve", {})
+    gallery.follow()
+    gallery.follow()
+
+    assert looked == ["guests"]

@@ -170,3 +170,38 @@ async def test_the_depth_is_what_runs_and_waits_and_the_room_what_may(workers: M
     await asyncio.sleep(0.01)
 
     assert (empty, full, one.depth) == ((0, 3), 3, 0)
+
+
+async def test_places_are_taken_together_or_not_at_all(workers: Make, gate: Gate) -> None:
+    three = workers(threads=1, max_waiting=2)
+    running = asyncio.create_task(three.run(gate))
+    await gate.begun()
+
+    with pytest.raises(Overloaded, match="1 jobs are already"), three.places(3):
+        pass
+    with three.places(2) as places:
+        with pytest.raises(Overloaded):
+            await three.run(gate)
+        others = [asyncio.create_task(three.run(gate, places=places)) for _ in range(2)]
+        await asyncio.sleep(0)
+        assert three.depth == 3
+        gate.open()
+        await asyncio.gather(running, *others)
+
+
+async def test_places_that_were_not_used_are_free_again_and_no_others(workers: Make, gate: Gate) -> None:
+    three = workers(threads=1, max_waiting=2)
+    with three.places(3) as places:
+        running = asyncio.create_task(three.run(gate, places=places))
+        await gate.begun()
+    inside = three.depth
+    others = [asyncio.create_task(three.run(gate, places=places)) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await three.run(gate, places=places)
+
+    assert inside == 1
+    gate.open()
+    await asyncio.gather(running, *others)
+    await free_again(three)
+    assert three.depth == 0

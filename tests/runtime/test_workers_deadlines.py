@@ -1,13 +1,14 @@
 """Who waits too long is told so; what was begun for him keeps its place until it ends."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 
 import pytest
 
 from app.domain.errors import DeadlineExceeded, Overloaded
-from app.runtime.workers import Workers
+from app.runtime.workers import Workers, checkpoint
 from tests.support.gate import Gate, free_again
 
 pytestmark = pytest.mark.anyio
@@ -57,3 +58,32 @@ async def test_an_answer_that_meets_its_deadline_at_the_same_moment_is_late(work
 
     with pytest.raises(DeadlineExceeded):
         await late
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_a_job_that_nobody_waits_for_ends_at_its_next_checkpoint(workers: Make, leaves: bool) -> None:  # noqa: FBT001
+    hasty, over = workers(threads=1, max_waiting=0, deadline=60 if leaves else 0.05), threading.Event()
+
+    def work() -> None:
+        try:
+            while True:
+                time.sleep(0.005)
+                checkpoint()
+        finally:
+            over.set()
+
+    running = asyncio.create_task(hasty.run(work))
+    await asyncio.sleep(0.05)
+    if leaves:
+        running.cancel()
+    with pytest.raises(asyncio.CancelledError if leaves else DeadlineExceeded):
+        await running
+
+    assert await asyncio.to_thread(over.wait, 5)
+    await free_again(hasty)
+    assert await hasty.run(lambda: "free") == "free"
+
+
+async def test_a_checkpoint_lets_pass_what_is_waited_for_and_what_is_not_of_workers(workers: Make) -> None:
+    assert await workers(deadline=60).run(checkpoint) is None
+    checkpoint()

@@ -1,5 +1,6 @@
 """Bytes to probes, and what it took."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from app.domain.errors import InferenceFailed, LikenessError, Overloaded
-from app.services.extraction import Sight, Upload, naming
+from app.faces.alignment import LandmarkAligner
+from app.images.decoding import ImageLimits
+from app.services.extraction import FaceReader, Sight, Upload, naming
 from app.services.timing import STAGES, StageTimer
 from tests.services.bench import Bench, open_bench, uploads
-from tests.support.fakes import BrokenEmbedder, FakeEmbedder, photo
+from tests.support.fakes import BrokenEmbedder, FakeDetector, FakeEmbedder, photo
 
 pytestmark = pytest.mark.anyio
 
@@ -61,6 +64,36 @@ async def test_photos_beyond_what_may_wait_are_refused_at_once(tmp_path: Path) -
         outcomes = await bench.extraction.all_sights(uploads(*[photo(1)] * 5), "largest", StageTimer())
 
     assert [isinstance(outcome, Overloaded) for outcome in outcomes] == [False, False, False, True, True]
+
+
+async def test_photos_that_need_each_other_are_refused_together_and_none_is_worked_on(tmp_path: Path) -> None:
+    """The one that found a place would keep its request waiting, and others from theirs, for nothing."""
+    async with open_bench(tmp_path, threads=1, max_waiting=1) as bench:
+        under_way = asyncio.create_task(bench.extraction.sight(Upload("image", photo(1)), "largest", StageTimer()))
+        await asyncio.sleep(0)
+        timer = StageTimer()
+        with pytest.raises(Overloaded):
+            await bench.extraction.all_sights(uploads(photo(1), photo(1)), "largest", timer)
+        still = not under_way.done()
+        await under_way
+
+    assert still
+    assert timer.milliseconds()["decode"] == 0
+
+
+def test_of_very_many_faces_the_largest_are_taken_and_all_are_counted() -> None:
+    reader = FaceReader(FakeDetector(), LandmarkAligner(), ImageLimits(), most=3)
+    sight = reader.read(photo(*[40] * 5), "all", StageTimer())
+
+    assert (len(sight.views), sight.faces_found) == (3, 5)
+
+
+async def test_of_many_faces_only_some_stand_in_line_at_once(tmp_path: Path) -> None:
+    async with open_bench(tmp_path) as bench:
+        sight = await bench.extraction.sight(Upload("image", photo(*[40] * 100)), "all", StageTimer())
+        probes = await bench.extraction.probes([sight], StageTimer())
+
+    assert len(probes) == 100  # where at most 64 may wait
 
 
 def test_an_error_says_which_image_it_was_about() -> None:

@@ -71,7 +71,7 @@ async def identify(
 async def detect(
     submission: Annotated[Submission, Depends(images("image"))], services: ServicesOf, timer: Timer, shaper: ShaperOf
 ) -> schemas.Detection:
-    """Every face of a photo, largest first; none is an empty list."""
+    """The faces of a photo, largest first; none is an empty list. `faces_found` counts all, also of very many."""
     submission.parse(fields.NoFields)
     sight = await services.extraction.sight(submission.uploads[0], "all", timer)
     return shaper.detection(sight)

@@ -1,0 +1,148 @@
+"""A file that is made to take long is refused, or read, in a time that its limits bound."""
+
+import io
+import struct
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.domain.errors import InvalidImage
+from app.images.decoding import ImageLimits, decode
+
+LIMITS = ImageLimits()
+ROOM = 10 * 1000 * 1000  # bytes, within the limit
+SECONDS = 3.0  # each of these took ten and more before it was bounded, and takes a fifth of this now
+
+
+@contextmanager
+def in_time(seconds: float = SECONDS) -> Iterator[None]:
+    """By this process's own clock: the machine may be busy."""
+    began = time.process_time()
+    yield
+    assert time.process_time() - began < seconds
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def photo(width: int = 64, height: int = 64, mode: str = "RGB") -> Image.Image:
+    return Image.linear_gradient("L").resize((width, height)).convert(mode)
+
+
+def jpeg_of_many_segments() -> bytes:
+    data = encoded(photo(), "JPEG")
+    return data[:2] + b"\xff\xfe\x00\x02" * (ROOM // 4) + data[2:]
+
+
+def chunk(kind: bytes, content: bytes = b"") -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png_of_many_chunks_before_its_pixels() -> bytes:
+    data = encoded(photo(), "PNG")
+    return data[:33] + chunk(b"abCd") * (ROOM // 12) + data[33:]
+
+
+def png_of_many_chunks_behind_its_pixels() -> bytes:
+    data = encoded(photo(mode="P"), "PNG")
+    return data[:-12] + chunk(b"abCd") * (ROOM // 12) + data[-12:]
+
+
+def gif_of_many_extensions() -> bytes:
+    data = encoded(photo(mode="P"), "GIF")
+    table = 13 + 3 * 2 ** ((data[10] & 7) + 1)
+    return data[:table] + b"\x21\xfe\x01a\x00" * (ROOM // 5) + data[table:]
+
+
+def ppm_of_one_comment() -> bytes:
+    return b"P6\n#" + b"a" * ROOM + b"\n1 1\n255\nabc"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        jpeg_of_many_segments,
+        png_of_many_chunks_before_its_pixels,
+        png_of_many_chunks_behind_its_pixels,
+        gif_of_many_extensions,
+        ppm_of_one_comment,
+    ],
+)
+def test_a_file_of_a_million_parts_is_refused(make: Callable[[], bytes]) -> None:
+    data = make()
+    assert len(data) < LIMITS.max_bytes
+
+    with in_time(), pytest.raises(InvalidImage, match="too many parts"):
+        decode(data, LIMITS)
+
+
+def scans_of(data: bytes) -> tuple[bytes, list[bytes], bytes]:
+    """What is before the first scan of a progressive JPEG, each scan, and the end."""
+    first = data.index(b"\xff\xda")
+    starts = [first]
+    while (following := data.find(b"\xff\xda", starts[-1] + 2)) >= 0:
+        starts.append(following)
+    parts = [data[start:end] for start, end in zip(starts, [*starts[1:], -2], strict=True)]
+    return data[:first], parts, data[-2:]
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused() -> None:
+    head, scans, end = scans_of(encoded(Image.new("L", (8000, 5000)), "JPEG", progressive=True))
+    data = head + b"".join(scans) + scans[-1] * ((ROOM - 400_000) // len(scans[-1])) + end
+    assert len(data) < LIMITS.max_bytes
+
+    with in_time(), pytest.raises(InvalidImage, match="scans"):
+        decode(data, LIMITS)
+
+
+def test_scans_are_those_of_the_photo_and_not_of_what_lies_behind_it() -> None:
+    """A phone's moving photo has its film there, in which any bytes may stand."""
+    for options in ({"progressive": True}, {"comment": b"\xff\xda" * 300}, {}):
+        data = encoded(photo(200, 200), "JPEG", **options)
+        assert np.array_equal(decode(data + b"\xff\xda" * 300, LIMITS), decode(data, LIMITS))
+
+
+def test_an_end_within_a_comment_hides_no_scans() -> None:
+    head, scans, end = scans_of(encoded(photo(), "JPEG", progressive=True))
+    comment = b"\xff\xfe\x00\x04\xff\xd9"
+
+    with pytest.raises(InvalidImage, match="scans"):
+        decode(head + scans[0] + comment + b"".join(scans[1:]) + scans[-1] * 200 + end, LIMITS)
+
+
+def test_the_pages_of_a_tiff_behind_the_first_are_not_looked_at() -> None:
+    page = photo(64, 64)
+    one = encoded(page, "TIFF")
+    place = struct.unpack("<I", one[4:8])[0]
+    entries = struct.unpack("<H", one[place : place + 2])[0]
+    next_at = place + 2 + 12 * entries
+    pages = b"".join(
+        struct.pack("<HHHIHHI", 1, 256, 3, 1, 64, 0, len(one) + 18 * (number + 1)) for number in range(ROOM // 18)
+    )
+    data = one[:next_at] + struct.pack("<I", len(one)) + one[next_at + 4 :] + pages[:-4] + b"\0\0\0\0"
+
+    with in_time():
+        assert np.array_equal(decode(data, LIMITS), np.asarray(page))
+
+
+def test_a_run_length_encoded_bmp_is_still_read() -> None:
+    """Two bytes a run, and Pillow reads each by itself."""
+    width, height = 400, 400
+    rows = b"".join(bytes([1, value % 256]) * width + b"\0\0" for value in range(height)) + b"\0\1"
+    palette = b"".join(bytes([value, value, value, 0]) for value in range(256))
+    offset = 14 + 40 + len(palette)
+    header = struct.pack("<2sIHHI", b"BM", offset + len(rows), 0, 0, offset)
+    info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(rows), 0, 0, 256, 0)
+
+    image = decode(header + info + palette + rows, LIMITS)
+
+    assert image.shape == (height, width, 3)
+    assert image[::-1][7, 0].tolist() == [7, 7, 7]

@@ -1,0 +1,40 @@
+"""A worker follows its siblings, and tells them how it stands, whatever happens."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+
+import pytest
+
+from app.domain.errors import Overloaded
+from app.services.siblings import Siblings
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Following:
+    """Galleries that only count; the first time they are too busy."""
+
+    events: list[str] = field(default_factory=list)
+
+    async def follow(self) -> None:
+        self.events.append("follow")
+        if self.events.count("follow") == 1:
+            raise Overloaded("busy")
+
+
+async def test_it_goes_on_after_a_failure_which_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    galleries = Following()
+    monkeypatch.setattr("app.services.siblings.PAUSE", 0.001)
+    monkeypatch.setattr(logging.getLogger("app"), "propagate", True)
+    running = asyncio.create_task(Siblings(galleries, lambda: galleries.events.append("tell")).run())  # type: ignore[arg-type]
+    async with asyncio.timeout(5):
+        while len(galleries.events) < 4:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    running.cancel()
+
+    assert galleries.events[:4] == ["tell", "follow", "tell", "follow"]
+    assert "cannot follow the other workers" in caplog.text
