@@ -135,7 +135,8 @@ def _decode_plain(data: bytes, image: Image.Image) -> Pixels:
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None or pixels.shape[1::-1] != image.size:  # Pillow tells what is broken
         return _decode_any(data, image)
-    return _upright(np.asarray(pixels, np.uint8), _orientation(image))
+    all_known = image.format == "PNG" and _ends_with_pixels(data)
+    return _upright(np.asarray(pixels, np.uint8), _orientation(image, all_known=all_known))
 
 
 def _decode_jpeg(data: bytes, image: Image.Image) -> Pixels:
@@ -151,6 +152,8 @@ def _decode_jpeg(data: bytes, image: Image.Image) -> Pixels:
 
 def _check_scans(data: bytes) -> None:
     """Of the first picture: what is behind it, as the film of a phone's photo, is no JPEG."""
+    if data.count(b"\xff\xda") <= _MOST_SCANS:  # no byte of a scan reads so; nearly every file ends here, at once
+        return
     scans, parts, place = 0, 0, 0
     while found := _MARKER.search(data, place):
         kind, place = data[found.start() + 1], found.end()
@@ -168,11 +171,22 @@ def _decode_any(_data: bytes, image: Image.Image) -> Pixels:
     return _upright(_to_rgb(image), _orientation(image))
 
 
-def _orientation(image: Image.Image) -> int:
+def _orientation(image: Image.Image, *, all_known: bool = False) -> int:
+    """With `all_known`, as what stood before the pixels says; else Pillow may decode them all to see what is behind."""
     try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+        exif = Image.Image.getexif(image) if all_known else image.getexif()
+        return int(exif.get(ExifTags.Base.Orientation, 1))
     except Exception:  # malformed EXIF does not spoil a good photo
         return 1
+
+
+def _ends_with_pixels(png: bytes) -> bool:
+    """Whether nothing but the end mark follows the last pixels of a PNG; where in doubt, no."""
+    last = png.rfind(b"IDAT")
+    end = (
+        last + 8 + int.from_bytes(png[max(0, last - 4) : max(0, last)], "big")
+    )  # its name, content, sum
+    return last > 0 and png[end + 4 : end + 8] == b"IEND"
 
 
 def _upright(pixels: Pixels, orientation: int) -> Pixels:

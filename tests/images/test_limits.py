@@ -65,7 +65,7 @@ def test_a_webp_as_large_as_webp_can_be_is_refused() -> None:
 
 
 def test_the_measure_of_memory_sees_what_a_real_decode_takes() -> None:
-    photo = encoded(Image.new("RGB", (1000, 1000)), "PNG")
+    photo = encoded(Image.new("P", (1000, 1000)), "PNG")  # by Pillow
 
     with Memory() as memory:
         decode(photo, ImageLimits())

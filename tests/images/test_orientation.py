@@ -6,6 +6,7 @@ import struct
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngImageFile
 
 from app.domain.nouns import Pixels
 from app.images.decoding import ImageLimits, decode
@@ -84,3 +85,21 @@ def test_nonsense_beside_the_orientation_does_not_spoil_the_photo(
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 def test_exif_that_cannot_be_read_turns_nothing(block: bytes) -> None:
     assert corners(decode(encoded(marked(), "JPEG", exif=block), LIMITS)) == CORNERS[1]
+
+
+def test_a_png_that_says_it_behind_its_pixels_is_turned() -> None:
+    data = encoded(marked(), "PNG", exif=exif(6))
+    place = data.index(b"eXIf") - 4
+    size = 12 + int.from_bytes(data[place : place + 4], "big")
+    moved = data[:place] + data[place + size : -12] + data[place : place + size] + data[-12:]
+
+    assert moved.index(b"IDAT") < moved.index(b"eXIf")
+    assert corners(decode(moved, LIMITS)) == CORNERS[6]
+
+
+def test_a_plain_png_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenCV does; Pillow would do so again to see what stands behind the pixels."""
+    monkeypatch.setattr(PngImageFile, "load", lambda *_: pytest.fail("decoded again"))
+
+    assert corners(decode(encoded(marked(), "PNG", exif=exif(6)), LIMITS)) == CORNERS[6]
+    assert corners(decode(encoded(marked(), "PNG"), LIMITS)) == CORNERS[1]
