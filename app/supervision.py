@@ -221,6 +221,7 @@ def _end_with_parent() -> None:
         parent.join()
         log.warning("the supervisor is gone")
         os.kill(os.getpid(), signal.SIGTERM)
+        shared.discard()
 
 
 @contextmanager
