@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 _SPAWN = multiprocessing.get_context("spawn")
 _TICK_SECONDS = 0.5
 _MOST_SILENT = 120  # ticks, not seconds: a machine that slept has not let its workers speak
-_PATIENCE_SECONDS = DRAIN_SECONDS + 1.7  # beyond the delay: a worker ends by itself before, and all within ten
+_PATIENCE_SECONDS = DRAIN_SECONDS + 1.2  # beyond the delay: a worker ends by itself before, and all within ten
 _TICKS_A_SECOND = 10  # of uvicorn's main loop
 _CANNOT_START = 3  # as uvicorn's own
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
@@ -221,6 +221,7 @@ def _end_with_parent() -> None:
         parent.join()
         log.warning("the supervisor is gone")
         os.kill(os.getpid(), signal.SIGTERM)
+        shared.discard()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ The library turns to that mode by an environment variable, when it is first impo
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -39,6 +40,12 @@ def folder_for_all() -> Iterator[Path]:
         finally:
             del os.environ[VARIABLE]
             os.environ.update({VARIABLE: before} if before is not None else {})
+
+
+def discard() -> None:
+    """For a process whose parent can no longer do it; what is still counted is read by nobody."""
+    if made := folder():
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def forget(files: Path, pid: int) -> None:

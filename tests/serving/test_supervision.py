@@ -25,11 +25,14 @@ class Staff:
 
     def __init__(self, folder: Path, how: str = "well") -> None:
         self.port, self.folder, self.log = free_port(), folder / "started", folder / "log"
+        self.temporary = folder / "tmp"
         self.folder.mkdir()
+        self.temporary.mkdir()
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.serving.staffed", how, str(self.port), str(self.folder)],
                 cwd=REPOSITORY,
+                env=os.environ | {"TMPDIR": str(self.temporary)},
                 stdout=log,
                 stderr=log,
             )
@@ -177,3 +180,4 @@ def test_workers_whose_supervisor_was_killed_end(staff: Staff) -> None:
 
     assert until(lambda: not any(map(is_alive, staff.started())))
     assert not staff.listens()
+    assert list(staff.temporary.iterdir()) == []

@@ -1,0 +1,35 @@
+"""The most that one photo may ask for: 40 megapixels with 300 faces."""
+
+import time
+
+import numpy as np
+from PIL import Image
+
+from app.domain.nouns import Pixels
+from app.faces.alignment import LandmarkAligner
+from app.faces.mtcnn.cascade import Mtcnn
+from app.images.decoding import ImageLimits
+from app.services.extraction import FaceReader
+from app.services.timing import StageTimer
+from tests.images.test_slow import encoded
+
+FACES, COLUMNS, TILE = 300, 20, (400, 333)
+SECONDS = 20.0  # of the processor: 3.4 where this was written, on a machine shared with others
+
+
+def crowd(*people: Pixels) -> bytes:
+    tiles = [np.asarray(Image.fromarray(person).resize(TILE)) for person in people]
+    rows = [np.hstack([tiles[(row + column) % 2] for column in range(COLUMNS)]) for row in range(FACES // COLUMNS)]
+    return encoded(Image.fromarray(np.vstack(rows)), "JPEG", quality=80)
+
+
+def test_its_faces_are_found_in_a_time_that_is_bounded(detector: Mtcnn, hopper: Pixels, collins: Pixels) -> None:
+    reader = FaceReader(detector, LandmarkAligner(), ImageLimits())
+    data = crowd(hopper, collins)
+    began = time.process_time()
+    sight = reader.read(data, "all", StageTimer())
+
+    assert time.process_time() - began < SECONDS
+    assert sight.width * sight.height > 39_000_000
+    assert sight.faces_found >= 0.95 * FACES
+    assert len(sight.views) == sight.faces_found
