@@ -16,7 +16,7 @@ from app.images.decoding import ImageLimits, decode
 
 LIMITS = ImageLimits()
 ROOM = 10 * 1000 * 1000  # bytes, within the limit
-SECONDS = 3.0  # each of these took ten and more before it was bounded, and takes a fifth of this now
+SECONDS = 3.0  # unbounded, each of these takes longer; bounded, a fifth of this
 
 
 @contextmanager
