@@ -88,7 +88,7 @@ def test_the_command_marks_the_face_it_tells_of(likeness: Command, hopper: Pixel
 
     assert done.exit_code == 0
     assert done.stdout.startswith("face at ")
-    assert 90 < rows.min() < rows.max() < 360
+    assert 75 < rows.min() < rows.max() < 360
     assert 150 < columns.min() < columns.max() < 380
 
 
