@@ -92,7 +92,7 @@ def export_(
     licence: Annotated[str, typer.Option(help="Under which the model may be used.")],
     network: Annotated[str, typer.Option(help="Name of the network.")] = "mobilefacenet",
     embedding_size: Annotated[int, typer.Option(min=2)] = 128,
-    views: Annotated[Views, typer.Option(help="Average, in the graph: crop, mirror (2 passes) or zoom (4).")] = "mirror",
+    views: Annotated[Views, typer.Option(help="Averaged in the graph: crop, mirror (2 passes), zoom (4).")] = "mirror",
 ) -> None:
     """Write a served model: uint8 crops in, unit vectors out, equal to PyTorch's to 1e-5."""
     path = export.run(run, output, network=network, embedding_size=embedding_size, views=views, licence=licence)

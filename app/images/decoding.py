@@ -183,9 +183,7 @@ def _orientation(image: Image.Image, *, all_known: bool = False) -> int:
 def _ends_with_pixels(png: bytes) -> bool:
     """Whether nothing but the end mark follows the last pixels of a PNG; where in doubt, no."""
     last = png.rfind(b"IDAT")
-    end = (
-        last + 8 + int.from_bytes(png[max(0, last - 4) : max(0, last)], "big")
-    )  # its name, content, sum
+    end = last + 8 + int.from_bytes(png[max(0, last - 4) : max(0, last)], "big")  # its name, content, sum
     return last > 0 and png[end + 4 : end + 8] == b"IEND"
 
 
