@@ -26,7 +26,7 @@ from app.runtime.session import Session
 
 LAYERS = ("Conv", "Gemm", "MatMul")
 PERCENTILE = 99.99
-SENSITIVE = 5e-4
+SENSITIVE = 2e-4
 """1 - cosine of a vector and the same with one layer in 8 bits, from which that layer stays float."""
 PROBES = 32  # faces that tell how far a layer turns the vectors
 BATCH = 8

@@ -19,6 +19,7 @@ from tests.benchmarks.measure import Contestant, Laps, race, ratio
 from tests.benchmarks.report import SHARE, Row, at_least
 from training.export import check_parity, embedder_graph
 from training.networks import Embedder, FaceNetwork, build, cost
+from training.networks.embedder import Views
 from training.networks.mobilefacenet import MobileFaceNet
 
 BATCHES = (1, 8)
@@ -37,10 +38,10 @@ def rows(effort: Effort) -> Iterator[Row]:
             yield eight_bits(folder.name, folder.name.removesuffix("-int8"), effort)
 
 
-def exported(name: str, dimension: int, *, mirror: bool) -> tuple[Embedder, Session]:
+def exported(name: str, dimension: int, *, views: Views) -> tuple[Embedder, Session]:
     """A network with random weights, in torch and as it is served; both give the same vectors."""
     torch.manual_seed(0)
-    embedder = Embedder(_settled(build(name, dimension)), mirror=mirror).eval()
+    embedder = Embedder(_settled(build(name, dimension)), views=views).eval()
     graph = embedder_graph(embedder)
     check_parity(embedder, graph)
     return embedder, Session(graph, provider="cpu")
@@ -61,7 +62,7 @@ def crops(batch: int, size: int) -> np.ndarray:
 
 
 def against_peak(batch: int, effort: Effort) -> Row:
-    embedder, session = exported("inception_resnet_v1", 512, mirror=False)
+    embedder, session = exported("inception_resnet_v1", 512, views="crop")
     given = crops(batch, embedder.network.crop_size)
     products = {f"ONNX Runtime MatMul {side}": side for side in SIDES}
     contestants = {name: Contestant(multiplying(side)) for name, side in products.items()}
@@ -112,7 +113,7 @@ def matrix_product(side: int) -> bytes:
 
 def against_torch(batch: int, effort: Effort) -> Iterator[Row]:
     """With mirror averaging, as the default model has it."""
-    embedder, session = exported("mobilefacenet", 128, mirror=True)
+    embedder, session = exported("mobilefacenet", 128, views="mirror")
     given = crops(batch, embedder.network.crop_size)
     last = torch.inference_mode()(partial(embedder, torch.from_numpy(given)))
     plain = torch.inference_mode()(partial(plainly_laid(embedder), torch.from_numpy(given)))
@@ -144,7 +145,7 @@ def plainly_laid(embedder: Embedder) -> Embedder:
     """A copy: the exporter's twin has the layout that is faster on a CPU."""
     network = MobileFaceNet(embedder.network.embedding_size)
     network.load_state_dict(embedder.network.state_dict())
-    return PlainlyLaid(network, mirror=embedder.mirror).eval()
+    return PlainlyLaid(network, views=embedder.views).eval()
 
 
 def eight_bits(name: str, full: str, effort: Effort) -> Row:

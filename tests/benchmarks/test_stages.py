@@ -123,7 +123,7 @@ def test_operations_are_two_a_multiply_add() -> None:
 
 
 def test_the_plainly_laid_copy_gives_the_same_vectors() -> None:
-    embedder, session = embed.exported("mobilefacenet", 128, mirror=True)
+    embedder, session = embed.exported("mobilefacenet", 128, views="mirror")
     crops = embed.crops(2, 112)
     with torch.inference_mode():
         plain = embed.plainly_laid(embedder)(torch.from_numpy(crops)).numpy()
