@@ -37,7 +37,7 @@ _MOST_SCANS = 100
 """Of a JPEG: each goes over the whole photo, and takes a few bytes where it says nothing; encoders make about ten."""
 _BYTE_BY_BYTE = ("BMP", "DIB")  # how Pillow reads those that are run-length encoded
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # of a JPEG; not what stands for 255 in a scan, nor restarts
-_ALONE, _SCAN, _END = (0x01, 0xD8), 0xDA, 0xD9
+_ALONE, _SEQUENTIAL, _SCAN, _END = (0x01, 0xD8), (0xC0, 0xC1), 0xDA, 0xD9
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
 
 
@@ -151,14 +151,17 @@ def _decode_jpeg(data: bytes, image: Image.Image) -> Pixels:
 
 
 def _check_scans(data: bytes) -> None:
-    """Of the first picture: what is behind it, as the film of a phone's photo, is no JPEG."""
-    if data.count(b"\xff\xda") <= _MOST_SCANS:  # no byte of a scan reads so; nearly every file ends here, at once
-        return
-    scans, parts, place = 0, 0, 0
+    """
+    Of the first picture: what is behind it, as the film of a phone's photo, is no JPEG. Where its first scan has all
+    colours and no scan adds to another there is only that one: libjpeg takes a second for an error.
+    """
+    scans, parts, place, colours = 0, 0, 0, 0
     while found := _MARKER.search(data, place):
         kind, place = data[found.start() + 1], found.end()
-        if kind == _END:
+        if kind == _END or (kind == _SCAN and data[place + 2 : place + 3] == bytes([colours])):
             return
+        if kind in _SEQUENTIAL:
+            colours = (data[place + 7 : place + 8] or b"\0")[0]
         scans, parts = scans + (kind == _SCAN), parts + 1
         if scans > _MOST_SCANS or parts > _MOST_PARTS:
             raise ValueError(f"more than {_MOST_SCANS} scans, or {_MOST_PARTS} parts")

@@ -5,7 +5,7 @@ import struct
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
@@ -146,3 +146,10 @@ def test_a_run_length_encoded_bmp_is_still_read() -> None:
 
     assert image.shape == (height, width, 3)
     assert image[::-1][7, 0].tolist() == [7, 7, 7]
+
+
+def test_a_plain_jpeg_with_thousands_of_scans_behind_its_one_is_refused_or_read_in_time() -> None:
+    head, (scan,), end = scans_of(encoded(Image.new("RGB", (2000, 2000)), "JPEG"))
+
+    with in_time(), suppress(InvalidImage):
+        assert decode(head + scan * (ROOM // len(scan)) + end, LIMITS).shape == (2000, 2000, 3)
