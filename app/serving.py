@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 import socket
+import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ _CUT_SECONDS = 0.5  # for what is still under way then to be answered with 503
 _REST_SECONDS, _REST_BYTES = 5.0, 16 * 1024 * 1024  # of a body whose request is answered
 _READ_BYTES = 256 * 1024  # what one read may bring of the next message
 _CHUNK_BYTES = 32  # what frames a chunk of a body, at most
+_SWITCH_SECONDS = 0.0005  # for which a thread keeps Python from the event loop; by Python's default ten times as long
 _CANCEL_SECONDS = 1  # for what even then has not ended; ten seconds in all
 
 
@@ -242,6 +244,7 @@ def run(
         timeout_graceful_shutdown=_CANCEL_SECONDS,
     )
     native.adopt()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     server(config, app.state.lifecycle).run([listener])
 
 
