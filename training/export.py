@@ -76,6 +76,7 @@ def _provenance(source: Path) -> dict[str, str]:
     facts = json.loads((source / RUN).read_text(encoding="utf-8"))
     return {
         "trained_by": "python -m training train",
+        "weights_sha256": digest_of((source / WEIGHTS).read_bytes()),
         "started_from": Path(facts["config"]["network"]["weights"] or "random weights").name,
         "config_sha256": facts["config_sha256"],
         "data_sha256": facts["data"]["files_sha256"],

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.cli.folders import check_output, write_folders
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, run
-from app.cli.photos import Face, Fmr, Threshold
+from app.cli.photos import Face, Fmr, Threshold, one_bound
 from app.domain.errors import InputError, ServiceError
 from app.domain.nouns import Floats
 from app.faces.selection import FaceRule
@@ -81,8 +81,7 @@ def cluster(
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Group photos by person. Exit 0, or 2 where no photo has a face."""
-    if fmr is not None and threshold is not None:
-        raise typer.BadParameter("want --fmr or --threshold, not both")
+    one_bound(fmr, threshold)
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         photos = _photos(folder, truth=truth)

@@ -25,6 +25,12 @@ Fpir = Annotated[float | None, typer.Option(min=0, max=1, help="Chance of naming
 Threshold = Annotated[float | None, typer.Option(min=0, max=4, help="Largest squared L2 distance of a match.")]
 
 
+def one_bound(fmr: float | None, threshold: float | None) -> None:
+    """Raises BadParameter where both say how near is near enough."""
+    if fmr is not None and threshold is not None:
+        raise typer.BadParameter("want --fmr or --threshold, not both")
+
+
 def verify(
     first: Photo,
     second: Photo,
@@ -34,8 +40,7 @@ def verify(
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Are these two photos of one person? Exit 0 for a match, 1 for none."""
-    if fmr is not None and threshold is not None:
-        raise typer.BadParameter("want --fmr or --threshold, not both")
+    one_bound(fmr, threshold)
     uploads = [Upload(str(path), path.read_bytes()) for path in (first, second)]
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:

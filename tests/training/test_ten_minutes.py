@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from app.domain.nouns import Pixels
+from app.runtime.manifest import digest_of, read_embedder
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "TRAINING.md"
@@ -82,3 +83,10 @@ def test_the_ten_minutes_end_with_a_served_and_calibrated_model(workplace: Path)
     assert answer["model"]["id"] == "mine"
     assert answer["threshold"]["calibrated_on"] == "my-people"
     assert answer["match"] is False
+
+
+def test_the_weights_to_go_on_from_are_those_of_the_shipped_model() -> None:
+    shipped = ROOT / "models" / "mobilefacenet-128"
+    manifest = read_embedder(shipped)
+
+    assert manifest.provenance["weights_sha256"] == digest_of((shipped / "network.pt").read_bytes())
