@@ -35,7 +35,8 @@ def service(admin):
 
 
 def lines(server):
-    return [json.loads(line) for line in server.log.read_text().splitlines()]
+    whole, _, _being_written = server.log.read_text().rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def worker_of(server, client):
