@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +18,7 @@ from app.domain.nouns import AlignedCrop
 from app.domain.ports import Observer, Unobserved
 from app.embedding.embedder import OnnxEmbedder
 from app.faces.alignment import open_aligner
-from app.faces.mtcnn.cascade import SERVED
+from app.faces.mtcnn.cascade import looking_from
 from app.faces.mtcnn.loading import load_mtcnn
 from app.faces.quality import QualityBounds
 from app.gallery.gallery import Gallery
@@ -65,7 +64,7 @@ def open_models(settings: Settings) -> Models:
     detector_folder = settings.models_dir / DETECTOR
     detector = load_mtcnn(
         detector_folder,
-        replace(SERVED, min_face=settings.min_face),
+        looking_from(settings.min_face),
         provider=settings.provider,
         threads=settings.threads,
     )

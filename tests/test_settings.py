@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.faces.mtcnn.cascade import SERVED
 from app.settings import Settings, unknown_variables
 
 
@@ -30,7 +29,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert (settings.max_image_bytes, settings.max_image_pixels) == (10 * 2**20, 40_000_000)
     assert (settings.default_fmr, settings.default_fpir) == (1e-4, 0.01)
     assert settings.data_dir == Path("data")
-    assert settings.min_face == SERVED.min_face == 40  # training measures with the latter
+    assert settings.min_face is None
 
 
 def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from app.matching.calibration import Promise
 from training import blend, calibrate, card, config, export, foreign, measuring, prepare, quantise, train
 from training.errors import TrainingError
 from training.evaluate import Task
-from training.measuring import MODELS, Memory, ModelId, ModelsDir, Pairs, folder
+from training.measuring import MODELS, Memory, MinFace, ModelId, ModelsDir, Pairs, folder
 from training.networks.embedder import Views
 from training.sights import FaceFinder
 
@@ -33,7 +33,7 @@ Images = Annotated[Path, typer.Option(exists=True, file_okay=False, help="One fo
 def prepare_(
     images: Images,
     output: Annotated[Path, typer.Option(help="Where the aligned crops go.")],
-    min_face: Annotated[float, typer.Option(min=12, help="Side of the smallest face looked for, in pixels.")] = 40.0,
+    min_face: MinFace = None,
     models_dir: ModelsDir = MODELS,
 ) -> None:
     """Align photos by the served detector: 144 px crops, a folder a person. May be run again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.domain.nouns import Face, Floats, Pixels
 from app.faces.alignment import ARCFACE_112, share_inside, similarity_transform
-from app.faces.mtcnn.cascade import SERVED
+from app.faces.mtcnn.cascade import SERVED, CascadeOptions
 from training.sights import FaceFinder, Sights, read_photo
 
 SIZE = 112
@@ -50,7 +50,7 @@ class Scene:
 
 def finders(models_dir: Path) -> dict[str, Finder]:
     """Ways to come by landmarks; the first knows them."""
-    theirs = FaceFinder(models_dir, options=replace(SERVED, second_look=False))
+    theirs = FaceFinder(models_dir, options=CascadeOptions(min_face=SERVED.min_face, second_look=False))
     ours = FaceFinder(models_dir)
     return {
         "known": lambda _, points: points,

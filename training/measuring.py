@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from app.faces.mtcnn.cascade import SERVED
+from app.faces.mtcnn.cascade import looking_from
 from training import cohort_report, cuts, cuts_report, evaluate, evaluation_summary, groups, sensitivity
 from training.cohorts import SAME_PERSON
 from training.errors import TrainingError
@@ -27,7 +26,7 @@ Pairs = Annotated[
 ]
 Json = Annotated[Path, typer.Option("--json", help="Where the report goes.")]
 Baseline = Annotated[str | None, typer.Option(help="A model to compare with, measured in the same run.")]
-MinFace = Annotated[float, typer.Option(min=12, help="Side of the smallest face looked for, in pixels.")]
+MinFace = Annotated[float | None, typer.Option(min=12, help="As LIKENESS_MIN_FACE; without it as the service does.")]
 Memory = Annotated[
     Path | None, typer.Option(file_okay=False, help="Folder that remembers where the faces of photos are.")
 ]
@@ -46,12 +45,12 @@ def evaluate_lfw(
         Path | None, typer.Option("--groups", exists=True, help="CSV path,group: rates of each; paths below --images.")
     ] = None,
     baseline: Baseline = None,
-    min_face: MinFace = SERVED.min_face,
+    min_face: MinFace = None,
     memory: Memory = None,
     models_dir: ModelsDir = MODELS,
 ) -> None:
     """LFW's protocol, or any list of pairs, and all pairs, through the served pipeline, clean and degraded."""
-    finder = FaceFinder(models_dir, memory=memory, options=replace(SERVED, min_face=min_face))
+    finder = FaceFinder(models_dir, memory=memory, options=looking_from(min_face))
     task = Task.open(images, pairs, finder)
     report = evaluate.lfw(
         task,

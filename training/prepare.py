@@ -23,7 +23,7 @@ JPEG_QUALITY = 95
 REPORT = "prepare.json"
 
 
-def run(images: Path, output: Path, models_dir: Path, *, min_face: float = 40.0) -> dict[str, int]:
+def run(images: Path, output: Path, models_dir: Path, *, min_face: float | None = None) -> dict[str, int]:
     """Write OUTPUT/person/name.jpg for every photo with a face, and what was skipped, with reasons, to prepare.json."""
     paths, _ = folder_per_person(images)
     reader = ServedReader(models_dir, min_face=min_face)

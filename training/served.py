@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ from app.domain.nouns import AlignedCrop, Floats, Pixels
 from app.domain.ports import Aligner
 from app.embedding.embedder import OnnxEmbedder
 from app.faces.alignment import ARCFACE_112, LandmarkAligner, open_aligner
-from app.faces.mtcnn.cascade import SERVED
+from app.faces.mtcnn.cascade import looking_from
 from app.faces.mtcnn.loading import load_mtcnn
 from app.faces.selection import choose
 from app.images.decoding import ImageLimits, decode
@@ -75,9 +75,9 @@ class ServedReader:
     """
 
     def __init__(
-        self, models_dir: Path, manifest: EmbedderManifest | None = None, *, min_face: float = SERVED.min_face
+        self, models_dir: Path, manifest: EmbedderManifest | None = None, *, min_face: float | None = None
     ) -> None:
-        self._detector = load_mtcnn(models_dir / DETECTOR, replace(SERVED, min_face=min_face))
+        self._detector = load_mtcnn(models_dir / DETECTOR, looking_from(min_face))
         wide = tuple((x + MARGIN, y + MARGIN) for x, y in ARCFACE_112)
         self._size = manifest.crop_size if manifest else CROP_SIZE
         self._cut: Aligner = open_aligner(manifest) if manifest else LandmarkAligner(wide, CROP_SIZE)

@@ -4,8 +4,9 @@ MTCNN (Zhang et al. 2016) on ONNX Runtime, box for box what facenet-pytorch 2.6.
 How others do it, and what we chose: facenet-pytorch and insightface's old MTCNN resize the photo once a level and cut
 every crop out of it in a Python loop; their users complain of time that grows with the photo, and of a crash where a
 candidate lies outside it. Here one integral image serves all levels and crops, candidates are arrays throughout, and
-empty windows are dropped. Boxes stay equal to 0.01 px (tests/faces/mtcnn/test_parity.py); nothing that moves them is on
-by default, but that photos from 11 megapixels on are reduced first.
+empty windows are dropped. With facenet-pytorch's options boxes are equal to 0.01 px (tests/faces/mtcnn/test_parity.py).
+The service looks at fewer levels (`SERVED`), which moves boxes a little and finds the same faces: what it gives up
+stands in docs/EVALUATION.md.
 
 Its landmarks are read once, in a square that the box has since left, and they are noisy: 1.3 px of the 112 px crop on
 LFW; where the photo's edge cuts the face, what is left is stretched to O-Net's square (Zhang's own code, and
@@ -42,12 +43,14 @@ class CascadeOptions:
     Where the first level would have more than `max_level_pixels`, `min_face` is raised until it fits. Where that leaves
     no face below 40 px, the photo is first reduced to a half, a third and so on: from 11 megapixels up by default.
     Of more than `max_candidates` on a level, or on all, the most probable are kept; a photo of a crowd has about 1,000.
-    Without `second_look` faces are aligned by the landmarks that facenet-pytorch finds.
+    `to_the_last` adds a level for faces as large as the photo, where `factor` leaves them between the last level and
+    none. Without `second_look` faces are aligned by the landmarks that facenet-pytorch finds.
     """
 
     min_face: float = 20.0
     thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
     factor: float = 0.709
+    to_the_last: bool = False
     max_level_pixels: int = 1_000_000
     max_candidates: int = 5_000
     second_look: bool = True
@@ -64,8 +67,13 @@ class CascadeOptions:
         return CELL * math.sqrt(height * width / self.max_level_pixels)
 
 
-SERVED = CascadeOptions(min_face=40.0)
-"""The service's: a face in every photo of LFW as with 20, in a third of the time (docs/EVALUATION.md)."""
+SERVED = CascadeOptions(min_face=40.0, thresholds=(0.7, 0.7, 0.7), factor=0.6, to_the_last=True)
+"""The service's: fewer levels and candidates, and on real photos the same people found (docs/EVALUATION.md)."""
+
+
+def looking_from(min_face: float | None) -> CascadeOptions:
+    """In the service's way, or, where somebody names a smallest face, in facenet-pytorch's and box for box."""
+    return SERVED if min_face is None else CascadeOptions(min_face=min_face)
 
 
 class Mtcnn:
@@ -90,7 +98,8 @@ class Mtcnn:
     def _propose(self, photo: AreaPooling, smallest: float) -> Floats:
         """Squares (N, 4) that P-Net takes for faces."""
         factor = self._options.factor
-        levels = [self._propose_at(photo, scale) for scale in scales(photo.height, photo.width, smallest, factor)]
+        sizes = scales(photo.height, photo.width, smallest, factor, to_the_last=self._options.to_the_last)
+        levels = [self._propose_at(photo, scale) for scale in sizes]
         found = self._most_probable(np.concatenate([np.empty((0, 9), np.float32), *levels]))
         found = found[box.suppress(found[:, :4], found[:, 4], OVERLAP)]
         return box.squared(box.shifted(found[:, :4], found[:, 5:], inclusive=False))

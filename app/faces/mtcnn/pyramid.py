@@ -22,6 +22,7 @@ Ints = npt.NDArray[np.intp]
 CELL = 12  # side of P-Net's receptive field, in pixels of a level
 PIXEL = 4  # numbers a pixel has in levels and crops: red, green, blue, nothing
 _WINDOWS_AT_ONCE, _ROWS_AT_ONCE = 512, 32  # bound the memory of the sums between, and keep them in the cache
+_NEAR = 1.1  # times: two levels that are as good as one
 _ONE_PIXEL = np.complex128  # 16 bytes: the type by which four int32 are gathered at once
 
 
@@ -84,14 +85,20 @@ def reduced(image: Pixels, by: int) -> Pixels:
     return np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def scales(height: int, width: int, min_face: float, factor: float) -> list[float]:
-    """Scale of each level: the first shrinks `min_face` to P-Net's 12 px, the last leaves the short side 12 px."""
+def scales(height: int, width: int, min_face: float, factor: float, *, to_the_last: bool = False) -> list[float]:
+    """
+    Scale of each level: the first shrinks `min_face` to P-Net's 12 px, the last leaves the short side at least 12 px;
+    `to_the_last`, one more where those 12 px are a tenth away.
+    """
     scale = CELL / min_face
     side = min(height, width) * scale
     found = []
     while side >= CELL:
         found.append(scale)
         scale, side = scale * factor, side * factor
+    last = CELL / min(height, width)
+    if to_the_last and found and found[-1] > _NEAR * last:
+        found.append(last)
     return found
 
 

@@ -20,9 +20,9 @@ from app.images.decoding import ImageLimits, decode
 from tests.support.facenet_pytorch import load_mtcnn
 
 Nets = tuple[ProposalNet, RefineNet, OutputNet]
-SERVED = CascadeOptions()
+THEIRS = CascadeOptions()
 COARSE = CascadeOptions(min_face=40, thresholds=(0.5, 0.6, 0.8))
-OPTIONS = pytest.mark.parametrize("options", [SERVED, COARSE], ids=["served", "coarse"])
+OPTIONS = pytest.mark.parametrize("options", [THEIRS, COARSE], ids=["theirs", "coarse"])
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 PEOPLE: dict[str, Callable[[Pixels, Pixels], Pixels]] = {
@@ -106,13 +106,13 @@ def test_people_are_found_where_facenet_pytorch_finds_them(
 def test_real_photos_have_the_faces_that_facenet_pytorch_finds(nets: Nets, path: Path) -> None:
     photo = decode(path.read_bytes(), ImageLimits())
 
-    expected = reference(SERVED)(photo)
+    expected = reference(THEIRS)(photo)
 
-    np.testing.assert_allclose(found(Mtcnn(*nets, SERVED), photo), expected, rtol=0, atol=0.01)
+    np.testing.assert_allclose(found(Mtcnn(*nets, THEIRS), photo), expected, rtol=0, atol=0.01)
 
 
 def test_the_photos_compared_hold_faces_to_be_found(nets: Nets, hopper: Pixels, collins: Pixels) -> None:
-    detector = Mtcnn(*nets, SERVED)
+    detector = Mtcnn(*nets, THEIRS)
 
     faces = {name: len(found(detector, np.ascontiguousarray(photo(hopper, collins)))) for name, photo in PEOPLE.items()}
 

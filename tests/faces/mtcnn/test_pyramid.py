@@ -83,6 +83,12 @@ def test_scales_shrink_the_smallest_face_to_the_networks_twelve_pixels() -> None
     assert scales(24, 24, min_face=12, factor=0.5) == [1, 0.5]
 
 
+def test_the_last_level_can_be_the_whole_photo_at_twelve_pixels() -> None:
+    assert scales(100, 60, min_face=20, factor=0.5, to_the_last=True) == [0.6, 0.3, 0.2]
+    assert scales(100, 60, min_face=20, factor=0.34, to_the_last=True) == pytest.approx([0.6, 0.204])  # near enough
+    assert scales(19, 19, min_face=20, factor=0.5, to_the_last=True) == []
+
+
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (11, 4000), (19, 19)])
 def test_a_photo_smaller_than_the_smallest_face_has_no_level(height: int, width: int) -> None:
     assert scales(height, width, min_face=20, factor=0.709) == []
