@@ -26,7 +26,7 @@ import numpy.typing as npt
 from app.domain.nouns import Box, Face, Floats, Landmarks, Pixels
 from app.faces.mtcnn import boxes as box
 from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
-from app.faces.mtcnn.pyramid import CELL, AreaPooling, reduced, scales
+from app.faces.mtcnn.pyramid import CELL, AreaPooling, Rooms, reduced, scales
 
 STRIDE = 2  # P-Net's step, in pixels of a level
 PLACINGS = 2  # of the box of a face that the edge cuts, before its landmarks are read again
@@ -77,22 +77,25 @@ def looking_from(min_face: float | None) -> CascadeOptions:
 
 
 class Mtcnn:
-    """Finds faces with five landmarks. Thread-safe: a call keeps its state on its own stack."""
+    """Finds faces with five landmarks. Thread-safe: a call keeps its state to itself."""
 
     def __init__(
         self, pnet: ProposalNet, rnet: RefineNet, onet: OutputNet, options: CascadeOptions | None = None
     ) -> None:
         self._pnet, self._rnet, self._onet = pnet, rnet, onet
         self._options = options or CascadeOptions()
+        self._rooms = Rooms()
 
     def detect(self, image: Pixels) -> list[Face]:
         """Every face of an upright (H, W, 3) uint8 RGB photo, largest first."""
         height, width = image.shape[:2]
         by = self._options.reduction_in(height, width)
-        photo = AreaPooling(reduced(image, by))
-        candidates = self._propose(photo, self._options.min_face_in(height, width) / by)
-        candidates = self._refine(photo, candidates)
-        faces = [_enlarged(face, by) for face in self._output(photo, candidates)]
+        image = reduced(image, by)
+        with self._rooms.lent(image) as room:
+            photo = AreaPooling(image, room)
+            candidates = self._propose(photo, self._options.min_face_in(height, width) / by)
+            candidates = self._refine(photo, candidates)
+            faces = [_enlarged(face, by) for face in self._output(photo, candidates)]
         return sorted(faces, key=lambda face: -face.box.area)
 
     def _propose(self, photo: AreaPooling, smallest: float) -> Floats:

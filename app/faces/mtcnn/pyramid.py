@@ -11,6 +11,10 @@ A pixel has four numbers, the fourth of no meaning: NumPy gathers 16 bytes three
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -33,9 +37,11 @@ class AreaPooling:
     holds 2**31 / 255 pixels.
     """
 
-    def __init__(self, image: Pixels) -> None:
+    def __init__(self, image: Pixels, room: Sums | None = None) -> None:
+        """With `room` for them (see `Rooms`) the sums lie there, and hold until it is used for others."""
         self.height, self.width = image.shape[:2]
-        sums = cv2.integral(cv2.cvtColor(image, cv2.COLOR_RGB2RGBA), sdepth=cv2.CV_32S)
+        four, into = (None, None) if room is None else _parts(room, image)
+        sums = cv2.integral(cv2.cvtColor(image, cv2.COLOR_RGB2RGBA, four), into, sdepth=cv2.CV_32S)
         self._sums: Sums = np.asarray(sums, np.int32)  # (H + 1, W + 1, 4)
 
     def level(self, height: int, width: int) -> Floats:
@@ -74,6 +80,48 @@ class AreaPooling:
         sums -= _gathered(flat, below + before)
         sums += _gathered(flat, above + before)
         _divide(sums, *counts, out=out)
+
+
+class Rooms:
+    """
+    Memory for the sums of one photo after the other: fresh pages from the system take twice as long as the sums.
+    Thread-safe. At most `most` bytes are kept; a photo that needs more gets none.
+    """
+
+    def __init__(self, most: int = 96 * 1024 * 1024) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._free: list[Sums] = []
+
+    @contextmanager
+    def lent(self, image: Pixels) -> Iterator[Sums | None]:
+        """As `AreaPooling` takes it for that photo; another's after the block."""
+        if 4 * _needed(image) > self._most:
+            yield None
+            return
+        with self._lock:
+            room = self._free.pop() if self._free else np.empty(0, np.int32)
+        if room.size < _needed(image):
+            room = np.empty(_needed(image), np.int32)
+        try:
+            yield room
+        finally:
+            with self._lock:
+                if room.nbytes + sum(free.nbytes for free in self._free) <= self._most:
+                    self._free.append(room)
+
+
+def _needed(image: Pixels) -> int:
+    """Numbers of a room: for the sums, and for the photo with four bytes a pixel."""
+    height, width = image.shape[:2]
+    return int((height + 1) * (width + 1) * PIXEL + height * width)
+
+
+def _parts(room: Sums, image: Pixels) -> tuple[Pixels, Sums]:
+    """Where in a room the photo goes (H, W, 4), and where its sums (H + 1, W + 1, 4)."""
+    height, width = image.shape[:2]
+    pixels, sums = np.split(room[: _needed(image)], [height * width])
+    return pixels.view(np.uint8).reshape(height, width, PIXEL), sums.reshape(height + 1, width + 1, PIXEL)
 
 
 def reduced(image: Pixels, by: int) -> Pixels:

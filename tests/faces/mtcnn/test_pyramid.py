@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from app.domain.nouns import Floats, Pixels
-from app.faces.mtcnn.pyramid import PIXEL, AreaPooling, reduced, scales
+from app.faces.mtcnn.pyramid import PIXEL, AreaPooling, Rooms, reduced, scales
 
 SIDES = st.integers(1, 40)
 SEEDS = st.integers(0, 1000)
@@ -119,3 +119,34 @@ def test_what_lies_beyond_the_photo_is_black(seed: int, box: tuple[int, int, int
     np.testing.assert_allclose(
         crop[..., :3], torch_area(black[top + 40 : bottom + 40, left + 40 : right + 40], size, size), rtol=0, atol=1e-4
     )
+
+
+def test_sums_in_a_room_are_those_of_fresh_memory(hopper: Pixels, collins: Pixels) -> None:
+    rooms = Rooms()
+    for photo in (hopper, collins, hopper, hopper[:100]):  # the last ones in what others left
+        with rooms.lent(photo) as room:
+            levels = AreaPooling(photo, room).level(90, 70), AreaPooling(photo).level(90, 70)
+            assert np.shares_memory(AreaPooling(photo, room)._sums, room)
+        assert np.array_equal(*levels)
+
+
+def test_a_room_is_used_again_and_never_by_two(collins: Pixels) -> None:
+    rooms = Rooms()
+    with rooms.lent(collins) as first, rooms.lent(collins) as second:
+        assert not np.shares_memory(first, second)
+    with rooms.lent(collins[:99]) as third:
+        assert np.shares_memory(third, first) or np.shares_memory(third, second)
+
+
+def test_a_photo_that_needs_more_than_may_be_kept_gets_none(collins: Pixels) -> None:
+    with Rooms(most=5_000_000).lent(collins) as room:
+        assert room is None
+
+
+def test_rooms_beyond_the_bound_are_not_kept(collins: Pixels) -> None:
+    rooms = Rooms(most=6_000_000)  # one, of 513 x 513 x 16 bytes and 512 x 512 x 4
+    with rooms.lent(collins) as first, rooms.lent(collins) as second:
+        pass
+    with rooms.lent(collins) as third, rooms.lent(collins) as fourth:
+        reused = [np.shares_memory(new, old) for new in (third, fourth) for old in (first, second)]
+    assert sum(reused) == 1
