@@ -11,11 +11,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from app.domain.errors import InferenceFailed, LikenessError, Overloaded
+from app.runtime.threads import computes
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +48,8 @@ class MicroBatcher(Generic[In, Out]):
         self._worker: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._worker = asyncio.create_task(self._work(), name="micro-batcher")
+        thread = ThreadPoolExecutor(1, thread_name_prefix="batches", initializer=computes)
+        self._worker = asyncio.create_task(self._work(thread), name="micro-batcher")
         return self
 
     async def __aexit__(
@@ -76,23 +79,29 @@ class MicroBatcher(Generic[In, Out]):
             raise Overloaded(f"{self._waiting.maxsize} faces already wait for the network") from None
         return await future
 
-    async def _work(self) -> None:
-        while True:
-            batch = await self._next_batch()
-            try:
-                outputs = await asyncio.to_thread(self._run, [item for item, _ in batch])
-                answers = list(zip(batch, outputs, strict=True))
-            except asyncio.CancelledError:
-                _fail(batch, Overloaded, "shutting down")
-                raise
-            except Exception as error:
-                log.exception("a batch of %d failed", len(batch))
-                _fail(batch, InferenceFailed, f"{type(error).__name__}: {error}")
-            else:
-                for (_, future), output in answers:
-                    if not future.done():
-                        future.set_result(output)
-                self._ran(len(batch))
+    async def _work(self, thread: ThreadPoolExecutor) -> None:
+        try:
+            while True:
+                await self._run_in(thread, await self._next_batch())
+        finally:
+            thread.shutdown(wait=False)
+
+    async def _run_in(self, thread: ThreadPoolExecutor, batch: list[tuple[In, asyncio.Future[Out]]]) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            outputs = await loop.run_in_executor(thread, self._run, [item for item, _ in batch])
+            answers = list(zip(batch, outputs, strict=True))
+        except asyncio.CancelledError:
+            _fail(batch, Overloaded, "shutting down")
+            raise
+        except Exception as error:
+            log.exception("a batch of %d failed", len(batch))
+            _fail(batch, InferenceFailed, f"{type(error).__name__}: {error}")
+        else:
+            for (_, future), output in answers:
+                if not future.done():
+                    future.set_result(output)
+            self._ran(len(batch))
 
     async def _next_batch(self) -> list[tuple[In, asyncio.Future[Out]]]:
         """Wait for one item, then take what else is there."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from app.domain.errors import DeadlineExceeded, Overloaded
+from app.runtime.threads import computes
 
 T = TypeVar("T")
 
@@ -48,7 +49,7 @@ class Workers:
     """`threads` at work, at most `max_waiting` jobs behind them; each is given up after `deadline` seconds."""
 
     def __init__(self, name: str, *, threads: int, max_waiting: int, deadline: float) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=computes)
         self._room = threads + max_waiting
         self._deadline = deadline
         self._inside = 0

@@ -1,0 +1,36 @@
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from app.runtime import threads
+from app.runtime.batching import MicroBatcher
+from app.runtime.workers import Workers
+
+pytestmark = pytest.mark.anyio
+
+
+def way() -> int:
+    return os.sched_getscheduler(threading.get_native_id())
+
+
+async def test_workers_compute_and_the_event_loop_does_not() -> None:
+    workers = Workers("test", threads=1, max_waiting=1, deadline=10)
+    assert await workers.run(way) == os.SCHED_BATCH
+    assert way() == os.SCHED_OTHER
+    workers.close()
+
+
+async def test_batches_are_computed() -> None:
+    async with MicroBatcher(lambda items: [way() for _ in items], max_batch=2, max_waiting=2) as batcher:
+        assert await batcher.submit(0) == os.SCHED_BATCH
+
+
+def test_a_system_that_forbids_it_is_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", forbidden)
+    with ThreadPoolExecutor(1, initializer=threads.computes) as pool:
+        assert pool.submit(way).result() == os.SCHED_OTHER
