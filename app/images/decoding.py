@@ -4,8 +4,8 @@ Bytes to an upright 8-bit RGB photo, with limits that hold before a pixel is dec
 How others do it, and what we chose: DeepFace and CompreFace hand the bytes to OpenCV, which ignores transparency and
 16-bit ranges, guesses from a file name, or decodes whatever size the header claims; their users complain of turned
 phone photos and of memory. Here Pillow reads the header (a fixed list of formats, by content), the limits are checked,
-and only then are pixels decoded: JPEG by simplejpeg (libjpeg-turbo), plain colour and grey of the formats where it is
-faster by OpenCV, the rest, and what those two remark on, by Pillow.
+and only then are pixels decoded: JPEG by simplejpeg (libjpeg-turbo, which reads the plainest headers too), plain colour
+and grey of the formats where it is faster by OpenCV, the rest, and what those two remark on, by Pillow.
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ _MOST_SCANS = 100
 _BYTE_BY_BYTE = ("BMP", "DIB")  # how Pillow reads those that are run-length encoded
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # of a JPEG; not what stands for 255 in a scan, nor restarts
 _ALONE, _SEQUENTIAL, _SCAN, _END = (0x01, 0xD8), (0xC0, 0xC1), 0xDA, 0xD9
+_JPEG_START, _SCAN_MARK = b"\xff\xd8", b"\xff\xda"
+_NOT_PLAIN = (b"\xff\xe1", b"\xff\xff", b"\xff\x00", b"\xff\x01")  # APP1; what has no length
+_FEW_PARTS = 50  # of a head; encoders make about ten
+_PLAIN_COLOURS = ("YCbCr", "RGB", "Gray")  # as simplejpeg names them
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
 
 
@@ -55,15 +59,50 @@ def decode(data: bytes, limits: ImageLimits) -> Pixels:
     """
     if len(data) > limits.max_bytes:
         raise ImageTooLarge(f"want at most {limits.max_bytes} bytes, got {len(data)}")
+    if (pixels := _plain_jpeg(data, limits)) is not None:
+        return pixels
     image = _open(data)
-    width, height = image.size
-    if width * height > limits.max_pixels:
-        raise ImageTooLarge(f"want at most {limits.max_pixels} pixels, got {width} x {height}")
+    _require_within(limits, *image.size)
     try:
         with image:
             return np.ascontiguousarray(_decoder(image)(data, image))
     except Exception as error:  # on broken data Pillow's decoders raise OSError, SyntaxError, struct.error and more
         raise InvalidImage(f"broken {image.format} image: {error}") from error
+
+
+def _require_within(limits: ImageLimits, width: int, height: int) -> None:
+    if width * height > limits.max_pixels:
+        raise ImageTooLarge(f"want at most {limits.max_pixels} pixels, got {width} x {height}")
+
+
+def _plain_jpeg(data: bytes, limits: ImageLimits) -> Pixels | None:
+    """Of a JPEG in colour or grey whose head says nothing else; None of any other file, and of a broken one."""
+    if not _begins_plainly(data):
+        return None
+    try:
+        _check_scans(data)
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+        if colours not in _PLAIN_COLOURS:
+            return None
+        _require_within(limits, width, height)
+        return np.asarray(simplejpeg.decode_jpeg(data, "RGB"), np.uint8)
+    except ValueError:  # Pillow tells what is broken
+        return None
+
+
+def _begins_plainly(data: bytes) -> bool:
+    """Whether it is a JPEG that says of no orientation (EXIF, XMP) before its first scan."""
+    if not data.startswith(_JPEG_START):
+        return False
+    place = len(_JPEG_START)
+    for _ in range(_FEW_PARTS):
+        mark = data[place : place + 2]
+        if mark == _SCAN_MARK:
+            return True
+        if mark[:1] != b"\xff" or mark in _NOT_PLAIN:
+            return False
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return False
 
 
 def _open(data: bytes) -> Image.Image:
@@ -153,7 +192,8 @@ def _decode_jpeg(data: bytes, image: Image.Image) -> Pixels:
 def _check_scans(data: bytes) -> None:
     """
     Of the first picture: what is behind it, as the film of a phone's photo, is no JPEG. Where its first scan has all
-    colours and no scan adds to another there is only that one: libjpeg takes a second for an error.
+    colours and no scan adds to another there is only that one: libjpeg takes a second for an error. Else its mark
+    is counted wherever it stands, and only where that is too often each part is looked at.
     """
     scans, parts, place, colours = 0, 0, 0, 0
     while found := _MARKER.search(data, place):
@@ -162,6 +202,8 @@ def _check_scans(data: bytes) -> None:
             return
         if kind in _SEQUENTIAL:
             colours = (data[place + 7 : place + 8] or b"\0")[0]
+        if kind == _SCAN and scans == 0 and data.count(_SCAN_MARK) <= _MOST_SCANS:
+            return
         scans, parts = scans + (kind == _SCAN), parts + 1
         if scans > _MOST_SCANS or parts > _MOST_PARTS:
             raise ValueError(f"more than {_MOST_SCANS} scans, or {_MOST_PARTS} parts")
