@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from app.faces.mtcnn.cascade import looking_from
-from training import cohort_report, cuts, cuts_report, evaluate, evaluation_summary, groups, sensitivity
+from training import cohort_report, cuts, cuts_report, evaluate, evaluation_summary, finding, groups, sensitivity
 from training.cohorts import SAME_PERSON
 from training.errors import TrainingError
 from training.evaluate import Task
@@ -130,6 +130,19 @@ def evaluate_cuts(
     report = cuts_report.run(images, grouped, served, threshold, finder, ways)
     _write(report, json_)
     typer.echo(cuts_report.summary(report))
+
+
+@cli.command("finding")
+def evaluate_finding(
+    images: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Photos, in folders or not.")],
+    json_: Json,
+    every: Annotated[int, typer.Option(min=1, help="Of so many photos one.")] = 1,
+    models_dir: ModelsDir = MODELS,
+) -> None:
+    """Whom the service's way of looking does not find, beside facenet-pytorch's, in photos as they are and changed."""
+    report = finding.run(images, models_dir, every)
+    _write(report, json_)
+    typer.echo(finding.summary(report))
 
 
 def folder(models_dir: Path, name: str) -> Path:
