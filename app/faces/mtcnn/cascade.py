@@ -67,7 +67,7 @@ class CascadeOptions:
         return CELL * math.sqrt(height * width / self.max_level_pixels)
 
 
-SERVED = CascadeOptions(min_face=40.0, thresholds=(0.7, 0.7, 0.7), factor=0.6, to_the_last=True)
+SERVED = CascadeOptions(min_face=40.0, thresholds=(0.7, 0.7, 0.7), factor=0.68, to_the_last=True)
 """The service's: fewer levels and candidates, and on real photos the same people found (docs/EVALUATION.md)."""
 
 
