@@ -93,8 +93,8 @@ class Settings(BaseSettings):
         None,
         ge=12,
         description="Side of the smallest face looked for, in pixels, as facenet-pytorch takes it, and then box for "
-        "box what it finds: 20 finds more of a distant crowd, in four times the time, and takes more things for faces. "
-        "Without it faces from 40 px on, in the service's own, faster way.",
+        "box what it finds: 20 finds more of a distant crowd, in three times the time, and takes more things for "
+        "faces. Without it faces from 40 px on, in the service's own, faster way.",
     )
     default_fmr: float = Field(1e-4, gt=0, lt=1, description="FMR promised by /verify where the caller names none.")
     default_fpir: float = Field(0.01, gt=0, lt=1, description="FPIR promised by /identify where the caller names none.")
