@@ -11,7 +11,6 @@ and grey of the formats where it is faster by OpenCV, the rest, and what those t
 from __future__ import annotations
 
 import io
-import re
 import struct
 import sys
 from collections.abc import Callable, Iterator
@@ -25,22 +24,14 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from app.domain.errors import ImageTooLarge, InvalidImage, UnsupportedImage
 from app.domain.nouns import Pixels
+from app.images.jpeg import MOST_PARTS, begins_plainly, check_scans
 
 ACCEPTED = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "AVIF", "JPEG2000", "PPM")
 _PLAIN = ("PNG", "WEBP", "BMP", "PPM")  # where OpenCV decodes 8-bit colour and grey to the same bytes, and faster
 _JPEG = ("JPEG", "MPO")  # MPO: the several pictures in one JPEG that phones write; the first is the photo
 _REFUSED = {b"%PDF": "PDF", b"<svg": "SVG", b"<?xml": "SVG or XML"}  # beyond what Pillow itself can name
 _STRIP = 1_000_000  # pixels that are converted at once
-_MOST_PARTS = 100_000
-"""Reads of a file: Pillow goes through segments, chunks and boxes one by one, in Python; 10 MiB could hold millions."""
-_MOST_SCANS = 100
-"""Of a JPEG: each goes over the whole photo, and takes a few bytes where it says nothing; encoders make about ten."""
 _BYTE_BY_BYTE = ("BMP", "DIB")  # how Pillow reads those that are run-length encoded
-_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # of a JPEG; not what stands for 255 in a scan, nor restarts
-_ALONE, _SEQUENTIAL, _SCAN, _END = (0x01, 0xD8), (0xC0, 0xC1), 0xDA, 0xD9
-_JPEG_START, _SCAN_MARK = b"\xff\xd8", b"\xff\xda"
-_NOT_PLAIN = (b"\xff\xe1", b"\xff\xff", b"\xff\x00", b"\xff\x01")  # APP1; what has no length
-_FEW_PARTS = 50  # of a head; encoders make about ten
 _PLAIN_COLOURS = ("YCbCr", "RGB", "Gray")  # as simplejpeg names them
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
 
@@ -77,10 +68,10 @@ def _require_within(limits: ImageLimits, width: int, height: int) -> None:
 
 def _plain_jpeg(data: bytes, limits: ImageLimits) -> Pixels | None:
     """Of a JPEG in colour or grey whose head says nothing else; None of any other file, and of a broken one."""
-    if not _begins_plainly(data):
+    if not begins_plainly(data):
         return None
     try:
-        _check_scans(data)
+        check_scans(data)
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
         if colours not in _PLAIN_COLOURS:
             return None
@@ -88,21 +79,6 @@ def _plain_jpeg(data: bytes, limits: ImageLimits) -> Pixels | None:
         return np.asarray(simplejpeg.decode_jpeg(data, "RGB"), np.uint8)
     except ValueError:  # Pillow tells what is broken
         return None
-
-
-def _begins_plainly(data: bytes) -> bool:
-    """Whether it is a JPEG that says of no orientation (EXIF, XMP) before its first scan."""
-    if not data.startswith(_JPEG_START):
-        return False
-    place = len(_JPEG_START)
-    for _ in range(_FEW_PARTS):
-        mark = data[place : place + 2]
-        if mark == _SCAN_MARK:
-            return True
-        if mark[:1] != b"\xff" or mark in _NOT_PLAIN:
-            return False
-        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-    return False
 
 
 def _open(data: bytes) -> Image.Image:
@@ -125,7 +101,7 @@ def _open(data: bytes) -> Image.Image:
 class _InParts(io.BytesIO):
     """A file of so many parts and no more."""
 
-    left = _MOST_PARTS
+    left = MOST_PARTS
 
     def read(self, size: int | None = -1, /) -> bytes:
         self.left -= 1
@@ -179,36 +155,14 @@ def _decode_plain(data: bytes, image: Image.Image) -> Pixels:
 
 
 def _decode_jpeg(data: bytes, image: Image.Image) -> Pixels:
-    _check_scans(data)
-    if image.mode not in ("RGB", "L"):
+    check_scans(data)
+    if image.mode not in ("RGB", "L") or begins_plainly(data):  # those that are plain were tried before
         return _decode_any(data, image)
     try:
         pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB")
     except ValueError:  # a remark of libjpeg's is an error to it; Pillow tells harmless from broken
         return _decode_any(data, image)
     return _upright(pixels, _orientation(image))
-
-
-def _check_scans(data: bytes) -> None:
-    """
-    Of the first picture: what is behind it, as the film of a phone's photo, is no JPEG. Where its first scan has all
-    colours and no scan adds to another there is only that one: libjpeg takes a second for an error. Else its mark
-    is counted wherever it stands, and only where that is too often each part is looked at.
-    """
-    scans, parts, place, colours = 0, 0, 0, 0
-    while found := _MARKER.search(data, place):
-        kind, place = data[found.start() + 1], found.end()
-        if kind == _END or (kind == _SCAN and data[place + 2 : place + 3] == bytes([colours])):
-            return
-        if kind in _SEQUENTIAL:
-            colours = (data[place + 7 : place + 8] or b"\0")[0]
-        if kind == _SCAN and scans == 0 and data.count(_SCAN_MARK) <= _MOST_SCANS:
-            return
-        scans, parts = scans + (kind == _SCAN), parts + 1
-        if scans > _MOST_SCANS or parts > _MOST_PARTS:
-            raise ValueError(f"more than {_MOST_SCANS} scans, or {_MOST_PARTS} parts")
-        if kind not in _ALONE:
-            place += int.from_bytes(data[place : place + 2], "big")
 
 
 def _decode_any(_data: bytes, image: Image.Image) -> Pixels:

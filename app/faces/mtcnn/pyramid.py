@@ -40,9 +40,10 @@ class AreaPooling:
     def __init__(self, image: Pixels, room: Sums | None = None) -> None:
         """With `room` for them (see `Rooms`) the sums lie there, and hold until it is used for others."""
         self.height, self.width = image.shape[:2]
-        four, into = (None, None) if room is None else _parts(room, image)
-        sums = cv2.integral(cv2.cvtColor(image, cv2.COLOR_RGB2RGBA, four), into, sdepth=cv2.CV_32S)
-        self._sums: Sums = np.asarray(sums, np.int32)  # (H + 1, W + 1, 4)
+        shape = (self.height + 1, self.width + 1, PIXEL)
+        into = None if room is None else room[: _needed(image)].reshape(shape)
+        sums = cv2.integral(cv2.cvtColor(image, cv2.COLOR_RGB2RGBA), into, sdepth=cv2.CV_32S)
+        self._sums: Sums = np.asarray(sums, np.int32)  # of that shape
 
     def level(self, height: int, width: int) -> Floats:
         """The whole photo at (height, width): (height, width, 4)."""
@@ -112,16 +113,9 @@ class Rooms:
 
 
 def _needed(image: Pixels) -> int:
-    """Numbers of a room: for the sums, and for the photo with four bytes a pixel."""
+    """Numbers of a room for its sums."""
     height, width = image.shape[:2]
-    return int((height + 1) * (width + 1) * PIXEL + height * width)
-
-
-def _parts(room: Sums, image: Pixels) -> tuple[Pixels, Sums]:
-    """Where in a room the photo goes (H, W, 4), and where its sums (H + 1, W + 1, 4)."""
-    height, width = image.shape[:2]
-    pixels, sums = np.split(room[: _needed(image)], [height * width])
-    return pixels.view(np.uint8).reshape(height, width, PIXEL), sums.reshape(height + 1, width + 1, PIXEL)
+    return int((height + 1) * (width + 1) * PIXEL)
 
 
 def reduced(image: Pixels, by: int) -> Pixels:

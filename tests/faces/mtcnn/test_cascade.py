@@ -7,6 +7,7 @@ from app.domain.nouns import Face, Pixels
 from app.faces.mtcnn.cascade import CascadeOptions, Mtcnn
 from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
 from tests.support.stages import OneCell, Sure, SureOutput
+from training.finding import overlap
 
 Nets = tuple[ProposalNet, RefineNet, OutputNet]
 HOPPER_BOX, COLLINS_BOX = (174, 120, 356, 340), (181, 62, 268, 173)
@@ -146,15 +147,8 @@ def test_faces_of_a_reduced_photo_are_about_where_they_are_found_in_the_whole(
     (exact,) = Mtcnn(*nets, CascadeOptions(min_face=bounded.min_face_in(height, width))).detect(photo)
 
     off = np.linalg.norm(face.landmarks.points - exact.landmarks.points, axis=1)
-    assert overlap(face, exact) > 0.85
+    assert overlap(face.box, exact.box) > 0.85
     assert off.max() < 0.05 * exact.box.width
-
-
-def overlap(face: Face, other: Face) -> float:
-    """Intersection over union."""
-    a, b = face.box, other.box
-    shared = (min(a.right, b.right) - max(a.left, b.left)) * (min(a.bottom, b.bottom) - max(a.top, b.top))
-    return shared / (a.area + b.area - shared)
 
 
 def test_one_detector_gives_many_threads_the_answers_that_it_gives_one(

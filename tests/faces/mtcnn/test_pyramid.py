@@ -139,12 +139,12 @@ def test_a_room_is_used_again_and_never_by_two(collins: Pixels) -> None:
 
 
 def test_a_photo_that_needs_more_than_may_be_kept_gets_none(collins: Pixels) -> None:
-    with Rooms(most=5_000_000).lent(collins) as room:
+    with Rooms(most=4_000_000).lent(collins) as room:
         assert room is None
 
 
 def test_rooms_beyond_the_bound_are_not_kept(collins: Pixels) -> None:
-    rooms = Rooms(most=6_000_000)  # one, of 513 x 513 x 16 bytes and 512 x 512 x 4
+    rooms = Rooms(most=6_000_000)  # one, of 513 x 513 x 16 bytes
     with rooms.lent(collins) as first, rooms.lent(collins) as second:
         pass
     with rooms.lent(collins) as third, rooms.lent(collins) as fourth:

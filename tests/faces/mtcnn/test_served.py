@@ -7,10 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
-from app.domain.nouns import Box, Face, Pixels
+from app.domain.nouns import Face, Pixels
 from app.faces.mtcnn.cascade import SERVED, CascadeOptions, Mtcnn, looking_from
 from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
 from app.images.decoding import ImageLimits, decode
+from training.finding import overlap
 
 Nets = tuple[ProposalNet, RefineNet, OutputNet]
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -73,9 +74,3 @@ def test_a_smallest_face_that_is_named_is_looked_for_in_their_way() -> None:
 
 def has(found: list[Face], wanted: list[Face]) -> bool:
     return all(any(overlap(face.box, each.box) > 0.5 for each in found) for face in wanted)
-
-
-def overlap(a: Box, b: Box) -> float:
-    width, height = min(a.right, b.right) - max(a.left, b.left), min(a.bottom, b.bottom) - max(a.top, b.top)
-    shared = max(0.0, width) * max(0.0, height)
-    return shared / (a.area + b.area - shared)
