@@ -3,14 +3,15 @@ Bytes to an upright 8-bit RGB photo, with limits that hold before a pixel is dec
 
 How others do it, and what we chose: DeepFace and CompreFace hand the bytes to OpenCV, which ignores transparency and
 16-bit ranges, guesses from a file name, or decodes whatever size the header claims; their users complain of turned
-phone photos and of memory. Here Pillow reads the header (a fixed list of formats, by content), the limits are checked,
-and only then are pixels decoded: JPEG by simplejpeg (libjpeg-turbo, which reads the plainest headers too), plain colour
-and grey of the formats where it is faster by OpenCV, the rest, and what those two remark on, by Pillow.
+phone photos and of memory. Here the header is read (a fixed list of formats, by content; by Pillow but for the plainest
+files), the limits are checked, and only then are pixels decoded: JPEG by simplejpeg (libjpeg-turbo), plain colour and
+grey of the formats where it is faster by OpenCV, the rest, and what those two remark on, by Pillow.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import struct
 import sys
 from collections.abc import Callable, Iterator
@@ -19,12 +20,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-import simplejpeg
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from app.domain.errors import ImageTooLarge, InvalidImage, UnsupportedImage
 from app.domain.nouns import Pixels
-from app.images.jpeg import MOST_PARTS, begins_plainly, check_scans
+from app.images.jpeg import MOST_PARTS, by_simplejpeg, check_scans
+from app.images.plain import PlainFile, by_opencv, recognised
 
 ACCEPTED = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "AVIF", "JPEG2000", "PPM")
 _PLAIN = ("PNG", "WEBP", "BMP", "PPM")  # where OpenCV decodes 8-bit colour and grey to the same bytes, and faster
@@ -32,7 +33,6 @@ _JPEG = ("JPEG", "MPO")  # MPO: the several pictures in one JPEG that phones wri
 _REFUSED = {b"%PDF": "PDF", b"<svg": "SVG", b"<?xml": "SVG or XML"}  # beyond what Pillow itself can name
 _STRIP = 1_000_000  # pixels that are converted at once
 _BYTE_BY_BYTE = ("BMP", "DIB")  # how Pillow reads those that are run-length encoded
-_PLAIN_COLOURS = ("YCbCr", "RGB", "Gray")  # as simplejpeg names them
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
 
 
@@ -50,13 +50,16 @@ def decode(data: bytes, limits: ImageLimits) -> Pixels:
     """
     if len(data) > limits.max_bytes:
         raise ImageTooLarge(f"want at most {limits.max_bytes} bytes, got {len(data)}")
-    if (pixels := _plain_jpeg(data, limits)) is not None:
-        return pixels
+    if plain := recognised(data):
+        _require_within(limits, plain.width, plain.height)
+        if (pixels := _read(plain)) is not None:
+            return pixels
     image = _open(data)
     _require_within(limits, *image.size)
     try:
         with image:
-            return np.ascontiguousarray(_decoder(image)(data, image))
+            decoder = _decode_any if plain else _decoder(image)
+            return np.ascontiguousarray(decoder(data, image))
     except Exception as error:  # on broken data Pillow's decoders raise OSError, SyntaxError, struct.error and more
         raise InvalidImage(f"broken {image.format} image: {error}") from error
 
@@ -66,19 +69,12 @@ def _require_within(limits: ImageLimits, width: int, height: int) -> None:
         raise ImageTooLarge(f"want at most {limits.max_pixels} pixels, got {width} x {height}")
 
 
-def _plain_jpeg(data: bytes, limits: ImageLimits) -> Pixels | None:
-    """Of a JPEG in colour or grey whose head says nothing else; None of any other file, and of a broken one."""
-    if not begins_plainly(data):
-        return None
+def _read(plain: PlainFile) -> Pixels | None:
     try:
-        check_scans(data)
-        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
-        if colours not in _PLAIN_COLOURS:
-            return None
-        _require_within(limits, width, height)
-        return np.asarray(simplejpeg.decode_jpeg(data, "RGB"), np.uint8)
-    except ValueError:  # Pillow tells what is broken
+        pixels = plain.read()
+    except (ValueError, cv2.error):  # Pillow tells what is broken
         return None
+    return pixels if pixels is not None and pixels.shape[1::-1] == (plain.width, plain.height) else None
 
 
 def _open(data: bytes) -> Image.Image:
@@ -147,27 +143,44 @@ def _has_whole_bytes(image: Image.Image) -> bool:
 
 
 def _decode_plain(data: bytes, image: Image.Image) -> Pixels:
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    pixels = by_opencv(data)
     if pixels is None or pixels.shape[1::-1] != image.size:  # Pillow tells what is broken
         return _decode_any(data, image)
     all_known = image.format == "PNG" and _ends_with_pixels(data)
-    return _upright(np.asarray(pixels, np.uint8), _orientation(image, all_known=all_known))
+    return _upright(pixels, _orientation(image, all_known=all_known))
 
 
 def _decode_jpeg(data: bytes, image: Image.Image) -> Pixels:
     check_scans(data)
-    if image.mode not in ("RGB", "L") or begins_plainly(data):  # those that are plain were tried before
+    if image.mode not in ("RGB", "L"):
         return _decode_any(data, image)
     try:
-        pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB")
+        pixels = by_simplejpeg(data)
     except ValueError:  # a remark of libjpeg's is an error to it; Pillow tells harmless from broken
         return _decode_any(data, image)
     return _upright(pixels, _orientation(image))
 
 
-def _decode_any(_data: bytes, image: Image.Image) -> Pixels:
+def _decode_any(data: bytes, image: Image.Image) -> Pixels:
+    if image.format == "TIFF" and (stored := _stored(data, image)) is not None:
+        return stored
     image.load()
     return _upright(_to_rgb(image), _orientation(image))
+
+
+def _stored(data: bytes, image: Image.Image) -> Pixels | None:
+    """The pixels of an upright TIFF that is not compressed: they lie in the file as they are wanted."""
+    shape = (image.height, image.width, 3)
+    plain = [("raw", (0, 0, *image.size), ("RGB", 0, 1))]
+    tiles: Any = getattr(image, "tile", [])
+    if (
+        image.mode != "RGB"
+        or [(codec, box, args) for codec, box, _, args in tiles] != plain
+        or _orientation(image) != 1
+    ):
+        return None
+    start, size = tiles[0].offset, math.prod(shape)
+    return np.frombuffer(data, np.uint8, size, start).reshape(shape).copy() if start + size <= len(data) else None
 
 
 def _orientation(image: Image.Image, *, all_known: bool = False) -> int:
@@ -211,7 +224,7 @@ def _strip_to_rgb(image: Image.Image) -> Pixels:
     if "A" in image.getbands() or "transparency" in image.info:
         paper = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(paper, image.convert("RGBA"))
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _deep_grey(values: np.ndarray) -> Pixels:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import simplejpeg
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from app.domain.errors import InvalidImage, UnsupportedImage
 from app.domain.nouns import Pixels
@@ -143,3 +144,10 @@ def test_what_phones_and_designers_send_is_refused_by_name(data: bytes, name: st
 def test_bytes_that_are_no_image_are_invalid(data: bytes) -> None:
     with pytest.raises(InvalidImage, match="no image of a known kind"):
         decode(data, LIMITS)
+
+
+def test_of_a_tiff_that_is_not_compressed_no_pixel_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TiffImageFile, "load", lambda *_: pytest.fail("decoded"))
+    pixels = noisy(30, 50)
+
+    assert np.array_equal(decode(encoded(Image.fromarray(pixels), "TIFF"), LIMITS), pixels)
