@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     photo_threads: int = Field(default_factory=_cores, ge=1, le=256, description="Photos worked on at once.")
     max_waiting: int = Field(64, ge=1, description="Photos beyond these are refused with 503.")
     max_faces: int = Field(500, ge=1, description="Faces taken of one photo, the largest; all are counted.")
-    max_batch: int = Field(8, ge=1, le=256, description="Faces embedded in one run.")
+    max_batch: int = Field(8, ge=1, le=256, description="Faces embedded in one go.")
     deadline: float = Field(30.0, gt=0, description="Seconds after which a request is given up with 504.")
 
     max_image_bytes: int = Field(10 * 1024 * 1024, ge=1, description="Bytes of one image; 413 beyond.")

@@ -26,7 +26,7 @@ _LARGE = 6 * 1024 * 1024
 
 
 class Session:
-    """A loaded network. `run` may be called from many threads at once."""
+    """A loaded network of `size` bytes. `run` may be called from many threads at once."""
 
     def __init__(self, model: bytes, *, provider: Provider = "auto", threads: int = 1) -> None:
         """Raises StartError where `provider` is named and cannot be used: never a silent fallback to the CPU."""
@@ -35,7 +35,7 @@ class Session:
         self._session = _open(model, wanted, threads)
         self._outputs = [output.name for output in self._session.get_outputs()]
         self._inputs = [given.name for given in self._session.get_inputs()]
-        self.provider = _short_name(self._session.get_providers()[0])
+        self.provider, self.size = _short_name(self._session.get_providers()[0]), len(model)
         if provider != "auto" and self.provider != provider:
             raise StartError(
                 f"provider {provider!r} was asked for, but the network runs on {self.provider!r}: "

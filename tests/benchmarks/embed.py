@@ -10,6 +10,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from app.domain.nouns import AlignedCrop
+from app.embedding.embedder import OnnxEmbedder
 from app.runtime.manifest import read_checked, read_embedder
 from app.runtime.session import Session
 from tests.benchmarks.cores import one_core
@@ -17,6 +19,7 @@ from tests.benchmarks.detect import MODELS
 from tests.benchmarks.effort import Effort
 from tests.benchmarks.measure import Contestant, Laps, race, ratio
 from tests.benchmarks.report import SHARE, Row, at_least
+from tests.support.networks import manifest_of
 from training.export import check_parity, embedder_graph
 from training.networks import Embedder, FaceNetwork, build, cost
 from training.networks.embedder import Views
@@ -38,13 +41,14 @@ def rows(effort: Effort) -> Iterator[Row]:
             yield eight_bits(folder.name, folder.name.removesuffix("-int8"), effort)
 
 
-def exported(name: str, dimension: int, *, views: Views) -> tuple[Embedder, Session]:
+def exported(name: str, dimension: int, *, views: Views) -> tuple[Embedder, OnnxEmbedder]:
     """A network with random weights, in torch and as it is served; both give the same vectors."""
     torch.manual_seed(0)
     embedder = Embedder(_settled(build(name, dimension)), views=views).eval()
     graph = embedder_graph(embedder)
     check_parity(embedder, graph)
-    return embedder, Session(graph, provider="cpu")
+    manifest = manifest_of(graph, embedder.network.crop_size, dimension)
+    return embedder, OnnxEmbedder(Session(graph, provider="cpu"), manifest)
 
 
 def _settled(network: FaceNetwork) -> FaceNetwork:
@@ -61,12 +65,16 @@ def crops(batch: int, size: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (batch, size, size, 3), np.uint8)
 
 
+def aligned(pixels: np.ndarray) -> list[AlignedCrop]:
+    return [AlignedCrop(each, 1.0) for each in pixels]
+
+
 def against_peak(batch: int, effort: Effort) -> Row:
-    embedder, session = exported("inception_resnet_v1", 512, views="crop")
-    given = crops(batch, embedder.network.crop_size)
+    embedder, served = exported("inception_resnet_v1", 512, views="crop")
+    given = aligned(crops(batch, embedder.network.crop_size))
     products = {f"ONNX Runtime MatMul {side}": side for side in SIDES}
     contestants = {name: Contestant(multiplying(side)) for name, side in products.items()}
-    laps = race({"ours": Contestant(partial(session.run, given)), **contestants}, effort.pace)
+    laps = race({"ours": Contestant(partial(served.embed, given)), **contestants}, effort.pace)
     work = {"ours": batch * operations(embedder.network), **{name: 2 * side**3 for name, side in products.items()}}
     rates = {name: gigaflops(work[name], each) for name, each in laps.items()}
     peak = max(products, key=rates.__getitem__)
@@ -113,11 +121,15 @@ def matrix_product(side: int) -> bytes:
 
 def against_torch(batch: int, effort: Effort) -> Iterator[Row]:
     """With mirror averaging, as the default model has it."""
-    embedder, session = exported("mobilefacenet", 128, views="mirror")
+    embedder, served = exported("mobilefacenet", 128, views="mirror")
     given = crops(batch, embedder.network.crop_size)
     last = torch.inference_mode()(partial(embedder, torch.from_numpy(given)))
     plain = torch.inference_mode()(partial(plainly_laid(embedder), torch.from_numpy(given)))
-    contestants = {"ours": partial(session.run, given), "torch eager": plain, "torch eager, channels_last": last}
+    contestants = {
+        "ours": partial(served.embed, aligned(given)),
+        "torch eager": plain,
+        "torch eager, channels_last": last,
+    }
     laps = race({name: Contestant(call) for name, call in contestants.items()}, effort.pace)
     for peer, wanted in (("torch eager", at_least(SPEEDUP)), ("torch eager, channels_last", None)):
         yield Row(
@@ -151,8 +163,8 @@ def plainly_laid(embedder: Embedder) -> Embedder:
 def eight_bits(name: str, full: str, effort: Effort) -> Row:
     """A model of the repository in 8 bits, against itself in 32."""
     size = read_embedder(MODELS / full).crop_size
-    given = crops(max(BATCHES), size)
-    contestants = {each: Contestant(partial(_served(each).run, given)) for each in (name, full)}
+    given = aligned(crops(max(BATCHES), size))
+    contestants = {each: Contestant(partial(_served(each).embed, given)) for each in (name, full)}
     laps = race(contestants, effort.pace)
     return Row(
         stage="embed",
@@ -166,5 +178,6 @@ def eight_bits(name: str, full: str, effort: Effort) -> Row:
     )
 
 
-def _served(name: str) -> Session:
-    return Session(read_checked(MODELS / name, read_embedder(MODELS / name).file), provider="cpu")
+def _served(name: str) -> OnnxEmbedder:
+    manifest = read_embedder(MODELS / name)
+    return OnnxEmbedder(Session(read_checked(MODELS / name, manifest.file), provider="cpu"), manifest)

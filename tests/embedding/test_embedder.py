@@ -9,26 +9,15 @@ from app.domain.nouns import AlignedCrop, Pixels
 from app.embedding.embedder import OnnxEmbedder
 from app.faces.alignment import LandmarkAligner
 from app.faces.mtcnn.cascade import Mtcnn
-from app.runtime.manifest import EmbedderManifest, LandmarkAlignment, ModelFile, digest_of, read_checked, read_embedder
+from app.runtime.manifest import digest_of, read_checked, read_embedder
 from app.runtime.session import Session
-from tests.support.networks import DIMENSION, SIDE, first_only, mean_colour
+from tests.support.networks import DIMENSION, SIDE, first_only, manifest_of, mean_colour
 
 RED, YELLOW = (200, 0, 0), (90, 120, 0)
 
 
 def embedder(model: bytes, dimension: int = DIMENSION, batch: Literal[1] | None = None) -> OnnxEmbedder:
-    manifest = EmbedderManifest(
-        id="tiny",
-        licence="MIT",
-        provenance={},
-        kind="embedder",
-        file=ModelFile(path="tiny.onnx", digest=digest_of(model)),
-        crop_size=SIDE,
-        alignment=LandmarkAlignment(template=((0, 0),) * 5),
-        dimension=dimension,
-        batch=batch,
-    )
-    return OnnxEmbedder(Session(model, provider="cpu"), manifest)
+    return OnnxEmbedder(Session(model, provider="cpu"), manifest_of(model, SIDE, dimension, batch))
 
 
 def crop_of(colour: tuple[int, int, int], side: int = SIDE) -> AlignedCrop:
@@ -87,6 +76,21 @@ def test_a_network_of_one_crop_a_run_is_run_for_each() -> None:
     vectors = [item.vector.tolist() for item in embedder(first_only(), batch=1).embed([crop_of(RED), crop_of(YELLOW)])]
 
     assert vectors == [pytest.approx([1, 0, 0]), pytest.approx([0.6, 0.8, 0])]
+
+
+@pytest.mark.parametrize(("light", "runs"), [(10_000, [2, 2, 1]), (0, [5])])
+def test_a_light_network_is_run_on_few_crops_at_once_and_a_large_one_on_all(
+    monkeypatch: pytest.MonkeyPatch, light: int, runs: list[int]
+) -> None:
+    monkeypatch.setattr("app.embedding.embedder.LIGHT", light)
+    tiny, seen, run = embedder(mean_colour()), [], Session.run
+    monkeypatch.setattr(Session, "run", lambda self, crops: (seen.append(len(crops)), run(self, crops))[1])
+
+    vectors = [item.vector.tolist() for item in tiny.embed([crop_of(RED), crop_of(YELLOW)] * 2 + [crop_of(RED)])]
+
+    assert seen == runs
+    red, yellow = pytest.approx([1, 0, 0]), pytest.approx([0.6, 0.8, 0])
+    assert vectors == [red, yellow, red, yellow, red]
 
 
 def test_a_network_of_another_dimension_than_its_manifests_has_failed() -> None:

@@ -1,7 +1,11 @@
 """Networks small enough to compute by hand, built on the spot."""
 
+from typing import Literal
+
 import numpy as np
 from onnx import TensorProto, checker, helper, numpy_helper
+
+from app.runtime.manifest import EmbedderManifest, LandmarkAlignment, ModelFile, digest_of
 
 SIDE, DIMENSION = 16, 3
 MEAN_COLOUR = [
@@ -10,6 +14,22 @@ MEAN_COLOUR = [
     helper.make_node("ReduceL2", ["colour"], ["length"], axes=[1], keepdims=1),
     helper.make_node("Div", ["colour", "length"], ["vectors"]),
 ]
+
+
+def manifest_of(
+    model: bytes, size: int = SIDE, dimension: int = DIMENSION, batch: Literal[1] | None = None
+) -> EmbedderManifest:
+    return EmbedderManifest(
+        id="tiny",
+        licence="MIT",
+        provenance={},
+        kind="embedder",
+        file=ModelFile(path="tiny.onnx", digest=digest_of(model)),
+        crop_size=size,
+        alignment=LandmarkAlignment(template=((0, 0),) * 5),
+        dimension=dimension,
+        batch=batch,
+    )
 
 
 def _model(nodes: list[object], inputs: list[object], outputs: list[object], *constants: object) -> bytes:

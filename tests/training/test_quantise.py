@@ -78,3 +78,23 @@ def test_a_graph_is_as_fast_as_itself(model):
     graph = (model / "embedder.onnx").read_bytes()
     assert digest_of(graph) == read_embedder(model).file.digest
     assert 0.2 < quantise.speed_ratio(graph, graph, np.zeros((2, 112, 112, 3), np.uint8)) < 5
+
+
+def test_an_activation_goes_with_its_layer(model, people):
+    small, left = eight_bits.in_8_bits((model / "embedder.onnx").read_bytes(), quantise.training_faces(people))
+    assert left == []
+    assert "Relu" not in {node.op_type for node in onnx.load_from_string(small).graph.node}
+
+
+def test_a_layer_is_tried_together_with_those_before_it(model, people, monkeypatch):
+    """Whose share of the turn is not counted again: the bound is on what a layer adds."""
+    graph, faces = (model / "embedder.onnx").read_bytes(), quantise.training_faces(people)
+    tried, real = [], eight_bits._quantised
+    monkeypatch.setattr(
+        eight_bits,
+        "_quantised",
+        lambda network, ranges, layers: tried.append(list(layers)) or real(network, ranges, layers),
+    )
+    eight_bits.in_8_bits(graph, faces)
+    first, second = eight_bits._layers(onnx.load_from_string(graph).graph)
+    assert tried == [[first], [first, second], [first, second]]
