@@ -28,6 +28,7 @@ from training import import_facenet
 PEOPLE = 8631  # that the published network tells apart
 SAME_SETTINGS = {"LIKENESS_MIN_FACE": "20"}
 SAME_SPEEDUP, DEFAULT_SPEEDUP = 2.5, 10.0
+EIGHT_BITS = "mobilefacenet-128-int8"
 PEER = "facenet-pytorch"
 NOTE = (
     "bytes to distance. The peer is MTCNN (min_face 20) and Inception-ResNet-v1 (random weights), torch eager on one "
@@ -54,6 +55,8 @@ def rows(effort: Effort) -> Iterator[Row]:
             yield speed("service defaults, default model", served, pipeline, at_least(DEFAULT_SPEEDUP), effort)
             if recognise := dlib_pipeline():
                 yield against_dlib(served, recognise, effort)
+        with Served(Path(folder), LIKENESS_MODEL=EIGHT_BITS) as served:
+            yield speed(f"service defaults, {EIGHT_BITS}", served, pipeline, None, effort)
 
 
 def served_models(network: nn.Module, folder: Path) -> Path:
@@ -72,7 +75,7 @@ def check_distance(client: Client, pipeline: Pipeline) -> None:
         raise OtherDistance(f"ours is {got:.4f}, facenet-pytorch's {wanted:.4f}")
 
 
-def speed(case: str, served: Served, pipeline: Pipeline, target: Target, effort: Effort) -> Row:
+def speed(case: str, served: Served, pipeline: Pipeline, target: Target | None, effort: Effort) -> Row:
     return against(case, served, PEER, partial(pipeline.distance, *photos.pair()), target, effort)
 
 
