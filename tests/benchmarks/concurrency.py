@@ -34,36 +34,37 @@ def rows(effort: Effort) -> Iterator[Row]:
     if len(cores) < 2:
         raise TooFewCores(f"want two cores, have {len(all_cores())}")
     with tempfile.TemporaryDirectory() as folder:
-        one, two = spells(Path(folder), cores, effort.seconds)
-        yield scaling(one, two)
+        one, two, workers = spells(Path(folder), cores, effort.seconds)
+        yield scaling(f"throughput, {CLIENTS} clients", one, two)
+        yield scaling(f"throughput, {CLIENTS} clients, LIKENESS_WORKERS=2", one, workers)
         yield tail(two)
         with pinned(cores):
             yield one_client(Path(folder), effort)
 
 
-def spells(folder: Path, cores: Sequence[int], seconds: float) -> tuple[list[Load], list[Load]]:
-    """Load on one core and on both, in turn, each with a server of its own."""
-    loads: dict[int, list[Load]] = {1: [], 2: []}
+def spells(folder: Path, cores: Sequence[int], seconds: float) -> tuple[list[Load], ...]:
+    """Load on one core, on both, and on both with a worker each, in turn; each has a server of its own."""
     with ExitStack() as stack:
-        servers = {}
-        for count in loads:
+        servers = []
+        for count, settings in ((1, {}), (2, {}), (2, {"LIKENESS_WORKERS": "2"})):
             with pinned(cores[-count:]):
-                servers[count] = stack.enter_context(Served(folder))
+                servers.append((count, stack.enter_context(Served(folder, **settings))))
+        loads: tuple[list[Load], ...] = tuple([] for _ in servers)
         for _ in range(SPELLS):
-            for count, served in servers.items():
+            for (count, served), spell in zip(servers, loads, strict=True):
                 with pinned(cores[-count:]):
-                    loads[count].append(load(served, verify(photos.pair()), CLIENTS, seconds))
-    return loads[1], loads[2]
+                    spell.append(load(served, verify(photos.pair()), CLIENTS, seconds))
+    return loads
 
 
-def scaling(one: Sequence[Load], two: Sequence[Load]) -> Row:
+def scaling(case: str, one: Sequence[Load], two: Sequence[Load]) -> Row:
     for each in (*one, *two):
         if others := each.others():
             raise NotServed(f"{len(others)} of {len(each.answers)} requests failed: {others[0]}")
     alone, both = (np.array([each.throughput() for each in some]) for some in (one, two))
     return Row(
         stage="two cores",
-        case=f"throughput, {CLIENTS} clients",
+        case=case,
         result=ratio(both, alone),
         means=f"one core's ({np.median(both):.1f} and {np.median(alone):.1f} a second)",
         target=at_least(SCALING),

@@ -61,7 +61,7 @@ def test_two_cores_are_compared_with_one_spell_by_spell() -> None:
     one = [Load(answers(*[0.1] * count), [], 1.0) for count in (10, 5, 10)]
     two = [Load(answers(*[0.1] * count), [], 1.0) for count in (19, 10, 18)]
 
-    row = scaling(one, two)
+    row = scaling("throughput", one, two)
 
     assert row.result == pytest.approx(1.9)
     assert row.verdict == "met"
@@ -71,7 +71,7 @@ def test_a_load_with_a_failed_request_is_no_measurement() -> None:
     good = Load(answers(0.1), [], 1.0)
 
     with pytest.raises(NotServed, match="1 of 2 requests failed: 500"):
-        scaling([good], [Load([*answers(0.1), *answers(0.1, status=500)], [], 1.0)])
+        scaling("throughput", [good], [Load([*answers(0.1), *answers(0.1, status=500)], [], 1.0)])
 
 
 def test_the_tail_is_the_slowest_hundredth_over_the_median_of_all_spells() -> None:

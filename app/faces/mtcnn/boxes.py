@@ -37,10 +37,11 @@ def suppress(boxes: Floats, confidences: Floats, overlap: float, mode: Literal["
 
 def _greedy(overlapping: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Who is kept when, in order, each who is kept drops all that it overlaps: (N, N) -> (N,)."""
-    alive = np.ones(len(overlapping), np.bool_)
-    for place in range(len(overlapping)):
+    alive, apart = np.ones(len(overlapping), np.bool_), ~overlapping
+    with_others = np.count_nonzero(overlapping, axis=1) > overlapping.diagonal()  # most, on a level; few from then on
+    for place in np.flatnonzero(with_others).tolist():
         if alive[place]:
-            alive[place + 1 :] &= ~overlapping[place, place + 1 :]
+            alive[place + 1 :] &= apart[place, place + 1 :]
     return alive
 
 
