@@ -27,7 +27,7 @@ from app.runtime.session import Session
 
 LAYERS = ("Conv", "Gemm", "MatMul")
 ACTIVATIONS = ("Relu", "Clip")
-"""What a layer's 8 bits do by themselves, where they reach no further than it: it is quantised with them as one."""
+"""What a layer's 8 bits do by themselves, where nothing else reads its output: the two are quantised as one."""
 PERCENTILE = 99.99
 SENSITIVE = 1e-3
 """What a layer may add to 1 - cosine of the vectors and the float network's; chosen on lfw_dev, of 2e-4 to 1e-3."""

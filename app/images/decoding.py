@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
@@ -28,7 +27,7 @@ from app.images.jpeg import MOST_PARTS, by_simplejpeg, check_scans
 from app.images.plain import PlainFile, by_opencv, recognised
 
 ACCEPTED = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "AVIF", "JPEG2000", "PPM")
-_PLAIN = ("PNG", "WEBP", "BMP", "PPM")  # where OpenCV decodes 8-bit colour and grey to the same bytes, and faster
+_BY_OPENCV = ("PNG", "WEBP", "BMP", "PPM")  # where OpenCV decodes 8-bit colour and grey to the same bytes, and faster
 _JPEG = ("JPEG", "MPO")  # MPO: the several pictures in one JPEG that phones write; the first is the photo
 _REFUSED = {b"%PDF": "PDF", b"<svg": "SVG", b"<?xml": "SVG or XML"}  # beyond what Pillow itself can name
 _STRIP = 1_000_000  # pixels that are converted at once
@@ -72,7 +71,7 @@ def _require_within(limits: ImageLimits, width: int, height: int) -> None:
 def _read(plain: PlainFile) -> Pixels | None:
     try:
         pixels = plain.read()
-    except (ValueError, cv2.error):  # Pillow tells what is broken
+    except Exception:  # of which kind, is as with Pillow's decoders below; it tells what is broken
         return None
     return pixels if pixels is not None and pixels.shape[1::-1] == (plain.width, plain.height) else None
 
@@ -127,10 +126,12 @@ def _begins_like(name: str, data: bytes) -> bool:
 def _decoder(image: Image.Image) -> Callable[[bytes, Image.Image], Pixels]:
     if image.format in _JPEG:
         return _decode_jpeg
-    return _decode_plain if image.format in _PLAIN and _is_plain(image) else _decode_any
+    if image.format == "TIFF":
+        return _decode_tiff
+    return _decode_by_opencv if image.format in _BY_OPENCV and _suits_opencv(image) else _decode_any
 
 
-def _is_plain(image: Image.Image) -> bool:
+def _suits_opencv(image: Image.Image) -> bool:
     """Not asked of a TIFF or GIF, where counting the frames is going through all of them."""
     still = getattr(image, "n_frames", 1) == 1 and "transparency" not in image.info
     return still and image.mode in ("RGB", "L") and (image.format != "BMP" or _has_whole_bytes(image))
@@ -142,7 +143,7 @@ def _has_whole_bytes(image: Image.Image) -> bool:
     return bool(tiles) and tiles[0].args[0] == "BGR"
 
 
-def _decode_plain(data: bytes, image: Image.Image) -> Pixels:
+def _decode_by_opencv(data: bytes, image: Image.Image) -> Pixels:
     pixels = by_opencv(data)
     if pixels is None or pixels.shape[1::-1] != image.size:  # Pillow tells what is broken
         return _decode_any(data, image)
@@ -161,9 +162,12 @@ def _decode_jpeg(data: bytes, image: Image.Image) -> Pixels:
     return _upright(pixels, _orientation(image))
 
 
-def _decode_any(data: bytes, image: Image.Image) -> Pixels:
-    if image.format == "TIFF" and (stored := _stored(data, image)) is not None:
-        return stored
+def _decode_tiff(data: bytes, image: Image.Image) -> Pixels:
+    stored = _stored(data, image)
+    return _decode_any(data, image) if stored is None else stored
+
+
+def _decode_any(_data: bytes, image: Image.Image) -> Pixels:
     image.load()
     return _upright(_to_rgb(image), _orientation(image))
 

@@ -21,7 +21,7 @@ from app.domain.nouns import Pixels
 from app.images.jpeg import by_simplejpeg, plain_size
 
 _PNG_COLOURS = (0, 2)  # grey and RGB
-_PNG_PARTS = (b"IHDR", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"pHYs", b"tIME", b"IDAT")
+_PNG_PARTS = (b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"pHYs", b"tIME", b"IDAT")  # beside the head and the end
 _MOST_PNG_PARTS = 10_000
 _BMP_HEADS = (40, 108, 124)  # lengths of what three versions of Windows write
 _PPM = re.compile(rb"P6[ \t\r\n]+([1-9]\d{0,5})[ \t\r\n]+([1-9]\d{0,5})[ \t\r\n]+255[ \t\r\n]")
@@ -50,15 +50,18 @@ def _unknown(_data: bytes) -> None:
 
 
 def _jpeg(data: bytes) -> PlainFile | None:
-    size = plain_size(data)
-    return PlainFile(size[1], size[0], lambda: by_simplejpeg(data)) if size else None
+    if not (size := plain_size(data)):
+        return None
+    height, width = size
+    return PlainFile(width, height, lambda: by_simplejpeg(data))
 
 
 def _png(data: bytes) -> PlainFile | None:
     first, width, height, bits, colours = struct.unpack_from(">8s2I2B", data, 8)
-    if first != b"\0\0\0\x0dIHDR" or bits != 8 or colours not in _PNG_COLOURS:
+    known = first == b"\0\0\0\x0dIHDR" and bits == 8 and colours in _PNG_COLOURS
+    if not known or _is_damaged(data[12:29], data[29:33]):
         return None
-    place = 8
+    place = 33
     for _ in range(_MOST_PNG_PARTS):
         length, name = struct.unpack_from(">I4s", data, place)
         end = place + 8 + length
@@ -82,7 +85,7 @@ def _webp(data: bytes) -> PlainFile | None:
     if kind == b"VP8 " and data[23:26] == b"\x9d\x01\x2a":
         width, height = struct.unpack_from("<2H", data, 26)  # and two bits each of how it might be shown larger
         return _for_opencv(data, width & 0x3FFF, height & 0x3FFF)
-    if kind == b"VP8L" and data[20] == 0x2F:
+    if kind == b"VP8L" and data[20:21] == b"\x2f":
         (bits,) = struct.unpack_from("<I", data, 21)
         transparent = bits >> 28 & 1
         return None if transparent else _for_opencv(data, (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)

@@ -78,12 +78,16 @@ def test_a_network_of_one_crop_a_run_is_run_for_each() -> None:
     assert vectors == [pytest.approx([1, 0, 0]), pytest.approx([0.6, 0.8, 0])]
 
 
-@pytest.mark.parametrize(("light", "runs"), [(10_000, [2, 2, 1]), (0, [5])])
-def test_a_light_network_is_run_on_few_crops_at_once_and_a_large_one_on_all(
-    monkeypatch: pytest.MonkeyPatch, light: int, runs: list[int]
+@pytest.mark.parametrize(
+    ("light", "provider", "runs"), [(10_000, "cpu", [2, 2, 1]), (0, "cpu", [5]), (10_000, "cuda", [5])]
+)
+def test_a_light_network_is_run_on_few_crops_at_once_and_any_other_on_all(
+    monkeypatch: pytest.MonkeyPatch, light: int, provider: str, runs: list[int]
 ) -> None:
     monkeypatch.setattr("app.embedding.embedder.LIGHT", light)
-    tiny, seen, run = embedder(mean_colour()), [], Session.run
+    session, seen, run = Session(mean_colour(), provider="cpu"), [], Session.run
+    session.provider = provider
+    tiny = OnnxEmbedder(session, manifest_of(mean_colour()))
     monkeypatch.setattr(Session, "run", lambda self, crops: (seen.append(len(crops)), run(self, crops))[1])
 
     vectors = [item.vector.tolist() for item in tiny.embed([crop_of(RED), crop_of(YELLOW)] * 2 + [crop_of(RED)])]

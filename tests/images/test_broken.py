@@ -68,9 +68,16 @@ def test_a_broken_photo_is_called_by_its_kind() -> None:
         decode(PHOTOS["JPEG"][:-200], LIMITS)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_first_bytes_of_a_file_are_no_photo(kind: str) -> None:
+    assert {answer(PHOTOS[kind][:length]) for length in range(120)} == {"invalid_image"}
+
+
 @settings(max_examples=100)
 @given(signature=st.sampled_from(SIGNATURES), rest=st.binary(max_size=200))
 @example(signature=b"", rest=b"")
+@example(signature=b"RIFF\x0c\0\0\0WEBPVP8L", rest=bytes(4))
+@example(signature=b"RIFF\x0c\0\0\0WEBPVP8 ", rest=bytes(4))
 def test_random_bytes_only_ever_give_the_domains_errors(signature: bytes, rest: bytes) -> None:
     assert answer(signature + rest) in {"photo", "invalid_image", "unsupported_image", "image_too_large"}
 

@@ -3,7 +3,6 @@
 import io
 import struct
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -13,6 +12,7 @@ from PIL import Image
 
 from app.domain.errors import InvalidImage
 from app.images.decoding import ImageLimits, decode
+from tests.support.encoding import png_chunk
 
 LIMITS = ImageLimits()
 ROOM = 10 * 1000 * 1000  # bytes, within the limit
@@ -42,18 +42,19 @@ def jpeg_of_many_segments() -> bytes:
     return data[:2] + b"\xff\xfe\x00\x02" * (ROOM // 4) + data[2:]
 
 
-def chunk(kind: bytes, content: bytes = b"") -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-
 def png_of_many_chunks_before_its_pixels() -> bytes:
     data = encoded(photo(), "PNG")
-    return data[:33] + chunk(b"abCd") * (ROOM // 12) + data[33:]
+    return data[:33] + png_chunk(b"abCd") * (ROOM // 12) + data[33:]
 
 
 def png_of_many_chunks_behind_its_pixels() -> bytes:
     data = encoded(photo(mode="P"), "PNG")
-    return data[:-12] + chunk(b"abCd") * (ROOM // 12) + data[-12:]
+    return data[:-12] + png_chunk(b"abCd") * (ROOM // 12) + data[-12:]
+
+
+def png_of_many_chunks_of_a_usual_kind() -> bytes:
+    data, time = encoded(photo(), "PNG"), png_chunk(b"tIME", bytes(7))
+    return data[:33] + time * (ROOM // len(time)) + data[33:]
 
 
 def gif_of_many_extensions() -> bytes:
@@ -72,6 +73,7 @@ def ppm_of_one_comment() -> bytes:
         jpeg_of_many_segments,
         png_of_many_chunks_before_its_pixels,
         png_of_many_chunks_behind_its_pixels,
+        png_of_many_chunks_of_a_usual_kind,
         gif_of_many_extensions,
         ppm_of_one_comment,
     ],

@@ -31,9 +31,7 @@ def png_header(width: int, height: int) -> bytes:
     """A PNG of that size by its header, with a handful of pixels behind it."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = (b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 64)), (b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*each) for each in chunks)
 
 
 def ppm_header(width: int, height: int) -> bytes:
@@ -71,3 +69,7 @@ def webp_header(width: int, height: int) -> bytes:
     bits = (width - 1) | (height - 1) << 14
     flags = struct.unpack("<I", data[size : size + 4])[0] & ~0xFFFFFFF
     return data[:size] + struct.pack("<I", flags | bits) + data[size + 4 :]
+
+
+def png_chunk(kind: bytes, content: bytes = b"") -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

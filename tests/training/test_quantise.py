@@ -86,15 +86,22 @@ def test_an_activation_goes_with_its_layer(model, people):
     assert "Relu" not in {node.op_type for node in onnx.load_from_string(small).graph.node}
 
 
-def test_a_layer_is_tried_together_with_those_before_it(model, people, monkeypatch):
-    """Whose share of the turn is not counted again: the bound is on what a layer adds."""
-    graph, faces = (model / "embedder.onnx").read_bytes(), quantise.training_faces(people)
-    tried, real = [], eight_bits._quantised
-    monkeypatch.setattr(
-        eight_bits,
-        "_quantised",
-        lambda network, ranges, layers: tried.append(list(layers)) or real(network, ranges, layers),
-    )
-    eight_bits.in_8_bits(graph, faces)
-    first, second = eight_bits._layers(onnx.load_from_string(graph).graph)
-    assert tried == [[first], [first, second], [first, second]]
+def test_a_layer_that_adds_too_much_stays_float_and_out_of_the_trials_after_it(model, people, monkeypatch):
+    turns, tried = {"a": 0.6, "b": 1.5, "c": 0.7}, []  # in SENSITIVE, together
+
+    def quantised(_network, _ranges, layers):
+        tried.append(list(layers))
+        return ",".join(layers).encode()
+
+    def vectors(graph, faces):
+        turned = (
+            eight_bits.SENSITIVE * sum(turns[layer] for layer in graph.decode().split(",")) if graph != whole else 0
+        )
+        return np.tile([1 - turned, np.sqrt(1 - (1 - turned) ** 2)], (len(faces), 1))
+
+    whole, faces = (model / "embedder.onnx").read_bytes(), quantise.training_faces(people)
+    for name, fake in (("_layers", lambda _: list(turns)), ("_quantised", quantised), ("_vectors", vectors)):
+        monkeypatch.setattr(eight_bits, name, fake)
+
+    assert eight_bits.in_8_bits(whole, faces) == (b"a,c", ["b"])
+    assert tried == [["a"], ["a", "b"], ["a", "c"], ["a", "c"]]
