@@ -1,21 +1,23 @@
-"""How often and how much at once a caller may ask. Counted in this process; the counting itself is `limits`."""
+"""
+How often and how much at once a caller may ask, counted in this process.
+
+The library `limits` has the same exact window. In memory it starts a thread at nearly every request to forget old ones,
+and waits until that runs: up to a millisecond in which the event loop stands still while others compute.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from limits import RateLimitItemPerSecond
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
-
 from app.domain.callers import Caller
 from app.domain.errors import RateLimited
 
+_WINDOW = 1.0  # seconds
 _FORGET_AFTER = 1000  # requests
 CONCURRENT_WAIT = 1.0
 """Seconds that a caller with too many requests under way is asked to wait: nobody can know when one of them ends."""
@@ -40,14 +42,13 @@ class Limits:
     """
     0 is no limit. Not thread-safe: lives on the event loop.
 
-    By the exact window of `limits`, which remembers every caller for ever if nobody tells it to forget.
+    Exact: in no second, wherever it begins, are more taken than allowed; what is refused does not count.
     """
 
     def __init__(self, rate: int, concurrent: int) -> None:
         self._rate, self._concurrent = rate, concurrent
-        self._storage = MemoryStorage()
-        self._taken = 0
-        self._window = MovingWindowRateLimiter(self._storage)
+        self._taken: defaultdict[str, deque[float]] = defaultdict(deque)  # of each caller, when; the oldest first
+        self._asked = 0
         self._inside: Counter[str] = Counter()
 
     def take(self, caller: Caller) -> Allowance | None:
@@ -55,12 +56,15 @@ class Limits:
         rate = self._rate if caller.rate is None else caller.rate
         if not rate:
             return None
-        self._forget_now_and_then()
-        item = RateLimitItemPerSecond(rate)
-        allowed = self._window.hit(item, caller.name)
-        left = self._window.get_window_stats(item, caller.name)
-        reset = max(0.0, left.reset_time - time.time())
-        return Allowance(rate, left.remaining, reset, exceeded=not allowed)
+        now = time.monotonic()
+        self._forget_now_and_then(now)
+        taken = self._taken[caller.name]
+        while taken and taken[0] < now - _WINDOW:
+            taken.popleft()
+        exceeded = len(taken) >= rate
+        if not exceeded:
+            taken.append(now)
+        return Allowance(rate, max(0, rate - len(taken)), taken[0] + _WINDOW - now, exceeded)
 
     @contextmanager
     def inside(self, caller: Caller) -> Iterator[None]:
@@ -76,11 +80,11 @@ class Limits:
             if not self._inside[caller.name]:
                 del self._inside[caller.name]
 
-    def _forget_now_and_then(self) -> None:
-        self._taken += 1
-        if self._taken % _FORGET_AFTER == 0:
-            for name in [name for name, moments in self._storage.events.items() if not moments]:
-                self._storage.clear(name)
+    def _forget_now_and_then(self, now: float) -> None:
+        self._asked += 1
+        if self._asked % _FORGET_AFTER == 0:
+            for name in [name for name, taken in self._taken.items() if taken[-1] < now - _WINDOW]:
+                del self._taken[name]
 
 
 def whole_seconds(seconds: float) -> str:
