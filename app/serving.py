@@ -59,6 +59,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._other_bytes = 0  # all that came since the message began, less its body and what frames its chunks
         self._complete = True  # no message has begun that has not ended
         self._in_head = False
+        self._ended_here = False  # a message ended in the bytes that came last; what began since is not all of them
         self._rest_bytes = 0
         self._unended = 0  # bytes of a head that has not ended
         self._too_long = False
@@ -77,12 +78,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         begins_here = self._in_head or (self._complete and not self._answering())
         self._other_bytes += len(data)
+        self._ended_here = False
         super().data_received(data)
         if self.transport.is_closing():
             return
         if self._late and not self._complete and not self._in_head:
             self._read_rest(len(data))
-        if self._in_head and begins_here:
+        if self._in_head and begins_here and not self._ended_here:
             self._unended += len(data)
         if self._unended > self._bounds.head_bytes or self._other_bytes > self._bounds.head_bytes + _READ_BYTES:
             self._refuse_head()  # a line without an end, in the head or in trailers
@@ -116,7 +118,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._complete = True
+        self._complete = self._ended_here = True
         self._stop_waiting()
         super().on_message_complete()
 

@@ -125,7 +125,9 @@ def test_a_request_under_way_may_take_longer_than_its_head(server: Listening) ->
 
 def test_a_body_may_take_longer_than_its_head(server: Listening) -> None:
     client = server.connect(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n")
-    client.drip(b"x", 0.1, 0.75)
+    for _ in range(8):
+        client.send(b"x")
+        time.sleep(0.1)
 
     assert client.answer() == (200, {"path": "/", "bytes": 8})
 
@@ -143,6 +145,16 @@ def test_a_body_that_comes_after_its_answer_is_no_harm(server: Listening) -> Non
     client.answer()
     client.send(b"abc" + GET)
 
+    assert client.answer() == (200, {"path": "/a", "bytes": 0})
+
+
+def test_a_whole_request_and_the_beginning_of_the_next_may_come_as_one_piece(server: Listening) -> None:
+    length = 50_000  # more than a head may have, and less than the server reads at once
+    head = b"POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % length
+    client = server.connect(head + b"x" * length + GET[:20])
+    client.send(GET[20:])
+
+    assert client.answer() == (200, {"path": "/b", "bytes": length})
     assert client.answer() == (200, {"path": "/a", "bytes": 0})
 
 
