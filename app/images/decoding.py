@@ -14,7 +14,7 @@ import io
 import math
 import struct
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,12 +25,12 @@ from app.domain.errors import ImageTooLarge, InvalidImage, UnsupportedImage
 from app.domain.nouns import Pixels
 from app.images.jpeg import MOST_PARTS, by_simplejpeg, check_scans
 from app.images.plain import PlainFile, by_opencv, recognised
+from app.images.rgb import to_rgb
 
 ACCEPTED = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "AVIF", "JPEG2000", "PPM")
 _BY_OPENCV = ("PNG", "WEBP", "BMP", "PPM")  # where OpenCV decodes 8-bit colour and grey to the same bytes, and faster
 _JPEG = ("JPEG", "MPO")  # MPO: the several pictures in one JPEG that phones write; the first is the photo
 _REFUSED = {b"%PDF": "PDF", b"<svg": "SVG", b"<?xml": "SVG or XML"}  # beyond what Pillow itself can name
-_STRIP = 1_000_000  # pixels that are converted at once
 _BYTE_BY_BYTE = ("BMP", "DIB")  # how Pillow reads those that are run-length encoded
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
 
@@ -169,7 +169,7 @@ def _decode_tiff(data: bytes, image: Image.Image) -> Pixels:
 
 def _decode_any(_data: bytes, image: Image.Image) -> Pixels:
     image.load()
-    return _upright(_to_rgb(image), _orientation(image))
+    return _upright(to_rgb(image), _orientation(image))
 
 
 def _stored(data: bytes, image: Image.Image) -> Pixels | None:
@@ -212,48 +212,3 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
     return pixels
-
-
-def _to_rgb(image: Image.Image) -> Pixels:
-    """In strips: of a huge photo Pillow's conversions would take several times its memory."""
-    if image.mode.startswith(("I", "F")):
-        return _deep_grey(np.asarray(image))
-    pixels = np.empty((image.height, image.width, 3), np.uint8)
-    for top, bottom in _strips(image.height, image.width):
-        pixels[top:bottom] = _strip_to_rgb(image.crop((0, top, image.width, bottom)))
-    return pixels
-
-
-def _strip_to_rgb(image: Image.Image) -> Pixels:
-    if "A" in image.getbands() or "transparency" in image.info:
-        paper = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(paper, image.convert("RGBA"))
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-
-
-def _deep_grey(values: np.ndarray) -> Pixels:
-    """16-bit, 32-bit or float grey to 8 bits, by the smallest usual range that holds every value."""
-    scale = 255.0 / (top := _top_of(values))
-    pixels = np.empty((*values.shape, 3), np.uint8)
-    for start, stop in _strips(*values.shape):
-        grey = _finite(values[start:stop]).clip(0, top)
-        pixels[start:stop] = (grey * scale).round().astype(np.uint8)[:, :, None]
-    return pixels
-
-
-def _top_of(values: np.ndarray) -> float:
-    if values.dtype == np.uint16 or values.dtype == np.dtype(">u2"):
-        return 65535.0
-    most = max((float(_finite(values[start:stop]).max()) for start, stop in _strips(*values.shape)), default=0.0)
-    top = next((t for t in (1.0, 255.0, 65535.0) if most <= t), most)
-    return 255.0 if values.dtype.kind in "iu" and top == 1.0 else top
-
-
-def _finite(values: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(values.astype(np.float32))
-
-
-def _strips(height: int, width: int) -> Iterator[tuple[int, int]]:
-    """First row, and the one after the last."""
-    rows = max(1, _STRIP // max(1, width))
-    return ((top, min(height, top + rows)) for top in range(0, height, rows))

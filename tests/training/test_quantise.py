@@ -94,9 +94,8 @@ def test_a_layer_that_adds_too_much_stays_float_and_out_of_the_trials_after_it(m
         return ",".join(layers).encode()
 
     def vectors(graph, faces):
-        turned = (
-            eight_bits.SENSITIVE * sum(turns[layer] for layer in graph.decode().split(",")) if graph != whole else 0
-        )
+        layers = [] if graph == whole else graph.decode().split(",")
+        turned = eight_bits.SENSITIVE * sum(turns[layer] for layer in layers)
         return np.tile([1 - turned, np.sqrt(1 - (1 - turned) ** 2)], (len(faces), 1))
 
     whole, faces = (model / "embedder.onnx").read_bytes(), quantise.training_faces(people)

@@ -46,7 +46,7 @@ def without_a_face(photos: list[Pixels], detector: Mtcnn) -> int:
 
 
 @needs_photos
-@pytest.mark.parametrize("side", [58, 126, 184, 250])
+@pytest.mark.parametrize("side", [58, 110, 126, 134, 184, 200, 250])
 def test_a_face_that_fills_the_photo_is_found_whatever_the_size(nets: Nets, side: int) -> None:
     photos = filling(side)
     assert len(photos) > 130
