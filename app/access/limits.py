@@ -2,8 +2,8 @@
 How often and how much at once a caller may ask, counted in this process.
 
 The library `limits` has the same exact window. In memory it starts a thread at nearly every request to forget old ones,
-and waits until that runs: the event loop stood still for 0.4 ms, and while two photos were worked on for 0.8 (one time in
-ten 3.3), where this takes 0.03.
+and waits until that runs: the event loop stood still for 0.4 ms, and while two photos were worked on for 0.8 (one time
+in ten 3.3), where this takes 0.03.
 """
 
 from __future__ import annotations
