@@ -17,6 +17,9 @@ from app.domain.clock import parse_duration
 from app.observability.logs import Style
 from app.runtime.session import Provider
 
+BUNDLED_MODELS = Path(__file__).with_name("bundled_models")
+"""In the repository a link to `models/`; in the wheel a folder with the same files."""
+
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """Variables that look like ours and are none: a misspelt limit must not silently be no limit."""
@@ -36,6 +39,11 @@ def _duration(value: Any) -> Any:
 
 def _cores() -> int:
     return os.cpu_count() or 1
+
+
+def _models_dir() -> Path:
+    here = Path("models")
+    return here if (here / "mtcnn").is_dir() else BUNDLED_MODELS
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
@@ -61,7 +69,11 @@ class Settings(BaseSettings):
         "`on` always; `off` never.",
     )
     data_dir: Path = Field(Path("data"), description="Where the gallery is kept.")
-    models_dir: Path = Field(Path("models"), description="Where the model folders are.")
+    models_dir: Path = Field(
+        default_factory=_models_dir,
+        description="Where the model folders are. Without it: `models` in the current directory if that holds the "
+        "detector (`mtcnn`), else the models that were installed with Likeness.",
+    )
     model: str = Field("mobilefacenet-128", pattern=r"^[A-Za-z0-9._-]+$", description="Folder of the embedder.")
 
     provider: Provider = Field(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import os
 from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, get_args
 
+import typer
 from fastapi import FastAPI
 
 from app import serving, supervision
-from app.cli.output import fail, read_settings
+from app.cli.output import fail, flag_of, read_settings
 from app.domain.errors import LikenessError, StartError
 from app.gallery.gallery import Gallery
 from app.main import create_app
@@ -21,10 +24,40 @@ from app.wiring import check_access, open_models, open_records
 log = logging.getLogger(__name__)
 
 
-def serve() -> None:
-    """Serve HTTP. Options are environment variables LIKENESS_*, or a file .env (see docs/OPERATIONS.md)."""
+def _flag(name: str) -> Any:
+    """Return the flag of a setting, described by the setting itself; its value stays text, which Settings checks."""
+    field = Settings.model_fields[name]
+    help_text = (field.description or "").replace("`", "")
+    if not field.default_factory:
+        help_text += f" Default: {field.default}."
+    return typer.Option(flag_of(name), help=help_text, metavar=_metavar(field.annotation), show_default=False)
+
+
+def _metavar(annotation: Any) -> str:
+    choices = get_args(annotation)
+    return "|".join(choices) if choices else {int: "NUMBER", Path: "DIR"}.get(annotation, "TEXT")
+
+
+def serve(
+    host: Annotated[str | None, _flag("host")] = None,
+    port: Annotated[str | None, _flag("port")] = None,
+    workers: Annotated[str | None, _flag("workers")] = None,
+    data_dir: Annotated[str | None, _flag("data_dir")] = None,
+    model: Annotated[str | None, _flag("model")] = None,
+    models_dir: Annotated[str | None, _flag("models_dir")] = None,
+    provider: Annotated[str | None, _flag("provider")] = None,
+    log_format: Annotated[str | None, _flag("log_format")] = None,
+    log_level: Annotated[str | None, _flag("log_level")] = None,
+) -> None:
+    """
+    Serve HTTP.
+
+    Every setting is also an environment variable, as LIKENESS_PORT, and may stand in a file .env; a flag wins over the
+    environment, the environment over the file. docs/operations/settings.md lists all of them.
+    """
+    given = {name: value for name, value in locals().items() if value is not None}
     try:
-        settings = read_settings()
+        settings = read_settings(given)
         application, warning = create_app(settings), _check(settings)
     except LikenessError as error:
         fail(str(error))

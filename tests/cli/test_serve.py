@@ -2,32 +2,11 @@
 
 import pickle
 import socket
-from typing import Any
 
 import pytest
 
 from app.serving import Bounds
-from tests.cli.conftest import Command
-
-
-class Served:
-    """Remembers what it was asked to serve, and where."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[Any, dict[str, Any]]] = []
-
-    def __call__(self, app: Any, **options: Any) -> None:
-        self.asked.append((app, options))
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Served:
-    """Nothing listens; and the tests' own logging is put back."""
-    fake = Served()
-    monkeypatch.setattr("app.serving.serve", fake)
-    monkeypatch.setattr("app.supervision.serve", fake)
-    monkeypatch.setattr("app.observability.logs.configure", lambda *_, **__: None)
-    return fake
+from tests.cli.conftest import Command, Served
 
 
 def test_it_serves_where_the_settings_say(likeness: Command, server: Served) -> None:
