@@ -18,6 +18,7 @@ OFFLINE = REPOSITORY / "tests" / "proof" / "offline.py"
 SOURCES = ("app", "training", "models", "pyproject.toml", "README.md", "LICENSE", "NOTICE")
 ALONE = ("unshare", "--map-root-user", "--net")
 MODELS = "app/bundled_models"
+README_ANSWER = (REPOSITORY / "README.md").read_text().split("```json\n")[1].split("```")[0]
 
 
 @pytest.fixture(scope="module")
@@ -88,15 +89,18 @@ def test_the_installed_command_is_the_wheels_and_says_its_version(python: Path, 
     assert Path(where.strip()).is_relative_to(python.parents[1])
 
 
-def test_it_verifies_two_photos_from_an_empty_directory_without_a_network(python: Path, tmp_path: Path) -> None:
+def test_it_gives_the_readmes_answer_from_an_empty_directory_without_a_network(python: Path, tmp_path: Path) -> None:
     if shutil.which("unshare") is None or subprocess.run([*ALONE, "true"], capture_output=True, check=False).returncode:
         pytest.skip("a process cannot be cut off from the network here")
     photos = [REPOSITORY / "docs" / "images" / name for name in ("collins.jpg", "collins-again.jpg")]
     said = _run(*ALONE, python, "-I", OFFLINE, *photos, cwd=tmp_path, env=_environment())
     outcome = json.loads(said.splitlines()[-1])
+    answer, printed = outcome["answer"], json.loads(README_ANSWER)
+    threshold = printed.pop("threshold")
 
     assert outcome["outside"] == []
-    assert outcome["answer"]["match"] is True
-    assert outcome["answer"]["model"]["id"] == "mobilefacenet-128"
+    assert {name: answer[name] for name in printed} == pytest.approx(printed, rel=1e-3)
+    assert {name: answer["threshold"][name] for name in threshold} == threshold
+    assert answer["model"]["id"] == "mobilefacenet-128"
     assert outcome["status"] in {0, -15}
     assert list(tmp_path.iterdir()) == []
