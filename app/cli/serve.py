@@ -13,7 +13,7 @@ from app.cli.output import fail, read_settings
 from app.domain.errors import LikenessError, StartError
 from app.gallery.search import GallerySearch
 from app.main import create_app
-from app.observability.logging import configure_logging
+from app.observability import logging as service_logging
 from app.serving import Bounds
 from app.settings import Settings, unknown_variables
 from app.wiring import check_access, open_models, open_records
@@ -28,7 +28,7 @@ def serve() -> None:
         application, warning = create_app(settings), _check(settings)
     except LikenessError as error:
         fail(str(error))
-    configure_logging(settings.log_format, settings.log_level)
+    service_logging.configure_logging(settings.log_format, settings.log_level)
     for line in filter(None, [warning, *unknown_variables(os.environ)]):
         log.warning(line)
     try:
@@ -61,7 +61,7 @@ def _serve(application: FastAPI, settings: Settings) -> None:
 
 def _worker_application(settings: Settings) -> FastAPI:
     """Made in a process of its own, whose log lines say so."""
-    configure_logging(settings.log_format, settings.log_level, worker=os.getpid())
+    service_logging.configure_logging(settings.log_format, settings.log_level, worker=os.getpid())
     return create_app(settings)
 
 
