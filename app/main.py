@@ -19,12 +19,14 @@ from app.api.middleware.deadline import Deadline
 from app.api.middleware.metrics import RequestMetrics
 from app.api.middleware.raw_path import RawPath
 from app.api.middleware.request_id import RequestId
-from app.api.routes import docs, faces, galleries, service
+from app.api.routes import docs, faces, galleries, health, models
+from app.api.routes import metrics as metrics_route
+from app.bootstrap.services import open_services
+from app.bootstrap.tracing import open_tracing
 from app.observability.metrics import Metrics
 from app.observability.route_names import RouteNames
-from app.observability.tracing import NO_TRACING, open_tracing
+from app.observability.tracing import NO_TRACING
 from app.settings import Settings
-from app.wiring import open_services
 
 DESCRIPTION = """Are these two photos of one person? Who of the enrolled people is this?
 
@@ -63,7 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.max_image_bytes, app.state.span = settings.max_image_bytes, tracing.span
     app.state.lifecycle, app.state.metrics = lifecycle, metrics
     metrics.ready(lambda: hasattr(app.state, "services") and not lifecycle.stopping)
-    for router in (faces.router, galleries.router, service.router, docs.router):
+    for router in (faces.router, galleries.router, models.router, health.router, metrics_route.router, docs.router):
         app.include_router(router)
     problems.install(app)
     openapi.document(app)

@@ -36,7 +36,7 @@ def write_model(
     facts = {
         "id": output.resolve().name,
         "kind": "embedder",
-        "licence": licence,
+        "license": licence,
         "provenance": dict(provenance),
         "file": ModelFile(path=FILE, digest=digest_of(graph)),
         "crop_size": crop_size,

@@ -83,7 +83,7 @@ def images(*names: str, most: int = 1) -> Callable[..., Awaitable[Submission]]:
         services: ServicesOf,
         _timer: Timer,  # the clock starts before the body is read
     ) -> Submission:
-        services.extraction.require_room(len(names))  # or a flood would cost the reading of all that is refused
+        services.extraction.require_capacity(len(names))  # or a flood would cost the reading of all that is refused
         return await read_submission(request, names, most, request.app.state.max_image_bytes)
 
     return submission

@@ -47,7 +47,7 @@ def document(app: FastAPI) -> None:
 
 def _requires_key(app: FastAPI) -> bool:
     services: Services | None = getattr(app.state, "services", None)
-    return services is not None and services.authority.requires_key()
+    return services is not None and services.authenticator.requires_key()
 
 
 def _secured(description: dict[str, Any]) -> dict[str, Any]:

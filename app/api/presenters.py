@@ -11,9 +11,9 @@ from app.domain.errors import LikenessError, Rejected
 from app.domain.models import Probe, Template
 from app.gallery.codec import SubjectFile
 from app.matching.policy import Decision
-from app.services.container import Services
+from app.pipeline import PhotoFaces
+from app.services.container import Models, Services
 from app.services.enrollment import EnrollmentResult
-from app.services.extraction import PhotoFaces
 from app.services.identification import IdentificationResult
 from app.services.timing import StageTimer
 from app.services.verification import VerificationResult
@@ -50,19 +50,19 @@ class Presenter:
             **self._answer(),
         )
 
-    def detection(self, sight: PhotoFaces) -> responses.Detection:
+    def detection(self, photo: PhotoFaces) -> responses.Detection:
         return responses.Detection(
-            faces=[responses.FaceOut(**responses.FaceOut.parts(view.face, view.quality)) for view in sight.views],
-            faces_found=sight.faces_found,
-            image={"width": sight.width, "height": sight.height},
+            faces=[responses.FaceOut(**responses.FaceOut.parts(face.face, face.quality)) for face in photo.faces],
+            faces_found=photo.faces_found,
+            image={"width": photo.width, "height": photo.height},
             **self._answer(),
         )
 
-    def embeddings(self, sights: Sequence[PhotoFaces | LikenessError], probes: Sequence[Probe]) -> responses.Embeddings:
+    def embeddings(self, photos: Sequence[PhotoFaces | LikenessError], probes: Sequence[Probe]) -> responses.Embeddings:
         waiting = iter(probes)
         results = [
-            self._failed(sight) if isinstance(sight, LikenessError) else self._embedded(sight, waiting)
-            for sight in sights
+            self._failed(photo) if isinstance(photo, LikenessError) else self._embedded(photo, waiting)
+            for photo in photos
         ]
         return responses.Embeddings(results=results, **self._answer())
 
@@ -97,8 +97,7 @@ class Presenter:
 
     def _threshold(self, decision: Decision, fmr: float | None) -> dict[str, Any]:
         calibration = self._services.models.calibration
-        worst = self._services.policy.worst_cohort(decision)
-        return responses.threshold_parts(decision, fmr, calibration.data.name if calibration else None, worst)
+        return responses.threshold_parts(decision, fmr, calibration.data.name if calibration else None)
 
     def _answer(self) -> dict[str, Any]:
         manifest = self._services.models.embedder_manifest
@@ -112,14 +111,39 @@ class Presenter:
         return responses.EmbedResult(faces=[], faces_found=0, error=problem_of(self._origin, error))
 
     @staticmethod
-    def _embedded(sight: PhotoFaces, probes: Any) -> responses.EmbedResult:
+    def _embedded(photo: PhotoFaces, probes: Any) -> responses.EmbedResult:
         faces = [
             responses.EmbeddedFace(
                 **responses.FaceOut.parts(probe.face, probe.quality), embedding=probe.embedding.vector.tolist()
             )
-            for probe in (next(probes) for _ in sight.views)
+            for probe in (next(probes) for _ in photo.faces)
         ]
-        return responses.EmbedResult(faces=faces, faces_found=sight.faces_found, error=None)
+        return responses.EmbedResult(faces=faces, faces_found=photo.faces_found, error=None)
+
+
+def loaded_models(models: Models) -> responses.LoadedModels:
+    embedder, detector = models.embedder_manifest, models.detector_manifest
+    return responses.LoadedModels(
+        models=[
+            responses.LoadedModel(
+                id=embedder.id,
+                kind=embedder.kind,
+                digest=embedder.file.digest,
+                license=embedder.license,
+                provider=models.provider,
+                dimension=embedder.dimension,
+                crop_size=embedder.crop_size,
+                calibrated=models.calibration is not None,
+            ),
+            responses.LoadedModel(
+                id=detector.id,
+                kind=detector.kind,
+                digest=detector.digest,
+                license=detector.license,
+                provider=models.provider,
+            ),
+        ]
+    )
 
 
 def subject_file(file: SubjectFile) -> responses.SubjectExport:

@@ -1,4 +1,4 @@
-"""What answers look like; what requests may say is in fields.py."""
+"""The bodies of answers, as the contract documents them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.domain.models import Candidate, Face, Landmarks, Quality
 from app.gallery.codec import GalleryInfo, SubjectInfo
-from app.matching.calibration import CohortRate
 from app.matching.policy import Decision, Source
 
 
@@ -52,6 +51,21 @@ class ModelOut(BaseModel):
     digest: str
 
 
+class LoadedModel(BaseModel):
+    id: str
+    kind: Literal["embedder", "mtcnn"]
+    digest: str
+    license: str
+    provider: str = Field(description="The execution provider that really runs the network.")
+    dimension: int | None = Field(None, description="Numbers in an embedding.")
+    crop_size: int | None = Field(None, description="Side of the aligned crop, in pixels.")
+    calibrated: bool = Field(default=False, description="Whether `/models/{id}/calibration` has its error rates.")
+
+
+class LoadedModels(BaseModel):
+    models: list[LoadedModel]
+
+
 class Answer(BaseModel):
     """What every answer about a photo carries, behind its own fields: pydantic lists those of the last base first."""
 
@@ -73,7 +87,6 @@ class ThresholdOut(BaseModel):
     fnmr: float | None
     source: Source
     calibrated_on: str | None = Field(description="The data that the rates were measured on.")
-    worst_cohort: CohortRate | None = Field(description="The measured cohort with most false matches at `distance`.")
 
 
 class _Verification(BaseModel):
@@ -271,17 +284,14 @@ class Problem(BaseModel):
     errors: list[FieldError] | None = None
 
 
-def threshold_parts(
-    decision: Decision, fmr: float | None, calibrated_on: str | None, worst: CohortRate | None
-) -> dict[str, Any]:
-    """The members that both threshold blocks share."""
+def threshold_parts(decision: Decision, fmr: float | None, calibrated_on: str | None) -> dict[str, Any]:
+    """Return the members that both threshold blocks share."""
     return {
         "distance": decision.point.threshold,
         "fmr": fmr,
         "fnmr": decision.point.fnmr,
         "source": decision.source,
         "calibrated_on": calibrated_on,
-        "worst_cohort": worst,
     }
 
 

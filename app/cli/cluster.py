@@ -12,6 +12,7 @@ import numpy as np
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from app.bootstrap.services import open_services
 from app.cli.folders import check_output, write_folders
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, run
 from app.cli.photos import Face, Fmr, Threshold, one_bound
@@ -25,7 +26,6 @@ from app.services.container import Services
 from app.services.extraction import Upload
 from app.services.timing import StageTimer
 from app.settings import Settings
-from app.wiring import open_services
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.api.presenters import Presenter
+from app.bootstrap.services import open_services
+from app.bootstrap.storage import DEFAULT_GALLERY
 from app.cli.keys import operator
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, origin, run
 from app.domain.errors import AllRejected, InvalidRequest, Rejected, ServiceError
@@ -22,7 +24,6 @@ from app.services.enrollment import Answer, EnrollmentResult
 from app.services.extraction import Upload
 from app.services.timing import StageTimer
 from app.settings import Settings
-from app.wiring import DEFAULT_GALLERY, open_services
 
 
 @dataclass(slots=True)

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from app.api.responses import GalleryOut
+from app.bootstrap.storage import DEFAULT_GALLERY, open_cipher, open_database, open_repository
 from app.cli.keys import operator
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, run
 from app.gallery import import_export, upkeep
 from app.gallery.repository import GalleryRepository
 from app.settings import Settings
-from app.wiring import DEFAULT_GALLERY, open_cipher, open_database, open_records
 
 commands = typer.Typer(no_args_is_help=True, help="List, export, import, check and rebuild galleries.")
 GallerySearch = Annotated[str, typer.Option(help="Which gallery.")]
@@ -107,7 +107,7 @@ def _with_records(
     ask: Callable[[GalleryRepository], tuple[int, dict[str, Any], str]],
 ) -> Callable[[Settings], Awaitable[tuple[int, dict[str, Any], str]]]:
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
-        with open_records(settings) as records:
+        with open_repository(settings) as records:
             return ask(records)
 
     return work

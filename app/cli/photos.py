@@ -9,6 +9,8 @@ import typer
 
 from app.api import requests, responses
 from app.api.presenters import Presenter
+from app.bootstrap.services import open_services
+from app.bootstrap.storage import DEFAULT_GALLERY
 from app.cli.drawing import draw_faces
 from app.cli.output import NO_MATCH, SUCCESS, AsJson, origin, run
 from app.faces.selection import FaceRule
@@ -16,7 +18,6 @@ from app.images.decoding import ImageLimits, decode
 from app.services.extraction import Upload
 from app.services.timing import StageTimer
 from app.settings import Settings
-from app.wiring import DEFAULT_GALLERY, open_services
 
 Photo = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="An image file.")]
 Face = Annotated[FaceRule, typer.Option(help="Which face of a photo is meant.")]
@@ -90,11 +91,11 @@ def detect(
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         timer = StageTimer()
         async with open_services(settings) as services:
-            sight = await services.extraction.sight(Upload(str(image), data), "all", timer)
-            answer = Presenter(origin(), services, timer).detection(sight)
+            found = await services.extraction.read(Upload(str(image), data), "all", timer)
+            answer = Presenter(origin(), services, timer).detection(found)
         if draw:
             photo = decode(data, ImageLimits(settings.max_image_bytes, settings.max_image_pixels))
-            draw_faces(photo, [view.face for view in sight.views], draw)
+            draw_faces(photo, [each.face for each in found.faces], draw)
         return SUCCESS if answer.faces else NO_MATCH, answer.model_dump(), _faces(answer)
 
     run(as_json, work)

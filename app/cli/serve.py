@@ -9,6 +9,9 @@ from functools import partial
 from fastapi import FastAPI
 
 from app import serving, supervision
+from app.bootstrap.models import open_models
+from app.bootstrap.services import check_access
+from app.bootstrap.storage import open_repository
 from app.cli.output import fail, read_settings
 from app.domain.errors import LikenessError, StartError
 from app.gallery.search import GallerySearch
@@ -16,7 +19,6 @@ from app.main import create_app
 from app.observability import logging as service_logging
 from app.serving import Bounds
 from app.settings import Settings, unknown_variables
-from app.wiring import check_access, open_models, open_records
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +71,6 @@ def _check(settings: Settings) -> str | None:
     """Whatever would stop the start, so that it is told in a sentence and not as the server's traceback."""
     warning = check_access(settings)
     open_models(settings)
-    with open_records(settings) as records:
+    with open_repository(settings) as records:
         GallerySearch(records).warm()
     return warning

@@ -1,4 +1,4 @@
-"""Where blocking work crosses to threads, with a limit on how much may wait and for how long."""
+"""Run blocking work on threads, with bounds on how many jobs wait and for how long."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ from app.domain.errors import DeadlineExceeded, Overloaded
 
 T = TypeVar("T")
 
-_given_up: ContextVar[threading.Event | None] = ContextVar("given_up", default=None)
+_cancelled: ContextVar[threading.Event | None] = ContextVar("cancelled", default=None)
 
 
 def raise_if_cancelled() -> None:
     """
-    To be called now and then by work that takes long: raises DeadlineExceeded once nobody waits for its answer, so that
-    the thread is free for others. Elsewhere than on Workers it does nothing.
+    Raise DeadlineExceeded once nobody waits for the result of this job, so that its thread is free for others.
+
+    Long work calls it now and then. Outside a WorkerPool it does nothing.
     """
-    event = _given_up.get()
+    event = _cancelled.get()
     if event is not None and event.is_set():
-        raise DeadlineExceeded("nobody waits for this any more")
+        raise DeadlineExceeded("the caller no longer waits for this job")
 
 
 @dataclass(slots=True)
 class Reservation:
-    """In the line of Workers, taken together and used one by one."""
+    """Capacity of a WorkerPool that was taken for several jobs together and is used job by job."""
 
     left: int
 
     def use(self) -> bool:
-        """Whether there was one left."""
+        """Take one job's capacity; return whether there was any left."""
         if not self.left:
             return False
         self.left -= 1
@@ -46,101 +47,102 @@ class Reservation:
 
 
 class WorkerPool:
-    """`threads` at work, at most `max_waiting` jobs behind them; each is given up after `deadline` seconds."""
+    """`threads` threads with at most `max_waiting` jobs queued; a job is abandoned after `deadline` seconds."""
 
     def __init__(self, name: str, *, threads: int, max_waiting: int, deadline: float) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=use_batch_scheduling)
-        self._room = threads + max_waiting
+        self._capacity = threads + max_waiting
         self._deadline = deadline
-        self._inside = 0
+        self._occupied = 0
         self._closed = False
 
     @property
     def depth(self) -> int:
-        """Jobs that run or wait."""
-        return self._inside
+        """The number of jobs that run, wait or are reserved."""
+        return self._occupied
 
     @property
-    def room(self) -> int:
-        """With so many jobs inside, more are refused."""
-        return self._room
+    def capacity(self) -> int:
+        """The depth from which jobs are refused."""
+        return self._capacity
 
     @contextmanager
-    def places(self, jobs: int) -> Iterator[Reservation]:
+    def reserve(self, jobs: int) -> Iterator[Reservation]:
         """
-        For so many calls of `run`, all of them or none (Overloaded): of jobs that need each other, those that found a
-        place would be worked on for nothing.
+        Take capacity for `jobs` calls of `run`, for all of them or for none. Raises Overloaded.
+
+        Without it, jobs that need each other's results could be admitted in part and be worked on in vain.
         """
-        self.require_room(jobs)
-        self._inside += jobs
-        places = Reservation(jobs)
+        self.require_capacity(jobs)
+        self._occupied += jobs
+        reservation = Reservation(jobs)
         try:
-            yield places
+            yield reservation
         finally:
-            self._inside -= places.left
-            places.left = 0
+            self._occupied -= reservation.left
+            reservation.left = 0
 
     async def run(
         self,
         work: Callable[[], T],
         *,
-        waited: Callable[[float], None] = lambda _: None,
-        places: Reservation | None = None,
+        on_start: Callable[[float], None] = lambda _: None,
+        reservation: Reservation | None = None,
     ) -> T:
         """
-        What `work` returns; `waited` is told the seconds that it stood in line, in one of `places` if it has any.
+        Return the result of `work`; `on_start` receives the seconds that the job waited in the queue.
 
-        Raises Overloaded where the line is full or closed, DeadlineExceeded where the answer comes too late: a job that
-        still waits is then dropped, one that runs keeps its thread, and its place, until it ends or comes to a
-        `checkpoint`.
+        Raises Overloaded if the queue is full or closed, DeadlineExceeded if the result comes too late. A late job that
+        still waits is dropped; one that runs keeps its thread and its capacity until it ends or calls
+        `raise_if_cancelled`.
         """
         if self._closed:
             raise Overloaded("shutting down")
-        if not (places and places.use()):
-            self.require_room(1)
-            self._inside += 1
-        arrived, given_up = time.perf_counter(), threading.Event()
+        if not (reservation and reservation.use()):
+            self.require_capacity(1)
+            self._occupied += 1
+        submitted, cancelled = time.perf_counter(), threading.Event()
 
         def job() -> T:
-            waited(time.perf_counter() - arrived)
-            _given_up.set(given_up)
+            on_start(time.perf_counter() - submitted)
+            _cancelled.set(cancelled)
             return work()
 
-        future = self._pool.submit(contextvars.copy_context().run, job)  # its log lines know the request
+        future = self._pool.submit(contextvars.copy_context().run, job)  # the context carries the request id to logs
         loop = asyncio.get_running_loop()
-        future.add_done_callback(lambda _: _call_in(loop, self._leave))
+        future.add_done_callback(lambda _: _call_in(loop, self._release))
         try:
-            return await self._in_time(future)
+            return await self._within_deadline(future)
         finally:
-            given_up.set()
+            cancelled.set()
+
+    def require_capacity(self, jobs: int) -> None:
+        """Raises Overloaded if `jobs` more would be refused now."""
+        if self._closed:
+            raise Overloaded("shutting down")
+        if self._occupied + jobs > self._capacity:
+            raise Overloaded(f"{self._occupied} jobs are already running or waiting")
 
     def close(self) -> None:
-        """Waits for what runs; what waits is dropped, and its callers are told Overloaded."""
+        """Wait for running jobs; callers of waiting ones get Overloaded."""
         self._closed = True
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    async def _in_time(self, future: Future[T]) -> T:
+    async def _within_deadline(self, future: Future[T]) -> T:
         try:
             async with asyncio.timeout(self._deadline) as limit:
                 return await asyncio.wrap_future(future)
         except TimeoutError as error:
             if limit.expired():
                 raise DeadlineExceeded(f"no answer within {self._deadline:g} s") from error
-            raise  # the work's own
+            raise  # raised by the work itself
         except asyncio.CancelledError:
             if self._closed:
                 raise Overloaded("shutting down") from None
-            raise  # the caller left
+            raise  # the caller has left
 
-    def require_room(self, jobs: int) -> None:
-        """Raises Overloaded where so many more would be refused now."""
-        if self._closed:
-            raise Overloaded("shutting down")
-        if self._inside + jobs > self._room:
-            raise Overloaded(f"{self._inside} jobs are already running or waiting")
-
-    def _leave(self) -> None:
-        self._inside -= 1
+    def _release(self) -> None:
+        self._occupied -= 1
 
 
 def _call_in(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:

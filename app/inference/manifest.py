@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -27,7 +27,7 @@ class Manifest(_Part):
     """The part every kind of model shares."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
-    licence: str
+    license: str
     provenance: dict[str, str] = Field(description="Origin, training data, config, seed, commit: whatever explains it.")
 
 
@@ -56,15 +56,6 @@ class EmbedderManifest(Manifest):
     alignment: LandmarkAlignment | BoxAlignment = Field(discriminator="kind", description="How a face is cut out.")
     dimension: int = Field(ge=2, le=4096)
     batch: Literal[1] | None = Field(default=None, description="Crops a run, where the graph takes no more.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _with_a_bare_template(cls, values: Any) -> Any:
-        """As manifests said it while there was no other alignment."""
-        if isinstance(values, dict) and "template" in values and "alignment" not in values:
-            values = dict(values)
-            values["alignment"] = {"kind": "landmarks", "template": values.pop("template")}
-        return values
 
     @model_validator(mode="after")
     def _a_crop_larger_than_its_margin(self) -> Self:

@@ -78,17 +78,6 @@ class CohortData(_Part):
     median_inside: float = Field(ge=0, le=1, description="Of the share of the aligned crop that lies in the photo.")
 
 
-class CohortRate(_Part):
-    """The cohort with most false matches at some threshold, and the data that say so."""
-
-    name: str
-    fmr: float
-    between_fmr: float | None = Field(
-        None, description="Of strangers of different cohorts in the same data: what their photos alone come to."
-    )
-    data: CohortData
-
-
 class Calibration(_Part):
     """Immutable; the rates are for a single comparison (1:1)."""
 
@@ -154,17 +143,6 @@ class Calibration(_Part):
     def probability_at(self, distance: Distance) -> float:
         against = self.probability.slope * distance.squared_l2 + self.probability.intercept
         return 1 / (1 + math.exp(min(against, 700.0)))  # beyond, exp overflows
-
-    def worst_cohort(self, threshold: float) -> CohortRate | None:
-        """The cohort with most false matches at `threshold`; None where none was measured, or none matched."""
-        if self.cohort_data is None or not self.cohorts:
-            return None
-        above = bisect.bisect_left(self.cohort_thresholds, threshold)
-        if above == len(self.cohort_thresholds):
-            return None
-        fmr, name = max((cohort.fmr[above], cohort.name) for cohort in self.cohorts)
-        between = self.between_cohorts[above] if self.between_cohorts else None
-        return CohortRate(name=name, fmr=fmr, between_fmr=between, data=self.cohort_data) if fmr > 0 else None
 
 
 def pairs_among(people: int) -> int:

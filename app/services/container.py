@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.access.authenticator import Authenticator
+from app.domain.errors import NotFound
 from app.domain.ports import Detector, Embedder
 from app.inference.manifest import DetectorManifest, EmbedderManifest
 from app.matching.calibration import Calibration
@@ -27,6 +28,12 @@ class Models:
     calibration: Calibration | None
     provider: str
 
+    def calibration_of(self, model_id: str) -> Calibration:
+        """Raises NotFound if no such model is loaded or it has no calibration."""
+        if model_id != self.embedder_manifest.id or self.calibration is None:
+            raise NotFound(f"no calibration of a model {model_id!r}")
+        return self.calibration
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -37,4 +44,4 @@ class Services:
     identification: Identification
     enrollment: Enrollment
     galleries: Galleries
-    authority: Authenticator
+    authenticator: Authenticator

@@ -18,7 +18,8 @@ from app.faces.quality import QualityBounds
 from app.faces.selection import FaceRule
 from app.gallery.codec import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
-from app.services.extraction import Extraction, PhotoFaces, Upload
+from app.pipeline import PhotoFaces
+from app.services.extraction import Extraction, Upload
 from app.services.timing import StageTimer
 
 T = TypeVar("T")
@@ -82,10 +83,10 @@ class Enrollment:
     async def _take(
         self, subject_id: str, uploads: Sequence[Upload], rule: FaceRule, timer: StageTimer
     ) -> tuple[list[EnrollmentResult], list[Rejected]]:
-        outcomes = [self._judged(each) for each in await self._extraction.all_sights(uploads, rule, timer)]
-        seen = {index: sight for index, sight in enumerate(outcomes) if isinstance(sight, PhotoFaces)}
+        outcomes = [self._judged(each) for each in await self._extraction.read_all(uploads, rule, timer)]
+        seen = {index: photo for index, photo in enumerate(outcomes) if isinstance(photo, PhotoFaces)}
         rejected = [Rejected(index, error) for index, error in enumerate(outcomes) if isinstance(error, LikenessError)]
-        probes = await self._extraction.probes(list(seen.values()), timer)
+        probes = await self._extraction.embed(list(seen.values()), timer)
         enrolled = [
             EnrollmentResult(index, _template(subject_id, probe), probe.faces_found)
             for index, probe in zip(seen, probes, strict=True)
@@ -93,12 +94,12 @@ class Enrollment:
         return enrolled, rejected
 
     def _judged(self, outcome: PhotoFaces | LikenessError) -> PhotoFaces | LikenessError:
-        """The sight, or why its image is no template: LowQuality where its face is too poor. Raises a ServiceError."""
+        """The photo, or why its image is no template: LowQuality where its face is too poor. Raises a ServiceError."""
         if isinstance(outcome, ServiceError):
             raise outcome
         try:
             if isinstance(outcome, PhotoFaces):
-                self._bounds.require(outcome.views[0].quality)
+                self._bounds.require(outcome.faces[0].quality)
         except LowQuality as error:
             self._observer.rejected(error.code)
             return error

@@ -11,7 +11,8 @@ from app.gallery.codec import GalleryInfo
 from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
 from app.matching.policy import Decision, ThresholdPolicy
-from app.services.extraction import Extraction, Upload, Wanted
+from app.pipeline import FaceSelection
+from app.services.extraction import Extraction, Upload
 from app.services.timing import StageTimer
 
 
@@ -41,7 +42,7 @@ class Identification:
     async def identify(
         self,
         upload: Upload,
-        wanted: Wanted,
+        wanted: FaceSelection,
         gallery_id: str,
         *,
         top_k: int,
@@ -52,13 +53,13 @@ class Identification:
         """Raises NotFound, ModelMismatch, FaceNotFound (unless all faces are wanted), UnsupportedOperatingPoint."""
         gallery = await self._workers.run(lambda: self._gallery.info(gallery_id))
         decision = self._policy.for_identification(fpir=fpir, threshold=threshold, templates=gallery.faces)
-        sight = await self._extraction.sight(upload, wanted, timer)
-        probes = await self._extraction.probes([sight], timer)
+        photo = await self._extraction.read(upload, wanted, timer)
+        probes = await self._extraction.embed([photo], timer)
         embeddings = [probe.embedding for probe in probes]
         gallery, candidates = await self._workers.run(
             lambda: self._search(gallery, embeddings, top_k, decision.point.threshold)
         )
-        return IdentificationResult(probes, candidates, sight.faces_found, gallery, decision)
+        return IdentificationResult(probes, candidates, photo.faces_found, gallery, decision)
 
     def _search(
         self, gallery: GalleryInfo, probes: Sequence[Embedding], top_k: int, threshold: float

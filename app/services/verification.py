@@ -13,7 +13,8 @@ from app.faces.selection import FaceRule
 from app.gallery.repository import GalleryRepository
 from app.matching.distance import distance_between
 from app.matching.policy import Decision, ThresholdPolicy
-from app.services.extraction import Extraction, PhotoFaces, Upload
+from app.pipeline import PhotoFaces
+from app.services.extraction import Extraction, Upload
 from app.services.timing import StageTimer
 
 
@@ -50,8 +51,8 @@ class Verification:
     ) -> VerificationResult:
         """Two photos against each other; an error of the first is told before one of the second."""
         decision = self._policy.for_verification(fmr=fmr, threshold=threshold)
-        sights = _all_seen(await self._extraction.all_sights(uploads, rule, timer))
-        first, second = await self._extraction.probes(sights, timer)
+        photos = _all_seen(await self._extraction.read_all(uploads, rule, timer))
+        first, second = await self._extraction.embed(photos, timer)
         comparison = self._compare(distance_between(first.embedding, second.embedding), decision)
         return VerificationResult(comparison, decision, [first, second])
 
@@ -87,7 +88,7 @@ class Verification:
 
 
 def _all_seen(outcomes: Sequence[PhotoFaces | LikenessError]) -> list[PhotoFaces]:
-    """The sights, or the first error raised."""
+    """The photos, or the first error raised."""
     for outcome in outcomes:
         if isinstance(outcome, LikenessError):
             raise outcome

@@ -35,7 +35,7 @@ class Guarded:
     ) -> None:
         self.lifecycle, self.held = Lifecycle(), asyncio.Event()
         self.app = FastAPI()
-        self.app.state.services = SimpleNamespace(authority=Authenticator(keys, auth, reachable=reachable))
+        self.app.state.services = SimpleNamespace(authenticator=Authenticator(keys, auth, reachable=reachable))
         self.app.add_middleware(Deadline, seconds=deadline, lifecycle=self.lifecycle)
         self.app.add_middleware(Authentication, limits=RateLimiter(rate, concurrent), lifecycle=self.lifecycle)
         self.app.add_middleware(RequestId)

@@ -116,9 +116,9 @@ async def test_a_caller_that_leaves_frees_the_place_of_a_job_that_waits(workers:
 
 async def test_a_job_is_told_how_long_it_stood_in_line(workers: Make, gate: Gate) -> None:
     one, waits = workers(threads=1, max_waiting=1), list[float]()
-    running = asyncio.create_task(one.run(gate, waited=waits.append))
+    running = asyncio.create_task(one.run(gate, on_start=waits.append))
     await gate.begun()
-    waiting = asyncio.create_task(one.run(gate, waited=waits.append))
+    waiting = asyncio.create_task(one.run(gate, on_start=waits.append))
     await asyncio.sleep(0.06)
     gate.open()
     await asyncio.gather(running, waiting)
@@ -158,7 +158,7 @@ async def test_workers_may_be_closed_twice(workers: Make) -> None:
 
 async def test_the_depth_is_what_runs_and_waits_and_the_room_what_may(workers: Make, gate: Gate) -> None:
     one = workers(threads=1, max_waiting=2)
-    empty = one.depth, one.room
+    empty = one.depth, one.capacity
     jobs = [asyncio.create_task(one.run(gate)) for _ in range(3)]
     await gate.begun()
     full = one.depth
@@ -177,12 +177,12 @@ async def test_places_are_taken_together_or_not_at_all(workers: Make, gate: Gate
     running = asyncio.create_task(three.run(gate))
     await gate.begun()
 
-    with pytest.raises(Overloaded, match="1 jobs are already"), three.places(3):
+    with pytest.raises(Overloaded, match="1 jobs are already"), three.reserve(3):
         pass
-    with three.places(2) as places:
+    with three.reserve(2) as places:
         with pytest.raises(Overloaded):
             await three.run(gate)
-        others = [asyncio.create_task(three.run(gate, places=places)) for _ in range(2)]
+        others = [asyncio.create_task(three.run(gate, reservation=places)) for _ in range(2)]
         await asyncio.sleep(0)
         assert three.depth == 3
         gate.open()
@@ -191,14 +191,14 @@ async def test_places_are_taken_together_or_not_at_all(workers: Make, gate: Gate
 
 async def test_places_that_were_not_used_are_free_again_and_no_others(workers: Make, gate: Gate) -> None:
     three = workers(threads=1, max_waiting=2)
-    with three.places(3) as places:
-        running = asyncio.create_task(three.run(gate, places=places))
+    with three.reserve(3) as places:
+        running = asyncio.create_task(three.run(gate, reservation=places))
         await gate.begun()
     inside = three.depth
-    others = [asyncio.create_task(three.run(gate, places=places)) for _ in range(2)]
+    others = [asyncio.create_task(three.run(gate, reservation=places)) for _ in range(2)]
     await asyncio.sleep(0)
     with pytest.raises(Overloaded):
-        await three.run(gate, places=places)
+        await three.run(gate, reservation=places)
 
     assert inside == 1
     gate.open()

@@ -23,7 +23,7 @@ FILE = {"path": "embedder.onnx", "digest": "sha256:" + hashlib.sha256(NETWORK).h
 TEMPLATE = [[38, 52], [74, 52], [56, 72], [42, 92], [71, 92]]
 EMBEDDER: dict[str, Any] = {
     "id": "tiny-3",
-    "licence": "MIT",
+    "license": "MIT",
     "provenance": {"seed": "1"},
     "kind": "embedder",
     "file": FILE,
@@ -33,7 +33,7 @@ EMBEDDER: dict[str, Any] = {
 }
 DETECTOR = {
     "id": "mtcnn",
-    "licence": "MIT",
+    "license": "MIT",
     "provenance": {},
     "kind": "mtcnn",
     "pnet": FILE,
@@ -139,14 +139,6 @@ def test_a_manifest_may_cut_faces_by_their_box(folder: Path) -> None:
     manifest = read_embedder(rewrite(folder, alignment={"kind": "box", "margin": 111}, batch=1))
 
     assert (manifest.alignment, manifest.batch) == (BoxAlignment(margin=111), 1)
-
-
-def test_a_bare_template_is_what_manifests_had_before_there_were_boxes(folder: Path) -> None:
-    old = {name: value for name, value in EMBEDDER.items() if name != "alignment"} | {"template": TEMPLATE}
-    (folder / MANIFEST).write_text(json.dumps(old))
-    before = read_embedder(folder)
-
-    assert before == read_embedder(rewrite(folder))
 
 
 def test_a_manifest_does_not_change(folder: Path) -> None:

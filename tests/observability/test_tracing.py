@@ -10,11 +10,12 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from app.bootstrap.tracing import open_tracing
 from app.concurrency.worker_pool import WorkerPool
 from app.domain.errors import FaceNotFound
 from app.main import create_app
 from app.observability import logging as service_logging
-from app.observability.tracing import Tracing, open_tracing
+from app.observability.tracing import Tracing
 from app.services.timing import StageTimer
 from app.settings import Settings
 
@@ -25,7 +26,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from app.observability.spans import tracing_to
+from app.observability.otel import tracing_to
 
 SUBJECT = "ada-lovelace"
 ROUTE = "/galleries/{gallery}/subjects/{subject}"

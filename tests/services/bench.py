@@ -17,8 +17,9 @@ from app.images.decoding import ImageLimits
 from app.inference.micro_batcher import MicroBatcher
 from app.matching.calibration import Calibration
 from app.matching.policy import ThresholdPolicy
+from app.pipeline import FacePipeline
 from app.services.enrollment import Answer, Enrollment, EnrollmentResult
-from app.services.extraction import Extraction, FaceReader, Upload
+from app.services.extraction import Extraction, Upload
 from app.services.galleries import Galleries
 from app.services.identification import Identification
 from app.services.timing import StageTimer
@@ -84,7 +85,7 @@ async def open_bench(folder: Path, **parts: Any) -> AsyncIterator[Bench]:
     records = FileRecords(folder / "gallery.sqlite3")
     photos = WorkerPool("photo", threads=made.threads, max_waiting=made.max_waiting, deadline=10)
     store = WorkerPool("store", threads=1, max_waiting=64, deadline=10)
-    reader = FaceReader(made.detector, LandmarkAligner(), ImageLimits())
+    reader = FacePipeline(made.detector, LandmarkAligner(), ImageLimits())
     async with MicroBatcher(made.embedder.embed, max_batch=8, max_waiting=64) as batcher:
         extraction, gallery = Extraction(reader, photos, batcher, made.observer), GallerySearch(records)
         yield Bench(

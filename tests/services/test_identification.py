@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.domain.errors import FaceNotFound, ModelMismatch, NotFound, UnsupportedOperatingPoint
-from app.services.extraction import Wanted
+from app.pipeline import FaceSelection
 from app.services.identification import IdentificationResult
 from app.services.timing import StageTimer
 from tests.services.bench import Bench, open_bench, uploads
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def identify(
-    bench: Bench, *reds: int | None, wanted: Wanted = "largest", top_k: int = 5, **wishes: float
+    bench: Bench, *reds: int | None, wanted: FaceSelection = "largest", top_k: int = 5, **wishes: float
 ) -> IdentificationResult:
     asked = {"fpir": None, "threshold": None} | wishes
     (upload,) = uploads(photo(*reds))

@@ -55,10 +55,10 @@ class Authentication:
             raise Overloaded("starting, or shutting down")
         client: Sequence[object] = scope.get("client") or ("unknown",)
         headers, address = Headers(scope=scope), str(client[0])
-        if services.authority.loopback_only() and _from_another_page(headers):
+        if services.authenticator.loopback_only() and _from_another_page(headers):
             raise Forbidden("without keys, only this machine's own pages and names may ask (see docs/OPERATIONS.md)")
         try:
-            return services.authority.caller(_keys_in(headers), address), None
+            return services.authenticator.caller(_keys_in(headers), address), None
         except Unauthorized as error:
             return anyone(f"address:{network_of(address)}"), error
 

@@ -79,8 +79,8 @@ async def detect(
 ) -> responses.Detection:
     """The faces of a photo, largest first; none is an empty list. `faces_found` counts all, also of very many."""
     submission.parse(requests.NoFields)
-    sight = await services.extraction.sight(submission.uploads[0], "all", timer)
-    return presenter.detection(sight)
+    photo = await services.extraction.read(submission.uploads[0], "all", timer)
+    return presenter.detection(photo)
 
 
 @router.post(
@@ -97,6 +97,6 @@ async def embed(
     """A unit vector a face; one result an image, in order, and an image that fails does not spoil the others."""
     asked = submission.parse(requests.EmbedFields)
     wanted = "all" if asked.faces == "all" else asked.face
-    sights = await services.extraction.all_sights(submission.uploads, wanted, timer)
-    probes = await services.extraction.probes([s for s in sights if not isinstance(s, LikenessError)], timer)
-    return presenter.embeddings(sights, probes)
+    photos = await services.extraction.read_all(submission.uploads, wanted, timer)
+    probes = await services.extraction.embed([s for s in photos if not isinstance(s, LikenessError)], timer)
+    return presenter.embeddings(photos, probes)

@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.bootstrap.models import open_models, warm_up
+from app.bootstrap.services import open_services
+from app.bootstrap.storage import GALLERY_FILE, open_repository
 from app.domain.errors import Overloaded, ServiceError, StartError
 from app.domain.models import Embedding
 from app.domain.ports import Embedder
@@ -16,7 +19,6 @@ from app.services.extraction import Upload
 from app.services.timing import StageTimer
 from app.settings import Settings
 from app.storage.sqlite import Database
-from app.wiring import GALLERY_FILE, open_models, open_records, open_services, warm_up
 from tests.support.calibrations import calibration
 from tests.support.fakes import FAKE_MODEL, FakeDetector, FakeEmbedder, photo
 from tests.support.templates import numbered
@@ -62,17 +64,17 @@ def with_embedder(models: Models, embedder: Embedder) -> Models:
 async def test_open_services_answer_and_closed_ones_refuse(settings: Settings) -> None:
     upload = Upload("image", photo(None))
     async with open_services(settings) as services:
-        sight = await services.extraction.sight(upload, "all", StageTimer())
+        found = await services.extraction.read(upload, "all", StageTimer())
         galleries = await services.galleries.all()
 
-    assert (sight.faces_found, [gallery.id for gallery in galleries]) == (0, ["default"])
+    assert (found.faces_found, [gallery.id for gallery in galleries]) == (0, ["default"])
     with pytest.raises(Overloaded):
-        await services.extraction.sight(upload, "all", StageTimer())
+        await services.extraction.read(upload, "all", StageTimer())
 
 
 @pytest.mark.anyio
 async def test_services_open_over_a_gallery_that_was_filled_before(settings: Settings) -> None:
-    with open_records(settings) as records:
+    with open_repository(settings) as records:
         records.enroll("guests", "ada", numbered("ada", 1))
     async with open_services(settings) as services:
         gallery = await services.galleries.get("guests")
@@ -129,12 +131,12 @@ def test_warming_up_runs_every_network_once(models: Models) -> None:
 
 
 def test_a_network_whose_vectors_are_not_of_unit_length_stops_the_start(models: Models) -> None:
-    with pytest.raises(StartError, match=rf"'{MODEL}' gives vectors of length 2\.0000, want 1"):
+    with pytest.raises(StartError, match=rf"'{MODEL}': expected vectors of length 1, got 2\.0000"):
         warm_up(with_embedder(models, LongEmbedder()))
 
 
 def test_the_records_have_a_default_gallery(settings: Settings) -> None:
-    with open_records(settings) as records:
+    with open_repository(settings) as records:
         assert [gallery.id for gallery in records.galleries()] == ["default"]
 
 
@@ -144,14 +146,14 @@ def test_a_file_that_is_no_database_stops_the_start_by_its_path(settings: Settin
     path.write_bytes(b"this is no database at all" * 100)
 
     fault = pytest.raises(StartError, match=rf"cannot open the gallery {path}: .*not a database")
-    with fault, open_records(settings):
+    with fault, open_repository(settings):
         pass
 
 
 def test_a_data_directory_that_cannot_be_made_stops_the_start(settings: Settings) -> None:
     settings.data_dir.touch()
 
-    with pytest.raises(StartError, match="cannot open the gallery"), open_records(settings):
+    with pytest.raises(StartError, match="cannot open the gallery"), open_repository(settings):
         pass
 
 
@@ -159,7 +161,7 @@ def test_a_data_directory_that_cannot_be_made_stops_the_start(settings: Settings
 async def test_a_start_that_fails_late_leaves_nothing_open(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Database] = []
     monkeypatch.setattr("app.gallery.search.GallerySearch.warm", lambda _: 1 / 0)
-    monkeypatch.setattr("app.wiring.Database", lambda path: opened.append(Database(path)) or opened[-1])
+    monkeypatch.setattr("app.bootstrap.storage.Database", lambda path: opened.append(Database(path)) or opened[-1])
 
     with pytest.raises(ZeroDivisionError):
         async with open_services(settings):
