@@ -1,7 +1,7 @@
 """
 `calibration.json`: what a threshold of this model is worth, measured on data that is named.
 
-Born in training/calibrate.py, told in docs/calibration.md. Between two measured thresholds the worse rate of the two is
+Written by `training calibrate`, explained in docs/calibration.md. Between two measured thresholds the worse rate of the two is
 given, so that a stated rate is never better than the one measured.
 """
 

@@ -1,5 +1,5 @@
 """
-MTCNN (Zhang et al. 2016) on ONNX Runtime, box for box what facenet-pytorch 2.6.0 finds.
+MTCNN (Zhang et al. 2016) on ONNX Runtime; it can find exactly the boxes of facenet-pytorch 2.6.0.
 
 How others do it, and what we chose: facenet-pytorch and insightface's old MTCNN resize the photo once a level and cut
 every crop out of it in a Python loop; their users complain of time that grows with the photo, and of a crash where a
@@ -72,7 +72,7 @@ SERVED = CascadeOptions(min_face=40.0, thresholds=(0.7, 0.7, 0.7), factor=0.68, 
 
 
 def looking_from(min_face: float | None) -> CascadeOptions:
-    """In the service's way, or, where somebody names a smallest face, in facenet-pytorch's and box for box."""
+    """Return the service's options, or, if a smallest face is given, facenet-pytorch's, which find the same boxes."""
     return SERVED if min_face is None else CascadeOptions(min_face=min_face)
 
 
