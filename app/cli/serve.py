@@ -11,9 +11,9 @@ from fastapi import FastAPI
 from app import serving, supervision
 from app.cli.output import fail, read_settings
 from app.domain.errors import LikenessError, StartError
-from app.gallery.gallery import Gallery
+from app.gallery.search import GallerySearch
 from app.main import create_app
-from app.observability import logs
+from app.observability import logging as service_logging
 from app.serving import Bounds
 from app.settings import Settings, unknown_variables
 from app.wiring import check_access, open_models, open_records
@@ -28,7 +28,7 @@ def serve() -> None:
         application, warning = create_app(settings), _check(settings)
     except LikenessError as error:
         fail(str(error))
-    logs.configure(settings.log_format, settings.log_level)
+    service_logging.configure_logging(settings.log_format, settings.log_level)
     for line in filter(None, [warning, *unknown_variables(os.environ)]):
         log.warning(line)
     try:
@@ -61,7 +61,7 @@ def _serve(application: FastAPI, settings: Settings) -> None:
 
 def _worker_application(settings: Settings) -> FastAPI:
     """Made in a process of its own, whose log lines say so."""
-    logs.configure(settings.log_format, settings.log_level, worker=os.getpid())
+    service_logging.configure_logging(settings.log_format, settings.log_level, worker=os.getpid())
     return create_app(settings)
 
 
@@ -70,5 +70,5 @@ def _check(settings: Settings) -> str | None:
     warning = check_access(settings)
     open_models(settings)
     with open_records(settings) as records:
-        Gallery(records).warm()
+        GallerySearch(records).warm()
     return warning

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from app.domain.nouns import Face, Floats, Pixels
+from app.domain.models import Face, Floats, Pixels
 from app.domain.ports import Detector
 from app.faces.mtcnn.cascade import CascadeOptions
 from app.faces.mtcnn.loading import load_mtcnn

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from app.domain.nouns import Box, Face, Floats, Landmarks, Pixels
+from app.domain.models import Box, Face, Floats, Landmarks, Pixels
 from app.faces.mtcnn import boxes as box
 from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
 from app.faces.mtcnn.pyramid import CELL, AreaPooling, Rooms, reduced, scales

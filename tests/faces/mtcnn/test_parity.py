@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from app.domain.nouns import Floats, Pixels
+from app.domain.models import Floats, Pixels
 from app.faces.mtcnn.cascade import CascadeOptions, Mtcnn
 from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
 from app.images.decoding import ImageLimits, decode

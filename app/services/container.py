@@ -1,0 +1,40 @@
+"""What a request handler is given: the services, and what is known of the networks behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.access.authenticator import Authenticator
+from app.domain.ports import Detector, Embedder
+from app.inference.manifest import DetectorManifest, EmbedderManifest
+from app.matching.calibration import Calibration
+from app.matching.policy import ThresholdPolicy
+from app.services.enrollment import Enrollment
+from app.services.extraction import Extraction
+from app.services.galleries import Galleries
+from app.services.identification import Identification
+from app.services.verification import Verification
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The networks in use, and what is known of them."""
+
+    detector: Detector
+    detector_manifest: DetectorManifest
+    embedder: Embedder
+    embedder_manifest: EmbedderManifest
+    calibration: Calibration | None
+    provider: str
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    models: Models
+    policy: ThresholdPolicy
+    extraction: Extraction
+    verification: Verification
+    identification: Identification
+    enrollment: Enrollment
+    galleries: Galleries
+    authority: Authenticator
