@@ -28,8 +28,8 @@ audit: $(VENV)/.dev ## Look for known vulnerabilities in the pinned versions (as
 proof: $(VENV)/.dev ## Every proof at full length: schemathesis, fuzz, soak, faults (about an hour)
 	LIKENESS_PROOF=full $(BIN)/pytest --timeout 3600 tests/proof
 
-bench: $(VENV)/.dev ## Time every stage against its peers, hold the ratios against their targets, write docs/BENCHMARKS.md
-	$(BIN)/python -m tests.benchmarks --json docs/benchmarks.json --document docs/BENCHMARKS.md $(BENCH)
+bench: $(VENV)/.dev ## Time every stage against its peers, hold the ratios against their targets, write docs/benchmarks.md
+	$(BIN)/python -m tests.benchmarks --json docs/benchmarks.json --document docs/benchmarks.md $(BENCH)
 
 docker-test: $(VENV)/.dev ## Build the images, bring the service up, restart and stop it (needs Docker)
 	$(BIN)/pytest --timeout 1800 tests/docker

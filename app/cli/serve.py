@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def serve() -> None:
-    """Serve HTTP. Options are environment variables LIKENESS_*, or a file .env (see docs/OPERATIONS.md)."""
+    """Serve HTTP. Options are environment variables LIKENESS_*, or a file .env (see docs/operations/settings.md)."""
     try:
         settings = read_settings()
         application, warning = create_app(settings), _check(settings)

@@ -1,4 +1,4 @@
-"""The words of the field as values: frozen, with their units, arrays read-only (see docs/GLOSSARY.md)."""
+"""The words of the field as values: frozen, with their units, arrays read-only (see docs/glossary.md)."""
 
 from __future__ import annotations
 

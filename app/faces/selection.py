@@ -12,7 +12,7 @@ from app.domain.models import Face
 FaceRule: TypeAlias = Literal["largest", "center", "only"]
 
 TIE = 0.5
-"""Share of the largest face's area from which another counts as equally large (docs/EVALUATION.md)."""
+"""Share of the largest face's area from which another counts as equally large (docs/evaluation.md)."""
 
 
 def choose(faces: Sequence[Face], rule: FaceRule, shape: tuple[int, int]) -> Face:

@@ -1,8 +1,8 @@
 """
 `calibration.json`: what a threshold of this model is worth, measured on data that is named.
 
-Born in training/calibrate.py, told in docs/CALIBRATION.md. Between two measured thresholds the worse rate of the two is
-given, so that a stated rate is never better than the one measured.
+Written by `training calibrate`, explained in docs/calibration.md. Between two measured thresholds the worse of the two
+rates is given, so that a stated rate is never better than the one measured.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class Authentication:
         client: Sequence[object] = scope.get("client") or ("unknown",)
         headers, address = Headers(scope=scope), str(client[0])
         if services.authenticator.loopback_only() and _from_another_page(headers):
-            raise Forbidden("without keys, only this machine's own pages and names may ask (see docs/OPERATIONS.md)")
+            raise Forbidden("without keys, only local pages and host names are accepted (see docs/operations/keys.md)")
         try:
             return services.authenticator.caller(_keys_in(headers), address), None
         except Unauthorized as error:

@@ -1,5 +1,5 @@
 """
-Box for box what facenet-pytorch 2.6.0 finds: the same faces, in the same order, to 0.01 px; and landmark for landmark
+Finds what facenet-pytorch 2.6.0 finds: the same faces, in the same order, to 0.01 px; and landmark for landmark
 without the second look at faces that the edge cuts (tests/faces/mtcnn/test_edges.py).
 """
 
