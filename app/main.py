@@ -10,18 +10,23 @@ from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
 from app import __version__
-from app.access.limits import Limits
-from app.api import errors, problems
-from app.api.access import PUBLIC, Access
+from app.access.rate_limiter import RateLimiter
+from app.api import openapi, problems
 from app.api.lifecycle import Lifecycle
-from app.api.middleware import BodyLimit, Deadline, Paths, RequestId
-from app.api.observing import Observed
-from app.api.routes import docs, faces, galleries, service
+from app.api.middleware.auth import PUBLIC, Authentication
+from app.api.middleware.body_limit import BodyLimit
+from app.api.middleware.deadline import Deadline
+from app.api.middleware.metrics import RequestMetrics
+from app.api.middleware.raw_path import RawPath
+from app.api.middleware.request_id import RequestId
+from app.api.routes import docs, faces, galleries, health, models
+from app.api.routes import metrics as metrics_route
+from app.bootstrap.services import open_services
+from app.bootstrap.tracing import open_tracing
 from app.observability.metrics import Metrics
-from app.observability.routes import Templates
-from app.observability.tracing import NO_TRACING, open_tracing
+from app.observability.route_names import RouteNames
+from app.observability.tracing import NO_TRACING
 from app.settings import Settings
-from app.wiring import open_services
 
 DESCRIPTION = """Are these two photos of one person? Who of the enrolled people is this?
 
@@ -34,7 +39,7 @@ NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": Fal
 
 def create_app(settings: Settings) -> FastAPI:
     """The application; its models are opened, and StartError raised (here too), when its lifespan begins."""
-    lifecycle, metrics = Lifecycle(settings.shutdown_delay), Metrics(errors.TABLE)
+    lifecycle, metrics = Lifecycle(settings.shutdown_delay), Metrics(problems.PROBLEM_TYPES)
     tracing = open_tracing(__version__) if settings.tracing else NO_TRACING
 
     @asynccontextmanager
@@ -60,17 +65,19 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.max_image_bytes, app.state.span = settings.max_image_bytes, tracing.span
     app.state.lifecycle, app.state.metrics = lifecycle, metrics
     metrics.ready(lambda: hasattr(app.state, "services") and not lifecycle.stopping)
-    for router in (faces.router, galleries.router, service.router, docs.router):
+    for router in (faces.router, galleries.router, models.router, health.router, metrics_route.router, docs.router):
         app.include_router(router)
-    errors.install(app)
-    problems.document(app)
+    problems.install(app)
+    openapi.document(app)
     # the last one added is the first that a request meets
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, seconds=settings.upload_timeout)
     app.add_middleware(Deadline, seconds=settings.deadline, lifecycle=lifecycle)
-    app.add_middleware(Access, limits=Limits(settings.rate_limit, settings.max_concurrent), lifecycle=lifecycle)
-    templates = Templates([*app.openapi()["paths"], *PUBLIC])
-    app.add_middleware(Observed, metrics=metrics, lifecycle=lifecycle, templates=templates)
-    app.add_middleware(Paths)
+    app.add_middleware(
+        Authentication, limits=RateLimiter(settings.rate_limit, settings.max_concurrent), lifecycle=lifecycle
+    )
+    templates = RouteNames([*app.openapi()["paths"], *PUBLIC])
+    app.add_middleware(RequestMetrics, metrics=metrics, lifecycle=lifecycle, templates=templates)
+    app.add_middleware(RawPath)
     app.add_middleware(tracing.middleware)
     app.add_middleware(RequestId)
     return app

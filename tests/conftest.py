@@ -10,12 +10,13 @@ import skimage.data
 from hypothesis import settings
 from PIL import Image
 
-from app.domain.nouns import Pixels, read_only
+from app.domain.models import Pixels, read_only
 from app.faces.mtcnn.cascade import Mtcnn
 from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
-from app.runtime import database
-from app.runtime.manifest import ModelFile, read_checked, read_detector
-from app.runtime.session import Session
+from app.inference.manifest import ModelFile, read_checked, read_detector
+from app.inference.onnx_session import Session
+from app.storage import sqlite
+from tests.support.gate import Gate
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -26,9 +27,9 @@ settings.load_profile("unhurried")
 @pytest.fixture(scope="session", autouse=True)
 def quick_disk() -> Iterator[None]:
     """No fsync: nobody pulls the plug of this process (runtime/test_database.py sees that it is there otherwise)."""
-    pragmas = [pragma.replace("synchronous=FULL", "synchronous=OFF") for pragma in database._PRAGMAS]
+    pragmas = [pragma.replace("synchronous=FULL", "synchronous=OFF") for pragma in sqlite._PRAGMAS]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(database, "_PRAGMAS", pragmas)
+        patch.setattr(sqlite, "_PRAGMAS", pragmas)
         yield
 
 
@@ -79,3 +80,10 @@ def nets(models_dir: Path) -> tuple[ProposalNet, RefineNet, OutputNet]:
 def detector(nets: tuple[ProposalNet, RefineNet, OutputNet]) -> Mtcnn:
     """The detector as it is served, on the CPU."""
     return Mtcnn(*nets)
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    made = Gate()
+    yield made
+    made.open()

@@ -3,7 +3,7 @@
 
 The rates are of all pairs of images; their intervals are bootstrapped over people, not pairs. The finest FMR is three
 divided by the pairs of people (the rule of three: with no false match in n independent trials the rate is below 3 / n
-at 95 %). FNMR counts faces that were found; those that were not are stated beside. See docs/CALIBRATION.md.
+at 95 %). FNMR counts faces that were found; those that were not are stated beside. See docs/calibration.md.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special
 
-from app.domain.nouns import Floats
+from app.domain.models import Floats
 from app.matching.calibration import (
     CALIBRATION,
     Calibration,

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from app.runtime.manifest import MANIFEST, DetectorManifest, ModelFile, digest_of
+from app.inference.manifest import MANIFEST, DetectorManifest, ModelFile, digest_of
 from training.errors import TrainingError
 from training.graph import to_onnx
 from training.networks.mtcnn import ONet, PNet, RNet, fold_normalisation
@@ -49,7 +49,7 @@ def run(output: Path, weights: Path | None = None) -> Path:
     manifest = DetectorManifest(
         id="mtcnn",
         kind="mtcnn",
-        licence="MIT",
+        license="MIT",
         provenance={"weights": "facenet-pytorch 2.6.0", "command": "python -m training import-mtcnn"},
         **files,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from app.runtime.manifest import MANIFEST, BoxAlignment, EmbedderManifest, LandmarkAlignment, ModelFile, digest_of
+from app.inference.manifest import MANIFEST, BoxAlignment, EmbedderManifest, LandmarkAlignment, ModelFile, digest_of
 from training.errors import TrainingError
 
 FILE = "embedder.onnx"
@@ -36,7 +36,7 @@ def write_model(
     facts = {
         "id": output.resolve().name,
         "kind": "embedder",
-        "licence": licence,
+        "license": licence,
         "provenance": dict(provenance),
         "file": ModelFile(path=FILE, digest=digest_of(graph)),
         "crop_size": crop_size,

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.errors import InputError
-from app.domain.nouns import Box, Face, Floats, Landmarks, Pixels
+from app.domain.models import Box, Face, Floats, Landmarks, Pixels
 from app.domain.ports import Aligner
 from app.faces import selection
 from app.faces.alignment import open_aligner
@@ -26,7 +26,7 @@ from app.faces.mtcnn.cascade import SERVED, CascadeOptions
 from app.faces.mtcnn.loading import load_mtcnn
 from app.faces.selection import choose
 from app.images.decoding import ImageLimits, decode
-from app.runtime.manifest import read_detector
+from app.inference.manifest import read_detector
 from training.served import DETECTOR, Crops, ServedModel, with_progress
 
 Remembered: TypeAlias = dict[str, list[Any] | None]

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from app.audit.log import AuditLog
+from app.bootstrap.storage import open_database, require_gallery_file
 from app.cli.output import ERROR, SUCCESS, AsJson, run
 from app.settings import Settings
-from app.wiring import open_database, require_gallery_file
 
 commands = typer.Typer(no_args_is_help=True, help="Read the audit log, and see whether it is whole.")
 

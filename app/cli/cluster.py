@@ -12,20 +12,20 @@ import numpy as np
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from app.bootstrap.services import open_services
 from app.cli.folders import check_output, write_folders
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, run
 from app.cli.photos import Face, Fmr, Threshold, one_bound
 from app.domain.errors import InputError, ServiceError
-from app.domain.nouns import Floats
+from app.domain.models import Floats
 from app.faces.selection import FaceRule
 from app.matching.agreement import Agreement, pairwise
 from app.matching.clustering import group
 from app.matching.policy import Decision
-from app.services.bundle import Services
+from app.services.container import Services
 from app.services.extraction import Upload
 from app.services.timing import StageTimer
 from app.settings import Settings
-from app.wiring import open_services
 
 
 @dataclass(frozen=True)

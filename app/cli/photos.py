@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from app.api import fields, schemas
-from app.api.shaping import Shaper
+from app.api import requests, responses
+from app.api.presenters import Presenter
+from app.bootstrap.services import open_services
+from app.bootstrap.storage import DEFAULT_GALLERY
 from app.cli.drawing import draw_faces
 from app.cli.output import NO_MATCH, SUCCESS, AsJson, origin, run
 from app.faces.selection import FaceRule
@@ -16,7 +18,6 @@ from app.images.decoding import ImageLimits, decode
 from app.services.extraction import Upload
 from app.services.timing import StageTimer
 from app.settings import Settings
-from app.wiring import DEFAULT_GALLERY, open_services
 
 Photo = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="An image file.")]
 Face = Annotated[FaceRule, typer.Option(help="Which face of a photo is meant.")]
@@ -47,7 +48,7 @@ def verify(
         timer = StageTimer()
         async with open_services(settings) as services:
             found = await services.verification.pair(uploads, face, fmr=fmr, threshold=threshold, timer=timer)
-            answer = Shaper(origin(), services, timer).verification(found, ("image1", "image2"))
+            answer = Presenter(origin(), services, timer).verification(found, ("image1", "image2"))
         return SUCCESS if answer.match else NO_MATCH, answer.model_dump(), _verdict(answer)
 
     run(as_json, work)
@@ -56,7 +57,7 @@ def verify(
 def identify(
     image: Photo,
     gallery: Annotated[str, typer.Option(help="Where to search.")] = DEFAULT_GALLERY,
-    top_k: Annotated[int, typer.Option(min=1, max=fields.MAX_TOP_K, help="Candidates at most.")] = 5,
+    top_k: Annotated[int, typer.Option(min=1, max=requests.MAX_TOP_K, help="Candidates at most.")] = 5,
     face: Face = "largest",
     fpir: Fpir = None,
     threshold: Threshold = None,
@@ -73,7 +74,7 @@ def identify(
             found = await services.identification.identify(
                 upload, face, gallery, top_k=top_k, fpir=fpir, threshold=threshold, timer=timer
             )
-            answer = Shaper(origin(), services, timer).identification(found)
+            answer = Presenter(origin(), services, timer).identification(found)
         return SUCCESS if answer.faces[0].identified else NO_MATCH, answer.model_dump(), _names(answer)
 
     run(as_json, work)
@@ -90,37 +91,37 @@ def detect(
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         timer = StageTimer()
         async with open_services(settings) as services:
-            sight = await services.extraction.sight(Upload(str(image), data), "all", timer)
-            answer = Shaper(origin(), services, timer).detection(sight)
+            found = await services.extraction.read(Upload(str(image), data), "all", timer)
+            answer = Presenter(origin(), services, timer).detection(found)
         if draw:
             photo = decode(data, ImageLimits(settings.max_image_bytes, settings.max_image_pixels))
-            draw_faces(photo, [view.face for view in sight.views], draw)
+            draw_faces(photo, [each.face for each in found.faces], draw)
         return SUCCESS if answer.faces else NO_MATCH, answer.model_dump(), _faces(answer)
 
     run(as_json, work)
 
 
-def _verdict(answer: schemas.Verification) -> str:
+def _verdict(answer: responses.Verification) -> str:
     threshold = answer.threshold
     word, sign = ("match", "<=") if answer.match else ("no match", ">")
     return f"{word}: distance {answer.distance:.3f} {sign} {threshold.distance:.3f} ({_rates(threshold)})"
 
 
-def _rates(threshold: schemas.ThresholdOut) -> str:
+def _rates(threshold: responses.ThresholdOut) -> str:
     if threshold.fnmr is None:
         return "uncalibrated"
     fmr = "too fine to tell" if threshold.fmr is None else f"{threshold.fmr:.2g}"
     return f"FMR {fmr}, FNMR {threshold.fnmr:.2g}"
 
 
-def _names(answer: schemas.Identification) -> str:
+def _names(answer: responses.Identification) -> str:
     candidates = answer.faces[0].candidates
     searched = f"{answer.gallery.subjects} subjects in gallery {answer.gallery.id!r}"
     lines = [f"{each.rank}. {each.subject_id}  distance {each.distance:.3f}" for each in candidates]
     return "\n".join(lines) or f"nobody among {searched}"
 
 
-def _faces(answer: schemas.Detection) -> str:
+def _faces(answer: responses.Detection) -> str:
     lines = [
         f"face at {', '.join(f'{side:.0f}' for side in face.box)}: confidence {face.confidence:.3f}, "
         f"quality {face.quality.overall:.2f}"

@@ -12,14 +12,16 @@ import typer
 from fastapi import FastAPI
 
 from app import serving, supervision
+from app.bootstrap.models import open_models
+from app.bootstrap.services import check_access
+from app.bootstrap.storage import open_repository
 from app.cli.output import fail, flag_of, read_settings
 from app.domain.errors import LikenessError, StartError
-from app.gallery.gallery import Gallery
+from app.gallery.search import GallerySearch
 from app.main import create_app
-from app.observability import logs
+from app.observability import logging as service_logging
 from app.serving import Bounds
 from app.settings import Settings, unknown_variables
-from app.wiring import check_access, open_models, open_records
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +63,7 @@ def serve(
         application, warning = create_app(settings), _check(settings)
     except LikenessError as error:
         fail(str(error))
-    logs.configure(settings.log_format, settings.log_level)
+    service_logging.configure_logging(settings.log_format, settings.log_level)
     for line in filter(None, [warning, *unknown_variables(os.environ)]):
         log.warning(line)
     try:
@@ -94,7 +96,7 @@ def _serve(application: FastAPI, settings: Settings) -> None:
 
 def _worker_application(settings: Settings) -> FastAPI:
     """Made in a process of its own, whose log lines say so."""
-    logs.configure(settings.log_format, settings.log_level, worker=os.getpid())
+    service_logging.configure_logging(settings.log_format, settings.log_level, worker=os.getpid())
     return create_app(settings)
 
 
@@ -102,6 +104,6 @@ def _check(settings: Settings) -> str | None:
     """Whatever would stop the start, so that it is told in a sentence and not as the server's traceback."""
     warning = check_access(settings)
     open_models(settings)
-    with open_records(settings) as records:
-        Gallery(records).warm()
+    with open_repository(settings) as records:
+        GallerySearch(records).warm()
     return warning

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from app.domain.errors import LowQuality
-from app.domain.nouns import AlignedCrop, Face, Quality
+from app.domain.models import AlignedCrop, Face, Quality
 
 FULL_SIZE = 112.0
 """Pixels of the box's shorter side from which more bring nothing to a 112 px crop."""

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from app.domain.errors import FaceNotFound, MultipleFaces
-from app.domain.nouns import Face
+from app.domain.models import Face
 
 FaceRule: TypeAlias = Literal["largest", "center", "only"]
 
 TIE = 0.5
-"""Share of the largest face's area from which another counts as equally large (docs/EVALUATION.md)."""
+"""Share of the largest face's area from which another counts as equally large (docs/evaluation.md)."""
 
 
 def choose(faces: Sequence[Face], rule: FaceRule, shape: tuple[int, int]) -> Face:

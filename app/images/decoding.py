@@ -22,7 +22,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from app.domain.errors import ImageTooLarge, InvalidImage, UnsupportedImage
-from app.domain.nouns import Pixels
+from app.domain.models import Pixels
 from app.images.jpeg import MOST_PARTS, by_simplejpeg, check_scans
 from app.images.plain import PlainFile, by_opencv, recognised
 from app.images.rgb import to_rgb

@@ -12,7 +12,7 @@ from itertools import islice
 import numpy as np
 import simplejpeg
 
-from app.domain.nouns import Pixels
+from app.domain.models import Pixels
 
 MOST_PARTS = 100_000
 """Of a file, gone through one by one in Python; 10 MiB could hold millions."""

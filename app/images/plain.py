@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from app.domain.nouns import Pixels
+from app.domain.models import Pixels
 from app.images.jpeg import by_simplejpeg, plain_size
 
 _PNG_COLOURS = (0, 2)  # grey and RGB

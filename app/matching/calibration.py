@@ -1,8 +1,8 @@
 """
 `calibration.json`: what a threshold of this model is worth, measured on data that is named.
 
-Born in training/calibrate.py, told in docs/CALIBRATION.md. Between two measured thresholds the worse rate of the two is
-given, so that a stated rate is never better than the one measured.
+Written by `training calibrate`, explained in docs/calibration.md. Between two measured thresholds the worse of the two
+rates is given, so that a stated rate is never better than the one measured.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.domain.errors import StartError, UnsupportedOperatingPoint
-from app.domain.nouns import Distance, OperatingPoint
+from app.domain.models import Distance, OperatingPoint
 
 CALIBRATION = "calibration.json"
 
@@ -76,17 +76,6 @@ class CohortData(_Part):
     name: str
     images: int
     median_inside: float = Field(ge=0, le=1, description="Of the share of the aligned crop that lies in the photo.")
-
-
-class CohortRate(_Part):
-    """The cohort with most false matches at some threshold, and the data that say so."""
-
-    name: str
-    fmr: float
-    between_fmr: float | None = Field(
-        None, description="Of strangers of different cohorts in the same data: what their photos alone come to."
-    )
-    data: CohortData
 
 
 class Calibration(_Part):
@@ -154,17 +143,6 @@ class Calibration(_Part):
     def probability_at(self, distance: Distance) -> float:
         against = self.probability.slope * distance.squared_l2 + self.probability.intercept
         return 1 / (1 + math.exp(min(against, 700.0)))  # beyond, exp overflows
-
-    def worst_cohort(self, threshold: float) -> CohortRate | None:
-        """The cohort with most false matches at `threshold`; None where none was measured, or none matched."""
-        if self.cohort_data is None or not self.cohorts:
-            return None
-        above = bisect.bisect_left(self.cohort_thresholds, threshold)
-        if above == len(self.cohort_thresholds):
-            return None
-        fmr, name = max((cohort.fmr[above], cohort.name) for cohort in self.cohorts)
-        between = self.between_cohorts[above] if self.between_cohorts else None
-        return CohortRate(name=name, fmr=fmr, between_fmr=between, data=self.cohort_data) if fmr > 0 else None
 
 
 def pairs_among(people: int) -> int:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from app.domain.errors import UnsupportedOperatingPoint
-from app.domain.nouns import Comparison, Distance, OperatingPoint
-from app.matching.calibration import Calibration, CohortRate
+from app.domain.models import Comparison, Distance, OperatingPoint
+from app.matching.calibration import Calibration
 
 UNCALIBRATED_THRESHOLD = 1.1
 """FaceNet's usual threshold on squared L2 (Schroff et al. 2015, figure 1), where nothing better was measured."""
@@ -65,9 +65,6 @@ class ThresholdPolicy:
 
     def probability(self, distance: Distance) -> float | None:
         return self.calibration.probability_at(distance) if self.calibration else None
-
-    def worst_cohort(self, decision: Decision) -> CohortRate | None:
-        return self.calibration.worst_cohort(decision.point.threshold) if self.calibration else None
 
     def _decide(
         self, rate: float | None, threshold: float | None, default: float, named: Source, templates: int

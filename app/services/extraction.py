@@ -1,4 +1,4 @@
-"""Bytes to probes: the pipeline that every route shares, and training/evaluate.py measures."""
+"""Uploads to probes: the asynchronous front of the face pipeline and the embedder."""
 
 from __future__ import annotations
 
@@ -6,134 +6,91 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
+from app.concurrency.worker_pool import Reservation, WorkerPool
 from app.domain.errors import FaceNotFound, InputError, LikenessError, MultipleFaces
-from app.domain.nouns import AlignedCrop, Embedding, Face, Pixels, Probe, Quality
-from app.domain.ports import Aligner, Detector, Observer, Unobserved
-from app.faces.quality import assess
-from app.faces.selection import FaceRule, choose
-from app.images.decoding import ImageLimits, decode
-from app.runtime.batching import MicroBatcher
-from app.runtime.workers import Places, Workers, checkpoint
+from app.domain.models import AlignedCrop, Embedding, Probe
+from app.domain.ports import NoObserver, Observer
+from app.faces.selection import FaceRule
+from app.inference.micro_batcher import MicroBatcher
+from app.pipeline import FacePipeline, FaceSelection, PhotoFaces
 from app.services.timing import StageTimer
 
-FACES_A_TURN = 32
-"""Faces that one request has in the line for the network: the photo of a crowd must not fill it."""
-Wanted: TypeAlias = FaceRule | Literal["all"]
+MAX_QUEUED_FACES = 32
+"""Faces that one request may have in the embedder's queue at a time, so that a photo of a crowd does not fill it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Upload:
-    """An image as it came in, and the name of the field it came in."""
+    """An encoded image and the name of the request field that carried it."""
 
     name: str
     data: bytes
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class View:
-    """A face of a photo, cut out and judged, not yet embedded."""
-
-    face: Face
-    crop: AlignedCrop
-    quality: Quality
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What was taken of a photo of `width` x `height` pixels, of the `faces_found` in it."""
-
-    views: Sequence[View]
-    faces_found: int
-    width: int
-    height: int
-
-
-class FaceReader:
-    """Bytes to aligned faces: where all are wanted, the largest `most`. Blocking and thread-safe."""
-
-    def __init__(self, detector: Detector, aligner: Aligner, limits: ImageLimits, most: int = 500) -> None:
-        self._detector, self._aligner, self._limits, self._most = detector, aligner, limits, most
-
-    def read(self, data: bytes, wanted: Wanted, timer: StageTimer) -> Sight:
-        """Raises InvalidImage and its like; FaceNotFound or MultipleFaces unless all faces are wanted."""
-        with timer.stage("decode"):
-            image = decode(data, self._limits)
-        checkpoint()
-        with timer.stage("detect"):
-            faces = self._detector.detect(image)
-        taken = faces[: self._most] if wanted == "all" else [choose(faces, wanted, image.shape[:2])]
-        with timer.stage("align"):
-            views = [self._view(image, face) for face in taken]
-        return Sight(views, len(faces), width=image.shape[1], height=image.shape[0])
-
-    def _view(self, image: Pixels, face: Face) -> View:
-        checkpoint()
-        crop = self._aligner.align(image, face)
-        return View(face, crop, assess(face, crop))
-
-
 class Extraction:
-    """The async front of a FaceReader and an embedder: blocking work on workers, embeddings in joint batches."""
+    """Runs the pipeline on worker threads and embeds faces in batches that are shared between requests."""
 
     def __init__(
         self,
-        reader: FaceReader,
-        workers: Workers,
+        pipeline: FacePipeline,
+        workers: WorkerPool,
         embedder: MicroBatcher[AlignedCrop, Embedding],
         observer: Observer | None = None,
     ) -> None:
-        self._reader, self._workers, self._embedder = reader, workers, embedder
-        self._observer = observer or Unobserved()
+        self._pipeline, self._workers, self._embedder = pipeline, workers, embedder
+        self._observer = observer or NoObserver()
 
-    def require_room(self, photos: int) -> None:
-        """Raises Overloaded where so many would be refused now; for those who would have to read them first."""
-        self._workers.require_room(min(photos, self._workers.room))
+    def require_capacity(self, photos: int) -> None:
+        """Raises Overloaded if `photos` would be refused now; called before a request's body is read."""
+        self._workers.require_capacity(min(photos, self._workers.capacity))
 
-    async def sight(self, upload: Upload, wanted: Wanted, timer: StageTimer, places: Places | None = None) -> Sight:
-        with naming(upload.name), self._telling():
-            sight = await self._workers.run(
-                lambda: self._reader.read(upload.data, wanted, timer),
-                waited=lambda seconds: timer.add("queue", seconds),
-                places=places,
+    async def read(
+        self, upload: Upload, selection: FaceSelection, timer: StageTimer, reservation: Reservation | None = None
+    ) -> PhotoFaces:
+        """Return the aligned faces of one upload. Raises as FacePipeline.read, and Overloaded or DeadlineExceeded."""
+        with naming_image(upload.name), self._observing_errors():
+            photo = await self._workers.run(
+                lambda: self._pipeline.read(upload.data, selection, timer.stage),
+                on_start=lambda seconds: timer.add("queue", seconds),
+                reservation=reservation,
             )
-        self._observer.photo(sight.faces_found)
-        return sight
+        self._observer.photo(photo.faces_found)
+        return photo
 
-    async def probes(self, sights: Sequence[Sight], timer: StageTimer) -> list[Probe]:
-        """A probe for every view of every sight, in order; many are embedded in turns, so that others have theirs."""
-        views = [(view, sight.faces_found) for sight in sights for view in sight.views]
+    async def read_all(
+        self, uploads: Sequence[Upload], selection: FaceSelection, timer: StageTimer
+    ) -> list[PhotoFaces | LikenessError]:
+        """
+        Return the faces of each upload, in order, or the error that it met.
+
+        Raises Overloaded if there is no capacity for all of them now. Uploads beyond the pool's whole capacity meet
+        that error one by one.
+        """
+        with self._workers.reserve(min(len(uploads), self._workers.capacity)) as reservation:
+            outcomes = await asyncio.gather(
+                *(self.read(upload, selection, timer, reservation) for upload in uploads), return_exceptions=True
+            )
+        return [_photo_or_error(outcome) for outcome in outcomes]
+
+    async def embed(self, photos: Sequence[PhotoFaces], timer: StageTimer) -> list[Probe]:
+        """Return a probe for every face of every photo, in order; MAX_QUEUED_FACES are queued at a time."""
+        faces = [(face, photo.faces_found) for photo in photos for face in photo.faces]
         embeddings: list[Embedding] = []
         with timer.stage("embed"):
-            while turn := views[len(embeddings) : len(embeddings) + FACES_A_TURN]:
-                embeddings += await asyncio.gather(*(self._embedder.submit(view.crop) for view, _ in turn))
+            while batch := faces[len(embeddings) : len(embeddings) + MAX_QUEUED_FACES]:
+                embeddings += await asyncio.gather(*(self._embedder.submit(face.crop) for face, _ in batch))
         return [
-            Probe(view.face, view.quality, embedding, found)
-            for (view, found), embedding in zip(views, embeddings, strict=True)
+            Probe(face.face, face.quality, embedding, found)
+            for (face, found), embedding in zip(faces, embeddings, strict=True)
         ]
 
     async def probe(self, upload: Upload, rule: FaceRule, timer: StageTimer) -> Probe:
-        """The one face that `rule` names."""
-        return (await self.probes([await self.sight(upload, rule, timer)], timer))[0]
-
-    async def all_sights(
-        self, uploads: Sequence[Upload], wanted: Wanted, timer: StageTimer
-    ) -> list[Sight | LikenessError]:
-        """
-        A sight for every upload, in order, or the error that it met.
-
-        Raises Overloaded where there is no room for all of them now; of more than there ever is room for, those beyond
-        it meet that error.
-        """
-        with self._workers.places(min(len(uploads), self._workers.room)) as places:
-            outcomes = await asyncio.gather(
-                *(self.sight(upload, wanted, timer, places) for upload in uploads), return_exceptions=True
-            )
-        return [_expected(outcome) for outcome in outcomes]
+        """Return the probe of the one face that `rule` selects."""
+        return (await self.embed([await self.read(upload, rule, timer)], timer))[0]
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
+    def _observing_errors(self) -> Iterator[None]:
         try:
             yield
         except InputError as error:
@@ -144,8 +101,8 @@ class Extraction:
 
 
 @contextmanager
-def naming(image: str) -> Iterator[None]:
-    """An error met inside says which image it was about."""
+def naming_image(image: str) -> Iterator[None]:
+    """Add the name of the image to an error that is raised inside."""
     try:
         yield
     except LikenessError as error:
@@ -153,7 +110,7 @@ def naming(image: str) -> Iterator[None]:
         raise
 
 
-def _expected(outcome: Sight | BaseException) -> Sight | LikenessError:
-    if isinstance(outcome, Sight | LikenessError):
+def _photo_or_error(outcome: PhotoFaces | BaseException) -> PhotoFaces | LikenessError:
+    if isinstance(outcome, PhotoFaces | LikenessError):
         return outcome
     raise outcome

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.domain.nouns import Candidate, Embedding, Probe
-from app.gallery.gallery import Gallery
-from app.gallery.records import Records
-from app.gallery.rows import GalleryInfo
+from app.concurrency.worker_pool import WorkerPool
+from app.domain.models import Candidate, Embedding, Probe
+from app.gallery.codec import GalleryInfo
+from app.gallery.repository import GalleryRepository
+from app.gallery.search import GallerySearch
 from app.matching.policy import Decision, ThresholdPolicy
-from app.runtime.workers import Workers
-from app.services.extraction import Extraction, Upload, Wanted
+from app.pipeline import FaceSelection
+from app.services.extraction import Extraction, Upload
 from app.services.timing import StageTimer
 
 
 @dataclass(frozen=True, slots=True)
-class Identified:
+class IdentificationResult:
     """The candidates of each probe, nearest first; `gallery` is the state that was searched."""
 
     probes: Sequence[Probe]
@@ -28,7 +29,12 @@ class Identified:
 
 class Identification:
     def __init__(
-        self, extraction: Extraction, policy: ThresholdPolicy, gallery: Gallery, records: Records, workers: Workers
+        self,
+        extraction: Extraction,
+        policy: ThresholdPolicy,
+        gallery: GallerySearch,
+        records: GalleryRepository,
+        workers: WorkerPool,
     ) -> None:
         self._extraction, self._policy = extraction, policy
         self._gallery, self._records, self._workers = gallery, records, workers
@@ -36,24 +42,24 @@ class Identification:
     async def identify(
         self,
         upload: Upload,
-        wanted: Wanted,
+        wanted: FaceSelection,
         gallery_id: str,
         *,
         top_k: int,
         fpir: float | None,
         threshold: float | None,
         timer: StageTimer,
-    ) -> Identified:
+    ) -> IdentificationResult:
         """Raises NotFound, ModelMismatch, FaceNotFound (unless all faces are wanted), UnsupportedOperatingPoint."""
         gallery = await self._workers.run(lambda: self._gallery.info(gallery_id))
         decision = self._policy.for_identification(fpir=fpir, threshold=threshold, templates=gallery.faces)
-        sight = await self._extraction.sight(upload, wanted, timer)
-        probes = await self._extraction.probes([sight], timer)
+        photo = await self._extraction.read(upload, wanted, timer)
+        probes = await self._extraction.embed([photo], timer)
         embeddings = [probe.embedding for probe in probes]
         gallery, candidates = await self._workers.run(
             lambda: self._search(gallery, embeddings, top_k, decision.point.threshold)
         )
-        return Identified(probes, candidates, sight.faces_found, gallery, decision)
+        return IdentificationResult(probes, candidates, photo.faces_found, gallery, decision)
 
     def _search(
         self, gallery: GalleryInfo, probes: Sequence[Embedding], top_k: int, threshold: float

@@ -3,8 +3,8 @@
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from app.api import errors
-from app.api.middleware import RequestId
+from app.api import problems
+from app.api.middleware.request_id import RequestId
 
 
 class Raising:
@@ -14,7 +14,7 @@ class Raising:
         self.error: Exception = RuntimeError()
         app = FastAPI()
         app.add_middleware(RequestId)
-        errors.install(app)
+        problems.install(app)
         app.get("/route")(self.route)
         self.client = TestClient(app, raise_server_exceptions=False, headers={"X-Request-ID": "trace-1"})
 

@@ -12,14 +12,14 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 from starlette.testclient import TestClient
 
-from app.access.keys import KeyStore
-from app.api.access import is_public
-from app.api.dependencies import Needs
-from app.domain.callers import Scope
+from app.access.api_keys import KeyStore
+from app.api.dependencies import RequiredScope
+from app.api.middleware.auth import is_public
+from app.bootstrap.storage import GALLERY_FILE
+from app.domain.identity import Scope
 from app.main import create_app
-from app.runtime.database import Database
 from app.settings import Settings
-from app.wiring import GALLERY_FILE
+from app.storage.sqlite import Database
 from tests.api.guarded import KeyMaker
 
 SUBJECT = "/galleries/{gallery}/subjects/{subject}"
@@ -43,6 +43,7 @@ CONTRACT = {
     f"GET {SUBJECT}/export": Scope.ADMIN,
     "GET /metrics": Scope.METRICS,
     "GET /models": None,
+    "GET /models/{model}/calibration": None,
 }
 PUBLIC = {"GET /healthz", "GET /readyz", "GET /docs", "GET /docs/start.js", "GET /docs/{name}", "GET /openapi.json"}
 OF_A_GALLERY = [route for route in CONTRACT if "{gallery}" in route]
@@ -64,7 +65,7 @@ def named(route: Any) -> list[str]:
 def needs(route: BaseRoute) -> list[Scope | None]:
     """What a route declares."""
     dependencies = route.dependant.dependencies if isinstance(route, APIRoute) else []
-    return [each.call.scope for each in dependencies if isinstance(each.call, Needs)]
+    return [each.call.scope for each in dependencies if isinstance(each.call, RequiredScope)]
 
 
 def declared(app: FastAPI) -> dict[str, list[Scope | None]]:
@@ -98,7 +99,7 @@ def by_scope(key: KeyMaker) -> ByScope:
 def ask(client: TestClient, route: str, headers: dict[str, str], gallery: str = "none") -> int:
     """The status of an empty request for it."""
     method, path = route.split()
-    filled = path.format(gallery=gallery, subject="nobody", face="f", name="start.js")
+    filled = path.format(gallery=gallery, subject="nobody", face="f", name="start.js", model="none")
     return client.request(method, filled, headers=headers).status_code
 
 

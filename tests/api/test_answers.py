@@ -1,5 +1,6 @@
 """What an answer says of a model that was measured otherwise, or not at all."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,9 +9,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from app.inference.manifest import read_embedder
 from app.main import create_app
 from app.matching.calibration import CALIBRATION, Calibration
-from app.runtime.manifest import read_embedder
 from app.settings import Settings
 from tests.support.calibrations import COHORTS, calibration
 
@@ -57,10 +58,10 @@ def test_a_model_that_was_not_measured_says_so(serve: Serve, portrait: bytes) ->
         "fnmr": None,
         "source": "uncalibrated",
         "calibrated_on": None,
-        "worst_cohort": None,
     }
     assert (answer["match"], answer["probability"]) == (True, None)
-    assert client.get("/models").json()["models"][0]["calibration"] is None
+    assert client.get("/models").json()["models"][0]["calibrated"] is False
+    assert client.get(f"/models/{MODEL}/calibration").status_code == 404
 
 
 def test_a_model_that_was_not_measured_cannot_promise_a_rate(serve: Serve, portrait: bytes) -> None:
@@ -70,20 +71,18 @@ def test_a_model_that_was_not_measured_cannot_promise_a_rate(serve: Serve, portr
     assert verified(client, portrait, threshold="0.5")["threshold"]["source"] == "request"
 
 
-def test_the_data_of_the_promise_and_the_worst_cohort_stand_beside_it(
+def test_a_threshold_names_the_data_that_it_rests_on_and_the_calibration_has_the_cohorts(
     serve: Serve, digest: str, portrait: bytes
 ) -> None:
-    threshold = verified(serve(calibration(model=digest, **COHORTS)), portrait, fmr="0.001")["threshold"]
+    measured = calibration(model=digest, **COHORTS)
+    client = serve(measured)
+    threshold = verified(client, portrait, fmr="0.001")["threshold"]
 
     assert (threshold["distance"], threshold["fnmr"], threshold["source"]) == (1.0, 0.25, "fmr")
     assert threshold["fmr"] == pytest.approx(0.001)
     assert threshold["calibrated_on"] == "ten people"
-    assert threshold["worst_cohort"] == {
-        "name": "sailors",
-        "fmr": 0.02,
-        "between_fmr": 0.005,
-        "data": {"name": "crews", "images": 10, "median_inside": 0.9},
-    }
+    assert "worst_cohort" not in threshold
+    assert client.get(f"/models/{MODEL}/calibration").json() == json.loads(measured.model_dump_json())
 
 
 def test_the_default_promises_the_finest_rate_where_the_data_support_no_finer(

@@ -6,8 +6,8 @@ import pytest
 from fastapi import FastAPI, Request
 from starlette.testclient import TestClient
 
-from app.api import errors
-from app.api.middleware import BodyLimit
+from app.api import problems
+from app.api.middleware.body_limit import BodyLimit
 
 LIMIT = 1000
 MIB = 2**20
@@ -19,7 +19,7 @@ class Counting:
     def __init__(self) -> None:
         app = FastAPI()
         app.add_middleware(BodyLimit, max_bytes=LIMIT, seconds=20)
-        errors.install(app)
+        problems.install(app)
         app.post("/")(self.route)
         self.client = TestClient(app)
         self.given = 0

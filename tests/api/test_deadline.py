@@ -11,9 +11,10 @@ from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api import errors
+from app.api import problems
 from app.api.lifecycle import Lifecycle
-from app.api.middleware import BodyLimit, Deadline
+from app.api.middleware.body_limit import BodyLimit
+from app.api.middleware.deadline import Deadline
 
 pytestmark = pytest.mark.anyio
 Route = Callable[..., Awaitable[Any]]
@@ -61,7 +62,7 @@ class Exchange:
 def timed(route: Route, seconds: float, lifecycle: Lifecycle | None = None) -> FastAPI:
     app = FastAPI()
     app.add_middleware(Deadline, seconds=seconds, lifecycle=lifecycle or Lifecycle())
-    errors.install(app)
+    problems.install(app)
     app.post("/")(route)
     return app
 
@@ -74,7 +75,7 @@ def reading(seconds: float) -> FastAPI:
 
     app = FastAPI()
     app.add_middleware(BodyLimit, max_bytes=1000, seconds=seconds)
-    errors.install(app)
+    problems.install(app)
     app.post("/")(route)
     return app
 

@@ -120,7 +120,7 @@ def test_another_content_type_is_refused_with_those_that_are_read(kind: str) -> 
 @pytest.mark.parametrize("path", ["/verify", "/identify", "/detect", "/embed", "/galleries/g/subjects/s/faces"])
 async def test_where_no_photo_more_may_wait_a_body_is_not_read(app: FastAPI, client: TestClient, path: str) -> None:  # noqa: ARG001
     workers = app.state.services.extraction._workers
-    with workers.places(workers.room):
+    with workers.reserve(workers.capacity):
         full = await Unread().post(app, path)
 
     assert full == 503

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.wiring import open_services
+from app.bootstrap.services import open_services
 from tests.benchmarks import direct, photos
 from tests.benchmarks.cores import all_cores, pinned
 from tests.benchmarks.effort import Effort

@@ -7,12 +7,12 @@ from functools import partial
 
 import numpy as np
 
-from app.domain.nouns import Face, Floats, Pixels
+from app.bootstrap.models import DETECTOR, open_models
+from app.domain.models import Face, Floats, Pixels
 from app.domain.ports import Detector
 from app.faces.mtcnn.cascade import CascadeOptions
 from app.faces.mtcnn.loading import load_mtcnn
 from app.settings import Settings
-from app.wiring import DETECTOR, open_models
 from tests.benchmarks import peers, photos
 from tests.benchmarks.cores import one_core
 from tests.benchmarks.effort import Effort

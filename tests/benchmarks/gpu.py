@@ -21,12 +21,12 @@ import numpy as np
 import typer
 from rich.console import Console
 
+from app.bootstrap.models import open_models
 from app.domain.errors import StartError
-from app.domain.nouns import AlignedCrop
-from app.runtime.session import Provider
-from app.services.bundle import Models
+from app.domain.models import AlignedCrop
+from app.inference.onnx_session import Provider
+from app.services.container import Models
 from app.settings import Settings
-from app.wiring import open_models
 from tests.benchmarks import memory, photos
 from tests.benchmarks.machine import REPOSITORY, Machine, commit
 from tests.benchmarks.measure import Contestant, Laps, Pace, race

@@ -14,19 +14,18 @@ from unittest import mock
 
 import numpy as np
 
-from app import wiring
-from app.domain.nouns import AlignedCrop, Box, Embedding, Face, Landmarks, Pixels, Quality
+from app.bootstrap import services as bootstrap
+from app.domain.models import AlignedCrop, Box, Embedding, Face, Landmarks, Pixels, Quality
 from app.faces.alignment import ARCFACE_112
 from app.main import create_app
-from app.services.bundle import Models, Services
-from app.services.extraction import Sight, View, Wanted
-from app.services.timing import StageTimer
+from app.pipeline import AlignedFace, FaceSelection, PhotoFaces, Stage
+from app.services.container import Models, Services
 from app.serving import Bounds, serve
 from app.settings import Settings
 
 FACE = Face(Box(0, 0, 112, 112), Landmarks(np.array(ARCFACE_112, np.float32)), confidence=1.0)
 CROP = AlignedCrop(np.zeros((112, 112, 3), np.uint8), inside=1.0)
-SIGHT = Sight([View(FACE, CROP, Quality(1.0, 1.0, 1.0, 1.0))], faces_found=1, width=112, height=112)
+PHOTO = PhotoFaces([AlignedFace(FACE, CROP, Quality(1.0, 1.0, 1.0, 1.0))], faces_found=1, width=112, height=112)
 
 
 class StillDetector:
@@ -43,20 +42,20 @@ class StillEmbedder:
         return [self._embedding] * len(crops)
 
 
-class StillReader:
-    """With the stages of a FaceReader, so that their timer costs what it costs."""
+class StillPipeline:
+    """With the stages of a FacePipeline, so that their timer costs what it costs."""
 
-    def read(self, data: bytes, wanted: Wanted, timer: StageTimer) -> Sight:  # noqa: ARG002
-        for stage in ("decode", "detect", "align"):
-            with timer.stage(stage):
+    def read(self, data: bytes, selection: FaceSelection, stage: Stage) -> PhotoFaces:  # noqa: ARG002
+        for name in ("decode", "detect", "align"):
+            with stage(name):
                 pass
-        return SIGHT
+        return PHOTO
 
 
 @contextmanager
 def stubs() -> Iterator[None]:
     """In place of what reads photos and faces, wherever services are opened."""
-    real = wiring.open_models
+    real = bootstrap.open_models
 
     def open_models(settings: Settings) -> Models:
         models = real(settings)
@@ -64,8 +63,8 @@ def stubs() -> Iterator[None]:
         return replace(models, detector=StillDetector(), embedder=embedder)
 
     with (
-        mock.patch.object(wiring, "open_models", open_models),
-        mock.patch.object(wiring, "open_reader", return_value=StillReader()),
+        mock.patch.object(bootstrap, "open_models", open_models),
+        mock.patch.object(bootstrap, "open_pipeline", return_value=StillPipeline()),
     ):
         yield
 
@@ -73,7 +72,7 @@ def stubs() -> Iterator[None]:
 @asynccontextmanager
 async def still_services(settings: Settings) -> AsyncIterator[Services]:
     with stubs():
-        async with wiring.open_services(settings) as services:
+        async with bootstrap.open_services(settings) as services:
             yield services
 
 

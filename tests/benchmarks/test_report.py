@@ -137,7 +137,7 @@ def test_the_page_in_docs_is_what_its_report_says() -> None:
     docs = REPOSITORY / "docs"
     report = Report.model_validate_json((docs / "benchmarks.json").read_text(encoding="utf-8"))
 
-    assert document(report) == (docs / "BENCHMARKS.md").read_text(encoding="utf-8")
+    assert document(report) == (docs / "benchmarks.md").read_text(encoding="utf-8")
 
 
 def test_the_table_shows_every_row() -> None:

@@ -7,7 +7,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from app.cli import app
-from app.domain.nouns import Pixels
+from app.domain.models import Pixels
 
 
 class Command:
@@ -38,7 +38,7 @@ def likeness(tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 class Served:
-    """Remembers what it was asked to serve, and where."""
+    """A server that only records what it was asked to serve, and where."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[Any, dict[str, Any]]] = []
@@ -49,9 +49,9 @@ class Served:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Served:
-    """Nothing listens; and the tests' own logging is put back."""
+    """Replace the server, and leave the tests' own logging as it is."""
     fake = Served()
     monkeypatch.setattr("app.serving.serve", fake)
     monkeypatch.setattr("app.supervision.serve", fake)
-    monkeypatch.setattr("app.observability.logs.configure", lambda *_, **__: None)
+    monkeypatch.setattr("app.observability.logging.configure_logging", lambda *_, **__: None)
     return fake

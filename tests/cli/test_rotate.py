@@ -53,7 +53,7 @@ def test_from_key_to_key_the_old_one_is_done_with(filled: Command, tmp_path: Pat
     [
         ({}, "want a key: LIKENESS_ENCRYPTION_KEY or LIKENESS_ENCRYPTION_KEY_FILE"),
         ({"encryption_key": "short"}, "encryption key 1 "),
-        ({"encryption_key": NEW, "encryption_key_file": "x"}, "not both"),
+        ({"encryption_key": NEW, "encryption_key_file": "x"}, "got both"),
         ({"encryption_key_file": "nowhere"}, "cannot read the encryption key"),
         ({"encryption_key": NEW}, "encrypted with another key than those given"),
     ],

@@ -78,7 +78,7 @@ def test_what_stops_the_start_is_told_in_a_sentence_and_nothing_is_served(
 
 
 def test_a_port_that_is_taken_is_told_in_a_sentence(likeness: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.observability.logs.configure", lambda *_: None)
+    monkeypatch.setattr("app.observability.logging.configure_logging", lambda *_: None)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = likeness("serve", port=taken.getsockname()[1])
 

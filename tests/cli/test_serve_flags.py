@@ -35,7 +35,7 @@ def test_flags_win_over_the_environment_and_the_environment_over_the_file(likene
 
 def test_every_flag_reaches_the_settings(likeness: Command, server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     configured: list[tuple[str, ...]] = []
-    monkeypatch.setattr("app.observability.logs.configure", lambda *words, **_: configured.append(words))
+    monkeypatch.setattr("app.observability.logging.configure_logging", lambda *words, **_: configured.append(words))
     flags = {
         "--host": "127.0.0.2",
         "--port": 8124,

@@ -1,1 +1,1 @@
-"""Acceptance tests: the contract (API.md) asked of a real server process and of the real command."""
+"""Acceptance tests: the contract (docs/api.md) asked of a real server process and of the real command."""

@@ -73,7 +73,7 @@ class Likeness:
 
 
 def subject_id_of(subject: Fields) -> str:
-    """API.md names the id in a candidate only; a subject resource may call it `subject_id` or `id`."""
+    """docs/api.md names the id in a candidate only; a subject resource may call it `subject_id` or `id`."""
     return str(subject.get("subject_id", subject.get("id")))
 
 

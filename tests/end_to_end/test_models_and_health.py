@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from .contract import answered, verification
+from .contract import answered, problem, verification
 from .likeness import part
 from .photos import HOPPER_JPEG, collins, jpeg
 
@@ -22,6 +22,7 @@ PATHS = {
     "/galleries/{}/subjects/{}/faces/{}": {"delete"},
     "/galleries/{}/subjects/{}/verify": {"post"},
     "/models": {"get"},
+    "/models/{}/calibration": {"get"},
     "/healthz": {"get"},
     "/readyz": {"get"},
 }
@@ -35,23 +36,26 @@ def test_what_can_be_read_is_there_with_and_without_a_version(http, prefix, path
     assert response.text != ""
 
 
-def test_models_shows_the_model_that_answers(http, likeness):
+def test_models_lists_the_model_that_answers_and_the_provider_in_use(http, likeness):
     model = verification(likeness.verify(HOPPER, COLLINS))["model"]
-    shown = http.get("/models")
-    answered(shown)
-    assert model["id"] in shown.text
-    assert model["digest"] in shown.text
+    embedder, detector = answered(http.get("/models"))["models"]
+    assert (embedder["id"], embedder["digest"], embedder["kind"]) == (model["id"], model["digest"], "embedder")
+    assert (detector["id"], detector["kind"]) == ("mtcnn", "mtcnn")
+    assert {embedder["provider"], detector["provider"]} <= {"cpu", "cuda", "tensorrt"}
+    assert (embedder["calibrated"], detector["calibrated"]) == (True, False)
 
 
-def test_models_shows_the_calibration_and_the_provider_in_use(http):
-    shown = http.get("/models").text
-    assert re.search(r'"[^"]*fmr[^"]*"', shown)
-    assert re.search(r"cpu|cuda|tensorrt", shown, re.IGNORECASE)
+def test_the_calibration_has_the_default_threshold(http, likeness):
+    answer = verification(likeness.verify(HOPPER, COLLINS))
+    calibration = answered(http.get(f"/models/{answer['model']['id']}/calibration"))
+    assert calibration["model"] == answer["model"]["digest"]
+    assert answer["threshold"]["distance"] in [rate["threshold"] for rate in calibration["rates"]]
+    assert calibration["data"]["name"] == answer["threshold"]["calibrated_on"]
 
 
-def test_the_calibration_shown_holds_the_default_threshold(http, likeness):
-    threshold = verification(likeness.verify(HOPPER, COLLINS))["threshold"]
-    assert str(threshold["distance"])[:6] in http.get("/models").text
+def test_a_model_without_a_calibration_has_none_to_show(http):
+    problem(http.get("/models/mtcnn/calibration"), 404, "not_found")
+    problem(http.get("/models/nobody/calibration"), 404, "not_found")
 
 
 def test_the_description_names_every_route(http):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.domain.nouns import Pixels
+from app.domain.models import Pixels
 from app.images.decoding import ImageLimits, decode
 from tests.support.encoding import encoded
 

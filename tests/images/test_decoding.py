@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
 from app.domain.errors import InvalidImage, UnsupportedImage
-from app.domain.nouns import Pixels
+from app.domain.models import Pixels
 from app.images.decoding import ImageLimits, decode
 from tests.support.encoding import encoded, exif, jpeg_header
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from app.domain.errors import ImageTooLarge, InvalidImage, LikenessError
-from app.domain.nouns import Pixels
+from app.domain.models import Pixels
 from app.images import decoding
 from app.images.decoding import ImageLimits, decode
 from app.images.plain import recognised

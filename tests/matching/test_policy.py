@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.errors import UnsupportedOperatingPoint
-from app.domain.nouns import Distance, OperatingPoint
+from app.domain.models import Distance, OperatingPoint
 from app.matching.policy import Decision, ThresholdPolicy, per_comparison
-from tests.support.calibrations import COHORTS, RATES, calibration
+from tests.support.calibrations import RATES, calibration
 
 POLICY = ThresholdPolicy(calibration(), default_fmr=1e-3, default_fpir=1e-2)
 UNCALIBRATED = ThresholdPolicy(None, default_fmr=1e-3, default_fpir=1e-2)
@@ -124,15 +124,6 @@ def test_a_pair_matches_up_to_and_at_the_threshold(distance: float, match: bool)
 
 def test_there_is_no_probability_without_a_calibration() -> None:
     assert UNCALIBRATED.compare(Distance(0.0), UNCALIBRATED.for_verification()).probability is None
-
-
-def test_the_worst_cohort_is_that_of_the_threshold_that_decides() -> None:
-    policy = ThresholdPolicy(calibration(**COHORTS), default_fmr=1e-3, default_fpir=1e-2)
-    worst = policy.worst_cohort(policy.for_verification())
-
-    assert worst is not None
-    assert (worst.name, worst.fmr) == ("sailors", 0.02)
-    assert UNCALIBRATED.worst_cohort(UNCALIBRATED.for_verification()) is None
 
 
 def decision_of(fmr: float, templates: int) -> Decision:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.observability import logs
+from app.observability import logging as service_logging
 from app.observability.metrics import Metrics
 
 Sample = Callable[..., float | None]
-Logging = Callable[[logs.Style, str], io.StringIO]
+Logging = Callable[[service_logging.Style, str], io.StringIO]
 
 
 @pytest.fixture
@@ -42,16 +42,16 @@ def sample(metrics: Metrics) -> Sample:
 @pytest.fixture
 def logging_to(monkeypatch: pytest.MonkeyPatch) -> Iterator[Logging]:
     """Configures logging as the service does, on a stream of the test's; afterwards all is as before."""
-    named = ["", logs.OURS, "uvicorn", "uvicorn.error", "uvicorn.access"]
+    named = ["", service_logging.OURS, "uvicorn", "uvicorn.error", "uvicorn.access"]
     before = {name: _state(logging.getLogger(name)) for name in named}
 
-    def configure(style: logs.Style, level: str) -> io.StringIO:
+    def configure(style: service_logging.Style, level: str) -> io.StringIO:
         stream = io.StringIO()
         monkeypatch.setattr("sys.stderr", stream)
-        logs.configure(style, level)
+        service_logging.configure_logging(style, level)
         return stream
 
-    logs.request_id.set(None)
+    service_logging.request_id.set(None)
     with warnings.catch_warnings():
         yield configure
         logging.captureWarnings(capture=False)
@@ -59,7 +59,7 @@ def logging_to(monkeypatch: pytest.MonkeyPatch) -> Iterator[Logging]:
         logger = logging.getLogger(name)
         logger.handlers[:], logger.propagate = handlers, propagate
         logger.setLevel(level)
-    logs.request_id.set(None)
+    service_logging.request_id.set(None)
 
 
 def _state(logger: logging.Logger) -> tuple[list[Any], int, bool]:

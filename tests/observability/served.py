@@ -10,14 +10,14 @@ from urllib.error import HTTPError
 import uvicorn
 from fastapi import FastAPI
 
-from app.observability import logs
+from app.observability import logging as service_logging
 
 app = FastAPI()
 
 
 @app.get("/subjects/{subject}")
 async def fail() -> None:
-    logs.request_id.set("r-1")
+    service_logging.request_id.set("r-1")
     raise RuntimeError("it broke\nhere")
 
 
@@ -35,5 +35,5 @@ class Server(uvicorn.Server):
 
 
 if __name__ == "__main__":
-    logs.configure("json", "debug")
+    service_logging.configure_logging("json", "debug")
     Server(uvicorn.Config(app, port=0, log_config=None, access_log=False)).run()

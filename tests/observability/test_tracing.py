@@ -10,11 +10,12 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from app.bootstrap.tracing import open_tracing
+from app.concurrency.worker_pool import WorkerPool
 from app.domain.errors import FaceNotFound
 from app.main import create_app
-from app.observability import logs
-from app.observability.tracing import Tracing, open_tracing
-from app.runtime.workers import Workers
+from app.observability import logging as service_logging
+from app.observability.tracing import Tracing
 from app.services.timing import StageTimer
 from app.settings import Settings
 
@@ -25,7 +26,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from app.observability.spans import tracing_to
+from app.observability.otel import tracing_to
 
 SUBJECT = "ada-lovelace"
 ROUTE = "/galleries/{gallery}/subjects/{subject}"
@@ -33,13 +34,13 @@ PATH = f"/galleries/guests/subjects/{SUBJECT}?{SUBJECT}=1"
 Seen = Callable[[], dict[str, ReadableSpan]]
 
 
-def service(tracing: Tracing, workers: Workers) -> FastAPI:
+def service(tracing: Tracing, workers: WorkerPool) -> FastAPI:
     """Reads on a thread and embeds on the event loop, as the real one does."""
     app = FastAPI()
 
     @app.get(ROUTE)
     async def read_and_embed() -> None:
-        logs.request_id.set("r-1")
+        service_logging.request_id.set("r-1")
         timer = StageTimer(tracing.span)
 
         def read() -> None:
@@ -65,8 +66,8 @@ def service(tracing: Tracing, workers: Workers) -> FastAPI:
 
 
 @pytest.fixture
-def workers() -> Iterator[Workers]:
-    opened = Workers("test", threads=2, max_waiting=8, deadline=10)
+def workers() -> Iterator[WorkerPool]:
+    opened = WorkerPool("test", threads=2, max_waiting=8, deadline=10)
     yield opened
     opened.close()
 
@@ -84,7 +85,7 @@ def tracing(exporter: InMemorySpanExporter) -> Iterator[Tracing]:
 
 
 @pytest.fixture
-def client(tracing: Tracing, workers: Workers) -> TestClient:
+def client(tracing: Tracing, workers: WorkerPool) -> TestClient:
     return TestClient(service(tracing, workers), raise_server_exceptions=False)
 
 
@@ -248,7 +249,7 @@ def collector() -> Iterator[Collector]:
 
 
 def test_spans_go_where_the_environment_says(
-    monkeypatch: pytest.MonkeyPatch, collector: Collector, workers: Workers
+    monkeypatch: pytest.MonkeyPatch, collector: Collector, workers: WorkerPool
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
     tracing = open_tracing("1.2.3")
@@ -263,7 +264,7 @@ def test_spans_go_where_the_environment_says(
     assert SUBJECT.encode() not in body
 
 
-def test_a_collector_that_is_not_there_holds_nobody_up(monkeypatch: pytest.MonkeyPatch, workers: Workers) -> None:
+def test_a_collector_that_is_not_there_holds_nobody_up(monkeypatch: pytest.MonkeyPatch, workers: WorkerPool) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     tracing = open_tracing("1.2.3")
     answer = TestClient(service(tracing, workers)).get(PATH)

@@ -18,7 +18,7 @@ SOURCES = ("app", "training", "pyproject.toml", "README.md", "LICENSE", "NOTICE"
 NOT_NEEDED = ("torch", "matplotlib", "pytest", "onnx", "hypothesis", "scipy", "tensorboard", "httpx2", "requests")
 NEEDED = ("onnxruntime", "numpy", "fastapi")
 ALONE = ("unshare", "--map-root-user", "--net")
-OF_THE_EXTRA_OTEL = ["app.observability.spans"]
+OF_THE_EXTRA_OTEL = ["app.observability.otel"]
 IMPORT_ALL = """
 import importlib, json, pkgutil, app
 

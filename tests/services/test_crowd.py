@@ -5,12 +5,11 @@ import time
 import numpy as np
 from PIL import Image
 
-from app.domain.nouns import Pixels
+from app.domain.models import Pixels
 from app.faces.alignment import LandmarkAligner
 from app.faces.mtcnn.cascade import Mtcnn
 from app.images.decoding import ImageLimits
-from app.services.extraction import FaceReader
-from app.services.timing import StageTimer
+from app.pipeline import FacePipeline
 from tests.images.test_slow import encoded
 
 FACES, COLUMNS, TILE = 300, 20, (400, 333)
@@ -24,12 +23,12 @@ def crowd(*people: Pixels) -> bytes:
 
 
 def test_its_faces_are_found_in_a_time_that_is_bounded(detector: Mtcnn, hopper: Pixels, collins: Pixels) -> None:
-    reader = FaceReader(detector, LandmarkAligner(), ImageLimits())
+    reader = FacePipeline(detector, LandmarkAligner(), ImageLimits())
     data = crowd(hopper, collins)
     began = time.process_time()
-    sight = reader.read(data, "all", StageTimer())
+    photo = reader.read(data, "all")
 
     assert time.process_time() - began < SECONDS
-    assert sight.width * sight.height > 39_000_000
-    assert sight.faces_found >= 0.95 * FACES
-    assert len(sight.views) == sight.faces_found
+    assert photo.width * photo.height > 39_000_000
+    assert photo.faces_found >= 0.95 * FACES
+    assert len(photo.faces) == photo.faces_found

@@ -10,7 +10,8 @@ import pytest
 from app.domain.errors import InferenceFailed, LikenessError, Overloaded
 from app.faces.alignment import LandmarkAligner
 from app.images.decoding import ImageLimits
-from app.services.extraction import FaceReader, Sight, Upload, naming
+from app.pipeline import FacePipeline, PhotoFaces
+from app.services.extraction import Upload, naming_image
 from app.services.timing import STAGES, StageTimer
 from tests.services.bench import Bench, open_bench, uploads
 from tests.support.fakes import BrokenEmbedder, FakeDetector, FakeEmbedder, photo
@@ -20,26 +21,29 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_sight_has_the_faces_wanted_and_the_size_of_the_photo(bench: Bench) -> None:
     (upload,) = uploads(photo(10, None, 30))
-    everyone = await bench.extraction.sight(upload, "all", StageTimer())
-    one = await bench.extraction.sight(upload, "center", StageTimer())
+    everyone = await bench.extraction.read(upload, "all", StageTimer())
+    one = await bench.extraction.read(upload, "center", StageTimer())
 
-    assert [view.face.box.left for view in everyone.views] == [0, 224]
+    assert [face.face.box.left for face in everyone.faces] == [0, 224]
     assert (everyone.faces_found, everyone.width, everyone.height) == (2, 336, 112)
-    assert (len(one.views), one.faces_found) == (1, 2)
+    assert (len(one.faces), one.faces_found) == (1, 2)
 
 
 async def test_an_image_that_fails_does_not_spoil_the_others(bench: Bench) -> None:
-    outcomes = await bench.extraction.all_sights(
-        uploads(photo(1), b"x", photo(None), photo(2)), "largest", StageTimer()
-    )
+    outcomes = await bench.extraction.read_all(uploads(photo(1), b"x", photo(None), photo(2)), "largest", StageTimer())
 
-    assert [type(outcome).__name__ for outcome in outcomes] == ["Sight", "InvalidImage", "FaceNotFound", "Sight"]
+    assert [type(outcome).__name__ for outcome in outcomes] == [
+        "PhotoFaces",
+        "InvalidImage",
+        "FaceNotFound",
+        "PhotoFaces",
+    ]
     assert [outcome.image for outcome in outcomes if isinstance(outcome, LikenessError)] == ["image2", "image3"]
 
 
 async def test_probes_come_in_the_order_of_the_photos_and_their_faces(bench: Bench) -> None:
-    outcomes = await bench.extraction.all_sights(uploads(photo(0, 85), photo(170)), "all", StageTimer())
-    probes = await bench.extraction.probes([each for each in outcomes if isinstance(each, Sight)], StageTimer())
+    outcomes = await bench.extraction.read_all(uploads(photo(0, 85), photo(170)), "all", StageTimer())
+    probes = await bench.extraction.embed([each for each in outcomes if isinstance(each, PhotoFaces)], StageTimer())
 
     assert [round(float(probe.embedding.vector[0]), 3) for probe in probes] == [1.0, 0.5, -0.5]
     assert [probe.faces_found for probe in probes] == [2, 2, 1]
@@ -48,7 +52,7 @@ async def test_probes_come_in_the_order_of_the_photos_and_their_faces(bench: Ben
 async def test_no_sight_needs_no_run_of_the_network(tmp_path: Path) -> None:
     embedder = FakeEmbedder()
     async with open_bench(tmp_path, embedder=embedder) as bench:
-        assert await bench.extraction.probes([], StageTimer()) == []
+        assert await bench.extraction.embed([], StageTimer()) == []
 
     assert embedder.batches == []
 
@@ -61,7 +65,7 @@ async def test_a_network_that_fails_is_a_failed_inference_for_its_caller(tmp_pat
 
 async def test_photos_beyond_what_may_wait_are_refused_at_once(tmp_path: Path) -> None:
     async with open_bench(tmp_path, threads=1, max_waiting=2) as bench:
-        outcomes = await bench.extraction.all_sights(uploads(*[photo(1)] * 5), "largest", StageTimer())
+        outcomes = await bench.extraction.read_all(uploads(*[photo(1)] * 5), "largest", StageTimer())
 
     assert [isinstance(outcome, Overloaded) for outcome in outcomes] == [False, False, False, True, True]
 
@@ -69,11 +73,11 @@ async def test_photos_beyond_what_may_wait_are_refused_at_once(tmp_path: Path) -
 async def test_photos_that_need_each_other_are_refused_together_and_none_is_worked_on(tmp_path: Path) -> None:
     """The one that found a place would keep its request waiting, and others from theirs, for nothing."""
     async with open_bench(tmp_path, threads=1, max_waiting=1) as bench:
-        under_way = asyncio.create_task(bench.extraction.sight(Upload("image", photo(1)), "largest", StageTimer()))
+        under_way = asyncio.create_task(bench.extraction.read(Upload("image", photo(1)), "largest", StageTimer()))
         await asyncio.sleep(0)
         timer = StageTimer()
         with pytest.raises(Overloaded):
-            await bench.extraction.all_sights(uploads(photo(1), photo(1)), "largest", timer)
+            await bench.extraction.read_all(uploads(photo(1), photo(1)), "largest", timer)
         still = not under_way.done()
         await under_way
 
@@ -82,22 +86,22 @@ async def test_photos_that_need_each_other_are_refused_together_and_none_is_work
 
 
 def test_of_very_many_faces_the_largest_are_taken_and_all_are_counted() -> None:
-    reader = FaceReader(FakeDetector(), LandmarkAligner(), ImageLimits(), most=3)
-    sight = reader.read(photo(*[40] * 5), "all", StageTimer())
+    pipeline = FacePipeline(FakeDetector(), LandmarkAligner(), ImageLimits(), max_faces=3)
+    found = pipeline.read(photo(*[40] * 5), "all")
 
-    assert (len(sight.views), sight.faces_found) == (3, 5)
+    assert (len(found.faces), found.faces_found) == (3, 5)
 
 
 async def test_of_many_faces_only_some_stand_in_line_at_once(tmp_path: Path) -> None:
     async with open_bench(tmp_path) as bench:
-        sight = await bench.extraction.sight(Upload("image", photo(*[40] * 100)), "all", StageTimer())
-        probes = await bench.extraction.probes([sight], StageTimer())
+        crowd = await bench.extraction.read(Upload("image", photo(*[40] * 100)), "all", StageTimer())
+        probes = await bench.extraction.embed([crowd], StageTimer())
 
     assert len(probes) == 100  # where at most 64 may wait
 
 
 def test_an_error_says_which_image_it_was_about() -> None:
-    with pytest.raises(LikenessError) as caught, naming("image2"):
+    with pytest.raises(LikenessError) as caught, naming_image("image2"):
         raise LikenessError
     assert caught.value.image == "image2"
 

@@ -6,7 +6,7 @@ import pytest
 
 from app.domain.errors import FaceNotFound, LikenessError, MultipleFaces, NotFound, Overloaded
 from app.faces.quality import QualityBounds
-from app.services.extraction import Wanted
+from app.pipeline import FaceSelection
 from app.services.timing import StageTimer
 from tests.services.bench import open_bench, uploads
 from tests.support.fakes import apart, photo
@@ -30,10 +30,10 @@ def noticed() -> Noticed:
     ],
 )
 async def test_a_photo_is_told_with_the_faces_found_in_it(
-    tmp_path: Path, noticed: Noticed, image: bytes, wanted: Wanted, events: list[tuple[str, int]]
+    tmp_path: Path, noticed: Noticed, image: bytes, wanted: FaceSelection, events: list[tuple[str, int]]
 ) -> None:
     async with open_bench(tmp_path, observer=noticed) as bench:
-        await bench.extraction.sight(*uploads(image), wanted, StageTimer())
+        await bench.extraction.read(*uploads(image), wanted, StageTimer())
 
     assert noticed.events == events
 
@@ -50,13 +50,13 @@ async def test_an_image_that_could_not_be_used_is_told_with_the_reason(
     tmp_path: Path,
     noticed: Noticed,
     image: bytes,
-    wanted: Wanted,
+    wanted: FaceSelection,
     error: type[LikenessError],
     events: list[tuple[str, object]],
 ) -> None:
     async with open_bench(tmp_path, observer=noticed) as bench:
         with pytest.raises(error):
-            await bench.extraction.sight(*uploads(image), wanted, StageTimer())
+            await bench.extraction.read(*uploads(image), wanted, StageTimer())
 
     assert noticed.events == events
 
@@ -71,7 +71,7 @@ async def test_a_face_too_poor_to_enrol_is_a_rejected_image(tmp_path: Path, noti
 
 async def test_a_busy_moment_is_no_fault_of_the_image(tmp_path: Path, noticed: Noticed) -> None:
     async with open_bench(tmp_path, observer=noticed, threads=1, max_waiting=0) as bench:
-        outcomes = await bench.extraction.all_sights(uploads(photo(1), photo(2)), "all", StageTimer())
+        outcomes = await bench.extraction.read_all(uploads(photo(1), photo(2)), "all", StageTimer())
 
     assert [type(outcome) for outcome in outcomes][1] is Overloaded
     assert noticed.events == [("photo", 1)]

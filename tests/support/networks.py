@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from onnx import TensorProto, checker, helper, numpy_helper
 
-from app.runtime.manifest import EmbedderManifest, LandmarkAlignment, ModelFile, digest_of
+from app.inference.manifest import EmbedderManifest, LandmarkAlignment, ModelFile, digest_of
 
 SIDE, DIMENSION = 16, 3
 MEAN_COLOUR = [
@@ -21,7 +21,7 @@ def manifest_of(
 ) -> EmbedderManifest:
     return EmbedderManifest(
         id="tiny",
-        licence="MIT",
+        license="MIT",
         provenance={},
         kind="embedder",
         file=ModelFile(path="tiny.onnx", digest=digest_of(model)),

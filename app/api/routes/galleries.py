@@ -6,23 +6,23 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Header, Query, Response
 
-from app.api import fields, schemas
+from app.api import requests, responses
 from app.api.dependencies import (
     MAX_IMAGES,
     ActorOf,
     CallerOf,
     Id,
+    PresenterOf,
     ServicesOf,
-    ShaperOf,
     Timer,
     documented,
     images,
     needs,
 )
-from app.api.problems import PROBLEMS
-from app.api.shaping import enrolled_faces, subject_file
+from app.api.openapi import PROBLEMS
+from app.api.presenters import enrolled_faces, subject_file
 from app.api.uploads import Submission
-from app.domain.callers import Scope
+from app.domain.identity import Scope
 
 router = APIRouter(prefix="/galleries", tags=["galleries"], responses=PROBLEMS)
 SUBJECT = "/{gallery}/subjects/{subject}"
@@ -31,23 +31,25 @@ ENROLL, ADMIN, VERIFY = ([needs(scope)] for scope in (Scope.ENROLL, Scope.ADMIN,
 
 
 @router.get("", dependencies=ENROLL)
-async def list_galleries(services: ServicesOf, caller: CallerOf) -> schemas.Galleries:
+async def list_galleries(services: ServicesOf, caller: CallerOf) -> responses.Galleries:
     """Those that the caller's key is for."""
     galleries = [each for each in await services.galleries.all() if caller.may_use(each.id)]
-    return schemas.Galleries(galleries=[schemas.GalleryOut.of(gallery) for gallery in galleries])
+    return responses.Galleries(galleries=[responses.GalleryOut.of(gallery) for gallery in galleries])
 
 
-@router.put("/{gallery}", dependencies=ENROLL, responses={201: {"model": schemas.GalleryOut, "description": "Created"}})
-async def put_gallery(gallery: Id, services: ServicesOf, actor: ActorOf, response: Response) -> schemas.GalleryOut:
+@router.put(
+    "/{gallery}", dependencies=ENROLL, responses={201: {"model": responses.GalleryOut, "description": "Created"}}
+)
+async def put_gallery(gallery: Id, services: ServicesOf, actor: ActorOf, response: Response) -> responses.GalleryOut:
     """Creates it where it is not there; 201 then, 200 otherwise."""
     info, made = await services.galleries.create(gallery, actor)
     response.status_code = 201 if made else 200
-    return schemas.GalleryOut.of(info)
+    return responses.GalleryOut.of(info)
 
 
 @router.get("/{gallery}", dependencies=ENROLL)
-async def get_gallery(gallery: Id, services: ServicesOf) -> schemas.GalleryOut:
-    return schemas.GalleryOut.of(await services.galleries.get(gallery))
+async def get_gallery(gallery: Id, services: ServicesOf) -> responses.GalleryOut:
+    return responses.GalleryOut.of(await services.galleries.get(gallery))
 
 
 @router.delete("/{gallery}", dependencies=ADMIN, status_code=204)
@@ -62,32 +64,32 @@ async def list_subjects(
     services: ServicesOf,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
     cursor: Annotated[str, Query(max_length=128, description="`next_cursor` of the page before.")] = "",
-) -> schemas.Subjects:
+) -> responses.Subjects:
     """In order of id; a cursor stays good when subjects come and go."""
     found = await services.galleries.subjects(gallery, limit + 1, cursor)
-    page = [schemas.SubjectOut.of(subject) for subject in found[:limit]]
-    return schemas.Subjects(subjects=page, next_cursor=page[-1].subject_id if len(found) > limit else None)
+    page = [responses.SubjectOut.of(subject) for subject in found[:limit]]
+    return responses.Subjects(subjects=page, next_cursor=page[-1].subject_id if len(found) > limit else None)
 
 
 @router.get(SUBJECT, dependencies=ENROLL)
-async def get_subject(gallery: Id, subject: Id, services: ServicesOf) -> schemas.SubjectOut:
-    return schemas.SubjectOut.of(await services.galleries.subject(gallery, subject))
+async def get_subject(gallery: Id, subject: Id, services: ServicesOf) -> responses.SubjectOut:
+    return responses.SubjectOut.of(await services.galleries.subject(gallery, subject))
 
 
-@router.put(SUBJECT, dependencies=ENROLL, responses={201: {"model": schemas.SubjectOut, "description": "Created"}})
+@router.put(SUBJECT, dependencies=ENROLL, responses={201: {"model": responses.SubjectOut, "description": "Created"}})
 async def put_subject(
     gallery: Id,
     subject: Id,
     services: ServicesOf,
     actor: ActorOf,
     response: Response,
-    asked: Annotated[fields.SubjectFields | None, Body()] = None,
-) -> schemas.SubjectOut:
+    asked: Annotated[requests.SubjectFields | None, Body()] = None,
+) -> responses.SubjectOut:
     """Sets its metadata, creating subject and gallery as needed; 201 where the subject is new."""
     metadata = asked.metadata if asked else None
     info, made = await services.galleries.put_subject(gallery, subject, metadata, actor)
     response.status_code = 201 if made else 200
-    return schemas.SubjectOut.of(info)
+    return responses.SubjectOut.of(info)
 
 
 @router.delete(SUBJECT, dependencies=ENROLL, status_code=204)
@@ -97,7 +99,7 @@ async def delete_subject(gallery: Id, subject: Id, services: ServicesOf, actor: 
 
 
 @router.get(SUBJECT + "/export", dependencies=ADMIN)
-async def export_subject(gallery: Id, subject: Id, services: ServicesOf, actor: ActorOf) -> schemas.SubjectExport:
+async def export_subject(gallery: Id, subject: Id, services: ServicesOf, actor: ActorOf) -> responses.SubjectExport:
     """All that is kept of a subject: metadata, faces with their vectors, and what the audit log says of it."""
     return subject_file(await services.galleries.export_subject(gallery, subject, actor))
 
@@ -106,8 +108,8 @@ async def export_subject(gallery: Id, subject: Id, services: ServicesOf, actor: 
     SUBJECT + "/faces",
     dependencies=ENROLL,
     status_code=201,
-    response_model=schemas.Enrollment,
-    openapi_extra=documented(fields.FaceFields, "image", most=MAX_IMAGES),
+    response_model=responses.Enrollment,
+    openapi_extra=documented(requests.FaceFields, "image", most=MAX_IMAGES),
 )
 async def enroll(
     gallery: Id,
@@ -115,26 +117,26 @@ async def enroll(
     submission: Annotated[Submission, Depends(images("image", most=MAX_IMAGES))],
     services: ServicesOf,
     timer: Timer,
-    shaper: ShaperOf,
+    presenter: PresenterOf,
     actor: ActorOf,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
 ) -> dict[str, Any]:
     """One face an image, creating gallery and subject as needed; what is answered with 201 is on disk."""
-    asked = submission.parse(fields.FaceFields)
+    asked = submission.parse(requests.FaceFields)
     return await services.enrollment.enroll(
         gallery,
         subject,
         submission.uploads,
         asked.face,
         key=idempotency_key,
-        shape=shaper.enrollment,
+        shape=presenter.enrollment,
         timer=timer,
         by=actor,
     )
 
 
 @router.get(SUBJECT + "/faces", dependencies=ENROLL)
-async def list_faces(gallery: Id, subject: Id, services: ServicesOf) -> schemas.EnrolledFaces:
+async def list_faces(gallery: Id, subject: Id, services: ServicesOf) -> responses.EnrolledFaces:
     return enrolled_faces(await services.galleries.faces(gallery, subject))
 
 
@@ -143,18 +145,18 @@ async def delete_face(gallery: Id, subject: Id, face: Id, services: ServicesOf, 
     await services.galleries.delete_face(gallery, subject, face, actor)
 
 
-@router.post(SUBJECT + "/verify", dependencies=VERIFY, openapi_extra=documented(fields.VerifyFields, "image"))
+@router.post(SUBJECT + "/verify", dependencies=VERIFY, openapi_extra=documented(requests.VerifyFields, "image"))
 async def verify_subject(
     gallery: Id,
     subject: Id,
     submission: Annotated[Submission, Depends(images("image"))],
     services: ServicesOf,
     timer: Timer,
-    shaper: ShaperOf,
+    presenter: PresenterOf,
     actor: ActorOf,
-) -> schemas.SubjectVerification:
+) -> responses.SubjectVerification:
     """Is this photo of the subject? Against its nearest enrolled face."""
-    asked = submission.parse(fields.VerifyFields)
+    asked = submission.parse(requests.VerifyFields)
     verified = await services.verification.subject(
         submission.uploads[0],
         asked.face,
@@ -165,4 +167,4 @@ async def verify_subject(
         timer=timer,
     )
     await services.galleries.note_search(actor, "subject.verify", gallery, [subject])
-    return shaper.subject_verification(verified, subject)
+    return presenter.subject_verification(verified, subject)

@@ -1,18 +1,18 @@
 """
-MTCNN (Zhang et al. 2016) on ONNX Runtime, box for box what facenet-pytorch 2.6.0 finds.
+MTCNN (Zhang et al. 2016) on ONNX Runtime; it can find exactly the boxes of facenet-pytorch 2.6.0.
 
 How others do it, and what we chose: facenet-pytorch and insightface's old MTCNN resize the photo once a level and cut
 every crop out of it in a Python loop; their users complain of time that grows with the photo, and of a crash where a
 candidate lies outside it. Here one integral image serves all levels and crops, candidates are arrays throughout, and
 empty windows are dropped. With facenet-pytorch's options boxes are equal to 0.01 px (tests/faces/mtcnn/test_parity.py).
 The service looks at fewer levels (`SERVED`), which moves boxes a little and finds the same faces: what it gives up
-stands in docs/EVALUATION.md.
+stands in docs/evaluation.md.
 
 Its landmarks are read once, in a square that the box has since left, and they are noisy: 1.3 px of the 112 px crop on
 LFW; where the photo's edge cuts the face, what is left is stretched to O-Net's square (Zhang's own code, and
 davidsandberg's, fill up with black) and they are 9 px off. So every face is looked at again, in the square round its
 box and in that square's mirror image, with black beyond the edge. The mean of both is what it is aligned by
-(`Face.refined`); its box and the landmarks that we report stay as they are. docs/EVALUATION.md says what it is worth.
+(`Face.refined`); its box and the landmarks that we report stay as they are. docs/evaluation.md says what it is worth.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from app.domain.nouns import Box, Face, Floats, Landmarks, Pixels
+from app.domain.models import Box, Face, Floats, Landmarks, Pixels
 from app.faces.mtcnn import boxes as box
 from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
 from app.faces.mtcnn.pyramid import CELL, AreaPooling, Rooms, reduced, scales
@@ -68,11 +68,11 @@ class CascadeOptions:
 
 
 SERVED = CascadeOptions(min_face=40.0, thresholds=(0.7, 0.7, 0.7), factor=0.68, to_the_last=True)
-"""The service's: fewer levels and candidates, and on real photos the same people found (docs/EVALUATION.md)."""
+"""The service's: fewer levels and candidates, and on real photos the same people found (docs/evaluation.md)."""
 
 
 def looking_from(min_face: float | None) -> CascadeOptions:
-    """In the service's way, or, where somebody names a smallest face, in facenet-pytorch's and box for box."""
+    """Return the service's options, or, if a smallest face is given, facenet-pytorch's, which find the same boxes."""
     return SERVED if min_face is None else CascadeOptions(min_face=min_face)
 
 

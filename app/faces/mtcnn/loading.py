@@ -9,8 +9,8 @@ import numpy as np
 from app.faces.mtcnn.cascade import CascadeOptions, Mtcnn
 from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
 from app.faces.mtcnn.pyramid import PIXEL
-from app.runtime.manifest import ModelFile, read_checked, read_detector
-from app.runtime.session import Provider, Session
+from app.inference.manifest import ModelFile, read_checked, read_detector
+from app.inference.onnx_session import Provider, Session
 
 
 def load_mtcnn(folder: Path, options: CascadeOptions, *, provider: Provider = "auto", threads: int = 1) -> Mtcnn:

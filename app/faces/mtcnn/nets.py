@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.domain.nouns import Floats
-from app.runtime.session import Session
+from app.domain.models import Floats
+from app.inference.onnx_session import Session
 
 REFINED_AT_ONCE, OUTPUT_AT_ONCE = 16, 4  # crops a run: what lies between the layers then stays in the cache
 STRIP = 65_536  # pixels of a level a run, for the same reason

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.domain.nouns import Face, Floats, Pixels
+from app.domain.models import Face, Floats, Pixels
 from app.faces.mtcnn import cascade
 from app.faces.mtcnn.cascade import CascadeOptions, Mtcnn
 from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet

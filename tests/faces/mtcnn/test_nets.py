@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from app.domain.nouns import Floats
+from app.domain.models import Floats
 from app.faces.mtcnn.nets import OUTPUT_AT_ONCE, REFINED_AT_ONCE, OutputNet, ProposalNet, RefineNet
 from app.faces.mtcnn.pyramid import PIXEL
 

@@ -1,5 +1,5 @@
 """
-Box for box what facenet-pytorch 2.6.0 finds: the same faces, in the same order, to 0.01 px; and landmark for landmark
+Finds what facenet-pytorch 2.6.0 finds: the same faces, in the same order, to 0.01 px; and landmark for landmark
 without the second look at faces that the edge cuts (tests/faces/mtcnn/test_edges.py).
 """
 
@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from app.domain.nouns import Floats, Pixels
+from app.domain.models import Floats, Pixels
 from app.faces.mtcnn.cascade import CascadeOptions, Mtcnn
 from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
 from app.images.decoding import ImageLimits, decode

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from app.domain.nouns import Face, Pixels
+from app.domain.models import Face, Pixels
 from app.faces.mtcnn.cascade import SERVED, CascadeOptions, Mtcnn, looking_from
 from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
 from app.images.decoding import ImageLimits, decode

@@ -1,0 +1,299 @@
+"""The bodies of answers, as the contract documents them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.domain.models import Candidate, Face, Landmarks, Quality
+from app.gallery.codec import GalleryInfo, SubjectInfo
+from app.matching.policy import Decision, Source
+
+
+class QualityOut(BaseModel):
+    """Each part in [0, 1]; `inside` is the share of the aligned crop that is in the photo, `overall` the worst part."""
+
+    size: float
+    sharpness: float
+    frontality: float
+    inside: float
+    overall: float
+
+    @classmethod
+    def of(cls, quality: Quality) -> QualityOut:
+        parts = (quality.size, quality.sharpness, quality.frontality, quality.inside, quality.overall)
+        return cls(**dict(zip(cls.model_fields, (round(part, 4) for part in parts), strict=True)))
+
+
+class FaceOut(BaseModel):
+    """`box` is left, top, right, bottom and `landmarks` five x, y, in pixels of the upright image."""
+
+    box: tuple[float, float, float, float]
+    landmarks: list[tuple[float, float]]
+    confidence: float
+    quality: QualityOut
+
+    @staticmethod
+    def parts(face: Face, quality: Quality) -> dict[str, Any]:
+        box = face.box
+        return {
+            "box": tuple(round(side, 3) for side in (box.left, box.top, box.right, box.bottom)),
+            "landmarks": _points(face.landmarks),
+            "confidence": round(face.confidence, 6),
+            "quality": QualityOut.of(quality),
+        }
+
+
+class ModelOut(BaseModel):
+    id: str
+    digest: str
+
+
+class LoadedModel(BaseModel):
+    id: str
+    kind: Literal["embedder", "mtcnn"]
+    digest: str
+    license: str
+    provider: str = Field(description="The execution provider that really runs the network.")
+    dimension: int | None = Field(None, description="Numbers in an embedding.")
+    crop_size: int | None = Field(None, description="Side of the aligned crop, in pixels.")
+    calibrated: bool = Field(default=False, description="Whether `/models/{id}/calibration` has its error rates.")
+
+
+class LoadedModels(BaseModel):
+    models: list[LoadedModel]
+
+
+class Answer(BaseModel):
+    """What every answer about a photo carries, behind its own fields: pydantic lists those of the last base first."""
+
+    model: ModelOut
+    timings_ms: dict[str, float]
+    request_id: str
+
+
+class VerifiedFace(FaceOut):
+    image: str
+    faces_found: int
+
+
+class ThresholdOut(BaseModel):
+    """A threshold and its error rates; a rate is null where the calibration cannot tell it."""
+
+    distance: float
+    fmr: float | None
+    fnmr: float | None
+    source: Source
+    calibrated_on: str | None = Field(description="The data that the rates were measured on.")
+
+
+class _Verification(BaseModel):
+    match: bool
+    distance: float
+    metric: Literal["squared_l2"] = "squared_l2"
+    similarity: float
+    probability: float | None
+    threshold: ThresholdOut
+    faces: list[VerifiedFace]
+
+
+class Verification(Answer, _Verification): ...
+
+
+class SubjectVerification(Verification):
+    subject_id: str
+    face_id: str = Field(description="The enrolled face that was nearest.")
+
+
+class SearchThreshold(ThresholdOut):
+    """As for a verification; `fmr` is that of each comparison, `fpir` that of the whole search."""
+
+    fpir: float | None
+
+
+class CandidateOut(BaseModel):
+    subject_id: str
+    face_id: str
+    distance: float
+    similarity: float
+    probability: float | None
+    rank: int
+    metadata: dict[str, Any]
+
+    @classmethod
+    def of(cls, candidate: Candidate) -> CandidateOut:
+        return cls(
+            subject_id=candidate.subject_id,
+            face_id=candidate.face_id,
+            distance=candidate.distance.squared_l2,
+            similarity=candidate.distance.similarity,
+            probability=candidate.probability,
+            rank=candidate.rank,
+            metadata=dict(candidate.metadata),
+        )
+
+
+class IdentifiedFace(FaceOut):
+    identified: bool
+    candidates: list[CandidateOut]
+
+
+class SearchedGallery(BaseModel):
+    id: str
+    subjects: int
+    faces: int
+    revision: int
+
+    @classmethod
+    def of(cls, gallery: GalleryInfo) -> SearchedGallery:
+        return cls(id=gallery.id, subjects=gallery.subjects, faces=gallery.faces, revision=gallery.revision)
+
+
+class _Identification(BaseModel):
+    faces: list[IdentifiedFace]
+    faces_found: int
+    gallery: SearchedGallery
+    threshold: SearchThreshold
+
+
+class Identification(Answer, _Identification): ...
+
+
+class _Detection(BaseModel):
+    faces: list[FaceOut]
+    faces_found: int
+    image: dict[str, int] = Field(description="`width` and `height` of the upright image, in pixels.")
+
+
+class Detection(Answer, _Detection): ...
+
+
+class EmbeddedFace(FaceOut):
+    embedding: list[float]
+
+
+class EmbedResult(BaseModel):
+    faces: list[EmbeddedFace]
+    faces_found: int
+    error: dict[str, Any] | None
+
+
+class _Embeddings(BaseModel):
+    results: list[EmbedResult]
+
+
+class Embeddings(Answer, _Embeddings): ...
+
+
+class GalleryOut(SearchedGallery):
+    model: str | None = Field(description="Digest of the embedder that filled it; null while nothing was enrolled.")
+    created_at: str
+
+    @classmethod
+    def of(cls, gallery: GalleryInfo) -> GalleryOut:
+        counts = SearchedGallery.of(gallery).model_dump()
+        return cls(**counts, model=gallery.model, created_at=gallery.created_at)
+
+
+class Galleries(BaseModel):
+    galleries: list[GalleryOut]
+
+
+class SubjectOut(BaseModel):
+    subject_id: str
+    metadata: dict[str, Any]
+    faces: int
+    created_at: str
+
+    @classmethod
+    def of(cls, subject: SubjectInfo) -> SubjectOut:
+        return cls(
+            subject_id=subject.subject_id,
+            metadata=dict(subject.metadata),
+            faces=subject.faces,
+            created_at=subject.created_at,
+        )
+
+
+class Subjects(BaseModel):
+    subjects: list[SubjectOut]
+    next_cursor: str | None = Field(description="Send as `cursor` for the next page; null on the last.")
+
+
+class EnrolledFace(FaceOut):
+    face_id: str
+    subject_id: str
+    enrolled_at: str
+
+
+class NewFace(EnrolledFace):
+    index: int = Field(description="Which image of the request it came from, from 0.")
+    faces_found: int
+
+
+class RejectedImage(BaseModel):
+    index: int
+    problem: dict[str, Any]
+
+
+class Enrollment(BaseModel):
+    enrolled: list[NewFace]
+    rejected: list[RejectedImage]
+
+
+class ExportedFace(EnrolledFace):
+    embedding: list[float]
+
+
+class SubjectExport(BaseModel):
+    """All that is kept of a subject."""
+
+    gallery: str
+    subject_id: str
+    metadata: dict[str, Any]
+    created_at: str
+    model: str | None = Field(description="Digest of the embedder that made the vectors.")
+    faces: list[ExportedFace]
+    events: list[dict[str, Any]] = Field(description="What the audit log says of the subject.")
+
+
+class EnrolledFaces(BaseModel):
+    faces: list[EnrolledFace]
+
+
+class FieldError(BaseModel):
+    field: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    request_id: str
+    image: str | None = None
+    errors: list[FieldError] | None = None
+
+
+def threshold_parts(decision: Decision, fmr: float | None, calibrated_on: str | None) -> dict[str, Any]:
+    """Return the members that both threshold blocks share."""
+    return {
+        "distance": decision.point.threshold,
+        "fmr": fmr,
+        "fnmr": decision.point.fnmr,
+        "source": decision.source,
+        "calibrated_on": calibrated_on,
+    }
+
+
+def _points(landmarks: Landmarks) -> Sequence[tuple[float, float]]:
+    return [(round(float(x), 3), round(float(y), 3)) for x, y in landmarks.points]

@@ -1,0 +1,28 @@
+"""For Prometheus: /metrics."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
+
+from app.api.dependencies import CallerOf, needs
+from app.api.openapi import PROBLEMS
+from app.domain.identity import Scope
+from app.observability.metrics import CONTENT_TYPE
+
+router = APIRouter(tags=["service"])
+
+
+@router.get(
+    "/metrics",
+    dependencies=[needs(Scope.METRICS)],
+    response_class=PlainTextResponse,
+    responses={**PROBLEMS, 200: {"content": {"text/plain": {}}, "description": "Prometheus' text format"}},
+)
+async def read_metrics(request: Request, caller: CallerOf) -> Response:
+    """Metrics cover every gallery, so a key that is limited to some galleries is refused."""
+    caller.require_all_galleries()
+    text = await asyncio.to_thread(request.app.state.metrics.render)
+    return Response(text, media_type=CONTENT_TYPE)

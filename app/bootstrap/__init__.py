@@ -1,0 +1,1 @@
+"""From settings to running services: open models, storage and services, and close them again."""

@@ -1,0 +1,61 @@
+"""Open the networks that the settings name, check their digests and warm them up."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from app.domain.errors import InferenceFailed, StartError
+from app.domain.models import AlignedCrop
+from app.faces.alignment import open_aligner
+from app.faces.mtcnn.cascade import looking_from
+from app.faces.mtcnn.loading import load_mtcnn
+from app.images.decoding import ImageLimits
+from app.inference.embedder import OnnxEmbedder
+from app.inference.manifest import read_checked, read_detector, read_embedder
+from app.inference.onnx_session import Session
+from app.matching.calibration import read_calibration
+from app.pipeline import FacePipeline
+from app.services.container import Models
+from app.settings import Settings
+
+DETECTOR = "mtcnn"
+
+
+def open_models(settings: Settings) -> Models:
+    """Raises StartError if a file is missing, differs from its manifest, or the provider cannot be used."""
+    folder = settings.models_dir / settings.model
+    manifest = read_embedder(folder)
+    session = Session(read_checked(folder, manifest.file), provider=settings.provider, threads=settings.threads)
+    detector_folder = settings.models_dir / DETECTOR
+    detector = load_mtcnn(
+        detector_folder,
+        looking_from(settings.min_face),
+        provider=settings.provider,
+        threads=settings.threads,
+    )
+    return Models(
+        detector=detector,
+        detector_manifest=read_detector(detector_folder),
+        embedder=OnnxEmbedder(session, manifest),
+        embedder_manifest=manifest,
+        calibration=read_calibration(folder, manifest.file.digest),
+        provider=session.provider,
+    )
+
+
+def open_pipeline(settings: Settings, models: Models) -> FacePipeline:
+    limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
+    return FacePipeline(models.detector, open_aligner(models.embedder_manifest), limits, settings.max_faces)
+
+
+def warm_up(models: Models) -> None:
+    """Run every network once; the vector of a grey crop must have unit length. Raises StartError."""
+    size = models.embedder_manifest.crop_size
+    try:
+        models.detector.detect(np.full((96, 96, 3), 127, np.uint8))
+        (embedding,) = models.embedder.embed([AlignedCrop(np.full((size, size, 3), 127, np.uint8), 1.0)])
+    except InferenceFailed as error:
+        raise StartError(f"the networks do not run as their manifests say: {error}") from error
+    length = float(np.linalg.norm(embedding.vector))
+    if not abs(length - 1) < 1e-3:
+        raise StartError(f"model {models.embedder_manifest.id!r}: expected vectors of length 1, got {length:.4f}")

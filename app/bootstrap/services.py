@@ -1,0 +1,145 @@
+"""Open everything that serves requests, and close it in reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, closing
+from functools import partial
+from typing import Any
+
+from app import __version__
+from app.access.authenticator import Authenticator, check_start, is_loopback
+from app.bootstrap.models import open_models, open_pipeline, warm_up
+from app.bootstrap.storage import open_keys, open_repository
+from app.concurrency.malloc import give_back_freed_memory
+from app.concurrency.worker_pool import WorkerPool
+from app.domain.ports import NoObserver, Observer
+from app.faces.quality import QualityBounds
+from app.gallery.repository import GalleryRepository
+from app.gallery.search import GallerySearch
+from app.inference.micro_batcher import MicroBatcher
+from app.inference.onnx_session import runtime_version
+from app.matching.policy import ThresholdPolicy
+from app.observability.gauges import GallerySize
+from app.observability.metrics import Metrics
+from app.services.container import Models, Services
+from app.services.enrollment import Enrollment
+from app.services.extraction import Extraction
+from app.services.galleries import Galleries
+from app.services.identification import Identification
+from app.services.retention_task import Retention
+from app.services.siblings import Siblings
+from app.services.verification import Verification
+from app.settings import Settings
+
+STORE_THREADS = 2  # SQLite writes one at a time
+MAX_QUEUED = 1024  # faces, or gallery operations: both are short, and photos are refused long before these are
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, metrics: Metrics | None = None) -> AsyncIterator[Services]:
+    """Open the services, warmed up and observed by `metrics`. Raises StartError."""
+    give_back_freed_memory()
+    observer: Observer = metrics or NoObserver()
+    models = open_models(settings)
+    warm_up(models)
+    policy = ThresholdPolicy(models.calibration, settings.default_fmr, settings.default_fpir)
+    photo_workers = WorkerPool(
+        "photo", threads=settings.photos_at_once, max_waiting=settings.max_waiting, deadline=settings.deadline
+    )
+    store_workers = WorkerPool("store", threads=STORE_THREADS, max_waiting=MAX_QUEUED, deadline=settings.deadline)
+    batcher = MicroBatcher(
+        models.embedder.embed, max_batch=settings.max_batch, max_waiting=MAX_QUEUED, ran=observer.batch
+    )
+    with (
+        open_repository(settings) as repository,
+        open_keys(settings) as keys,
+        closing(photo_workers),
+        closing(store_workers),
+    ):
+        async with batcher:
+            search = GallerySearch(repository)
+            await store_workers.run(search.warm)
+            extraction = Extraction(open_pipeline(settings, models), photo_workers, batcher, observer)
+            services = Services(
+                models=models,
+                policy=policy,
+                extraction=extraction,
+                verification=Verification(extraction, policy, repository, store_workers, observer),
+                identification=Identification(extraction, policy, search, repository, store_workers),
+                enrollment=Enrollment(extraction, repository, _quality_bounds(settings), store_workers, observer),
+                galleries=Galleries(repository, search, store_workers, audit_searches=settings.audit_searches),
+                authenticator=Authenticator(keys, settings.auth, reachable=is_reachable(settings)),
+            )
+            if metrics:
+                queues = {"photos": photo_workers, "store": store_workers}
+                _register_gauges(metrics, models, repository, queues, batcher)
+            async with _running(*_background_tasks(settings, services.galleries, metrics)):
+                yield services
+
+
+def is_reachable(settings: Settings) -> bool:
+    """Return whether other machines can reach the service."""
+    return not is_loopback(settings.published_on or settings.host)
+
+
+def check_access(settings: Settings) -> str | None:
+    """Return a warning, or None. Raises StartError if the service would be open to other machines."""
+    with open_keys(settings) as keys:
+        return check_start(
+            keys, settings.auth, settings.published_on or settings.host, reachable=is_reachable(settings)
+        )
+
+
+def _quality_bounds(settings: Settings) -> QualityBounds:
+    return QualityBounds(
+        size=settings.enroll_min_size,
+        sharpness=settings.enroll_min_sharpness,
+        frontality=settings.enroll_min_frontality,
+        inside=settings.enroll_min_inside,
+    )
+
+
+def _register_gauges(
+    metrics: Metrics,
+    models: Models,
+    repository: GalleryRepository,
+    queues: Mapping[str, WorkerPool],
+    batcher: MicroBatcher[Any, Any],
+) -> None:
+    """Register what the metrics read whenever they are scraped."""
+    for name, workers in queues.items():
+        metrics.watch_queue(name, partial(getattr, workers, "depth"), workers.capacity)
+    metrics.watch_queue("faces", lambda: batcher.depth, MAX_QUEUED)
+    metrics.watch_galleries(
+        lambda: [GallerySize(each.id, each.subjects, each.faces) for each in repository.galleries()]
+    )
+    manifest = models.embedder_manifest
+    metrics.describe(
+        version=__version__,
+        model=manifest.id,
+        digest=manifest.file.digest,
+        provider=models.provider,
+        runtime=runtime_version(),
+    )
+
+
+def _background_tasks(
+    settings: Settings, galleries: Galleries, metrics: Metrics | None
+) -> Iterator[Coroutine[Any, Any, None]]:
+    if settings.retention is not None:
+        yield Retention(galleries, settings.retention, metrics or NoObserver()).run()
+    if settings.workers > 1:
+        yield Siblings(galleries, metrics.sample if metrics else lambda: None).run()
+
+
+@asynccontextmanager
+async def _running(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(each) for each in coroutines]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

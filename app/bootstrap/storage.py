@@ -1,0 +1,75 @@
+"""Open the database of `data_dir`: the gallery, the API keys, and the cipher that protects them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from app.access.api_keys import KeyStore
+from app.domain.errors import NotFound, ServiceError, StartError
+from app.gallery.repository import GalleryRepository
+from app.settings import Settings
+from app.storage.cipher import AesGcmCipher, parse_keys
+from app.storage.sqlite import Database
+
+DEFAULT_GALLERY = "default"
+GALLERY_FILE = "gallery.sqlite3"
+
+
+@contextmanager
+def open_repository(settings: Settings) -> Iterator[GalleryRepository]:
+    """Open the galleries of `data_dir`, with the gallery `default` among them. Raises StartError."""
+    with open_database(settings) as database:
+        try:
+            repository = GalleryRepository(database, open_cipher(settings))
+            _ensure_default(repository)
+        except ServiceError as error:
+            raise StartError(f"cannot write to the gallery {settings.data_dir / GALLERY_FILE}: {error}") from error
+        yield repository
+
+
+def _ensure_default(repository: GalleryRepository) -> None:
+    """Create the default gallery if it is missing; a start without that need writes nothing."""
+    try:
+        repository.gallery(DEFAULT_GALLERY)
+    except NotFound:
+        repository.create_gallery(DEFAULT_GALLERY)
+
+
+@contextmanager
+def open_keys(settings: Settings) -> Iterator[KeyStore]:
+    """Open the API keys over a connection of their own, so that no lookup waits for a change of the gallery."""
+    with open_database(settings) as database:
+        yield KeyStore(database)
+
+
+def require_gallery_file(settings: Settings) -> None:
+    """Raises StartError if there is no gallery: a misspelt LIKENESS_DATA_DIR must not look like an empty one."""
+    if not (settings.data_dir / GALLERY_FILE).exists():
+        raise StartError(f"no gallery in {settings.data_dir}")
+
+
+@contextmanager
+def open_database(settings: Settings) -> Iterator[Database]:
+    """Raises StartError."""
+    path = settings.data_dir / GALLERY_FILE
+    try:
+        database = Database(path)
+    except (OSError, ServiceError) as error:  # no access, no space, or not a database
+        raise StartError(f"cannot open the gallery {path}: {error}") from error
+    with closing(database):
+        yield database
+
+
+def open_cipher(settings: Settings) -> AesGcmCipher | None:
+    """Raises StartError if the key is malformed or its file cannot be read."""
+    if settings.encryption_key and settings.encryption_key_file:
+        raise StartError("expected LIKENESS_ENCRYPTION_KEY or LIKENESS_ENCRYPTION_KEY_FILE, got both")
+    if settings.encryption_key:
+        return AesGcmCipher(parse_keys(settings.encryption_key.get_secret_value()))
+    if settings.encryption_key_file:
+        try:
+            return AesGcmCipher(parse_keys(settings.encryption_key_file.read_text()))
+        except (OSError, UnicodeDecodeError) as error:
+            raise StartError(f"cannot read the encryption key: {error}") from error
+    return None

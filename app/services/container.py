@@ -1,0 +1,47 @@
+"""What a request handler is given: the services, and what is known of the networks behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.access.authenticator import Authenticator
+from app.domain.errors import NotFound
+from app.domain.ports import Detector, Embedder
+from app.inference.manifest import DetectorManifest, EmbedderManifest
+from app.matching.calibration import Calibration
+from app.matching.policy import ThresholdPolicy
+from app.services.enrollment import Enrollment
+from app.services.extraction import Extraction
+from app.services.galleries import Galleries
+from app.services.identification import Identification
+from app.services.verification import Verification
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The networks in use, and what is known of them."""
+
+    detector: Detector
+    detector_manifest: DetectorManifest
+    embedder: Embedder
+    embedder_manifest: EmbedderManifest
+    calibration: Calibration | None
+    provider: str
+
+    def calibration_of(self, model_id: str) -> Calibration:
+        """Raises NotFound if no such model is loaded or it has no calibration."""
+        if model_id != self.embedder_manifest.id or self.calibration is None:
+            raise NotFound(f"no calibration of a model {model_id!r}")
+        return self.calibration
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    models: Models
+    policy: ThresholdPolicy
+    extraction: Extraction
+    verification: Verification
+    identification: Identification
+    enrollment: Enrollment
+    galleries: Galleries
+    authenticator: Authenticator

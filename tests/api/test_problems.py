@@ -1,0 +1,118 @@
+"""One table from the domain's errors to HTTP, and nothing of the inside in an answer."""
+
+import pytest
+
+from app.api import problems as table
+from app.domain import errors
+from app.domain.errors import AllRejected, Rejected
+from tests.api.raising import Raising
+from tests.support.templates import FACE
+
+CONTRACT = {
+    "face_not_found": 422,
+    "multiple_faces": 422,
+    "low_quality": 422,
+    "invalid_image": 422,
+    "unsupported_image": 415,
+    "image_too_large": 413,
+    "invalid_request": 422,
+    "unsupported_operating_point": 422,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "model_mismatch": 409,
+    "unauthorized": 401,
+    "forbidden": 403,
+    "rate_limited": 429,
+    "upload_timeout": 408,
+    "storage_full": 507,
+    "overloaded": 503,
+    "deadline_exceeded": 504,
+    "internal_error": 500,
+}
+
+
+def kinds(root: type[errors.LikenessError]) -> list[type[errors.LikenessError]]:
+    return [root, *(kind for child in root.__subclasses__() for kind in kinds(child))]
+
+
+def test_the_table_has_every_code_of_the_contract_with_its_status() -> None:
+    assert {code: int(kind.status) for code, kind in table.PROBLEM_TYPES.items()} == CONTRACT
+
+
+@pytest.mark.parametrize("kind", kinds(errors.LikenessError))
+def test_every_domain_error_has_a_row(kind: type[errors.LikenessError]) -> None:
+    assert kind.code in table.PROBLEM_TYPES
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.InvalidImage("why"),
+        errors.UnsupportedImage("why"),
+        errors.ImageTooLarge("why"),
+        errors.FaceNotFound("why"),
+        errors.InvalidRequest("why"),
+        errors.UnsupportedOperatingPoint("why"),
+        errors.NotFound("why"),
+        errors.ModelMismatch("why"),
+        errors.Overloaded("why"),
+        errors.DeadlineExceeded("why"),
+    ],
+    ids=lambda error: error.code,
+)
+def test_a_domain_error_becomes_the_problem_of_its_code(raising: Raising, error: errors.LikenessError) -> None:
+    status, body, _ = raising.answer(error)
+
+    assert status == CONTRACT[error.code]
+    assert body == {
+        "type": f"/problems/{error.code}",
+        "title": table.PROBLEM_TYPES[error.code].title,
+        "status": status,
+        "detail": "why",
+        "instance": "/route",
+        "code": error.code,
+        "request_id": "trace-1",
+    }
+
+
+def test_the_image_at_fault_is_named(raising: Raising) -> None:
+    error = errors.InvalidImage("why")
+    error.image = "image2"
+
+    assert raising.answer(error)[1]["image"] == "image2"
+
+
+def test_poor_quality_gives_its_reasons_and_several_faces_their_boxes(raising: Raising) -> None:
+    _, poor, _ = raising.answer(errors.LowQuality(["size 0.1", "inside 0.2"]))
+    _, several, _ = raising.answer(errors.MultipleFaces([FACE, FACE]))
+
+    assert poor["reasons"] == ["size 0.1", "inside 0.2"]
+    assert (several["boxes"], several["faces_found"]) == ([[10.0, 20.0, 110.5, 140.0]] * 2, 2)
+
+
+def test_fields_at_fault_are_listed(raising: Raising) -> None:
+    _, body, _ = raising.answer(errors.InvalidRequest("fmr: too small", [("fmr", "too small")]))
+
+    assert body["errors"] == [{"field": "fmr", "detail": "too small"}]
+
+
+def test_overload_says_when_to_come_back_and_other_errors_do_not(raising: Raising) -> None:
+    assert raising.answer(errors.Overloaded("busy"))[2]["retry-after"] == "1"
+    assert "retry-after" not in raising.answer(errors.DeadlineExceeded("late"))[2]
+
+
+def test_images_rejected_for_one_reason_share_its_problem(raising: Raising) -> None:
+    rejected = [Rejected(0, errors.FaceNotFound("none here")), Rejected(1, errors.FaceNotFound("nor here"))]
+    status, body, _ = raising.answer(AllRejected(rejected))
+    each = body["rejected"]
+
+    assert (status, body["code"]) == (422, "face_not_found")
+    assert isinstance(each, list)
+    assert [(one["index"], one["problem"]["detail"]) for one in each] == [(0, "none here"), (1, "nor here")]
+
+
+def test_images_rejected_for_several_reasons_are_an_invalid_request(raising: Raising) -> None:
+    rejected = [Rejected(0, errors.FaceNotFound("none")), Rejected(1, errors.InvalidImage("broken"))]
+    status, body, _ = raising.answer(AllRejected(rejected))
+
+    assert (status, body["code"], body["detail"]) == (422, "invalid_request", "no image could be enrolled")
