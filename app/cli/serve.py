@@ -54,8 +54,9 @@ def serve(
     """
     Serve HTTP.
 
-    Every setting is also an environment variable, as LIKENESS_PORT, and may stand in a file .env; a flag wins over the
-    environment, the environment over the file. docs/operations/settings.md lists all of them.
+    Each flag is also an environment variable (LIKENESS_PORT for --port) and may
+    stand in a file .env. A flag wins over the environment, the environment over
+    the file. docs/operations/settings.md lists the settings without a flag.
     """
     given = {name: value for name, value in locals().items() if value is not None}
     try:
