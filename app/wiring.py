@@ -47,6 +47,7 @@ from app.services.siblings import Siblings
 from app.services.verification import Verification
 from app.settings import Settings
 from app.storage.cipher import AesGcmCipher, parse_keys
+from app.storage.migrate import open_migrated
 from app.storage.sqlite import Database
 
 DETECTOR = "mtcnn"
@@ -102,7 +103,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
     with open_records(settings) as records, open_keys(settings) as keys, closing(photos), closing(store):
         async with batcher:
             gallery = GallerySearch(records)
-            await store.run(gallery.warm)
+            await store.run(gallery.load_indexes)
             extraction = Extraction(open_reader(settings, models), photos, batcher, observer)
             services = Services(
                 models=models,
@@ -158,7 +159,7 @@ def open_database(settings: Settings) -> Iterator[Database]:
     """Raises StartError."""
     path = settings.data_dir / GALLERY_FILE
     try:
-        database = Database(path)
+        database = open_migrated(path)
     except (OSError, ServiceError) as error:  # no access, no space, no database
         raise StartError(f"cannot open the gallery {path}: {error}") from error
     with closing(database):

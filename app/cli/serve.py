@@ -11,7 +11,6 @@ from fastapi import FastAPI
 from app import serving, supervision
 from app.cli.output import fail, read_settings
 from app.domain.errors import LikenessError, StartError
-from app.gallery.search import GallerySearch
 from app.main import create_app
 from app.observability import logging as service_logging
 from app.serving import Bounds
@@ -69,6 +68,6 @@ def _check(settings: Settings) -> str | None:
     """Whatever would stop the start, so that it is told in a sentence and not as the server's traceback."""
     warning = check_access(settings)
     open_models(settings)
-    with open_records(settings) as records:
-        GallerySearch(records).warm()
+    with open_records(settings) as repository:
+        repository.require_all_keys()
     return warning

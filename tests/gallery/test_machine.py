@@ -12,11 +12,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from app.audit.log import AuditLog
 from app.domain.identity import SYSTEM, Actor
 from app.domain.models import Embedding, Floats
-from app.gallery import upkeep
+from app.gallery import key_rotation
 from app.gallery.search import GallerySearch
 from app.storage.cipher import KEY_BYTES, AesGcmCipher, Cipher, NoCipher
 from tests.gallery.model import PlainGallery
-from tests.support.records import FileRecords
+from tests.support.repository import FileRepository
 from tests.support.templates import MODEL, template, unit
 
 PROCESS = st.integers(0, 1)
@@ -30,8 +30,8 @@ class Process:
     """A connection of its own, and an index of its own."""
 
     def __init__(self, path: Path, cipher: Cipher) -> None:
-        self.records = FileRecords(path, cipher=cipher)
-        self.gallery = GallerySearch(self.records)
+        self.repository = FileRepository(path, cipher=cipher)
+        self.search = GallerySearch(self.repository)
 
 
 class TwoProcessesOnOneFile(RuleBasedStateMachine):
@@ -47,14 +47,14 @@ class TwoProcessesOnOneFile(RuleBasedStateMachine):
         self.numbers = itertools.count()
 
     def teardown(self) -> None:
-        assert AuditLog(self.processes[0].records.database).verify().fault is None
+        assert AuditLog(self.processes[0].repository.database).verify().fault is None
         for process in self.processes:
-            process.records.close()
+            process.repository.close()
         shutil.rmtree(self.folder)
 
     def enroll_as(self, by: int, gallery: str, subject: str, faces: dict[str, Floats]) -> None:
         templates = [template(face_id, subject, vector) for face_id, vector in faces.items()]
-        self.processes[by].records.enroll(gallery, subject, templates)
+        self.processes[by].repository.enroll(gallery, subject, templates)
         self.model.setdefault(gallery, PlainGallery()).enroll(subject, faces)
 
     def present(self) -> list[tuple[str, str, str]]:
@@ -62,7 +62,7 @@ class TwoProcessesOnOneFile(RuleBasedStateMachine):
 
     @initialize()
     def one_gallery(self) -> None:
-        self.processes[0].records.create_gallery("guests")
+        self.processes[0].repository.create_gallery("guests")
         self.model["guests"] = PlainGallery()
 
     @rule(by=PROCESS, gallery=GALLERY, subject=SUBJECT, count=st.sampled_from([1, 2, 3, 40]))
@@ -74,57 +74,57 @@ class TwoProcessesOnOneFile(RuleBasedStateMachine):
     @rule(by=PROCESS, pick=PICK, heir=SUBJECT)
     def delete_a_face_and_use_its_id_again(self, by: int, pick: int, heir: str) -> None:
         gallery, subject, face = self.present()[pick % len(self.present())]
-        self.processes[by].records.delete_face(gallery, subject, face)
+        self.processes[by].repository.delete_face(gallery, subject, face)
         self.model[gallery].delete_face(subject, face)
         self.enroll_as(1 - by, gallery, heir, {face: unit(next(self.numbers))})
 
     @rule(by=PROCESS, gallery=GALLERY, subject=SUBJECT, number=st.integers(0, 9))
     def describe(self, by: int, gallery: str, subject: str, number: int) -> None:
-        self.processes[by].records.put_subject(gallery, subject, {"number": number})
+        self.processes[by].repository.put_subject(gallery, subject, {"number": number})
         self.model.setdefault(gallery, PlainGallery()).describe(subject, {"number": number})
 
     @precondition(lambda self: self.present())
     @rule(by=PROCESS, pick=PICK)
     def delete_a_face(self, by: int, pick: int) -> None:
         gallery, subject, face = self.present()[pick % len(self.present())]
-        self.processes[by].records.delete_face(gallery, subject, face)
+        self.processes[by].repository.delete_face(gallery, subject, face)
         self.model[gallery].delete_face(subject, face)
 
     @precondition(lambda self: self.present())
     @rule(by=PROCESS, pick=PICK)
     def delete_a_subject(self, by: int, pick: int) -> None:
         gallery, subject, _ = self.present()[pick % len(self.present())]
-        self.processes[by].records.delete_subject(gallery, subject)
+        self.processes[by].repository.delete_subject(gallery, subject)
         self.model[gallery].delete_subject(subject)
 
     @rule(by=PROCESS)
     def expire_all_faces(self, by: int) -> None:
         """Of subjects that are too young to go with them."""
         expected = {name: len(list(gallery.faces())) for name, gallery in self.model.items()}
-        done = self.processes[by].records.expire(AFTER_ENROLMENT, Actor("retention"))
+        done = self.processes[by].repository.expire(AFTER_ENROLMENT, Actor("retention"))
         for gallery in self.model.values():
             gallery.expire()
 
-        assert {each.gallery: each.faces for each in done} == {name: n for name, n in expected.items() if n}
+        assert {each.gallery_id: each.faces for each in done} == {name: n for name, n in expected.items() if n}
 
     @precondition(lambda self: "staff" in self.model)
     @rule(by=PROCESS)
     def delete_a_gallery(self, by: int) -> None:
-        self.processes[by].records.delete_gallery("staff")
+        self.processes[by].repository.delete_gallery("staff")
         del self.model["staff"]
 
     @rule(by=PROCESS, gallery=GALLERY)
     def create_a_gallery(self, by: int, gallery: str) -> None:
-        _, made = self.processes[by].records.create_gallery(gallery)
+        _, made = self.processes[by].repository.create_gallery(gallery)
 
         assert made == (gallery not in self.model)
         self.model.setdefault(gallery, PlainGallery())
 
     @rule(by=PROCESS)
     def restart(self, by: int) -> None:
-        self.processes[by].records.close()
+        self.processes[by].repository.close()
         self.processes[by] = Process(self.path, self.cipher)
-        self.processes[by].gallery.warm()
+        self.processes[by].search.load_indexes()
 
     @rule(
         by=PROCESS,
@@ -136,7 +136,7 @@ class TwoProcessesOnOneFile(RuleBasedStateMachine):
     def search(self, by: int, pick: int, probe: int, subjects: int, threshold: float) -> None:
         gallery, plain = sorted(self.model.items())[pick % len(self.model)]
         vector = unit(10_000 - probe)
-        searched, hits = self.processes[by].gallery.search(gallery, Embedding(vector, MODEL), subjects, threshold)
+        searched, hits = self.processes[by].search.search(gallery, Embedding(vector, MODEL), subjects, threshold)
 
         assert searched.revision == plain.revision
         assert [(hit.subject_id, hit.face_id) for hit in hits] == plain.search(vector, subjects, threshold)
@@ -145,7 +145,7 @@ class TwoProcessesOnOneFile(RuleBasedStateMachine):
     def find_everyone_by_their_own_vector(self, by: int) -> None:
         for name, gallery in self.model.items():
             for subject, face, vector in gallery.faces():
-                _, hits = self.processes[by].gallery.search(name, Embedding(vector, MODEL), 1, 1e-3)
+                _, hits = self.processes[by].search.search(name, Embedding(vector, MODEL), 1, 1e-3)
                 assert [(hit.subject_id, hit.face_id) for hit in hits] == [(subject, face)]
 
     @invariant()
@@ -155,13 +155,13 @@ class TwoProcessesOnOneFile(RuleBasedStateMachine):
             for name, gallery in sorted(self.model.items())
         ]
         for process in self.processes:
-            counted = [(each.id, each.revision, each.subjects, each.faces) for each in process.records.galleries()]
+            counted = [(each.id, each.revision, each.subjects, each.faces) for each in process.repository.galleries()]
             assert counted == expected
 
     @invariant()
     def metadata_is_the_last_put(self) -> None:
         for name, gallery in self.model.items():
-            kept = self.processes[0].records.metadata(name, list(gallery.subjects))
+            kept = self.processes[0].repository.metadata(name, list(gallery.subjects))
             assert kept == {subject_id: subject.metadata for subject_id, subject in gallery.subjects.items()}
 
 
@@ -175,7 +175,7 @@ class TwoProcessesOnOneSealedFile(TwoProcessesOnOneFile):
     @rule()
     def rotate_and_restart(self) -> None:
         self.keys = [len(self.keys).to_bytes(KEY_BYTES), *self.keys]
-        upkeep.rotate(self.processes[0].records.database, AesGcmCipher(self.keys[:2]), SYSTEM)
+        key_rotation.rotate(self.processes[0].repository.database, AesGcmCipher(self.keys[:2]), SYSTEM)
         self.cipher = AesGcmCipher(self.keys[:1])
         for by in range(2):
             self.restart(by)

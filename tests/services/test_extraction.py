@@ -33,7 +33,12 @@ async def test_an_image_that_fails_does_not_spoil_the_others(bench: Bench) -> No
         uploads(photo(1), b"x", photo(None), photo(2)), "largest", StageTimer()
     )
 
-    assert [type(outcome).__name__ for outcome in outcomes] == ["PhotoFaces", "InvalidImage", "FaceNotFound", "PhotoFaces"]
+    assert [type(outcome).__name__ for outcome in outcomes] == [
+        "PhotoFaces",
+        "InvalidImage",
+        "FaceNotFound",
+        "PhotoFaces",
+    ]
     assert [outcome.image for outcome in outcomes if isinstance(outcome, LikenessError)] == ["image2", "image3"]
 
 

@@ -17,12 +17,12 @@ def cipher(*keys: bytes) -> AesGcmCipher:
     return AesGcmCipher(keys)
 
 
-def enroll_all_kinds(records: GalleryRepository) -> None:
-    """Vectors, how faces were seen, metadata, an answer that is remembered."""
+def enroll_all_kinds(repository: GalleryRepository) -> None:
+    """Vectors, how faces were seen, metadata, an answer that is saved_response."""
     for seed in range(5):
         faces = [template(f"face {seed}", "ada", unit(seed, DIMENSION))]
-        records.enroll("guests", "ada", faces, IdempotencyRecord(f"key {seed}", "request", ANSWER))
-    records.put_subject("guests", "ada", METADATA)
+        repository.enroll("guests", "ada", faces, IdempotencyRecord(f"key {seed}", "request", ANSWER))
+    repository.put_subject("guests", "ada", METADATA)
 
 
 def private_pieces() -> dict[str, list[bytes]]:
