@@ -1,6 +1,7 @@
 """`likeness gallery ...`: the galleries without a server."""
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Command
+from tests.conftest import REPOSITORY
 from tests.support.repository import FileRepository
 from tests.support.templates import numbered, template, unit
 
@@ -188,3 +190,20 @@ def test_rebuilding_keeps_what_is_there_and_gives_room_back(filled: Command) -> 
     assert done == {"ok": True}
     assert path.stat().st_size < before - 900_000
     assert document(filled, "list")["galleries"][1]["faces"] == 2
+
+
+def test_a_database_from_before_schema_versions_is_migrated(likeness: Command) -> None:
+    likeness.data.mkdir()
+    shutil.copyfile(REPOSITORY / "tests/gallery/databases/version_0.sqlite3", likeness.data / "gallery.sqlite3")
+
+    assert "people: 2 subjects, 3 faces" in likeness("gallery", "list").stdout.splitlines()
+    assert likeness("audit", "verify").exit_code == 0
+
+
+@pytest.mark.parametrize("command", [["gallery", "list"], ["gallery", "check"], ["audit", "verify"], ["keys", "list"]])
+def test_a_database_of_a_newer_version_is_refused_in_words(filled: Command, command: list[str]) -> None:
+    spoil(filled, "PRAGMA user_version = 99")
+    done = filled(*command)
+
+    assert done.exit_code == 2
+    assert "or older, got version 99" in done.stderr
