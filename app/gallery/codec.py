@@ -76,7 +76,7 @@ class DamagedRow:
 
 @dataclass(frozen=True, slots=True)
 class GalleryChanges:
-    """What changed after a revision: faces added (that still exist), ids removed, and added faces that are damaged."""
+    """The changes after a revision: faces added (that still exist), ids removed, and added faces that are damaged."""
 
     revision: int
     added: Sequence[tuple[str, str, Floats]]  # face id, subject id, vector

@@ -1,4 +1,4 @@
-"""Which encryption key a database needs, and how it gets another one."""
+"""Check that the encryption keys given are those of the database, and replace them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PRIVATE_COLUMNS = {
     "idempotency_keys": (("gallery", "subject", "key"), ("response",)),
     "faces": (("gallery", "subject", "id"), ("vector", "detection")),
 }
-"""Of each table, the columns that name a row and those that are encrypted."""
+"""The columns of each table that identify a row, and those that are encrypted."""
 
 
 def require_cipher(db: Connection, cipher: Cipher) -> None:
@@ -68,7 +68,7 @@ def require_all_keys(db: Connection, cipher: Cipher) -> None:
 
     A single such value is not counted, because damage to the eight bytes that name its key looks the same.
     """
-    if isinstance(cipher, NoCipher):
+    if not isinstance(cipher, AesGcmCipher):
         return
     private_values = " UNION ALL ".join(
         f"SELECT {column} AS value FROM {table}"

@@ -33,7 +33,7 @@ class GalleryTransaction:
         return [codec.gallery_info(row) for row in self.db.execute(f"{codec.GALLERY} ORDER BY id")]
 
     def is_unchanged(self, known: GalleryInfo) -> bool:
-        """Whether the gallery is as it was; a new one of the same name has another number."""
+        """Return whether the gallery is as it was; a new one of the same name has another number."""
         row = self.db.execute("SELECT number, revision, model FROM galleries WHERE id = ?", (known.id,)).fetchone()
         return row is not None and tuple(row) == (known.number, known.revision, known.model)
 

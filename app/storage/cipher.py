@@ -25,7 +25,7 @@ KEY_NAME_START, KEY_NAME_BYTES = 1, 8
 _FORMAT = b"\x01"
 _NONCE_START, _NONCE_BYTES, _TAG_BYTES = 9, 12, 16
 OVERHEAD = _NONCE_START + _NONCE_BYTES + _TAG_BYTES
-"""By so many bytes an encrypted value is longer than the value."""
+"""The number of bytes by which encryption makes a value longer."""
 
 
 class DecryptionError(ServiceError):
@@ -42,10 +42,6 @@ class Cipher(Protocol):
         """The name of the key that encrypts; empty if values are not encrypted."""
         ...
 
-    def has_key(self, name: bytes) -> bool:
-        """Whether values encrypted with the key of that name can be decrypted."""
-        ...
-
     def encrypt(self, value: bytes, aad: str) -> bytes: ...
 
     def decrypt(self, encrypted: bytes, aad: str) -> bytes:
@@ -57,9 +53,6 @@ class NoCipher:
     """Leaves values as they are."""
 
     key_name = b""
-
-    def has_key(self, name: bytes) -> bool:
-        return name == self.key_name
 
     def encrypt(self, value: bytes, aad: str) -> bytes:  # noqa: ARG002
         return value
@@ -76,6 +69,7 @@ class AesGcmCipher:
         self.key_name = _name_of_key(keys[0])
 
     def has_key(self, name: bytes) -> bool:
+        """Return whether values encrypted with the key of that name can be decrypted."""
         return name in self._ciphers
 
     def encrypt(self, value: bytes, aad: str) -> bytes:

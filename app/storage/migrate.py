@@ -72,7 +72,7 @@ def schema_version(db: Connection, path: Path, *, newest: int) -> int:
 
 
 def _may_become_ours(db: Connection) -> bool:
-    """Whether a file without version and application id is empty, or was written before there were versions."""
+    """Return whether a file without version and application id is empty, or was written before versions existed."""
     is_empty = not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
     audit_columns = [row["name"] for row in db.execute("SELECT name FROM pragma_table_info('audit')")]
     return is_empty or audit_columns == ["seq", "entry", "hash"]

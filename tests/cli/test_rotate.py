@@ -1,4 +1,4 @@
-"""`likeness gallery rotate`: from clear to sealed, from key to key; and what opens afterwards."""
+"""`likeness gallery rotate`: from no key to a key, from key to key; and which key opens the gallery afterwards."""
 
 import base64
 import json
@@ -27,7 +27,7 @@ def readable(likeness: Command) -> bool:
     return unit(1).tobytes() in kept
 
 
-def test_a_gallery_in_clear_is_sealed_and_opens_with_the_key_alone(filled: Command) -> None:
+def test_a_gallery_in_clear_is_encrypted_and_opens_with_the_key_alone(filled: Command) -> None:
     before = readable(filled)
     done = filled("gallery", "rotate", encryption_key=OLD)
     checks = [filled("gallery", "check", encryption_key=key).exit_code for key in (OLD, NEW, f"{NEW},{OLD}")]

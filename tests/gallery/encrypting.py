@@ -1,16 +1,25 @@
 """Keys, and what shows of a gallery to whoever has its files and none of them."""
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from app.gallery.codec import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
-from app.storage.cipher import KEY_BYTES, AesGcmCipher
+from app.storage.cipher import KEY_BYTES, AesGcmCipher, Cipher
+from tests.support.repository import FileRepository
 from tests.support.templates import template, unit
 
 OLD, NEW, OTHER = (bytes([number]) * KEY_BYTES for number in (1, 2, 3))
 DIMENSION, PIECE = 64, 16
 ANSWER = {"box": [1234.5, 678.25], "note": "an answer kept"}
 METADATA = {"name": "Augusta Ada King", "title": "Countess of Lovelace"}
+
+
+@contextmanager
+def opened(path: Path, cipher: Cipher | None) -> Iterator[FileRepository]:
+    with closing(FileRepository(path, cipher=cipher)) as repository:
+        yield repository
 
 
 def cipher(*keys: bytes) -> AesGcmCipher:

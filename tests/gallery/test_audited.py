@@ -20,53 +20,47 @@ BY = Actor("key:ada", "r-1")
 NAME = "Augusta Ada"
 Use = Callable[[GalleryRepository], object]
 
+
+def event(action: str, gallery: str = "guests", **details: Any) -> dict[str, Any]:
+    return {"action": action, "gallery": gallery, **details}
+
+
 CHANGES: dict[str, tuple[Use, list[dict[str, Any]]]] = {
-    "create": (
-        lambda repository: repository.create_gallery("new", BY),
-        [{"action": "gallery.create", "gallery": "new"}],
-    ),
+    "create": (lambda repository: repository.create_gallery("new", BY), [event("gallery.create", "new")]),
     "describe": (
         lambda repository: repository.put_subject("guests", "ada", {"name": NAME}, BY),
-        [{"action": "subject.put", "gallery": "guests", "subject": "ada"}],
+        [event("subject.put", subject="ada")],
     ),
     "describe someone of a new gallery": (
         lambda repository: repository.put_subject("new", "eve", {}, BY),
-        [
-            {"action": "gallery.create", "gallery": "new"},
-            {"action": "subject.put", "gallery": "new", "subject": "eve"},
-        ],
+        [event("gallery.create", "new"), event("subject.put", "new", subject="eve")],
     ),
     "enrol": (
         lambda repository: repository.enroll("guests", "ada", numbered("ada", 7, 8), by=BY),
-        [
-            {"action": "face.enroll", "gallery": "guests", "subject": "ada", "face": "7"},
-            {"action": "face.enroll", "gallery": "guests", "subject": "ada", "face": "8"},
-        ],
+        [event("face.enroll", subject="ada", face=face) for face in ("7", "8")],
     ),
     "delete a face": (
         lambda repository: repository.delete_face("guests", "ada", "1", BY),
-        [{"action": "face.delete", "gallery": "guests", "subject": "ada", "face": "1"}],
+        [event("face.delete", subject="ada", face="1")],
     ),
     "delete a subject": (
         lambda repository: repository.delete_subject("guests", "ada", BY),
-        [{"action": "subject.delete", "gallery": "guests", "subject": "ada", "faces": 2}],
+        [event("subject.delete", subject="ada", faces=2)],
     ),
     "delete a gallery": (
         lambda repository: repository.delete_gallery("guests", BY),
         [
-            {"action": "subject.delete", "gallery": "guests", "subject": "ada"},
-            {"action": "subject.delete", "gallery": "guests", "subject": "nobody yet"},
-            {"action": "subject.delete", "gallery": "guests", "subject": ODD},
-            {"action": "gallery.delete", "gallery": "guests", "subjects": 3, "faces": 3},
+            *(event("subject.delete", subject=subject) for subject in ("ada", "nobody yet", ODD)),
+            event("gallery.delete", subjects=3, faces=3),
         ],
     ),
     "export": (
         lambda repository: repository.export_subject("guests", "ada", BY),
-        [{"action": "subject.export", "gallery": "guests", "subject": "ada"}],
+        [event("subject.export", subject="ada")],
     ),
-    "note": (
+    "search": (
         lambda repository: repository.audit_event(BY, "subject.identify", "guests", "ada"),
-        [{"action": "subject.identify", "gallery": "guests", "subject": "ada"}],
+        [event("subject.identify", subject="ada")],
     ),
 }
 READS: list[Use] = [

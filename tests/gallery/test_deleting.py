@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 
 from app.domain.errors import NotFound
-from app.domain.models import Embedding
 from app.gallery.codec import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
-from tests.support.templates import MODEL, template, unit
+from tests.support.templates import template, unit
 
 Delete = Callable[[GalleryRepository], None]
 DIMENSION, PIECE = 128, 32
@@ -66,24 +65,6 @@ def test_the_write_ahead_log_is_empty_after_a_deletion(repository: GalleryReposi
 
     assert before > 0
     assert log.stat().st_size == 0
-
-
-@pytest.mark.parametrize("what", DELETIONS)
-def test_a_deleted_face_is_not_found_again_even_by_a_search_that_was_warm(
-    repository: GalleryRepository, search: GallerySearch, what: str
-) -> None:
-    delete, gone = DELETIONS[what]
-    fill(repository)
-    search.load_indexes()
-    delete(repository)
-    repository.create_gallery("guests")
-    found = {
-        hit.face_id
-        for seed in range(30)
-        for hit in search.search("guests", Embedding(unit(seed, DIMENSION), MODEL), 10, 0.01)[1]
-    }
-
-    assert found == {str(seed) for seed in set(range(30)) - gone}
 
 
 def test_a_refreshed_index_holds_nothing_of_the_deleted(repository: GalleryRepository, search: GallerySearch) -> None:

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,21 +12,13 @@ from app.domain.models import Embedding
 from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
 from app.storage.cipher import Cipher
-from tests.gallery.encrypting import ANSWER, DIMENSION, NEW, OLD, OTHER, cipher, enroll_all_kinds, kinds_found
+from tests.gallery.encrypting import ANSWER, DIMENSION, NEW, OLD, OTHER, cipher, enroll_all_kinds, kinds_found, opened
 from tests.gallery.guests import contents, fill
-from tests.support.repository import FileRepository
 from tests.support.templates import MODEL, numbered, template, unit
 
 Change = Callable[[GalleryRepository], object]
 SWAP_VECTORS = """UPDATE faces SET vector = (SELECT vector FROM faces AS twin WHERE twin.id = 3 - faces.id)
     WHERE id IN ('1', '2')"""
-
-
-@contextmanager
-def opened(path: Path, cipher: Cipher | None) -> Iterator[FileRepository]:
-    repository = FileRepository(path, cipher=cipher)
-    with closing(repository):
-        yield repository
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,8 @@ from app.gallery.codec import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
 from app.storage.cipher import AesGcmCipher, Cipher
 from app.storage.migrate import open_migrated
-from tests.gallery.encrypting import NEW, OLD, OTHER, cipher, enroll_all_kinds, kinds_found
+from tests.gallery.encrypting import NEW, OLD, OTHER, cipher, enroll_all_kinds, kinds_found, opened
 from tests.gallery.guests import contents, fill
-from tests.support.repository import FileRepository
 from tests.support.templates import template, unit
 
 IDS = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=9)
@@ -34,13 +32,6 @@ PEOPLE = st.dictionaries(
     IDS, st.tuples(st.dictionaries(st.text(max_size=5), JSON, max_size=3), st.integers(0, 3)), max_size=4
 )
 BEFORE: list[Cipher | None] = [None, cipher(OLD), cipher(NEW), cipher(OTHER, OLD)]
-
-
-@contextmanager
-def opened(path: Path, cipher: Cipher | None) -> Iterator[FileRepository]:
-    repository = FileRepository(path, cipher=cipher)
-    with closing(repository):
-        yield repository
 
 
 def rotate(path: Path, keys: AesGcmCipher, by: Actor = SYSTEM) -> int:

@@ -29,43 +29,6 @@ def test_creating_a_gallery_again_changes_nothing(repository: GalleryRepository)
     assert repository.create_gallery("guests") == (before, False)
 
 
-def test_galleries_are_listed_by_id_with_their_counts(repository: GalleryRepository) -> None:
-    repository.create_gallery("staff")
-    repository.enroll("guests", "ada", numbered("ada", 1, 2))
-    repository.put_subject("guests", "bob", {})
-
-    assert [(g.id, g.subjects, g.faces) for g in repository.galleries()] == [("guests", 2, 2), ("staff", 0, 0)]
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda repository: repository.put_subject("guests", "ada", {"name": "Ada"}),
-        lambda repository: repository.put_subject("guests", "new", {}),
-        lambda repository: repository.enroll("guests", "ada", numbered("ada", 3)),
-        lambda repository: repository.delete_face("guests", "ada", "1"),
-        lambda repository: repository.delete_subject("guests", "ada"),
-    ],
-    ids=["describe", "add a subject", "enrol", "delete a face", "delete a subject"],
-)
-def test_every_change_raises_the_revision_by_one(
-    repository: GalleryRepository, change: Callable[[GalleryRepository], object]
-) -> None:
-    repository.enroll("guests", "ada", numbered("ada", 1, 2))
-    change(repository)
-
-    assert repository.gallery("guests").revision == 2
-
-
-def test_a_change_to_one_gallery_leaves_the_others_alone(repository: GalleryRepository) -> None:
-    repository.enroll("guests", "ada", numbered("ada", 1))
-    before = repository.gallery("guests")
-    repository.enroll("staff", "ada", numbered("ada", 1))
-    repository.delete_subject("staff", "ada")
-
-    assert repository.gallery("guests") == before
-
-
 def test_metadata_is_replaced_as_a_whole_and_faces_stay(repository: GalleryRepository) -> None:
     repository.enroll("guests", "ada", numbered("ada", 1))
     repository.put_subject("guests", "ada", {"name": "Ada", "born": 1815})

@@ -16,7 +16,6 @@ from app.domain.models import Embedding, Template
 from app.gallery.codec import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
 from app.gallery.retention import Expired
-from app.gallery.search import GallerySearch
 from tests.support.repository import FileRepository
 from tests.support.templates import FACE, MODEL, QUALITY, unit
 
@@ -144,16 +143,6 @@ def test_of_what_expired_no_byte_is_left_in_any_file(repository: GalleryReposito
     files = b"".join(file.read_bytes() for file in path.parent.iterdir())
 
     assert [number for number in range(1, 9) if unit(number).tobytes()[:16] in files] == [5, 6, 7, 8]
-
-
-def test_what_expired_is_not_found_by_a_search_that_was_warm(repository: GalleryRepository) -> None:
-    search = GallerySearch(repository)
-    repository.enroll("guests", "ada", [enrolled("1", "ada", 1), enrolled("2", "ada", 9)])
-    search.load_indexes()
-    repository.expire(day(5), RETENTION)
-    found = [search.search("guests", Embedding(unit(seed), MODEL), 1, 0.01)[1] for seed in (1, 2)]
-
-    assert [[hit.face_id for hit in hits] for hits in found] == [[], ["2"]]
 
 
 def test_what_was_answered_about_an_expired_face_is_forgotten(repository: GalleryRepository) -> None:
