@@ -24,7 +24,7 @@ COMMANDS = {
     "serve": ("app.cli.serve:serve", "Serve HTTP. Options are environment variables LIKENESS_*, or a file .env."),
     "gallery": ("app.cli.gallery:commands", "List, export, import, check, repair and rebuild galleries."),
     "keys": ("app.cli.keys:commands", "Make, list and revoke keys for the service."),
-    "audit": ("app.cli.audit:commands", "Read the audit log, and see whether it is whole."),
+    "audit": ("app.cli.audit:commands", "Read the audit log, and check that it is complete and unchanged."),
 }
 """Where each command is, and the first words of its own help."""
 

@@ -13,7 +13,7 @@ from app.storage.sqlite import Connection
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """How many faces of a gallery were erased; none if only subjects without a face were."""
+    """The number of faces erased in a gallery; 0 if only subjects without a face were."""
 
     gallery_id: str
     faces: int

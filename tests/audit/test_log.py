@@ -1,4 +1,4 @@
-"""What is written is read again, in order; it is part of its change, and nothing undoes it."""
+"""Entries are read in the order they were written, belong to the transaction of their change, and stay."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -35,5 +35,5 @@ def search(repository: GalleryRepository) -> GallerySearch:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Where a gallery may be exported to."""
+    """The path of an export."""
     return tmp_path / "guests.jsonl"

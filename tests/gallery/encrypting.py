@@ -1,4 +1,4 @@
-"""Keys, and what shows of a gallery to whoever has its files and none of them."""
+"""Encryption keys, and a search for private values in the files of a gallery."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -35,7 +35,7 @@ def enroll_all_kinds(repository: GalleryRepository) -> None:
 
 
 def private_pieces() -> dict[str, list[bytes]]:
-    """What may not be readable, in pieces small enough that one would be found on any page."""
+    """Return values that must not be readable, in pieces small enough that one would lie whole on a page."""
     vectors = [unit(seed, DIMENSION).tobytes() for seed in range(5)]
     return {
         "vector": [data[at : at + PIECE] for data in vectors for at in range(0, len(data), PIECE)],
@@ -46,6 +46,6 @@ def private_pieces() -> dict[str, list[bytes]]:
 
 
 def kinds_found(path: Path) -> set[str]:
-    """Of which kinds of private values a piece is in the database or in any file beside it."""
+    """Return the kinds of private values of which a piece is in the database or in a file beside it."""
     kept = b"".join(file.read_bytes() for file in sorted(path.parent.iterdir()))
     return {kind for kind, pieces in private_pieces().items() if any(piece in kept for piece in pieces)}

@@ -1,4 +1,4 @@
-"""What is deleted is gone: from the answers, from the file, and from memory."""
+"""Deleted faces are gone from the saved responses, from every file, and from memory."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -35,12 +35,12 @@ def pieces(seed: int) -> list[bytes]:
 
 
 def bytes_kept(path: Path) -> bytes:
-    """Everything that lies beside and in the database, its write-ahead log too."""
+    """Return the content of the database and of every file beside it, such as its write-ahead log."""
     return b"".join(file.read_bytes() for file in sorted(path.parent.iterdir()))
 
 
 def seeds_found(path: Path) -> set[int]:
-    """Of whom any piece of the vector is in a file."""
+    """Return the seeds of the vectors of which a piece is in a file."""
     kept = bytes_kept(path)
     return {seed for seed in (*range(30), 99) if any(piece in kept for piece in pieces(seed))}
 

@@ -106,7 +106,7 @@ class TwoProcessesOnOneFile(RuleBasedStateMachine):
 
     @rule(by=PROCESS)
     def expire_all_faces(self, by: int) -> None:
-        """Of subjects that are too young to go with them."""
+        """Erase all faces, of subjects that are too young to be erased with them."""
         expected = {name: len(list(gallery.faces())) for name, gallery in self.model.items()}
         done = self.processes[by].repository.expire(AFTER_ENROLMENT, Actor("retention"))
         for gallery in self.model.values():

@@ -1,4 +1,4 @@
-"""What was enrolled before a moment goes, and nothing else: as plain Python would have it, and out of every file."""
+"""Faces and subjects older than a moment are erased from every file, and nothing else is."""
 
 import shutil
 import tempfile
@@ -38,13 +38,13 @@ def enrolled(face_id: str, subject: str, on: int) -> Template:
 
 @dataclass
 class Plain:
-    """By gallery and subject: the day it was made, and the day each of its faces was enrolled."""
+    """The day each subject was created, and the day each face was enrolled."""
 
     made: dict[tuple[str, str], int] = field(default_factory=dict)
     faces: dict[tuple[str, str, str], int] = field(default_factory=dict)
 
     def expire(self, before: int) -> dict[str, int]:
-        """How many faces went, of each gallery out of which anything went."""
+        """Return the number of faces erased in each gallery that lost anything."""
         gone = [face for face, on in self.faces.items() if on < before]
         self.faces = {face: on for face, on in self.faces.items() if on >= before}
         with_faces = {(gallery, subject) for gallery, subject, _ in self.faces}

@@ -1,4 +1,4 @@
-"""What is encrypted opens again, with its key and aad its place, and in no other way."""
+"""An encrypted value can be decrypted with its key and its additional data, and in no other way."""
 
 import base64
 
