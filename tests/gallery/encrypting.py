@@ -12,7 +12,7 @@ from tests.support.templates import template, unit
 
 OLD, NEW, OTHER = (bytes([number]) * KEY_BYTES for number in (1, 2, 3))
 DIMENSION, PIECE = 64, 16
-ANSWER = {"box": [1234.5, 678.25], "note": "an answer kept"}
+ANSWER = {"box": [1234.5, 678.25], "note": "a saved response"}
 METADATA = {"name": "Augusta Ada King", "title": "Countess of Lovelace"}
 
 
@@ -27,7 +27,7 @@ def cipher(*keys: bytes) -> AesGcmCipher:
 
 
 def enroll_all_kinds(repository: GalleryRepository) -> None:
-    """Vectors, how faces were seen, metadata, an answer that is saved_response."""
+    """Write vectors, detections, metadata and saved responses."""
     for seed in range(5):
         faces = [template(f"face {seed}", "ada", unit(seed, DIMENSION))]
         repository.enroll("guests", "ada", faces, IdempotencyRecord(f"key {seed}", "request", ANSWER))
@@ -41,7 +41,7 @@ def private_pieces() -> dict[str, list[bytes]]:
         "vector": [data[at : at + PIECE] for data in vectors for at in range(0, len(data), PIECE)],
         "detection": [b"110.5", b'"landmarks": ['],
         "metadata": [b"Augusta", b"Lovelace"],
-        "answer": [b"1234.5", b"an answer kept"],
+        "answer": [b"1234.5", b"a saved response"],
     }
 
 

@@ -27,7 +27,7 @@ def test_what_is_encrypted_opens_to_what_it_was(value: bytes, aad: str, key: byt
 
 
 @given(value=VALUES, aad=AADS, other=AADS)
-def test_it_opens_only_aad_what_it_was_encrypted_aad(value: bytes, aad: str, other: str) -> None:
+def test_it_opens_only_with_the_data_it_was_encrypted_with(value: bytes, aad: str, other: str) -> None:
     encrypted = CIPHER.encrypt(value, aad)
     elsewhere = other + "x" * (other == aad)
 
