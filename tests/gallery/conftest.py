@@ -14,14 +14,14 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def repository(path: Path) -> Iterator[GalleryRepository]:
+def repository(path: Path) -> Iterator[FileRepository]:
     opened = FileRepository(path)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def others(path: Path) -> Iterator[GalleryRepository]:
+def others(path: Path) -> Iterator[FileRepository]:
     """The repository of another process: a second connection to the same file."""
     opened = FileRepository(path)
     yield opened

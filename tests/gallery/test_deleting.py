@@ -72,7 +72,9 @@ def test_a_refreshed_index_holds_nothing_of_the_deleted(repository: GalleryRepos
     search.load_indexes()
     repository.delete_face("guests", "1", "1")
     search.update_index("guests")
-    memory = search._indexed["guests"].index._vectors()
+    index = search._indexed["guests"].index
+    assert index is not None
+    memory = index._vectors()
 
     assert not (memory @ unit(1, DIMENSION) > 0.9).any()
     assert (memory @ unit(6, DIMENSION) > 0.9).any()

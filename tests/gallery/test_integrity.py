@@ -3,7 +3,7 @@
 import json
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -216,7 +216,7 @@ def test_a_missing_key_is_not_damage_and_nothing_is_removed(path: Path) -> None:
     with closing(FileRepository(path, cipher=cipher(NEW, OLD))) as repository:
         repository.enroll("guests", "bob", numbered("bob", 2))
     with closing(FileRepository(path, cipher=cipher(NEW, OTHER))) as repository:
-        calls = [
+        calls: list[Callable[[], object]] = [
             repository.check_integrity,
             repository.require_all_keys,
             GallerySearch(repository).load_indexes,

@@ -98,7 +98,7 @@ def test_saved_responses_stay(migrated: FileRepository, expected: dict[str, Any]
 def test_api_keys_stay_and_a_revoked_one_stays_revoked(migrated: FileRepository, expected: dict[str, Any]) -> None:
     keys = KeyStore(migrated.database)
 
-    assert keys.caller(expected["keys"]["active"]).galleries == {"people"}
+    assert keys.caller(expected["keys"]["active"]).galleries == frozenset({"people"})
     with pytest.raises(Unauthorized):
         keys.caller(expected["keys"]["revoked"])
 

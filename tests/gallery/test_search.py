@@ -78,7 +78,7 @@ def test_a_gallery_that_was_empty_takes_the_dimension_of_whoever_fills_it(
     assert found(search, 1) == ["1"]
 
 
-def test_a_reopened_file_finds_what_was_enrolled_before(path: Path, repository: GalleryRepository) -> None:
+def test_a_reopened_file_finds_what_was_enrolled_before(path: Path, repository: FileRepository) -> None:
     repository.enroll("guests", "ada", numbered("ada", 1))
     repository.close()
     reopened = FileRepository(path)

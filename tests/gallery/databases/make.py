@@ -6,6 +6,7 @@ script runs only with a checkout of that commit: `cd CHECKOUT && .venv/bin/pytho
 are Eileen Collins and Grace Hopper, whose portraits are in the public domain (docs/images).
 """
 
+# mypy: ignore-errors
 # ruff: noqa: I001 (some of these modules exist only in that commit)
 import asyncio
 import base64
