@@ -60,7 +60,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
     ):
         async with batcher:
             search = GallerySearch(repository)
-            await store_workers.run(search.warm)
+            await store_workers.run(search.load_indexes)
             extraction = Extraction(open_pipeline(settings, models), photo_workers, batcher, observer)
             services = Services(
                 models=models,

@@ -17,7 +17,6 @@ from app.bootstrap.services import check_access
 from app.bootstrap.storage import open_repository
 from app.cli.output import fail, flag_of, read_settings
 from app.domain.errors import LikenessError, StartError
-from app.gallery.search import GallerySearch
 from app.main import create_app
 from app.observability import logging as service_logging
 from app.serving import Bounds
@@ -105,6 +104,6 @@ def _check(settings: Settings) -> str | None:
     """Whatever would stop the start, so that it is told in a sentence and not as the server's traceback."""
     warning = check_access(settings)
     open_models(settings)
-    with open_repository(settings) as records:
-        GallerySearch(records).warm()
+    with open_repository(settings) as repository:
+        repository.require_all_keys()
     return warning

@@ -1,4 +1,4 @@
-"""What was enrolled before a moment goes, and nothing else: as plain Python would have it, and out of every file."""
+"""Faces and subjects older than a moment are erased from every file, and nothing else is."""
 
 import shutil
 import tempfile
@@ -15,9 +15,8 @@ from app.domain.identity import Actor
 from app.domain.models import Embedding, Template
 from app.gallery.codec import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
-from app.gallery.search import GallerySearch
-from app.gallery.upkeep import Expired
-from tests.support.records import FileRecords
+from app.gallery.retention import Expired
+from tests.support.repository import FileRepository
 from tests.support.templates import FACE, MODEL, QUALITY, unit
 
 RETENTION = Actor("retention")
@@ -39,13 +38,13 @@ def enrolled(face_id: str, subject: str, on: int) -> Template:
 
 @dataclass
 class Plain:
-    """By gallery and subject: the day it was made, and the day each of its faces was enrolled."""
+    """The day each subject was created, and the day each face was enrolled."""
 
     made: dict[tuple[str, str], int] = field(default_factory=dict)
     faces: dict[tuple[str, str, str], int] = field(default_factory=dict)
 
     def expire(self, before: int) -> dict[str, int]:
-        """How many faces went, of each gallery out of which anything went."""
+        """Return the number of faces erased in each gallery that lost anything."""
         gone = [face for face, on in self.faces.items() if on < before]
         self.faces = {face: on for face, on in self.faces.items() if on >= before}
         with_faces = {(gallery, subject) for gallery, subject, _ in self.faces}
@@ -55,26 +54,26 @@ class Plain:
         return {gallery: sum(face[0] == gallery for face in gone) for gallery in touched}
 
 
-def fill(records: GalleryRepository, steps: list[Step], patch: pytest.MonkeyPatch) -> Plain:
+def fill(repository: GalleryRepository, steps: list[Step], patch: pytest.MonkeyPatch) -> Plain:
     """On some day, faces that were enrolled on others."""
     plain, number = Plain(), 0
     for gallery in GALLERIES:
-        records.create_gallery(gallery)
+        repository.create_gallery(gallery)
     for gallery, subject, made_on, face_days in steps:
         patch.setattr("app.gallery.transaction.now", lambda made_on=made_on: day(made_on))
-        records.put_subject(gallery, subject, None)
+        repository.put_subject(gallery, subject, None)
         plain.made.setdefault((gallery, subject), made_on)
         for on in face_days:
             number += 1
-            records.enroll(gallery, subject, [enrolled(str(number), subject, on)])
+            repository.enroll(gallery, subject, [enrolled(str(number), subject, on)])
             plain.faces[gallery, subject, str(number)] = on
     return plain
 
 
-def kept(records: GalleryRepository) -> tuple[set[tuple[str, str]], set[tuple[str, str, str]]]:
+def kept(repository: GalleryRepository) -> tuple[set[tuple[str, str]], set[tuple[str, str, str]]]:
     """The subjects and the faces there are."""
-    subjects = {(gallery, each.subject_id) for gallery in GALLERIES for each in records.subjects(gallery, 99, "")}
-    faces = {(*who, face.face_id) for who in subjects for face in records.faces(*who)}
+    subjects = {(gallery, each.subject_id) for gallery in GALLERIES for each in repository.subjects(gallery, 99, "")}
+    faces = {(*who, face.face_id) for who in subjects for face in repository.faces(*who)}
     return subjects, faces
 
 
@@ -82,38 +81,40 @@ def kept(records: GalleryRepository) -> tuple[set[tuple[str, str]], set[tuple[st
 @given(steps=STEPS, before=DAYS)
 def test_what_goes_is_what_a_plain_model_says(steps: list[Step], before: int) -> None:
     folder = Path(tempfile.mkdtemp())
-    with closing(FileRecords(folder / "gallery.sqlite3")) as records, pytest.MonkeyPatch.context() as patch:
-        plain = fill(records, steps, patch)
-        first = {gallery.id: gallery.revision for gallery in records.galleries()}
-        done, again = records.expire(day(before), RETENTION), records.expire(day(before), RETENTION)
-        expected, subjects, faces = plain.expire(before), *kept(records)
-        raised = {gallery.id for gallery in records.galleries() if gallery.revision == first[gallery.id] + 1}
+    with closing(FileRepository(folder / "gallery.sqlite3")) as repository, pytest.MonkeyPatch.context() as patch:
+        plain = fill(repository, steps, patch)
+        first = {gallery.id: gallery.revision for gallery in repository.galleries()}
+        done, again = repository.expire(day(before), RETENTION), repository.expire(day(before), RETENTION)
+        expected, subjects, faces = plain.expire(before), *kept(repository)
+        raised = {gallery.id for gallery in repository.galleries() if gallery.revision == first[gallery.id] + 1}
     shutil.rmtree(folder)
 
-    assert {each.gallery: each.faces for each in done} == expected
+    assert {each.gallery_id: each.faces for each in done} == expected
     assert again == []
-    assert (subjects, faces) == (plain.made.keys(), plain.faces.keys())
+    assert (subjects, faces) == (set(plain.made), set(plain.faces))
     assert raised == expected.keys()
 
 
-def test_a_face_enrolled_at_the_very_moment_stays(records: GalleryRepository) -> None:
-    records.enroll("guests", "ada", [enrolled("1", "ada", 3)])
+def test_a_face_enrolled_at_the_very_moment_stays(repository: GalleryRepository) -> None:
+    repository.enroll("guests", "ada", [enrolled("1", "ada", 3)])
 
-    assert records.expire(day(3), RETENTION) == []
-    assert records.expire("2026-01-03T00:00:00.001Z", RETENTION) == [Expired("guests", 1)]
+    assert repository.expire(day(3), RETENTION) == []
+    assert repository.expire("2026-01-03T00:00:00.001Z", RETENTION) == [Expired("guests", 1)]
 
 
-def test_each_thing_that_went_is_in_the_audit_log(records: GalleryRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_thing_that_went_is_in_the_audit_log(
+    repository: GalleryRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
     steps = [
         ("guests", "ada", 1, [1, 2, 5]),
         ("staff", "bob", 1, [1]),
         ("staff", "ada", 1, []),
         ("staff", "eve", 9, []),
     ]
-    fill(records, steps, monkeypatch)
-    before = len(AuditLog(records._database).entries())
-    records.expire(day(4), RETENTION)
-    log = AuditLog(records._database)
+    fill(repository, steps, monkeypatch)
+    before = len(AuditLog(repository._database).entries())
+    repository.expire(day(4), RETENTION)
+    log = AuditLog(repository._database)
 
     told = [(each["action"], each["gallery"], each["subject"], each.get("face")) for each in log.entries()[before:]]
     assert sorted(told, key=str) == [
@@ -127,38 +128,30 @@ def test_each_thing_that_went_is_in_the_audit_log(records: GalleryRepository, mo
     assert log.verify().fault is None
 
 
-def test_where_nothing_expires_nothing_is_written(records: GalleryRepository, path: Path) -> None:
-    records.enroll("guests", "ada", [enrolled("1", "ada", 3)])
+def test_where_nothing_expires_nothing_is_written(repository: GalleryRepository, path: Path) -> None:
+    repository.enroll("guests", "ada", [enrolled("1", "ada", 3)])
     before = path.with_name(path.name + "-wal").read_bytes()
 
-    assert records.expire(day(2), RETENTION) == []
+    assert repository.expire(day(2), RETENTION) == []
     assert path.with_name(path.name + "-wal").read_bytes() == before
 
 
-def test_of_what_expired_no_byte_is_left_in_any_file(records: GalleryRepository, path: Path) -> None:
+def test_of_what_expired_no_byte_is_left_in_any_file(repository: GalleryRepository, path: Path) -> None:
     for number in range(1, 9):
-        records.enroll("guests", "ada", [enrolled(str(number), "ada", number)])
-    records.expire(day(5), RETENTION)
+        repository.enroll("guests", "ada", [enrolled(str(number), "ada", number)])
+    repository.expire(day(5), RETENTION)
     files = b"".join(file.read_bytes() for file in path.parent.iterdir())
 
     assert [number for number in range(1, 9) if unit(number).tobytes()[:16] in files] == [5, 6, 7, 8]
 
 
-def test_what_expired_is_not_found_by_a_search_that_was_warm(records: GalleryRepository) -> None:
-    gallery = GallerySearch(records)
-    records.enroll("guests", "ada", [enrolled("1", "ada", 1), enrolled("2", "ada", 9)])
-    gallery.warm()
-    records.expire(day(5), RETENTION)
-    found = [gallery.search("guests", Embedding(unit(seed), MODEL), 1, 0.01)[1] for seed in (1, 2)]
-
-    assert [[hit.face_id for hit in hits] for hits in found] == [[], ["2"]]
-
-
-def test_what_was_answered_about_an_expired_face_is_forgotten(records: GalleryRepository) -> None:
+def test_what_was_answered_about_an_expired_face_is_forgotten(repository: GalleryRepository) -> None:
     for subject, number, on in (("ada", "1", 1), ("bob", "2", 9)):
         remember = IdempotencyRecord("key", "request", {"box": [1, 2]})
-        records.enroll("guests", subject, [enrolled(number, subject, on), enrolled(number + "0", subject, 9)], remember)
-    records.expire(day(5), RETENTION)
+        repository.enroll(
+            "guests", subject, [enrolled(number, subject, on), enrolled(number + "0", subject, 9)], remember
+        )
+    repository.expire(day(5), RETENTION)
 
-    assert records.remembered("guests", "ada", "key", "request") is None
-    assert records.remembered("guests", "bob", "key", "request") == {"box": [1, 2]}
+    assert repository.saved_response("guests", "ada", "key", "request") is None
+    assert repository.saved_response("guests", "bob", "key", "request") == {"box": [1, 2]}

@@ -63,10 +63,6 @@ def test_the_distance_is_the_squared_l2_of_the_vectors() -> None:
     assert type(hit.distance.squared_l2) is float
 
 
-def test_an_empty_index_finds_nobody() -> None:
-    assert index_of([]).search(unit(1), 5, ANY) == []
-
-
 def test_an_emptied_index_finds_nobody_and_can_be_filled_again() -> None:
     index = index_of([entry(1, "ada")])
     index.remove(["1"])
@@ -105,13 +101,6 @@ def test_an_id_that_comes_twice_at_once_is_one_face() -> None:
     assert len(index) == 1
     index.remove(["1"])
     assert index.search(unit(1), 5, ANY) == []
-
-
-def test_removing_what_is_not_there_is_ignored() -> None:
-    index = index_of([entry(1, "ada")])
-    index.remove(["2", "1", "1"])
-
-    assert len(index) == 0
 
 
 def test_a_removed_vector_is_overwritten_at_once() -> None:

@@ -21,38 +21,38 @@ def rewritten(file: Path, line: int, **changes: Any) -> None:
     file.write_text("".join(json.dumps(each) + "\n" for each in lines))
 
 
-def test_an_unknown_gallery_is_not_exported_and_no_file_made(records: GalleryRepository, file: Path) -> None:
+def test_an_unknown_gallery_is_not_exported_and_no_file_made(repository: GalleryRepository, file: Path) -> None:
     with pytest.raises(NotFound):
-        export_gallery(records, "none", file)
+        export_gallery(repository, "none", file)
     assert not file.exists()
 
 
-def test_an_export_of_another_model_is_refused(records: GalleryRepository, file: Path) -> None:
-    fill(records)
-    export_gallery(records, "guests", file)
-    records.enroll("copy", "eve", [template("9", "eve", unit(9), "sha256:other")])
+def test_an_export_of_another_model_is_refused(repository: GalleryRepository, file: Path) -> None:
+    fill(repository)
+    export_gallery(repository, "guests", file)
+    repository.enroll("copy", "eve", [template("9", "eve", unit(9), "sha256:other")])
 
     with pytest.raises(ModelMismatch):
-        import_gallery(records, "copy", file)
-    assert records.gallery("copy").faces == 1
+        import_gallery(repository, "copy", file)
+    assert repository.gallery("copy").faces == 1
 
 
-def test_a_face_that_another_subject_has_is_refused(records: GalleryRepository, file: Path) -> None:
-    fill(records)
-    export_gallery(records, "guests", file)
+def test_a_face_that_another_subject_has_is_refused(repository: GalleryRepository, file: Path) -> None:
+    fill(repository)
+    export_gallery(repository, "guests", file)
     rewritten(file, 2, subject_id="eve")
 
     with pytest.raises(InvalidRequest, match="one of these faces already"):
-        import_gallery(records, "guests", file)
+        import_gallery(repository, "guests", file)
 
 
 @pytest.mark.parametrize(
     ("line", "changes", "reason"),
     [
-        (1, {"format": "another"}, "want format likeness-gallery-1, got another"),
-        (2, {"vector": "AAAA"}, "3 bytes are no float32 vector"),
-        (2, {"vector": "AACAPwAAgD8="}, "vector of length 1.4142, want 1"),
-        (2, {"vector": "AADAfw=="}, "vector of length nan, want 1"),
+        (1, {"format": "another"}, "expected format likeness-gallery-1, got another"),
+        (2, {"vector": "AAAA"}, "expected a float32 vector, got 3 bytes"),
+        (2, {"vector": "AACAPwAAgD8="}, "expected a vector of length 1, got length 1.4142"),
+        (2, {"vector": "AADAfw=="}, "expected a vector of length 1, got length nan"),
         (2, {"vector": 5}, "not an exported gallery"),
         (2, {"landmarks": [[1, 2]]}, "want five landmarks"),
         (3, {"metadata": 5}, "not an exported gallery"),
@@ -60,20 +60,20 @@ def test_a_face_that_another_subject_has_is_refused(records: GalleryRepository, 
     ],
 )
 def test_a_line_that_cannot_be_read_is_named(
-    records: GalleryRepository, file: Path, line: int, changes: dict[str, Any], reason: str
+    repository: GalleryRepository, file: Path, line: int, changes: dict[str, Any], reason: str
 ) -> None:
-    fill(records)
-    export_gallery(records, "guests", file)
+    fill(repository)
+    export_gallery(repository, "guests", file)
     rewritten(file, line, **changes)
 
     with pytest.raises(ValueError, match=rf"guests\.jsonl, line {line}: .*{reason}"):
-        import_gallery(records, "copy", file)
+        import_gallery(repository, "copy", file)
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"5", b'"text"', b"\xff\xd8\xff"])
-def test_a_file_of_something_else_is_refused(records: GalleryRepository, file: Path, data: bytes) -> None:
+def test_a_file_of_something_else_is_refused(repository: GalleryRepository, file: Path, data: bytes) -> None:
     file.write_bytes(data)
 
     with pytest.raises(ValueError, match=r"not an exported gallery|can't decode"):
-        import_gallery(records, "copy", file)
-    assert records.galleries() == []
+        import_gallery(repository, "copy", file)
+    assert repository.galleries() == []

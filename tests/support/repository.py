@@ -1,17 +1,17 @@
-"""Records on a file of their own."""
+"""A gallery repository on a file of its own."""
 
 from pathlib import Path
 
 from app.gallery.repository import GalleryRepository
 from app.storage.cipher import Cipher
-from app.storage.sqlite import Database
+from app.storage.migrate import open_migrated
 
 
-class FileRecords(GalleryRepository):
+class FileRepository(GalleryRepository):
     """Opens its database itself, and closes it."""
 
-    def __init__(self, path: Path, *, patience: float = 10.0, cipher: Cipher | None = None) -> None:
-        self.database = Database(path, patience=patience)
+    def __init__(self, path: Path, *, busy_timeout: float = 10.0, cipher: Cipher | None = None) -> None:
+        self.database = open_migrated(path, busy_timeout=busy_timeout)
         try:
             super().__init__(self.database, cipher)
         except Exception:

@@ -2,8 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,13 @@ from hypothesis import strategies as st
 from app.audit.log import AuditLog
 from app.domain.errors import Overloaded, StartError
 from app.domain.identity import SYSTEM, Actor
-from app.gallery import upkeep
+from app.gallery import key_rotation
 from app.gallery.codec import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
 from app.storage.cipher import AesGcmCipher, Cipher
-from app.storage.sqlite import Database
+from app.storage.migrate import open_migrated
+from tests.gallery.encrypting import NEW, OLD, OTHER, cipher, enroll_all_kinds, kinds_found, opened
 from tests.gallery.guests import contents, fill
-from tests.gallery.sealing import NEW, OLD, OTHER, cipher, enroll_all_kinds, kinds_found
-from tests.support.records import FileRecords
 from tests.support.templates import template, unit
 
 IDS = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=9)
@@ -36,23 +34,16 @@ PEOPLE = st.dictionaries(
 BEFORE: list[Cipher | None] = [None, cipher(OLD), cipher(NEW), cipher(OTHER, OLD)]
 
 
-@contextmanager
-def opened(path: Path, cipher: Cipher | None) -> Iterator[FileRecords]:
-    records = FileRecords(path, cipher=cipher)
-    with closing(records):
-        yield records
-
-
 def rotate(path: Path, keys: AesGcmCipher, by: Actor = SYSTEM) -> int:
-    with closing(Database(path)) as database:
-        return upkeep.rotate(database, keys, by)
+    with closing(open_migrated(path)) as database:
+        return key_rotation.rotate(database, keys, by)
 
 
-def state(records: GalleryRepository) -> dict[str, Any]:
+def state(repository: GalleryRepository) -> dict[str, Any]:
     """Everything that can be asked for, of every gallery."""
     return {
-        gallery.id: (gallery, contents(records, gallery.id), records.subjects(gallery.id, 1000, ""))
-        for gallery in records.galleries()
+        gallery.id: (gallery, contents(repository, gallery.id), repository.subjects(gallery.id, 1000, ""))
+        for gallery in repository.galleries()
     }
 
 
@@ -63,16 +54,16 @@ def test_whatever_there_was_is_there_with_the_new_key_alone(
 ) -> None:
     folder = Path(tempfile.mkdtemp())
     path = folder / "gallery.sqlite3"
-    with opened(path, before) as records:
+    with opened(path, before) as repository:
         for number, (name, (metadata, faces)) in enumerate(people.items()):
-            records.put_subject("guests", name, metadata)
+            repository.put_subject("guests", name, metadata)
             made = [template(f"{number}/{face}", name, unit(10 * number + face)) for face in range(faces)]
-            records.enroll("guests", name, made, IdempotencyRecord("key", "request", metadata))
-        kept = state(records)
+            repository.enroll("guests", name, made, IdempotencyRecord("key", "request", metadata))
+        kept = state(repository)
     count = rotate(path, cipher(NEW, OTHER, OLD))
-    with opened(path, cipher(NEW)) as records:
-        now = state(records)
-        answers = {name: records.remembered("guests", name, "key", "request") for name in people}
+    with opened(path, cipher(NEW)) as repository:
+        now = state(repository)
+        answers = {name: repository.saved_response("guests", name, "key", "request") for name in people}
     shutil.rmtree(folder)
 
     assert now == kept
@@ -81,8 +72,8 @@ def test_whatever_there_was_is_there_with_the_new_key_alone(
 
 
 def test_the_old_key_alone_opens_nothing_any_more(path: Path) -> None:
-    with opened(path, cipher(OLD)) as records:
-        fill(records)
+    with opened(path, cipher(OLD)) as repository:
+        fill(repository)
     rotate(path, cipher(NEW, OLD))
 
     with pytest.raises(StartError, match="another key"), opened(path, cipher(OLD)):
@@ -90,8 +81,8 @@ def test_the_old_key_alone_opens_nothing_any_more(path: Path) -> None:
 
 
 def test_of_a_gallery_that_was_in_clear_nothing_is_left_to_read(path: Path) -> None:
-    with opened(path, None) as records:
-        enroll_all_kinds(records)
+    with opened(path, None) as repository:
+        enroll_all_kinds(repository)
     before = kinds_found(path)
     rotate(path, cipher(NEW))
 
@@ -99,42 +90,42 @@ def test_of_a_gallery_that_was_in_clear_nothing_is_left_to_read(path: Path) -> N
     assert kinds_found(path) == set()
 
 
-def test_not_even_while_another_process_has_it_open(records: GalleryRepository, path: Path) -> None:
-    enroll_all_kinds(records)
+def test_not_even_while_another_process_has_it_open(repository: GalleryRepository, path: Path) -> None:
+    enroll_all_kinds(repository)
     rotate(path, cipher(NEW))
 
     assert kinds_found(path) == set()
     with pytest.raises(Overloaded, match="encryption key was changed"):
-        records.faces("guests", "ada")
+        repository.faces("guests", "ada")
 
 
 @pytest.mark.parametrize("keys", [cipher(NEW), cipher(NEW, OTHER)])
 def test_without_the_key_it_has_nothing_is_rotated(path: Path, keys: AesGcmCipher) -> None:
-    with opened(path, cipher(OLD)) as records:
-        fill(records)
-        kept = state(records)
+    with opened(path, cipher(OLD)) as repository:
+        fill(repository)
+        kept = state(repository)
 
     with pytest.raises(StartError, match="another key"):
         rotate(path, keys)
-    with opened(path, cipher(OLD)) as records:
-        assert state(records) == kept
+    with opened(path, cipher(OLD)) as repository:
+        assert state(repository) == kept
 
 
 def test_it_may_be_done_again_and_back_again(path: Path) -> None:
-    with opened(path, None) as records:
-        fill(records)
-        kept = state(records)
+    with opened(path, None) as repository:
+        fill(repository)
+        kept = state(repository)
     for keys in (cipher(OLD), cipher(OLD), cipher(NEW, OLD), cipher(OLD, NEW)):
         rotate(path, keys)
-    with opened(path, cipher(OLD)) as records:
-        assert state(records) == kept
+    with opened(path, cipher(OLD)) as repository:
+        assert state(repository) == kept
 
 
 def test_the_audit_log_says_who_did_it_and_stays_whole(path: Path) -> None:
-    with opened(path, None) as records:
-        fill(records)
+    with opened(path, None) as repository:
+        fill(repository)
     rotate(path, cipher(NEW), Actor("cli:ada"))
-    with closing(Database(path)) as database:
+    with closing(open_migrated(path)) as database:
         log = AuditLog(database)
         last = log.entries()[-1]
 
