@@ -20,7 +20,7 @@ from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
 from app.inference.micro_batcher import MicroBatcher
 from app.inference.onnx_session import runtime_version
-from app.matching.policy import ThresholdPolicy
+from app.matching.threshold_policy import ThresholdPolicy
 from app.observability.gauges import GallerySize
 from app.observability.metrics import Metrics
 from app.services.container import Models, Services

@@ -10,7 +10,7 @@ from app.domain.models import Candidate, Embedding, Probe
 from app.gallery.codec import GalleryInfo
 from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
-from app.matching.policy import Decision, ThresholdPolicy
+from app.matching.threshold_policy import Decision, ThresholdPolicy
 from app.pipeline import FaceSelection
 from app.services.extraction import Extraction, Upload
 from app.services.timing import StageTimer

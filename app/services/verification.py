@@ -12,7 +12,7 @@ from app.domain.ports import NoObserver, Observer
 from app.faces.selection import FaceRule
 from app.gallery.repository import GalleryRepository
 from app.matching.distance import distance_between
-from app.matching.policy import Decision, ThresholdPolicy
+from app.matching.threshold_policy import Decision, ThresholdPolicy
 from app.pipeline import PhotoFaces
 from app.services.extraction import Extraction, Upload
 from app.services.timing import StageTimer

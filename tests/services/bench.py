@@ -13,10 +13,10 @@ from app.faces.alignment import LandmarkAligner
 from app.faces.quality import QualityBounds
 from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
-from app.images.decoding import ImageLimits
+from app.images.decode import ImageLimits
 from app.inference.micro_batcher import MicroBatcher
 from app.matching.calibration import Calibration
-from app.matching.policy import ThresholdPolicy
+from app.matching.threshold_policy import ThresholdPolicy
 from app.pipeline import FacePipeline
 from app.services.enrollment import Answer, Enrollment, EnrollmentResult
 from app.services.extraction import Extraction, Upload

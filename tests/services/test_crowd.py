@@ -7,8 +7,8 @@ from PIL import Image
 
 from app.domain.models import Pixels
 from app.faces.alignment import LandmarkAligner
-from app.faces.mtcnn.cascade import Mtcnn
-from app.images.decoding import ImageLimits
+from app.faces.detector.mtcnn import Mtcnn
+from app.images.decode import ImageLimits
 from app.pipeline import FacePipeline
 from tests.images.test_slow import encoded
 
