@@ -23,7 +23,7 @@ from app.faces.mtcnn.loading import load_mtcnn
 from app.faces.quality import QualityBounds
 from app.gallery.gallery import Gallery
 from app.gallery.records import Records
-from app.images.decoding import ImageLimits
+from app.images.decode import ImageLimits
 from app.matching.calibration import read_calibration
 from app.matching.policy import ThresholdPolicy
 from app.observability.metrics import Metrics

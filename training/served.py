@@ -21,7 +21,7 @@ from app.faces.alignment import ARCFACE_112, LandmarkAligner, open_aligner
 from app.faces.mtcnn.cascade import looking_from
 from app.faces.mtcnn.loading import load_mtcnn
 from app.faces.selection import choose
-from app.images.decoding import ImageLimits, decode
+from app.images.decode import ImageLimits, decode
 from app.matching.calibration import Calibration, read_calibration
 from app.runtime.manifest import EmbedderManifest, read_checked, read_embedder
 from app.runtime.session import Session

@@ -25,7 +25,7 @@ from app.faces.mtcnn import cascade
 from app.faces.mtcnn.cascade import SERVED, CascadeOptions
 from app.faces.mtcnn.loading import load_mtcnn
 from app.faces.selection import choose
-from app.images.decoding import ImageLimits, decode
+from app.images.decode import ImageLimits, decode
 from app.runtime.manifest import read_detector
 from training.served import DETECTOR, Crops, ServedModel, with_progress
 

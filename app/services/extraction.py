@@ -13,7 +13,7 @@ from app.domain.nouns import AlignedCrop, Embedding, Face, Pixels, Probe, Qualit
 from app.domain.ports import Aligner, Detector, Observer, Unobserved
 from app.faces.quality import assess
 from app.faces.selection import FaceRule, choose
-from app.images.decoding import ImageLimits, decode
+from app.images.decode import ImageLimits, decode
 from app.runtime.batching import MicroBatcher
 from app.runtime.workers import Places, Workers, checkpoint
 from app.services.timing import StageTimer

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from app.domain.nouns import Pixels
 from app.faces.mtcnn.cascade import Mtcnn
 from app.gallery.index import FaceIndex
-from app.images.decoding import ACCEPTED
-from app.images.decoding import decode as read
+from app.images.decode import ACCEPTED
+from app.images.decode import decode as read
 from app.runtime.session import Session
 from tests.benchmarks import __main__ as command
 from tests.benchmarks import decode, detect, embed, end_to_end, http_cost, memory, peers, photos, search

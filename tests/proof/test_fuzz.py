@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.images.decoding import ImageLimits, decode
+from app.images.decode import ImageLimits, decode
 from tests.end_to_end.server import MIB, REPOSITORY, Server
 
 from .fuzzing import FINDINGS, Tally, fuzz

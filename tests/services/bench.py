@@ -12,7 +12,7 @@ from app.faces.alignment import LandmarkAligner
 from app.faces.quality import QualityBounds
 from app.gallery.gallery import Gallery
 from app.gallery.records import Records
-from app.images.decoding import ImageLimits
+from app.images.decode import ImageLimits
 from app.matching.calibration import Calibration
 from app.matching.policy import ThresholdPolicy
 from app.runtime.batching import MicroBatcher

@@ -8,7 +8,7 @@ from PIL import Image
 from app.domain.nouns import Pixels
 from app.faces.alignment import LandmarkAligner
 from app.faces.mtcnn.cascade import Mtcnn
-from app.images.decoding import ImageLimits
+from app.images.decode import ImageLimits
 from app.services.extraction import FaceReader
 from app.services.timing import StageTimer
 from tests.images.test_slow import encoded

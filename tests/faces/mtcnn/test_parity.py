@@ -16,7 +16,7 @@ from PIL import Image
 from app.domain.nouns import Floats, Pixels
 from app.faces.mtcnn.cascade import CascadeOptions, Mtcnn
 from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
-from app.images.decoding import ImageLimits, decode
+from app.images.decode import ImageLimits, decode
 from tests.support.facenet_pytorch import load_mtcnn
 
 Nets = tuple[ProposalNet, RefineNet, OutputNet]

@@ -10,7 +10,7 @@ import pytest
 from app.domain.nouns import Face, Pixels
 from app.faces.mtcnn.cascade import SERVED, CascadeOptions, Mtcnn, looking_from
 from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
-from app.images.decoding import ImageLimits, decode
+from app.images.decode import ImageLimits, decode
 from training.finding import overlap
 
 Nets = tuple[ProposalNet, RefineNet, OutputNet]

@@ -1,36 +1,30 @@
-"""A file that is made to take long is refused, or read, in a time that its limits bound."""
+"""A file that is made to take long is refused, or decoded in bounded time."""
 
-import io
 import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from app.domain.errors import InvalidImage
-from app.images.decoding import ImageLimits, decode
-from tests.support.encoding import png_chunk
+from app.images.decode import ImageLimits, decode
+from tests.support.encoding import encoded, png_chunk
 
 LIMITS = ImageLimits()
-ROOM = 10 * 1000 * 1000  # bytes, within the limit
-SECONDS = 3.0  # unbounded, each of these takes longer; bounded, a fifth of this
+MANY = 10 * 1000 * 1000  # bytes, within the limit
+SECONDS = 3.0  # without the limits each of these takes longer; with them, a fifth of this
 
 
 @contextmanager
-def in_time(seconds: float = SECONDS) -> Iterator[None]:
-    """By this process's own clock: the machine may be busy."""
-    began = time.process_time()
+def in_time() -> Iterator[None]:
+    """Measure the time of this process only: the machine may be busy."""
+    start = time.process_time()
     yield
-    assert time.process_time() - began < seconds
-
-
-def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
+    assert time.process_time() - start < SECONDS
 
 
 def photo(width: int = 64, height: int = 64, mode: str = "RGB") -> Image.Image:
@@ -39,32 +33,27 @@ def photo(width: int = 64, height: int = 64, mode: str = "RGB") -> Image.Image:
 
 def jpeg_of_many_segments() -> bytes:
     data = encoded(photo(), "JPEG")
-    return data[:2] + b"\xff\xfe\x00\x02" * (ROOM // 4) + data[2:]
+    return data[:2] + b"\xff\xfe\x00\x02" * (MANY // 4) + data[2:]
 
 
-def png_of_many_chunks_before_its_pixels() -> bytes:
+def png_of_many_chunks_before_its_pixels(chunk: bytes = png_chunk(b"abCd")) -> bytes:
     data = encoded(photo(), "PNG")
-    return data[:33] + png_chunk(b"abCd") * (ROOM // 12) + data[33:]
+    return data[:33] + chunk * (MANY // len(chunk)) + data[33:]
 
 
 def png_of_many_chunks_behind_its_pixels() -> bytes:
     data = encoded(photo(mode="P"), "PNG")
-    return data[:-12] + png_chunk(b"abCd") * (ROOM // 12) + data[-12:]
-
-
-def png_of_many_chunks_of_a_usual_kind() -> bytes:
-    data, time = encoded(photo(), "PNG"), png_chunk(b"tIME", bytes(7))
-    return data[:33] + time * (ROOM // len(time)) + data[33:]
+    return data[:-12] + png_chunk(b"abCd") * (MANY // 12) + data[-12:]
 
 
 def gif_of_many_extensions() -> bytes:
     data = encoded(photo(mode="P"), "GIF")
     table = 13 + 3 * 2 ** ((data[10] & 7) + 1)
-    return data[:table] + b"\x21\xfe\x01a\x00" * (ROOM // 5) + data[table:]
+    return data[:table] + b"\x21\xfe\x01a\x00" * (MANY // 5) + data[table:]
 
 
 def ppm_of_one_comment() -> bytes:
-    return b"P6\n#" + b"a" * ROOM + b"\n1 1\n255\nabc"
+    return b"P6\n#" + b"a" * MANY + b"\n1 1\n255\nabc"
 
 
 @pytest.mark.parametrize(
@@ -73,7 +62,7 @@ def ppm_of_one_comment() -> bytes:
         jpeg_of_many_segments,
         png_of_many_chunks_before_its_pixels,
         png_of_many_chunks_behind_its_pixels,
-        png_of_many_chunks_of_a_usual_kind,
+        partial(png_of_many_chunks_before_its_pixels, png_chunk(b"tIME", bytes(7))),
         gif_of_many_extensions,
         ppm_of_one_comment,
     ],
@@ -87,7 +76,7 @@ def test_a_file_of_a_million_parts_is_refused(make: Callable[[], bytes]) -> None
 
 
 def scans_of(data: bytes) -> tuple[bytes, list[bytes], bytes]:
-    """What is before the first scan of a progressive JPEG, each scan, and the end."""
+    """Return what precedes the first scan of a JPEG, each scan, and the end."""
     first = data.index(b"\xff\xda")
     starts = [first]
     while (following := data.find(b"\xff\xda", starts[-1] + 2)) >= 0:
@@ -98,21 +87,21 @@ def scans_of(data: bytes) -> tuple[bytes, list[bytes], bytes]:
 
 def test_a_jpeg_of_thousands_of_scans_is_refused() -> None:
     head, scans, end = scans_of(encoded(Image.new("L", (8000, 5000)), "JPEG", progressive=True))
-    data = head + b"".join(scans) + scans[-1] * ((ROOM - 400_000) // len(scans[-1])) + end
+    data = head + b"".join(scans) + scans[-1] * ((MANY - 400_000) // len(scans[-1])) + end
     assert len(data) < LIMITS.max_bytes
 
     with in_time(), pytest.raises(InvalidImage, match="scans"):
         decode(data, LIMITS)
 
 
-def test_scans_are_those_of_the_photo_and_not_of_what_lies_behind_it() -> None:
-    """A phone's moving photo has its film there, in which any bytes may stand."""
+def test_scan_markers_behind_the_photo_are_not_counted() -> None:
+    """A phone appends the film of a moving photo, in which any bytes may occur."""
     for options in ({"progressive": True}, {"comment": b"\xff\xda" * 300}, {}):
         data = encoded(photo(200, 200), "JPEG", **options)
         assert np.array_equal(decode(data + b"\xff\xda" * 300, LIMITS), decode(data, LIMITS))
 
 
-def test_an_end_within_a_comment_hides_no_scans() -> None:
+def test_an_end_marker_within_a_comment_hides_no_scans() -> None:
     head, scans, end = scans_of(encoded(photo(), "JPEG", progressive=True))
     comment = b"\xff\xfe\x00\x04\xff\xd9"
 
@@ -120,14 +109,14 @@ def test_an_end_within_a_comment_hides_no_scans() -> None:
         decode(head + scans[0] + comment + b"".join(scans[1:]) + scans[-1] * 200 + end, LIMITS)
 
 
-def test_the_pages_of_a_tiff_behind_the_first_are_not_looked_at() -> None:
+def test_later_pages_of_a_tiff_are_not_read() -> None:
     page = photo(64, 64)
     one = encoded(page, "TIFF")
     place = struct.unpack("<I", one[4:8])[0]
     entries = struct.unpack("<H", one[place : place + 2])[0]
     next_at = place + 2 + 12 * entries
     pages = b"".join(
-        struct.pack("<HHHIHHI", 1, 256, 3, 1, 64, 0, len(one) + 18 * (number + 1)) for number in range(ROOM // 18)
+        struct.pack("<HHHIHHI", 1, 256, 3, 1, 64, 0, len(one) + 18 * (number + 1)) for number in range(MANY // 18)
     )
     data = one[:next_at] + struct.pack("<I", len(one)) + one[next_at + 4 :] + pages[:-4] + b"\0\0\0\0"
 
@@ -135,8 +124,8 @@ def test_the_pages_of_a_tiff_behind_the_first_are_not_looked_at() -> None:
         assert np.array_equal(decode(data, LIMITS), np.asarray(page))
 
 
-def test_a_run_length_encoded_bmp_is_still_read() -> None:
-    """Two bytes a run, and Pillow reads each by itself."""
+def test_a_run_length_encoded_bmp_is_decoded() -> None:
+    """Each run has two bytes, and Pillow reads each of them separately."""
     width, height = 400, 400
     rows = b"".join(bytes([1, value % 256]) * width + b"\0\0" for value in range(height)) + b"\0\1"
     palette = b"".join(bytes([value, value, value, 0]) for value in range(256))
@@ -150,8 +139,8 @@ def test_a_run_length_encoded_bmp_is_still_read() -> None:
     assert image[::-1][7, 0].tolist() == [7, 7, 7]
 
 
-def test_a_plain_jpeg_with_thousands_of_scans_behind_its_one_is_refused_or_read_in_time() -> None:
+def test_a_sequential_jpeg_with_thousands_of_scans_is_refused_or_decoded_in_time() -> None:
     head, (scan,), end = scans_of(encoded(Image.new("RGB", (2000, 2000)), "JPEG"))
 
     with in_time(), suppress(InvalidImage):
-        assert decode(head + scan * (ROOM // len(scan)) + end, LIMITS).shape == (2000, 2000, 3)
+        assert decode(head + scan * (MANY // len(scan)) + end, LIMITS).shape == (2000, 2000, 3)
