@@ -18,8 +18,7 @@ from app.domain.nouns import AlignedCrop
 from app.domain.ports import Observer, Unobserved
 from app.embedding.embedder import OnnxEmbedder
 from app.faces.alignment import open_aligner
-from app.faces.mtcnn.cascade import looking_from
-from app.faces.mtcnn.loading import load_mtcnn
+from app.faces.detector.mtcnn import cascade_options, load_mtcnn
 from app.faces.quality import QualityBounds
 from app.gallery.gallery import Gallery
 from app.gallery.records import Records
@@ -64,7 +63,7 @@ def open_models(settings: Settings) -> Models:
     detector_folder = settings.models_dir / DETECTOR
     detector = load_mtcnn(
         detector_folder,
-        looking_from(settings.min_face),
+        cascade_options(settings.min_face),
         provider=settings.provider,
         threads=settings.threads,
     )

@@ -10,7 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 from app.domain.nouns import Pixels
-from app.faces.mtcnn.cascade import Mtcnn
+from app.faces.detector.mtcnn import Mtcnn
 from app.gallery.index import FaceIndex
 from app.images.decode import ACCEPTED
 from app.images.decode import decode as read

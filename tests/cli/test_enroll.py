@@ -69,7 +69,8 @@ def test_a_photo_that_is_rejected_is_told_with_its_file_and_reason(likeness: Com
     (rejected,) = tally(likeness, people)["rejected"]
 
     assert rejected["file"] == str(people / "hopper" / "broken.jpg")
-    assert (rejected["code"], rejected["detail"]) == ("invalid_image", "expected an image, got bytes of an unknown format")
+    assert rejected["code"] == "invalid_image"
+    assert rejected["detail"] == "expected an image, got bytes of an unknown format"
 
 
 def test_people_read_a_line_a_rejected_photo_and_the_counts(likeness: Command, people: Path) -> None:

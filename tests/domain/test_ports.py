@@ -4,7 +4,7 @@ import pytest
 
 from app.domain.ports import Detector, Embedder, Observer
 from app.embedding.embedder import OnnxEmbedder
-from app.faces.mtcnn.cascade import Mtcnn
+from app.faces.detector.mtcnn import Mtcnn
 from app.observability.metrics import Metrics
 
 

@@ -8,7 +8,7 @@ from app.domain.errors import InferenceFailed
 from app.domain.nouns import AlignedCrop, Pixels
 from app.embedding.embedder import OnnxEmbedder
 from app.faces.alignment import LandmarkAligner
-from app.faces.mtcnn.cascade import Mtcnn
+from app.faces.detector.mtcnn import Mtcnn
 from app.runtime.manifest import digest_of, read_checked, read_embedder
 from app.runtime.session import Session
 from tests.support.networks import DIMENSION, SIDE, first_only, manifest_of, mean_colour

@@ -7,7 +7,7 @@ from PIL import Image
 
 from app.domain.nouns import Pixels
 from app.faces.alignment import LandmarkAligner
-from app.faces.mtcnn.cascade import Mtcnn
+from app.faces.detector.mtcnn import Mtcnn
 from app.images.decode import ImageLimits
 from app.services.extraction import FaceReader
 from app.services.timing import StageTimer

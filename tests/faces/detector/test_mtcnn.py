@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from app.domain.nouns import Face, Pixels
-from app.faces.mtcnn.cascade import CascadeOptions, Mtcnn
-from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
+from app.faces.detector.mtcnn import CascadeOptions, Mtcnn
+from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet
 from tests.support.stages import OneCell, Sure, SureOutput
 from training.finding import overlap
 
@@ -85,7 +85,7 @@ def test_a_candidate_that_reaches_beyond_the_edge_is_kept_with_its_whole_box() -
 @pytest.mark.parametrize(
     ("thresholds", "faces"), [((0.9, 0.7, 0.7), 1), ((0.91, 0.7, 0.7), 0), ((0.6, 0.9, 0.7), 0), ((0.6, 0.7, 0.9), 0)]
 )
-def test_p_net_must_reach_its_threshold_and_the_others_exceed_theirs(
+def test_p_net_must_reach_its_threshold_and_the_other_nets_exceed_theirs(
     thresholds: tuple[float, float, float], faces: int
 ) -> None:
     options = CascadeOptions(thresholds=thresholds)
@@ -95,7 +95,7 @@ def test_p_net_must_reach_its_threshold_and_the_others_exceed_theirs(
     assert len(found) == faces
 
 
-def test_the_smallest_face_is_as_asked_in_a_photo_of_ordinary_size() -> None:
+def test_the_smallest_face_is_that_of_the_options_in_a_photo_of_ordinary_size() -> None:
     assert CascadeOptions(min_face=20).min_face_in(1000, 1000) == 20
     assert CascadeOptions(min_face=40).min_face_in(1000, 1000) == 40
 
@@ -115,33 +115,35 @@ def test_no_level_has_more_pixels_than_allowed(size: tuple[int, int]) -> None:
     assert all(height * width <= 2000 + height + width for height, width in pnet.levels)  # sides are rounded up
 
 
-@pytest.mark.parametrize(("size", "by"), [((10, 10), 1), ((3000, 3700), 1), ((3024, 4032), 2), ((5000, 8000), 3)])
-def test_a_huge_photo_is_reduced_so_far_that_the_smallest_face_keeps_20_px(size: tuple[int, int], by: int) -> None:
+@pytest.mark.parametrize(("size", "factor"), [((10, 10), 1), ((3000, 3700), 1), ((3024, 4032), 2), ((5000, 8000), 3)])
+def test_a_huge_photo_is_downscaled_so_far_that_the_smallest_face_keeps_20_px(
+    size: tuple[int, int], factor: int
+) -> None:
     options = CascadeOptions()
 
-    assert options.reduction_in(*size) == by
-    assert by == 1 or options.min_face_in(*size) / by >= 20
+    assert options.downscaling_of(*size) == factor
+    assert factor == 1 or options.min_face_in(*size) / factor >= 20
 
 
-def test_a_face_of_a_reduced_photo_is_told_where_it_is_in_the_whole() -> None:
+def test_a_face_of_a_downscaled_photo_is_located_in_the_original() -> None:
     options = CascadeOptions(max_level_pixels=3600)  # 60 x 60: no face below 40 px
-    assert options.reduction_in(200, 200) == 2
+    assert options.downscaling_of(200, 200) == 2
 
     (face,) = Mtcnn(OneCell(-0.5, -0.5, -0.5, -0.5), Sure(), SureOutput(), options).detect(grey(200, 200))
 
-    # in the half it is -8.5 to 10.5 (as above, of 100 px), and pixel 1 is 1 and 2 of the whole, pixel 10 is 19 and 20
+    # downscaled it is -8.5 to 10.5 (as above), and pixel 1 is 1 and 2 of the original, pixel 10 is 19 and 20
     assert (face.box.left, face.box.top, face.box.right, face.box.bottom) == (-18, -18, 21, 21)
     assert face.landmarks.points.tolist() == [[0.5, 0.5]] * 5
 
 
 @pytest.mark.parametrize("person", ["hopper", "collins"])
 @pytest.mark.parametrize("most", [20_000, 10_000])
-def test_faces_of_a_reduced_photo_are_about_where_they_are_found_in_the_whole(
+def test_faces_of_a_downscaled_photo_are_near_those_of_the_original(
     nets: Nets, request: pytest.FixtureRequest, person: str, most: int
 ) -> None:
     photo: Pixels = request.getfixturevalue(person)
     bounded, (height, width) = CascadeOptions(max_level_pixels=most), photo.shape[:2]
-    assert bounded.reduction_in(height, width) > 1
+    assert bounded.downscaling_of(height, width) > 1
 
     (face,) = Mtcnn(*nets, bounded).detect(photo)
     (exact,) = Mtcnn(*nets, CascadeOptions(min_face=bounded.min_face_in(height, width))).detect(photo)
@@ -151,9 +153,7 @@ def test_faces_of_a_reduced_photo_are_about_where_they_are_found_in_the_whole(
     assert off.max() < 0.05 * exact.box.width
 
 
-def test_one_detector_gives_many_threads_the_answers_that_it_gives_one(
-    nets: Nets, hopper: Pixels, collins: Pixels
-) -> None:
+def test_a_detector_gives_the_same_faces_in_many_threads_as_in_one(nets: Nets, hopper: Pixels, collins: Pixels) -> None:
     detector = Mtcnn(*nets, CascadeOptions(min_face=40))
     photos = [hopper, collins, hopper[:400], collins[:, ::-1]]
     alone = [as_numbers(detector.detect(photo)) for photo in photos]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.nouns import Floats
-from app.faces.mtcnn.boxes import shifted, squared, suppress, windows
+from app.faces.detector.nms import apply_offsets, clipped_windows, nms, to_square
 
 Mode = Literal["union", "min"]
 MODES = st.sampled_from(["union", "min"])
@@ -19,13 +19,13 @@ FLOATS = st.floats(-500, 500, width=32)
 
 
 def arrays(boxes: list[tuple[int, ...]]) -> tuple[Floats, Floats]:
-    """Left, top, right, bottom (N, 4) and confidences (N,) of left, top, width, height, fifths of certainty."""
+    """Convert left, top, width, height and fifths of confidence to corners (N, 4) and confidences (N,)."""
     given = np.array(boxes, np.float32).reshape(-1, 5)
     return np.concatenate([given[:, :2], given[:, :2] + given[:, 2:4]], axis=1), given[:, 4] / 5
 
 
-def naive_suppress(boxes: Floats, confidences: Floats, overlap: str, mode: Mode) -> list[int]:
-    """The rule as it reads, in exact arithmetic."""
+def naive_nms(boxes: Floats, confidences: Floats, overlap: str, mode: Mode) -> list[int]:
+    """Apply the definition in a loop, in exact arithmetic."""
     extra = 1 if mode == "min" else 0
     kept: list[int] = []
     for index in by_confidence(confidences, mode):
@@ -35,7 +35,7 @@ def naive_suppress(boxes: Floats, confidences: Floats, overlap: str, mode: Mode)
 
 
 def by_confidence(confidences: Floats, mode: Mode) -> list[int]:
-    """The first of equals first, as torchvision sorts; or as NumPy's unstable sort leaves them, backwards."""
+    """Sort as torchvision does, the first of equals first; or by NumPy's unstable sort, reversed."""
     stable = sorted(range(len(confidences)), key=lambda i: -confidences[i])
     return np.argsort(confidences)[::-1].tolist() if mode == "min" else stable
 
@@ -50,60 +50,60 @@ def overlap_of(a: Floats, b: Floats, extra: int, mode: Mode) -> Fraction:
 
 
 @given(boxes=BOXES, overlap=OVERLAPS, mode=MODES)
-def test_suppression_keeps_what_a_naive_loop_keeps(boxes: list[tuple[int, ...]], overlap: str, mode: Mode) -> None:
+def test_nms_keeps_the_boxes_that_a_naive_loop_keeps(boxes: list[tuple[int, ...]], overlap: str, mode: Mode) -> None:
     corners, confidences = arrays(boxes)
 
-    kept = suppress(corners, confidences, float(overlap), mode)
+    kept = nms(corners, confidences, float(overlap), mode)
 
-    assert kept.tolist() == naive_suppress(corners, confidences, overlap, mode)
+    assert kept.tolist() == naive_nms(corners, confidences, overlap, mode)
 
 
 @given(boxes=BOXES, overlap=OVERLAPS, mode=MODES)
-def test_what_was_kept_once_is_kept_again(boxes: list[tuple[int, ...]], overlap: str, mode: Mode) -> None:
+def test_boxes_kept_once_are_kept_again(boxes: list[tuple[int, ...]], overlap: str, mode: Mode) -> None:
     corners, confidences = arrays(boxes)
 
-    kept = suppress(corners, confidences, float(overlap), mode)
-    again = suppress(corners[kept], confidences[kept], float(overlap), mode)
+    kept = nms(corners, confidences, float(overlap), mode)
+    again = nms(corners[kept], confidences[kept], float(overlap), mode)
 
     assert sorted(again.tolist()) == list(range(len(kept)))
 
 
 @pytest.mark.parametrize("mode", ["union", "min"])
-def test_of_equal_boxes_of_equal_confidence_one_is_kept(mode: Mode) -> None:
+def test_only_one_of_equal_boxes_of_equal_confidence_is_kept(mode: Mode) -> None:
     same = np.tile(np.float32([0, 0, 10, 10]), (4, 1))
 
-    assert len(suppress(same, np.full(4, 0.9, np.float32), 0.5, mode)) == 1
+    assert len(nms(same, np.full(4, 0.9, np.float32), 0.5, mode)) == 1
 
 
 @pytest.mark.parametrize(("mode", "kept"), [("union", [0, 1]), ("min", [0])])
 def test_a_small_box_within_a_large_one_counts_only_by_the_smaller_box(mode: Mode, kept: list[int]) -> None:
     nested = np.float32([[0, 0, 100, 100], [40, 40, 60, 60]])
 
-    assert suppress(nested, np.float32([0.9, 0.8]), 0.7, mode).tolist() == kept
+    assert nms(nested, np.float32([0.9, 0.8]), 0.7, mode).tolist() == kept
 
 
 @pytest.mark.parametrize(("mode", "kept"), [("union", [0, 1]), ("min", [0])])
-def test_only_the_last_stage_counts_boxes_that_share_an_edge_as_sharing_a_pixel(mode: Mode, kept: list[int]) -> None:
+def test_only_mode_min_counts_a_shared_edge_as_a_shared_pixel(mode: Mode, kept: list[int]) -> None:
     one_pixel_wide = np.float32([[0, 0, 0, 9], [0, 0, 0, 9]])
 
-    assert suppress(one_pixel_wide, np.float32([0.9, 0.8]), 0.7, mode).tolist() == kept
+    assert nms(one_pixel_wide, np.float32([0.9, 0.8]), 0.7, mode).tolist() == kept
 
 
 @pytest.mark.parametrize("mode", ["union", "min"])
 def test_no_boxes_give_no_indices(mode: Mode) -> None:
-    kept = suppress(np.empty((0, 4), np.float32), np.empty(0, np.float32), 0.5, mode)
+    kept = nms(np.empty((0, 4), np.float32), np.empty(0, np.float32), 0.5, mode)
 
     assert kept.shape == (0,)
     assert kept.dtype == np.intp
 
 
 @given(corner=st.tuples(FLOATS, FLOATS), size=st.tuples(st.floats(0, 300, width=32), st.floats(0, 300, width=32)))
-def test_a_square_has_the_longer_side_and_the_same_centre(
+def test_a_square_has_the_longer_side_and_the_same_center(
     corner: tuple[float, float], size: tuple[float, float]
 ) -> None:
     box = np.float32([[*corner, corner[0] + size[0], corner[1] + size[1]]])
 
-    square = squared(box)
+    square = to_square(box)
 
     sides = square[0, 2:] - square[0, :2]
     assert sides == pytest.approx([max(size), max(size)], abs=1e-3)
@@ -113,14 +113,14 @@ def test_a_square_has_the_longer_side_and_the_same_centre(
 def test_a_square_stays_as_it_is() -> None:
     box = np.float32([[10, 20, 30, 40]])
 
-    assert np.array_equal(squared(box), box)
+    assert np.array_equal(to_square(box), box)
 
 
 @pytest.mark.parametrize(("inclusive", "expected"), [(False, [11, 20, 30, 32]), (True, [11.05, 20, 30, 31.6])])
 def test_offsets_are_shares_of_the_width_and_height(*, inclusive: bool, expected: list[float]) -> None:
     box = np.float32([[10, 20, 30, 40]])
 
-    moved = shifted(box, np.float32([[0.05, 0, 0, -0.4]]), inclusive=inclusive)
+    moved = apply_offsets(box, np.float32([[0.05, 0, 0, -0.4]]), inclusive=inclusive)
 
     assert moved[0] == pytest.approx(expected, abs=1e-5)
 
@@ -129,12 +129,12 @@ def test_offsets_are_shares_of_the_width_and_height(*, inclusive: bool, expected
 def test_no_offset_moves_nothing(*, box: tuple[float, ...], inclusive: bool) -> None:
     boxes = np.float32([box])
 
-    assert np.array_equal(shifted(boxes, np.zeros((1, 4), np.float32), inclusive=inclusive), boxes)
+    assert np.array_equal(apply_offsets(boxes, np.zeros((1, 4), np.float32), inclusive=inclusive), boxes)
 
 
 @given(box=st.tuples(FLOATS, FLOATS, FLOATS, FLOATS), height=st.integers(1, 300), width=st.integers(1, 300))
 def test_a_window_is_within_the_photo_or_empty(box: tuple[float, ...], height: int, width: int) -> None:
-    left, top, right, bottom = windows(np.float32([box]), height, width)[0].tolist()
+    left, top, right, bottom = clipped_windows(np.float32([box]), height, width)[0].tolist()
 
     assert left >= 0
     assert top >= 0
@@ -152,11 +152,11 @@ def test_a_window_is_within_the_photo_or_empty(box: tuple[float, ...], height: i
     ],
 )
 def test_a_window_holds_the_pixels_under_its_box(box: list[float], window: list[int]) -> None:
-    assert windows(np.float32([box]), height=50, width=100).tolist() == [window]
+    assert clipped_windows(np.float32([box]), height=50, width=100).tolist() == [window]
 
 
 @pytest.mark.parametrize("box", [[-30, 10, -5, 35], [10, -30, 35, -5], [102, 10, 130, 35], [10, 52, 35, 80]])
 def test_a_box_outside_the_photo_has_an_empty_window(box: npt.NDArray[np.float32]) -> None:
-    left, top, right, bottom = windows(np.float32([box]), height=50, width=100)[0].tolist()
+    left, top, right, bottom = clipped_windows(np.float32([box]), height=50, width=100)[0].tolist()
 
     assert right <= left or bottom <= top

@@ -1,6 +1,6 @@
 """
-Box for box what facenet-pytorch 2.6.0 finds: the same faces, in the same order, to 0.01 px; and landmark for landmark
-without the second look at faces that the edge cuts (tests/faces/mtcnn/test_edges.py).
+The detector finds the faces of facenet-pytorch 2.6.0 in the same order, with boxes and landmarks equal to 0.01 px; the
+refined landmarks have tests of their own (tests/faces/detector/test_refined_landmarks.py).
 """
 
 from collections.abc import Callable, Iterator
@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 
 from app.domain.nouns import Floats, Pixels
-from app.faces.mtcnn.cascade import CascadeOptions, Mtcnn
-from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
+from app.faces.detector.mtcnn import CascadeOptions, Mtcnn
+from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet
 from app.images.decode import ImageLimits, decode
 from tests.support.facenet_pytorch import load_mtcnn
 
@@ -48,8 +48,8 @@ def one_torch_thread() -> Iterator[None]:
 
 def real_photos() -> list[Path]:
     """
-    facenet-pytorch's own; insightface's of at most half a megapixel (turned, tilted, masked, blurred, drawn, small, no
-    face) and its group photo; every hundredth tight crop of UTKFace, where equal confidences are common.
+    Return facenet-pytorch's photos; insightface's of at most half a megapixel (turned, tilted, masked, blurred, drawn,
+    small, no face) and its group photo; every hundredth tight crop of UTKFace, where equal confidences are common.
     """
     photos = DATA / "photos"
     group = photos / "insightface/python-package/insightface/data/images/t1.jpg"
@@ -68,7 +68,7 @@ def pixels_of(path: Path) -> int:
 
 @cache
 def reference(options: CascadeOptions) -> Callable[[Pixels], Floats]:
-    """facenet-pytorch's detector: every face (15,) as box, confidence and landmarks, largest first."""
+    """Return facenet-pytorch's detector: every face (15,) as box, confidence and landmarks, largest first."""
     mtcnn = load_mtcnn(keep_all=True, thresholds=list(options.thresholds), factor=options.factor)
 
     def detect(photo: Pixels) -> Floats:
@@ -111,7 +111,7 @@ def test_real_photos_have_the_faces_that_facenet_pytorch_finds(nets: Nets, path:
     np.testing.assert_allclose(found(Mtcnn(*nets, THEIRS), photo), expected, rtol=0, atol=0.01)
 
 
-def test_the_photos_compared_hold_faces_to_be_found(nets: Nets, hopper: Pixels, collins: Pixels) -> None:
+def test_the_compared_photos_have_the_expected_faces(nets: Nets, hopper: Pixels, collins: Pixels) -> None:
     detector = Mtcnn(*nets, THEIRS)
 
     faces = {name: len(found(detector, np.ascontiguousarray(photo(hopper, collins)))) for name, photo in PEOPLE.items()}

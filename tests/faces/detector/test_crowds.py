@@ -1,4 +1,4 @@
-"""A photo made of faces, and a huge one, take bounded time and memory."""
+"""A photo full of faces, and a huge photo, take bounded time and memory."""
 
 import time
 import tracemalloc
@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from app.domain.nouns import Pixels
-from app.faces.mtcnn.cascade import CascadeOptions, Mtcnn
-from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
+from app.faces.detector.mtcnn import CascadeOptions, Mtcnn
+from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet
 from tests.support.stages import OneCell, Sure, SureOutput
 
 Nets = tuple[ProposalNet, RefineNet, OutputNet]
@@ -16,7 +16,7 @@ Nets = tuple[ProposalNet, RefineNet, OutputNet]
 
 @pytest.fixture(scope="module")
 def crowd(collins: Pixels) -> Pixels:
-    """Eight by eight copies of a face, 100 px each."""
+    """Return eight by eight copies of a face, 120 px each."""
     return np.tile(collins[60:180:1, 165:285:1], (8, 8, 1))
 
 
@@ -24,13 +24,13 @@ def test_every_face_of_a_crowd_is_found(nets: Nets, crowd: Pixels) -> None:
     assert len(Mtcnn(*nets).detect(crowd)) == 64
 
 
-def test_of_too_many_candidates_the_most_probable_are_kept(nets: Nets, crowd: Pixels) -> None:
+def test_the_most_probable_of_too_many_candidates_are_kept(nets: Nets, crowd: Pixels) -> None:
     few = Mtcnn(*nets, CascadeOptions(max_candidates=20)).detect(crowd)
     assert 0 < len(few) <= 20
     assert min(face.confidence for face in few) > 0.9
 
 
-def test_a_wall_of_tiny_faces_is_done_in_seconds(nets: Nets, collins: Pixels) -> None:
+def test_a_wall_of_tiny_faces_takes_seconds(nets: Nets, collins: Pixels) -> None:
     face = collins[60:174:4, 180:270:4]
     wall = np.tile(face, (55, 68, 1))
     start = time.process_time()
@@ -40,7 +40,7 @@ def test_a_wall_of_tiny_faces_is_done_in_seconds(nets: Nets, collins: Pixels) ->
 
 
 @pytest.mark.parametrize(("size", "most"), [((3000, 3700), 21), ((3024, 4032), 7), ((5000, 8000), 4)])
-def test_a_huge_photo_takes_few_bytes_a_pixel(size: tuple[int, int], most: float) -> None:
+def test_a_huge_photo_takes_few_bytes_per_pixel(size: tuple[int, int], most: float) -> None:
     photo = np.zeros((*size, 3), np.uint8)
     detector = Mtcnn(OneCell(0, 0, 0, 0), Sure(), SureOutput())
     tracemalloc.start()
