@@ -24,7 +24,7 @@ from app.gallery.gallery import Gallery
 from app.gallery.records import Records
 from app.images.decode import ImageLimits
 from app.matching.calibration import read_calibration
-from app.matching.policy import ThresholdPolicy
+from app.matching.threshold_policy import ThresholdPolicy
 from app.observability.metrics import Metrics
 from app.observability.scraped import GallerySize
 from app.runtime.batching import MicroBatcher

@@ -70,7 +70,7 @@ def summary(model: Path) -> str:
     calibration = Calibration.model_validate_json((model / CALIBRATION).read_bytes())
     data = calibration.data
     return (
-        f"FMRs for the {calibration.promise} of {data.name}, the finest {calibration.finest:.1e} "
+        f"FMRs for the {calibration.promise} of {data.name}, the finest {calibration.smallest_fmr:.1e} "
         f"({calibration.people_pairs} pairs of people)"
     )
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.domain.nouns import Candidate, Face, Landmarks, Quality
 from app.gallery.rows import GalleryInfo, SubjectInfo
-from app.matching.calibration import CohortRate
-from app.matching.policy import Decision, Source
+from app.matching.calibration import WorstCohort
+from app.matching.threshold_policy import Decision, Source
 
 
 class QualityOut(BaseModel):
@@ -73,7 +73,7 @@ class ThresholdOut(BaseModel):
     fnmr: float | None
     source: Source
     calibrated_on: str | None = Field(description="The data that the rates were measured on.")
-    worst_cohort: CohortRate | None = Field(description="The measured cohort with most false matches at `distance`.")
+    worst_cohort: WorstCohort | None = Field(description="The measured cohort with most false matches at `distance`.")
 
 
 class _Verification(BaseModel):
@@ -272,7 +272,7 @@ class Problem(BaseModel):
 
 
 def threshold_parts(
-    decision: Decision, fmr: float | None, calibrated_on: str | None, worst: CohortRate | None
+    decision: Decision, fmr: float | None, calibrated_on: str | None, worst: WorstCohort | None
 ) -> dict[str, Any]:
     """The members that both threshold blocks share."""
     return {

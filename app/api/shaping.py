@@ -10,7 +10,7 @@ from app.api.errors import Origin, problem_of
 from app.domain.errors import LikenessError, Rejected
 from app.domain.nouns import Probe, Template
 from app.gallery.rows import SubjectFile
-from app.matching.policy import Decision
+from app.matching.threshold_policy import Decision
 from app.services.bundle import Services
 from app.services.enrollment import Enrolled
 from app.services.extraction import Sight

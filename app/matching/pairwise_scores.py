@@ -1,4 +1,4 @@
-"""How well a grouping agrees with the truth, by pairs: of those put together and of those that belong together."""
+"""Pairwise precision and recall of a clustering, against known people."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from math import comb
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
-    """Pairs of photos; a share of no pairs is 1: nothing was put together wrongly, or nothing was there to be found."""
+class PairwiseScores:
+    """Numbers of pairs of photos: in one group, of one person, and both. A share of no pairs is 1."""
 
-    together: int
-    belonging: int
+    grouped: int
+    same_person: int
     both: int
 
     @property
     def precision(self) -> float:
-        """Of the pairs put together, the share that is one person's."""
-        return self.both / self.together if self.together else 1.0
+        """Return the share of the grouped pairs that are one person's."""
+        return self.both / self.grouped if self.grouped else 1.0
 
     @property
     def recall(self) -> float:
-        """Of one person's pairs, the share that was put together."""
-        return self.both / self.belonging if self.belonging else 1.0
+        """Return the share of one person's pairs that are grouped."""
+        return self.both / self.same_person if self.same_person else 1.0
 
 
-def pairwise(groups: Sequence[Hashable], people: Sequence[Hashable]) -> Agreement:
-    """The group and the person of each photo."""
-    return Agreement(_pairs(groups), _pairs(people), _pairs(list(zip(groups, people, strict=True))))
+def pairwise_scores(groups: Sequence[Hashable], people: Sequence[Hashable]) -> PairwiseScores:
+    """Compare the group and the person of each photo."""
+    both = list(zip(groups, people, strict=True))
+    return PairwiseScores(_equal_pairs(groups), _equal_pairs(people), _equal_pairs(both))
 
 
-def _pairs(labels: Sequence[Hashable]) -> int:
-    """Pairs of equal labels."""
+def _equal_pairs(labels: Sequence[Hashable]) -> int:
     return sum(comb(count, 2) for count in Counter(labels).values())

@@ -1,9 +1,9 @@
 """
-Which threshold decides, and what it promises.
+Choose the threshold of a decision, with its error rates.
 
-Peers ship a constant (DeepFace a table of them, CompreFace a similarity that "usually" works) and the first question of
-their users is where it comes from. Here the caller names an error rate or a threshold, or takes the default rate, and
-every answer says which it was and what it is worth.
+Other projects ship a constant (DeepFace a table of them, CompreFace a similarity that "usually" works), and their users
+first ask where it comes from. Here the caller gives an error rate or a threshold, or takes the default rate, and every
+answer says which it was, and its error rates.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import Literal, TypeAlias
 
 from app.domain.errors import UnsupportedOperatingPoint
 from app.domain.nouns import Comparison, Distance, OperatingPoint
-from app.matching.calibration import Calibration, CohortRate
+from app.matching.calibration import Calibration, WorstCohort
 
 UNCALIBRATED_THRESHOLD = 1.1
-"""FaceNet's usual threshold on squared L2 (Schroff et al. 2015, figure 1), where nothing better was measured."""
+"""FaceNet's usual threshold on squared L2 (Schroff et al. 2015, figure 1), for models without a calibration."""
 
 Source: TypeAlias = Literal["default", "fmr", "fpir", "request", "uncalibrated"]
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """An operating point for a search of `templates` faces, and where it comes from. `point` is for each comparison."""
+    """The operating point of each comparison with one of `templates` faces, and where it comes from."""
 
     point: OperatingPoint
     source: Source
@@ -32,13 +32,13 @@ class Decision:
 
     @property
     def overall_fmr(self) -> float | None:
-        """Chance that a stranger matches any of the templates."""
+        """Return the chance that a stranger matches any of the templates."""
         return self.point.fpir(self.templates)
 
 
 @dataclass(frozen=True, slots=True)
 class ThresholdPolicy:
-    """Thresholds of one model; `calibration` is None where none was measured."""
+    """The thresholds of one model; `calibration` is None if none was measured."""
 
     calibration: Calibration | None
     default_fmr: float
@@ -48,16 +48,16 @@ class ThresholdPolicy:
         self, *, fmr: float | None = None, threshold: float | None = None, templates: int = 1
     ) -> Decision:
         """
-        The point for a claim of identity against the nearest of `templates` faces of one subject.
+        Decide on a claim of identity, against the nearest of `templates` faces of one subject.
 
-        Raises UnsupportedOperatingPoint for an `fmr` that the calibration cannot support.
+        Raises UnsupportedOperatingPoint if the calibration does not support `fmr`.
         """
         return self._decide(fmr, threshold, self.default_fmr, "fmr", templates)
 
     def for_identification(
         self, *, fpir: float | None = None, threshold: float | None = None, templates: int
     ) -> Decision:
-        """As above, for a gallery of `templates` faces: the larger it is, the tighter the threshold."""
+        """Decide on a search of `templates` faces; the more there are, the smaller is the threshold."""
         return self._decide(fpir, threshold, self.default_fpir, "fpir", templates)
 
     def compare(self, distance: Distance, decision: Decision) -> Comparison:
@@ -66,11 +66,11 @@ class ThresholdPolicy:
     def probability(self, distance: Distance) -> float | None:
         return self.calibration.probability_at(distance) if self.calibration else None
 
-    def worst_cohort(self, decision: Decision) -> CohortRate | None:
+    def worst_cohort(self, decision: Decision) -> WorstCohort | None:
         return self.calibration.worst_cohort(decision.point.threshold) if self.calibration else None
 
     def _decide(
-        self, rate: float | None, threshold: float | None, default: float, named: Source, templates: int
+        self, rate: float | None, threshold: float | None, default: float, source: Source, templates: int
     ) -> Decision:
         templates = max(templates, 1)
         if threshold is not None:
@@ -80,9 +80,9 @@ class ThresholdPolicy:
                 raise UnsupportedOperatingPoint("this model has no calibration; ask for a threshold instead of a rate")
             return Decision(OperatingPoint(UNCALIBRATED_THRESHOLD, None, None), "uncalibrated", templates)
         if rate is None:
-            finest = self.calibration.finest  # a default never fails: it says what it can promise instead
-            return Decision(self.calibration.at(max(finest, per_comparison(default, templates))), "default", templates)
-        return Decision(self.calibration.at(per_comparison(rate, templates)), named, templates)
+            fmr = max(self.calibration.smallest_fmr, fmr_per_comparison(default, templates))  # a default never fails
+            return Decision(self.calibration.at(fmr), "default", templates)
+        return Decision(self.calibration.at(fmr_per_comparison(rate, templates)), source, templates)
 
     def _at_threshold(self, threshold: float) -> OperatingPoint:
         if self.calibration is None:
@@ -90,6 +90,6 @@ class ThresholdPolicy:
         return self.calibration.at_threshold(threshold)
 
 
-def per_comparison(rate: float, templates: int) -> float:
-    """The FMR of one comparison that keeps the chance of any false match among `templates` at `rate`."""
+def fmr_per_comparison(rate: float, templates: int) -> float:
+    """Return the FMR of one comparison at which the chance of any false match among `templates` is `rate`."""
     return rate if templates == 1 or rate == 1 else -math.expm1(math.log1p(-rate) / templates)

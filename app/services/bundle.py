@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from app.access.authority import Authority
 from app.domain.ports import Detector, Embedder
 from app.matching.calibration import Calibration
-from app.matching.policy import ThresholdPolicy
+from app.matching.threshold_policy import ThresholdPolicy
 from app.runtime.manifest import DetectorManifest, EmbedderManifest
 from app.services.enrollment import Enrollment
 from app.services.extraction import Extraction

@@ -9,7 +9,7 @@ from app.domain.nouns import Candidate, Embedding, Probe
 from app.gallery.gallery import Gallery
 from app.gallery.records import Records
 from app.gallery.rows import GalleryInfo
-from app.matching.policy import Decision, ThresholdPolicy
+from app.matching.threshold_policy import Decision, ThresholdPolicy
 from app.runtime.workers import Workers
 from app.services.extraction import Extraction, Upload, Wanted
 from app.services.timing import StageTimer

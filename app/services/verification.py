@@ -11,7 +11,7 @@ from app.domain.ports import Observer, Unobserved
 from app.faces.selection import FaceRule
 from app.gallery.records import Records
 from app.matching.distance import distance_between
-from app.matching.policy import Decision, ThresholdPolicy
+from app.matching.threshold_policy import Decision, ThresholdPolicy
 from app.runtime.workers import Workers
 from app.services.extraction import Extraction, Sight, Upload
 from app.services.timing import StageTimer

@@ -98,7 +98,7 @@ def test_where_no_photo_has_a_face_the_command_ends_with_2(likeness: Command) ->
     [
         (["--output", "album/hopper"], "want an empty or a new folder"),
         (["--output", "album/new"], "outside of"),
-        (["--fmr", "1e-9"], "want an FMR of at least"),
+        (["--fmr", "1e-9"], "expected an FMR of at least"),
         (["--truth"], "wants a folder a person"),
         (["--fmr", "0.01", "--threshold", "1"], "not both"),
     ],

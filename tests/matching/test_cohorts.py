@@ -1,4 +1,4 @@
-"""The cohort that a threshold serves worst."""
+"""The cohort with the highest FMR at a threshold."""
 
 import pytest
 from pydantic import ValidationError
@@ -17,7 +17,7 @@ def test_the_worst_cohort_is_that_of_the_next_threshold_measured(threshold: floa
     assert (worst.name, worst.fmr, worst.data.name) == (name, fmr, "crews")
 
 
-def test_beside_the_worst_cohort_stands_what_strangers_of_different_cohorts_come_to() -> None:
+def test_the_worst_cohort_comes_with_the_fmr_between_cohorts() -> None:
     worst = calibration(**COHORTS).worst_cohort(0.6)
 
     assert worst is not None
@@ -31,12 +31,12 @@ def test_a_promise_for_the_worst_rests_on_the_pairs_of_the_smallest_cohort() -> 
         calibration(promise="worst")
 
 
-def test_there_is_no_worst_cohort_where_none_was_measured_or_not_so_far() -> None:
+def test_there_is_no_worst_cohort_if_none_was_measured_at_the_threshold() -> None:
     assert calibration().worst_cohort(1.0) is None
     assert calibration(**COHORTS).worst_cohort(1.6) is None
 
 
-def test_there_is_no_worst_cohort_where_no_stranger_matched() -> None:
+def test_there_is_no_worst_cohort_if_no_stranger_matched() -> None:
     quiet = tuple(cohort.model_copy(update={"fmr": (0.0, 0.0, 0.1)}) for cohort in COHORTS["cohorts"])
 
     assert calibration(**(COHORTS | {"cohorts": quiet})).worst_cohort(0.9) is None
@@ -52,6 +52,6 @@ def test_there_is_no_worst_cohort_where_no_stranger_matched() -> None:
     ],
     ids=["data without cohorts", "too few rates between", "too few thresholds", "unordered thresholds"],
 )
-def test_cohorts_that_are_not_whole_are_no_calibration(parts: dict[str, tuple[float, ...]]) -> None:
+def test_incomplete_cohorts_are_refused(parts: dict[str, tuple[float, ...]]) -> None:
     with pytest.raises(ValidationError):
         calibration(**(COHORTS | parts))

@@ -1,4 +1,4 @@
-"""Which threshold decides, and where it is said to come from."""
+"""The threshold of a decision, and the source that is stated for it."""
 
 import pytest
 from hypothesis import given
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from app.domain.errors import UnsupportedOperatingPoint
 from app.domain.nouns import Distance, OperatingPoint
-from app.matching.policy import Decision, ThresholdPolicy, per_comparison
+from app.matching.threshold_policy import Decision, ThresholdPolicy, fmr_per_comparison
 from tests.support.calibrations import COHORTS, RATES, calibration
 
 POLICY = ThresholdPolicy(calibration(), default_fmr=1e-3, default_fpir=1e-2)
@@ -15,14 +15,14 @@ TEMPLATES = st.integers(1, 10_000_000)
 RATE = st.floats(1e-9, 0.999)
 
 
-def test_a_verification_without_wishes_holds_the_default_fmr() -> None:
+def test_a_verification_uses_the_default_fmr() -> None:
     decision = POLICY.for_verification()
 
     assert (decision.source, decision.point.threshold, decision.point.fmr) == ("default", 1.0, 1e-3)
     assert decision.overall_fmr == pytest.approx(1e-3)
 
 
-def test_a_verification_holds_the_fmr_that_was_asked_for() -> None:
+def test_a_verification_uses_the_requested_fmr() -> None:
     decision = POLICY.for_verification(fmr=0.02)
 
     assert (decision.source, decision.point.threshold, decision.point.fmr) == ("fmr", 1.5, 0.02)
@@ -93,7 +93,7 @@ def test_the_threshold_never_loosens_as_the_gallery_grows(few: int, many: int) -
 
 @given(rate=RATE, templates=TEMPLATES)
 def test_comparisons_held_to_their_share_hold_the_whole_to_the_rate(rate: float, templates: int) -> None:
-    each = per_comparison(rate, templates)
+    each = fmr_per_comparison(rate, templates)
 
     assert 0 < each <= rate
     assert decision_of(each, templates).overall_fmr == pytest.approx(rate, rel=1e-6)
@@ -106,7 +106,7 @@ def test_the_chance_of_any_false_match_is_1_less_the_chance_of_none(templates: i
 
 @pytest.mark.parametrize("templates", [1, 2, 1000])
 def test_a_rate_of_1_asks_nothing_of_a_comparison(templates: int) -> None:
-    assert per_comparison(1.0, templates) == 1.0
+    assert fmr_per_comparison(1.0, templates) == 1.0
     assert POLICY.for_identification(fpir=1.0, templates=templates).point.threshold == 4.0
 
 
@@ -136,5 +136,5 @@ def test_the_worst_cohort_is_that_of_the_threshold_that_decides() -> None:
 
 
 def decision_of(fmr: float, templates: int) -> Decision:
-    """For `templates` comparisons at `fmr` each."""
+    """Return a decision for `templates` comparisons at `fmr` each."""
     return Decision(OperatingPoint(1.0, fmr, None), "fmr", templates)

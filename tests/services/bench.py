@@ -14,7 +14,7 @@ from app.gallery.gallery import Gallery
 from app.gallery.records import Records
 from app.images.decode import ImageLimits
 from app.matching.calibration import Calibration
-from app.matching.policy import ThresholdPolicy
+from app.matching.threshold_policy import ThresholdPolicy
 from app.runtime.batching import MicroBatcher
 from app.runtime.workers import Workers
 from app.services.enrollment import Answer, Enrolled, Enrollment
