@@ -27,6 +27,7 @@ from app.images.jpeg import check_scans, decode_by_simplejpeg
 from app.images.rgb import to_rgb
 
 _RAW_RGB = ("RGB", ("RGB", 0, 1))  # how Pillow describes rows of RGB without padding, from the top
+_EXIF_KEYS = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}  # where Pillow finds an orientation
 _REFUSED = {b"%PDF": "PDF", b"<svg": "SVG", b"<?xml": "SVG or XML"}  # formats that Pillow does not recognise
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
 
@@ -108,7 +109,7 @@ def _decode_jpeg(data: bytes, image: Image.Image) -> Pixels:
         pixels = decode_by_simplejpeg(data)
     except ValueError:  # simplejpeg also raises for libjpeg's warnings; Pillow tells harmless from broken
         return _decode_by_pillow(data, image)
-    return _upright(pixels, _orientation(image))
+    return _upright(pixels, _orientation(image, header_only=True))
 
 
 def _decode_png(data: bytes, image: Image.Image) -> Pixels:
@@ -164,6 +165,8 @@ def _tiles(image: Image.Image) -> list[Any]:
 
 def _orientation(image: Image.Image, *, header_only: bool = False) -> int:
     """Return the EXIF orientation. Unless `header_only`, Pillow may decode all pixels to find EXIF behind them."""
+    if header_only and not _EXIF_KEYS & image.info.keys():
+        return 1
     try:
         exif = Image.Image.getexif(image) if header_only else image.getexif()
         return int(exif.get(ExifTags.Base.Orientation, 1))
