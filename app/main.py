@@ -10,15 +10,15 @@ from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
 from app import __version__
-from app.access.limits import Limits
-from app.api import errors, problems
-from app.api.access import PUBLIC, Access
+from app.access.rate_limiter import RateLimiter
+from app.api import problems
 from app.api.lifecycle import Lifecycle
-from app.api.middleware import BodyLimit, Deadline, Paths, RequestId
-from app.api.observing import Observed
+from app.api.middleware import BodyLimit, Deadline, RawPath, RequestId
+from app.api.middleware.auth import PUBLIC, Authentication
+from app.api.middleware.metrics import RequestMetrics
 from app.api.routes import docs, faces, galleries, service
 from app.observability.metrics import Metrics
-from app.observability.routes import Templates
+from app.observability.route_names import RouteNames
 from app.observability.tracing import NO_TRACING, open_tracing
 from app.settings import Settings
 from app.wiring import open_services
@@ -34,7 +34,7 @@ NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": Fal
 
 def create_app(settings: Settings) -> FastAPI:
     """The application; its models are opened, and StartError raised (here too), when its lifespan begins."""
-    lifecycle, metrics = Lifecycle(settings.shutdown_delay), Metrics(errors.TABLE)
+    lifecycle, metrics = Lifecycle(settings.shutdown_delay), Metrics(errors.PROBLEM_TYPES)
     tracing = open_tracing(__version__) if settings.tracing else NO_TRACING
 
     @asynccontextmanager
@@ -67,10 +67,12 @@ def create_app(settings: Settings) -> FastAPI:
     # the last one added is the first that a request meets
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, seconds=settings.upload_timeout)
     app.add_middleware(Deadline, seconds=settings.deadline, lifecycle=lifecycle)
-    app.add_middleware(Access, limits=Limits(settings.rate_limit, settings.max_concurrent), lifecycle=lifecycle)
-    templates = Templates([*app.openapi()["paths"], *PUBLIC])
-    app.add_middleware(Observed, metrics=metrics, lifecycle=lifecycle, templates=templates)
-    app.add_middleware(Paths)
+    app.add_middleware(
+        Authentication, limits=RateLimiter(settings.rate_limit, settings.max_concurrent), lifecycle=lifecycle
+    )
+    templates = RouteNames([*app.openapi()["paths"], *PUBLIC])
+    app.add_middleware(RequestMetrics, metrics=metrics, lifecycle=lifecycle, templates=templates)
+    app.add_middleware(RawPath)
     app.add_middleware(tracing.middleware)
     app.add_middleware(RequestId)
     return app

@@ -22,8 +22,8 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.api.errors import MEDIA_TYPE
 from app.api.lifecycle import Lifecycle
+from app.api.problems import MEDIA_TYPE
 from app.domain.errors import StartError
 from app.observability import native
 

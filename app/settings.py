@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.access.authority import Auth
+from app.access.authenticator import Auth
 from app.domain.clock import parse_duration
-from app.observability.logs import Style
-from app.runtime.session import Provider
+from app.inference.onnx_session import Provider
+from app.observability.logging import Style
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:

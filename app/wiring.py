@@ -11,42 +11,42 @@ from typing import Any
 import numpy as np
 
 from app import __version__
-from app.access.authority import Authority, check_start, is_loopback
-from app.access.keys import KeyStore
+from app.access.api_keys import KeyStore
+from app.access.authenticator import Authenticator, check_start, is_loopback
+from app.concurrency.malloc import give_back_freed_memory
+from app.concurrency.worker_pool import WorkerPool
 from app.domain.errors import InferenceFailed, NotFound, ServiceError, StartError
-from app.domain.nouns import AlignedCrop
-from app.domain.ports import Observer, Unobserved
-from app.embedding.embedder import OnnxEmbedder
+from app.domain.models import AlignedCrop
+from app.domain.ports import NoObserver, Observer
 from app.faces.alignment import open_aligner
 from app.faces.detector.mtcnn import cascade_options, load_mtcnn
 from app.faces.quality import QualityBounds
-from app.gallery.gallery import Gallery
-from app.gallery.records import Records
+from app.gallery.repository import GalleryRepository
+from app.gallery.search import GallerySearch
 from app.images.decode import ImageLimits
-from app.matching.calibration import read_calibration
-from app.matching.threshold_policy import ThresholdPolicy
-from app.observability.metrics import Metrics
-from app.observability.scraped import GallerySize
-from app.runtime.batching import MicroBatcher
-from app.runtime.database import Database
-from app.runtime.manifest import (
+from app.inference.embedder import OnnxEmbedder
+from app.inference.manifest import (
     read_checked,
     read_detector,
     read_embedder,
 )
-from app.runtime.memory import give_back_freed_memory
-from app.runtime.session import Session, runtime_version
-from app.runtime.vault import Vault, parse_keys
-from app.runtime.workers import Workers
-from app.services.bundle import Models, Services
+from app.inference.micro_batcher import MicroBatcher
+from app.inference.onnx_session import Session, runtime_version
+from app.matching.calibration import read_calibration
+from app.matching.threshold_policy import ThresholdPolicy
+from app.observability.gauges import GallerySize
+from app.observability.metrics import Metrics
+from app.services.container import Models, Services
 from app.services.enrollment import Enrollment
 from app.services.extraction import Extraction, FaceReader
 from app.services.galleries import Galleries
 from app.services.identification import Identification
-from app.services.retention import Retention
+from app.services.retention_task import Retention
 from app.services.siblings import Siblings
 from app.services.verification import Verification
 from app.settings import Settings
+from app.storage.cipher import AesGcmCipher, parse_keys
+from app.storage.sqlite import Database
 
 DETECTOR = "mtcnn"
 DEFAULT_GALLERY = "default"
@@ -87,20 +87,20 @@ def open_reader(settings: Settings, models: Models) -> FaceReader:
 async def open_services(settings: Settings, metrics: Metrics | None = None) -> AsyncIterator[Services]:
     """Everything, warm; told to `metrics`, if given. Raises StartError."""
     give_back_freed_memory()
-    observer: Observer = metrics or Unobserved()
+    observer: Observer = metrics or NoObserver()
     models = open_models(settings)
     warm_up(models)
     policy = ThresholdPolicy(models.calibration, settings.default_fmr, settings.default_fpir)
-    photos = Workers(
+    photos = WorkerPool(
         "photo", threads=settings.photos_at_once, max_waiting=settings.max_waiting, deadline=settings.deadline
     )
-    store = Workers("store", threads=STORE_THREADS, max_waiting=MAX_QUEUED, deadline=settings.deadline)
+    store = WorkerPool("store", threads=STORE_THREADS, max_waiting=MAX_QUEUED, deadline=settings.deadline)
     batcher = MicroBatcher(
         models.embedder.embed, max_batch=settings.max_batch, max_waiting=MAX_QUEUED, ran=observer.batch
     )
     with open_records(settings) as records, open_keys(settings) as keys, closing(photos), closing(store):
         async with batcher:
-            gallery = Gallery(records)
+            gallery = GallerySearch(records)
             await store.run(gallery.warm)
             extraction = Extraction(open_reader(settings, models), photos, batcher, observer)
             services = Services(
@@ -111,7 +111,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
                 identification=Identification(extraction, policy, gallery, records, store),
                 enrollment=Enrollment(extraction, records, _bounds(settings), store, observer),
                 galleries=Galleries(records, gallery, store, audit_searches=settings.audit_searches),
-                authority=Authority(keys, settings.auth, reachable=reachable(settings)),
+                authority=Authenticator(keys, settings.auth, reachable=reachable(settings)),
             )
             if metrics:
                 _watch(metrics, models, records, {"photos": photos, "store": store}, batcher)
@@ -120,18 +120,18 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
 
 
 @contextmanager
-def open_records(settings: Settings) -> Iterator[Records]:
+def open_records(settings: Settings) -> Iterator[GalleryRepository]:
     """The gallery of `data_dir`, with the gallery `default` in it. Raises StartError."""
     with open_database(settings) as database:
         try:
-            records = Records(database, open_seal(settings))
+            records = GalleryRepository(database, open_cipher(settings))
             _ensure_default(records)
         except ServiceError as error:
             raise StartError(f"cannot write to the gallery {settings.data_dir / GALLERY_FILE}: {error}") from error
         yield records
 
 
-def _ensure_default(records: Records) -> None:
+def _ensure_default(records: GalleryRepository) -> None:
     """By a write only where it is not there: opening a gallery changes nothing."""
     try:
         records.gallery(DEFAULT_GALLERY)
@@ -164,15 +164,15 @@ def open_database(settings: Settings) -> Iterator[Database]:
         yield database
 
 
-def open_seal(settings: Settings) -> Vault | None:
+def open_cipher(settings: Settings) -> AesGcmCipher | None:
     """Raises StartError where the key is none, or its file cannot be read."""
     if settings.encryption_key and settings.encryption_key_file:
         raise StartError("want LIKENESS_ENCRYPTION_KEY or LIKENESS_ENCRYPTION_KEY_FILE, not both")
     if settings.encryption_key:
-        return Vault(parse_keys(settings.encryption_key.get_secret_value()))
+        return AesGcmCipher(parse_keys(settings.encryption_key.get_secret_value()))
     if settings.encryption_key_file:
         try:
-            return Vault(parse_keys(settings.encryption_key_file.read_text()))
+            return AesGcmCipher(parse_keys(settings.encryption_key_file.read_text()))
         except (OSError, UnicodeDecodeError) as error:
             raise StartError(f"cannot read the encryption key: {error}") from error
     return None
@@ -212,7 +212,11 @@ def _bounds(settings: Settings) -> QualityBounds:
 
 
 def _watch(
-    metrics: Metrics, models: Models, records: Records, queues: Mapping[str, Workers], batcher: MicroBatcher[Any, Any]
+    metrics: Metrics,
+    models: Models,
+    records: GalleryRepository,
+    queues: Mapping[str, WorkerPool],
+    batcher: MicroBatcher[Any, Any],
 ) -> None:
     """What the metrics read themselves, when they are asked for."""
     for name, workers in queues.items():
@@ -232,7 +236,7 @@ def _watch(
 def _chores(settings: Settings, galleries: Galleries, metrics: Metrics | None) -> Iterator[Coroutine[Any, Any, None]]:
     """What goes on beside the requests."""
     if settings.retention is not None:
-        yield Retention(galleries, settings.retention, metrics or Unobserved()).run()
+        yield Retention(galleries, settings.retention, metrics or NoObserver()).run()
     if settings.workers > 1:
         yield Siblings(galleries, metrics.sample if metrics else lambda: None).run()
 

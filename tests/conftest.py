@@ -10,12 +10,11 @@ import skimage.data
 from hypothesis import settings
 from PIL import Image
 
-from app.domain.nouns import Pixels, read_only
+from app.domain.models import Pixels, read_only
 from app.faces.detector.mtcnn import Mtcnn
 from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet
-from app.runtime import database
-from app.runtime.manifest import ModelFile, read_checked, read_detector
-from app.runtime.session import Session
+from app.inference.manifest import ModelFile, read_checked, read_detector
+from app.inference.onnx_session import Session
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from app.domain.errors import Overloaded, ServiceError, StartError
-from app.domain.nouns import Embedding
+from app.domain.models import Embedding
 from app.domain.ports import Embedder
 from app.matching.calibration import CALIBRATION
-from app.runtime.database import Database
-from app.services.bundle import Models
+from app.services.container import Models
 from app.services.extraction import Upload
 from app.services.timing import StageTimer
 from app.settings import Settings
+from app.storage.sqlite import Database
 from app.wiring import GALLERY_FILE, open_models, open_records, open_services, warm_up
 from tests.support.calibrations import calibration
 from tests.support.fakes import FAKE_MODEL, FakeDetector, FakeEmbedder, photo
@@ -158,7 +158,7 @@ def test_a_data_directory_that_cannot_be_made_stops_the_start(settings: Settings
 @pytest.mark.anyio
 async def test_a_start_that_fails_late_leaves_nothing_open(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Database] = []
-    monkeypatch.setattr("app.gallery.gallery.Gallery.warm", lambda _: 1 / 0)
+    monkeypatch.setattr("app.gallery.search.Gallery.warm", lambda _: 1 / 0)
     monkeypatch.setattr("app.wiring.Database", lambda path: opened.append(Database(path)) or opened[-1])
 
     with pytest.raises(ZeroDivisionError):

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.nouns import Floats
+from app.domain.models import Floats
 from app.matching.distance import distances_between
 
 _TAIL = 0.05  # share of the impostor pairs that a bootstrap of FMRs up to 1e-2 needs

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.nouns import Pixels
+from app.domain.models import Pixels
 from app.faces.alignment import ARCFACE_112, Transform, similarity_transform
 from training.config import AugmentationConfig
 from training.data import CROP_SIZE, MARGIN

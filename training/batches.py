@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.domain.nouns import Pixels
+from app.domain.models import Pixels
 from training.augmentation import augment
 from training.config import AugmentationConfig
 from training.data import FaceSet, read_crop

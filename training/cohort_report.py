@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.nouns import Floats
+from app.domain.models import Floats
 from training.all_pairs import interval
 from training.cohorts import SAME_PERSON, Measured, Strangers, Within, measure, once_a_cohort, people_among
 from training.errors import TrainingError

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csgraph, csr_array
 
-from app.domain.nouns import Floats
+from app.domain.models import Floats
 from app.matching.distance import distances_between
 from training.all_pairs import interval
 from training.errors import TrainingError

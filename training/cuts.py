@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.nouns import Face, Floats, Pixels
+from app.domain.models import Face, Floats, Pixels
 from app.faces.alignment import ARCFACE_112, share_inside, similarity_transform
 from app.faces.detector.mtcnn import SERVING_OPTIONS, CascadeOptions
 from training.sights import FaceFinder, Sights, read_photo

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.nouns import Floats
+from app.domain.models import Floats
 from training.all_pairs import all_pairs, interval, rate_curves, true_match_rates
 from training.calibrate import folder_per_person
 from training.cohorts import Strangers, measure, once_a_cohort, people_among

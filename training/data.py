@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.nouns import Pixels
+from app.domain.models import Pixels
 from training.errors import TrainingError
 from training.listing import SUFFIXES, Listed, UnusableData, people_of
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
-from app.domain.nouns import Floats, Pixels
+from app.domain.models import Floats, Pixels
 from app.faces.alignment import LandmarkAligner
 from app.matching.distance import distances_between
 from training.sights import Sights, read_photo

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.nouns import Floats
+from app.domain.models import Floats
 from app.faces.alignment import ARCFACE_112, LandmarkAligner, arcface_template
-from app.runtime.manifest import EmbedderManifest, LandmarkAlignment
+from app.inference.manifest import EmbedderManifest, LandmarkAlignment
 from training import augmentation, cohort_report, error_gallery, plots, protocol
 from training.all_pairs import AllPairs, all_pairs, interval, true_match_rates
 from training.cohorts import Strangers, measure

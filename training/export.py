@@ -16,8 +16,8 @@ import numpy.typing as npt
 import torch
 
 from app.faces.alignment import arcface_template
-from app.runtime.manifest import LandmarkAlignment, digest_of
-from app.runtime.session import Session
+from app.inference.manifest import LandmarkAlignment, digest_of
+from app.inference.onnx_session import Session
 from training.errors import TrainingError
 from training.graph import to_onnx
 from training.model_folder import write_model

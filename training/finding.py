@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from app.domain.errors import InputError
-from app.domain.nouns import Box, Face, Pixels
+from app.domain.models import Box, Face, Pixels
 from app.faces.detector.mtcnn import SERVING_OPTIONS, CascadeOptions, load_mtcnn
 from training import augmentation
 from training.served import DETECTOR, with_progress

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 import typer
 
 from app.faces.alignment import arcface_template
-from app.runtime.manifest import BoxAlignment, LandmarkAlignment
+from app.inference.manifest import BoxAlignment, LandmarkAlignment
 from training import import_facenet, import_mtcnn, wrap
 from training.errors import TrainingError
 from training.wrapped_graph import Preprocessing

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from app.runtime.manifest import BoxAlignment, digest_of
+from app.inference.manifest import BoxAlignment, digest_of
 from training.errors import TrainingError
 from training.export import check_parity, embedder_graph
 from training.model_folder import write_model

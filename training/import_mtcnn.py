@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from app.runtime.manifest import MANIFEST, DetectorManifest, ModelFile, digest_of
+from app.inference.manifest import MANIFEST, DetectorManifest, ModelFile, digest_of
 from training.errors import TrainingError
 from training.graph import to_onnx
 from training.networks.mtcnn import ONet, PNet, RNet, fold_normalisation

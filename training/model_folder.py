@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from app.runtime.manifest import MANIFEST, BoxAlignment, EmbedderManifest, LandmarkAlignment, ModelFile, digest_of
+from app.inference.manifest import MANIFEST, BoxAlignment, EmbedderManifest, LandmarkAlignment, ModelFile, digest_of
 from training.errors import TrainingError
 
 FILE = "embedder.onnx"

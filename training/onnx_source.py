@@ -10,8 +10,8 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import TensorProto
 
-from app.domain.nouns import Floats
-from app.runtime.session import Session
+from app.domain.models import Floats
+from app.inference.onnx_session import Session
 from training.errors import TrainingError
 
 OLDEST_OPSET = 8

@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 
 from app.domain.errors import InputError
-from app.domain.nouns import Pixels
+from app.domain.models import Pixels
 from training.calibrate import folder_per_person
 from training.served import ServedReader, progress_bar
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from app.domain.nouns import Pixels
-from app.runtime.manifest import read_checked, read_embedder
-from app.runtime.session import Session
+from app.domain.models import Pixels
+from app.inference.manifest import read_checked, read_embedder
+from app.inference.onnx_session import Session
 from training import augmentation
 from training.all_pairs import all_pairs, true_match_rates
 from training.data import SUFFIXES, read_crop

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 
-from app.domain.nouns import Box, Face, Pixels
+from app.domain.models import Box, Face, Pixels
 from app.faces.alignment import open_aligner
 from training import augmentation, protocol
 from training.errors import TrainingError

@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from app.domain.errors import InputError
-from app.domain.nouns import AlignedCrop, Floats, Pixels
+from app.domain.models import AlignedCrop, Floats, Pixels
 from app.domain.ports import Aligner
-from app.embedding.embedder import OnnxEmbedder
 from app.faces.alignment import ARCFACE_112, LandmarkAligner, open_aligner
 from app.faces.detector.mtcnn import cascade_options, load_mtcnn
 from app.faces.selection import choose
 from app.images.decode import ImageLimits, decode
+from app.inference.embedder import OnnxEmbedder
+from app.inference.manifest import EmbedderManifest, read_checked, read_embedder
+from app.inference.onnx_session import Session
 from app.matching.calibration import Calibration, read_calibration
-from app.runtime.manifest import EmbedderManifest, read_checked, read_embedder
-from app.runtime.session import Session
 from training.data import CROP_SIZE, MARGIN
 
 DETECTOR = "mtcnn"

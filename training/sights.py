@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.errors import InputError
-from app.domain.nouns import Box, Face, Floats, Landmarks, Pixels
+from app.domain.models import Box, Face, Floats, Landmarks, Pixels
 from app.domain.ports import Aligner
 from app.faces import selection
 from app.faces.alignment import open_aligner
@@ -25,7 +25,7 @@ from app.faces.detector import mtcnn
 from app.faces.detector.mtcnn import SERVING_OPTIONS, CascadeOptions, load_mtcnn
 from app.faces.selection import choose
 from app.images.decode import ImageLimits, decode
-from app.runtime.manifest import read_detector
+from app.inference.manifest import read_detector
 from training.served import DETECTOR, Crops, ServedModel, with_progress
 
 Remembered: TypeAlias = dict[str, list[Any] | None]

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from app.domain.nouns import Pixels
+from app.domain.models import Pixels
 from app.faces.alignment import ARCFACE_112
-from app.runtime.manifest import EmbedderManifest, LandmarkAlignment, read_checked, read_embedder
-from app.runtime.session import Session
+from app.inference.manifest import EmbedderManifest, LandmarkAlignment, read_checked, read_embedder
+from app.inference.onnx_session import Session
 from training import checkpoints
 from training.augmentation import SIZE, centre, sized
 from training.config import TrainConfig

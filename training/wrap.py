@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from app.domain.errors import InferenceFailed, StartError
-from app.domain.nouns import Floats, Pixels
-from app.runtime.manifest import BoxAlignment, LandmarkAlignment, digest_of
-from app.runtime.session import Session
+from app.domain.models import Floats, Pixels
+from app.inference.manifest import BoxAlignment, LandmarkAlignment, digest_of
+from app.inference.onnx_session import Session
 from training.errors import TrainingError
 from training.model_folder import write_model
 from training.onnx_source import Source, Unwrappable, read_source

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from app.domain.nouns import Floats, Pixels
+from app.domain.models import Floats, Pixels
 from training.onnx_source import Source
 
 CROPS, VECTORS = "likeness/crops", "likeness/embeddings"

@@ -15,13 +15,13 @@ from urllib.parse import unquote
 from fastapi import Depends, Path, Request
 from pydantic import BeforeValidator, StringConstraints
 
-from app.api.access import actor_of, caller_of
-from app.api.errors import Origin
-from app.api.shaping import Shaper
+from app.api.middleware.auth import actor_of, caller_of
+from app.api.presenters import Presenter
+from app.api.problems import ProblemContext
 from app.api.uploads import JSON, MULTIPART, Submission, read_submission
-from app.domain.callers import Actor, Caller, Scope
-from app.gallery.rows import ID_PATTERN
-from app.services.bundle import Services
+from app.domain.identity import Actor, Caller, Scope
+from app.gallery.codec import ID_PATTERN
+from app.services.container import Services
 from app.services.timing import StageTimer
 
 MAX_IMAGES = 32
@@ -39,7 +39,7 @@ async def timer_of(request: Request) -> StageTimer:
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class RequiredScope:
     """What the caller's key must allow: a scope (None: any key will do), and the gallery of the path, if it has one."""
 
     scope: Scope | None
@@ -54,7 +54,7 @@ class Needs:
 
 def needs(scope: Scope | None) -> Any:
     """For a route's `dependencies`: they are resolved before its body is read."""
-    return Depends(Needs(scope))
+    return Depends(RequiredScope(scope))
 
 
 async def _caller(request: Request) -> Caller:
@@ -71,8 +71,8 @@ ActorOf = Annotated[Actor, Depends(_actor)]
 ServicesOf = Annotated[Services, Depends(services_of)]
 
 
-async def shaper_of(request: Request, services: ServicesOf, timer: Timer) -> Shaper:
-    return Shaper(Origin.of(request), services, timer)
+async def presenter_of(request: Request, services: ServicesOf, timer: Timer) -> Presenter:
+    return Presenter(ProblemContext.of(request), services, timer)
 
 
 def images(*names: str, most: int = 1) -> Callable[..., Awaitable[Submission]]:
@@ -99,7 +99,7 @@ def _decoded(text: Any) -> Any:
     return unquote(text, errors="strict") if isinstance(text, str) else text
 
 
-ShaperOf = Annotated[Shaper, Depends(shaper_of)]
+PresenterOf = Annotated[Presenter, Depends(presenter_of)]
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN), BeforeValidator(_decoded), Path()]
 
 _FORMATS = {MULTIPART: "binary", JSON: "byte"}

@@ -10,10 +10,8 @@ from fastapi import Request
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api import errors
 from app.api.lifecycle import Lifecycle
 from app.domain.errors import DeadlineExceeded, Overloaded
-from app.observability import logs
 
 PREFIX = "/v1"
 _ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
@@ -47,7 +45,7 @@ class RequestId:
         return await self._app(scope, receive, send_with_id)
 
 
-class Paths:
+class RawPath:
     """
     Routes see the path as it was sent, still percent-encoded, so that an id may hold a slash; `/v1` is a root path, so
     that every route, the documentation too, is reachable under it.

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.domain.callers import Actor
 from app.domain.clock import now
-from app.runtime.database import Connection, Database
+from app.domain.identity import Actor
+from app.storage.sqlite import Connection, Database
 
 START = "0" * 64
 GUARDS = frozenset({"audit", "audit_is_appended_to", "audit_is_not_changed", "audit_is_not_deleted"})

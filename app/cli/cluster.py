@@ -16,12 +16,12 @@ from app.cli.folders import check_output, write_folders
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, run
 from app.cli.photos import Face, Fmr, Threshold, one_bound
 from app.domain.errors import InputError, ServiceError
-from app.domain.nouns import Floats
+from app.domain.models import Floats
 from app.faces.selection import FaceRule
 from app.matching.clustering import cluster_faces
 from app.matching.pairwise_scores import PairwiseScores, pairwise_scores
 from app.matching.threshold_policy import Decision
-from app.services.bundle import Services
+from app.services.container import Services
 from app.services.extraction import Upload
 from app.services.timing import StageTimer
 from app.settings import Settings

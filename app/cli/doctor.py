@@ -11,9 +11,9 @@ from typing import Any
 from app import __version__
 from app.cli.output import ERROR, SUCCESS, AsJson, run
 from app.domain.errors import LikenessError, StartError
-from app.runtime.session import available_providers, runtime_version
+from app.inference.onnx_session import available_providers, runtime_version
 from app.settings import Settings
-from app.wiring import check_access, open_models, open_records, open_seal, warm_up
+from app.wiring import check_access, open_cipher, open_models, open_records, warm_up
 
 WHEELS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
 """Each of them fills the same package: of two, one is half overwritten."""
@@ -78,7 +78,7 @@ def _data(settings: Settings) -> str:
     with tempfile.NamedTemporaryFile(dir=settings.data_dir), open_records(settings) as records:
         galleries = records.galleries()
     faces = sum(gallery.faces for gallery in galleries)
-    sealed = "encrypted" if open_seal(settings) else "not encrypted"
+    sealed = "encrypted" if open_cipher(settings) else "not encrypted"
     return f"{settings.data_dir.resolve()} can be written; {len(galleries)} galleries, {faces} faces, {sealed}"
 
 

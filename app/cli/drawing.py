@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from app.cli.output import CommandError
-from app.domain.nouns import Face, Pixels
+from app.domain.models import Face, Pixels
 
 _GREEN, _ORANGE = (90, 230, 90), (255, 160, 40)
 

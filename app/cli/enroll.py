@@ -12,13 +12,13 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app.api.shaping import Shaper
+from app.api.presenters import Presenter
 from app.cli.keys import operator
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, origin, run
 from app.domain.errors import AllRejected, InvalidRequest, Rejected, ServiceError
 from app.faces.selection import FaceRule
-from app.services.bundle import Services
-from app.services.enrollment import Answer, Enrolled
+from app.services.container import Services
+from app.services.enrollment import Answer, EnrollmentResult
 from app.services.extraction import Upload
 from app.services.timing import StageTimer
 from app.settings import Settings
@@ -101,9 +101,9 @@ async def _enroll_one(services: Services, gallery: str, rule: FaceRule, subject:
     timer = StageTimer()
     made: Answer | None = None
 
-    def shape(enrolled: Sequence[Enrolled], rejected: Sequence[Rejected]) -> Answer:
+    def shape(enrolled: Sequence[EnrollmentResult], rejected: Sequence[Rejected]) -> Answer:
         nonlocal made
-        made = Shaper(origin(), services, timer).enrollment(enrolled, rejected)
+        made = Presenter(origin(), services, timer).enrollment(enrolled, rejected)
         return made
 
     key = f"file:{hashlib.sha256(data).hexdigest()}:{rule}"

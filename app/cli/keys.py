@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from app.access.keys import Key, KeyStore
+from app.access.api_keys import Key, KeyStore
 from app.cli.output import SUCCESS, AsJson, CommandError, run
-from app.domain.callers import Actor, Scope
 from app.domain.clock import now, parse_duration
+from app.domain.identity import Actor, Scope
 from app.settings import Settings
 from app.wiring import open_keys, require_gallery_file
 
@@ -104,7 +104,7 @@ def _document(key: Key) -> dict[str, Any]:
         "created_at": key.created_at,
         "expires_at": key.expires_at,
         "revoked_at": key.revoked_at,
-        "valid": key.holds(now()),
+        "valid": key.is_active(now()),
     }
 
 

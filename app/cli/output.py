@@ -12,7 +12,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from app.api.errors import Origin, problem_of
+from app.api.problems import ProblemContext, problem_of
 from app.domain.errors import LikenessError, StartError
 from app.settings import Settings
 
@@ -46,8 +46,8 @@ def run(as_json: bool, work: Callable[[Settings], Awaitable[tuple[int, dict[str,
     raise typer.Exit(code)
 
 
-def origin() -> Origin:
-    return Origin("cli", str(uuid.uuid4()))
+def origin() -> ProblemContext:
+    return ProblemContext("cli", str(uuid.uuid4()))
 
 
 def read_settings() -> Settings:

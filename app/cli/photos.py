@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.api import fields, schemas
-from app.api.shaping import Shaper
+from app.api.presenters import Presenter
 from app.cli.drawing import draw_faces
 from app.cli.output import NO_MATCH, SUCCESS, AsJson, origin, run
 from app.faces.selection import FaceRule
@@ -47,7 +46,7 @@ def verify(
         timer = StageTimer()
         async with open_services(settings) as services:
             found = await services.verification.pair(uploads, face, fmr=fmr, threshold=threshold, timer=timer)
-            answer = Shaper(origin(), services, timer).verification(found, ("image1", "image2"))
+            answer = Presenter(origin(), services, timer).verification(found, ("image1", "image2"))
         return SUCCESS if answer.match else NO_MATCH, answer.model_dump(), _verdict(answer)
 
     run(as_json, work)
@@ -73,7 +72,7 @@ def identify(
             found = await services.identification.identify(
                 upload, face, gallery, top_k=top_k, fpir=fpir, threshold=threshold, timer=timer
             )
-            answer = Shaper(origin(), services, timer).identification(found)
+            answer = Presenter(origin(), services, timer).identification(found)
         return SUCCESS if answer.faces[0].identified else NO_MATCH, answer.model_dump(), _names(answer)
 
     run(as_json, work)
@@ -91,7 +90,7 @@ def detect(
         timer = StageTimer()
         async with open_services(settings) as services:
             sight = await services.extraction.sight(Upload(str(image), data), "all", timer)
-            answer = Shaper(origin(), services, timer).detection(sight)
+            answer = Presenter(origin(), services, timer).detection(sight)
         if draw:
             photo = decode(data, ImageLimits(settings.max_image_bytes, settings.max_image_pixels))
             draw_faces(photo, [view.face for view in sight.views], draw)

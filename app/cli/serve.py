@@ -11,9 +11,9 @@ from fastapi import FastAPI
 from app import serving, supervision
 from app.cli.output import fail, read_settings
 from app.domain.errors import LikenessError, StartError
-from app.gallery.gallery import Gallery
+from app.gallery.search import GallerySearch
 from app.main import create_app
-from app.observability import logs
+from app.observability import logging
 from app.serving import Bounds
 from app.settings import Settings, unknown_variables
 from app.wiring import check_access, open_models, open_records
@@ -70,5 +70,5 @@ def _check(settings: Settings) -> str | None:
     warning = check_access(settings)
     open_models(settings)
     with open_records(settings) as records:
-        Gallery(records).warm()
+        GallerySearch(records).warm()
     return warning

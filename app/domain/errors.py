@@ -1,5 +1,5 @@
 """
-Everything that can go wrong, as the caller sees it. `app/api/errors.py` holds the one table to HTTP.
+Everything that can go wrong, as the caller sees it. `app/api/problems.py` holds the one table to HTTP.
 
 * LikenessError
   + InputError                  the request is at fault
@@ -32,7 +32,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from app.domain.nouns import Face
+from app.domain.models import Face
 
 
 class LikenessError(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from app.domain.nouns import AlignedCrop, Embedding, Face, Pixels
+from app.domain.models import AlignedCrop, Embedding, Face, Pixels
 
 
 class Observer(Protocol):
@@ -32,7 +32,7 @@ class Observer(Protocol):
         ...
 
 
-class Unobserved:
+class NoObserver:
     """An Observer that nobody asks: for commands, and for whoever does not care."""
 
     def photo(self, faces: int) -> None: ...

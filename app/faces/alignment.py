@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from app.domain.nouns import AlignedCrop, Box, Face, Floats, Pixels
+from app.domain.models import AlignedCrop, Box, Face, Floats, Pixels
 from app.domain.ports import Aligner
-from app.runtime.manifest import BoxAlignment, EmbedderManifest
+from app.inference.manifest import BoxAlignment, EmbedderManifest
 
 ARCFACE_112: tuple[tuple[float, float], ...] = (
     (38.2946, 51.6963),

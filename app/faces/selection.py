@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from app.domain.errors import FaceNotFound, MultipleFaces
-from app.domain.nouns import Face
+from app.domain.models import Face
 
 FaceRule: TypeAlias = Literal["largest", "center", "only"]
 

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from app.domain.errors import ImageTooLarge, InvalidImage, UnsupportedImage
-from app.domain.nouns import Pixels
+from app.domain.models import Pixels
 from app.images.jpeg import check_scans, decode_by_simplejpeg
 from app.images.rgb import to_rgb
 

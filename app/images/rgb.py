@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from app.domain.nouns import Pixels
+from app.domain.models import Pixels
 
 _STRIP_PIXELS = 1_000_000
 

@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.domain.errors import StartError, UnsupportedOperatingPoint
-from app.domain.nouns import Distance, OperatingPoint
+from app.domain.models import Distance, OperatingPoint
 
 CALIBRATION = "calibration.json"
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.domain.errors import InvalidRequest, StartError
-from app.domain.nouns import Floats
+from app.domain.models import Floats
 from app.matching.distance import distances_between
 
 BLOCK = 512  # rows of distances at a time

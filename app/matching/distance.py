@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from app.domain.errors import ModelMismatch
-from app.domain.nouns import Distance, Embedding, Floats
+from app.domain.models import Distance, Embedding, Floats
 
 
 def distance_between(first: Embedding, second: Embedding) -> Distance:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from app.domain.errors import UnsupportedOperatingPoint
-from app.domain.nouns import Comparison, Distance, OperatingPoint
+from app.domain.models import Comparison, Distance, OperatingPoint
 from app.matching.calibration import Calibration, WorstCohort
 
 UNCALIBRATED_THRESHOLD = 1.1

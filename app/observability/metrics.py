@@ -23,8 +23,8 @@ from prometheus_client import (
 )
 
 from app.observability import shared
-from app.observability.routes import known_method
-from app.observability.scraped import Galleries, GallerySize, Scraped
+from app.observability.gauges import Galleries, GallerySize, GaugeCollector
+from app.observability.route_names import known_method
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 BUILD = ("version", "model", "digest", "provider", "runtime")
@@ -47,7 +47,7 @@ class Metrics:
     def __init__(self, codes: Iterable[str] = ()) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # or every counter has a twin that nobody reads
         self._registry = CollectorRegistry()
-        self._scraped, self._sampled, folder = Scraped(), shared.Sampled(), shared.folder()
+        self._scraped, self._sampled, folder = GaugeCollector(), shared.Sampled(), shared.folder()
         self._make_http()
         self._make_pipeline()
         if folder:

@@ -20,8 +20,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.observability.logs import request_id
-from app.observability.routes import known_method, template_of
+from app.observability.logging import request_id
+from app.observability.route_names import known_method, route_name_of
 from app.observability.tracing import Tracing
 
 UNTRACED = frozenset({"/healthz", "/readyz", "/metrics"})  # asked every few seconds, by machines
@@ -68,7 +68,7 @@ def _caller_of(scope: Scope) -> Context:
 
 
 def _describe(span: Span, scope: Scope, status: int) -> None:
-    method, route = known_method(scope["method"]), template_of(scope)
+    method, route = known_method(scope["method"]), route_name_of(scope)
     span.update_name(f"{method} {route}")
     span.set_attributes({"http.request.method": method, "http.route": route, "http.response.status_code": status})
     span.set_attribute("request_id", request_id.get() or "")

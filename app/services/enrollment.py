@@ -8,31 +8,31 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from app.domain.callers import SYSTEM, Actor
+from app.concurrency.worker_pool import WorkerPool
 from app.domain.clock import now
 from app.domain.errors import AllRejected, LikenessError, LowQuality, Rejected, ServiceError
-from app.domain.nouns import Probe, Template
-from app.domain.ports import Observer, Unobserved
+from app.domain.identity import SYSTEM, Actor
+from app.domain.models import Probe, Template
+from app.domain.ports import NoObserver, Observer
 from app.faces.quality import QualityBounds
 from app.faces.selection import FaceRule
-from app.gallery.records import Records
-from app.gallery.rows import Remembered
-from app.runtime.workers import Workers
-from app.services.extraction import Extraction, Sight, Upload
+from app.gallery.codec import IdempotencyRecord
+from app.gallery.repository import GalleryRepository
+from app.services.extraction import Extraction, PhotoFaces, Upload
 from app.services.timing import StageTimer
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Enrolled:
+class EnrollmentResult:
     index: int
     template: Template
     faces_found: int
 
 
 Answer: TypeAlias = dict[str, Any]
-Shape: TypeAlias = Callable[[Sequence[Enrolled], Sequence[Rejected]], Answer]
+Shape: TypeAlias = Callable[[Sequence[EnrollmentResult], Sequence[Rejected]], Answer]
 """Makes the answer that is sent, and kept under an Idempotency-Key."""
 
 
@@ -40,14 +40,14 @@ class Enrollment:
     def __init__(
         self,
         extraction: Extraction,
-        records: Records,
+        records: GalleryRepository,
         bounds: QualityBounds,
-        workers: Workers,
+        workers: WorkerPool,
         observer: Observer | None = None,
     ) -> None:
         self._extraction, self._records = extraction, records
         self._bounds, self._workers = bounds, workers
-        self._observer = observer or Unobserved()
+        self._observer = observer or NoObserver()
 
     async def enroll(
         self,
@@ -74,30 +74,30 @@ class Enrollment:
         if not enrolled:
             raise AllRejected(rejected)
         answer = shape(enrolled, rejected)
-        remember = Remembered(key, request, answer) if key else None
+        remember = IdempotencyRecord(key, request, answer) if key else None
         templates = [each.template for each in enrolled]
         earlier = await self._off_loop(self._records.enroll, gallery_id, subject_id, templates, remember, by)
         return dict(earlier) if earlier else answer
 
     async def _take(
         self, subject_id: str, uploads: Sequence[Upload], rule: FaceRule, timer: StageTimer
-    ) -> tuple[list[Enrolled], list[Rejected]]:
+    ) -> tuple[list[EnrollmentResult], list[Rejected]]:
         outcomes = [self._judged(each) for each in await self._extraction.all_sights(uploads, rule, timer)]
-        seen = {index: sight for index, sight in enumerate(outcomes) if isinstance(sight, Sight)}
+        seen = {index: sight for index, sight in enumerate(outcomes) if isinstance(sight, PhotoFaces)}
         rejected = [Rejected(index, error) for index, error in enumerate(outcomes) if isinstance(error, LikenessError)]
         probes = await self._extraction.probes(list(seen.values()), timer)
         enrolled = [
-            Enrolled(index, _template(subject_id, probe), probe.faces_found)
+            EnrollmentResult(index, _template(subject_id, probe), probe.faces_found)
             for index, probe in zip(seen, probes, strict=True)
         ]
         return enrolled, rejected
 
-    def _judged(self, outcome: Sight | LikenessError) -> Sight | LikenessError:
+    def _judged(self, outcome: PhotoFaces | LikenessError) -> PhotoFaces | LikenessError:
         """The sight, or why its image is no template: LowQuality where its face is too poor. Raises a ServiceError."""
         if isinstance(outcome, ServiceError):
             raise outcome
         try:
-            if isinstance(outcome, Sight):
+            if isinstance(outcome, PhotoFaces):
                 self._bounds.require(outcome.views[0].quality)
         except LowQuality as error:
             self._observer.rejected(error.code)

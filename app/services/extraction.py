@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from app.concurrency.worker_pool import Reservation, WorkerPool, raise_if_cancelled
 from app.domain.errors import FaceNotFound, InputError, LikenessError, MultipleFaces
-from app.domain.nouns import AlignedCrop, Embedding, Face, Pixels, Probe, Quality
-from app.domain.ports import Aligner, Detector, Observer, Unobserved
+from app.domain.models import AlignedCrop, Embedding, Face, Pixels, Probe, Quality
+from app.domain.ports import Aligner, Detector, NoObserver, Observer
 from app.faces.quality import assess
 from app.faces.selection import FaceRule, choose
 from app.images.decode import ImageLimits, decode
-from app.runtime.batching import MicroBatcher
-from app.runtime.workers import Places, Workers, checkpoint
+from app.inference.micro_batcher import MicroBatcher
 from app.services.timing import StageTimer
 
 FACES_A_TURN = 32
@@ -32,7 +32,7 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class View:
+class AlignedFace:
     """A face of a photo, cut out and judged, not yet embedded."""
 
     face: Face
@@ -41,10 +41,10 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class PhotoFaces:
     """What was taken of a photo of `width` x `height` pixels, of the `faces_found` in it."""
 
-    views: Sequence[View]
+    views: Sequence[AlignedFace]
     faces_found: int
     width: int
     height: int
@@ -56,22 +56,22 @@ class FaceReader:
     def __init__(self, detector: Detector, aligner: Aligner, limits: ImageLimits, most: int = 500) -> None:
         self._detector, self._aligner, self._limits, self._most = detector, aligner, limits, most
 
-    def read(self, data: bytes, wanted: Wanted, timer: StageTimer) -> Sight:
+    def read(self, data: bytes, wanted: Wanted, timer: StageTimer) -> PhotoFaces:
         """Raises InvalidImage and its like; FaceNotFound or MultipleFaces unless all faces are wanted."""
         with timer.stage("decode"):
             image = decode(data, self._limits)
-        checkpoint()
+        raise_if_cancelled()
         with timer.stage("detect"):
             faces = self._detector.detect(image)
         taken = faces[: self._most] if wanted == "all" else [choose(faces, wanted, image.shape[:2])]
         with timer.stage("align"):
             views = [self._view(image, face) for face in taken]
-        return Sight(views, len(faces), width=image.shape[1], height=image.shape[0])
+        return PhotoFaces(views, len(faces), width=image.shape[1], height=image.shape[0])
 
-    def _view(self, image: Pixels, face: Face) -> View:
-        checkpoint()
+    def _view(self, image: Pixels, face: Face) -> AlignedFace:
+        raise_if_cancelled()
         crop = self._aligner.align(image, face)
-        return View(face, crop, assess(face, crop))
+        return AlignedFace(face, crop, assess(face, crop))
 
 
 class Extraction:
@@ -80,18 +80,20 @@ class Extraction:
     def __init__(
         self,
         reader: FaceReader,
-        workers: Workers,
+        workers: WorkerPool,
         embedder: MicroBatcher[AlignedCrop, Embedding],
         observer: Observer | None = None,
     ) -> None:
         self._reader, self._workers, self._embedder = reader, workers, embedder
-        self._observer = observer or Unobserved()
+        self._observer = observer or NoObserver()
 
     def require_room(self, photos: int) -> None:
         """Raises Overloaded where so many would be refused now; for those who would have to read them first."""
         self._workers.require_room(min(photos, self._workers.room))
 
-    async def sight(self, upload: Upload, wanted: Wanted, timer: StageTimer, places: Places | None = None) -> Sight:
+    async def sight(
+        self, upload: Upload, wanted: Wanted, timer: StageTimer, places: Reservation | None = None
+    ) -> PhotoFaces:
         with naming(upload.name), self._telling():
             sight = await self._workers.run(
                 lambda: self._reader.read(upload.data, wanted, timer),
@@ -101,7 +103,7 @@ class Extraction:
         self._observer.photo(sight.faces_found)
         return sight
 
-    async def probes(self, sights: Sequence[Sight], timer: StageTimer) -> list[Probe]:
+    async def probes(self, sights: Sequence[PhotoFaces], timer: StageTimer) -> list[Probe]:
         """A probe for every view of every sight, in order; many are embedded in turns, so that others have theirs."""
         views = [(view, sight.faces_found) for sight in sights for view in sight.views]
         embeddings: list[Embedding] = []
@@ -119,7 +121,7 @@ class Extraction:
 
     async def all_sights(
         self, uploads: Sequence[Upload], wanted: Wanted, timer: StageTimer
-    ) -> list[Sight | LikenessError]:
+    ) -> list[PhotoFaces | LikenessError]:
         """
         A sight for every upload, in order, or the error that it met.
 
@@ -153,7 +155,7 @@ def naming(image: str) -> Iterator[None]:
         raise
 
 
-def _expected(outcome: Sight | BaseException) -> Sight | LikenessError:
-    if isinstance(outcome, Sight | LikenessError):
+def _expected(outcome: PhotoFaces | BaseException) -> PhotoFaces | LikenessError:
+    if isinstance(outcome, PhotoFaces | LikenessError):
         return outcome
     raise outcome

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from app.domain.callers import Actor
-from app.domain.nouns import Template
-from app.gallery.gallery import Gallery
-from app.gallery.records import Records
-from app.gallery.rows import GalleryInfo, SubjectFile, SubjectInfo
-from app.runtime.workers import Workers
+from app.concurrency.worker_pool import WorkerPool
+from app.domain.identity import Actor
+from app.domain.models import Template
+from app.gallery.codec import GalleryInfo, SubjectFile, SubjectInfo
+from app.gallery.repository import GalleryRepository
+from app.gallery.search import GallerySearch
 
 T = TypeVar("T")
 
@@ -18,7 +18,9 @@ T = TypeVar("T")
 class Galleries:
     """The async front of the records: each call runs on a worker. Erased means gone from this process's memory too."""
 
-    def __init__(self, records: Records, gallery: Gallery, workers: Workers, *, audit_searches: bool = False) -> None:
+    def __init__(
+        self, records: GalleryRepository, gallery: GallerySearch, workers: WorkerPool, *, audit_searches: bool = False
+    ) -> None:
         self._records, self._gallery, self._workers = records, gallery, workers
         self._audit_searches = audit_searches
 

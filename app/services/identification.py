@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.domain.nouns import Candidate, Embedding, Probe
-from app.gallery.gallery import Gallery
-from app.gallery.records import Records
-from app.gallery.rows import GalleryInfo
+from app.concurrency.worker_pool import WorkerPool
+from app.domain.models import Candidate, Embedding, Probe
+from app.gallery.codec import GalleryInfo
+from app.gallery.repository import GalleryRepository
+from app.gallery.search import GallerySearch
 from app.matching.threshold_policy import Decision, ThresholdPolicy
-from app.runtime.workers import Workers
 from app.services.extraction import Extraction, Upload, Wanted
 from app.services.timing import StageTimer
 
 
 @dataclass(frozen=True, slots=True)
-class Identified:
+class IdentificationResult:
     """The candidates of each probe, nearest first; `gallery` is the state that was searched."""
 
     probes: Sequence[Probe]
@@ -28,7 +28,12 @@ class Identified:
 
 class Identification:
     def __init__(
-        self, extraction: Extraction, policy: ThresholdPolicy, gallery: Gallery, records: Records, workers: Workers
+        self,
+        extraction: Extraction,
+        policy: ThresholdPolicy,
+        gallery: GallerySearch,
+        records: GalleryRepository,
+        workers: WorkerPool,
     ) -> None:
         self._extraction, self._policy = extraction, policy
         self._gallery, self._records, self._workers = gallery, records, workers
@@ -43,7 +48,7 @@ class Identification:
         fpir: float | None,
         threshold: float | None,
         timer: StageTimer,
-    ) -> Identified:
+    ) -> IdentificationResult:
         """Raises NotFound, ModelMismatch, FaceNotFound (unless all faces are wanted), UnsupportedOperatingPoint."""
         gallery = await self._workers.run(lambda: self._gallery.info(gallery_id))
         decision = self._policy.for_identification(fpir=fpir, threshold=threshold, templates=gallery.faces)
@@ -53,7 +58,7 @@ class Identification:
         gallery, candidates = await self._workers.run(
             lambda: self._search(gallery, embeddings, top_k, decision.point.threshold)
         )
-        return Identified(probes, candidates, sight.faces_found, gallery, decision)
+        return IdentificationResult(probes, candidates, sight.faces_found, gallery, decision)
 
     def _search(
         self, gallery: GalleryInfo, probes: Sequence[Embedding], top_k: int, threshold: float

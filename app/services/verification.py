@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.concurrency.worker_pool import WorkerPool
 from app.domain.errors import LikenessError, NotFound
-from app.domain.nouns import Comparison, Distance, Probe
-from app.domain.ports import Observer, Unobserved
+from app.domain.models import Comparison, Distance, Probe
+from app.domain.ports import NoObserver, Observer
 from app.faces.selection import FaceRule
-from app.gallery.records import Records
+from app.gallery.repository import GalleryRepository
 from app.matching.distance import distance_between
 from app.matching.threshold_policy import Decision, ThresholdPolicy
-from app.runtime.workers import Workers
-from app.services.extraction import Extraction, Sight, Upload
+from app.services.extraction import Extraction, PhotoFaces, Upload
 from app.services.timing import StageTimer
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class VerificationResult:
     comparison: Comparison
     decision: Decision
     probes: Sequence[Probe]
@@ -31,13 +31,13 @@ class Verification:
         self,
         extraction: Extraction,
         policy: ThresholdPolicy,
-        records: Records,
-        workers: Workers,
+        records: GalleryRepository,
+        workers: WorkerPool,
         observer: Observer | None = None,
     ) -> None:
         self._extraction, self._policy = extraction, policy
         self._records, self._workers = records, workers
-        self._observer = observer or Unobserved()
+        self._observer = observer or NoObserver()
 
     async def pair(
         self,
@@ -47,13 +47,13 @@ class Verification:
         fmr: float | None,
         threshold: float | None,
         timer: StageTimer,
-    ) -> Verified:
+    ) -> VerificationResult:
         """Two photos against each other; an error of the first is told before one of the second."""
         decision = self._policy.for_verification(fmr=fmr, threshold=threshold)
         sights = _all_seen(await self._extraction.all_sights(uploads, rule, timer))
         first, second = await self._extraction.probes(sights, timer)
         comparison = self._compare(distance_between(first.embedding, second.embedding), decision)
-        return Verified(comparison, decision, [first, second])
+        return VerificationResult(comparison, decision, [first, second])
 
     async def subject(
         self,
@@ -65,7 +65,7 @@ class Verification:
         fmr: float | None,
         threshold: float | None,
         timer: StageTimer,
-    ) -> Verified:
+    ) -> VerificationResult:
         """
         A photo against a subject's nearest enrolled face.
 
@@ -78,7 +78,7 @@ class Verification:
         probe = await self._extraction.probe(upload, rule, timer)
         distances = {face.face_id: distance_between(probe.embedding, face.embedding) for face in templates}
         nearest = min(distances, key=lambda face_id: distances[face_id])
-        return Verified(self._compare(distances[nearest], decision), decision, [probe], nearest)
+        return VerificationResult(self._compare(distances[nearest], decision), decision, [probe], nearest)
 
     def _compare(self, distance: Distance, decision: Decision) -> Comparison:
         comparison = self._policy.compare(distance, decision)
@@ -86,9 +86,9 @@ class Verification:
         return comparison
 
 
-def _all_seen(outcomes: Sequence[Sight | LikenessError]) -> list[Sight]:
+def _all_seen(outcomes: Sequence[PhotoFaces | LikenessError]) -> list[PhotoFaces]:
     """The sights, or the first error raised."""
     for outcome in outcomes:
         if isinstance(outcome, LikenessError):
             raise outcome
-    return [outcome for outcome in outcomes if isinstance(outcome, Sight)]
+    return [outcome for outcome in outcomes if isinstance(outcome, PhotoFaces)]

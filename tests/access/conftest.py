@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from app.access.keys import KeyStore
-from app.runtime.database import Database
+from app.access.api_keys import KeyStore
+from app.storage.sqlite import Database
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from app.access.authority import Auth, Authority, check_start, is_loopback, network_of
-from app.access.keys import KeyStore
-from app.domain.callers import Scope, anyone
+from app.access.api_keys import KeyStore
+from app.access.authenticator import Auth, Authenticator, check_start, is_loopback, network_of
 from app.domain.errors import StartError, Unauthorized
+from app.domain.identity import Scope, anyone
 
 AUTH: list[Auth] = ["auto", "on", "off"]
 
@@ -19,11 +19,11 @@ def test_keys_are_asked_for_where_the_contract_says(keys: KeyStore, auth: Auth, 
     made = [keys.create([Scope.VERIFY], lifetime=timedelta(seconds=-1)) for _ in range(any_key)]
     expected = {"on": True, "off": False, "auto": bool(made) or reachable}
 
-    assert Authority(keys, auth, reachable=reachable).wants_keys() == expected[auth]
+    assert Authenticator(keys, auth, reachable=reachable).requires_key() == expected[auth]
 
 
 def test_the_first_key_shuts_a_service_that_runs(keys: KeyStore, others: KeyStore) -> None:
-    authority = Authority(keys, "auto", reachable=False)
+    authority = Authenticator(keys, "auto", reachable=False)
     before = authority.caller([], "127.0.0.1")
     others.create([Scope.VERIFY])
 
@@ -35,7 +35,7 @@ def test_the_first_key_shuts_a_service_that_runs(keys: KeyStore, others: KeyStor
 def test_the_one_key_that_was_given_says_who_asks(keys: KeyStore) -> None:
     key, text = keys.create([Scope.VERIFY])
 
-    assert Authority(keys, "on", reachable=True).caller({text}, "::1").name == f"key:{key.id}"
+    assert Authenticator(keys, "on", reachable=True).caller({text}, "::1").name == f"key:{key.id}"
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,12 @@ def test_anything_else_is_nobody(keys: KeyStore, given: list[str], words: str) -
     _, text = keys.create([Scope.ADMIN])
 
     with pytest.raises(Unauthorized, match=words) as refused:
-        Authority(keys, "on", reachable=True).caller([each.format(text) for each in given], "::1")
+        Authenticator(keys, "on", reachable=True).caller([each.format(text) for each in given], "::1")
     assert text.split("_", 2)[2] not in str(refused.value)
 
 
 def test_where_no_keys_are_asked_for_none_is_looked_at(keys: KeyStore) -> None:
-    authority = Authority(keys, "off", reachable=True)
+    authority = Authenticator(keys, "off", reachable=True)
 
     assert authority.caller({"nonsense", "more"}, "10.0.0.1") == anyone("address:10.0.0.1")
 
@@ -115,11 +115,11 @@ def test_any_other_is_taken_for_reachable(host: str) -> None:
 def test_the_address_alone_keeps_others_out_where_it_is_loopback_and_no_key_is_asked_for(
     keys: KeyStore, auth: Auth
 ) -> None:
-    only_here = [Authority(keys, auth, reachable=reachable).only_here() for reachable in (False, True)]
+    loopback_only = [Authenticator(keys, auth, reachable=reachable).loopback_only() for reachable in (False, True)]
     keys.create([Scope.VERIFY])
 
-    assert only_here == [auth != "on", False]
-    assert Authority(keys, auth, reachable=False).only_here() == (auth == "off")
+    assert loopback_only == [auth != "on", False]
+    assert Authenticator(keys, auth, reachable=False).loopback_only() == (auth == "off")
 
 
 @pytest.mark.parametrize(

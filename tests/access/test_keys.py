@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.access.keys import KeyStore
+from app.access.api_keys import KeyStore
 from app.audit.log import AuditLog
-from app.domain.callers import Actor, Caller, Scope
 from app.domain.clock import written
 from app.domain.errors import InvalidRequest, NotFound, Unauthorized
-from app.runtime.database import Database
+from app.domain.identity import Actor, Caller, Scope
+from app.storage.sqlite import Database
 
 SHARED = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SCOPES = st.lists(st.sampled_from(Scope), min_size=1, unique=True)
@@ -88,9 +88,9 @@ def test_a_key_holds_until_it_expires_and_no_longer(keys: KeyStore) -> None:
     minutes = [written(datetime.now(UTC) + timedelta(minutes=minutes)) for minutes in (0, 59, 61)]
 
     assert (_opens(keys, text), _opens(keys, old)) == (True, False)
-    assert [fresh.holds(moment) for moment in minutes] == [True, True, False]
+    assert [fresh.is_active(moment) for moment in minutes] == [True, True, False]
     assert fresh.expires_at is not None
-    assert not fresh.holds(fresh.expires_at)
+    assert not fresh.is_active(fresh.expires_at)
 
 
 def test_a_running_service_notices_at_once_what_a_command_does(keys: KeyStore, others: KeyStore) -> None:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.access.limits import Limits, whole_seconds
-from app.domain.callers import Caller, Scope, anyone
+from app.access.rate_limiter import RateLimiter, whole_seconds
 from app.domain.errors import RateLimited
+from app.domain.identity import Caller, Scope, anyone
 
 ADA, BOB = anyone("ada"), anyone("bob")
 GAPS = st.lists(st.sampled_from([0, 1, 10, 249, 250, 333, 500, 999, 1000, 1001, 5000]), min_size=2, max_size=40)
@@ -29,7 +29,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr("app.access.limits.time", made)
+    monkeypatch.setattr("app.access.rate_limiter.time", made)
     return made
 
 
@@ -42,8 +42,8 @@ def limited(rate: int | None, concurrent: int | None = None, name: str = "key:1"
 def test_what_is_taken_is_what_a_plain_window_of_a_second_would_take(rate: int, gaps: list[int]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         clock = Clock()
-        patch.setattr("app.access.limits.time", clock)
-        limits, taken = Limits(rate, 0), list[int]()
+        patch.setattr("app.access.rate_limiter.time", clock)
+        limits, taken = RateLimiter(rate, 0), list[int]()
         for gap in gaps:
             clock.milliseconds += gap
             inside = [moment for moment in taken if moment >= clock.milliseconds - 1000]
@@ -55,7 +55,7 @@ def test_what_is_taken_is_what_a_plain_window_of_a_second_would_take(rate: int, 
 
 
 def test_in_no_second_of_the_real_clock_are_more_taken_than_allowed() -> None:
-    rate, limits = 20, Limits(20, 0)
+    rate, limits = 20, RateLimiter(20, 0)
     taken: list[tuple[float, float]] = []
     until = time.time() + 1.3
     while (before := time.time()) < until:
@@ -68,7 +68,7 @@ def test_in_no_second_of_the_real_clock_are_more_taken_than_allowed() -> None:
 
 
 def test_one_caller_takes_nothing_from_another() -> None:
-    limits = Limits(3, 0)
+    limits = RateLimiter(3, 0)
     spent = [limits.take(ADA) for _ in range(5)]
     fresh = limits.take(BOB)
 
@@ -78,7 +78,7 @@ def test_one_caller_takes_nothing_from_another() -> None:
 
 
 def test_what_is_left_and_until_when_is_told(clock: Clock) -> None:
-    limits, told = Limits(3, 0), []
+    limits, told = RateLimiter(3, 0), []
     for gap in (0, 400, 100, 300):
         clock.milliseconds += gap
         allowance = limits.take(ADA)
@@ -89,7 +89,7 @@ def test_what_is_left_and_until_when_is_told(clock: Clock) -> None:
 
 
 def test_who_waits_as_long_as_told_is_let_in(clock: Clock) -> None:
-    limits = Limits(2, 0)
+    limits = RateLimiter(2, 0)
     for _ in range(2):
         limits.take(ADA)
         clock.milliseconds += 300
@@ -104,7 +104,7 @@ def test_who_waits_as_long_as_told_is_let_in(clock: Clock) -> None:
 
 
 def test_a_refusal_says_the_limit_and_the_seconds_to_wait() -> None:
-    limits = Limits(1, 0)
+    limits = RateLimiter(1, 0)
     first, second = limits.take(ADA), limits.take(ADA)
 
     assert first is not None
@@ -117,7 +117,7 @@ def test_a_refusal_says_the_limit_and_the_seconds_to_wait() -> None:
 
 @pytest.mark.parametrize(("own", "taken"), [(None, 2), (5, 5), (1, 1)])
 def test_a_key_may_have_a_limit_of_its_own(own: int | None, taken: int) -> None:
-    limits = Limits(2, 0)
+    limits = RateLimiter(2, 0)
     answers = [limits.take(limited(own)) for _ in range(8)]
 
     assert sum(not each.exceeded for each in answers if each) == taken
@@ -125,14 +125,14 @@ def test_a_key_may_have_a_limit_of_its_own(own: int | None, taken: int) -> None:
 
 @pytest.mark.parametrize(("service", "own"), [(0, None), (1, 0)])
 def test_zero_is_no_limit_and_nothing_is_told_of_it(service: int, own: int | None) -> None:
-    limits = Limits(service, 0)
+    limits = RateLimiter(service, 0)
 
     assert [limits.take(limited(own)) for _ in range(50)] == [None] * 50
 
 
 @pytest.mark.anyio
 async def test_only_so_many_requests_of_a_caller_are_inside_at_once() -> None:
-    limits, gate = Limits(0, 2), asyncio.Event()
+    limits, gate = RateLimiter(0, 2), asyncio.Event()
 
     async def request(caller: Caller) -> str:
         with limits.inside(caller):
@@ -151,7 +151,7 @@ async def test_only_so_many_requests_of_a_caller_are_inside_at_once() -> None:
 
 
 def test_a_request_that_fails_leaves() -> None:
-    limits = Limits(0, 1)
+    limits = RateLimiter(0, 1)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError), limits.inside(ADA):
             1 / 0  # noqa: B018
@@ -159,7 +159,7 @@ def test_a_request_that_fails_leaves() -> None:
 
 @pytest.mark.parametrize(("service", "own", "most"), [(1, None, 1), (1, 3, 3), (3, 1, 1), (0, None, 9), (1, 0, 9)])
 def test_how_many_at_once_may_be_a_keys_own_and_zero_is_no_limit(service: int, own: int | None, most: int) -> None:
-    limits, inside = Limits(0, service), 0
+    limits, inside = RateLimiter(0, service), 0
     places = [limits.inside(limited(None, own)) for _ in range(9)]
     for place in places[:most]:
         place.__enter__()
@@ -181,8 +181,8 @@ def test_a_header_never_asks_for_less_than_there_is_to_wait(seconds: float) -> N
 
 
 def test_callers_who_came_once_are_forgotten(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
-    monkeypatch.setattr("app.access.limits._FORGET_AFTER", 100)
-    limits = Limits(1000, 5)
+    monkeypatch.setattr("app.access.rate_limiter._FORGET_AFTER", 100)
+    limits = RateLimiter(1000, 5)
     for number in range(500):
         limits.take(anyone(f"address:{number}"))
     clock.milliseconds += 1001

@@ -8,15 +8,14 @@ from fastapi import FastAPI, HTTPException, Request
 from starlette.testclient import TestClient
 from starlette.types import Message
 
-from app.access.authority import Auth, Authority
-from app.access.keys import KeyStore
-from app.access.limits import Limits
-from app.api import errors
-from app.api.access import Access, caller_of
+from app.access.api_keys import KeyStore
+from app.access.authenticator import Auth, Authenticator
+from app.access.rate_limiter import RateLimiter
 from app.api.lifecycle import Lifecycle
 from app.api.middleware import Deadline, RequestId
-from app.domain.callers import Scope
+from app.api.middleware.auth import Authentication, caller_of
 from app.domain.errors import Forbidden
+from app.domain.identity import Scope
 
 
 class Guarded:
@@ -34,9 +33,9 @@ class Guarded:
     ) -> None:
         self.lifecycle, self.held = Lifecycle(), asyncio.Event()
         self.app = FastAPI()
-        self.app.state.services = SimpleNamespace(authority=Authority(keys, auth, reachable=reachable))
+        self.app.state.services = SimpleNamespace(authority=Authenticator(keys, auth, reachable=reachable))
         self.app.add_middleware(Deadline, seconds=deadline, lifecycle=self.lifecycle)
-        self.app.add_middleware(Access, limits=Limits(rate, concurrent), lifecycle=self.lifecycle)
+        self.app.add_middleware(Authentication, limits=RateLimiter(rate, concurrent), lifecycle=self.lifecycle)
         self.app.add_middleware(RequestId)
         errors.install(self.app)
         for path, route in (("/who", self._who), ("/metrics", self._who), ("/healthz", self._alive)):

@@ -3,7 +3,6 @@
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from app.api import errors
 from app.api.middleware import RequestId
 
 

@@ -12,13 +12,13 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 from starlette.testclient import TestClient
 
-from app.access.keys import KeyStore
-from app.api.access import is_public
-from app.api.dependencies import Needs
-from app.domain.callers import Scope
+from app.access.api_keys import KeyStore
+from app.api.dependencies import RequiredScope
+from app.api.middleware.auth import is_public
+from app.domain.identity import Scope
 from app.main import create_app
-from app.runtime.database import Database
 from app.settings import Settings
+from app.storage.sqlite import Database
 from app.wiring import GALLERY_FILE
 from tests.api.guarded import KeyMaker
 
@@ -64,7 +64,7 @@ def named(route: Any) -> list[str]:
 def needs(route: BaseRoute) -> list[Scope | None]:
     """What a route declares."""
     dependencies = route.dependant.dependencies if isinstance(route, APIRoute) else []
-    return [each.call.scope for each in dependencies if isinstance(each.call, Needs)]
+    return [each.call.scope for each in dependencies if isinstance(each.call, RequiredScope)]
 
 
 def declared(app: FastAPI) -> dict[str, list[Scope | None]]:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from app.inference.manifest import read_embedder
 from app.main import create_app
 from app.matching.calibration import CALIBRATION, Calibration
-from app.runtime.manifest import read_embedder
 from app.settings import Settings
 from tests.support.calibrations import COHORTS, calibration
 

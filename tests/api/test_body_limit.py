@@ -6,7 +6,6 @@ import pytest
 from fastapi import FastAPI, Request
 from starlette.testclient import TestClient
 
-from app.api import errors
 from app.api.middleware import BodyLimit
 
 LIMIT = 1000

@@ -11,7 +11,6 @@ from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api import errors
 from app.api.lifecycle import Lifecycle
 from app.api.middleware import BodyLimit, Deadline
 

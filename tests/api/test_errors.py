@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.api import errors as table
+from app.api import problems as table
 from app.domain import errors
 from app.domain.errors import AllRejected, Rejected
 from tests.api.raising import Raising
@@ -36,12 +36,12 @@ def kinds(root: type[errors.LikenessError]) -> list[type[errors.LikenessError]]:
 
 
 def test_the_table_has_every_code_of_the_contract_with_its_status() -> None:
-    assert {code: int(kind.status) for code, kind in table.TABLE.items()} == CONTRACT
+    assert {code: int(kind.status) for code, kind in table.PROBLEM_TYPES.items()} == CONTRACT
 
 
 @pytest.mark.parametrize("kind", kinds(errors.LikenessError))
 def test_every_domain_error_has_a_row(kind: type[errors.LikenessError]) -> None:
-    assert kind.code in table.TABLE
+    assert kind.code in table.PROBLEM_TYPES
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_domain_error_becomes_the_problem_of_its_code(raising: Raising, error:
     assert status == CONTRACT[error.code]
     assert body == {
         "type": f"/problems/{error.code}",
-        "title": table.TABLE[error.code].title,
+        "title": table.PROBLEM_TYPES[error.code].title,
         "status": status,
         "detail": "why",
         "instance": "/route",

@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from app.access.keys import KeyStore
+from app.access.api_keys import KeyStore
 from app.api.lifecycle import Lifecycle
-from app.domain.callers import Scope
-from app.runtime.database import Database
+from app.domain.identity import Scope
+from app.storage.sqlite import Database
 from tests.api.guarded import Guarded, Unread, settled
 
 FIELDS = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "ratelimit-policy")

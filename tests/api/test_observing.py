@@ -9,14 +9,13 @@ from fastapi import FastAPI, Request
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
-from app.api import errors
 from app.api.lifecycle import Lifecycle
 from app.api.middleware import RequestId
-from app.api.observing import Observed
-from app.domain.callers import Caller
+from app.api.middleware.metrics import RequestMetrics
 from app.domain.errors import FaceNotFound, Unauthorized
+from app.domain.identity import Caller
 from app.observability.metrics import Metrics
-from app.observability.routes import Templates
+from app.observability.route_names import RouteNames
 from app.services.timing import StageTimer
 
 PERSON = "ada-lovelace"
@@ -37,9 +36,9 @@ class Watched:
         app.get("/timed/{person}")(self._timed)
         app.get("/nobody")(self._nobody)
         app.get("/broken")(self._broken)
-        templates = Templates(["/people/{person}", "/healthz"])
+        templates = RouteNames(["/people/{person}", "/healthz"])
         app.add_middleware(Refusing)
-        app.add_middleware(Observed, metrics=self.metrics, lifecycle=self.lifecycle, templates=templates)
+        app.add_middleware(RequestMetrics, metrics=self.metrics, lifecycle=self.lifecycle, templates=templates)
         app.add_middleware(RequestId)
         errors.install(app)
         self.client = TestClient(app, raise_server_exceptions=False)

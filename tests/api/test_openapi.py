@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from app.api.errors import TABLE
+from app.api.problems import PROBLEM_TYPES
 
 PHOTOS = {
     "/verify": ["image1", "image2"],
@@ -66,7 +66,7 @@ def test_the_fields_of_a_request_are_described_with_their_meaning(description: D
 
 
 def test_every_problem_is_described_as_problem_json_and_as_nothing_else(description: Description) -> None:
-    statuses = {str(int(kind.status)) for kind in TABLE.values()}
+    statuses = {str(int(kind.status)) for kind in PROBLEM_TYPES.values()}
     for name, operation in operations(description).items():
         described = [operation["responses"][status]["content"] for status in statuses]
         assert all(content == {"application/problem+json": {"schema": PROBLEM}} for content in described), name
@@ -75,7 +75,7 @@ def test_every_problem_is_described_as_problem_json_and_as_nothing_else(descript
 def test_every_code_is_named_under_its_status(description: Description) -> None:
     responses = description["paths"]["/verify"]["post"]["responses"]
 
-    assert all(f"`{code}`" in responses[str(int(kind.status))]["description"] for code, kind in TABLE.items())
+    assert all(f"`{code}`" in responses[str(int(kind.status))]["description"] for code, kind in PROBLEM_TYPES.items())
 
 
 def test_a_problem_is_described_with_the_members_of_the_contract(description: Description) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from app.audit.log import AuditLog
-from app.runtime.database import Database
+from app.storage.sqlite import Database
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.audit.log import GUARDS, START, AuditLog, Verdict, chained
-from app.domain.callers import Actor
-from app.runtime.database import Database
+from app.domain.identity import Actor
+from app.storage.sqlite import Database
 from tests.audit.writing import record
 
 LENGTH = 7

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.audit.log import START, AuditLog, append
-from app.domain.callers import Actor
 from app.domain.clock import written
 from app.domain.errors import ServiceError
-from app.runtime.database import Database
+from app.domain.identity import Actor
+from app.storage.sqlite import Database
 from tests.audit.writing import record
 
 TEXT = st.text(

@@ -3,8 +3,8 @@
 from typing import Any
 
 from app.audit.log import append
-from app.domain.callers import SYSTEM, Actor
-from app.runtime.database import Database
+from app.domain.identity import SYSTEM, Actor
+from app.storage.sqlite import Database
 
 
 def record(database: Database, action: str = "note", gallery: str = "", by: Actor = SYSTEM, **about: Any) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from app.domain.nouns import Face, Floats, Pixels
+from app.domain.models import Face, Floats, Pixels
 from app.domain.ports import Detector
 from app.faces.detector.mtcnn import CascadeOptions, load_mtcnn
 from app.settings import Settings

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import uvloop
 
-from app.services.bundle import Services
+from app.services.container import Services
 from app.services.extraction import Upload
 from app.services.timing import StageTimer
 from app.settings import Settings

@@ -10,10 +10,10 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from app.domain.nouns import AlignedCrop
-from app.embedding.embedder import OnnxEmbedder
-from app.runtime.manifest import read_checked, read_embedder
-from app.runtime.session import Session
+from app.domain.models import AlignedCrop
+from app.inference.embedder import OnnxEmbedder
+from app.inference.manifest import read_checked, read_embedder
+from app.inference.onnx_session import Session
 from tests.benchmarks.cores import one_core
 from tests.benchmarks.detect import MODELS
 from tests.benchmarks.effort import Effort

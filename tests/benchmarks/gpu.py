@@ -22,9 +22,9 @@ import typer
 from rich.console import Console
 
 from app.domain.errors import StartError
-from app.domain.nouns import AlignedCrop
-from app.runtime.session import Provider
-from app.services.bundle import Models
+from app.domain.models import AlignedCrop
+from app.inference.onnx_session import Provider
+from app.services.container import Models
 from app.settings import Settings
 from app.wiring import open_models
 from tests.benchmarks import memory, photos

@@ -8,8 +8,8 @@ from functools import partial
 import faiss
 import numpy as np
 
-from app.domain.nouns import Floats
-from app.gallery.index import FaceIndex
+from app.domain.models import Floats
+from app.gallery.faiss_index import FaceIndex
 from tests.benchmarks.cores import one_core
 from tests.benchmarks.effort import Effort
 from tests.benchmarks.measure import Contestant, race, ratio

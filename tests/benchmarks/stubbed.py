@@ -15,18 +15,18 @@ from unittest import mock
 import numpy as np
 
 from app import wiring
-from app.domain.nouns import AlignedCrop, Box, Embedding, Face, Landmarks, Pixels, Quality
+from app.domain.models import AlignedCrop, Box, Embedding, Face, Landmarks, Pixels, Quality
 from app.faces.alignment import ARCFACE_112
 from app.main import create_app
-from app.services.bundle import Models, Services
-from app.services.extraction import Sight, View, Wanted
+from app.services.container import Models, Services
+from app.services.extraction import AlignedFace, PhotoFaces, Wanted
 from app.services.timing import StageTimer
 from app.serving import Bounds, serve
 from app.settings import Settings
 
 FACE = Face(Box(0, 0, 112, 112), Landmarks(np.array(ARCFACE_112, np.float32)), confidence=1.0)
 CROP = AlignedCrop(np.zeros((112, 112, 3), np.uint8), inside=1.0)
-SIGHT = Sight([View(FACE, CROP, Quality(1.0, 1.0, 1.0, 1.0))], faces_found=1, width=112, height=112)
+SIGHT = PhotoFaces([AlignedFace(FACE, CROP, Quality(1.0, 1.0, 1.0, 1.0))], faces_found=1, width=112, height=112)
 
 
 class StillDetector:
@@ -46,7 +46,7 @@ class StillEmbedder:
 class StillReader:
     """With the stages of a FaceReader, so that their timer costs what it costs."""
 
-    def read(self, data: bytes, wanted: Wanted, timer: StageTimer) -> Sight:  # noqa: ARG002
+    def read(self, data: bytes, wanted: Wanted, timer: StageTimer) -> PhotoFaces:  # noqa: ARG002
         for stage in ("decode", "detect", "align"):
             with timer.stage(stage):
                 pass

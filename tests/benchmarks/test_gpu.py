@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from app.runtime.session import available_providers
+from app.inference.onnx_session import available_providers
 from tests.benchmarks import gpu, photos
 from tests.benchmarks.machine import REPOSITORY
 from tests.benchmarks.report import Report

@@ -77,7 +77,7 @@ def test_a_target_is_met_at_its_bound_and_missed_beyond(target: Target | None, r
 
 
 def test_noise_helps_no_one_to_a_bound_from_above() -> None:
-    assert not Target(bound=3.0, at_least=True, noise=0.5).holds(2.9)
+    assert not Target(bound=3.0, at_least=True, noise=0.5).is_active(2.9)
 
 
 def test_a_report_is_good_where_nothing_is_missed_or_failed() -> None:

@@ -9,12 +9,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from app.domain.nouns import Pixels
+from app.domain.models import Pixels
 from app.faces.detector.mtcnn import Mtcnn
-from app.gallery.index import FaceIndex
+from app.gallery.faiss_index import FaceIndex
 from app.images.decode import ACCEPTED
 from app.images.decode import decode as read
-from app.runtime.session import Session
+from app.inference.onnx_session import Session
 from tests.benchmarks import __main__ as command
 from tests.benchmarks import decode, detect, embed, end_to_end, http_cost, memory, peers, photos, search
 from tests.benchmarks.effort import Effort

@@ -6,7 +6,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from app.cli import app
-from app.domain.nouns import Pixels
+from app.domain.models import Pixels
 
 
 class Command:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.callers import Actor
+from app.domain.identity import Actor
 from tests.cli.conftest import Command
 from tests.support.records import FileRecords
 from tests.support.templates import numbered

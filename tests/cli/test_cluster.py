@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.domain.nouns import Pixels
+from app.domain.models import Pixels
 from tests.cli.conftest import Command
 
 

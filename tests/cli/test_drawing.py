@@ -9,7 +9,7 @@ from PIL import Image
 
 from app.cli.drawing import draw_faces
 from app.cli.output import CommandError
-from app.domain.nouns import Box, Face, Landmarks, Pixels, read_only
+from app.domain.models import Box, Face, Landmarks, Pixels, read_only
 from tests.cli.conftest import Command
 
 PHOTO: Pixels = read_only(np.random.default_rng(0).integers(0, 200, (400, 600, 3), dtype=np.uint8))

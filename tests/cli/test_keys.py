@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from app.access.keys import KeyStore
+from app.access.api_keys import KeyStore
 from app.audit.log import AuditLog
-from app.domain.callers import Caller, Scope
 from app.domain.clock import written
 from app.domain.errors import Unauthorized
-from app.runtime.database import Database
+from app.domain.identity import Caller, Scope
+from app.storage.sqlite import Database
 from tests.cli.conftest import Command
 
 

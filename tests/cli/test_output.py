@@ -4,15 +4,15 @@ import json
 
 import pytest
 
-from app.gallery.records import Records
+from app.gallery.repository import GalleryRepository
 from tests.cli.conftest import Command
 
 
-def interrupt(_: Records) -> None:
+def interrupt(_: GalleryRepository) -> None:
     raise KeyboardInterrupt
 
 
-def disk_error(_: Records) -> None:
+def disk_error(_: GalleryRepository) -> None:
     raise OSError(28, "No space left on device")
 
 
@@ -20,7 +20,7 @@ def disk_error(_: Records) -> None:
 def test_it_is_told_in_words_or_in_json_and_ends_with_2(
     likeness: Command, monkeypatch: pytest.MonkeyPatch, failure: object, words: str
 ) -> None:
-    monkeypatch.setattr(Records, "galleries", failure)
+    monkeypatch.setattr(GalleryRepository, "galleries", failure)
     people, machine = likeness("gallery", "list"), likeness("gallery", "list", "--json")
 
     assert (people.exit_code, machine.exit_code) == (2, 2)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.domain.nouns import Pixels
+from app.domain.models import Pixels
 from tests.cli.conftest import Command
 
 

@@ -26,7 +26,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Served:
     fake = Served()
     monkeypatch.setattr("app.serving.serve", fake)
     monkeypatch.setattr("app.supervision.serve", fake)
-    monkeypatch.setattr("app.observability.logs.configure", lambda *_, **__: None)
+    monkeypatch.setattr("app.observability.logging.configure", lambda *_, **__: None)
     return fake
 
 
@@ -99,7 +99,7 @@ def test_what_stops_the_start_is_told_in_a_sentence_and_nothing_is_served(
 
 
 def test_a_port_that_is_taken_is_told_in_a_sentence(likeness: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.observability.logs.configure", lambda *_: None)
+    monkeypatch.setattr("app.observability.logging.configure", lambda *_: None)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = likeness("serve", port=taken.getsockname()[1])
 

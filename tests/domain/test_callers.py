@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.domain.callers import Caller, Scope, anyone
 from app.domain.errors import Forbidden
+from app.domain.identity import Caller, Scope, anyone
 
 
 def caller(*scopes: Scope, galleries: frozenset[str] | None = None) -> Caller:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.nouns import (
+from app.domain.models import (
     AlignedCrop,
     Box,
     Distance,

@@ -3,8 +3,8 @@ import inspect
 import pytest
 
 from app.domain.ports import Detector, Embedder, Observer
-from app.embedding.embedder import OnnxEmbedder
 from app.faces.detector.mtcnn import Mtcnn
+from app.inference.embedder import OnnxEmbedder
 from app.observability.metrics import Metrics
 
 

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from app.domain.errors import InferenceFailed
-from app.domain.nouns import AlignedCrop, Pixels
-from app.embedding.embedder import OnnxEmbedder
+from app.domain.models import AlignedCrop, Pixels
 from app.faces.alignment import LandmarkAligner
 from app.faces.detector.mtcnn import Mtcnn
-from app.runtime.manifest import digest_of, read_checked, read_embedder
-from app.runtime.session import Session
+from app.inference.embedder import OnnxEmbedder
+from app.inference.manifest import digest_of, read_checked, read_embedder
+from app.inference.onnx_session import Session
 from tests.support.networks import DIMENSION, SIDE, first_only, manifest_of, mean_colour
 
 RED, YELLOW = (200, 0, 0), (90, 120, 0)
@@ -84,7 +84,7 @@ def test_a_network_of_batch_1_is_run_for_each_crop() -> None:
 def test_a_small_network_on_a_cpu_is_run_in_small_batches(
     monkeypatch: pytest.MonkeyPatch, small: int, provider: str, runs: list[int]
 ) -> None:
-    monkeypatch.setattr("app.embedding.embedder.SMALL_MODEL_BYTES", small)
+    monkeypatch.setattr("app.inference.embedder.SMALL_MODEL_BYTES", small)
     session, seen, run = Session(mean_colour(), provider="cpu"), [], Session.run
     session.provider = provider
     tiny = OnnxEmbedder(session, manifest_of(mean_colour()))

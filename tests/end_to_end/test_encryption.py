@@ -22,7 +22,7 @@ def sealed_with(*keys):
     return {"LIKENESS_ENCRYPTION_KEY": ",".join(keys)}
 
 
-class Gallery(NamedTuple):
+class GallerySearch(NamedTuple):
     data_dir: Path
     while_running: set
     afterwards: set
@@ -38,7 +38,7 @@ def filled(data_dir, **settings):
             answered(likeness.describe("staff", "hopper", {"name": "Grace Brewster"}))
             traces = traces_of(answered(likeness.http.get("/galleries/staff/subjects/hopper/export")))
         while_running = found(traces, data_dir)
-    return Gallery(data_dir, while_running, found(traces, data_dir)), traces
+    return GallerySearch(data_dir, while_running, found(traces, data_dir)), traces
 
 
 @pytest.fixture(scope="module")

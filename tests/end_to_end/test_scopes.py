@@ -11,7 +11,7 @@ EVERY = set(SCOPES)
 VERIFY, IDENTIFY, ENROLL, METRICS = ({scope, "admin"} for scope in ("verify", "identify", "enroll", "metrics"))
 ADMIN = {"admin"}
 SUBJECT = "/galleries/{}/subjects/{}"
-TABLE = {
+PROBLEM_TYPES = {
     "POST /verify": VERIFY,
     "POST /detect": VERIFY,
     "POST /embed": VERIFY,
@@ -51,7 +51,7 @@ def status(server, operation, version, **headers):
 
 
 def test_every_declared_operation_is_in_the_table(operations):
-    assert operations - PUBLIC_PAGES == TABLE.keys() | PUBLIC
+    assert operations - PUBLIC_PAGES == PROBLEM_TYPES.keys() | PUBLIC
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -62,7 +62,7 @@ def test_a_scope_opens_its_operations_and_no_others(guarded, keys, operations, s
         for operation in sorted(operations - PUBLIC - PUBLIC_PAGES)
     }
     refused = {operation for operation, answer in answers.items() if answer == 403}
-    assert refused == {operation for operation, scopes in TABLE.items() if scope not in scopes}
+    assert refused == {operation for operation, scopes in PROBLEM_TYPES.items() if scope not in scopes}
     assert not {401, 429, 500} & set(answers.values())
 
 
@@ -70,12 +70,12 @@ def test_a_scope_opens_its_operations_and_no_others(guarded, keys, operations, s
 def test_without_a_key_only_the_public_operations_answer(guarded, operations, version):
     answers = {operation: status(guarded, operation, version) for operation in operations | PUBLIC_PAGES}
     assert {operation for operation, answer in answers.items() if answer == 200} == PUBLIC | PUBLIC_PAGES
-    assert {answers[operation] for operation in TABLE} == {401}
+    assert {answers[operation] for operation in PROBLEM_TYPES} == {401}
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PATCH", "TRACE", "PURGE"])
 def test_no_method_goes_round_the_keys(guarded, method):
-    answers = {status(guarded, f"{method} {operation.split()[1]}", "") for operation in TABLE}
+    answers = {status(guarded, f"{method} {operation.split()[1]}", "") for operation in PROBLEM_TYPES}
     assert answers == {401}
 
 

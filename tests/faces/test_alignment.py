@@ -6,10 +6,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from skimage.transform import SimilarityTransform
 
-from app.domain.nouns import Box, Face, Floats, Landmarks, Pixels
+from app.domain.models import Box, Face, Floats, Landmarks, Pixels
 from app.faces.alignment import ARCFACE_112, LandmarkAligner, Transform, similarity_transform
 from app.faces.detector.mtcnn import Mtcnn
-from app.runtime.manifest import LandmarkAlignment, read_embedder
+from app.inference.manifest import LandmarkAlignment, read_embedder
 from tests.support.geometry import ANGLES, COORDINATES, SCALES, moved, similarity
 
 TEMPLATE = np.float32(ARCFACE_112)

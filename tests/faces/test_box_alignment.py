@@ -6,11 +6,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.domain.nouns import AlignedCrop, Box, Face, Landmarks, Pixels
+from app.domain.models import AlignedCrop, Box, Face, Landmarks, Pixels
 from app.faces.alignment import ARCFACE_112, BoxAligner, LandmarkAligner, arcface_template, open_aligner
 from app.faces.detector.mtcnn import Mtcnn
 from app.faces.quality import assess
-from app.runtime.manifest import BoxAlignment, EmbedderManifest, LandmarkAlignment, ModelFile, digest_of
+from app.inference.manifest import BoxAlignment, EmbedderManifest, LandmarkAlignment, ModelFile, digest_of
 from tests.support.facenet_pytorch import package
 
 PLACES = st.floats(-100, 700, width=32)

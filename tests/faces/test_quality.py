@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.errors import LowQuality
-from app.domain.nouns import AlignedCrop, Box, Face, Landmarks, Pixels, Quality
+from app.domain.models import AlignedCrop, Box, Face, Landmarks, Pixels, Quality
 from app.faces.alignment import ARCFACE_112, LandmarkAligner
 from app.faces.detector.mtcnn import Mtcnn
 from app.faces.quality import HALF_SHARP, QualityBounds, assess

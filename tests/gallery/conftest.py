@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from app.gallery.gallery import Gallery
-from app.gallery.records import Records
+from app.gallery.repository import GalleryRepository
+from app.gallery.search import GallerySearch
 from tests.support.records import FileRecords
 
 
@@ -14,14 +14,14 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def records(path: Path) -> Iterator[Records]:
+def records(path: Path) -> Iterator[GalleryRepository]:
     opened = FileRecords(path)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def others(path: Path) -> Iterator[Records]:
+def others(path: Path) -> Iterator[GalleryRepository]:
     """The records of another process: a second connection to the same file."""
     opened = FileRecords(path)
     yield opened
@@ -29,8 +29,8 @@ def others(path: Path) -> Iterator[Records]:
 
 
 @pytest.fixture
-def gallery(records: Records) -> Gallery:
-    return Gallery(records)
+def gallery(records: GalleryRepository) -> GallerySearch:
+    return GallerySearch(records)
 
 
 @pytest.fixture

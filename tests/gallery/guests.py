@@ -2,21 +2,21 @@
 
 from typing import Any
 
-from app.domain.nouns import Template
-from app.gallery.records import Records
+from app.domain.models import Template
+from app.gallery.repository import GalleryRepository
 from tests.support.templates import numbered
 
 ODD = "Žofie / 李 '; DROP TABLE faces; --\u2028"
 
 
-def fill(records: Records) -> None:
+def fill(records: GalleryRepository) -> None:
     records.put_subject("guests", "ada", {"name": "Ada", "tags": [1, None, "ü"]})
     records.enroll("guests", "ada", numbered("ada", 1, 2))
     records.enroll("guests", ODD, numbered(ODD, 3))
     records.put_subject("guests", "nobody yet", {})
 
 
-def contents(records: Records, gallery: str) -> dict[str, Any]:
+def contents(records: GalleryRepository, gallery: str) -> dict[str, Any]:
     """All that a gallery holds, in values that can be compared."""
     return {
         subject.subject_id: (

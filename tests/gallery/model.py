@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from app.domain.nouns import Floats
+from app.domain.models import Floats
 
 
 @dataclass

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from app.gallery.records import Records
-from app.gallery.rows import Remembered
-from app.runtime.vault import KEY_BYTES, Vault
+from app.gallery.codec import IdempotencyRecord
+from app.gallery.repository import GalleryRepository
+from app.storage.cipher import KEY_BYTES, AesGcmCipher
 from tests.support.templates import template, unit
 
 OLD, NEW, OTHER = (bytes([number]) * KEY_BYTES for number in (1, 2, 3))
@@ -13,15 +13,15 @@ ANSWER = {"box": [1234.5, 678.25], "note": "an answer kept"}
 METADATA = {"name": "Augusta Ada King", "title": "Countess of Lovelace"}
 
 
-def vault(*keys: bytes) -> Vault:
-    return Vault(keys)
+def cipher(*keys: bytes) -> AesGcmCipher:
+    return AesGcmCipher(keys)
 
 
-def enroll_all_kinds(records: Records) -> None:
+def enroll_all_kinds(records: GalleryRepository) -> None:
     """Vectors, how faces were seen, metadata, an answer that is remembered."""
     for seed in range(5):
         faces = [template(f"face {seed}", "ada", unit(seed, DIMENSION))]
-        records.enroll("guests", "ada", faces, Remembered(f"key {seed}", "request", ANSWER))
+        records.enroll("guests", "ada", faces, IdempotencyRecord(f"key {seed}", "request", ANSWER))
     records.put_subject("guests", "ada", METADATA)
 
 

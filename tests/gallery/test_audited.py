@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 
 from app.audit.log import AuditLog
-from app.domain.callers import Actor
 from app.domain.errors import LikenessError, ModelMismatch
-from app.gallery.exchange import export_gallery, import_gallery
-from app.gallery.records import Records
-from app.gallery.rows import Remembered
+from app.domain.identity import Actor
+from app.gallery.codec import IdempotencyRecord
+from app.gallery.import_export import export_gallery, import_gallery
+from app.gallery.repository import GalleryRepository
 from tests.gallery.guests import ODD, contents, fill
 from tests.support.records import FileRecords
 from tests.support.templates import numbered, template, unit
 
 BY = Actor("key:ada", "r-1")
 NAME = "Augusta Ada"
-Use = Callable[[Records], object]
+Use = Callable[[GalleryRepository], object]
 
 CHANGES: dict[str, tuple[Use, list[dict[str, Any]]]] = {
     "create": (
@@ -111,7 +111,9 @@ def said(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_a_change_is_told_with_who_made_it_and_in_which_request(records: Records, log: AuditLog, what: str) -> None:
+def test_a_change_is_told_with_who_made_it_and_in_which_request(
+    records: GalleryRepository, log: AuditLog, what: str
+) -> None:
     change, expected = CHANGES[what]
     before = len(log.entries())
     change(records)
@@ -123,7 +125,7 @@ def test_a_change_is_told_with_who_made_it_and_in_which_request(records: Records
 
 
 @pytest.mark.parametrize("read", READS)
-def test_what_changes_nothing_is_not_told(records: Records, log: AuditLog, read: Use) -> None:
+def test_what_changes_nothing_is_not_told(records: GalleryRepository, log: AuditLog, read: Use) -> None:
     before = log.entries()
     read(records)
 
@@ -131,7 +133,7 @@ def test_what_changes_nothing_is_not_told(records: Records, log: AuditLog, read:
 
 
 @pytest.mark.parametrize("refused", REFUSED)
-def test_a_change_that_was_refused_is_not_told(records: Records, log: AuditLog, refused: Use) -> None:
+def test_a_change_that_was_refused_is_not_told(records: GalleryRepository, log: AuditLog, refused: Use) -> None:
     before, kept = log.entries(), contents(records, "guests")
     with pytest.raises(LikenessError):
         refused(records)
@@ -140,17 +142,17 @@ def test_a_change_that_was_refused_is_not_told(records: Records, log: AuditLog, 
     assert contents(records, "guests") == kept
 
 
-def test_an_enrolment_repeated_under_its_key_is_told_once(records: Records, log: AuditLog) -> None:
-    remember = Remembered("key", "request", {"enrolled": []})
+def test_an_enrolment_repeated_under_its_key_is_told_once(records: GalleryRepository, log: AuditLog) -> None:
+    remember = IdempotencyRecord("key", "request", {"enrolled": []})
     for seed in (7, 8):
         records.enroll("guests", "ada", numbered("ada", seed), remember, BY)
 
     assert [each["face"] for each in log.entries() if each["by"] == "key:ada"] == ["7"]
 
 
-def test_nothing_private_is_in_the_log(records: Records, log: AuditLog) -> None:
+def test_nothing_private_is_in_the_log(records: GalleryRepository, log: AuditLog) -> None:
     records.put_subject("guests", "ada", {"name": NAME}, BY)
-    records.enroll("guests", "ada", numbered("ada", 7), Remembered("k", "r", {"box": [1234.5]}), BY)
+    records.enroll("guests", "ada", numbered("ada", 7), IdempotencyRecord("k", "r", {"box": [1234.5]}), BY)
     records.export_subject("guests", "ada", BY)
     text = json.dumps(log.entries())
 
@@ -159,7 +161,7 @@ def test_nothing_private_is_in_the_log(records: Records, log: AuditLog) -> None:
     assert "110.5" not in text
 
 
-def test_an_export_holds_all_that_is_kept_of_a_subject_and_that_it_was_asked_for(records: Records) -> None:
+def test_an_export_holds_all_that_is_kept_of_a_subject_and_that_it_was_asked_for(records: GalleryRepository) -> None:
     records.note(BY, "subject.identify", "guests", "ada")
     records.put_subject("staff", "ada", {}, BY)
     file = records.export_subject("guests", "ada", BY)
@@ -176,7 +178,7 @@ def test_an_export_holds_all_that_is_kept_of_a_subject_and_that_it_was_asked_for
     ]
 
 
-def test_an_export_remembers_what_was_erased_before(records: Records) -> None:
+def test_an_export_remembers_what_was_erased_before(records: GalleryRepository) -> None:
     records.delete_subject("guests", "ada", BY)
     records.put_subject("guests", "ada", {}, BY)
     file = records.export_subject("guests", "ada", BY)
@@ -185,7 +187,7 @@ def test_an_export_remembers_what_was_erased_before(records: Records) -> None:
     assert [each["action"] for each in file.events][-3:] == ["subject.delete", "subject.put", "subject.export"]
 
 
-def test_an_import_is_told_face_by_face(records: Records, log: AuditLog, file: Any) -> None:
+def test_an_import_is_told_face_by_face(records: GalleryRepository, log: AuditLog, file: Any) -> None:
     export_gallery(records, "guests", file)
     import_gallery(records, "copy", file, BY)
     told = [(each["action"], each.get("subject"), each.get("face")) for each in log.entries("copy")]
@@ -196,7 +198,7 @@ def test_an_import_is_told_face_by_face(records: Records, log: AuditLog, file: A
 
 
 def test_an_import_that_another_model_made_is_refused_and_told_of_no_face(
-    records: Records, log: AuditLog, file: Any
+    records: GalleryRepository, log: AuditLog, file: Any
 ) -> None:
     export_gallery(records, "guests", file)
     records.enroll("other", "eve", [template("9", "eve", unit(9), "sha256:other")], by=BY)

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from app.domain.errors import NotFound
-from app.domain.nouns import Embedding
-from app.gallery.gallery import Gallery
-from app.gallery.records import Records
-from app.gallery.rows import Remembered
+from app.domain.models import Embedding
+from app.gallery.codec import IdempotencyRecord
+from app.gallery.repository import GalleryRepository
+from app.gallery.search import GallerySearch
 from tests.support.templates import MODEL, template, unit
 
-Delete = Callable[[Records], None]
+Delete = Callable[[GalleryRepository], None]
 DIMENSION, PIECE = 128, 32
 DELETIONS: dict[str, tuple[Delete, set[int]]] = {
     "a face": (lambda records: records.delete_face("guests", "1", "1"), {1}),
@@ -22,7 +22,7 @@ DELETIONS: dict[str, tuple[Delete, set[int]]] = {
 }
 
 
-def fill(records: Records) -> None:
+def fill(records: GalleryRepository) -> None:
     """Thirty faces of five subjects, and one that stays."""
     for seed in range(30):
         subject = str(seed % 5)
@@ -48,7 +48,7 @@ def seeds_found(path: Path) -> set[int]:
 
 @pytest.mark.usefixtures("others")
 @pytest.mark.parametrize("what", DELETIONS)
-def test_no_byte_of_a_deleted_vector_is_left_in_any_file(records: Records, path: Path, what: str) -> None:
+def test_no_byte_of_a_deleted_vector_is_left_in_any_file(records: GalleryRepository, path: Path, what: str) -> None:
     delete, gone = DELETIONS[what]
     fill(records)
     before = seeds_found(path)
@@ -58,7 +58,7 @@ def test_no_byte_of_a_deleted_vector_is_left_in_any_file(records: Records, path:
     assert seeds_found(path) == before - gone
 
 
-def test_the_write_ahead_log_is_empty_after_a_deletion(records: Records, path: Path) -> None:
+def test_the_write_ahead_log_is_empty_after_a_deletion(records: GalleryRepository, path: Path) -> None:
     fill(records)
     log = path.with_name(path.name + "-wal")
     before = log.stat().st_size
@@ -70,7 +70,7 @@ def test_the_write_ahead_log_is_empty_after_a_deletion(records: Records, path: P
 
 @pytest.mark.parametrize("what", DELETIONS)
 def test_a_deleted_face_is_not_found_again_even_by_a_search_that_was_warm(
-    records: Records, gallery: Gallery, what: str
+    records: GalleryRepository, gallery: GallerySearch, what: str
 ) -> None:
     delete, gone = DELETIONS[what]
     fill(records)
@@ -86,7 +86,7 @@ def test_a_deleted_face_is_not_found_again_even_by_a_search_that_was_warm(
     assert found == {str(seed) for seed in set(range(30)) - gone}
 
 
-def test_a_refreshed_index_holds_nothing_of_the_deleted(records: Records, gallery: Gallery) -> None:
+def test_a_refreshed_index_holds_nothing_of_the_deleted(records: GalleryRepository, gallery: GallerySearch) -> None:
     fill(records)
     gallery.warm()
     records.delete_face("guests", "1", "1")
@@ -97,7 +97,9 @@ def test_a_refreshed_index_holds_nothing_of_the_deleted(records: Records, galler
     assert (memory @ unit(6, DIMENSION) > 0.9).any()
 
 
-def test_a_refreshed_gallery_that_is_gone_is_not_kept_in_memory(records: Records, gallery: Gallery) -> None:
+def test_a_refreshed_gallery_that_is_gone_is_not_kept_in_memory(
+    records: GalleryRepository, gallery: GallerySearch
+) -> None:
     fill(records)
     gallery.warm()
     records.delete_gallery("guests")
@@ -106,7 +108,7 @@ def test_a_refreshed_gallery_that_is_gone_is_not_kept_in_memory(records: Records
     assert list(gallery._cache) == ["staff"]
 
 
-def test_a_gallery_made_anew_has_nothing_of_the_old(records: Records) -> None:
+def test_a_gallery_made_anew_has_nothing_of_the_old(records: GalleryRepository) -> None:
     fill(records)
     records.put_subject("guests", "1", {"name": "old"})
     records.delete_gallery("guests")
@@ -118,7 +120,9 @@ def test_a_gallery_made_anew_has_nothing_of_the_old(records: Records) -> None:
         records.faces("guests", "1")
 
 
-def test_rebuilding_gives_the_room_of_the_deleted_back_and_keeps_the_rest(records: Records, path: Path) -> None:
+def test_rebuilding_gives_the_room_of_the_deleted_back_and_keeps_the_rest(
+    records: GalleryRepository, path: Path
+) -> None:
     fill(records)
     records.delete_gallery("guests")
     before = path.stat().st_size
@@ -129,7 +133,9 @@ def test_rebuilding_gives_the_room_of_the_deleted_back_and_keeps_the_rest(record
     np.testing.assert_array_equal(face.embedding.vector, unit(99, DIMENSION))
 
 
-def test_what_was_answered_about_a_deleted_face_is_forgotten(records: Records) -> None:
-    records.enroll("guests", "ada", [template("1", "ada", unit(1))], Remembered("key", "request", {"box": [1, 2]}))
+def test_what_was_answered_about_a_deleted_face_is_forgotten(records: GalleryRepository) -> None:
+    records.enroll(
+        "guests", "ada", [template("1", "ada", unit(1))], IdempotencyRecord("key", "request", {"box": [1, 2]})
+    )
     records.delete_face("guests", "ada", "1")
     assert records.remembered("guests", "ada", "key", "request") is None

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from app.domain.errors import InvalidRequest, ModelMismatch, NotFound
-from app.gallery.exchange import export_gallery, import_gallery
-from app.gallery.records import Records
+from app.gallery.import_export import export_gallery, import_gallery
+from app.gallery.repository import GalleryRepository
 from tests.gallery.guests import fill
 from tests.support.templates import template, unit
 
@@ -21,13 +21,13 @@ def rewritten(file: Path, line: int, **changes: Any) -> None:
     file.write_text("".join(json.dumps(each) + "\n" for each in lines))
 
 
-def test_an_unknown_gallery_is_not_exported_and_no_file_made(records: Records, file: Path) -> None:
+def test_an_unknown_gallery_is_not_exported_and_no_file_made(records: GalleryRepository, file: Path) -> None:
     with pytest.raises(NotFound):
         export_gallery(records, "none", file)
     assert not file.exists()
 
 
-def test_an_export_of_another_model_is_refused(records: Records, file: Path) -> None:
+def test_an_export_of_another_model_is_refused(records: GalleryRepository, file: Path) -> None:
     fill(records)
     export_gallery(records, "guests", file)
     records.enroll("copy", "eve", [template("9", "eve", unit(9), "sha256:other")])
@@ -37,7 +37,7 @@ def test_an_export_of_another_model_is_refused(records: Records, file: Path) -> 
     assert records.gallery("copy").faces == 1
 
 
-def test_a_face_that_another_subject_has_is_refused(records: Records, file: Path) -> None:
+def test_a_face_that_another_subject_has_is_refused(records: GalleryRepository, file: Path) -> None:
     fill(records)
     export_gallery(records, "guests", file)
     rewritten(file, 2, subject_id="eve")
@@ -60,7 +60,7 @@ def test_a_face_that_another_subject_has_is_refused(records: Records, file: Path
     ],
 )
 def test_a_line_that_cannot_be_read_is_named(
-    records: Records, file: Path, line: int, changes: dict[str, Any], reason: str
+    records: GalleryRepository, file: Path, line: int, changes: dict[str, Any], reason: str
 ) -> None:
     fill(records)
     export_gallery(records, "guests", file)
@@ -71,7 +71,7 @@ def test_a_line_that_cannot_be_read_is_named(
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"5", b'"text"', b"\xff\xd8\xff"])
-def test_a_file_of_something_else_is_refused(records: Records, file: Path, data: bytes) -> None:
+def test_a_file_of_something_else_is_refused(records: GalleryRepository, file: Path, data: bytes) -> None:
     file.write_bytes(data)
 
     with pytest.raises(ValueError, match=r"not an exported gallery|can't decode"):

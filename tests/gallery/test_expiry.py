@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.audit.log import AuditLog
-from app.domain.callers import Actor
-from app.domain.nouns import Embedding, Template
-from app.gallery.gallery import Gallery
-from app.gallery.records import Records
-from app.gallery.rows import Remembered
+from app.domain.identity import Actor
+from app.domain.models import Embedding, Template
+from app.gallery.codec import IdempotencyRecord
+from app.gallery.repository import GalleryRepository
+from app.gallery.search import GallerySearch
 from app.gallery.upkeep import Expired
 from tests.support.records import FileRecords
 from tests.support.templates import FACE, MODEL, QUALITY, unit
@@ -55,13 +55,13 @@ class Plain:
         return {gallery: sum(face[0] == gallery for face in gone) for gallery in touched}
 
 
-def fill(records: Records, steps: list[Step], patch: pytest.MonkeyPatch) -> Plain:
+def fill(records: GalleryRepository, steps: list[Step], patch: pytest.MonkeyPatch) -> Plain:
     """On some day, faces that were enrolled on others."""
     plain, number = Plain(), 0
     for gallery in GALLERIES:
         records.create_gallery(gallery)
     for gallery, subject, made_on, face_days in steps:
-        patch.setattr("app.gallery.tables.now", lambda made_on=made_on: day(made_on))
+        patch.setattr("app.gallery.transaction.now", lambda made_on=made_on: day(made_on))
         records.put_subject(gallery, subject, None)
         plain.made.setdefault((gallery, subject), made_on)
         for on in face_days:
@@ -71,7 +71,7 @@ def fill(records: Records, steps: list[Step], patch: pytest.MonkeyPatch) -> Plai
     return plain
 
 
-def kept(records: Records) -> tuple[set[tuple[str, str]], set[tuple[str, str, str]]]:
+def kept(records: GalleryRepository) -> tuple[set[tuple[str, str]], set[tuple[str, str, str]]]:
     """The subjects and the faces there are."""
     subjects = {(gallery, each.subject_id) for gallery in GALLERIES for each in records.subjects(gallery, 99, "")}
     faces = {(*who, face.face_id) for who in subjects for face in records.faces(*who)}
@@ -96,14 +96,14 @@ def test_what_goes_is_what_a_plain_model_says(steps: list[Step], before: int) ->
     assert raised == expected.keys()
 
 
-def test_a_face_enrolled_at_the_very_moment_stays(records: Records) -> None:
+def test_a_face_enrolled_at_the_very_moment_stays(records: GalleryRepository) -> None:
     records.enroll("guests", "ada", [enrolled("1", "ada", 3)])
 
     assert records.expire(day(3), RETENTION) == []
     assert records.expire("2026-01-03T00:00:00.001Z", RETENTION) == [Expired("guests", 1)]
 
 
-def test_each_thing_that_went_is_in_the_audit_log(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_thing_that_went_is_in_the_audit_log(records: GalleryRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = [
         ("guests", "ada", 1, [1, 2, 5]),
         ("staff", "bob", 1, [1]),
@@ -127,7 +127,7 @@ def test_each_thing_that_went_is_in_the_audit_log(records: Records, monkeypatch:
     assert log.verify().fault is None
 
 
-def test_where_nothing_expires_nothing_is_written(records: Records, path: Path) -> None:
+def test_where_nothing_expires_nothing_is_written(records: GalleryRepository, path: Path) -> None:
     records.enroll("guests", "ada", [enrolled("1", "ada", 3)])
     before = path.with_name(path.name + "-wal").read_bytes()
 
@@ -135,7 +135,7 @@ def test_where_nothing_expires_nothing_is_written(records: Records, path: Path) 
     assert path.with_name(path.name + "-wal").read_bytes() == before
 
 
-def test_of_what_expired_no_byte_is_left_in_any_file(records: Records, path: Path) -> None:
+def test_of_what_expired_no_byte_is_left_in_any_file(records: GalleryRepository, path: Path) -> None:
     for number in range(1, 9):
         records.enroll("guests", "ada", [enrolled(str(number), "ada", number)])
     records.expire(day(5), RETENTION)
@@ -144,8 +144,8 @@ def test_of_what_expired_no_byte_is_left_in_any_file(records: Records, path: Pat
     assert [number for number in range(1, 9) if unit(number).tobytes()[:16] in files] == [5, 6, 7, 8]
 
 
-def test_what_expired_is_not_found_by_a_search_that_was_warm(records: Records) -> None:
-    gallery = Gallery(records)
+def test_what_expired_is_not_found_by_a_search_that_was_warm(records: GalleryRepository) -> None:
+    gallery = GallerySearch(records)
     records.enroll("guests", "ada", [enrolled("1", "ada", 1), enrolled("2", "ada", 9)])
     gallery.warm()
     records.expire(day(5), RETENTION)
@@ -154,9 +154,9 @@ def test_what_expired_is_not_found_by_a_search_that_was_warm(records: Records) -
     assert [[hit.face_id for hit in hits] for hits in found] == [[], ["2"]]
 
 
-def test_what_was_answered_about_an_expired_face_is_forgotten(records: Records) -> None:
+def test_what_was_answered_about_an_expired_face_is_forgotten(records: GalleryRepository) -> None:
     for subject, number, on in (("ada", "1", 1), ("bob", "2", 9)):
-        remember = Remembered("key", "request", {"box": [1, 2]})
+        remember = IdempotencyRecord("key", "request", {"box": [1, 2]})
         records.enroll("guests", subject, [enrolled(number, subject, on), enrolled(number + "0", subject, 9)], remember)
     records.expire(day(5), RETENTION)
 

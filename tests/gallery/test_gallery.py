@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from app.domain.errors import ModelMismatch, NotFound
-from app.domain.nouns import Embedding
-from app.gallery.gallery import Gallery
-from app.gallery.records import Records
+from app.domain.models import Embedding
+from app.gallery.repository import GalleryRepository
+from app.gallery.search import GallerySearch
 from tests.support.records import FileRecords
 from tests.support.templates import MODEL, numbered, template, unit
 
@@ -18,19 +18,19 @@ def probe(seed: int, model: str = MODEL, dimension: int = 8) -> Embedding:
     return Embedding(unit(seed, dimension), model)
 
 
-def found(gallery: Gallery, seed: int) -> list[str]:
+def found(gallery: GallerySearch, seed: int) -> list[str]:
     """Ids of the faces that are the one of `seed`."""
     return [hit.face_id for hit in gallery.search("guests", probe(seed), 10, 0.001)[1]]
 
 
-def test_what_was_enrolled_is_found(records: Records, gallery: Gallery) -> None:
+def test_what_was_enrolled_is_found(records: GalleryRepository, gallery: GallerySearch) -> None:
     records.enroll("guests", "ada", numbered("ada", 1))
 
     assert found(gallery, 1) == ["1"]
     assert found(gallery, 2) == []
 
 
-def test_a_search_tells_the_state_that_it_searched(records: Records, gallery: Gallery) -> None:
+def test_a_search_tells_the_state_that_it_searched(records: GalleryRepository, gallery: GallerySearch) -> None:
     records.enroll("guests", "ada", numbered("ada", 1, 2))
     searched, _ = gallery.search("guests", probe(1), 10, ANY)
 
@@ -38,7 +38,7 @@ def test_a_search_tells_the_state_that_it_searched(records: Records, gallery: Ga
 
 
 def test_what_another_process_changes_is_seen_by_the_next_search(
-    records: Records, others: Records, gallery: Gallery
+    records: GalleryRepository, others: GalleryRepository, gallery: GallerySearch
 ) -> None:
     records.enroll("guests", "ada", numbered("ada", 1, 2))
     before = [found(gallery, seed) for seed in (1, 2, 3)]
@@ -50,7 +50,7 @@ def test_what_another_process_changes_is_seen_by_the_next_search(
 
 
 def test_a_face_that_was_deleted_and_imported_again_between_two_searches_is_found(
-    records: Records, others: Records, gallery: Gallery
+    records: GalleryRepository, others: GalleryRepository, gallery: GallerySearch
 ) -> None:
     records.enroll("guests", "ada", numbered("ada", 1))
     gallery.warm()
@@ -62,7 +62,7 @@ def test_a_face_that_was_deleted_and_imported_again_between_two_searches_is_foun
 
 
 def test_a_gallery_deleted_and_made_anew_elsewhere_is_searched_anew(
-    records: Records, others: Records, gallery: Gallery
+    records: GalleryRepository, others: GalleryRepository, gallery: GallerySearch
 ) -> None:
     records.enroll("guests", "ada", numbered("ada", 1))
     gallery.warm()
@@ -72,7 +72,7 @@ def test_a_gallery_deleted_and_made_anew_elsewhere_is_searched_anew(
     assert [found(gallery, seed) for seed in (1, 2)] == [[], ["2"]]
 
 
-def test_a_gallery_that_is_gone_is_not_found(records: Records, gallery: Gallery) -> None:
+def test_a_gallery_that_is_gone_is_not_found(records: GalleryRepository, gallery: GallerySearch) -> None:
     records.enroll("guests", "ada", numbered("ada", 1))
     gallery.warm()
     records.delete_gallery("guests")
@@ -81,14 +81,14 @@ def test_a_gallery_that_is_gone_is_not_found(records: Records, gallery: Gallery)
         gallery.search("guests", probe(1), 10, ANY)
 
 
-def test_an_empty_gallery_is_searched_and_nobody_found(records: Records, gallery: Gallery) -> None:
+def test_an_empty_gallery_is_searched_and_nobody_found(records: GalleryRepository, gallery: GallerySearch) -> None:
     records.create_gallery("guests")
     records.put_subject("guests", "ada", {})
 
     assert gallery.search("guests", probe(1), 10, ANY) == (records.gallery("guests"), [])
 
 
-def test_a_probe_of_another_model_is_refused(records: Records, gallery: Gallery) -> None:
+def test_a_probe_of_another_model_is_refused(records: GalleryRepository, gallery: GallerySearch) -> None:
     records.enroll("guests", "ada", numbered("ada", 1))
     gallery.warm()
 
@@ -98,7 +98,7 @@ def test_a_probe_of_another_model_is_refused(records: Records, gallery: Gallery)
 
 
 def test_a_gallery_that_was_empty_takes_the_dimension_of_whoever_fills_it(
-    records: Records, others: Records, gallery: Gallery
+    records: GalleryRepository, others: GalleryRepository, gallery: GallerySearch
 ) -> None:
     records.create_gallery("guests")
     gallery.search("guests", probe(1, "sha256:other", dimension=4), 10, ANY)
@@ -109,17 +109,17 @@ def test_a_gallery_that_was_empty_takes_the_dimension_of_whoever_fills_it(
     assert found(gallery, 1) == ["1"]
 
 
-def test_a_reopened_file_finds_what_was_enrolled_before(path: Path, records: Records) -> None:
+def test_a_reopened_file_finds_what_was_enrolled_before(path: Path, records: GalleryRepository) -> None:
     records.enroll("guests", "ada", numbered("ada", 1))
     records.close()
     reopened = FileRecords(path)
 
-    assert found(Gallery(reopened), 1) == ["1"]
+    assert found(GallerySearch(reopened), 1) == ["1"]
     reopened.close()
 
 
 def test_what_another_process_erased_leaves_the_memory_without_a_search(
-    records: Records, others: Records, gallery: Gallery
+    records: GalleryRepository, others: GalleryRepository, gallery: GallerySearch
 ) -> None:
     records.enroll("guests", "ada", numbered("ada", 1))
     records.enroll("guests", "bob", numbered("bob", 2))
@@ -136,7 +136,7 @@ def test_what_another_process_erased_leaves_the_memory_without_a_search(
 
 
 def test_where_nothing_has_changed_following_looks_at_no_gallery(
-    records: Records, others: Records, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+    records: GalleryRepository, others: GalleryRepository, gallery: GallerySearch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked: list[str] = []
     records.enroll("guests", "ada", numbered("ada", 1))

@@ -3,7 +3,7 @@
 import pytest
 
 from app.domain.errors import InvalidRequest
-from app.gallery.records import Records
+from app.gallery.repository import GalleryRepository
 from tests.support.templates import template, unit
 
 WRONG = ["", "x" * 129, "two\nlines", "nul\x00"]
@@ -11,19 +11,19 @@ RIGHT = ["x" * 128, "a/b", "..", "Ødegård, Å.", "名前", " "]
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_subject_that_no_route_could_name_is_refused(records: Records, wrong: str) -> None:
+def test_a_subject_that_no_route_could_name_is_refused(records: GalleryRepository, wrong: str) -> None:
     with pytest.raises(InvalidRequest, match="1 to 128 characters"):
         records.enroll("guests", wrong, [template("1", wrong, unit(1))])
     assert "guests" not in [gallery.id for gallery in records.galleries()]
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_gallery_that_no_route_could_name_is_refused(records: Records, wrong: str) -> None:
+def test_a_gallery_that_no_route_could_name_is_refused(records: GalleryRepository, wrong: str) -> None:
     with pytest.raises(InvalidRequest, match="1 to 128 characters"):
         records.create_gallery(wrong)
 
 
 @pytest.mark.parametrize("right", RIGHT)
-def test_any_other_text_is_an_id(records: Records, right: str) -> None:
+def test_any_other_text_is_an_id(records: GalleryRepository, right: str) -> None:
     records.put_subject(right, right, {})
     assert records.subject(right, right).subject_id == right

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.nouns import Floats
-from app.gallery.index import FaceIndex, Hit
+from app.domain.models import Floats
+from app.gallery.faiss_index import FaceIndex, Hit
 from tests.support.templates import DIMENSION, unit
 
 Entry = tuple[str, str, Floats]

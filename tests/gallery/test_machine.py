@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from app.audit.log import AuditLog
-from app.domain.callers import SYSTEM, Actor
-from app.domain.nouns import Embedding, Floats
+from app.domain.identity import SYSTEM, Actor
+from app.domain.models import Embedding, Floats
 from app.gallery import upkeep
-from app.gallery.gallery import Gallery
-from app.runtime.vault import KEY_BYTES, Clear, Seal, Vault
+from app.gallery.search import GallerySearch
+from app.storage.cipher import KEY_BYTES, AesGcmCipher, Cipher, NoCipher
 from tests.gallery.model import PlainGallery
 from tests.support.records import FileRecords
 from tests.support.templates import MODEL, template, unit
@@ -29,20 +29,20 @@ AFTER_ENROLMENT = "2026-01-03T00:00:00.000Z"  # of templates made by tests, and 
 class Process:
     """A connection of its own, and an index of its own."""
 
-    def __init__(self, path: Path, seal: Seal) -> None:
-        self.records = FileRecords(path, seal=seal)
-        self.gallery = Gallery(self.records)
+    def __init__(self, path: Path, cipher: Cipher) -> None:
+        self.records = FileRecords(path, cipher=cipher)
+        self.gallery = GallerySearch(self.records)
 
 
 class TwoProcessesOnOneFile(RuleBasedStateMachine):
-    first_seal: Seal = Clear()
+    first_seal: Cipher = NoCipher()
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         self.path = self.folder / "gallery.sqlite3"
-        self.seal = self.first_seal
-        self.processes = [Process(self.path, self.seal) for _ in range(2)]
+        self.cipher = self.first_seal
+        self.processes = [Process(self.path, self.cipher) for _ in range(2)]
         self.model: dict[str, PlainGallery] = {}
         self.numbers = itertools.count()
 
@@ -123,7 +123,7 @@ class TwoProcessesOnOneFile(RuleBasedStateMachine):
     @rule(by=PROCESS)
     def restart(self, by: int) -> None:
         self.processes[by].records.close()
-        self.processes[by] = Process(self.path, self.seal)
+        self.processes[by] = Process(self.path, self.cipher)
         self.processes[by].gallery.warm()
 
     @rule(
@@ -166,7 +166,7 @@ class TwoProcessesOnOneFile(RuleBasedStateMachine):
 
 
 class TwoProcessesOnOneSealedFile(TwoProcessesOnOneFile):
-    first_seal = Vault([bytes(KEY_BYTES)])
+    first_seal = AesGcmCipher([bytes(KEY_BYTES)])
 
     def __init__(self) -> None:
         super().__init__()
@@ -175,8 +175,8 @@ class TwoProcessesOnOneSealedFile(TwoProcessesOnOneFile):
     @rule()
     def rotate_and_restart(self) -> None:
         self.keys = [len(self.keys).to_bytes(KEY_BYTES), *self.keys]
-        upkeep.rotate(self.processes[0].records.database, Vault(self.keys[:2]), SYSTEM)
-        self.seal = Vault(self.keys[:1])
+        upkeep.rotate(self.processes[0].records.database, AesGcmCipher(self.keys[:2]), SYSTEM)
+        self.cipher = AesGcmCipher(self.keys[:1])
         for by in range(2):
             self.restart(by)
 

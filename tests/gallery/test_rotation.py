@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.audit.log import AuditLog
-from app.domain.callers import SYSTEM, Actor
 from app.domain.errors import Overloaded, StartError
+from app.domain.identity import SYSTEM, Actor
 from app.gallery import upkeep
-from app.gallery.records import Records
-from app.gallery.rows import Remembered
-from app.runtime.database import Database
-from app.runtime.vault import Seal, Vault
+from app.gallery.codec import IdempotencyRecord
+from app.gallery.repository import GalleryRepository
+from app.storage.cipher import AesGcmCipher, Cipher
+from app.storage.sqlite import Database
 from tests.gallery.guests import contents, fill
-from tests.gallery.sealing import NEW, OLD, OTHER, enroll_all_kinds, kinds_found, vault
+from tests.gallery.sealing import NEW, OLD, OTHER, cipher, enroll_all_kinds, kinds_found
 from tests.support.records import FileRecords
 from tests.support.templates import template, unit
 
@@ -33,22 +33,22 @@ JSON = st.recursive(
 PEOPLE = st.dictionaries(
     IDS, st.tuples(st.dictionaries(st.text(max_size=5), JSON, max_size=3), st.integers(0, 3)), max_size=4
 )
-BEFORE: list[Seal | None] = [None, vault(OLD), vault(NEW), vault(OTHER, OLD)]
+BEFORE: list[Cipher | None] = [None, cipher(OLD), cipher(NEW), cipher(OTHER, OLD)]
 
 
 @contextmanager
-def opened(path: Path, seal: Seal | None) -> Iterator[FileRecords]:
-    records = FileRecords(path, seal=seal)
+def opened(path: Path, cipher: Cipher | None) -> Iterator[FileRecords]:
+    records = FileRecords(path, cipher=cipher)
     with closing(records):
         yield records
 
 
-def rotate(path: Path, keys: Vault, by: Actor = SYSTEM) -> int:
+def rotate(path: Path, keys: AesGcmCipher, by: Actor = SYSTEM) -> int:
     with closing(Database(path)) as database:
         return upkeep.rotate(database, keys, by)
 
 
-def state(records: Records) -> dict[str, Any]:
+def state(records: GalleryRepository) -> dict[str, Any]:
     """Everything that can be asked for, of every gallery."""
     return {
         gallery.id: (gallery, contents(records, gallery.id), records.subjects(gallery.id, 1000, ""))
@@ -59,7 +59,7 @@ def state(records: Records) -> dict[str, Any]:
 @settings(max_examples=15)
 @given(people=PEOPLE, before=st.sampled_from(BEFORE))
 def test_whatever_there_was_is_there_with_the_new_key_alone(
-    people: dict[str, tuple[dict[str, Any], int]], before: Seal | None
+    people: dict[str, tuple[dict[str, Any], int]], before: Cipher | None
 ) -> None:
     folder = Path(tempfile.mkdtemp())
     path = folder / "gallery.sqlite3"
@@ -67,10 +67,10 @@ def test_whatever_there_was_is_there_with_the_new_key_alone(
         for number, (name, (metadata, faces)) in enumerate(people.items()):
             records.put_subject("guests", name, metadata)
             made = [template(f"{number}/{face}", name, unit(10 * number + face)) for face in range(faces)]
-            records.enroll("guests", name, made, Remembered("key", "request", metadata))
+            records.enroll("guests", name, made, IdempotencyRecord("key", "request", metadata))
         kept = state(records)
-    count = rotate(path, vault(NEW, OTHER, OLD))
-    with opened(path, vault(NEW)) as records:
+    count = rotate(path, cipher(NEW, OTHER, OLD))
+    with opened(path, cipher(NEW)) as records:
         now = state(records)
         answers = {name: records.remembered("guests", name, "key", "request") for name in people}
     shutil.rmtree(folder)
@@ -81,11 +81,11 @@ def test_whatever_there_was_is_there_with_the_new_key_alone(
 
 
 def test_the_old_key_alone_opens_nothing_any_more(path: Path) -> None:
-    with opened(path, vault(OLD)) as records:
+    with opened(path, cipher(OLD)) as records:
         fill(records)
-    rotate(path, vault(NEW, OLD))
+    rotate(path, cipher(NEW, OLD))
 
-    with pytest.raises(StartError, match="another key"), opened(path, vault(OLD)):
+    with pytest.raises(StartError, match="another key"), opened(path, cipher(OLD)):
         pass
 
 
@@ -93,30 +93,30 @@ def test_of_a_gallery_that_was_in_clear_nothing_is_left_to_read(path: Path) -> N
     with opened(path, None) as records:
         enroll_all_kinds(records)
     before = kinds_found(path)
-    rotate(path, vault(NEW))
+    rotate(path, cipher(NEW))
 
     assert before == {"vector", "detection", "metadata", "answer"}
     assert kinds_found(path) == set()
 
 
-def test_not_even_while_another_process_has_it_open(records: Records, path: Path) -> None:
+def test_not_even_while_another_process_has_it_open(records: GalleryRepository, path: Path) -> None:
     enroll_all_kinds(records)
-    rotate(path, vault(NEW))
+    rotate(path, cipher(NEW))
 
     assert kinds_found(path) == set()
     with pytest.raises(Overloaded, match="encryption key was changed"):
         records.faces("guests", "ada")
 
 
-@pytest.mark.parametrize("keys", [vault(NEW), vault(NEW, OTHER)])
-def test_without_the_key_it_has_nothing_is_rotated(path: Path, keys: Vault) -> None:
-    with opened(path, vault(OLD)) as records:
+@pytest.mark.parametrize("keys", [cipher(NEW), cipher(NEW, OTHER)])
+def test_without_the_key_it_has_nothing_is_rotated(path: Path, keys: AesGcmCipher) -> None:
+    with opened(path, cipher(OLD)) as records:
         fill(records)
         kept = state(records)
 
     with pytest.raises(StartError, match="another key"):
         rotate(path, keys)
-    with opened(path, vault(OLD)) as records:
+    with opened(path, cipher(OLD)) as records:
         assert state(records) == kept
 
 
@@ -124,16 +124,16 @@ def test_it_may_be_done_again_and_back_again(path: Path) -> None:
     with opened(path, None) as records:
         fill(records)
         kept = state(records)
-    for keys in (vault(OLD), vault(OLD), vault(NEW, OLD), vault(OLD, NEW)):
+    for keys in (cipher(OLD), cipher(OLD), cipher(NEW, OLD), cipher(OLD, NEW)):
         rotate(path, keys)
-    with opened(path, vault(OLD)) as records:
+    with opened(path, cipher(OLD)) as records:
         assert state(records) == kept
 
 
 def test_the_audit_log_says_who_did_it_and_stays_whole(path: Path) -> None:
     with opened(path, None) as records:
         fill(records)
-    rotate(path, vault(NEW), Actor("cli:ada"))
+    rotate(path, cipher(NEW), Actor("cli:ada"))
     with closing(Database(path)) as database:
         log = AuditLog(database)
         last = log.entries()[-1]

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from app.domain.errors import Overloaded, ServiceError, StorageFull
-from app.gallery.records import Records
+from app.gallery.repository import GalleryRepository
 from tests.support.records import FileRecords
 from tests.support.templates import numbered
 
 
 @pytest.fixture
-def hasty(path: Path) -> Iterator[Records]:
+def hasty(path: Path) -> Iterator[GalleryRepository]:
     """Records that wait for nobody."""
     opened = FileRecords(path, patience=0.01)
     yield opened
@@ -23,7 +23,7 @@ def hasty(path: Path) -> Iterator[Records]:
 
 
 @pytest.fixture
-def writer(path: Path, records: Records) -> Iterator[sqlite3.Connection]:
+def writer(path: Path, records: GalleryRepository) -> Iterator[sqlite3.Connection]:
     """Another process amid a change."""
     records.enroll("guests", "ada", numbered("ada", 1))
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -32,7 +32,9 @@ def writer(path: Path, records: Records) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def test_changes_made_at_once_by_two_processes_are_all_kept(records: Records, others: Records) -> None:
+def test_changes_made_at_once_by_two_processes_are_all_kept(
+    records: GalleryRepository, others: GalleryRepository
+) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(
             pool.map(
@@ -47,7 +49,7 @@ def test_changes_made_at_once_by_two_processes_are_all_kept(records: Records, ot
 
 
 def test_a_change_of_another_process_is_not_seen_before_it_is_whole(
-    writer: sqlite3.Connection, records: Records
+    writer: sqlite3.Connection, records: GalleryRepository
 ) -> None:
     before = records.gallery("guests").faces
     writer.execute("COMMIT")
@@ -55,7 +57,7 @@ def test_a_change_of_another_process_is_not_seen_before_it_is_whole(
     assert (before, records.gallery("guests").faces) == (1, 0)
 
 
-def test_waiting_too_long_for_another_process_is_overload(hasty: Records, writer: sqlite3.Connection) -> None:
+def test_waiting_too_long_for_another_process_is_overload(hasty: GalleryRepository, writer: sqlite3.Connection) -> None:
     with pytest.raises(Overloaded, match="another process is writing"):
         hasty.put_subject("guests", "bob", {})
     writer.execute("ROLLBACK")
@@ -64,7 +66,7 @@ def test_waiting_too_long_for_another_process_is_overload(hasty: Records, writer
     assert hasty.gallery("guests").subjects == 2
 
 
-def test_a_full_disk_refuses_the_change_and_spoils_nothing(records: Records) -> None:
+def test_a_full_disk_refuses_the_change_and_spoils_nothing(records: GalleryRepository) -> None:
     records.enroll("guests", "ada", numbered("ada", 1))
     before = records.galleries()
     with records._database.reading() as db:

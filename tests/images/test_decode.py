@@ -13,7 +13,7 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 
 from app.domain.errors import InvalidImage, UnsupportedImage
-from app.domain.nouns import Pixels
+from app.domain.models import Pixels
 from app.images.decode import ImageLimits, decode
 from tests.support.encoding import encoded, exif, jpeg_header, png_chunk
 

@@ -9,7 +9,7 @@ from scipy.spatial.distance import pdist
 from sklearn.cluster import AgglomerativeClustering
 
 from app.domain.errors import InvalidRequest, StartError
-from app.domain.nouns import Floats
+from app.domain.models import Floats
 from app.matching import clustering
 from app.matching.clustering import cluster_faces
 

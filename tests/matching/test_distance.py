@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.errors import ModelMismatch
-from app.domain.nouns import Embedding, Floats
+from app.domain.models import Embedding, Floats
 from app.matching.distance import distance_between, distances_between
 from tests.support.templates import unit
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.nouns import Distance
+from app.domain.models import Distance
 from app.matching.calibration import ProbabilityMap
 from tests.support.calibrations import calibration
 

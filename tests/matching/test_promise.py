@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from app.domain.nouns import Distance, Floats
+from app.domain.models import Distance, Floats
 from app.matching.calibration import Calibration
 from tests.support.calibrations import DATA, MODEL, calibration
 from training import calibrate

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.errors import UnsupportedOperatingPoint
-from app.domain.nouns import Distance, OperatingPoint
+from app.domain.models import Distance, OperatingPoint
 from app.matching.threshold_policy import Decision, ThresholdPolicy, fmr_per_comparison
 from tests.support.calibrations import COHORTS, RATES, calibration
 

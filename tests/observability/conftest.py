@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.observability import logs
+from app.observability import logging
 from app.observability.metrics import Metrics
 
 Sample = Callable[..., float | None]

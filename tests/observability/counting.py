@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
+from app.observability.gauges import GallerySize
 from app.observability.metrics import Metrics
-from app.observability.scraped import GallerySize
 
 
 def main() -> None:

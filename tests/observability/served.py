@@ -10,8 +10,6 @@ from urllib.error import HTTPError
 import uvicorn
 from fastapi import FastAPI
 
-from app.observability import logs
-
 app = FastAPI()
 
 

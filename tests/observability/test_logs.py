@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from app.observability import logs
+from app.observability import logging
 from tests.observability.conftest import Logging
 
 STYLES: list[logs.Style] = ["json", "text"]

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
+from app.observability.gauges import MAX_GALLERIES, GallerySize
 from app.observability.metrics import CONTENT_TYPE, Metrics
-from app.observability.scraped import MAX_GALLERIES, GallerySize
 from tests.observability.conftest import Sample
 
 

@@ -10,11 +10,10 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from app.concurrency.worker_pool import WorkerPool
 from app.domain.errors import FaceNotFound
 from app.main import create_app
-from app.observability import logs
 from app.observability.tracing import Tracing, open_tracing
-from app.runtime.workers import Workers
 from app.services.timing import StageTimer
 from app.settings import Settings
 
@@ -33,7 +32,7 @@ PATH = f"/galleries/guests/subjects/{SUBJECT}?{SUBJECT}=1"
 Seen = Callable[[], dict[str, ReadableSpan]]
 
 
-def service(tracing: Tracing, workers: Workers) -> FastAPI:
+def service(tracing: Tracing, workers: WorkerPool) -> FastAPI:
     """Reads on a thread and embeds on the event loop, as the real one does."""
     app = FastAPI()
 
@@ -65,8 +64,8 @@ def service(tracing: Tracing, workers: Workers) -> FastAPI:
 
 
 @pytest.fixture
-def workers() -> Iterator[Workers]:
-    opened = Workers("test", threads=2, max_waiting=8, deadline=10)
+def workers() -> Iterator[WorkerPool]:
+    opened = WorkerPool("test", threads=2, max_waiting=8, deadline=10)
     yield opened
     opened.close()
 
@@ -84,7 +83,7 @@ def tracing(exporter: InMemorySpanExporter) -> Iterator[Tracing]:
 
 
 @pytest.fixture
-def client(tracing: Tracing, workers: Workers) -> TestClient:
+def client(tracing: Tracing, workers: WorkerPool) -> TestClient:
     return TestClient(service(tracing, workers), raise_server_exceptions=False)
 
 
@@ -248,7 +247,7 @@ def collector() -> Iterator[Collector]:
 
 
 def test_spans_go_where_the_environment_says(
-    monkeypatch: pytest.MonkeyPatch, collector: Collector, workers: Workers
+    monkeypatch: pytest.MonkeyPatch, collector: Collector, workers: WorkerPool
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
     tracing = open_tracing("1.2.3")
@@ -263,7 +262,7 @@ def test_spans_go_where_the_environment_says(
     assert SUBJECT.encode() not in body
 
 
-def test_a_collector_that_is_not_there_holds_nobody_up(monkeypatch: pytest.MonkeyPatch, workers: Workers) -> None:
+def test_a_collector_that_is_not_there_holds_nobody_up(monkeypatch: pytest.MonkeyPatch, workers: WorkerPool) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     tracing = open_tracing("1.2.3")
     answer = TestClient(service(tracing, workers)).get(PATH)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.api.errors import TABLE
+from app.api.problems import PROBLEM_TYPES
 from tests.end_to_end.server import Server
 
 from .hostile_forms import Hostile, hostile_request
@@ -20,7 +20,10 @@ CONNECTIONS = 4
 PLANNED = {200, 201, 404, 413, 415, 422}
 BROKEN_HTTP = {*PLANNED, 400, 408, 431}
 """Where HTTP itself is broken the server may refuse before the service sees anything, or hang up."""
-STATUS_OF = {code: int(kind.status) for code, kind in TABLE.items()} | {"invalid_http": 400, "headers_too_large": 431}
+STATUS_OF = {code: int(kind.status) for code, kind in PROBLEM_TYPES.items()} | {
+    "invalid_http": 400,
+    "headers_too_large": 431,
+}
 
 
 @dataclass

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from PIL import Image
 
-from app.api.errors import TABLE
+from app.api.problems import PROBLEM_TYPES
 from tests.end_to_end.contract import problem
 from tests.end_to_end.hostile import PDF, huge_png_header
 from tests.end_to_end.likeness import Likeness
@@ -86,12 +86,14 @@ def guarded(little: Server) -> Iterator[Likeness]:
 
 
 def test_every_code_of_the_table_is_met_here():
-    assert PLAIN.keys() | GUARDED.keys() | ALONE == TABLE.keys()
+    assert PLAIN.keys() | GUARDED.keys() | ALONE == PROBLEM_TYPES.keys()
 
 
 def test_every_code_of_the_table_is_documented_with_the_operation(plain):
     verify = plain.http.get("/openapi.json").json()["paths"]["/verify"]["post"]["responses"]
-    missing = [code for code, kind in TABLE.items() if f"`{code}`" not in verify[str(int(kind.status))]["description"]]
+    missing = [
+        code for code, kind in PROBLEM_TYPES.items() if f"`{code}`" not in verify[str(int(kind.status))]["description"]
+    ]
     assert missing == []
 
 
@@ -168,6 +170,6 @@ def test_a_gallery_that_cannot_be_read_is_our_fault_and_tells_no_internals(tmp_p
 
 def assert_promised(answer: httpx2.Response, code: str) -> None:
     """The status and title of the table, and one of the operation's documented answers."""
-    body = problem(answer, int(TABLE[code].status), code)
-    assert body["title"] == TABLE[code].title
+    body = problem(answer, int(PROBLEM_TYPES[code].status), code)
+    assert body["title"] == PROBLEM_TYPES[code].title
     assert body["request_id"] == answer.headers["x-request-id"]

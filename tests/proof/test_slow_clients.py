@@ -157,6 +157,6 @@ def told(likeness: Likeness, metric: str, label: str = "") -> list[float]:
 
 def until(condition: Callable[[], bool], seconds: float = 30) -> bool:
     deadline = time.monotonic() + seconds
-    while not (holds := condition()) and time.monotonic() < deadline:
+    while not (is_active := condition()) and time.monotonic() < deadline:
         time.sleep(0.1)
-    return holds
+    return is_active

@@ -2,7 +2,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from app.runtime.workers import Workers
+from app.concurrency.worker_pool import WorkerPool
 from tests.support.gate import PATIENCE, Gate
 
 
@@ -14,12 +14,12 @@ def gate() -> Iterator[Gate]:
 
 
 @pytest.fixture
-def workers(gate: Gate) -> Iterator[Callable[..., Workers]]:
+def workers(gate: Gate) -> Iterator[Callable[..., WorkerPool]]:
     """Makes workers that are closed in the end, when nothing holds them up any more."""
-    made: list[Workers] = []
+    made: list[WorkerPool] = []
 
-    def make(*, threads: int = 1, max_waiting: int = 1, deadline: float = PATIENCE) -> Workers:
-        made.append(Workers("test", threads=threads, max_waiting=max_waiting, deadline=deadline))
+    def make(*, threads: int = 1, max_waiting: int = 1, deadline: float = PATIENCE) -> WorkerPool:
+        made.append(WorkerPool("test", threads=threads, max_waiting=max_waiting, deadline=deadline))
         return made[-1]
 
     yield make

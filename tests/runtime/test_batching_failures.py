@@ -3,7 +3,7 @@
 import pytest
 
 from app.domain.errors import InferenceFailed
-from app.runtime.batching import MicroBatcher
+from app.inference.micro_batcher import MicroBatcher
 from tests.support.held_model import POISON, HeldModel, answers, submitted
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.errors import InferenceFailed
-from app.runtime.batching import MicroBatcher
+from app.inference.micro_batcher import MicroBatcher
 
 Outcome = int | BaseException
 ARRIVALS = st.lists(st.tuples(st.sampled_from(["wait", "arrive", "leave"]), st.integers(0, 3)), max_size=40)

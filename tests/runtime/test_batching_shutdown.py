@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.domain.errors import Overloaded
-from app.runtime.batching import MicroBatcher
+from app.inference.micro_batcher import MicroBatcher
 from tests.support.held_model import HeldModel, answers, submitted
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.domain.errors import StartError
-from app.runtime.manifest import (
+from app.inference.manifest import (
     MANIFEST,
     BoxAlignment,
     LandmarkAlignment,

@@ -12,7 +12,7 @@ WORK = """
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import numpy as np
-from app.runtime.memory import give_back_freed_memory
+from app.concurrency.malloc import give_back_freed_memory
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // 2**20

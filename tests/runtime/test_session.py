@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 
 from app.domain.errors import InferenceFailed, StartError
-from app.runtime.session import Session, available_providers, runtime_version
+from app.inference.onnx_session import Session, available_providers, runtime_version
 from tests.support.networks import sum_and_product
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"

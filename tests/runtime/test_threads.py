@@ -4,9 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from app.runtime import threads
-from app.runtime.batching import MicroBatcher
-from app.runtime.workers import Workers
+from app.concurrency.worker_pool import WorkerPool
+from app.inference.micro_batcher import MicroBatcher
 
 pytestmark = pytest.mark.anyio
 
@@ -16,7 +15,7 @@ def way() -> int:
 
 
 async def test_workers_compute_and_the_event_loop_does_not() -> None:
-    workers = Workers("test", threads=1, max_waiting=1, deadline=10)
+    workers = WorkerPool("test", threads=1, max_waiting=1, deadline=10)
     assert await workers.run(way) == os.SCHED_BATCH
     assert way() == os.SCHED_OTHER
     workers.close()
@@ -32,5 +31,5 @@ def test_a_system_that_forbids_it_is_not_an_error(monkeypatch: pytest.MonkeyPatc
         raise PermissionError
 
     monkeypatch.setattr(os, "sched_setscheduler", forbidden)
-    with ThreadPoolExecutor(1, initializer=threads.computes) as pool:
+    with ThreadPoolExecutor(1, initializer=threads.use_batch_scheduling) as pool:
         assert pool.submit(way).result() == os.SCHED_OTHER

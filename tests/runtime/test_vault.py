@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.errors import ServiceError, StartError
-from app.runtime.vault import KEY_BYTES, Clear, Vault, parse_keys
+from app.storage.cipher import KEY_BYTES, AesGcmCipher, NoCipher, parse_keys
 
 OLD, NEW, OTHER = (bytes([number]) * KEY_BYTES for number in (1, 2, 3))
-VAULT = Vault([NEW])
+VAULT = AesGcmCipher([NEW])
 VALUES, ABOUTS, KEYS = (
     st.binary(max_size=300),
     st.text(st.characters(exclude_categories=["Cs"])),
@@ -21,9 +21,9 @@ ABOUT = '["vector", 1, "ada", "f"]'
 
 @given(value=VALUES, about=ABOUTS, key=KEYS)
 def test_what_is_closed_opens_to_what_it_was(value: bytes, about: str, key: bytes) -> None:
-    vault = Vault([key])
+    cipher = AesGcmCipher([key])
 
-    assert vault.open(vault.close(value, about), about) == value
+    assert cipher.open(cipher.close(value, about), about) == value
 
 
 @given(value=VALUES, about=ABOUTS, other=ABOUTS)
@@ -70,26 +70,26 @@ def test_nothing_of_a_value_shows_and_two_closings_of_it_share_nothing(value: by
 
 
 def test_the_first_key_closes_and_all_of_them_open() -> None:
-    earlier, later = Vault([OLD]).close(b"x", ABOUT), Vault([NEW, OLD]).close(b"x", ABOUT)
+    earlier, later = AesGcmCipher([OLD]).close(b"x", ABOUT), AesGcmCipher([NEW, OLD]).close(b"x", ABOUT)
 
-    assert Vault([NEW, OLD]).open(earlier, ABOUT) == b"x"
-    assert Vault([NEW]).open(later, ABOUT) == b"x"
-    assert not _opens(Vault([OLD]), later)
-    assert not _opens(Vault([NEW]), earlier)
+    assert AesGcmCipher([NEW, OLD]).open(earlier, ABOUT) == b"x"
+    assert AesGcmCipher([NEW]).open(later, ABOUT) == b"x"
+    assert not _opens(AesGcmCipher([OLD]), later)
+    assert not _opens(AesGcmCipher([NEW]), earlier)
 
 
 def test_a_key_that_is_not_here_is_told_from_a_value_that_was_changed() -> None:
     closed = VAULT.close(b"x", ABOUT)
 
     with pytest.raises(ServiceError, match="sealed with a key that is not given"):
-        Vault([OTHER]).open(closed, ABOUT)
+        AesGcmCipher([OTHER]).open(closed, ABOUT)
     with pytest.raises(ServiceError, match="changed or moved"):
         VAULT.open(closed[:-1], ABOUT)
 
 
 @given(value=VALUES, about=ABOUTS)
 def test_without_a_key_values_are_as_they_are(value: bytes, about: str) -> None:
-    assert Clear().close(value, about) == Clear().open(value, about) == value
+    assert NoCipher().close(value, about) == NoCipher().open(value, about) == value
 
 
 @given(keys=st.lists(KEYS, min_size=1, max_size=4), between=st.sampled_from([",", "\n", " ", ",\n", "\r\n", " , "]))
@@ -121,9 +121,9 @@ def test_a_key_that_is_none_is_told_by_its_number_and_never_shown(text: str, wor
     assert refused.value.__suppress_context__ or refused.value.__context__ is None
 
 
-def _opens(vault: Vault, written: bytes) -> bool:
+def _opens(cipher: AesGcmCipher, written: bytes) -> bool:
     try:
-        vault.open(written, ABOUT)
+        cipher.open(written, ABOUT)
     except ServiceError:
         return False
     return True

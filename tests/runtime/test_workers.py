@@ -5,12 +5,12 @@ from contextvars import ContextVar
 
 import pytest
 
+from app.concurrency.worker_pool import WorkerPool
 from app.domain.errors import Overloaded
-from app.runtime.workers import Workers
 from tests.support.gate import PATIENCE, Gate, free_again
 
 pytestmark = pytest.mark.anyio
-Make = Callable[..., Workers]
+Make = Callable[..., WorkerPool]
 
 asked_by: ContextVar[str] = ContextVar("asked_by")
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
+from app.concurrency.worker_pool import WorkerPool, raise_if_cancelled
 from app.domain.errors import DeadlineExceeded, Overloaded
-from app.runtime.workers import Workers, checkpoint
 from tests.support.gate import Gate, free_again
 
 pytestmark = pytest.mark.anyio
-Make = Callable[..., Workers]
+Make = Callable[..., WorkerPool]
 
 
 async def test_an_answer_that_comes_too_late_is_given_up(workers: Make, gate: Gate) -> None:
@@ -68,7 +68,7 @@ async def test_a_job_that_nobody_waits_for_ends_at_its_next_checkpoint(workers: 
         try:
             while True:
                 time.sleep(0.005)
-                checkpoint()
+                raise_if_cancelled()
         finally:
             over.set()
 
@@ -85,5 +85,5 @@ async def test_a_job_that_nobody_waits_for_ends_at_its_next_checkpoint(workers: 
 
 
 async def test_a_checkpoint_lets_pass_what_is_waited_for_and_what_is_not_of_workers(workers: Make) -> None:
-    assert await workers(deadline=60).run(checkpoint) is None
-    checkpoint()
+    assert await workers(deadline=60).run(raise_if_cancelled) is None
+    raise_if_cancelled()

@@ -6,18 +6,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from app.concurrency.worker_pool import WorkerPool
 from app.domain.errors import Rejected
-from app.domain.ports import Detector, Embedder, Observer, Unobserved
+from app.domain.ports import Detector, Embedder, NoObserver, Observer
 from app.faces.alignment import LandmarkAligner
 from app.faces.quality import QualityBounds
-from app.gallery.gallery import Gallery
-from app.gallery.records import Records
+from app.gallery.repository import GalleryRepository
+from app.gallery.search import GallerySearch
 from app.images.decode import ImageLimits
+from app.inference.micro_batcher import MicroBatcher
 from app.matching.calibration import Calibration
 from app.matching.threshold_policy import ThresholdPolicy
-from app.runtime.batching import MicroBatcher
-from app.runtime.workers import Workers
-from app.services.enrollment import Answer, Enrolled, Enrollment
+from app.services.enrollment import Answer, Enrollment, EnrollmentResult
 from app.services.extraction import Extraction, FaceReader, Upload
 from app.services.galleries import Galleries
 from app.services.identification import Identification
@@ -40,12 +40,12 @@ class Parts:
     bounds: QualityBounds = NO_BOUNDS
     threads: int = 2
     max_waiting: int = 64
-    observer: Observer = field(default_factory=Unobserved)
+    observer: Observer = field(default_factory=NoObserver)
 
 
 @dataclass(frozen=True)
 class Bench:
-    records: Records
+    records: GalleryRepository
     extraction: Extraction
     verification: Verification
     identification: Identification
@@ -69,7 +69,7 @@ def uploads(*images: bytes) -> list[Upload]:
 
 
 def shape(enrolled: Any, rejected: Any) -> Answer:
-    taken: list[Enrolled] = list(enrolled)
+    taken: list[EnrollmentResult] = list(enrolled)
     refused: list[Rejected] = list(rejected)
     return {
         "enrolled": [each.template.face_id for each in taken],
@@ -82,11 +82,11 @@ async def open_bench(folder: Path, **parts: Any) -> AsyncIterator[Bench]:
     made = replace(Parts(), **parts)
     policy = ThresholdPolicy(made.calibration, default_fmr=1e-3, default_fpir=1e-2)
     records = FileRecords(folder / "gallery.sqlite3")
-    photos = Workers("photo", threads=made.threads, max_waiting=made.max_waiting, deadline=10)
-    store = Workers("store", threads=1, max_waiting=64, deadline=10)
+    photos = WorkerPool("photo", threads=made.threads, max_waiting=made.max_waiting, deadline=10)
+    store = WorkerPool("store", threads=1, max_waiting=64, deadline=10)
     reader = FaceReader(made.detector, LandmarkAligner(), ImageLimits())
     async with MicroBatcher(made.embedder.embed, max_batch=8, max_waiting=64) as batcher:
-        extraction, gallery = Extraction(reader, photos, batcher, made.observer), Gallery(records)
+        extraction, gallery = Extraction(reader, photos, batcher, made.observer), GallerySearch(records)
         yield Bench(
             records=records,
             extraction=extraction,

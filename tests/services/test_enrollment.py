@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from app.domain.callers import SYSTEM
 from app.domain.errors import (
     AllRejected,
     InferenceFailed,
@@ -16,6 +15,7 @@ from app.domain.errors import (
     NotFound,
     Overloaded,
 )
+from app.domain.identity import SYSTEM
 from app.faces.quality import QualityBounds
 from tests.services.bench import NO_BOUNDS, Bench, open_bench
 from tests.support.fakes import FAKE_MODEL, BrokenEmbedder, FakeDetector, FakeEmbedder, apart, photo

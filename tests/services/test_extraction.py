@@ -10,7 +10,7 @@ import pytest
 from app.domain.errors import InferenceFailed, LikenessError, Overloaded
 from app.faces.alignment import LandmarkAligner
 from app.images.decode import ImageLimits
-from app.services.extraction import FaceReader, Sight, Upload, naming
+from app.services.extraction import FaceReader, PhotoFaces, Upload, naming
 from app.services.timing import STAGES, StageTimer
 from tests.services.bench import Bench, open_bench, uploads
 from tests.support.fakes import BrokenEmbedder, FakeDetector, FakeEmbedder, photo
@@ -39,7 +39,7 @@ async def test_an_image_that_fails_does_not_spoil_the_others(bench: Bench) -> No
 
 async def test_probes_come_in_the_order_of_the_photos_and_their_faces(bench: Bench) -> None:
     outcomes = await bench.extraction.all_sights(uploads(photo(0, 85), photo(170)), "all", StageTimer())
-    probes = await bench.extraction.probes([each for each in outcomes if isinstance(each, Sight)], StageTimer())
+    probes = await bench.extraction.probes([each for each in outcomes if isinstance(each, PhotoFaces)], StageTimer())
 
     assert [round(float(probe.embedding.vector[0]), 3) for probe in probes] == [1.0, 0.5, -0.5]
     assert [probe.faces_found for probe in probes] == [2, 2, 1]

@@ -6,7 +6,7 @@ import pytest
 
 from app.domain.errors import FaceNotFound, ModelMismatch, NotFound, UnsupportedOperatingPoint
 from app.services.extraction import Wanted
-from app.services.identification import Identified
+from app.services.identification import IdentificationResult
 from app.services.timing import StageTimer
 from tests.services.bench import Bench, open_bench, uploads
 from tests.support.fakes import apart, photo
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 async def identify(
     bench: Bench, *reds: int | None, wanted: Wanted = "largest", top_k: int = 5, **wishes: float
-) -> Identified:
+) -> IdentificationResult:
     asked = {"fpir": None, "threshold": None} | wishes
     (upload,) = uploads(photo(*reds))
     return await bench.identification.identify(
@@ -25,7 +25,7 @@ async def identify(
     )
 
 
-def named(found: Identified) -> list[list[str]]:
+def named(found: IdentificationResult) -> list[list[str]]:
     return [[candidate.subject_id for candidate in candidates] for candidates in found.candidates]
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from app.audit.log import AuditLog
-from app.domain.callers import Actor
 from app.domain.clock import written
 from app.domain.errors import Overloaded
-from app.domain.nouns import Embedding
-from app.services.retention import RETENTION, Retention
+from app.domain.identity import Actor
+from app.domain.models import Embedding
+from app.services.retention_task import RETENTION, Retention
 from tests.services.bench import Bench
 from tests.support.observers import Noticed
 from tests.support.templates import numbered, unit
@@ -81,7 +81,7 @@ async def test_what_was_erased_leaves_this_process_too(bench: Bench) -> None:
 
 async def test_it_sweeps_at_once_and_again_and_again_by_the_moment_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
     erasing, sleeps = Erasing(), Sleeps(3)
-    monkeypatch.setattr("app.services.retention.asyncio.sleep", sleeps)
+    monkeypatch.setattr("app.services.retention_task.asyncio.sleep", sleeps)
     earliest = written(datetime.now(UTC) - DAY)
     with pytest.raises(asyncio.CancelledError):
         await Retention(erasing, DAY, Noticed()).run()  # type: ignore[arg-type]
@@ -96,7 +96,7 @@ async def test_a_sweep_that_fails_is_told_and_the_next_one_comes(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     erasing, noticed = Erasing([error, 5]), Noticed()
-    monkeypatch.setattr("app.services.retention.asyncio.sleep", Sleeps(2))
+    monkeypatch.setattr("app.services.retention_task.asyncio.sleep", Sleeps(2))
     monkeypatch.setattr(logging.getLogger("app"), "propagate", True)
     with pytest.raises(asyncio.CancelledError):
         await Retention(erasing, DAY, noticed).run()  # type: ignore[arg-type]
@@ -119,7 +119,7 @@ async def test_it_sweeps_hourly_and_more_often_where_little_is_kept(
     monkeypatch: pytest.MonkeyPatch, kept: timedelta, pause: float
 ) -> None:
     sleeps = Sleeps(1)
-    monkeypatch.setattr("app.services.retention.asyncio.sleep", sleeps)
+    monkeypatch.setattr("app.services.retention_task.asyncio.sleep", sleeps)
     with pytest.raises(asyncio.CancelledError):
         await Retention(Erasing(), kept, Noticed()).run()  # type: ignore[arg-type]
 

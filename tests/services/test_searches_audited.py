@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from app.audit.log import AuditLog
-from app.domain.callers import Actor
-from app.gallery.gallery import Gallery
-from app.runtime.workers import Workers
+from app.concurrency.worker_pool import WorkerPool
+from app.domain.identity import Actor
+from app.gallery.search import GallerySearch
 from app.services.galleries import Galleries
 from tests.support.records import FileRecords
 
@@ -30,8 +30,8 @@ async def test_each_subject_that_was_named_is_told_or_that_nobody_was(
     found: list[str],
     told: list[str | None],
 ) -> None:
-    records, workers = FileRecords(tmp_path / "g.sqlite3"), Workers("store", threads=1, max_waiting=9, deadline=9)
-    galleries = Galleries(records, Gallery(records), workers, audit_searches=audited)
+    records, workers = FileRecords(tmp_path / "g.sqlite3"), WorkerPool("store", threads=1, max_waiting=9, deadline=9)
+    galleries = Galleries(records, GallerySearch(records), workers, audit_searches=audited)
     await galleries.note_search(ADA, "subject.identify", "guests", found)
     entries = AuditLog(records.database).entries()
     workers.close()

@@ -15,7 +15,7 @@ from app.domain.errors import (
 )
 from app.faces.selection import FaceRule
 from app.services.timing import StageTimer
-from app.services.verification import Verified
+from app.services.verification import VerificationResult
 from tests.services.bench import Bench, open_bench, uploads
 from tests.support.fakes import FakeEmbedder, apart, photo
 from tests.support.templates import template, unit
@@ -24,14 +24,14 @@ pytestmark = pytest.mark.anyio
 BROKEN, NO_FACE, ONE, TWO = b"no image", photo(None), photo(10), photo(10, 20)
 
 
-async def pair(bench: Bench, first: bytes, second: bytes, **wishes: float) -> Verified:
+async def pair(bench: Bench, first: bytes, second: bytes, **wishes: float) -> VerificationResult:
     asked = {"fmr": None, "threshold": None} | wishes
     return await bench.verification.pair(
         uploads(first, second), "largest", fmr=asked["fmr"], threshold=asked["threshold"], timer=StageTimer()
     )
 
 
-async def subject(bench: Bench, red: int, **wishes: float) -> Verified:
+async def subject(bench: Bench, red: int, **wishes: float) -> VerificationResult:
     asked = {"fmr": None, "threshold": None} | wishes
     (upload,) = uploads(photo(red))
     return await bench.verification.subject(

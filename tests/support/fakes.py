@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from app.domain.nouns import AlignedCrop, Box, Embedding, Face, Landmarks, Pixels
+from app.domain.models import AlignedCrop, Box, Embedding, Face, Landmarks, Pixels
 from app.faces.alignment import ARCFACE_112
 
 FAKE_MODEL = "sha256:" + "f" * 64

@@ -3,8 +3,8 @@
 import asyncio
 import threading
 
+from app.concurrency.worker_pool import WorkerPool
 from app.domain.errors import Overloaded
-from app.runtime.workers import Workers
 
 PATIENCE = 10.0
 
@@ -27,7 +27,7 @@ class Gate:
         self._open.set()
 
 
-async def free_again(one: Workers) -> None:
+async def free_again(one: WorkerPool) -> None:
     """Until the workers take a job; they learn of a freed place by the event loop."""
     async with asyncio.timeout(PATIENCE):
         while True:

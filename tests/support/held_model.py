@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Sequence
 
-from app.runtime.batching import MicroBatcher
+from app.inference.micro_batcher import MicroBatcher
 
 Answer = asyncio.Task[int]
 PATIENCE = 10.0

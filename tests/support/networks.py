@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from onnx import TensorProto, checker, helper, numpy_helper
 
-from app.runtime.manifest import EmbedderManifest, LandmarkAlignment, ModelFile, digest_of
+from app.inference.manifest import EmbedderManifest, LandmarkAlignment, ModelFile, digest_of
 
 SIDE, DIMENSION = 16, 3
 MEAN_COLOUR = [

@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from app.gallery.records import Records
-from app.runtime.database import Database
-from app.runtime.vault import Seal
+from app.gallery.repository import GalleryRepository
+from app.storage.cipher import Cipher
+from app.storage.sqlite import Database
 
 
-class FileRecords(Records):
+class FileRecords(GalleryRepository):
     """Opens its database itself, and closes it."""
 
-    def __init__(self, path: Path, *, patience: float = 10.0, seal: Seal | None = None) -> None:
+    def __init__(self, path: Path, *, patience: float = 10.0, cipher: Cipher | None = None) -> None:
         self.database = Database(path, patience=patience)
         try:
-            super().__init__(self.database, seal)
+            super().__init__(self.database, cipher)
         except Exception:
             self.close()
             raise

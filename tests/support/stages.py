@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from app.domain.nouns import Floats
+from app.domain.models import Floats
 
 
 class OneCell:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from app.domain.nouns import Box, Embedding, Face, Floats, Landmarks, Quality, Template
+from app.domain.models import Box, Embedding, Face, Floats, Landmarks, Quality, Template
 
 MODEL = "sha256:" + "a" * 64
 DIMENSION = 8

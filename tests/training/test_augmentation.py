@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.nouns import Pixels
+from app.domain.models import Pixels
 from training import augmentation
 from training.augmentation import augment, centre, colour, cut_edges, degrade, misaligned, shrink, sized, tone, warp
 from training.config import AugmentationConfig

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
-from app.domain.nouns import Distance
+from app.domain.models import Distance
+from app.inference.manifest import BoxAlignment, read_embedder
 from app.matching.calibration import read_calibration
-from app.runtime.manifest import BoxAlignment, read_embedder
 from tests.support import sources
 from training import calibrate, card, evaluate, wrap
 from training.calibrate import fit_probability, probabilities

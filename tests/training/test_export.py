@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from app.runtime.manifest import digest_of, read_checked, read_embedder
-from app.runtime.session import Session
+from app.inference.manifest import digest_of, read_checked, read_embedder
+from app.inference.onnx_session import Session
 from training import export, networks
 from training.networks import Embedder, UnusableWeights
 

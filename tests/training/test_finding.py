@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from app.domain.nouns import Box, Pixels
+from app.domain.models import Box, Pixels
 from training import finding
 from training.__main__ import cli
 from training.finding import WAYS, changes, overlap

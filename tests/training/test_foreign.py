@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from app.runtime.manifest import BoxAlignment, LandmarkAlignment, read_embedder
+from app.inference.manifest import BoxAlignment, LandmarkAlignment, read_embedder
 from tests.support.sources import SIDE, write
 from training.__main__ import cli
 from training.errors import TrainingError

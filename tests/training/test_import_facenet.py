@@ -11,10 +11,10 @@ from PIL import Image
 from starlette.testclient import TestClient
 from torch import nn
 
-from app.domain.nouns import Pixels
+from app.domain.models import Pixels
+from app.inference.manifest import BoxAlignment, read_checked, read_embedder
+from app.inference.onnx_session import Session
 from app.main import create_app
-from app.runtime.manifest import BoxAlignment, read_checked, read_embedder
-from app.runtime.session import Session
 from app.settings import Settings
 from tests.support.facenet_pytorch import load_mtcnn
 from tests.support.published import random_inception_resnet, saved

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from app.runtime.manifest import read_checked, read_detector
-from app.runtime.session import Session
+from app.inference.manifest import read_checked, read_detector
+from app.inference.onnx_session import Session
 from training import import_mtcnn
 from training.networks.mtcnn import ONet, PNet, RNet, fold_normalisation
 

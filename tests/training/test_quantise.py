@@ -4,8 +4,8 @@ import numpy as np
 import onnx
 import pytest
 
-from app.runtime.manifest import digest_of, read_checked, read_embedder
-from app.runtime.session import Session
+from app.inference.manifest import digest_of, read_checked, read_embedder
+from app.inference.onnx_session import Session
 from training import eight_bits, export, quantise
 from training.errors import TrainingError
 from training.quantise import Comparison, Gate, LosesTooMuch

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from app.domain.nouns import Pixels
-from app.runtime.manifest import digest_of, read_embedder
+from app.domain.models import Pixels
+from app.inference.manifest import digest_of, read_embedder
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "TRAINING.md"

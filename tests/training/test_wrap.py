@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
-from app.domain.nouns import AlignedCrop, Floats, Pixels
-from app.embedding.embedder import OnnxEmbedder
+from app.domain.models import AlignedCrop, Floats, Pixels
 from app.faces.alignment import ARCFACE_112
-from app.runtime.manifest import BoxAlignment, LandmarkAlignment, digest_of, read_checked, read_embedder
-from app.runtime.session import Session
+from app.inference.embedder import OnnxEmbedder
+from app.inference.manifest import BoxAlignment, LandmarkAlignment, digest_of, read_checked, read_embedder
+from app.inference.onnx_session import Session
 from tests.support import sources
 from tests.support.sources import SIDE, write
 from training import wrap

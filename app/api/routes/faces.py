@@ -6,22 +6,21 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from app.api import fields, schemas
 from app.api.dependencies import (
     MAX_IMAGES,
     ActorOf,
     CallerOf,
+    PresenterOf,
     ServicesOf,
-    ShaperOf,
     Timer,
     documented,
     images,
     needs,
 )
-from app.api.problems import PROBLEMS
+from app.api.openapi import PROBLEMS
 from app.api.uploads import Submission
-from app.domain.callers import Scope
 from app.domain.errors import LikenessError
+from app.domain.identity import Scope
 
 router = APIRouter(tags=["faces"], responses=PROBLEMS)
 PAIR = ("image1", "image2")
@@ -29,14 +28,17 @@ PAIR = ("image1", "image2")
 
 @router.post("/verify", dependencies=[needs(Scope.VERIFY)], openapi_extra=documented(fields.VerifyFields, *PAIR))
 async def verify(
-    submission: Annotated[Submission, Depends(images(*PAIR))], services: ServicesOf, timer: Timer, shaper: ShaperOf
+    submission: Annotated[Submission, Depends(images(*PAIR))],
+    services: ServicesOf,
+    timer: Timer,
+    presenter: PresenterOf,
 ) -> schemas.Verification:
     """Are these two photos of one person?"""
     asked = submission.parse(fields.VerifyFields)
     verified = await services.verification.pair(
         submission.uploads, asked.face, fmr=asked.fmr, threshold=asked.threshold, timer=timer
     )
-    return shaper.verification(verified, PAIR)
+    return presenter.verification(verified, PAIR)
 
 
 @router.post(
@@ -46,7 +48,7 @@ async def identify(
     submission: Annotated[Submission, Depends(images("image"))],
     services: ServicesOf,
     timer: Timer,
-    shaper: ShaperOf,
+    presenter: PresenterOf,
     caller: CallerOf,
     actor: ActorOf,
 ) -> schemas.Identification:
@@ -64,17 +66,20 @@ async def identify(
     )
     named = [candidate.subject_id for candidates in found.candidates for candidate in candidates]
     await services.galleries.note_search(actor, "subject.identify", asked.gallery, named)
-    return shaper.identification(found)
+    return presenter.identification(found)
 
 
 @router.post("/detect", dependencies=[needs(Scope.VERIFY)], openapi_extra=documented(fields.NoFields, "image"))
 async def detect(
-    submission: Annotated[Submission, Depends(images("image"))], services: ServicesOf, timer: Timer, shaper: ShaperOf
+    submission: Annotated[Submission, Depends(images("image"))],
+    services: ServicesOf,
+    timer: Timer,
+    presenter: PresenterOf,
 ) -> schemas.Detection:
     """The faces of a photo, largest first; none is an empty list. `faces_found` counts all, also of very many."""
     submission.parse(fields.NoFields)
     sight = await services.extraction.sight(submission.uploads[0], "all", timer)
-    return shaper.detection(sight)
+    return presenter.detection(sight)
 
 
 @router.post(
@@ -84,11 +89,11 @@ async def embed(
     submission: Annotated[Submission, Depends(images("image", most=MAX_IMAGES))],
     services: ServicesOf,
     timer: Timer,
-    shaper: ShaperOf,
+    presenter: PresenterOf,
 ) -> schemas.Embeddings:
     """A unit vector a face; one result an image, in order, and an image that fails does not spoil the others."""
     asked = submission.parse(fields.EmbedFields)
     wanted = "all" if asked.faces == "all" else asked.face
     sights = await services.extraction.all_sights(submission.uploads, wanted, timer)
     probes = await services.extraction.probes([s for s in sights if not isinstance(s, LikenessError)], timer)
-    return shaper.embeddings(sights, probes)
+    return presenter.embeddings(sights, probes)

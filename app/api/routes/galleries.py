@@ -6,23 +6,22 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Header, Query, Response
 
-from app.api import fields, schemas
 from app.api.dependencies import (
     MAX_IMAGES,
     ActorOf,
     CallerOf,
     Id,
+    PresenterOf,
     ServicesOf,
-    ShaperOf,
     Timer,
     documented,
     images,
     needs,
 )
-from app.api.problems import PROBLEMS
-from app.api.shaping import enrolled_faces, subject_file
+from app.api.openapi import PROBLEMS
+from app.api.presenters import enrolled_faces, subject_file
 from app.api.uploads import Submission
-from app.domain.callers import Scope
+from app.domain.identity import Scope
 
 router = APIRouter(prefix="/galleries", tags=["galleries"], responses=PROBLEMS)
 SUBJECT = "/{gallery}/subjects/{subject}"
@@ -115,7 +114,7 @@ async def enroll(
     submission: Annotated[Submission, Depends(images("image", most=MAX_IMAGES))],
     services: ServicesOf,
     timer: Timer,
-    shaper: ShaperOf,
+    presenter: PresenterOf,
     actor: ActorOf,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
 ) -> dict[str, Any]:
@@ -127,7 +126,7 @@ async def enroll(
         submission.uploads,
         asked.face,
         key=idempotency_key,
-        shape=shaper.enrollment,
+        shape=presenter.enrollment,
         timer=timer,
         by=actor,
     )
@@ -150,7 +149,7 @@ async def verify_subject(
     submission: Annotated[Submission, Depends(images("image"))],
     services: ServicesOf,
     timer: Timer,
-    shaper: ShaperOf,
+    presenter: PresenterOf,
     actor: ActorOf,
 ) -> schemas.SubjectVerification:
     """Is this photo of the subject? Against its nearest enrolled face."""
@@ -165,4 +164,4 @@ async def verify_subject(
         timer=timer,
     )
     await services.galleries.note_search(actor, "subject.verify", gallery, [subject])
-    return shaper.subject_verification(verified, subject)
+    return presenter.subject_verification(verified, subject)

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from app.api.dependencies import CallerOf, ServicesOf, needs
-from app.api.problems import PROBLEMS
-from app.domain.callers import Scope
+from app.api.openapi import PROBLEMS
 from app.domain.errors import Overloaded
+from app.domain.identity import Scope
 from app.observability.metrics import CONTENT_TYPE
 
 router = APIRouter(tags=["service"])

@@ -23,11 +23,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.domain.nouns import Box, Face, Floats, Landmarks, Pixels
+from app.domain.models import Box, Face, Floats, Landmarks, Pixels
 from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet, load_nets
 from app.faces.detector.nms import apply_offsets, clipped_windows, nms, to_square, windows
 from app.faces.detector.pyramid import CELL, AreaPooling, BufferPool, downscale, pyramid_scales
-from app.runtime.session import Provider
+from app.inference.onnx_session import Provider
 
 STRIDE = 2  # of P-Net, in pixels of a level
 EDGE_REFINEMENTS = 2  # times that the box of a face that the edge cuts is moved before its landmarks are refined

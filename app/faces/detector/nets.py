@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.domain.nouns import Floats
+from app.domain.models import Floats
 from app.faces.detector.pyramid import CHANNELS
-from app.runtime.manifest import ModelFile, read_checked, read_detector
-from app.runtime.session import Provider, Session
+from app.inference.manifest import ModelFile, read_checked, read_detector
+from app.inference.onnx_session import Provider, Session
 
 REFINE_BATCH, OUTPUT_BATCH = 16, 4  # crops of one run: the activations then stay in the cache
 STRIP_PIXELS = 65_536  # of a level in one run, for the same reason

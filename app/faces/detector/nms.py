@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from app.domain.nouns import Floats
+from app.domain.models import Floats
 
 _BLOCK = 512  # boxes compared in one matrix
 

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from app.domain.nouns import Floats, Pixels
+from app.domain.models import Floats, Pixels
 
 Sums = npt.NDArray[np.int32]
 Ints = npt.NDArray[np.int64]

@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from app.domain.nouns import Face, Pixels
+from app.domain.models import Face, Pixels
 from app.faces.detector.mtcnn import CascadeOptions, Mtcnn
 from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet
 from tests.support.stages import OneCell, Sure, SureOutput

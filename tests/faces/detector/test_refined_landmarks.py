@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.domain.nouns import Face, Floats, Pixels
+from app.domain.models import Face, Floats, Pixels
 from app.faces.detector import mtcnn
 from app.faces.detector.mtcnn import CascadeOptions, Mtcnn
 from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from app.domain.nouns import Face, Pixels
+from app.domain.models import Face, Pixels
 from app.faces.detector.mtcnn import SERVING_OPTIONS, CascadeOptions, Mtcnn, cascade_options
 from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet
 from app.images.decode import ImageLimits, decode

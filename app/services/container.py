@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.access.authority import Authority
+from app.access.authenticator import Authenticator
 from app.domain.ports import Detector, Embedder
+from app.inference.manifest import DetectorManifest, EmbedderManifest
 from app.matching.calibration import Calibration
 from app.matching.threshold_policy import ThresholdPolicy
-from app.runtime.manifest import DetectorManifest, EmbedderManifest
 from app.services.enrollment import Enrollment
 from app.services.extraction import Extraction
 from app.services.galleries import Galleries
@@ -37,4 +37,4 @@ class Services:
     identification: Identification
     enrollment: Enrollment
     galleries: Galleries
-    authority: Authority
+    authority: Authenticator

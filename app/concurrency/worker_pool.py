@@ -13,15 +13,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
 
+from app.concurrency.scheduling import use_batch_scheduling
 from app.domain.errors import DeadlineExceeded, Overloaded
-from app.runtime.threads import computes
 
 T = TypeVar("T")
 
 _given_up: ContextVar[threading.Event | None] = ContextVar("given_up", default=None)
 
 
-def checkpoint() -> None:
+def raise_if_cancelled() -> None:
     """
     To be called now and then by work that takes long: raises DeadlineExceeded once nobody waits for its answer, so that
     the thread is free for others. Elsewhere than on Workers it does nothing.
@@ -32,7 +32,7 @@ def checkpoint() -> None:
 
 
 @dataclass(slots=True)
-class Places:
+class Reservation:
     """In the line of Workers, taken together and used one by one."""
 
     left: int
@@ -45,11 +45,11 @@ class Places:
         return True
 
 
-class Workers:
+class WorkerPool:
     """`threads` at work, at most `max_waiting` jobs behind them; each is given up after `deadline` seconds."""
 
     def __init__(self, name: str, *, threads: int, max_waiting: int, deadline: float) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=computes)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=use_batch_scheduling)
         self._room = threads + max_waiting
         self._deadline = deadline
         self._inside = 0
@@ -66,14 +66,14 @@ class Workers:
         return self._room
 
     @contextmanager
-    def places(self, jobs: int) -> Iterator[Places]:
+    def places(self, jobs: int) -> Iterator[Reservation]:
         """
         For so many calls of `run`, all of them or none (Overloaded): of jobs that need each other, those that found a
         place would be worked on for nothing.
         """
         self.require_room(jobs)
         self._inside += jobs
-        places = Places(jobs)
+        places = Reservation(jobs)
         try:
             yield places
         finally:
@@ -85,7 +85,7 @@ class Workers:
         work: Callable[[], T],
         *,
         waited: Callable[[float], None] = lambda _: None,
-        places: Places | None = None,
+        places: Reservation | None = None,
     ) -> T:
         """
         What `work` returns; `waited` is told the seconds that it stood in line, in one of `places` if it has any.

@@ -26,7 +26,7 @@ class GallerySize:
     faces: int
 
 
-class Scraped(Collector):
+class GaugeCollector(Collector):
     """What cannot be read is left out and logged; the rest of the scrape still answers."""
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class Scraped(Collector):
 class Galleries(Collector):
     """The part of `scraped` that several processes have in common."""
 
-    def __init__(self, scraped: Scraped) -> None:
+    def __init__(self, scraped: GaugeCollector) -> None:
         self._scraped = scraped
 
     def collect(self) -> Iterable[Metric]:

@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from app.domain.errors import ModelMismatch, NotFound
-from app.domain.nouns import Embedding
-from app.gallery.index import FaceIndex, Hit
-from app.gallery.records import Records
-from app.gallery.rows import GalleryInfo
+from app.domain.models import Embedding
+from app.gallery.codec import GalleryInfo
+from app.gallery.faiss_index import FaceIndex, Hit
+from app.gallery.repository import GalleryRepository
 
 
 @dataclass(slots=True)
@@ -21,10 +21,10 @@ class _Cached:
     index: FaceIndex | None
 
 
-class Gallery:
+class GallerySearch:
     """Search over `records`. Thread-safe; what another process changed is seen by the next search."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: GalleryRepository) -> None:
         self._records = records
         self._cache: dict[str, _Cached] = {}
         self._lock = threading.Lock()

@@ -11,18 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from app.domain.callers import SYSTEM, Actor
 from app.domain.clock import written
-from app.domain.nouns import Embedding, Template
-from app.gallery import rows
-from app.gallery.records import Records
-from app.gallery.rows import SubjectInfo
+from app.domain.identity import SYSTEM, Actor
+from app.domain.models import Embedding, Template
+from app.gallery.codec import SubjectInfo
+from app.gallery.repository import GalleryRepository
 
 FORMAT = "likeness-gallery-1"
 _PAGE = 500
 
 
-def export_gallery(records: Records, gallery_id: str, path: Path) -> int:
+def export_gallery(records: GalleryRepository, gallery_id: str, path: Path) -> int:
     """Write the gallery to `path`, readable by its owner only; how many faces that were."""
     gallery = records.gallery(gallery_id)
     faces = 0
@@ -37,7 +36,7 @@ def export_gallery(records: Records, gallery_id: str, path: Path) -> int:
     return faces
 
 
-def import_gallery(records: Records, gallery_id: str, path: Path, by: Actor = SYSTEM) -> int:
+def import_gallery(records: GalleryRepository, gallery_id: str, path: Path, by: Actor = SYSTEM) -> int:
     """
     Add the subjects and faces of `path`; faces that are there already are left alone. How many were added.
 
@@ -63,7 +62,7 @@ def import_gallery(records: Records, gallery_id: str, path: Path, by: Actor = SY
 
 
 def _add(
-    records: Records,
+    records: GalleryRepository,
     gallery_id: str,
     subject_id: str,
     metadata: dict[str, Any],
@@ -78,7 +77,7 @@ def _add(
     return len(new)
 
 
-def _subjects(records: Records, gallery_id: str) -> Iterator[SubjectInfo]:
+def _subjects(records: GalleryRepository, gallery_id: str) -> Iterator[SubjectInfo]:
     page = records.subjects(gallery_id, _PAGE, "")
     while page:
         yield from page

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from app.faces.selection import FaceRule
-from app.gallery.rows import ID_PATTERN
+from app.gallery.codec import ID_PATTERN
 
 MAX_TOP_K = 100
 MAX_DEPTH = 32

@@ -16,8 +16,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from app.concurrency.scheduling import use_batch_scheduling
 from app.domain.errors import InferenceFailed, LikenessError, Overloaded
-from app.runtime.threads import computes
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class MicroBatcher(Generic[In, Out]):
         self._worker: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        thread = ThreadPoolExecutor(1, thread_name_prefix="batches", initializer=computes)
+        thread = ThreadPoolExecutor(1, thread_name_prefix="batches", initializer=use_batch_scheduling)
         self._worker = asyncio.create_task(self._work(thread), name="micro-batcher")
         return self
 

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.domain.nouns import Candidate, Face, Landmarks, Quality
-from app.gallery.rows import GalleryInfo, SubjectInfo
+from app.domain.models import Candidate, Face, Landmarks, Quality
+from app.gallery.codec import GalleryInfo, SubjectInfo
 from app.matching.calibration import WorstCohort
 from app.matching.threshold_policy import Decision, Source
 

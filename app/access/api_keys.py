@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from app.audit import log as audit
-from app.domain.callers import SYSTEM, Actor, Caller, Scope
 from app.domain.clock import now, written
 from app.domain.errors import InvalidRequest, NotFound, Unauthorized
-from app.runtime.database import Database, Row
+from app.domain.identity import SYSTEM, Actor, Caller, Scope
+from app.storage.sqlite import Database, Row
 
 PREFIX = "lk"
 _NOBODY = b"\0" * 32
@@ -37,7 +37,7 @@ class Key:
     expires_at: str | None
     revoked_at: str | None
 
-    def holds(self, moment: str) -> bool:
+    def is_active(self, moment: str) -> bool:
         return self.revoked_at is None and (self.expires_at is None or moment < self.expires_at)
 
     def caller(self) -> Caller:
@@ -118,7 +118,7 @@ class KeyStore:
         identifier, _, secret = rest.partition("_")
         key, kept = self._known.get(identifier, (None, _NOBODY))
         matches = hmac.compare_digest(_hash(secret), kept)
-        if prefix != PREFIX or key is None or not matches or not key.holds(now()):
+        if prefix != PREFIX or key is None or not matches or not key.is_active(now()):
             raise Unauthorized("this key is unknown, expired or revoked")
         return key.caller()
 

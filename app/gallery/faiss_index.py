@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import faiss
 import numpy as np
 
-from app.domain.nouns import Distance, Floats
+from app.domain.models import Distance, Floats
 
 _SLACK = 64  # dead rows that are not worth packing
 

@@ -26,7 +26,7 @@ _ID, _NONCE, _TAG = 8, 12, 16
 _LEAST = 1 + _ID + _NONCE + _TAG
 
 
-class Seal(Protocol):
+class Cipher(Protocol):
     @property
     def name(self) -> bytes:
         """Of the key that closes; empty where values are in clear."""
@@ -41,7 +41,7 @@ class Seal(Protocol):
         ...
 
 
-class Clear:
+class NoCipher:
     """Values as they are."""
 
     name = b""
@@ -53,7 +53,7 @@ class Clear:
         return written
 
 
-class Vault:
+class AesGcmCipher:
     """The first of `keys` (32 bytes each) closes, all of them open."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:

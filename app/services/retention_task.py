@@ -6,8 +6,8 @@ import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
 
-from app.domain.callers import Actor
 from app.domain.clock import written
+from app.domain.identity import Actor
 from app.domain.ports import Observer
 from app.services.galleries import Galleries
 

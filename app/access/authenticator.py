@@ -6,9 +6,9 @@ import ipaddress
 from collections.abc import Collection
 from typing import Literal, TypeAlias
 
-from app.access.keys import KeyStore
-from app.domain.callers import Caller, anyone
+from app.access.api_keys import KeyStore
 from app.domain.errors import StartError, Unauthorized
+from app.domain.identity import Caller, anyone
 
 Auth: TypeAlias = Literal["auto", "on", "off"]
 
@@ -18,23 +18,23 @@ NO_KEYS = (
 )
 
 
-class Authority:
+class Authenticator:
     """`reachable`: whether other machines can reach the service."""
 
     def __init__(self, keys: KeyStore, auth: Auth, *, reachable: bool) -> None:
         self._keys, self._auth, self._reachable = keys, auth, reachable
 
-    def wants_keys(self) -> bool:
+    def requires_key(self) -> bool:
         """By `auto`: where other machines can reach the service, and where there ever was a key."""
         return self._auth == "on" or (self._auth == "auto" and (self._reachable or self._keys.any()))
 
-    def only_here(self) -> bool:
+    def loopback_only(self) -> bool:
         """Whether it is the address alone that keeps others out."""
-        return not self._reachable and not self.wants_keys()
+        return not self._reachable and not self.requires_key()
 
     def caller(self, given: Collection[str], address: str) -> Caller:
         """Of the different keys `given`, which must be one. Raises Unauthorized."""
-        if not self.wants_keys():
+        if not self.requires_key():
             return anyone(f"address:{network_of(address)}")
         if not given:
             raise Unauthorized("want a key, as `Authorization: Bearer KEY` or `X-API-Key: KEY`")

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from app.domain.errors import InferenceFailed
-from app.domain.nouns import AlignedCrop, Embedding, Floats, Pixels
-from app.runtime.manifest import EmbedderManifest
-from app.runtime.session import Session
+from app.domain.models import AlignedCrop, Embedding, Floats, Pixels
+from app.inference.manifest import EmbedderManifest
+from app.inference.onnx_session import Session
 
 SMALL_MODEL_BYTES, SMALL_MODEL_BATCH = 16 * 1024 * 1024, 2
 """The size below which a model is small, and the batch of a small model on a CPU."""

@@ -10,8 +10,8 @@ from typing import Any, Literal, TypeAlias
 import numpy.typing as npt
 import onnxruntime as ort
 
+from app.concurrency.worker_pool import raise_if_cancelled
 from app.domain.errors import InferenceFailed, StartError
-from app.runtime.workers import checkpoint
 
 Provider: TypeAlias = Literal["auto", "cpu", "cuda", "tensorrt"]
 
@@ -44,7 +44,7 @@ class Session:
 
     def run(self, *arrays: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
         """The network's outputs, in its own order; a run that nobody waits for is not begun (DeadlineExceeded)."""
-        checkpoint()
+        raise_if_cancelled()
         try:
             given = dict(zip(self._inputs, arrays, strict=True))
             large = sum(array.nbytes for array in arrays) > _LARGE

@@ -13,27 +13,27 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from app.audit import log as audit
-from app.domain.callers import SYSTEM, Actor
 from app.domain.errors import NotFound, ServiceError
-from app.domain.nouns import Template
-from app.gallery import rows, upkeep
-from app.gallery.rows import Changes, GalleryInfo, Remembered, Rows, SubjectInfo
-from app.gallery.tables import Tables
-from app.runtime.database import Connection, Database
-from app.runtime.vault import Clear, Seal
+from app.domain.identity import SYSTEM, Actor
+from app.domain.models import Template
+from app.gallery import upkeep
+from app.gallery.codec import Changes, GalleryInfo, IdempotencyRecord, RowCodec, SubjectInfo
+from app.gallery.transaction import GalleryTransaction
+from app.storage.cipher import Cipher, NoCipher
+from app.storage.sqlite import Connection, Database
 
 
-class Records:
+class GalleryRepository:
     """Thread-safe; several processes may share the file. `by` is who the audit log says did it."""
 
-    def __init__(self, database: Database, seal: Seal | None = None) -> None:
+    def __init__(self, database: Database, cipher: Cipher | None = None) -> None:
         """Raises StartError where the file was sealed with another key, or with one and none is given, or with none."""
         for package in ("app.gallery", "app.audit"):
             database.create(package)
-        self._database, self._seal = database, seal or Clear()
-        self._rows = Rows(self._seal)
+        self._database, self._cipher = database, cipher or NoCipher()
+        self._rows = RowCodec(self._cipher)
         with database.writing() as db:
-            upkeep.require_seal(db, self._seal)
+            upkeep.require_cipher(db, self._cipher)
 
     def version(self) -> int:
         """Another number after another process, or another connection of this one, has changed anything."""
@@ -42,42 +42,46 @@ class Records:
     # galleries
 
     def galleries(self) -> list[GalleryInfo]:
-        with self._reading() as tables:
-            return [rows.gallery(row) for row in tables.db.execute(f"{rows.GALLERY} ORDER BY id")]
+        with self._reading() as transaction:
+            return [rows.gallery(row) for row in transaction.db.execute(f"{rows.GALLERY} ORDER BY id")]
 
     def gallery(self, gallery_id: str) -> GalleryInfo:
-        with self._reading() as tables:
-            return tables.gallery(gallery_id)
+        with self._reading() as transaction:
+            return transaction.gallery(gallery_id)
 
     def create_gallery(self, gallery_id: str, by: Actor = SYSTEM) -> tuple[GalleryInfo, bool]:
         """The gallery, and whether it is new."""
-        with self._writing() as tables:
-            made = tables.ensure_gallery(gallery_id, by)
-            return tables.gallery(gallery_id), made
+        with self._writing() as transaction:
+            made = transaction.ensure_gallery(gallery_id, by)
+            return transaction.gallery(gallery_id), made
 
     def delete_gallery(self, gallery_id: str, by: Actor = SYSTEM) -> None:
-        with self._deleting() as tables:
-            gallery = tables.gallery(gallery_id)
-            gone = tables.db.execute("DELETE FROM subjects WHERE gallery = ? RETURNING id", (gallery.key,)).fetchall()
+        with self._deleting() as transaction:
+            gallery = transaction.gallery(gallery_id)
+            gone = transaction.db.execute(
+                "DELETE FROM subjects WHERE gallery = ? RETURNING id", (gallery.key,)
+            ).fetchall()
             for row in gone:
-                audit.append(tables.db, by, "subject.delete", gallery_id, subject=row["id"])
-            tables.db.execute("DELETE FROM galleries WHERE key = ?", (gallery.key,))
-            audit.append(tables.db, by, "gallery.delete", gallery_id, subjects=gallery.subjects, faces=gallery.faces)
+                audit.append(transaction.db, by, "subject.delete", gallery_id, subject=row["id"])
+            transaction.db.execute("DELETE FROM galleries WHERE key = ?", (gallery.key,))
+            audit.append(
+                transaction.db, by, "gallery.delete", gallery_id, subjects=gallery.subjects, faces=gallery.faces
+            )
 
     # subjects
 
     def subjects(self, gallery_id: str, limit: int, after: str) -> list[SubjectInfo]:
         """At most `limit` subjects with ids behind `after`, in order of id."""
-        with self._reading() as tables:
-            key = tables.key(gallery_id)
-            found = tables.db.execute(
+        with self._reading() as transaction:
+            key = transaction.key(gallery_id)
+            found = transaction.db.execute(
                 f"{rows.SUBJECT} WHERE gallery = ? AND id > ? ORDER BY id LIMIT ?", (key, after, limit)
             )
             return [self._rows.subject(key, row) for row in found]
 
     def subject(self, gallery_id: str, subject_id: str) -> SubjectInfo:
-        with self._reading() as tables:
-            return tables.subject(tables.gallery(gallery_id), subject_id)
+        with self._reading() as transaction:
+            return transaction.subject(transaction.gallery(gallery_id), subject_id)
 
     def put_subject(
         self, gallery_id: str, subject_id: str, metadata: Mapping[str, Any] | None, by: Actor = SYSTEM
@@ -86,30 +90,30 @@ class Records:
         The subject, its metadata replaced unless None, and whether it is new; creates the gallery as needed. What the
         metadata was before is nowhere in the file then, as after a deletion.
         """
-        with self._writing() if metadata is None else self._deleting() as tables:
-            tables.ensure_gallery(gallery_id, by)
-            gallery = tables.gallery(gallery_id)
-            made = tables.ensure_subject(gallery, subject_id)
+        with self._writing() if metadata is None else self._deleting() as transaction:
+            transaction.ensure_gallery(gallery_id, by)
+            gallery = transaction.gallery(gallery_id)
+            made = transaction.ensure_subject(gallery, subject_id)
             if metadata is not None:
-                tables.set_metadata(gallery, subject_id, metadata)
-            tables.raise_revision(gallery)
-            audit.append(tables.db, by, "subject.put", gallery_id, subject=subject_id)
-            return tables.subject(gallery, subject_id), made
+                transaction.set_metadata(gallery, subject_id, metadata)
+            transaction.raise_revision(gallery)
+            audit.append(transaction.db, by, "subject.put", gallery_id, subject=subject_id)
+            return transaction.subject(gallery, subject_id), made
 
     def delete_subject(self, gallery_id: str, subject_id: str, by: Actor = SYSTEM) -> None:
-        with self._deleting() as tables:
-            gallery = tables.gallery(gallery_id)
-            faces = tables.subject(gallery, subject_id).faces
-            tables.note_removals(gallery, "subject = ?", subject_id)
-            tables.db.execute("DELETE FROM subjects WHERE gallery = ? AND id = ?", (gallery.key, subject_id))
-            audit.append(tables.db, by, "subject.delete", gallery_id, subject=subject_id, faces=faces)
+        with self._deleting() as transaction:
+            gallery = transaction.gallery(gallery_id)
+            faces = transaction.subject(gallery, subject_id).faces
+            transaction.note_removals(gallery, "subject = ?", subject_id)
+            transaction.db.execute("DELETE FROM subjects WHERE gallery = ? AND id = ?", (gallery.key, subject_id))
+            audit.append(transaction.db, by, "subject.delete", gallery_id, subject=subject_id, faces=faces)
 
     def metadata(self, gallery_id: str, subject_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         """Of those subjects that (still) exist."""
-        with self._reading() as tables:
-            key = tables.key(gallery_id)
+        with self._reading() as transaction:
+            key = transaction.key(gallery_id)
             marks = ",".join("?" * len(subject_ids))
-            found = tables.db.execute(
+            found = transaction.db.execute(
                 f"SELECT id, metadata FROM subjects WHERE gallery = ? AND id IN ({marks})", (key, *subject_ids)
             )
             return {row["id"]: self._rows.metadata(key, row) for row in found}
@@ -121,7 +125,7 @@ class Records:
         gallery_id: str,
         subject_id: str,
         templates: Sequence[Template],
-        remember: Remembered | None = None,
+        remember: IdempotencyRecord | None = None,
         by: Actor = SYSTEM,
     ) -> Mapping[str, Any] | None:
         """
@@ -130,56 +134,56 @@ class Records:
         Returns None, or the answer remembered under the same key, in which case nothing was added.
         Raises ModelMismatch, or InvalidRequest where the key was used for another request or a face id is taken.
         """
-        with self._writing() as tables:
-            tables.ensure_gallery(gallery_id, by)
-            gallery = tables.gallery(gallery_id)
-            if remember and (earlier := tables.remembered(gallery.key, subject_id, remember)):
+        with self._writing() as transaction:
+            transaction.ensure_gallery(gallery_id, by)
+            gallery = transaction.gallery(gallery_id)
+            if remember and (earlier := transaction.remembered(gallery.key, subject_id, remember)):
                 return earlier
-            tables.ensure_subject(gallery, subject_id)
+            transaction.ensure_subject(gallery, subject_id)
             for template in templates:
-                tables.bind(gallery, template.embedding.model)
-            tables.add_faces(gallery, templates)
+                transaction.bind(gallery, template.embedding.model)
+            transaction.add_faces(gallery, templates)
             for template in templates:
-                audit.append(tables.db, by, "face.enroll", gallery_id, subject=subject_id, face=template.face_id)
+                audit.append(transaction.db, by, "face.enroll", gallery_id, subject=subject_id, face=template.face_id)
             if remember:
-                tables.remember(gallery, subject_id, remember)
+                transaction.remember(gallery, subject_id, remember)
             return None
 
     def remembered(self, gallery_id: str, subject_id: str, key: str, request: str) -> Mapping[str, Any] | None:
         """The answer kept under `key`; InvalidRequest where it was used for another request."""
-        with self._reading() as tables:
-            row = tables.db.execute("SELECT key FROM galleries WHERE id = ?", (gallery_id,)).fetchone()
-            return tables.remembered(row["key"], subject_id, Remembered(key, request, {})) if row else None
+        with self._reading() as transaction:
+            row = transaction.db.execute("SELECT key FROM galleries WHERE id = ?", (gallery_id,)).fetchone()
+            return transaction.remembered(row["key"], subject_id, IdempotencyRecord(key, request, {})) if row else None
 
     def faces(self, gallery_id: str, subject_id: str) -> list[Template]:
         """A subject's templates, oldest first."""
-        with self._reading() as tables:
-            gallery = tables.gallery(gallery_id)
-            tables.subject(gallery, subject_id)
-            return tables.faces(gallery, subject_id)
+        with self._reading() as transaction:
+            gallery = transaction.gallery(gallery_id)
+            transaction.subject(gallery, subject_id)
+            return transaction.faces(gallery, subject_id)
 
     def delete_face(self, gallery_id: str, subject_id: str, face_id: str, by: Actor = SYSTEM) -> None:
-        with self._deleting() as tables:
-            gallery = tables.gallery(gallery_id)
-            tables.subject(gallery, subject_id)
-            if not tables.note_removals(gallery, "subject = ? AND id = ?", subject_id, face_id):
+        with self._deleting() as transaction:
+            gallery = transaction.gallery(gallery_id)
+            transaction.subject(gallery, subject_id)
+            if not transaction.note_removals(gallery, "subject = ? AND id = ?", subject_id, face_id):
                 raise NotFound(f"subject {subject_id!r} has no face {face_id!r}")
-            tables.db.execute("DELETE FROM faces WHERE gallery = ? AND id = ?", (gallery.key, face_id))
-            tables.forget_answers(gallery, subject_id)
-            audit.append(tables.db, by, "face.delete", gallery_id, subject=subject_id, face=face_id)
+            transaction.db.execute("DELETE FROM faces WHERE gallery = ? AND id = ?", (gallery.key, face_id))
+            transaction.forget_answers(gallery, subject_id)
+            audit.append(transaction.db, by, "face.delete", gallery_id, subject=subject_id, face=face_id)
 
     def changes_since(self, gallery_id: str, known: GalleryInfo | None) -> tuple[GalleryInfo, Changes]:
         """What an index of the gallery as it is `known` lacks; everything where that is another gallery by now."""
-        with self._reading() as tables:
-            if known and tables.is_unchanged(known):
+        with self._reading() as transaction:
+            if known and transaction.is_unchanged(known):
                 return known, Changes(known.revision, [], [])
-            gallery = tables.gallery(gallery_id)
+            gallery = transaction.gallery(gallery_id)
             since = known.revision if known and gallery.key == known.key else 0
-            added = tables.db.execute(
+            added = transaction.db.execute(
                 "SELECT id, subject, vector FROM faces WHERE gallery = ? AND revision > ? ORDER BY revision, rowid",
                 (gallery.key, since),
             ).fetchall()
-            removed = tables.db.execute(
+            removed = transaction.db.execute(
                 "SELECT face FROM removals WHERE gallery = ? AND revision > ? AND ? > 0", (gallery.key, since, since)
             ).fetchall()
         faces = [(row["id"], row["subject"], self._rows.vector(gallery.key, row)) for row in added]
@@ -189,20 +193,20 @@ class Records:
 
     def export_subject(self, gallery_id: str, subject_id: str, by: Actor = SYSTEM) -> rows.SubjectFile:
         """All that is kept of a subject; that it was asked for is in the audit log, and in the file."""
-        with self._writing() as tables:
-            gallery = tables.gallery(gallery_id)
-            subject = tables.subject(gallery, subject_id)
-            audit.append(tables.db, by, "subject.export", gallery_id, subject=subject_id)
-            events = audit.entries_of(tables.db, gallery_id, subject_id)
-            return rows.SubjectFile(gallery, subject, tables.faces(gallery, subject_id), events)
+        with self._writing() as transaction:
+            gallery = transaction.gallery(gallery_id)
+            subject = transaction.subject(gallery, subject_id)
+            audit.append(transaction.db, by, "subject.export", gallery_id, subject=subject_id)
+            events = audit.entries_of(transaction.db, gallery_id, subject_id)
+            return rows.SubjectFile(gallery, subject, transaction.faces(gallery, subject_id), events)
 
     def expire(self, before: str, by: Actor) -> list[upkeep.Expired]:
         """Erase faces enrolled before that time, and subjects as old that are left without a face."""
-        with self._reading() as tables:
-            if not upkeep.any_expired(tables.db, before):
+        with self._reading() as transaction:
+            if not upkeep.any_expired(transaction.db, before):
                 return []
-        with self._deleting() as tables:
-            return upkeep.expire(tables, before, by)
+        with self._deleting() as transaction:
+            return upkeep.expire(transaction, before, by)
 
     def damage(self) -> list[str]:
         """What SQLite's own check finds, and every vector that is not of unit length."""
@@ -221,17 +225,19 @@ class Records:
         with self._database.writing() as db:
             audit.append(db, by, action, gallery_id, subject=subject_id, **about)
 
-    def _reading(self) -> AbstractContextManager[Tables]:
+    def _reading(self) -> AbstractContextManager[GalleryTransaction]:
         return self._within(self._database.reading(), writing=False)
 
-    def _writing(self) -> AbstractContextManager[Tables]:
+    def _writing(self) -> AbstractContextManager[GalleryTransaction]:
         return self._within(self._database.writing(), writing=True)
 
-    def _deleting(self) -> AbstractContextManager[Tables]:
+    def _deleting(self) -> AbstractContextManager[GalleryTransaction]:
         return self._within(self._database.deleting(), writing=True)
 
     @contextmanager
-    def _within(self, transaction: AbstractContextManager[Connection], *, writing: bool) -> Iterator[Tables]:
+    def _within(
+        self, transaction: AbstractContextManager[Connection], *, writing: bool
+    ) -> Iterator[GalleryTransaction]:
         with transaction as db:
-            upkeep.require_same_seal(db, self._seal, writing=writing)
-            yield Tables(db, self._rows)
+            upkeep.require_same_cipher(db, self._cipher, writing=writing)
+            yield GalleryTransaction(db, self._rows)

@@ -7,16 +7,16 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.access import METRICS, is_public, route_path
 from app.api.lifecycle import Lifecycle
+from app.api.middleware.auth import METRICS, is_public, route_path
 from app.domain.errors import LikenessError
-from app.observability.logs import log_request
+from app.observability.logging import log_request
 from app.observability.metrics import Metrics
-from app.observability.routes import Templates
+from app.observability.route_names import RouteNames
 
 
-class Observed:
-    def __init__(self, app: ASGIApp, metrics: Metrics, lifecycle: Lifecycle, templates: Templates) -> None:
+class RequestMetrics:
+    def __init__(self, app: ASGIApp, metrics: Metrics, lifecycle: Lifecycle, templates: RouteNames) -> None:
         self._app, self._metrics, self._lifecycle, self._templates = app, metrics, lifecycle, templates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from app.domain.errors import InvalidRequest
-from app.domain.nouns import Box, Embedding, Face, Floats, Landmarks, Quality, Template
-from app.runtime.database import Row
-from app.runtime.vault import Seal
+from app.domain.models import Box, Embedding, Face, Floats, Landmarks, Quality, Template
+from app.storage.cipher import Cipher
+from app.storage.sqlite import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class IdempotencyRecord:
     """An answer kept under the caller's Idempotency-Key, with the digest of the request it answered."""
 
     key: str
@@ -109,15 +109,15 @@ def vector_fault(data: bytes) -> str | None:
     return None if abs(length - 1) < 1e-3 else f"vector of length {length:.4f}, want 1"
 
 
-class Rows:
+class RowCodec:
     """Private values, on their way into a row and out of it; `key` is the gallery's."""
 
-    def __init__(self, seal: Seal) -> None:
-        self._seal = seal
+    def __init__(self, cipher: Cipher) -> None:
+        self._cipher = cipher
 
     def face_row(self, key: int, enrolled: Template, revision: int) -> tuple[Any, ...]:
         where = (key, enrolled.subject_id, enrolled.face_id)
-        vector = self._seal.close(enrolled.embedding.vector.tobytes(), _about("vector", *where))
+        vector = self._cipher.close(enrolled.embedding.vector.tobytes(), _about("vector", *where))
         seen = self._close("detection", detection(enrolled), *where)
         return *where, vector, seen, revision, enrolled.enrolled_at
 
@@ -130,7 +130,7 @@ class Rows:
         return np.frombuffer(self.vector_bytes(key, row), np.float32)
 
     def vector_bytes(self, key: int, row: Row) -> bytes:
-        return self._seal.open(row["vector"], _about("vector", key, row["subject"], row["id"]))
+        return self._cipher.open(row["vector"], _about("vector", key, row["subject"], row["id"]))
 
     def subject(self, key: int, row: Row) -> SubjectInfo:
         return SubjectInfo(row["id"], self.metadata(key, row), row["faces"], row["created_at"])
@@ -146,15 +146,15 @@ class Rows:
         answer: Mapping[str, Any] = self._open("answer", row["answer"], key, row["subject"], row["key"])
         return answer
 
-    def close_answer(self, key: int, subject_id: str, remember: Remembered) -> bytes:
+    def close_answer(self, key: int, subject_id: str, remember: IdempotencyRecord) -> bytes:
         return self._close("answer", remember.answer, key, subject_id, remember.key)
 
     def _close(self, column: str, value: Any, *where: object) -> bytes:
-        return self._seal.close(json.dumps(value).encode(), _about(column, *where))
+        return self._cipher.close(json.dumps(value).encode(), _about(column, *where))
 
     def _open(self, column: str, written: bytes | str, *where: object) -> Any:
         given = written.encode() if isinstance(written, str) else written  # TEXT, as version 0.1 wrote it
-        return json.loads(self._seal.open(given, _about(column, *where)))
+        return json.loads(self._cipher.open(given, _about(column, *where)))
 
 
 def _about(column: str, *where: object) -> str:

@@ -9,27 +9,27 @@ from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.access.authority import is_address, network_of
-from app.access.limits import Allowance, Limits, whole_seconds
-from app.api.errors import answer
+from app.access.authenticator import is_address, network_of
+from app.access.rate_limiter import Allowance, RateLimiter, whole_seconds
 from app.api.lifecycle import Lifecycle
-from app.domain.callers import Actor, Caller, anyone
+from app.api.problems import answer
 from app.domain.errors import AccessError, Forbidden, Overloaded, Unauthorized
-from app.services.bundle import Services
+from app.domain.identity import Actor, Caller, anyone
+from app.services.container import Services
 
 PROBES = ("/healthz", "/readyz")
 METRICS = "/metrics"
 PUBLIC = (*PROBES, "/openapi.json", "/docs")
 
 
-class Access:
+class Authentication:
     """
     Everything but the public paths needs a caller, whether a route asks for one or not: what nobody thought of is shut.
 
     Refused before the body is read. The scope that a route needs is declared with the route (see dependencies.py).
     """
 
-    def __init__(self, app: ASGIApp, limits: Limits, lifecycle: Lifecycle) -> None:
+    def __init__(self, app: ASGIApp, limits: RateLimiter, lifecycle: Lifecycle) -> None:
         self._app, self._limits, self._lifecycle = app, limits, lifecycle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,7 +55,7 @@ class Access:
             raise Overloaded("starting, or shutting down")
         client: Sequence[object] = scope.get("client") or ("unknown",)
         headers, address = Headers(scope=scope), str(client[0])
-        if services.authority.only_here() and _from_another_page(headers):
+        if services.authority.loopback_only() and _from_another_page(headers):
             raise Forbidden("without keys, only this machine's own pages and names may ask (see docs/OPERATIONS.md)")
         try:
             return services.authority.caller(_keys_in(headers), address), None

@@ -5,34 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from app.api import schemas
-from app.api.errors import Origin, problem_of
+from app.api.problems import ProblemContext, problem_of
 from app.domain.errors import LikenessError, Rejected
-from app.domain.nouns import Probe, Template
-from app.gallery.rows import SubjectFile
+from app.domain.models import Probe, Template
+from app.gallery.codec import SubjectFile
 from app.matching.threshold_policy import Decision
-from app.services.bundle import Services
-from app.services.enrollment import Enrolled
-from app.services.extraction import Sight
-from app.services.identification import Identified
+from app.services.container import Services
+from app.services.enrollment import EnrollmentResult
+from app.services.extraction import PhotoFaces
+from app.services.identification import IdentificationResult
 from app.services.timing import StageTimer
-from app.services.verification import Verified
+from app.services.verification import VerificationResult
 
 
-class Shaper:
+class Presenter:
     """Shapes the answers to one request."""
 
-    def __init__(self, origin: Origin, services: Services, timer: StageTimer) -> None:
+    def __init__(self, origin: ProblemContext, services: Services, timer: StageTimer) -> None:
         self._origin, self._services, self._timer = origin, services, timer
 
-    def verification(self, verified: Verified, names: Sequence[str]) -> schemas.Verification:
+    def verification(self, verified: VerificationResult, names: Sequence[str]) -> schemas.Verification:
         return schemas.Verification(**self._verification(verified, names))
 
-    def subject_verification(self, verified: Verified, subject_id: str) -> schemas.SubjectVerification:
+    def subject_verification(self, verified: VerificationResult, subject_id: str) -> schemas.SubjectVerification:
         parts = self._verification(verified, ["image"])
         return schemas.SubjectVerification(**parts, subject_id=subject_id, face_id=verified.face_id or "")
 
-    def identification(self, found: Identified) -> schemas.Identification:
+    def identification(self, found: IdentificationResult) -> schemas.Identification:
         return schemas.Identification(
             faces=[
                 schemas.IdentifiedFace(
@@ -50,7 +49,7 @@ class Shaper:
             **self._answer(),
         )
 
-    def detection(self, sight: Sight) -> schemas.Detection:
+    def detection(self, sight: PhotoFaces) -> schemas.Detection:
         return schemas.Detection(
             faces=[schemas.FaceOut(**schemas.FaceOut.parts(view.face, view.quality)) for view in sight.views],
             faces_found=sight.faces_found,
@@ -58,7 +57,7 @@ class Shaper:
             **self._answer(),
         )
 
-    def embeddings(self, sights: Sequence[Sight | LikenessError], probes: Sequence[Probe]) -> schemas.Embeddings:
+    def embeddings(self, sights: Sequence[PhotoFaces | LikenessError], probes: Sequence[Probe]) -> schemas.Embeddings:
         waiting = iter(probes)
         results = [
             self._failed(sight) if isinstance(sight, LikenessError) else self._embedded(sight, waiting)
@@ -66,7 +65,7 @@ class Shaper:
         ]
         return schemas.Embeddings(results=results, **self._answer())
 
-    def enrollment(self, enrolled: Sequence[Enrolled], rejected: Sequence[Rejected]) -> dict[str, Any]:
+    def enrollment(self, enrolled: Sequence[EnrollmentResult], rejected: Sequence[Rejected]) -> dict[str, Any]:
         return schemas.Enrollment(
             enrolled=[
                 schemas.NewFace(**_enrolled(each.template), index=each.index, faces_found=each.faces_found)
@@ -78,7 +77,7 @@ class Shaper:
             ],
         ).model_dump()
 
-    def _verification(self, verified: Verified, names: Sequence[str]) -> dict[str, Any]:
+    def _verification(self, verified: VerificationResult, names: Sequence[str]) -> dict[str, Any]:
         comparison, decision = verified.comparison, verified.decision
         return {
             "match": comparison.match,
@@ -112,7 +111,7 @@ class Shaper:
         return schemas.EmbedResult(faces=[], faces_found=0, error=problem_of(self._origin, error))
 
     @staticmethod
-    def _embedded(sight: Sight, probes: Any) -> schemas.EmbedResult:
+    def _embedded(sight: PhotoFaces, probes: Any) -> schemas.EmbedResult:
         faces = [
             schemas.EmbeddedFace(
                 **schemas.FaceOut.parts(probe.face, probe.quality), embedding=probe.embedding.vector.tolist()

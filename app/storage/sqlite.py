@@ -20,7 +20,7 @@ from app.domain.errors import Overloaded, ServiceError, StorageFull
 
 Connection: TypeAlias = sqlite3.Connection
 Row: TypeAlias = sqlite3.Row
-Taken = sqlite3.IntegrityError
+UniqueViolation = sqlite3.IntegrityError
 """A value that must be unique is there already."""
 
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")

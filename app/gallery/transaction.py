@@ -6,19 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.audit import log as audit
-from app.domain.callers import Actor
 from app.domain.clock import now
 from app.domain.errors import InvalidRequest, ModelMismatch, NotFound
-from app.domain.nouns import Template
-from app.gallery import rows
-from app.gallery.rows import GalleryInfo, Remembered, Rows, SubjectInfo
-from app.runtime.database import Connection, Taken
+from app.domain.identity import Actor
+from app.domain.models import Template
+from app.gallery.codec import GalleryInfo, IdempotencyRecord, RowCodec, SubjectInfo
+from app.storage.sqlite import Connection, UniqueViolation
 
 
-class Tables:
+class GalleryTransaction:
     """The tables of galleries, subjects, faces and answers, within one transaction."""
 
-    def __init__(self, db: Connection, values: Rows) -> None:
+    def __init__(self, db: Connection, values: RowCodec) -> None:
         self.db, self._values = db, values
 
     def gallery(self, gallery_id: str) -> GalleryInfo:
@@ -87,7 +86,7 @@ class Tables:
         faces = [self._values.face_row(gallery.key, template, revision) for template in templates]
         try:
             self.db.executemany("INSERT INTO faces VALUES (?, ?, ?, ?, ?, ?, ?)", faces)
-        except Taken as error:
+        except UniqueViolation as error:
             raise InvalidRequest(f"gallery {gallery.id!r} has one of these faces already") from error
 
     def raise_revision(self, gallery: GalleryInfo) -> int:
@@ -102,13 +101,13 @@ class Tables:
             (revision, gallery.key, *values),
         ).rowcount
 
-    def remember(self, gallery: GalleryInfo, subject_id: str, kept: Remembered) -> None:
+    def remember(self, gallery: GalleryInfo, subject_id: str, kept: IdempotencyRecord) -> None:
         closed = self._values.close_answer(gallery.key, subject_id, kept)
         self.db.execute(
             "INSERT INTO answers VALUES (?, ?, ?, ?, ?)", (gallery.key, subject_id, kept.key, kept.request, closed)
         )
 
-    def remembered(self, key: int, subject_id: str, kept: Remembered) -> Mapping[str, Any] | None:
+    def remembered(self, key: int, subject_id: str, kept: IdempotencyRecord) -> Mapping[str, Any] | None:
         """What was answered under the same key; InvalidRequest where that was another request."""
         row = self.db.execute(
             "SELECT * FROM answers WHERE gallery = ? AND subject = ? AND key = ?", (key, subject_id, kept.key)

@@ -7,7 +7,7 @@ import threading
 from contextlib import suppress
 
 
-def computes() -> None:
+def use_batch_scheduling() -> None:
     """
     Of this thread, which is for computing: whoever wakes up, as the event loop does, goes before it, and shares the
     cores with it as before. Refusals to 64 callers at once then come in two thirds of the time. A lower priority than

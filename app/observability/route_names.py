@@ -11,12 +11,12 @@ UNMATCHED = "unmatched"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-def template_of(scope: Scope) -> str:
+def route_name_of(scope: Scope) -> str:
     """The template of the route that the router has chosen, as `/galleries/{gallery}`."""
     return str(getattr(scope.get("route"), "path", UNMATCHED))
 
 
-class Templates:
+class RouteNames:
     """For requests that were refused before the router saw them."""
 
     def __init__(self, templates: Iterable[str]) -> None:
@@ -24,7 +24,7 @@ class Templates:
 
     def of(self, scope: Scope, path: str) -> str:
         """As template_of; else the first template that `path` fits."""
-        chosen = template_of(scope)
+        chosen = route_name_of(scope)
         if chosen != UNMATCHED:
             return chosen
         return next((template for pattern, template in self._known if pattern.match(path)), UNMATCHED)

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from app.domain.callers import Caller
 from app.domain.errors import RateLimited
+from app.domain.identity import Caller
 
 _WINDOW = 1.0  # seconds
 _FORGET_AFTER = 1000  # requests
@@ -39,7 +39,7 @@ class Allowance:
             raise RateLimited(f"want at most {self.limit} requests a second", self.reset)
 
 
-class Limits:
+class RateLimiter:
     """
     0 is no limit. Not thread-safe: lives on the event loop.
 
