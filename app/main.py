@@ -13,13 +13,13 @@ from app import __version__
 from app.access.limits import Limits
 from app.api import errors, problems
 from app.api.access import PUBLIC, Access
-from app.api.lifecycle import Lifecycle
 from app.api.middleware import BodyLimit, Deadline, Paths, RequestId
 from app.api.observing import Observed
 from app.api.routes import docs, faces, galleries, service
 from app.observability.metrics import Metrics
 from app.observability.routes import Templates
 from app.observability.tracing import NO_TRACING, open_tracing
+from app.server.shutdown import Lifecycle
 from app.settings import Settings
 from app.wiring import open_services
 

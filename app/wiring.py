@@ -26,8 +26,8 @@ from app.gallery.records import Records
 from app.images.decoding import ImageLimits
 from app.matching.calibration import read_calibration
 from app.matching.policy import ThresholdPolicy
+from app.observability.gauges import GallerySize
 from app.observability.metrics import Metrics
-from app.observability.scraped import GallerySize
 from app.runtime.batching import MicroBatcher
 from app.runtime.database import Database
 from app.runtime.manifest import (
@@ -45,8 +45,8 @@ from app.services.extraction import Extraction, FaceReader
 from app.services.galleries import Galleries
 from app.services.identification import Identification
 from app.services.retention import Retention
-from app.services.siblings import Siblings
 from app.services.verification import Verification
+from app.services.worker_sync import WorkerSync
 from app.settings import Settings
 
 DETECTOR = "mtcnn"
@@ -235,7 +235,7 @@ def _chores(settings: Settings, galleries: Galleries, metrics: Metrics | None) -
     if settings.retention is not None:
         yield Retention(galleries, settings.retention, metrics or Unobserved()).run()
     if settings.workers > 1:
-        yield Siblings(galleries, metrics.sample if metrics else lambda: None).run()
+        yield WorkerSync(galleries, metrics.publish if metrics else lambda: None).run()
 
 
 @asynccontextmanager

@@ -12,9 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.access.authority import is_address, network_of
 from app.access.limits import Allowance, Limits, whole_seconds
 from app.api.errors import answer
-from app.api.lifecycle import Lifecycle
 from app.domain.callers import Actor, Caller, anyone
 from app.domain.errors import AccessError, Forbidden, Overloaded, Unauthorized
+from app.server.shutdown import Lifecycle
 from app.services.bundle import Services
 
 PROBES = ("/healthz", "/readyz")
@@ -51,7 +51,7 @@ class Access:
     def _caller(self, scope: Scope) -> tuple[Caller, Unauthorized | None]:
         """Who asks; where their key does not hold, their address, which is counted: nobody tries keys without end."""
         services: Services | None = getattr(scope["app"].state, "services", None)
-        if services is None or (self._lifecycle.refusing and route_path(scope) != METRICS):
+        if services is None or (self._lifecycle.draining and route_path(scope) != METRICS):
             raise Overloaded("starting, or shutting down")
         client: Sequence[object] = scope.get("client") or ("unknown",)
         headers, address = Headers(scope=scope), str(client[0])

@@ -8,11 +8,11 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.access import METRICS, is_public, route_path
-from app.api.lifecycle import Lifecycle
 from app.domain.errors import LikenessError
 from app.observability.logs import log_request
 from app.observability.metrics import Metrics
 from app.observability.routes import Templates
+from app.server.shutdown import Lifecycle
 
 
 class Observed:
@@ -36,7 +36,7 @@ class Observed:
             if quiet:
                 await self._app(scope, receive, send_and_note)
             else:
-                with self._metrics.under_way(), self._lifecycle.under_way():
+                with self._metrics.in_flight(), self._lifecycle.in_flight():
                     await self._app(scope, receive, send_and_note)
         except Exception:  # answered outside of here, by the framework's last resort
             scope["state"]["problem"] = LikenessError.code

@@ -8,13 +8,13 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from app import serving, supervision
 from app.cli.output import fail, read_settings
 from app.domain.errors import LikenessError, StartError
 from app.gallery.gallery import Gallery
 from app.main import create_app
 from app.observability import logs
-from app.serving import Bounds
+from app.server import server, supervisor
+from app.server.protocol import ConnectionLimits
 from app.settings import Settings, unknown_variables
 from app.wiring import check_access, open_models, open_records
 
@@ -38,22 +38,22 @@ def serve() -> None:
 
 
 def _serve(application: FastAPI, settings: Settings) -> None:
-    bounds = Bounds(settings.max_connections, settings.max_header_bytes, settings.head_timeout)
+    limits = ConnectionLimits(settings.max_connections, settings.max_header_bytes, settings.head_timeout)
     if settings.workers == 1:
-        serving.serve(
+        server.serve(
             application,
             host=settings.host,
             port=settings.port,
-            bounds=bounds,
+            limits=limits,
             trusted_proxies=settings.trusted_proxies,
         )
     else:
-        supervision.serve(
+        supervisor.serve(
             partial(_worker_application, settings),
             workers=settings.workers,
             host=settings.host,
             port=settings.port,
-            bounds=bounds,
+            limits=limits,
             trusted_proxies=settings.trusted_proxies,
             shutdown_delay=settings.shutdown_delay,
         )

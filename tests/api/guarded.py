@@ -13,10 +13,10 @@ from app.access.keys import KeyStore
 from app.access.limits import Limits
 from app.api import errors
 from app.api.access import Access, caller_of
-from app.api.lifecycle import Lifecycle
 from app.api.middleware import Deadline, RequestId
 from app.domain.callers import Scope
 from app.domain.errors import Forbidden
+from app.server.shutdown import Lifecycle
 
 
 class Guarded:

@@ -9,9 +9,9 @@ import httpx2
 import pytest
 
 from app.access.keys import KeyStore
-from app.api.lifecycle import Lifecycle
 from app.domain.callers import Scope
 from app.runtime.database import Database
+from app.server.shutdown import Lifecycle
 from tests.api.guarded import Guarded, Unread, settled
 
 FIELDS = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "ratelimit-policy")

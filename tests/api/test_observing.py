@@ -10,13 +10,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from app.api import errors
-from app.api.lifecycle import Lifecycle
 from app.api.middleware import RequestId
 from app.api.observing import Observed
 from app.domain.callers import Caller
 from app.domain.errors import FaceNotFound, Unauthorized
 from app.observability.metrics import Metrics
 from app.observability.routes import Templates
+from app.server.shutdown import Lifecycle
 from app.services.timing import StageTimer
 
 PERSON = "ada-lovelace"

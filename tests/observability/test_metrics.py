@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
+from app.observability.gauges import MAX_GALLERIES, GallerySize
 from app.observability.metrics import CONTENT_TYPE, Metrics
-from app.observability.scraped import MAX_GALLERIES, GallerySize
 from tests.observability.conftest import Sample
 
 
@@ -32,10 +32,10 @@ def test_a_method_that_nobody_knows_makes_no_series_of_its_own(metrics: Metrics,
 
 
 def test_requests_in_flight_are_those_inside_also_when_one_fails(metrics: Metrics, sample: Sample) -> None:
-    with metrics.under_way(), metrics.under_way():
+    with metrics.in_flight(), metrics.in_flight():
         assert sample("likeness_requests_in_flight") == 2
 
-    with pytest.raises(ZeroDivisionError), metrics.under_way():
+    with pytest.raises(ZeroDivisionError), metrics.in_flight():
         1 / 0  # noqa: B018
 
     assert sample("likeness_requests_in_flight") == 0

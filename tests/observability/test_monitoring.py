@@ -12,8 +12,8 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.observability.gauges import GallerySize
 from app.observability.metrics import Metrics
-from app.observability.scraped import GallerySize
 
 HERE = Path(__file__).parent
 MONITORING = HERE.parents[1] / "docker" / "monitoring"

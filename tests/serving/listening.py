@@ -13,9 +13,9 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
-from app import serving
-from app.api.lifecycle import Lifecycle
-from app.serving import Bounds
+from app.server.protocol import ConnectionLimits
+from app.server.server import serve
+from app.server.shutdown import Lifecycle
 
 HOST, PATIENCE = "127.0.0.1", 10.0
 
@@ -51,7 +51,7 @@ class Echo:
             return
         self.asked.append(scope["path"])
         self.askers.append(scope["client"][0])
-        with self.lifecycle.under_way():
+        with self.lifecycle.in_flight():
             length = 0 if scope["path"] == "/early" else await self._length(receive)
             while scope["path"] == "/held" and not self.held.is_set():  # noqa: ASYNC110 - a test's thread sets it
                 await asyncio.sleep(0.01)
@@ -165,13 +165,13 @@ class Listening:
 
 
 @contextmanager
-def listening(bounds: Bounds, app: Echo | None = None, trusted: str | None = None) -> Iterator[Listening]:
+def listening(limits: ConnectionLimits, app: Echo | None = None, trusted: str | None = None) -> Iterator[Listening]:
     echo = app or Echo()
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = probe.getsockname()[1]
-    options = {"host": HOST, "port": port, "bounds": bounds, "trusted_proxies": trusted}
-    thread = threading.Thread(target=serving.serve, args=(echo,), kwargs=options, daemon=True)
+    options = {"host": HOST, "port": port, "limits": limits, "trusted_proxies": trusted}
+    thread = threading.Thread(target=serve, args=(echo,), kwargs=options, daemon=True)
     thread.start()
     assert echo.started.wait(PATIENCE), "the server did not start"
     server = Listening(echo, port, thread)

@@ -12,12 +12,12 @@ from typing import Any
 
 from starlette.types import Receive, Send
 
-from app import supervision
 from app.domain.errors import StartError
-from app.serving import Bounds
+from app.server import supervisor
+from app.server.protocol import ConnectionLimits
 from tests.serving.listening import HOST, Echo
 
-BOUNDS = Bounds(connections=50, head_bytes=2048, head_seconds=5)
+LIMITS = ConnectionLimits(max_connections=50, max_head_bytes=2048, head_timeout=5)
 
 
 @dataclass
@@ -56,16 +56,16 @@ def main() -> None:
     how, port, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
     logging.basicConfig(level=logging.INFO)
     if how == "impatient":
-        supervision._PATIENCE_SECONDS = 1
+        supervisor._STOP_SECONDS = 1
     if how == "attentive":
-        supervision._MOST_SILENT = 6
+        supervisor._MAX_SILENT_TICKS = 6
     try:
-        supervision.serve(
+        supervisor.serve(
             partial(make, how, folder),
             workers=2,
             host=HOST,
             port=port,
-            bounds=BOUNDS,
+            limits=LIMITS,
             trusted_proxies=None,
             shutdown_delay=0,
         )

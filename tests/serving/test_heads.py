@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from app.serving import Bounds
+from app.server.protocol import ConnectionLimits
 from tests.serving.listening import HOST, Listening, listening
 
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -14,7 +14,7 @@ IN_TIME = pytest.approx(0.4, abs=0.35)
 
 
 def head(length: int, *, of: str = "header") -> bytes:
-    """A request whose line and headers count `length` bytes, as the bounds count them; `of` is what is long."""
+    """A request whose line and headers count `length` bytes, as the limits count them; `of` is what is long."""
     fixed = len(b"/") + len(b"Host") + len(b"x") + 4
     line = {
         "url": b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"u" * (length - fixed)),
@@ -178,7 +178,7 @@ def test_a_body_in_chunks_of_any_size_is_no_long_head(server: Listening, size: i
 
 
 def test_connections_beyond_the_bound_are_closed_at_once_and_those_within_go_on() -> None:
-    with listening(Bounds(connections=3, head_bytes=LIMIT, head_seconds=5)) as server:
+    with listening(ConnectionLimits(max_connections=3, max_head_bytes=LIMIT, head_timeout=5)) as server:
         time.sleep(0.1)  # the one that found out that it listens has gone
         first = [server.connect() for _ in range(3)]
         time.sleep(0.1)
@@ -196,7 +196,9 @@ def test_connections_beyond_the_bound_are_closed_at_once_and_those_within_go_on(
 @pytest.mark.parametrize(("trusted", "asker"), [(None, HOST), ("10.0.0.9", HOST), (HOST, "203.0.113.7")])
 def test_who_asks_is_who_connects_unless_that_is_a_proxy_that_was_named(trusted: str | None, asker: str) -> None:
     forwarded = GET[:-2] + b"X-Forwarded-For: 198.51.100.1, 203.0.113.7\r\n\r\n"
-    with listening(Bounds(connections=9, head_bytes=LIMIT, head_seconds=5), trusted=trusted) as server:
+    with listening(
+        ConnectionLimits(max_connections=9, max_head_bytes=LIMIT, head_timeout=5), trusted=trusted
+    ) as server:
         server.connect(forwarded).answer()
 
     assert server.app.askers == [asker]

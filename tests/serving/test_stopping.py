@@ -7,18 +7,19 @@ from collections.abc import Iterator
 import pytest
 import uvicorn
 
-from app.api.lifecycle import Lifecycle
-from app.serving import Bounds, Server
+from app.server.protocol import ConnectionLimits
+from app.server.server import Server
+from app.server.shutdown import Lifecycle
 from tests.serving.listening import Echo, Listening, listening
 
 GET = b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n"
-BOUNDS = Bounds(connections=50, head_bytes=2048, head_seconds=5)
+LIMITS = ConnectionLimits(max_connections=50, max_head_bytes=2048, head_timeout=5)
 
 
 @pytest.fixture
 def server() -> Iterator[Listening]:
     """One that the test may stop."""
-    with listening(BOUNDS) as opened:
+    with listening(LIMITS) as opened:
         yield opened
 
 
@@ -51,7 +52,7 @@ def test_while_it_stops_it_goes_on_listening_for_those_who_ask_how_it_is(server:
 
 
 def test_with_a_delay_it_goes_on_for_so_long_though_it_is_idle() -> None:
-    with listening(BOUNDS, Echo(Lifecycle(0.6))) as server:
+    with listening(LIMITS, Echo(Lifecycle(0.6))) as server:
         server.app.lifecycle.stop()
         began = time.monotonic()
         answered = server.connect(GET % b"a").answer()[0]
@@ -63,10 +64,10 @@ def test_with_a_delay_it_goes_on_for_so_long_though_it_is_idle() -> None:
 
 
 def test_what_never_ends_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.serving.DRAIN_SECONDS", 0.3)
-    monkeypatch.setattr("app.serving._CUT_SECONDS", 0.1)
-    monkeypatch.setattr("app.serving._CANCEL_SECONDS", 0.2)
-    with listening(BOUNDS) as server:
+    monkeypatch.setattr("app.server.server.DRAIN_SECONDS", 0.3)
+    monkeypatch.setattr("app.server.server._ABORT_SECONDS", 0.1)
+    monkeypatch.setattr("app.server.server._CANCEL_SECONDS", 0.2)
+    with listening(LIMITS) as server:
         server.connect(GET % b"held")
         time.sleep(0.1)
         began = time.monotonic()
@@ -97,7 +98,7 @@ def test_the_first_signal_stops_and_the_second_ends() -> None:
 async def test_it_ends_when_it_refuses_work_and_has_none(delay: float, busy: bool, ends: bool) -> None:  # noqa: FBT001
     lifecycle = Lifecycle(delay)
     server = Server(uvicorn.Config(Echo(lifecycle)), lifecycle)
-    places = [lifecycle.under_way() for _ in range(busy)]
+    places = [lifecycle.in_flight() for _ in range(busy)]
     for place in places:
         place.__enter__()
     running = await server.on_tick(1)

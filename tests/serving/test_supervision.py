@@ -117,7 +117,7 @@ def test_one_that_is_killed_is_replaced_and_that_is_logged(staff: Staff) -> None
 
     assert until(lambda: len(staff.started()) == 3), staff.log.read_text()
     assert until(lambda: staff.answering() == staff.started() - {lost})
-    assert f"worker {lost} ended (-9), another takes its place" in staff.log.read_text()
+    assert f"worker {lost} ended (-9); starting another" in staff.log.read_text()
 
 
 def test_what_is_under_way_is_answered_before_the_end(staff: Staff, asking: Callable[..., Future[Any]]) -> None:
@@ -171,7 +171,7 @@ def test_one_whose_loop_stands_still_is_replaced(tmp_path: Path, asking: Callabl
         stuck = asking(staff.ask, "/stuck")
 
         assert until(lambda: len(staff.started()) == 3), staff.log.read_text()
-        assert "does not answer, and is killed" in staff.log.read_text()
+        assert "does not respond; killing it" in staff.log.read_text()
         assert stuck.exception() is not None
 
 
