@@ -1,7 +1,6 @@
 """What is written is read again, in order; it is part of its change, and nothing undoes it."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from app.domain.clock import written
 from app.domain.errors import ServiceError
 from app.runtime.database import Database
 from tests.audit.writing import record
+from tests.support.background import map_in_threads
 
 TEXT = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=12
@@ -136,8 +136,7 @@ def test_an_entry_is_not_there_without_its_change(log: AuditLog, database: Datab
 
 
 def test_what_several_processes_write_at_once_is_one_chain(log: AuditLog, database: Database, other: Database) -> None:
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda number: record((database, other)[number % 2], gallery=str(number)), range(40)))
+    map_in_threads(lambda number: record((database, other)[number % 2], gallery=str(number)), range(40), 4)
 
     verdict = log.verify()
     assert (verdict.entries, verdict.fault) == (40, None)

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from app.domain.errors import Overloaded, ServiceError, StorageFull
 from app.gallery.records import Records
+from tests.support.background import map_in_threads
 from tests.support.records import FileRecords
 from tests.support.templates import numbered
 
@@ -33,13 +33,10 @@ def writer(path: Path, records: Records) -> Iterator[sqlite3.Connection]:
 
 
 def test_changes_made_at_once_by_two_processes_are_all_kept(records: Records, others: Records) -> None:
-    with ThreadPoolExecutor(4) as pool:
-        list(
-            pool.map(
-                lambda seed: (records, others)[seed % 2].enroll("guests", str(seed), numbered(str(seed), seed)),
-                range(20),
-            )
-        )
+    def enroll(seed: int) -> None:
+        (records, others)[seed % 2].enroll("guests", str(seed), numbered(str(seed), seed))
+
+    map_in_threads(enroll, range(20), 4)
 
     gallery = records.gallery("guests")
     assert (gallery.subjects, gallery.faces, gallery.revision) == (20, 20, 20)

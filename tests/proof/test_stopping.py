@@ -19,8 +19,7 @@ ENDS = {"SIGTERM": Server.stop, "SIGKILL": Server.kill}
 def test_no_acknowledged_enrolment_or_deletion_is_lost_when_the_service_ends_under_load(tmp_path, end):
     ledger = Ledger()
     for number in range(ROUNDS):
-        server = Server(tmp_path / "data").start()
-        with enrolling(server, ledger):
+        with Server(tmp_path / "data") as server, enrolling(server, ledger):
             time.sleep(1.0 + 0.37 * (number % 5))
             ENDS[end](server)
     with Server(tmp_path / "data") as server, client(server) as likeness:

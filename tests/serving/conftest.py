@@ -30,3 +30,11 @@ def server(running: Listening) -> Listening:
     running.app.metrics.problems.clear()
     running.app.held.clear()
     return running
+
+
+@pytest.fixture
+def patient(quick_and_quiet: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Listening]:  # noqa: ARG001
+    """A server on which no timeout ends before the test: what it closes, it closes for another reason."""
+    monkeypatch.setattr("app.server.protocol._DISCARD_SECONDS", 60)
+    with listening(ConnectionLimits(max_connections=50, max_head_bytes=2048, head_timeout=60)) as opened:
+        yield opened

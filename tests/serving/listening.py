@@ -57,6 +57,12 @@ class Echo:
                 await asyncio.sleep(0.01)
             await self._answer(send, {"path": scope["path"], "bytes": length})
 
+    def wait_until_asked(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not self.asked:
+            assert time.monotonic() < deadline, "no request came"
+            time.sleep(0.01)
+
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "lifespan.startup.complete"})
@@ -83,6 +89,7 @@ class Client:
     """A connection, byte by byte."""
 
     def __init__(self, port: int) -> None:
+        self.opened = time.monotonic()
         self._socket = socket.create_connection((HOST, port), PATIENCE)
 
     def send(self, data: bytes) -> bool:
@@ -101,15 +108,13 @@ class Client:
         length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-l"))
         return int(head.split()[1]), json.loads(self._received(length))
 
-    def closed_after(self) -> float:
-        """The seconds until the server closes; what it sends before is thrown away."""
-        started = time.monotonic()
+    def wait_closed(self) -> None:
+        """Return when the server has closed; what it sends before is thrown away. Raises TimeoutError."""
         try:
             while self._socket.recv(65536):
                 pass
         except ConnectionResetError:
             pass
-        return time.monotonic() - started
 
     def is_open(self, seconds: float) -> bool:
         """Whether the server has neither closed nor sent anything when that time is over."""
@@ -122,12 +127,14 @@ class Client:
             self._socket.settimeout(PATIENCE)
         return False
 
-    def drip(self, piece: bytes, every: float, most: float) -> float:
-        """Send `piece` again and again; the seconds until the server would take no more, or `most`."""
-        started = time.monotonic()
-        while time.monotonic() - started < most and self.send(piece):
+    def drip(self, piece: bytes, every: float) -> bool:
+        """Send `piece` again and again; whether the server closed before PATIENCE was over."""
+        deadline = time.monotonic() + PATIENCE
+        while self.send(piece):
+            if time.monotonic() > deadline:
+                return False
             time.sleep(every)
-        return time.monotonic() - started
+        return True
 
     def close(self) -> None:
         self._socket.close()

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from starlette.types import Receive, Send
+from starlette.types import Receive, Scope, Send
 
 from app.domain.errors import StartError
 from app.server import supervisor
@@ -23,6 +23,11 @@ LIMITS = ConnectionLimits(max_connections=50, max_head_bytes=2048, head_timeout=
 @dataclass
 class Signed(Echo):
     """`/slow` takes a second, `/stuck` holds the whole process, and does not hear a signal meanwhile."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            logging.info("asked for %s", scope["path"])
+        await super().__call__(scope, receive, send)
 
     async def _answer(self, send: Send, document: dict[str, Any]) -> None:
         if document["path"] == "/slow":

@@ -1,11 +1,10 @@
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 
 from app.domain.nouns import Face, Pixels
 from app.faces.mtcnn.cascade import CascadeOptions, Mtcnn
 from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
+from tests.support.background import map_in_threads
 from tests.support.stages import OneCell, Sure, SureOutput
 from training.finding import overlap
 
@@ -158,7 +157,6 @@ def test_one_detector_gives_many_threads_the_answers_that_it_gives_one(
     photos = [hopper, collins, hopper[:400], collins[:, ::-1]]
     alone = [as_numbers(detector.detect(photo)) for photo in photos]
 
-    with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda photo: as_numbers(detector.detect(photo)), photos * 3))
+    together = map_in_threads(lambda photo: as_numbers(detector.detect(photo)), photos * 3, 4)
 
     assert together == alone * 3
