@@ -41,20 +41,20 @@ def enrolling(server: Server, ledger: Ledger, clients: int = 4) -> Iterator[None
     first, numbers = len(ledger.tried), itertools.count()
 
     def work(over: threading.Event) -> None:
-        _enrol(server, ledger, (f"{first}-{number}" for number in numbers), over)
+        _enrol(server, ledger, first, numbers, over)
 
     with background(work, threads=clients):
         yield
 
 
-def _enrol(server: Server, ledger: Ledger, subjects: Iterator[str], over: threading.Event) -> None:
+def _enrol(server: Server, ledger: Ledger, first: int, numbers: Iterator[int], over: threading.Event) -> None:
     """Every fourth subject is deleted again at once."""
     with client(server) as likeness:
-        for number, subject in enumerate(subjects, 1):
+        for number in numbers:
             if over.is_set():
                 return
             try:
-                _enrol_one(likeness, ledger, subject, delete=number % 4 == 0)
+                _enrol_one(likeness, ledger, f"{first}-{number}", delete=number % 4 == 0)
             except httpx2.TransportError:  # the server is gone, or about to be
                 time.sleep(0.02)
 
