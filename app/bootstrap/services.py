@@ -29,7 +29,7 @@ from app.services.extraction import Extraction
 from app.services.galleries import Galleries
 from app.services.identification import Identification
 from app.services.retention_task import Retention
-from app.services.siblings import Siblings
+from app.services.worker_sync import WorkerSync
 from app.services.verification import Verification
 from app.settings import Settings
 
@@ -131,7 +131,7 @@ def _background_tasks(
     if settings.retention is not None:
         yield Retention(galleries, settings.retention, metrics or NoObserver()).run()
     if settings.workers > 1:
-        yield Siblings(galleries, metrics.sample if metrics else lambda: None).run()
+        yield WorkerSync(galleries, metrics.publish if metrics else lambda: None).run()
 
 
 @asynccontextmanager

@@ -9,8 +9,8 @@ import httpx2
 import pytest
 
 from app.access.api_keys import KeyStore
-from app.api.lifecycle import Lifecycle
 from app.domain.identity import Scope
+from app.server.shutdown import Lifecycle
 from app.storage.migrate import open_migrated
 from tests.api.guarded import Guarded, Unread, settled
 

@@ -1,7 +1,6 @@
 """Entries are read in the order they were written, belong to the transaction of their change, and stay."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from app.domain.identity import Actor
 from app.storage.migrate import open_migrated
 from app.storage.sqlite import Database
 from tests.audit.writing import record
+from tests.support.background import map_in_threads
 
 TEXT = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=12
@@ -137,8 +137,7 @@ def test_an_entry_is_not_there_without_its_change(log: AuditLog, database: Datab
 
 
 def test_what_several_processes_write_at_once_is_one_chain(log: AuditLog, database: Database, other: Database) -> None:
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda number: record((database, other)[number % 2], gallery=str(number)), range(40)))
+    map_in_threads(lambda number: record((database, other)[number % 2], gallery=str(number)), range(40), 4)
 
     verdict = log.verify()
     assert (verdict.entries, verdict.fault) == (40, None)

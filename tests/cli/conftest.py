@@ -51,7 +51,7 @@ class Served:
 def server(monkeypatch: pytest.MonkeyPatch) -> Served:
     """Replace the server, and leave the tests' own logging as it is."""
     fake = Served()
-    monkeypatch.setattr("app.serving.serve", fake)
-    monkeypatch.setattr("app.supervision.serve", fake)
+    monkeypatch.setattr("app.server.server.serve", fake)
+    monkeypatch.setattr("app.server.supervisor.serve", fake)
     monkeypatch.setattr("app.observability.logging.configure_logging", lambda *_, **__: None)
     return fake

@@ -1,12 +1,12 @@
 """Several processes on one file, and a file that cannot take more."""
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from app.domain.errors import ServiceError, StorageFull
 from app.gallery.repository import GalleryRepository
+from tests.support.background import map_in_threads
 from tests.support.repository import FileRepository
 from tests.support.templates import numbered
 
@@ -14,13 +14,10 @@ from tests.support.templates import numbered
 def test_changes_made_at_once_by_two_processes_are_all_kept(
     repository: GalleryRepository, others: GalleryRepository
 ) -> None:
-    with ThreadPoolExecutor(4) as pool:
-        list(
-            pool.map(
-                lambda seed: (repository, others)[seed % 2].enroll("guests", str(seed), numbered(str(seed), seed)),
-                range(20),
-            )
-        )
+    def enroll(seed: int) -> None:
+        (repository, others)[seed % 2].enroll("guests", str(seed), numbered(str(seed), seed))
+
+    map_in_threads(enroll, range(20), 4)
 
     gallery = repository.gallery("guests")
     assert (gallery.subjects, gallery.faces, gallery.revision) == (20, 20, 20)

@@ -1,11 +1,10 @@
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 
 from app.domain.models import Face, Pixels
 from app.faces.detector.mtcnn import CascadeOptions, Mtcnn
 from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet
+from tests.support.background import map_in_threads
 from tests.support.stages import OneCell, Sure, SureOutput
 from training.finding import overlap
 
@@ -158,7 +157,6 @@ def test_a_detector_gives_the_same_faces_in_many_threads_as_in_one(nets: Nets, h
     photos = [hopper, collins, hopper[:400], collins[:, ::-1]]
     alone = [as_numbers(detector.detect(photo)) for photo in photos]
 
-    with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda photo: as_numbers(detector.detect(photo)), photos * 3))
+    together = map_in_threads(lambda photo: as_numbers(detector.detect(photo)), photos * 3, 4)
 
     assert together == alone * 3

@@ -1,4 +1,4 @@
-"""A worker follows its siblings, and tells them how it stands, whatever happens."""
+"""A worker publishes its gauges and follows the changes of the others, whatever fails meanwhile."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from app.domain.errors import Overloaded
-from app.services.siblings import Siblings
+from app.services.worker_sync import WorkerSync
 
 pytestmark = pytest.mark.anyio
 
@@ -28,13 +28,13 @@ async def test_it_goes_on_after_a_failure_which_is_told(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     galleries = Following()
-    monkeypatch.setattr("app.services.siblings.PAUSE", 0.001)
+    monkeypatch.setattr("app.services.worker_sync.INTERVAL", 0.001)
     monkeypatch.setattr(logging.getLogger("app"), "propagate", True)
-    running = asyncio.create_task(Siblings(galleries, lambda: galleries.events.append("tell")).run())  # type: ignore[arg-type]
+    running = asyncio.create_task(WorkerSync(galleries, lambda: galleries.events.append("publish")).run())  # type: ignore[arg-type]
     async with asyncio.timeout(5):
         while len(galleries.events) < 4:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
     running.cancel()
 
-    assert galleries.events[:4] == ["tell", "follow", "tell", "follow"]
-    assert "cannot follow the other workers" in caplog.text
+    assert galleries.events[:4] == ["publish", "follow", "publish", "follow"]
+    assert "cannot synchronize with the other workers" in caplog.text

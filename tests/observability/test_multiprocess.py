@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.observability import shared
+from app.observability import multiprocess
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 Values = dict[tuple[str, ...], float]
@@ -53,7 +53,7 @@ class Counting:
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    with shared.folder_for_all() as made:
+    with multiprocess.metrics_folder() as made:
         yield made
 
 
@@ -99,7 +99,7 @@ def test_of_one_that_died_counts_what_it_had_done_and_no_longer_what_it_did(
 ) -> None:
     third = Counting()
     third.kill()
-    shared.forget(folder, third.process.pid)
+    multiprocess.forget_process(folder, third.process.pid)
     values = two[0].render(tmp_path / "metrics")
 
     assert values["likeness_problems_total", "code=unauthorized"] == 3
@@ -109,10 +109,10 @@ def test_of_one_that_died_counts_what_it_had_done_and_no_longer_what_it_did(
 
 
 def test_the_folder_is_gone_and_the_environment_as_it_was_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(shared.VARIABLE, "somebody's")
-    with shared.folder_for_all() as made:
-        inside = os.environ[shared.VARIABLE], made.is_dir()
+    monkeypatch.setenv(multiprocess.VARIABLE, "somebody's")
+    with multiprocess.metrics_folder() as made:
+        inside = os.environ[multiprocess.VARIABLE], made.is_dir()
 
     assert inside == (str(made), True)
     assert not made.exists()
-    assert os.environ[shared.VARIABLE] == "somebody's"
+    assert os.environ[multiprocess.VARIABLE] == "somebody's"
