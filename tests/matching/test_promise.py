@@ -125,7 +125,7 @@ def test_a_promise_made_on_half_of_the_people_is_kept_on_the_other_half(halves: 
     threshold = made.at(fmr).threshold
     kept, _ = rate_curves(other, np.array([threshold]), replicates=200)
 
-    assert made.finest < 1e-4
+    assert made.smallest_fmr < 1e-4
     assert interval(kept[1:, 0])[0] <= fmr  # no more than the promise, as far as these people can tell
     assert kept[0, 0] <= 2 * fmr
 
