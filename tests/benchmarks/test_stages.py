@@ -21,7 +21,7 @@ from tests.benchmarks.effort import Effort
 from tests.benchmarks.report import Report, Row, at_most
 from tests.support.facenet_pytorch import batched_nms
 from tests.support.fakes import FakeDetector
-from training.networks import build
+from training.networks.registry import build
 
 MIB = 2**20
 BRIEF = Effort(seconds=0.0, requests=50, starts=1)

@@ -11,9 +11,9 @@ import torch
 from hypothesis import settings
 from torch import Tensor, nn
 
-from training import networks
-from training.config import TrainConfig
-from training.networks import FaceNetwork
+from training.config.schema import TrainConfig
+from training.networks.embedder import FaceNetwork
+from training.networks.registry import NETWORKS, build
 
 settings.register_profile("unhurried", deadline=None)  # the machine may be busy training
 settings.load_profile("unhurried")
@@ -72,10 +72,10 @@ def people(tmp_path: Path) -> Path:
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Weights of the network `tiny`, which is in the registry for one test."""
-    monkeypatch.setitem(networks.NETWORKS, "tiny", TinyNetwork)
+    monkeypatch.setitem(NETWORKS, "tiny", TinyNetwork)
     torch.manual_seed(3)
     path = tmp_path / "tiny.pt"
-    torch.save(networks.build("tiny", 8).state_dict(), path)
+    torch.save(build("tiny", 8).state_dict(), path)
     return path
 
 

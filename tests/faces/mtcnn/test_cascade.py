@@ -7,7 +7,7 @@ from app.domain.nouns import Face, Pixels
 from app.faces.mtcnn.cascade import CascadeOptions, Mtcnn
 from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
 from tests.support.stages import OneCell, Sure, SureOutput
-from training.finding import overlap
+from training.evaluation.detection_recall import overlap
 
 Nets = tuple[ProposalNet, RefineNet, OutputNet]
 HOPPER_BOX, COLLINS_BOX = (174, 120, 356, 340), (181, 62, 268, 173)

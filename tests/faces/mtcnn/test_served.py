@@ -11,7 +11,7 @@ from app.domain.nouns import Face, Pixels
 from app.faces.mtcnn.cascade import SERVED, CascadeOptions, Mtcnn, looking_from
 from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
 from app.images.decoding import ImageLimits, decode
-from training.finding import overlap
+from training.evaluation.detection_recall import overlap
 
 Nets = tuple[ProposalNet, RefineNet, OutputNet]
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"

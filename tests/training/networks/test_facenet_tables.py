@@ -3,8 +3,10 @@
 import pytest
 import torch
 
-from training.networks import Embedder, build, cost
+from training.networks import cost
 from training.networks.cost import Cost
+from training.networks.embedder import Embedder
+from training.networks.registry import build
 
 TABLE_1 = """
     conv1  64x110x110     9K   115M

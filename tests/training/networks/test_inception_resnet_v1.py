@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from tests.support.published import random_inception_resnet, saved
-from training.networks import UnusableWeights, build, cost, load_state
+from training.networks import cost
+from training.networks.registry import build
+from training.networks.weights import UnusableWeights, load_state
 
 NAME = "inception_resnet_v1"
 

@@ -1,6 +1,7 @@
 import torch
 
-from training.networks import build, cost
+from training.networks import cost
+from training.networks.registry import build
 
 
 def test_it_is_as_small_as_it_says() -> None:

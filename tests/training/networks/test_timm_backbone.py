@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from training.errors import TrainingError
-from training.export import check_parity, embedder_graph
-from training.networks import Embedder, build, timm_backbone
+from training.export.onnx import check_parity, embedder_graph
+from training.networks import timm_backbone
+from training.networks.embedder import Embedder
+from training.networks.registry import build
 
 with_timm = pytest.mark.skipif(importlib.util.find_spec("timm") is None, reason="the extra `timm` is not installed")
 

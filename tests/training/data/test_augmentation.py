@@ -1,0 +1,165 @@
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.nouns import Pixels
+from training.config.schema import AugmentationConfig
+from training.data import augmentation
+from training.data.augmentation import (
+    augment,
+    centre,
+    colour,
+    cut_edges,
+    degrade,
+    misaligned,
+    shrink,
+    sized,
+    tone,
+    warp,
+)
+
+EVERYTHING = AugmentationConfig(share=1, degraded_share=1, blur_share=0.5, edge_share=0.5)
+
+
+@pytest.fixture(scope="module")
+def crop() -> Pixels:
+    coarse = np.random.default_rng(1).integers(30, 220, (12, 12, 3), np.uint8)
+    return cv2.resize(coarse, (144, 144), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+
+
+def generator(seed: int) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+@given(seed=st.integers(0, 10_000))
+def test_a_view_is_a_function_of_the_crop_and_the_seed(crop: Pixels, seed: int) -> None:
+    untouched = crop.copy()
+    view = augment(crop, EVERYTHING, generator(seed))
+
+    assert view.shape == (112, 112, 3)
+    assert view.dtype == np.uint8
+    assert np.array_equal(view, augment(crop, EVERYTHING, generator(seed)))
+    assert np.array_equal(crop, untouched)
+
+
+def test_two_seeds_give_two_views(crop: Pixels) -> None:
+    assert not np.array_equal(augment(crop, EVERYTHING, generator(1)), augment(crop, EVERYTHING, generator(2)))
+
+
+def test_a_share_of_nothing_leaves_the_middle_of_the_crop(crop: Pixels) -> None:
+    view = augment(crop, AugmentationConfig(share=0), generator(1))
+
+    assert np.array_equal(view, crop[16:128, 16:128])
+
+
+def test_a_view_with_every_strength_at_zero_is_the_clean_crop(crop: Pixels) -> None:
+    still = AugmentationConfig(
+        share=1, flip=0, landmark_noise=0, scale=0, rotation=0, brightness=0, contrast=0, gamma=0, degraded_share=0
+    )
+
+    assert np.abs(augment(crop, still, generator(1)).astype(int) - centre(crop)).max() <= 1
+
+
+def test_a_flip_is_the_mirror_image(crop: Pixels) -> None:
+    flipped = AugmentationConfig(
+        share=1, flip=1, landmark_noise=0, scale=0, rotation=0, brightness=0, contrast=0, gamma=0, degraded_share=0
+    )
+
+    assert np.abs(augment(crop, flipped, generator(1)).astype(int) - centre(crop)[:, ::-1]).max() <= 1
+
+
+def test_landmarks_without_error_align_to_the_middle_of_the_crop() -> None:
+    expected = np.array([[1, 0, -16], [0, 1, -16]])
+
+    np.testing.assert_allclose(misaligned(0, generator(1)), expected, atol=1e-4)
+
+
+def test_landmark_noise_of_a_pixel_moves_the_centre_by_its_mean_over_five_landmarks() -> None:
+    middle = np.array([*augmentation.TEMPLATE.mean(0) + 16, 1])
+    moves = [misaligned(1, generator(seed)) @ middle - augmentation.TEMPLATE.mean(0) for seed in range(2_000)]
+
+    assert np.std(moves) == pytest.approx(1 / np.sqrt(5), rel=0.05)
+
+
+def test_the_margin_keeps_moderate_moves_free_of_black() -> None:
+    grey = np.full((144, 144, 3), 100, np.uint8)
+    moves = AugmentationConfig(share=1, degraded_share=0, brightness=0, contrast=0, gamma=0)
+
+    assert all(augment(grey, moves, generator(seed)).min() == 100 for seed in range(100))
+
+
+def test_tone_without_change_is_the_identity_and_contrast_turns_about_grey(crop: Pixels) -> None:
+    assert np.array_equal(tone(crop, brightness=0, contrast=1, gamma=1), crop)
+    assert np.unique(tone(crop, brightness=0, contrast=0, gamma=1)).tolist() == [128]
+    assert tone(crop, brightness=0.1, contrast=1, gamma=1).mean() == pytest.approx(crop.mean() + 25.5, abs=1)
+
+
+def test_a_small_face_loses_its_detail(crop: Pixels) -> None:
+    noise = generator(1).integers(0, 256, (112, 112, 3), np.uint8)
+    small = shrink(noise, 28)
+
+    assert small.shape == (112, 112, 3)
+    assert np.diff(small.astype(int), axis=1).std() < 0.2 * np.diff(noise.astype(int), axis=1).std()
+    assert np.abs(shrink(centre(crop), 112).astype(int) - centre(crop)).max() == 0
+
+
+def test_jpeg_keeps_the_channels_in_their_places() -> None:
+    red = np.zeros((112, 112, 3), np.uint8)
+    red[..., 0] = 200
+
+    assert np.abs(augmentation.jpeg(red, 90).mean((0, 1)) - [200, 0, 0]).max() < 3
+
+
+@given(seed=st.integers(0, 10_000), depth=st.floats(0, 0.3))
+def test_cut_edges_are_black_and_the_rest_is_untouched(seed: int, depth: float) -> None:
+    white = np.full((112, 112, 3), 255, np.uint8)
+    view = cut_edges(white, depth, generator(seed))
+
+    assert set(np.unique(view)) <= {0, 255}
+    assert (view == view[..., :1]).all()
+    assert view[50:62, 50:62].min() == 255
+
+
+def test_a_degraded_probe_is_seeded_and_worse_than_the_crop(crop: Pixels) -> None:
+    probe = degrade(crop, size=40, quality=40, noise=1, random=generator(3))
+
+    assert np.array_equal(probe, degrade(crop, size=40, quality=40, noise=1, random=generator(3)))
+    assert 1 < np.abs(probe.astype(int) - centre(crop)).mean() < 40
+
+
+def test_warp_fills_what_lies_beyond_the_margin_with_black() -> None:
+    white = np.full((144, 144, 3), 255, np.uint8)
+    far = np.array([[1, 0, 40], [0, 1, -16]], np.float64)
+
+    assert warp(white, far)[:, :39].max() == 0
+
+
+def test_a_random_crop_moves_by_at_most_its_shift() -> None:
+    still = {"landmark_noise": 0, "scale": 0, "rotation": 0, "flip": 0, "degraded_share": 0}
+    still |= {"brightness": 0, "contrast": 0, "gamma": 0, "share": 1}
+    dot = np.zeros((144, 144, 3), np.uint8)
+    dot[72, 72] = 255
+    config = AugmentationConfig.model_validate(still | {"shift": 8})
+
+    places = [
+        np.unravel_index(augment(dot, config, generator(seed))[..., 0].argmax(), (112, 112)) for seed in range(99)
+    ]
+
+    moves = np.abs(np.array(places) - 56)
+    assert 6 <= moves.max() <= 9
+    assert len({tuple(place) for place in places}) > 50
+
+
+def test_colour_without_change_is_the_identity_and_without_saturation_grey(crop: Pixels) -> None:
+    assert np.array_equal(colour(crop, saturation=1, gains=(1, 1, 1)), crop)
+    grey = colour(crop, saturation=0, gains=(1, 1, 1))
+    assert (grey == grey[..., :1]).all()
+    assert colour(crop, saturation=1, gains=(0.5, 1, 1))[..., 0].mean() == pytest.approx(crop[..., 0].mean() / 2, abs=1)
+
+
+def test_a_view_can_be_had_in_another_size(crop: Pixels) -> None:
+    assert sized(centre(crop), 160).shape == (160, 160, 3)
+    assert sized(centre(crop), 112) is not None
+    assert sized(np.full((112, 112, 3), 7, np.uint8), 96).tolist() == np.full((96, 96, 3), 7).tolist()

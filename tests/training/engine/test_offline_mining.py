@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.support import changed
+from training.config.schema import TrainConfig
+from training.data.dataset import FaceSet, read_faces
+from training.engine import offline_mining, trainer
+from training.engine.curriculum import Course
+from training.engine.distributed import Processes
+from training.engine.offline_mining import NothingMined, OfflineMining
+from training.engine.train_step import Learner, learner
+from training.engine.validation import embed
+from training.losses.functional import squared_l2
+from training.miners.triplets import batch_hard
+from training.networks.registry import build
+
+
+@pytest.fixture
+def mining(config: TrainConfig) -> TrainConfig:
+    """Triplets of all 18 faces, mined anew every three steps."""
+    return changed(changed(config, "offline", every=3, people=6, faces=3), "loss", anchoring=0)
+
+
+@pytest.fixture
+def faces(people: Path) -> FaceSet:
+    return read_faces([people])
+
+
+def started(config: TrainConfig) -> Learner:
+    return learner(build("tiny", 8), config, None)
+
+
+def test_the_pool_is_mined_with_the_network_of_the_moment(mining: TrainConfig, faces: FaceSet) -> None:
+    learning = started(mining)
+    found = OfflineMining(mining, faces, Processes()).sampler(learning).mined
+
+    vectors = embed(learning.network, learning.weights(), faces.paths)
+    triplets = batch_hard(squared_l2(vectors), torch.from_numpy(faces.people))
+    expected = torch.stack([triplets.anchors, triplets.positives, triplets.negatives], 1)
+    assert found.tolist() == expected.tolist()
+
+
+def test_a_pool_serves_until_its_turn_is_over(mining: TrainConfig, faces: FaceSet) -> None:
+    learning, pool = started(mining), OfflineMining(mining, faces, Processes())
+    turns = []
+    for step in range(7):
+        learning.step = step
+        with torch.no_grad():
+            learning.network.last.weight += 0.3 * torch.randn_like(learning.network.last.weight)
+        turns.append((pool.end_of_turn(step), pool.sampler(learning).mined.tolist()))
+
+    assert [end for end, _ in turns] == [3, 3, 3, 6, 6, 6, 9]
+    assert turns[0] == turns[1] == turns[2]
+    assert turns[3] == turns[5]
+    assert turns[0][1] != turns[3][1]
+
+
+def test_the_learner_is_judged_by_the_triplets_of_the_pool(mining: TrainConfig, faces: FaceSet) -> None:
+    learning = started(mining)
+    course = Course(mining, faces, learning, Processes())
+    mined = set(map(tuple, OfflineMining(mining, faces, Processes()).sampler(learning).mined.tolist()))
+
+    _, batch = next(course.ahead())
+
+    assert batch.faces.shape == (6,)
+    assert {tuple(one) for one in batch.faces.reshape(2, 3).tolist()} <= mined
+    assert learning.learn(batch, 0.01).mined == 2
+
+
+def test_pre_training_comes_before_the_pool(mining: TrainConfig, faces: FaceSet) -> None:
+    config = changed(mining, "pretraining", steps=4)
+    learning = learner(build("tiny", 8), config, None, people=6)
+    mined = []
+    for step, batch in Course(config, faces, learning, Processes()).ahead():
+        mined.append((step, batch.triplets is not None))
+        learning.learn(batch, 0.01)
+
+    assert mined == [(0, False), (1, False), (2, False), (3, False), (4, True), (5, True)]
+
+
+def test_a_pool_without_a_triplet_ends_the_run_with_what_to_do(
+    mining: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        offline_mining.OfflineMining, "_mine", lambda *_: torch.empty((0, 3), dtype=torch.int64).numpy()
+    )
+
+    with pytest.raises(NothingMined, match=r"no batch-hard triplet in the pool at step 0: widen offline\.people"):
+        trainer.run(mining, tmp_path / "run", resume=False)

@@ -1,0 +1,64 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from training.config.schema import OptimiserConfig
+from training.engine.optimizers import WeightAverage, optimiser
+
+RATE = 0.5
+FIRST_STEP = {
+    "sgd": 2.0 * RATE,
+    "adagrad": 2.0 / math.sqrt(0.1 + 4.0) * RATE,
+    "adam": RATE,
+    "adamw": RATE,
+    "rmsprop": 2.0 / math.sqrt(0.01 * 4.0) * RATE,
+}
+
+
+def one_step(name: str, weight_decay: float, gradient: float = 2.0) -> float:
+    """How far a weight of 1 goes."""
+    weight = nn.Parameter(torch.ones(1))
+    config = OptimiserConfig.model_validate({"name": name, "learning_rate": RATE, "weight_decay": weight_decay})
+    weight.grad = torch.tensor([gradient])
+    optimiser([weight], config).step()
+    return 1 - weight.item()
+
+
+@pytest.mark.parametrize("name", FIRST_STEP)
+def test_the_first_step_is_the_textbook_s(name: str) -> None:
+    assert one_step(name, 0) == pytest.approx(FIRST_STEP[name], rel=1e-4)
+
+
+def test_weight_decay_is_a_gradient_but_in_adamw_a_shrinking_of_its_own() -> None:
+    assert one_step("sgd", 0.1) == pytest.approx(2.1 * RATE)
+    assert one_step("adam", 0.1) == pytest.approx(RATE, rel=1e-4)
+    assert one_step("adamw", 0.1) == pytest.approx(RATE + 0.1 * RATE, rel=1e-4)
+
+
+def test_the_average_of_weights_forgets_its_start_soon_and_then_decays_as_told() -> None:
+    layer = nn.BatchNorm1d(1)
+    average = WeightAverage(layer, 0.9)
+    naive = 1.0
+    for update in range(1, 200):
+        with torch.no_grad():
+            layer.weight.fill_(float(update % 3))
+        layer.num_batches_tracked.fill_(update)
+        average.update(layer)
+        decay = min(0.9, (1 + update) / (10 + update))
+        naive = decay * naive + (1 - decay) * (update % 3)
+
+    assert average.state["weight"].item() == pytest.approx(naive, rel=1e-5)
+    assert average.state["num_batches_tracked"].item() == 199
+    assert layer.weight.item() == 199 % 3
+
+
+def test_an_average_goes_on_where_it_was() -> None:
+    layer = nn.Linear(2, 2)
+    before, after = WeightAverage(layer, 0.5), WeightAverage(nn.Linear(2, 2), 0.5)
+    before.update(nn.Linear(2, 2))
+    after.restore(**before.contents())  # type: ignore[arg-type]
+
+    assert after.updates == 1
+    assert torch.equal(after.state["weight"], before.state["weight"])

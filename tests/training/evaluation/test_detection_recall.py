@@ -1,0 +1,64 @@
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from app.domain.nouns import Box, Pixels
+from training.cli.main import cli
+from training.evaluation import detection_recall
+from training.evaluation.detection_recall import WAYS, changes, overlap
+
+MODELS = Path(__file__).resolve().parents[3] / "models"
+
+
+@pytest.fixture
+def photos(tmp_path: Path, hopper: Pixels, collins: Pixels) -> Path:
+    folder = tmp_path / "photos"
+    (folder / "people").mkdir(parents=True)
+    for name, photo in {"people/hopper": hopper, "people/collins": collins, "nobody": np.full_like(hopper, 90)}.items():
+        cv2.imwrite(str(folder / f"{name}.png"), cv2.cvtColor(photo, cv2.COLOR_RGB2BGR))
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no photo")
+    return folder
+
+
+def test_it_counts_who_is_found_in_what_way(photos: Path, tmp_path: Path) -> None:
+    asked = ["evaluate", "finding", "--images", str(photos), "--json", str(tmp_path / "report.json")]
+    done = CliRunner().invoke(cli, [*asked, "--models-dir", str(MODELS)])
+
+    assert done.exit_code == 0, done.output
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["images"], report["unreadable"]) == (4, 1)
+    assert [row["photos"] for row in report["rows"]] == list(changes())
+    plain = report["rows"][0]
+    assert plain["looked_at"] == 3
+    for name in WAYS:
+        way = plain["ways"][name]
+        assert (way["without_a_face"], way["faces"], way["lost"]) == (1, 2, 0)
+        assert way["ms"] > 0
+    assert "as they are (3): facenet-pytorch, from 20 px: 1 without a face" in done.output
+
+
+def test_who_is_lost_is_told(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blind = dict(WAYS) | {"as served": detection_recall.replace(WAYS["as served"], min_face=1000)}
+    monkeypatch.setattr(detection_recall, "WAYS", blind)
+    monkeypatch.setattr(detection_recall, "changes", lambda: {"as they are": lambda photo: photo})
+    (row,) = detection_recall.run(photos, MODELS)["rows"]
+    assert row["ways"]["as served"]["lost"] == 2
+    assert row["ways"]["as served"]["without_a_face"] == 3
+
+
+@pytest.mark.parametrize("name", changes())
+def test_what_a_photo_goes_through_leaves_a_photo(name: str, collins: Pixels) -> None:
+    changed = changes()[name](collins)
+    assert changed.dtype == np.uint8
+    assert changed.shape[2] == 3
+    assert min(changed.shape[:2]) > 200
+
+
+def test_overlap_is_intersection_over_union() -> None:
+    assert overlap(Box(0, 0, 10, 10), Box(0, 0, 10, 10)) == 1
+    assert overlap(Box(0, 0, 10, 10), Box(5, 0, 15, 10)) == pytest.approx(1 / 3)
+    assert overlap(Box(0, 0, 10, 10), Box(20, 0, 30, 10)) == 0

@@ -1,0 +1,97 @@
+"""PyTorch to ONNX, to the manifest that the service reads."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from app.runtime.manifest import digest_of, read_checked, read_embedder
+from app.runtime.session import Session
+from training.export import onnx
+from training.networks.embedder import Embedder
+from training.networks.registry import build
+from training.networks.weights import UnusableWeights, load_state
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """A MobileFaceNet with random weights, as the state dict of a run's end."""
+    torch.manual_seed(4)
+    path = tmp_path / "network.pt"
+    torch.save(build("mobilefacenet", 128).state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def folder(weights, tmp_path):
+    onnx.run(weights, tmp_path / "mine", licence="MIT")
+    return tmp_path / "mine"
+
+
+@pytest.fixture
+def crops():
+    return np.random.default_rng(2).integers(0, 256, (6, 112, 112, 3), np.uint8)
+
+
+def test_the_graph_gives_pytorch_s_vectors_to_five_decimals(folder, weights, crops):
+    network = build("mobilefacenet", 128)
+    load_state(network, weights)
+    with torch.inference_mode():
+        wanted = Embedder(network, views="mirror").eval()(torch.from_numpy(crops)).numpy()
+    (got,) = Session((folder / "embedder.onnx").read_bytes(), provider="cpu").run(crops)
+    assert np.abs(got - wanted).max() <= 1e-5
+    np.testing.assert_allclose(np.linalg.norm(got, axis=1), 1, atol=1e-5)
+
+
+def test_a_face_and_its_mirror_image_have_one_vector(folder, crops):
+    session = Session((folder / "embedder.onnx").read_bytes(), provider="cpu")
+    (straight,), (mirrored,) = session.run(crops), session.run(np.ascontiguousarray(crops[:, :, ::-1]))
+    np.testing.assert_allclose(straight, mirrored, atol=1e-5)
+
+
+def test_the_manifest_is_one_the_service_takes(folder):
+    manifest = read_embedder(folder)
+    assert (manifest.id, manifest.dimension, manifest.crop_size, manifest.licence) == ("mine", 128, 112, "MIT")
+    assert digest_of(read_checked(folder, manifest.file)) == manifest.file.digest
+
+
+def test_a_run_tells_the_manifest_where_its_weights_come_from(weights, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    weights.rename(run / "network.pt")
+    facts = {
+        "config": {"network": {"weights": "/far/away/start.pt"}},
+        "config_sha256": "c0",
+        "data": {"files_sha256": "da"},
+        "seed": 9,
+        "commit": "abc",
+    }
+    (run / "run.json").write_text(json.dumps(facts))
+    onnx.run(run, tmp_path / "mine", licence="MIT", views="crop")
+    provenance = read_embedder(tmp_path / "mine").provenance
+    assert provenance["started_from"] == "start.pt"
+    assert (provenance["seed"], provenance["commit"], provenance["passes"]) == ("9", "abc", "crop")
+
+
+def test_a_graph_that_computes_something_else_is_refused(folder):
+    other = Embedder(build("mobilefacenet", 128)).eval()
+    with pytest.raises(onnx.NotEqual, match="difference"):
+        onnx.check_parity(other, (folder / "embedder.onnx").read_bytes())
+
+
+@pytest.mark.parametrize("name", ["nn4", "nns2"])
+def test_networks_of_another_size_get_a_template_and_a_graph_of_theirs(tmp_path, name):
+    torch.manual_seed(2)
+    network = build(name, 32)
+    torch.save(network.state_dict(), tmp_path / "network.pt")
+    onnx.run(tmp_path / "network.pt", tmp_path / name, network=name, embedding_size=32, licence="MIT")
+    manifest = read_embedder(tmp_path / name)
+    assert (manifest.crop_size, manifest.dimension) == (network.crop_size, 32)
+    assert manifest.alignment.template[0][0] == pytest.approx(38.2946 * network.crop_size / 112)
+
+
+def test_weights_of_another_network_are_refused_and_nothing_is_written(tiny, tmp_path):
+    with pytest.raises(UnusableWeights):
+        onnx.run(tiny, tmp_path / "mine", licence="MIT")
+    assert not (tmp_path / "mine").exists()

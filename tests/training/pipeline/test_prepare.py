@@ -1,0 +1,46 @@
+"""Photos to aligned crops, by the detector that is served."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from training.data.dataset import read_faces
+from training.errors import TrainingError
+from training.pipeline import prepare
+
+
+@pytest.fixture
+def photos(tmp_path, hopper, collins):
+    root = tmp_path / "photos"
+    for name, pixels in (("hopper", hopper), ("collins", collins)):
+        (root / name / "deeper").mkdir(parents=True)
+        Image.fromarray(pixels).save(root / name / "one.png")
+        Image.fromarray(pixels).resize((256, 256)).save(root / name / "deeper" / "two.jpg")
+    (root / "hopper" / "broken.jpg").write_bytes(b"no image")
+    return root
+
+
+def test_the_crops_are_what_training_reads(photos, tmp_path, models_dir):
+    prepare.run(photos, tmp_path / "crops", models_dir)
+    faces = read_faces([tmp_path / "crops"])
+    assert (len(faces.names), len(faces), faces.skipped) == (2, 4, ())
+
+
+def test_what_has_no_face_is_listed_with_its_reason(photos, tmp_path, models_dir):
+    counts = prepare.run(photos, tmp_path / "crops", models_dir)
+    report = json.loads((tmp_path / "crops" / "prepare.json").read_text())
+    assert counts == {"photos": 5, "already_there": 0, "skipped": 1}
+    assert list(report["reasons"]) == ["hopper/broken.jpg"]
+
+
+def test_a_second_run_keeps_what_is_there(photos, tmp_path, models_dir):
+    prepare.run(photos, tmp_path / "crops", models_dir)
+    first = (tmp_path / "crops" / "hopper" / "one.jpg").stat().st_mtime_ns
+    assert prepare.run(photos, tmp_path / "crops", models_dir)["already_there"] == 4
+    assert (tmp_path / "crops" / "hopper" / "one.jpg").stat().st_mtime_ns == first
+
+
+def test_an_empty_folder_is_an_error_in_words(tmp_path, models_dir):
+    with pytest.raises(TrainingError, match="a folder a person"):
+        prepare.run(tmp_path, tmp_path / "crops", models_dir)

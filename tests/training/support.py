@@ -1,0 +1,19 @@
+"""What several tests of training share."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from training.config.schema import TrainConfig
+
+
+def weights(path: Path) -> dict[str, Tensor]:
+    state: dict[str, Tensor] = torch.load(path, weights_only=True)
+    return state
+
+
+def changed(config: TrainConfig, section: str, **values: object) -> TrainConfig:
+    whole = config.model_dump(mode="json")
+    whole[section] |= values
+    return TrainConfig.model_validate(whole)

@@ -1,0 +1,81 @@
+"""
+`python -m training prepare`: photos in a folder a person to aligned crops, by the served detector and alignment.
+
+A crop is the 112 px aligned face with 16 px more on every side (144 px), so that shifts, scales and turns have pixels
+to work with. It may be interrupted and run again: crops that are there are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+
+from app.domain.errors import InputError
+from app.domain.nouns import Pixels
+from app.faces.alignment import ARCFACE_112, LandmarkAligner
+from app.faces.mtcnn.cascade import looking_from
+from app.faces.mtcnn.loading import load_mtcnn
+from app.faces.selection import choose
+from app.images.decoding import ImageLimits, decode
+from training.data.dataset import CROP_SIZE, MARGIN
+from training.data.sources import folder_per_person
+from training.pipeline.progress import progress_bar
+from training.pipeline.served_model import DETECTOR
+
+JPEG_QUALITY = 95
+REPORT = "prepare.json"
+
+
+class CropReader:
+    """Reads a photo as the aligned crop of the served detector and selection, with a margin on every side."""
+
+    def __init__(self, models_dir: Path, *, min_face: float | None = None) -> None:
+        self._detector = load_mtcnn(models_dir / DETECTOR, looking_from(min_face))
+        self._aligner = LandmarkAligner(tuple((x + MARGIN, y + MARGIN) for x, y in ARCFACE_112), CROP_SIZE)
+
+    def read(self, path: Path) -> Pixels:
+        """Return the crop, (144, 144, 3). Raises InvalidImage or another InputError, or FaceNotFound."""
+        image = decode(path.read_bytes(), ImageLimits())
+        face = choose(self._detector.detect(image), "largest", image.shape[:2])
+        return self._aligner.align(image, face).pixels
+
+
+def run(images: Path, output: Path, models_dir: Path, *, min_face: float | None = None) -> dict[str, int]:
+    """Write OUTPUT/person/name.jpg for every photo with a face, and what was skipped, with reasons, to prepare.json."""
+    paths, _ = folder_per_person(images)
+    reader = CropReader(models_dir, min_face=min_face)
+    skipped: dict[str, str] = {}
+    there = 0
+
+    def one(path: Path) -> bool:
+        target = output / path.relative_to(images).with_suffix(".jpg")
+        if target.exists():
+            return True
+        try:
+            pixels = reader.read(path)
+        except (InputError, OSError) as error:
+            skipped[str(path.relative_to(images))] = str(error)
+        else:
+            _write(target, pixels)
+        return False
+
+    with ThreadPoolExecutor(2) as pool, progress_bar() as progress:
+        for was_there in progress.track(pool.map(one, paths), total=len(paths), description="align"):
+            there += was_there
+    output.mkdir(parents=True, exist_ok=True)
+    counts = {"photos": len(paths), "already_there": there, "skipped": len(skipped)}
+    (output / REPORT).write_text(json.dumps({**counts, "reasons": dict(sorted(skipped.items()))}, indent=2) + "\n")
+    return counts
+
+
+def _write(target: Path, pixels: Pixels) -> None:
+    """Whole or not at all: a name appears only when its content is complete."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    encoded = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    partial = target.with_suffix(f".{os.getpid()}.partial")
+    partial.write_bytes(encoded.tobytes())
+    partial.replace(target)
