@@ -27,7 +27,7 @@ class Manifest(_Part):
     """The part every kind of model shares."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
-    licence: str
+    license: str
     provenance: dict[str, str] = Field(description="Origin, training data, config, seed, commit: whatever explains it.")
 
 

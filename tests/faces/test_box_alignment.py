@@ -112,7 +112,7 @@ def test_a_manifest_says_how_its_faces_are_cut(
 ) -> None:
     manifest = EmbedderManifest(
         id="any",
-        licence="MIT",
+        license="MIT",
         provenance={},
         kind="embedder",
         file=ModelFile(path="any.onnx", digest=digest_of(b"")),

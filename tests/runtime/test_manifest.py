@@ -23,7 +23,7 @@ FILE = {"path": "embedder.onnx", "digest": "sha256:" + hashlib.sha256(NETWORK).h
 TEMPLATE = [[38, 52], [74, 52], [56, 72], [42, 92], [71, 92]]
 EMBEDDER: dict[str, Any] = {
     "id": "tiny-3",
-    "licence": "MIT",
+    "license": "MIT",
     "provenance": {"seed": "1"},
     "kind": "embedder",
     "file": FILE,
@@ -33,7 +33,7 @@ EMBEDDER: dict[str, Any] = {
 }
 DETECTOR = {
     "id": "mtcnn",
-    "licence": "MIT",
+    "license": "MIT",
     "provenance": {},
     "kind": "mtcnn",
     "pnet": FILE,

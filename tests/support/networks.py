@@ -21,7 +21,7 @@ def manifest_of(
 ) -> EmbedderManifest:
     return EmbedderManifest(
         id="tiny",
-        licence="MIT",
+        license="MIT",
         provenance={},
         kind="embedder",
         file=ModelFile(path="tiny.onnx", digest=digest_of(model)),

@@ -47,7 +47,7 @@ def import_facenet_(
 def wrap_(
     network: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="ONNX: float32 NCHW to a vector.")],
     output: Output,
-    licence: Annotated[str, typer.Option(help="Under which the model may be used.")],
+    license: Annotated[str, typer.Option(help="Under which the model may be used.")],
     size: Annotated[int, typer.Option(min=16, max=1024, help="Side of the network's input, in pixels.")],
     mean: Annotated[str, typer.Option(help="Taken off pixels 0 to 255: one number, or three as 104,117,123.")],
     std: Annotated[str, typer.Option(help="What they are then divided by, likewise.")],
@@ -63,7 +63,7 @@ def wrap_(
     """Serve a face embedder that exists as ONNX: preprocessing and L2 go into its graph. Then run `calibrate`."""
     how = Preprocessing(size, wrap.three(mean), wrap.three(std, positive=True), bgr)
     alignment = _alignment(size, template, margin)
-    typer.echo(f"wrote {wrap.run(network, output, how, alignment=alignment, vector=vector, licence=licence)}")
+    typer.echo(f"wrote {wrap.run(network, output, how, alignment=alignment, vector=vector, license=license)}")
 
 
 def _alignment(size: int, template: Template | None, margin: int | None) -> LandmarkAlignment | BoxAlignment:

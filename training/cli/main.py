@@ -96,13 +96,13 @@ def blend_(
 def export_(
     run: Annotated[Path, typer.Argument(exists=True, help="Folder of a run, or a file with a state dict.")],
     output: Annotated[Path, typer.Option(help="The model folder to write; its name becomes the model's id.")],
-    licence: Annotated[str, typer.Option(help="Under which the model may be used.")],
+    license: Annotated[str, typer.Option(help="Under which the model may be used.")],
     network: Annotated[str, typer.Option(help="Name of the network.")] = "mobilefacenet",
     embedding_size: Annotated[int, typer.Option(min=2)] = 128,
     views: Annotated[Views, typer.Option(help="Averaged in the graph: crop, mirror (2 passes), zoom (4).")] = "mirror",
 ) -> None:
     """Write a served model: uint8 crops in, unit vectors out, equal to PyTorch's to 1e-5."""
-    path = onnx.run(run, output, network=network, embedding_size=embedding_size, views=views, licence=licence)
+    path = onnx.run(run, output, network=network, embedding_size=embedding_size, views=views, license=license)
     typer.echo(f"wrote {path}")
 
 

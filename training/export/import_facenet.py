@@ -66,7 +66,7 @@ def run(pretrained: Pretrained, output: Path, weights: Path | None = None) -> Pa
     return write_model(
         output,
         graph,
-        licence=f"MIT (davidsandberg/facenet, facenet-pytorch); trained on {published.data}, published for research",
+        license=f"MIT (davidsandberg/facenet, facenet-pytorch); trained on {published.data}, published for research",
         provenance=_provenance(file, pretrained),
         crop_size=network.crop_size,
         alignment=BoxAlignment(margin=MARGIN),

@@ -49,7 +49,7 @@ def run(output: Path, weights: Path | None = None) -> Path:
     manifest = DetectorManifest(
         id="mtcnn",
         kind="mtcnn",
-        licence="MIT",
+        license="MIT",
         provenance={"weights": "facenet-pytorch 2.6.0", "command": "python -m training import-mtcnn"},
         **files,
     )

@@ -36,7 +36,7 @@ squared L2 distance. Written by `python -m training card`; do not edit by hand.
 | | |
 |---|---|
 | file | `{manifest.file.path}`, {manifest.file.digest} |
-| licence | {manifest.licence} |
+| licence | {manifest.license} |
 | passes | {manifest.provenance.get("passes", "crop")} |
 | input | uint8 RGB crops (N, {manifest.crop_size}, {manifest.crop_size}, 3), aligned to five landmarks |
 | output | float32 unit vectors (N, {manifest.dimension}) |

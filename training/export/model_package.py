@@ -21,7 +21,7 @@ def write_model(
     output: Path,
     graph: bytes,
     *,
-    licence: str,
+    license: str,
     provenance: Mapping[str, str],
     crop_size: int,
     alignment: LandmarkAlignment | BoxAlignment,
@@ -36,7 +36,7 @@ def write_model(
     facts = {
         "id": output.resolve().name,
         "kind": "embedder",
-        "licence": licence,
+        "license": license,
         "provenance": dict(provenance),
         "file": ModelFile(path=FILE, digest=digest_of(graph)),
         "crop_size": crop_size,

@@ -46,7 +46,7 @@ def run(
     network: str = "mobilefacenet",
     embedding_size: int = 128,
     views: Views = "mirror",
-    licence: str,
+    license: str,
 ) -> Path:
     """
     Write `output`/embedder.onnx and its manifest; the manifest's path. `source` is a run's folder, or a state dict.
@@ -62,7 +62,7 @@ def run(
     return write_model(
         output,
         graph,
-        licence=licence,
+        license=license,
         provenance=_provenance(source) | {"passes": PASSES[views]},
         crop_size=backbone.crop_size,
         alignment=LandmarkAlignment(template=arcface_template(backbone.crop_size)),

@@ -130,7 +130,7 @@ def _write(original: ServedModel, graph: bytes, output: Path, facts: dict[str, s
     write_model(
         output,
         graph,
-        licence=manifest.licence,
+        license=manifest.license,
         provenance={**manifest.provenance, "quantised_from": manifest.file.digest, **facts},
         crop_size=manifest.crop_size,
         alignment=manifest.alignment,

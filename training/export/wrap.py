@@ -33,7 +33,7 @@ def run(
     *,
     alignment: LandmarkAlignment | BoxAlignment,
     vector: str | None = None,
-    licence: str,
+    license: str,
 ) -> Path:
     """
     Write the model folder `output`; its manifest's path. `vector` names the output meant, where there are several.
@@ -47,7 +47,7 @@ def run(
     return write_model(
         output,
         graph,
-        licence=licence,
+        license=license,
         provenance=_provenance(path, how, vector),
         crop_size=how.size,
         alignment=alignment,

@@ -35,7 +35,7 @@ async def list_models(services: ServicesOf) -> dict[str, list[dict[str, Any]]]:
                 "id": detector.id,
                 "kind": detector.kind,
                 "digest": detector.digest,
-                "licence": detector.licence,
+                "license": detector.license,
                 "provenance": detector.provenance,
                 "provider": models.provider,
                 "calibration": None,

@@ -81,7 +81,7 @@ def test_a_calibration_is_one_the_service_takes(crowd, cohorts, model, models_di
 def test_a_wrapped_model_that_cuts_faces_by_their_box_is_calibrated_like_any_other(crowd, models_dir, tmp_path):
     source = sources.write(tmp_path / "source.onnx", shape=(1, 3, sources.SIDE, sources.SIDE), rows=1)
     how = Preprocessing(sources.SIDE, (127.5,) * 3, (128.0,) * 3, bgr=False)
-    wrap.run(source, tmp_path / "mine", how, alignment=BoxAlignment(margin=4), licence="CC0")
+    wrap.run(source, tmp_path / "mine", how, alignment=BoxAlignment(margin=4), license="CC0")
     fit.run(crowd, "a crowd", tmp_path / "mine", None, models_dir)
     found = read_calibration(tmp_path / "mine", read_embedder(tmp_path / "mine").file.digest)
     assert found is not None

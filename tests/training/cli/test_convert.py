@@ -19,7 +19,7 @@ def typed(*words: object) -> str:
 @pytest.fixture
 def source(tmp_path: Path) -> list[object]:
     path = write(tmp_path / "source.onnx")
-    return ["wrap", path, "--mean", "127.5", "--std", "128", "--size", SIDE, "--licence", "MIT", "--output"]
+    return ["wrap", path, "--mean", "127.5", "--std", "128", "--size", SIDE, "--license", "MIT", "--output"]
 
 
 def test_a_wrapped_model_is_aligned_to_arcfaces_template_or_cut_by_its_box(

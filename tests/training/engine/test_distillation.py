@@ -65,7 +65,7 @@ def test_the_teacher_may_be_another_network(
 
 
 def test_the_teacher_may_be_a_served_model(config: TrainConfig, people: Path, tmp_path: Path, tiny: Path) -> None:
-    onnx.run(tiny, tmp_path / "served", network="tiny", embedding_size=8, views="crop", licence="none")
+    onnx.run(tiny, tmp_path / "served", network="tiny", embedding_size=8, views="crop", license="none")
     served = distillation.of_config(changed(config, "teacher", weights=str(tmp_path / "served")), build("tiny", 8))
     network, faces = build("tiny", 8), read_faces([people])
     load_state(network, tiny)
@@ -84,7 +84,7 @@ def test_a_teacher_of_another_dimension_is_refused(people: Path, tmp_path: Path)
 
 
 def test_a_served_model_that_aligns_in_another_way_is_no_teacher(tmp_path: Path, tiny: Path) -> None:
-    onnx.run(tiny, tmp_path / "served", network="tiny", embedding_size=8, views="crop", licence="none")
+    onnx.run(tiny, tmp_path / "served", network="tiny", embedding_size=8, views="crop", license="none")
     manifest = tmp_path / "served" / "manifest.json"
     values = json.loads(manifest.read_text(encoding="utf-8"))
     values["alignment"] = {"kind": "box", "margin": 14}

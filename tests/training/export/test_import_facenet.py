@@ -78,7 +78,7 @@ def test_the_manifest_has_the_box_with_its_margin_and_where_the_weights_are_from
     assert (manifest.id, manifest.crop_size, manifest.dimension) == ("facenet", 160, 512)
     assert manifest.alignment == BoxAlignment(margin=14)
     assert manifest.provenance["weights"] == "20180402-114759-vggface2.pt"
-    assert "VGGFace2" in manifest.licence
+    assert "VGGFace2" in manifest.license
 
 
 def test_verify_answers_as_facenet_pytorch_would_and_says_uncalibrated(

@@ -16,7 +16,7 @@ GOOD = Comparison(accuracy=0.992, accuracy_before=0.993, tmr=0.96, tmr_before=0.
 
 @pytest.fixture
 def model(tiny, tmp_path):
-    export_run(tiny, tmp_path / "model", network="tiny", embedding_size=8, licence="MIT")
+    export_run(tiny, tmp_path / "model", network="tiny", embedding_size=8, license="MIT")
     return tmp_path / "model"
 
 

@@ -33,7 +33,7 @@ def wrapped(folder: Path, *, bgr: bool = False, vector: str | None = None, size:
     """The model folder made of a source like this."""
     path = write(folder / "source.onnx", **source)
     how = Preprocessing(size, MEAN, STD, bgr)
-    wrap.run(path, folder / "mine", how, alignment=ALIGNMENT, vector=vector, licence="CC0")
+    wrap.run(path, folder / "mine", how, alignment=ALIGNMENT, vector=vector, license="CC0")
     return folder / "mine"
 
 
@@ -79,7 +79,7 @@ def test_a_source_takes_many_crops_where_it_can_and_one_by_one_where_it_must(
 def test_the_manifest_says_where_the_model_comes_from(tmp_path: Path) -> None:
     manifest = read_embedder(wrapped(tmp_path, bgr=True))
 
-    assert (manifest.id, manifest.licence, manifest.crop_size, manifest.dimension) == ("mine", "CC0", SIDE, 4)
+    assert (manifest.id, manifest.license, manifest.crop_size, manifest.dimension) == ("mine", "CC0", SIDE, 4)
     assert manifest.alignment == ALIGNMENT
     assert manifest.provenance["source_digest"] == digest_of((tmp_path / "source.onnx").read_bytes())
     assert [manifest.provenance[key] for key in ("mean", "std", "channels")] == ["104,117,123", "57,58,59", "BGR"]
@@ -130,7 +130,7 @@ def test_a_file_that_is_no_onnx_is_refused_by_name(tmp_path: Path, data: bytes) 
             tmp_path / "mine",
             Preprocessing(SIDE, MEAN, STD, bgr=False),
             alignment=ALIGNMENT,
-            licence="CC0",
+            license="CC0",
         )
 
 
@@ -138,11 +138,11 @@ def test_a_name_or_a_margin_that_no_manifest_takes_is_refused(tmp_path: Path) ->
     path, how = write(tmp_path / "source.onnx"), Preprocessing(SIDE, MEAN, STD, bgr=False)
 
     with pytest.raises(UnusableFolder, match="id: "):
-        wrap.run(path, tmp_path / "two words", how, alignment=ALIGNMENT, licence="CC0")
+        wrap.run(path, tmp_path / "two words", how, alignment=ALIGNMENT, license="CC0")
     with pytest.raises(UnusableFolder, match="want less than crop_size, 16, got 16"):
-        wrap.run(path, tmp_path / "mine", how, alignment=BoxAlignment(margin=16), licence="CC0")
+        wrap.run(path, tmp_path / "mine", how, alignment=BoxAlignment(margin=16), license="CC0")
     with pytest.raises(UnusableFolder, match="cannot write"):
-        wrap.run(path, path / "mine", how, alignment=ALIGNMENT, licence="CC0")
+        wrap.run(path, path / "mine", how, alignment=ALIGNMENT, license="CC0")
 
 
 def test_scales_are_one_number_or_three() -> None:
