@@ -22,8 +22,8 @@ CALIBRATION = "calibration.json"
 
 Interval = tuple[float, float]
 """A 95 % confidence interval by bootstrap over people."""
-Promise: TypeAlias = Literal["average", "worst"]
-"""For whom an FMR is promised: for all people on average, or for those of the worst cohort."""
+FmrScope: TypeAlias = Literal["overall", "worst_cohort"]
+"""Which people an FMR holds for: all on average, or also those of the worst cohort."""
 
 
 class _Part(BaseModel):
@@ -94,7 +94,9 @@ class Calibration(_Part):
 
     model: str = Field(description="Digest of the embedder that was measured.")
     data: CalibrationData
-    promise: Promise = Field("average", description="`average` over the people of `data`, or `worst` of the cohorts.")
+    fmr_scope: FmrScope = Field(
+        "overall", description="`overall`: over all people of `data`; `worst_cohort`: also in every cohort."
+    )
     finest_fmr: float = Field(gt=0, le=1, description="About 3 / independent impostor pairs (the rule of three).")
     rates: tuple[Rates, ...] = Field(min_length=2, description="By rising threshold.")
     probability: ProbabilityMap
@@ -118,8 +120,8 @@ class Calibration(_Part):
         rates = [self.between_cohorts or self.cohort_thresholds, *(cohort.fmr for cohort in self.cohorts)]
         if any(len(each) != len(self.cohort_thresholds) for each in rates):
             raise ValueError("want an FMR for every one of cohort_thresholds")
-        if self.promise == "worst" and not self.cohorts:
-            raise ValueError("want cohorts to promise for the worst of them")
+        if self.fmr_scope == "worst_cohort" and not self.cohorts:
+            raise ValueError("expected cohorts with fmr_scope worst_cohort")
         return self
 
     @property
@@ -130,7 +132,7 @@ class Calibration(_Part):
     @property
     def people_pairs(self) -> int:
         """How many pairs of people are behind the promise; of the smallest cohort, where it is for the worst."""
-        cohorts = self.cohorts if self.promise == "worst" else ()
+        cohorts = self.cohorts if self.fmr_scope == "worst_cohort" else ()
         return min([self.data.impostor_people_pairs, *(pairs_among(cohort.people) for cohort in cohorts)])
 
     def at(self, fmr: float) -> OperatingPoint:

@@ -25,10 +25,10 @@ def test_beside_the_worst_cohort_stands_what_strangers_of_different_cohorts_come
 
 
 def test_a_promise_for_the_worst_rests_on_the_pairs_of_the_smallest_cohort() -> None:
-    assert calibration(**COHORTS, promise="worst").people_pairs == 10
+    assert calibration(**COHORTS, fmr_scope="worst_cohort").people_pairs == 10
     assert calibration(**COHORTS).people_pairs == 45
-    with pytest.raises(ValidationError, match="want cohorts"):
-        calibration(promise="worst")
+    with pytest.raises(ValidationError, match="expected cohorts"):
+        calibration(fmr_scope="worst_cohort")
 
 
 def test_there_is_no_worst_cohort_where_none_was_measured_or_not_so_far() -> None:

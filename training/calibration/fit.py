@@ -20,7 +20,7 @@ from app.matching.calibration import (
     Calibration,
     CalibrationData,
     ProbabilityMap,
-    Promise,
+    FmrScope,
     Rates,
 )
 from training.calibration.worst_cohort import COARSEST, REPLICATES, cohort_faces, for_the_worst, with_cohorts
@@ -42,12 +42,12 @@ def run(
     cohorts: Path | None,
     models_dir: Path,
     *,
-    promise: Promise = "average",
+    fmr_scope: FmrScope = "overall",
     memory: Path | None = None,
 ) -> Path:
     """Measure and write; the path written. Raises TrainingError where the folders are of no use."""
-    if promise == "worst" and cohorts is None:
-        raise TrainingError("want --cohorts to promise for the worst of them")
+    if fmr_scope == "worst_cohort" and cohorts is None:
+        raise TrainingError("--fmr-scope worst_cohort needs --cohorts")
     served, finder = ServedModel.open(model), FaceFinder(models_dir, memory=memory)
     paths, person_of = folder_per_person(images)
     sights = finder.find_all(paths, "detect")
@@ -59,7 +59,7 @@ def run(
     if cohorts:
         faces = cohort_faces(cohorts, served, finder)
         calibration = with_cohorts(calibration, cohorts.stem, faces)
-        calibration = for_the_worst(calibration, pairs, faces) if promise == "worst" else calibration
+        calibration = for_the_worst(calibration, pairs, faces) if fmr_scope == "worst_cohort" else calibration
     path = model / CALIBRATION
     path.write_text(calibration.model_dump_json(indent=1) + "\n")
     return path
@@ -70,7 +70,7 @@ def summary(model: Path) -> str:
     calibration = Calibration.model_validate_json((model / CALIBRATION).read_bytes())
     data = calibration.data
     return (
-        f"FMRs for the {calibration.promise} of {data.name}, the finest {calibration.finest:.1e} "
+        f"FMRs ({calibration.fmr_scope}) on {data.name}, the finest {calibration.finest:.1e} "
         f"({calibration.people_pairs} pairs of people)"
     )
 
@@ -80,7 +80,7 @@ def calibrated(digest: str, data: CalibrationData, pairs: AllPairs) -> Calibrati
     return Calibration(
         model=digest,
         data=data,
-        promise="average",
+        fmr_scope="overall",
         finest_fmr=RULE_OF_THREE / pairs.impostor_people_pairs,
         rates=measured_rates(pairs),
         probability=fit_probability(pairs.genuine, pairs.impostors),

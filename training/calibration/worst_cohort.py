@@ -62,7 +62,7 @@ def for_the_worst(calibration: Calibration, pairs: AllPairs, faces: Strangers) -
     average, fnmr = rate_curves(pairs, np.array(thresholds), REPLICATES)  # (1 + R, T)
     within = within_each(faces, thresholds, replicates=REPLICATES)
     rates = worst_rates(thresholds, [average, *(cohort.fmr for cohort in within)], fnmr)
-    parts = {"promise": "worst", "rates": rates, "finest_fmr": finest}
+    parts = {"fmr_scope": "worst_cohort", "rates": rates, "finest_fmr": finest}
     return Calibration.model_validate(dict(calibration) | parts)
 
 

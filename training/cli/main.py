@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from app.domain.errors import LikenessError
-from app.matching.calibration import Promise
+from app.matching.calibration import FmrScope
 from training.calibration import fit
 from training.cli import convert, evaluate
 from training.cli.evaluate import MODELS, Memory, MinFace, ModelId, ModelsDir, Pairs, folder
@@ -70,13 +70,15 @@ def calibrate_(
     cohorts: Annotated[
         Path | None, typer.Option(exists=True, help="One folder a cohort, or a CSV path,group (and person).")
     ] = None,
-    promise: Annotated[Promise, typer.Option(help="Hold FMRs on average, or in the worst of the cohorts.")] = "average",
+    fmr_scope: Annotated[
+        FmrScope, typer.Option(help="Hold FMRs over all people, or in the worst of the cohorts as well.")
+    ] = "overall",
     memory: Memory = None,
     models_dir: ModelsDir = MODELS,
 ) -> None:
     """Measure thresholds and their error rates, and write calibration.json beside the model."""
     model_folder = folder(models_dir, model)
-    path = fit.run(images, name, model_folder, cohorts, models_dir, promise=promise, memory=memory)
+    path = fit.run(images, name, model_folder, cohorts, models_dir, fmr_scope=fmr_scope, memory=memory)
     typer.echo(f"wrote {path}; {fit.summary(model_folder)}")
 
 

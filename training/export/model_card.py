@@ -92,7 +92,10 @@ intervals, bootstrapped over people. A degraded probe is the aligned crop reduce
 """
 
 
-PROMISES = {"average": "the average of these people", "worst": "the worst of these people and of the cohorts below"}
+FMR_SCOPES = {
+    "overall": "over all pairs of these people",
+    "worst_cohort": "over all pairs of these people and within every cohort below",
+}
 _MEASURES = (("accuracy over folds", "accuracy"), ("VAL at FAR 1e-3", "val"), ("EER", "eer"), ("AUC", "auc"))
 
 
@@ -126,8 +129,8 @@ def _calibration(calibration: Calibration | None) -> str:
     return f"""## Calibration
 
 On {data.name}: {data.impostor_pairs:,} impostor pairs ({data.impostor_people_pairs:,} pairs of people) and
-{data.genuine_pairs:,} genuine pairs of {data.people:,} people. Finest FMR supported: {calibration.finest_fmr:.1e}. The
-promise is for {PROMISES[calibration.promise]}.
+{data.genuine_pairs:,} genuine pairs of {data.people:,} people. Finest FMR supported: {calibration.finest_fmr:.1e}. FMRs
+hold {FMR_SCOPES[calibration.fmr_scope]}.
 
 | FMR | threshold (squared L2) | FNMR |
 |---|---|---|

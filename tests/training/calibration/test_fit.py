@@ -89,17 +89,17 @@ def test_a_wrapped_model_that_cuts_faces_by_their_box_is_calibrated_like_any_oth
 
 
 def test_a_promise_for_the_worst_needs_cohorts_that_are_large_enough(crowd, cohorts, model, models_dir):
-    with pytest.raises(TrainingError, match="want --cohorts"):
-        fit.run(crowd, "a crowd", model, None, models_dir, promise="worst")
+    with pytest.raises(TrainingError, match="needs --cohorts"):
+        fit.run(crowd, "a crowd", model, None, models_dir, fmr_scope="worst_cohort")
     with pytest.raises(TrainingError, match="1 pairs of people"):
-        fit.run(crowd, "a crowd", model, cohorts, models_dir, promise="worst")
+        fit.run(crowd, "a crowd", model, cohorts, models_dir, fmr_scope="worst_cohort")
     assert not (model / "calibration.json").exists()
 
 
 def test_the_summary_says_for_whom_and_how_fine_the_promise_is(crowd, model, models_dir):
     fit.run(crowd, "a crowd", model, None, models_dir)
     said = fit.summary(model)
-    assert re.fullmatch(r"FMRs for the average of a crowd, the finest 4\.5e-02 \(66 pairs of people\)", said)
+    assert re.fullmatch(r"FMRs \(overall\) on a crowd, the finest 4\.5e-02 \(66 pairs of people\)", said)
 
 
 def test_too_few_people_for_any_promise_are_refused(people, model, models_dir):

@@ -61,7 +61,7 @@ def test_the_fmr_of_a_promise_for_the_worst_is_kept_in_every_cohort_and_on_avera
 
 def test_the_finest_fmr_of_a_promise_for_the_worst_is_that_of_the_smallest_cohort(average, pairs, cohorts):
     worst = for_the_worst(average, pairs, cohorts)
-    assert (worst.promise, worst.people_pairs) == ("worst", 30 * 29 // 2)
+    assert (worst.fmr_scope, worst.people_pairs) == ("worst_cohort", 30 * 29 // 2)
     assert worst.finest_fmr == pytest.approx(3 / (30 * 29 // 2))
 
 
