@@ -88,6 +88,6 @@ def config(people: Path, tiny: Path) -> TrainConfig:
             "network": {"name": "tiny", "embedding_size": 8, "weights": tiny},
             "batch": {"people": 3, "faces": 2},
             "loss": {"miner": "batch-hard"},
-            "optimiser": {"steps": 6, "warm_up": 2},
+            "optimizer": {"steps": 6, "warmup_steps": 2},
         }
     )

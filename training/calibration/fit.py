@@ -1,9 +1,9 @@
 """
-`python -m training calibrate`: from a folder a person to `calibration.json` beside the model.
+`python -m training calibrate`: measure error rates on photos, one folder per person, and write calibration.json.
 
-The rates are of all pairs of images; their intervals are bootstrapped over people, not pairs. The finest FMR is three
+The rates are over all pairs of images; their intervals are bootstrapped over people, not pairs. The finest FMR is three
 divided by the pairs of people (the rule of three: with no false match in n independent trials the rate is below 3 / n
-at 95 %). FNMR counts faces that were found; those that were not are stated beside. See docs/CALIBRATION.md.
+at 95 %). FNMR is over the faces that were found; the number of others is recorded too. See docs/CALIBRATION.md.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from app.matching.calibration import (
     CALIBRATION,
     Calibration,
     CalibrationData,
-    ProbabilityMap,
     FmrScope,
+    ProbabilityMap,
     Rates,
 )
-from training.calibration.worst_cohort import COARSEST, REPLICATES, cohort_faces, for_the_worst, with_cohorts
+from training.calibration.worst_cohort import COARSEST_FMR, REPLICATES, cohort_faces, for_worst_cohort, with_cohorts
 from training.data.sources import folder_per_person
 from training.errors import TrainingError
 from training.evaluation.all_pairs import AllPairs, all_pairs
@@ -35,7 +35,7 @@ from training.pipeline.served_model import ServedModel
 PER_DECADE = 50
 
 
-def run(
+def calibrate(
     images: Path,
     name: str,
     model: Path,
@@ -43,30 +43,32 @@ def run(
     models_dir: Path,
     *,
     fmr_scope: FmrScope = "overall",
-    memory: Path | None = None,
+    cache: Path | None = None,
 ) -> Path:
-    """Measure and write; the path written. Raises TrainingError where the folders are of no use."""
+    """Measure, write calibration.json beside the model and return its path. Raises TrainingError."""
     if fmr_scope == "worst_cohort" and cohorts is None:
         raise TrainingError("--fmr-scope worst_cohort needs --cohorts")
-    served, finder = ServedModel.open(model), FaceFinder(models_dir, memory=memory)
+    served, finder = ServedModel.open(model), FaceFinder(models_dir, cache=cache)
     paths, person_of = folder_per_person(images)
-    sights = finder.find_all(paths, "detect")
-    vectors, _ = embed_faces(served, sights)
-    pairs = all_pairs(vectors, vectors, person_of[sights.found])
-    if not len(pairs.genuine) or RULE_OF_THREE / max(1, pairs.impostor_people_pairs) > COARSEST:
-        raise TrainingError(f"{images} supports no FMR of {COARSEST}: want at least 9 people, some with two photos")
-    calibration = calibrated(served.manifest.file.digest, _data(name, pairs, sights.found), pairs)
+    detected = finder.find_all(paths, "detect")
+    vectors, _ = embed_faces(served, detected)
+    pairs = all_pairs(vectors, vectors, person_of[detected.found])
+    if not len(pairs.genuine) or RULE_OF_THREE / max(1, pairs.impostor_people_pairs) > COARSEST_FMR:
+        raise TrainingError(
+            f"{images} supports no FMR of {COARSEST_FMR}: expected at least 9 people, some with two photos"
+        )
+    calibration = fit_calibration(served.manifest.file.digest, _data(name, pairs, detected.found), pairs)
     if cohorts:
         faces = cohort_faces(cohorts, served, finder)
         calibration = with_cohorts(calibration, cohorts.stem, faces)
-        calibration = for_the_worst(calibration, pairs, faces) if fmr_scope == "worst_cohort" else calibration
+        calibration = for_worst_cohort(calibration, pairs, faces) if fmr_scope == "worst_cohort" else calibration
     path = model / CALIBRATION
     path.write_text(calibration.model_dump_json(indent=1) + "\n")
     return path
 
 
 def summary(model: Path) -> str:
-    """What the calibration beside the model promises, for whom, and how fine."""
+    """Describe the calibration beside the model in one line."""
     calibration = Calibration.model_validate_json((model / CALIBRATION).read_bytes())
     data = calibration.data
     return (
@@ -75,8 +77,8 @@ def summary(model: Path) -> str:
     )
 
 
-def calibrated(digest: str, data: CalibrationData, pairs: AllPairs) -> Calibration:
-    """A promise for the average of the people of `pairs`."""
+def fit_calibration(digest: str, data: CalibrationData, pairs: AllPairs) -> Calibration:
+    """Return a calibration over all `pairs`, without cohorts."""
     return Calibration(
         model=digest,
         data=data,
@@ -89,31 +91,32 @@ def calibrated(digest: str, data: CalibrationData, pairs: AllPairs) -> Calibrati
 
 def fit_probability(genuine: Floats, impostors: Floats) -> ProbabilityMap:
     """
-    Logistic regression of "one person" on distance, genuine and impostor pairs weighing alike.
+    Fit P(one person | distance) by logistic regression, genuine and impostor pairs having equal total weight.
 
-    The targets are Platt's (1999), a little inside 0 and 1: kinds that are wholly apart give no infinite slope.
+    The targets are Platt's (1999), slightly inside 0 and 1, so that perfectly separated pairs have a finite slope.
     """
-    impostors = impostors[:: max(1, len(impostors) // 200_000)]  # of sorted distances: an even thinning
-    near, far = (len(genuine) + 1) / (len(genuine) + 2), 1 / (len(impostors) + 2)
+    impostors = impostors[:: max(1, len(impostors) // 200_000)]  # sorted, so this thins them evenly
+    genuine_target, impostor_target = (len(genuine) + 1) / (len(genuine) + 2), 1 / (len(impostors) + 2)
 
     def loss(parameters: NDArray[np.float64]) -> float:
         slope, intercept = parameters
-        return _cross_entropy(slope * genuine + intercept, near) + _cross_entropy(slope * impostors + intercept, far)
+        of_genuine = _cross_entropy(slope * genuine + intercept, genuine_target)
+        return of_genuine + _cross_entropy(slope * impostors + intercept, impostor_target)
 
     slope, intercept = optimize.minimize(loss, np.array([10.0, -12.0]), method="Nelder-Mead").x
     if not slope > 0:
-        raise TrainingError("genuine pairs are no nearer than impostor pairs: this network tells nobody apart")
+        raise TrainingError("genuine pairs are not closer than impostor pairs: this network cannot distinguish people")
     return ProbabilityMap(slope=float(slope), intercept=float(intercept))
 
 
 def _cross_entropy(logits: NDArray[np.floating], target: float) -> float:
-    """Mean, of P = 1 / (1 + exp(logit)) against `target`."""
+    """Return the mean cross entropy of P = 1 / (1 + exp(logit)) against `target`."""
     logits = logits.astype(np.float64)
     return float(np.mean(target * np.logaddexp(0, logits) + (1 - target) * np.logaddexp(0, -logits)))
 
 
 def probabilities(distances: Floats, fitted: ProbabilityMap) -> NDArray[np.float64]:
-    """As Calibration.probability_at, of many."""
+    """Return Calibration.probability_at of many distances."""
     return special.expit(-(fitted.slope * distances.astype(np.float64) + fitted.intercept))
 
 
@@ -130,7 +133,7 @@ def _data(name: str, pairs: AllPairs, found: NDArray[np.bool_]) -> CalibrationDa
 
 
 def measured_rates(pairs: AllPairs) -> tuple[Rates, ...]:
-    """At thresholds that are exact for evenly spaced FMRs, down to the finest, and every 0.05 below."""
+    """Return rates at the exact thresholds of evenly spaced FMRs, down to the finest, and at every 0.05 below."""
     impostors = pairs.impostors.astype(np.float64)
     finest = RULE_OF_THREE / pairs.impostor_people_pairs
     fmrs = np.geomspace(finest, 1, 1 + int(np.ceil(PER_DECADE * -np.log10(finest))))

@@ -1,4 +1,4 @@
-"""The commands below `evaluate`: what the served pipeline is worth."""
+"""The commands below `evaluate`, which measure the served pipeline."""
 
 from __future__ import annotations
 
@@ -9,10 +9,22 @@ from typing import Annotated, Any
 import typer
 
 from app.faces.mtcnn.cascade import looking_from
+from training.cli.options import (
+    MODELS,
+    Baseline,
+    Cache,
+    MinFace,
+    ModelId,
+    ModelsDir,
+    Pairs,
+    People,
+    Photos,
+    Report,
+    model_folder,
+)
 from training.data import photo_groups
 from training.errors import TrainingError
 from training.evaluation import (
-    cropping,
     cropping_report,
     demographics_report,
     detection_recall,
@@ -20,142 +32,131 @@ from training.evaluation import (
     robustness,
     summary,
 )
+from training.evaluation.cropping import landmark_finders
 from training.evaluation.demographics import SAME_PERSON
-from training.evaluation.verification import Task
+from training.evaluation.demographics_report import CohortQuery
+from training.evaluation.verification import VerificationTask
 from training.pipeline.detection_cache import FaceFinder
 from training.pipeline.served_model import ServedModel
 
 cli = typer.Typer(no_args_is_help=True, help="Measure the served pipeline.")
 
-ModelsDir = Annotated[Path, typer.Option(help="Where the model folders are.")]
-ModelId = Annotated[str, typer.Option(help="A folder in --models-dir, or the path of one.")]
-Images = Annotated[Path, typer.Option(exists=True, file_okay=False, help="Where the photos are.")]
-Pairs = Annotated[
-    Path, typer.Option(exists=True, dir_okay=False, help="LFW's pairs.txt, or a CSV first,second,same,fold.")
-]
-Json = Annotated[Path, typer.Option("--json", help="Where the report goes.")]
-Baseline = Annotated[str | None, typer.Option(help="A model to compare with, measured in the same run.")]
-MinFace = Annotated[float | None, typer.Option(min=12, help="As LIKENESS_MIN_FACE; without it as the service does.")]
-Memory = Annotated[
-    Path | None, typer.Option(file_okay=False, help="Folder that remembers where the faces of photos are.")
-]
-MODELS = Path("models")
+Only = Annotated[list[str] | None, typer.Option(help="Use cohorts with such names: '*_young'. Repeatable.")]
 
 
 @cli.command("lfw")
 def evaluate_lfw(
-    images: Images,
+    images: Photos,
     pairs: Pairs,
     model: ModelId,
-    json_: Json,
-    plot: Annotated[Path | None, typer.Option(help="Where a PNG of DET and ROC goes, and a CSV beside it.")] = None,
-    errors: Annotated[Path | None, typer.Option(help="Where a PNG of the worst errors goes.")] = None,
-    groups_: Annotated[
-        Path | None, typer.Option("--groups", exists=True, help="CSV path,group: rates of each; paths below --images.")
+    report_path: Report,
+    plot: Annotated[Path | None, typer.Option(help="A PNG of DET and ROC to write, with a CSV beside it.")] = None,
+    errors: Annotated[Path | None, typer.Option(help="A PNG of the worst errors to write.")] = None,
+    groups: Annotated[
+        Path | None, typer.Option(exists=True, help="CSV path,group to report the rates of; paths below --images.")
     ] = None,
     baseline: Baseline = None,
     min_face: MinFace = None,
-    memory: Memory = None,
+    cache: Cache = None,
     models_dir: ModelsDir = MODELS,
 ) -> None:
     """LFW's protocol, or any list of pairs, and all pairs, through the served pipeline, clean and degraded."""
-    finder = FaceFinder(models_dir, memory=memory, options=looking_from(min_face))
-    task = Task.open(images, pairs, finder)
+    finder = FaceFinder(models_dir, cache=cache, options=looking_from(min_face))
+    task = VerificationTask.open(images, pairs, finder)
     report = lfw.run(
         task,
-        folder(models_dir, model),
-        folder(models_dir, baseline) if baseline else None,
-        groups=photo_groups.from_csv(groups_, images) if groups_ else None,
+        model_folder(models_dir, model),
+        model_folder(models_dir, baseline) if baseline else None,
+        groups=photo_groups.from_csv(groups, images) if groups else None,
         errors=errors,
     )
-    lfw.write(report, json_, plot)
+    lfw.write(report, report_path, plot)
     typer.echo(summary.summary(report))
 
 
 @cli.command("cohorts")
 def evaluate_cohorts(
     model: ModelId,
-    json_: Json,
-    images: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="One folder a cohort.")] = None,
+    report_path: Report,
+    images: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="One folder per cohort.")] = None,
     csv: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="path,group (and person), paths below its folder.")
     ] = None,
-    fmr: Annotated[float, typer.Option(min=0, max=1, help="At the threshold that the model promises it by.")] = 1e-4,
-    threshold: Annotated[float | None, typer.Option(min=0, max=4, help="At this one instead.")] = None,
+    fmr: Annotated[float, typer.Option(min=0, max=1, help="Use the calibrated threshold of this FMR.")] = 1e-4,
+    threshold: Annotated[float | None, typer.Option(min=0, max=4, help="Use this threshold instead.")] = None,
     same_person: Annotated[
-        float, typer.Option(min=0, max=4, help="Photos nearer than this are one person's, where nothing says who.")
+        float, typer.Option(min=0, max=4, help="Closer photos are of one person, if the people are not known.")
     ] = SAME_PERSON,
-    only: Annotated[list[str] | None, typer.Option(help="Cohorts named like this: '*_young'. Repeatable.")] = None,
+    only: Only = None,
     baseline: Baseline = None,
-    memory: Memory = None,
+    cache: Cache = None,
     models_dir: ModelsDir = MODELS,
 ) -> None:
-    """False matches among strangers of one cohort, and between cohorts."""
+    """False matches within each cohort, and between cohorts."""
     if (images is None) == (csv is None):
-        raise TrainingError("want --images or --csv")
-    grouped = photo_groups.from_folders(images) if images else photo_groups.from_csv(Path(str(csv)))
-    asked = demographics_report.Asked(threshold, fmr, tuple(only or ()), same_person)
-    other = folder(models_dir, baseline) if baseline else None
-    finder = FaceFinder(models_dir, memory=memory)
-    report = demographics_report.run(grouped, folder(models_dir, model), other, asked, finder)
-    _write(report, json_)
+        raise TrainingError("expected either --images or --csv")
+    cohorts = photo_groups.from_folders(images) if images else photo_groups.from_csv(Path(str(csv)))
+    query = CohortQuery(threshold, fmr, tuple(only or ()), same_person)
+    other = model_folder(models_dir, baseline) if baseline else None
+    finder = FaceFinder(models_dir, cache=cache)
+    report = demographics_report.run(cohorts, model_folder(models_dir, model), other, query, finder)
+    _write(report, report_path)
     typer.echo(demographics_report.summary(report))
 
 
 @cli.command("sensitivity")
 def evaluate_sensitivity(
-    images: Images,
+    images: Photos,
     pairs: Pairs,
     model: ModelId,
-    json_: Json,
+    report_path: Report,
     quality: Annotated[list[int] | None, typer.Option(min=1, max=100, help="JPEG quality. Repeatable.")] = None,
     face: Annotated[list[int] | None, typer.Option(min=12, help="Width of the face in pixels. Repeatable.")] = None,
-    memory: Memory = None,
+    cache: Cache = None,
     models_dir: ModelsDir = MODELS,
 ) -> None:
     """VAL by JPEG quality and by the size of the face (FaceNet, table 4), detection included."""
-    finder = FaceFinder(models_dir, memory=memory)
-    wanted = robustness.conditions(quality or robustness.QUALITIES, face or robustness.SIZES)
-    task = Task.open(images, pairs, finder)
-    report = robustness.run(task, ServedModel.open(folder(models_dir, model)), finder, wanted)
-    _write(report, json_)
+    finder = FaceFinder(models_dir, cache=cache)
+    conditions = robustness.conditions(quality or robustness.QUALITIES, face or robustness.SIZES)
+    task = VerificationTask.open(images, pairs, finder)
+    report = robustness.run(task, ServedModel.open(model_folder(models_dir, model)), finder, conditions)
+    _write(report, report_path)
     typer.echo(robustness.summary(report))
 
 
-@cli.command("cuts")
-def evaluate_cuts(
-    images: Annotated[Path, typer.Option(exists=True, file_okay=False, help="One folder of whole photos a person.")],
-    cohorts: Annotated[Path, typer.Option(exists=True, file_okay=False, help="One folder of cut photos a cohort.")],
+@cli.command("cropping")
+def evaluate_cropping(
+    images: People,
+    cohorts: Annotated[
+        Path, typer.Option(exists=True, file_okay=False, help="Tightly cropped photos, one folder per cohort.")
+    ],
     model: ModelId,
-    json_: Json,
-    only: Annotated[list[str] | None, typer.Option(help="Cohorts named like this: '*_young'. Repeatable.")] = None,
-    memory: Memory = None,
+    report_path: Report,
+    only: Only = None,
+    cache: Cache = None,
     models_dir: ModelsDir = MODELS,
 ) -> None:
-    """Through what a tight cut raises error rates: missing pixels, wrong landmarks, or people who are alike."""
-    asked, served = demographics_report.Asked(only=tuple(only or ())), ServedModel.open(folder(models_dir, model))
-    grouped, finder = asked.chosen(photo_groups.from_folders(cohorts)), FaceFinder(models_dir, memory=memory)
-    threshold, ways = asked.threshold_of(served), cropping.finders(models_dir)
-    report = cropping_report.run(images, grouped, served, threshold, finder, ways)
-    _write(report, json_)
+    """Why tightly cropped photos have higher error rates: missing pixels, wrong landmarks, or people who look alike."""
+    query, served = CohortQuery(only=tuple(only or ())), ServedModel.open(model_folder(models_dir, model))
+    groups, finder = query.select(photo_groups.from_folders(cohorts)), FaceFinder(models_dir, cache=cache)
+    report = cropping_report.run(
+        images, groups, served, query.threshold_of(served), finder, landmark_finders(models_dir)
+    )
+    _write(report, report_path)
     typer.echo(cropping_report.summary(report))
 
 
-@cli.command("finding")
-def evaluate_finding(
-    images: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Photos, in folders or not.")],
-    json_: Json,
-    every: Annotated[int, typer.Option(min=1, help="Of so many photos one.")] = 1,
+@cli.command("detection-recall")
+def evaluate_detection_recall(
+    images: Photos,
+    report_path: Report,
+    every: Annotated[int, typer.Option(min=1, help="Use one photo of so many.")] = 1,
     models_dir: ModelsDir = MODELS,
 ) -> None:
-    """Whom the service's way of looking does not find, beside facenet-pytorch's, in photos as they are and changed."""
+    """The faces that the served detector misses, beside facenet-pytorch's, in photos as they are and changed."""
     report = detection_recall.run(images, models_dir, every)
-    _write(report, json_)
+    _write(report, report_path)
     typer.echo(detection_recall.summary(report))
-
-
-def folder(models_dir: Path, name: str) -> Path:
-    return Path(name) if "/" in name else models_dir / name
 
 
 def _write(report: dict[str, Any], path: Path) -> None:

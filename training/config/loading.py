@@ -1,4 +1,4 @@
-"""One TOML file says all of a training run; its sections are in `options`."""
+"""Read a training config from a TOML file."""
 
 import tomllib
 from collections.abc import Sequence
@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from training.config.schema import AugmentationConfig, LossConfig, OptimiserConfig, TrainConfig
+from training.config.schema import AugmentationConfig, LossConfig, OptimizerConfig, TrainConfig
 from training.errors import TrainingError
 
-__all__ = ["AugmentationConfig", "LossConfig", "OptimiserConfig", "TrainConfig", "UnusableConfig", "load"]
+__all__ = ["AugmentationConfig", "LossConfig", "OptimizerConfig", "TrainConfig", "UnusableConfig", "load"]
 
 
 class UnusableConfig(TrainingError):
@@ -19,8 +19,9 @@ class UnusableConfig(TrainingError):
 
 def load(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     """
-    The config of a TOML file; an override is a line of TOML, such as `optimiser.steps = 10`. Paths are relative to
-    the working directory. UnusableConfig names the file and the key.
+    Return the config of a TOML file; an override is a line of TOML, such as `optimizer.steps = 10`.
+
+    Paths are relative to the working directory. Raises UnusableConfig, which names the file and the key.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -44,6 +45,6 @@ def _merge(values: dict[str, Any], changes: dict[str, Any]) -> None:
 def _complaint(error: dict[str, Any]) -> str:
     key = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
-        return f"{key} is no option"
+        return f"{key} is not an option"
     got = "" if isinstance(error["input"], dict) else f", got {error['input']!r}"
     return ": ".join(filter(None, [key, error["msg"].removeprefix("Value error, ")])) + got

@@ -1,4 +1,4 @@
-"""Every option of a training run, once, with its meaning and its bounds; `config` puts the sections together."""
+"""Every option of a training run: its meaning, default and bounds."""
 
 import hashlib
 from collections.abc import Iterable
@@ -32,51 +32,53 @@ class Section(BaseModel):
 
 
 class RunConfig(Section):
-    seed: int = Field(default=1, ge=0, description="Of sampling, augmentation and fresh weights.")
-    threads: int = Field(default=2, ge=1, description="Of PyTorch. Another number may change the last bits.")
-    loaders: int = Field(default=1, ge=1, le=64, description="Threads that read and augment views for the next batch.")
+    seed: int = Field(default=1, ge=0, description="For sampling, augmentation and fresh weights.")
+    threads: int = Field(default=2, ge=1, description="PyTorch's threads. Another number may change the last bits.")
+    num_workers: int = Field(default=1, ge=1, le=64, description="Threads that read and augment the next batch.")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto is CUDA where there is one.")
     precision: Literal["float32", "bfloat16", "float16"] = Field(
-        default="float32", description="Of the network's arithmetic; weights and losses stay float32."
+        default="float32", description="The network's arithmetic; weights and losses stay float32."
     )
     checkpoint_every: int = Field(default=50, ge=1, description="Steps between two checkpoints.")
 
 
 class DataConfig(Section):
     roots: tuple[Path, ...] = Field(
-        min_length=1, description="Each a folder with a folder a person, or a CSV file with columns path and person."
+        min_length=1, description="Folders with one folder per person, or CSV files with columns path and person."
     )
     minimum_faces: int = Field(default=2, ge=1, description="People with fewer usable crops are left out.")
 
 
 class NetworkConfig(Section):
-    name: str = Field(default="mobilefacenet", description="A name in training.networks.")
+    name: str = Field(default="mobilefacenet", description="A name in training.networks.registry, or timm:NAME.")
     embedding_size: int = Field(default=128, ge=2, description="Numbers in a vector.")
-    weights: Path | None = Field(default=None, description="Starting weights, and the teacher. None is from scratch.")
-    batch_norm: Literal["frozen", "updated"] = Field(
-        default="frozen", description="Whether the statistics of BatchNorm stay those of the starting weights."
+    weights: Path | None = Field(
+        default=None, description="Starting weights, also the teacher's. None starts from scratch."
     )
-    dropout: Decay = Field(default=0, description="Share of the last layer's inputs that a step leaves out.")
+    batch_norm: Literal["frozen", "updated"] = Field(
+        default="frozen", description="Whether BatchNorm keeps the statistics of the starting weights."
+    )
+    dropout: Decay = Field(default=0, description="Dropout probability before the last layer.")
 
 
 class TeacherConfig(Section):
-    network: str | None = Field(default=None, description="Its name; None is that of the network.")
+    network: str | None = Field(default=None, description="The teacher's network; None is network.name.")
     weights: Path | None = Field(
         default=None, description="A state dict, or the folder of a served model; None is network.weights."
     )
-    views: Views = Field(default="mirror", description="Of each crop, whose vectors are averaged.")
+    views: Views = Field(default="mirror", description="The views of a crop whose vectors are averaged.")
 
 
 class BatchConfig(Section):
     people: int = Field(default=32, ge=2, description="P of a P x K batch.")
     faces: int = Field(default=4, ge=2, description="K of a P x K batch.")
-    chunk: int = Field(
-        default=0, ge=0, description="Faces in memory at once; the gradient stays the batch's. 0 is the whole batch."
+    chunk_size: int = Field(
+        default=0, ge=0, description="Faces in memory at once, without changing the gradient. 0 is the whole batch."
     )
 
 
-class OfflineConfig(Section):
-    every: int = Field(default=0, ge=0, description="Steps until triplets are mined anew in a pool. 0 mines batches.")
+class OfflineMiningConfig(Section):
+    every: int = Field(default=0, ge=0, description="Steps between two minings of a pool. 0 mines in each batch.")
     people: int = Field(default=200, ge=2, description="P of a P x K pool.")
     faces: int = Field(default=8, ge=2, description="K of a P x K pool.")
 
@@ -84,18 +86,20 @@ class OfflineConfig(Section):
 class LossConfig(Section):
     kind: Annotated[str, one_of(LOSSES)] = Field(default="triplet", description=f"One of {', '.join(LOSSES)}.")
     miner: str = Field(
-        description="Chooses the triplets or pairs of a batch to train on: "
+        description="Chooses what a batch is trained on: "
         + "; ".join(f"{', '.join(loss.miners)} with {kind}" for kind, loss in LOSSES.items())
         + "."
     )
     margin: float = Field(
-        default=0.2, gt=0, lt=4, description="Alpha of FaceNet's eq. 3, in squared L2; contrastive: in L2."
+        default=0.2, gt=0, lt=4, description="triplet: alpha of FaceNet's eq. 3, in squared L2; contrastive: in L2."
     )
-    reducer: Annotated[str, one_of(REDUCERS)] = Field(default="mean", description="From triplets to one loss.")
-    anchoring: float = Field(default=2, ge=0, description="Weight of ||e - teacher||^2. 0 needs no teacher.")
+    reducer: Annotated[str, one_of(REDUCERS)] = Field(default="mean", description="From losses to one number.")
+    distillation_weight: float = Field(
+        default=2, ge=0, description="Weight of ||embedding - teacher's||^2. 0 needs no teacher."
+    )
 
     @model_validator(mode="after")
-    def _a_miner_of_the_kind(self) -> Self:
+    def _miner_fits_the_loss(self) -> Self:
         miners = LOSSES[self.kind].miners
         if self.miner not in miners:
             raise ValueError(f"miner: expected {' or '.join(miners)} with the {self.kind} loss, got {self.miner!r}")
@@ -103,88 +107,88 @@ class LossConfig(Section):
 
 
 class PretrainingConfig(Section):
-    steps: int = Field(default=0, ge=0, description="First steps, of ArcFace softmax over the people. 0 is none.")
+    steps: int = Field(default=0, ge=0, description="First steps, trained by ArcFace over the people. 0 is none.")
     scale: float = Field(default=32, gt=0, le=128, description="s of ArcFace's eq. 3.")
     margin: float = Field(default=0.5, ge=0, lt=1.5, description="m of ArcFace's eq. 3, in radians.")
 
 
-class OptimiserConfig(Section):
+class OptimizerConfig(Section):
     name: Literal["sgd", "adagrad", "adam", "adamw", "rmsprop"] = Field(
-        default="sgd", description="SGD is with momentum, Adagrad the one of FaceNet."
+        default="sgd", description="sgd is with momentum; adagrad is FaceNet's."
     )
     steps: int = Field(default=120, ge=1, description="Batches in all.")
-    learning_rate: float = Field(default=0.01, gt=0, description="At its peak.")
-    warm_up: int = Field(default=20, ge=0, description="Steps of linear rise; the schedule follows.")
+    lr: float = Field(default=0.01, gt=0, description="The learning rate at its peak.")
+    warmup_steps: int = Field(default=20, ge=0, description="Steps of linear warm-up before the schedule.")
     schedule: Literal["cosine", "constant", "exponential", "file"] = Field(
-        default="cosine", description="Cosine falls to 0, exponential to learning_rate * decay."
+        default="cosine", description="cosine falls to 0, exponential to lr * decay."
     )
-    decay: float = Field(default=0.01, gt=0, le=1, description="What exponential leaves of the rate at the end.")
-    schedule_file: Path | None = Field(default=None, description="Lines 'step: rate'; a rate holds until the next.")
-    momentum: Decay = Field(default=0.9, description="Of SGD and RMSProp.")
-    betas: tuple[Decay, Decay] = Field(default=(0.9, 0.999), description="Of Adam and AdamW.")
-    weight_decay: float = Field(default=0, ge=0, description="Of every optimiser; decoupled in AdamW.")
-    clip: float = Field(default=5, gt=0, description="The gradient's largest norm.")
-    ema: Decay = Field(default=0, description="Decay of the moving average of weights that is then kept. 0 is none.")
+    decay: float = Field(default=0.01, gt=0, le=1, description="Final share of the learning rate with exponential.")
+    schedule_file: Path | None = Field(default=None, description="Lines 'step: lr'; each holds until the next.")
+    momentum: Decay = Field(default=0.9, description="For SGD and RMSProp.")
+    betas: tuple[Decay, Decay] = Field(default=(0.9, 0.999), description="For Adam and AdamW.")
+    weight_decay: float = Field(default=0, ge=0, description="For every optimizer; decoupled in AdamW.")
+    clip_norm: float = Field(default=5, gt=0, description="Largest norm of the gradient.")
+    ema_decay: Decay = Field(default=0, description="Decay of a moving average of the weights to keep. 0 is none.")
 
     @model_validator(mode="after")
-    def _a_file_for_the_schedule(self) -> Self:
+    def _schedule_has_its_file(self) -> Self:
         if (self.schedule == "file") != (self.schedule_file is not None):
-            raise ValueError("schedule_file: want one exactly where schedule is 'file'")
+            raise ValueError("schedule_file: expected a file if and only if schedule is 'file'")
         return self
 
 
 class EvaluationConfig(Section):
     every: int = Field(default=0, ge=0, description="Steps between evaluations; the best weights are kept. 0 is none.")
     held_out: float = Field(default=0, ge=0, le=0.5, description="Share of the people never trained on.")
-    seed: int = Field(default=0, ge=0, description="Of who is held out: apart from run.seed, so that runs compare.")
-    roots: tuple[Path, ...] = Field(default=(), description="Other people to evaluate on, instead of some held out.")
+    seed: int = Field(default=0, ge=0, description="Chooses the held-out people, independently of run.seed.")
+    roots: tuple[Path, ...] = Field(default=(), description="Other people to evaluate on, instead of held-out ones.")
     shared_names: Literal["refuse", "accept"] = Field(
-        default="refuse", description="Whether one name in training and evaluation may be two people."
+        default="refuse", description="Whether equal names in training and evaluation may be different people."
     )
-    fmr: float = Field(default=1e-3, gt=0, lt=1, description="Of the TMR; raised to what the pairs support.")
-    best_by: Literal["auc", "tmr"] = Field(default="auc", description="Which measure says what is best.")
+    fmr: float = Field(default=1e-3, gt=0, lt=1, description="The FMR of the TMR; raised to what the people support.")
+    best_by: Literal["auc", "tmr"] = Field(default="auc", description="The measure that the best weights maximise.")
 
     @model_validator(mode="after")
-    def _people_to_evaluate_on(self) -> Self:
+    def _has_people_to_evaluate_on(self) -> Self:
         if (self.every or self.held_out) and (self.held_out > 0) == (len(self.roots) > 0):
-            raise ValueError("want either held_out or roots to evaluate on")
+            raise ValueError("expected either held_out or roots to evaluate on")
         return self
 
 
-class WatchConfig(Section):
+class HealthChecksConfig(Section):
     patience: int = Field(
-        default=50, ge=0, description="Steps that a collapse must last to stop the run. 0 looks away."
+        default=50, ge=0, description="Steps that a collapse must last to stop the run. 0 disables all checks."
     )
 
 
 class AugmentationConfig(Section):
-    share: Share = Field(default=0.75, description="Views that are changed at all.")
-    flip: Share = Field(default=0.5, description="Of those, mirrored ones.")
+    share: Share = Field(default=0.75, description="Share of the views that are changed at all.")
+    flip: Share = Field(default=0.5, description="Of those, the share that is mirrored.")
     landmark_noise: float = Field(default=1, ge=0, le=8, description="Standard deviation in px of each landmark.")
     shift: float = Field(default=0, ge=0, le=16, description="Largest move in px of the crop: a random crop.")
     scale: float = Field(default=0.03, ge=0, le=0.2, description="Standard deviation, as a share.")
     rotation: float = Field(default=1.2, ge=0, le=45, description="Standard deviation in degrees.")
     brightness: float = Field(default=0.1, ge=0, le=1, description="Largest shift, as a share of white.")
-    contrast: float = Field(default=0.2, ge=0, lt=1, description="Largest change of slope.")
+    contrast: float = Field(default=0.2, ge=0, lt=1, description="Largest change of the slope.")
     gamma: float = Field(default=0.2, ge=0, le=2, description="Largest change of the exponent's logarithm.")
     saturation: Share = Field(default=0, description="Largest change of the distance to grey, as a share.")
-    tint: float = Field(default=0, ge=0, lt=1, description="Largest change of each colour's strength, as a share.")
-    degraded_share: Share = Field(default=0.35, description="Small or blurred views.")
-    blur_share: Share = Field(default=0.3, description="Of those, blurred rather than small ones.")
+    tint: float = Field(default=0, ge=0, lt=1, description="Largest change of each channel, as a share.")
+    degraded_share: Share = Field(default=0.35, description="Share of small or blurred views.")
+    blur_share: Share = Field(default=0.3, description="Of those, the share that is blurred instead of small.")
     blur_sigma: tuple[Positive, Positive] = Field(default=(0.6, 2.0), description="Range in px.")
     face_size: tuple[int, int] = Field(default=(36, 90), description="Range in px of a small crop's width.")
-    jpeg_share: Share = Field(default=0.7, description="Of degraded views, those kept as JPEG.")
+    jpeg_share: Share = Field(default=0.7, description="Share of degraded views that are kept as JPEG.")
     jpeg_quality: tuple[int, int] = Field(default=(30, 95), description="Range.")
-    edge_share: Share = Field(default=0, description="Views cut at the photo's edge; the teacher sees the whole face.")
+    edge_share: Share = Field(default=0, description="Share of views cut at the photo's edge; targets are not cut.")
     edge_depth: float = Field(default=0.25, ge=0, le=0.5, description="Deepest cut, as a share of the crop's width.")
 
     @model_validator(mode="after")
-    def _ranges_rise(self) -> Self:
-        within = {"blur_sigma": (0, 20), "face_size": (8, 112), "jpeg_quality": (1, 100)}
-        for name, (least, most) in within.items():
+    def _ranges_ascend(self) -> Self:
+        bounds = {"blur_sigma": (0, 20), "face_size": (8, 112), "jpeg_quality": (1, 100)}
+        for name, (least, most) in bounds.items():
             low, high = getattr(self, name)
             if not least <= low <= high <= most:
-                raise ValueError(f"{name}: want {least} <= low <= high <= {most}, got [{low}, {high}]")
+                raise ValueError(f"{name}: expected {least} <= low <= high <= {most}, got [{low}, {high}]")
         return self
 
 
@@ -194,24 +198,26 @@ class TrainConfig(Section):
     network: NetworkConfig = NetworkConfig()
     teacher: TeacherConfig = TeacherConfig()
     batch: BatchConfig = BatchConfig()
-    offline: OfflineConfig = OfflineConfig()
+    offline_mining: OfflineMiningConfig = OfflineMiningConfig()
     pretraining: PretrainingConfig = PretrainingConfig()
     loss: LossConfig
-    optimiser: OptimiserConfig = OptimiserConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    watch: WatchConfig = WatchConfig()
+    health_checks: HealthChecksConfig = HealthChecksConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
 
     @model_validator(mode="after")
-    def _a_teacher_where_one_is_needed(self) -> Self:
-        if self.loss.anchoring and self.network.weights is None and self.teacher.weights is None:
-            raise ValueError("loss.anchoring: the teacher is the network of network.weights; give it, or set 0")
+    def _distillation_has_a_teacher(self) -> Self:
+        if self.loss.distillation_weight and self.network.weights is None and self.teacher.weights is None:
+            raise ValueError(
+                "loss.distillation_weight: expected network.weights or teacher.weights; give one, or set 0"
+            )
         return self
 
     @model_validator(mode="after")
-    def _triplets_where_they_are_mined_offline(self) -> Self:
-        if self.offline.every and self.loss.kind != "triplet":
-            raise ValueError("offline.every: only triplets are mined offline; set 0")
+    def _offline_mining_has_triplets(self) -> Self:
+        if self.offline_mining.every and self.loss.kind != "triplet":
+            raise ValueError("offline_mining.every: only triplets are mined offline; set 0")
         return self
 
     @property

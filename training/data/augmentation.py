@@ -1,8 +1,8 @@
 """
-What the world does to a face before we see it: pure functions on uint8 RGB.
+Random changes of a face crop: pure functions on uint8 RGB.
 
-`augment` and `degrade` take a crop with its margin, (144, 144, 3), and give a crop, (112, 112, 3). Their order is that
-of a real photo: where the landmarks were found, light, a small or blurred picture, JPEG, and last the picture's edge,
+`augment` and `degrade` map a crop with its margin, (144, 144, 3), to a crop, (112, 112, 3). The changes come in the
+order of a real photo: landmark errors, light, a small or blurred picture, JPEG, and last the picture's edge, beyond
 which alignment fills with black.
 """
 
@@ -20,54 +20,54 @@ TEMPLATE = np.array(ARCFACE_112, np.float32)  # (5, 2)
 _MIDDLE = (SIZE - 1) / 2
 
 
-def centre(crop: Pixels) -> Pixels:
-    """The aligned crop without its margin."""
+def center_crop(crop: Pixels) -> Pixels:
+    """Return the aligned crop without its margin."""
     return np.ascontiguousarray(crop[MARGIN:-MARGIN, MARGIN:-MARGIN])
 
 
 def augment(crop: Pixels, config: AugmentationConfig, random: np.random.Generator) -> Pixels:
-    """A view of the face: with probability `config.share` a changed one, otherwise the clean crop."""
+    """Return a view of the face: with probability `config.share` a changed one, otherwise the clean crop."""
     if random.random() >= config.share:
-        return centre(crop)
-    view = _moved(crop, config, random)
-    view = _lit(view, config, random)
-    view = _degraded(view, config, random)
+        return center_crop(crop)
+    view = _random_affine(crop, config, random)
+    view = _random_light(view, config, random)
+    view = _random_degradation(view, config, random)
     return cut_edges(view, config.edge_depth, random) if random.random() < config.edge_share else view
 
 
 def degrade(crop: Pixels, *, size: int, quality: int, noise: float, random: np.random.Generator) -> Pixels:
-    """The degraded probe of the benchmarks: landmarks off by `noise` px, the crop `size` px wide, kept as a JPEG."""
-    return shrink(warp(crop, misaligned(noise, random)), size, quality)
+    """Return the degraded probe of the benchmarks: landmarks off by `noise` px, the crop `size` px wide, as a JPEG."""
+    return shrink(warp(crop, misalignment(noise, random)), size, quality)
 
 
-def misaligned(noise: float, random: np.random.Generator) -> Transform:
-    """From the crop with its margin to a crop aligned by landmarks that are each off by N(0, `noise`) px."""
+def misalignment(noise: float, random: np.random.Generator) -> Transform:
+    """Return the transform to a crop aligned by landmarks that are each off by N(0, `noise`) px."""
     error = noise * random.standard_normal(TEMPLATE.shape, np.float32)
     return similarity_transform(TEMPLATE + MARGIN + error, TEMPLATE)
 
 
 def warp(crop: Pixels, transform: Transform) -> Pixels:
-    """What lies beyond the margin is black, as in alignment."""
-    return _pixels(cv2.warpAffine(crop, transform, (SIZE, SIZE), flags=cv2.INTER_LINEAR))
+    """Warp the crop; what lies beyond the margin is black, as in alignment."""
+    return _uint8(cv2.warpAffine(crop, transform, (SIZE, SIZE), flags=cv2.INTER_LINEAR))
 
 
-def tone(view: Pixels, *, brightness: float, contrast: float, gamma: float) -> Pixels:
-    """Of a value v in [0, 1]: ((v - 1/2) * contrast + 1/2 + brightness) ** gamma, clipped."""
+def adjust_tone(view: Pixels, *, brightness: float, contrast: float, gamma: float) -> Pixels:
+    """Map a value v in [0, 1] to ((v - 1/2) * contrast + 1/2 + brightness) ** gamma, clipped."""
     levels = np.linspace(0, 1, 256)
     curve = np.clip((levels - 0.5) * contrast + 0.5 + brightness, 0, 1) ** gamma
-    return _pixels(cv2.LUT(view, np.rint(curve * 255).astype(np.uint8)))
+    return _uint8(cv2.LUT(view, np.rint(curve * 255).astype(np.uint8)))
 
 
 def shrink(view: Pixels, size: int, quality: int | None = None) -> Pixels:
-    """As from a picture in which the crop is only `size` px wide, and which was kept as a JPEG of that quality."""
-    small = _pixels(cv2.resize(view, (size, size), interpolation=cv2.INTER_AREA))
+    """Return the view as from a picture in which it is `size` px wide, kept as a JPEG of that quality."""
+    small = _uint8(cv2.resize(view, (size, size), interpolation=cv2.INTER_AREA))
     small = small if quality is None else jpeg(small, quality)
-    return _pixels(cv2.resize(small, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR))
+    return _uint8(cv2.resize(small, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR))
 
 
 def blur(view: Pixels, sigma: float) -> Pixels:
-    """Gaussian, `sigma` in px."""
-    return _pixels(cv2.GaussianBlur(view, (0, 0), sigma))
+    """Blur by a Gaussian, `sigma` in px."""
+    return _uint8(cv2.GaussianBlur(view, (0, 0), sigma))
 
 
 def jpeg(view: Pixels, quality: int) -> Pixels:
@@ -75,23 +75,23 @@ def jpeg(view: Pixels, quality: int) -> Pixels:
     return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB), np.uint8)
 
 
-def sized(view: Pixels, size: int) -> Pixels:
-    """For served models whose crops are not 112 px wide."""
+def resize(view: Pixels, size: int) -> Pixels:
+    """Resize for a served model whose crops are not 112 px wide."""
     if size == view.shape[0]:
         return view
     smaller = size < view.shape[0]
-    return _pixels(cv2.resize(view, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR))
+    return _uint8(cv2.resize(view, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR))
 
 
-def colour(view: Pixels, *, saturation: float, gains: tuple[float, float, float]) -> Pixels:
-    """(grey + (v - grey) * saturation) * gain of each channel, clipped; grey is the pixel's luma (ITU-R BT.601)."""
+def adjust_color(view: Pixels, *, saturation: float, gains: tuple[float, float, float]) -> Pixels:
+    """Map to (grey + (v - grey) * saturation) * gain per channel, clipped; grey is the luma (ITU-R BT.601)."""
     grey = cv2.cvtColor(view, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
     changed = (grey + (view - grey) * saturation) * np.array(gains, np.float32)
-    return _pixels(np.rint(changed.clip(0, 255)))
+    return _uint8(np.rint(changed.clip(0, 255)))
 
 
 def cut_edges(view: Pixels, depth: float, random: np.random.Generator) -> Pixels:
-    """Black beyond one to four edges of a photo that was cut round the face, each up to `depth` of the width inside."""
+    """Blacken what lies beyond one to four edges of a tightly cut photo, each up to `depth` of the width inside."""
     y, x = np.mgrid[:SIZE, :SIZE] / (SIZE - 1) - 0.5
     tilt = random.normal(0, 0.15)
     kept = np.ones((SIZE, SIZE), bool)
@@ -101,22 +101,22 @@ def cut_edges(view: Pixels, depth: float, random: np.random.Generator) -> Pixels
     return view * kept[..., None].astype(np.uint8)
 
 
-def _moved(crop: Pixels, config: AugmentationConfig, random: np.random.Generator) -> Pixels:
+def _random_affine(crop: Pixels, config: AugmentationConfig, random: np.random.Generator) -> Pixels:
     scale, angle = 1 + random.normal(0, config.scale), random.normal(0, config.rotation)
     change = np.asarray(cv2.getRotationMatrix2D((_MIDDLE, _MIDDLE), angle, scale), np.float64)
     if config.shift:
         change[:, 2] += random.uniform(-config.shift, config.shift, 2)
-    moved = warp(crop, _after(misaligned(config.landmark_noise, random), change))
+    moved = warp(crop, _compose(misalignment(config.landmark_noise, random), change))
     return np.ascontiguousarray(moved[:, ::-1]) if random.random() < config.flip else moved
 
 
-def _after(first: Transform, second: Transform) -> Transform:
-    """The (2, 3) transform that does `first`, then `second`."""
+def _compose(first: Transform, second: Transform) -> Transform:
+    """Return the (2, 3) transform that applies `first`, then `second`."""
     return second[:, :2] @ first + np.column_stack([np.zeros((2, 2)), second[:, 2]])
 
 
-def _lit(view: Pixels, config: AugmentationConfig, random: np.random.Generator) -> Pixels:
-    lit = tone(
+def _random_light(view: Pixels, config: AugmentationConfig, random: np.random.Generator) -> Pixels:
+    lit = adjust_tone(
         view,
         brightness=random.uniform(-config.brightness, config.brightness),
         contrast=1 + random.uniform(-config.contrast, config.contrast),
@@ -126,23 +126,23 @@ def _lit(view: Pixels, config: AugmentationConfig, random: np.random.Generator) 
         return lit
     red, green, blue = 1 + random.uniform(-config.tint, config.tint, 3)
     saturation = 1 + random.uniform(-config.saturation, config.saturation)
-    return colour(lit, saturation=saturation, gains=(red, green, blue))
+    return adjust_color(lit, saturation=saturation, gains=(red, green, blue))
 
 
-def _degraded(view: Pixels, config: AugmentationConfig, random: np.random.Generator) -> Pixels:
+def _random_degradation(view: Pixels, config: AugmentationConfig, random: np.random.Generator) -> Pixels:
     if random.random() >= config.degraded_share:
         return view
-    quality = _between(config.jpeg_quality, random) if random.random() < config.jpeg_share else None
+    quality = _random_integer(config.jpeg_quality, random) if random.random() < config.jpeg_share else None
     if random.random() >= config.blur_share:
-        return shrink(view, _between(config.face_size, random), quality)
+        return shrink(view, _random_integer(config.face_size, random), quality)
     blurred = blur(view, random.uniform(*config.blur_sigma))
     return blurred if quality is None else jpeg(blurred, quality)
 
 
-def _between(bounds: tuple[int, int], random: np.random.Generator) -> int:
+def _random_integer(bounds: tuple[int, int], random: np.random.Generator) -> int:
     low, high = bounds
     return int(random.integers(low, high, endpoint=True))
 
 
-def _pixels(image: NDArray[np.generic]) -> Pixels:
+def _uint8(image: NDArray[np.generic]) -> Pixels:
     return image.astype(np.uint8, copy=False)

@@ -1,4 +1,4 @@
-"""From a batch's number to its pixels, ahead of the network."""
+"""Load and augment batches while the network trains on the one before."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +19,7 @@ from training.randomness import Stream, generator
 
 
 class Sampler(Protocol):
-    """Face indices (B,) of a batch, as a function of the step; `triplets` says which of them belong together."""
+    """Gives the face indices (B,) of a batch as a function of the step, and the triplets in it if they are known."""
 
     @property
     def triplets(self) -> Triplets | None: ...
@@ -30,57 +30,58 @@ class Sampler(Protocol):
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
     """
-    uint8 views (B / processes, H, W, 3) of this process's part of `faces` (B,), which are of `people` (B,).
+    uint8 views (B / processes, H, W, 3) of this process's shard of `faces` (B,), which have `labels` (B,).
 
-    `triplets` are places in the batch, where they were mined beforehand.
+    `triplets` are positions in the batch, if they were mined before.
     """
 
     views: Tensor
     faces: Tensor
-    people: Tensor
+    labels: Tensor
     triplets: Triplets | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Batches:
+class BatchLoader:
     """
-    Batch number `step` is a function of the step: a resumed run sees the very same views.
+    Makes the batch of a step as a function of the step: a resumed run sees exactly the same views.
 
-    `loaders` threads make the views of one batch while another is used (OpenCV releases the GIL).
+    `num_workers` threads make the views of the next batch (OpenCV releases the GIL). `shard` maps a batch's size to this
+    process's positions in it.
     """
 
     faces: FaceSet
     sampler: Sampler
     augmentation: AugmentationConfig
     seed: int
-    loaders: int = 1
-    shard: Callable[[int], slice] = slice
+    num_workers: int = 1
+    shard: Callable[[int], slice] = slice  # all positions
 
     def batch(self, step: int) -> Batch:
         chosen = self.sampler.batch(step)  # (B,)
-        return self._batch(chosen, [self._view(step, place, int(chosen[place])) for place in self._places(chosen)])
+        return self._batch(chosen, [self._view(step, index, int(chosen[index])) for index in self._positions(chosen)])
 
-    def ahead(self, first: int, end: int) -> Iterator[tuple[int, Batch]]:
-        """Batches `first` to `end` - 1, the next always under way."""
-        with ThreadPoolExecutor(self.loaders) as pool:
-            coming = self._begin(pool, first)
+    def prefetch(self, first: int, end: int) -> Iterator[tuple[int, Batch]]:
+        """Yield batches `first` to `end` - 1, always preparing the next one."""
+        with ThreadPoolExecutor(self.num_workers) as pool:
+            pending = self._submit(pool, first)
             for step in range(first, end):
-                chosen, views = coming
+                chosen, views = pending
                 batch = self._batch(chosen, [view.result() for view in views])
-                coming = self._begin(pool, min(step + 1, end - 1))
+                pending = self._submit(pool, min(step + 1, end - 1))
                 yield step, batch
 
-    def _begin(self, pool: ThreadPoolExecutor, step: int) -> tuple[Indices, list[Future[Pixels]]]:
+    def _submit(self, pool: ThreadPoolExecutor, step: int) -> tuple[Indices, list[Future[Pixels]]]:
         chosen = self.sampler.batch(step)
-        return chosen, [pool.submit(self._view, step, place, int(chosen[place])) for place in self._places(chosen)]
+        return chosen, [pool.submit(self._view, step, index, int(chosen[index])) for index in self._positions(chosen)]
 
-    def _places(self, chosen: Indices) -> range:
+    def _positions(self, chosen: Indices) -> range:
         return range(len(chosen))[self.shard(len(chosen))]
 
     def _batch(self, chosen: Indices, views: list[Pixels]) -> Batch:
-        people = torch.from_numpy(self.faces.people[chosen])
-        return Batch(torch.from_numpy(np.stack(views)), torch.from_numpy(chosen), people, self.sampler.triplets)
+        labels = torch.from_numpy(self.faces.labels[chosen])
+        return Batch(torch.from_numpy(np.stack(views)), torch.from_numpy(chosen), labels, self.sampler.triplets)
 
-    def _view(self, step: int, place: int, face: int) -> Pixels:
-        random = generator(self.seed, Stream.VIEWS, step, place)
+    def _view(self, step: int, index: int, face: int) -> Pixels:
+        random = generator(self.seed, Stream.VIEWS, step, index)
         return augment(read_crop(self.faces.paths[face]), self.augmentation, random)

@@ -1,4 +1,4 @@
-"""Every k steps the weights of the moment are measured on held-out people, and the best are kept."""
+"""Validation on held-out people every few steps, keeping the best weights."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -10,48 +10,50 @@ from torch import Tensor
 from training.config.schema import EvaluationConfig
 from training.data.dataset import FaceSet
 from training.engine import checkpoints
-from training.engine.checkpoints import Contents
+from training.engine.checkpoints import State
 from training.engine.train_step import Learner
 from training.engine.validation import Validation, validate
 
 BEST = "best.pt"
 
 
-class Selection:
-    """Of one run, in the first process. `held_out` is None where nothing is measured."""
+class BestCheckpoint:
+    """The best weights of one run, in the main process. `held_out` is None where nothing is validated."""
 
     def __init__(self, config: EvaluationConfig, steps: int, held_out: FaceSet | None, output: Path) -> None:
         self._config, self._steps, self._held_out, self._path = config, steps, held_out, output / BEST
-        self._done: list[Validation] = []
+        self._validations: list[Validation] = []
 
-    def after(self, learning: Learner) -> Validation | None:
-        """How the weights after this step do, where it is time; written to best.pt if they are the best yet."""
-        step, every = learning.step, self._config.every
+    def update(self, learner: Learner) -> Validation | None:
+        """Validate the learner's weights if it is time, and write them to best.pt if they are the best so far."""
+        step, every = learner.step, self._config.every
         if self._held_out is None or not every or (step % every and step != self._steps):
             return None
-        found = validate(learning.network, learning.weights(), self._held_out, step=step, fmr=self._config.fmr)
-        self._done.append(found)
-        if self._best() is found:
-            checkpoints.write(self._path, learning.weights())
-        return found
+        validation = validate(learner.network, learner.weights(), self._held_out, step=step, fmr=self._config.fmr)
+        self._validations.append(validation)
+        if self._best() is validation:
+            checkpoints.write(self._path, learner.weights())
+        return validation
 
-    def weights(self) -> dict[str, Tensor] | None:
-        """The best, where anything was measured."""
-        if not self._done:
+    def load(self) -> dict[str, Tensor] | None:
+        """Return the best weights, or None where nothing was validated."""
+        if not self._validations:
             return None
         best: dict[str, Tensor] = torch.load(self._path, map_location="cpu", weights_only=True)
         return best
 
     def report(self) -> dict[str, Any] | None:
-        """What was measured, and which of it is kept."""
-        return {"best": asdict(self._best()), "all": [asdict(one) for one in self._done]} if self._done else None
+        """Return the best validation and all of them."""
+        if not self._validations:
+            return None
+        return {"best": asdict(self._best()), "all": [asdict(validation) for validation in self._validations]}
 
-    def contents(self) -> Contents:
-        return {"done": [asdict(one) for one in self._done]}
+    def state_dict(self) -> State:
+        return {"validations": [asdict(validation) for validation in self._validations]}
 
-    def restore(self, kept: Contents) -> None:
-        self._done = [Validation(**one) for one in kept["done"]]
+    def load_state_dict(self, state: State) -> None:
+        self._validations = [Validation(**validation) for validation in state["validations"]]
 
     def _best(self) -> Validation:
-        """The first of the best."""
-        return max(self._done, key=lambda one: float(getattr(one, self._config.best_by)))
+        """Return the first of equally good ones."""
+        return max(self._validations, key=lambda validation: float(getattr(validation, self._config.best_by)))

@@ -1,4 +1,4 @@
-"""A run on disk: written whole or not at all, and the one before it is kept."""
+"""Checkpoints of a run, written atomically; the previous one is kept."""
 
 import errno
 import io
@@ -16,22 +16,22 @@ from training.errors import TrainingError
 CURRENT = "checkpoint.pt"
 PREVIOUS = "checkpoint.previous.pt"
 
-Contents = dict[str, Any]
+State = dict[str, Any]
 
 
 class UnusableCheckpoint(TrainingError):
-    """There is none, or it belongs to another run."""
+    """There is no checkpoint, or it belongs to another run."""
 
 
 class NotSaved(TrainingError):
-    """The disk is full, or cannot be written; what was there before is whole."""
+    """The disk is full or cannot be written; the files that were there before are intact."""
 
 
-def write(path: Path, contents: object) -> None:
-    """Save tensors and plain values; after a crash or a full disk (NotSaved) `path` is as it was, or complete."""
+def write(path: Path, state: object) -> None:
+    """Save tensors and plain values. After a crash or a full disk (NotSaved) `path` is unchanged or complete."""
     fresh = path.with_name(path.name + ".tmp")
     buffer = io.BytesIO()
-    torch.save(contents, buffer)
+    torch.save(state, buffer)
     try:
         with fresh.open("wb") as file:
             file.write(buffer.getbuffer())
@@ -43,7 +43,7 @@ def write(path: Path, contents: object) -> None:
         megabytes = buffer.getbuffer().nbytes / 1e6
         raise NotSaved(
             f"cannot write the {megabytes:.1f} MB of {path}: {error.strerror}; make room, then go on with --resume: "
-            "the checkpoint before is whole"
+            "the checkpoint before is intact"
         ) from error
     except BaseException:
         fresh.unlink(missing_ok=True)
@@ -52,21 +52,22 @@ def write(path: Path, contents: object) -> None:
 
 
 @contextmanager
-def full_disk_told(folder: Path) -> Iterator[None]:
-    """Of other files than checkpoints, such as TensorBoard's: NotSaved where the disk is full."""
+def report_full_disk(folder: Path) -> Iterator[None]:
+    """Raise NotSaved where the disk is full, for other files than checkpoints such as TensorBoard's."""
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        told = f"cannot write in {folder}: {error.strerror}; make room, then go on with --resume if a step was saved"
-        raise NotSaved(told) from error
+        raise NotSaved(
+            f"cannot write in {folder}: {error.strerror}; make room, then go on with --resume if a step was saved"
+        ) from error
 
 
-def save(folder: Path, contents: Contents) -> Path:
-    """The checkpoint that was the newest becomes the previous one only once this one is complete."""
+def save(folder: Path, state: State) -> Path:
+    """Write the newest checkpoint; the one before becomes the previous one only after this one is complete."""
     fresh = folder / "checkpoint.new.pt"
-    write(fresh, contents)
+    write(fresh, state)
     if (current := folder / CURRENT).exists():
         current.replace(folder / PREVIOUS)
     fresh.replace(current)
@@ -74,18 +75,18 @@ def save(folder: Path, contents: Contents) -> Path:
     return current
 
 
-def load(folder: Path) -> Contents:
-    """The newest readable checkpoint; UnusableCheckpoint where there is none."""
+def load(folder: Path) -> State:
+    """Return the newest readable checkpoint. Raises UnusableCheckpoint."""
     damage = []
     for path in (folder / CURRENT, folder / PREVIOUS):
         try:
-            contents: Contents = torch.load(path, map_location="cpu", weights_only=True)
+            state: State = torch.load(path, map_location="cpu", weights_only=True)
         except FileNotFoundError:
             continue
         except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
             damage.append(f"{path.name} cannot be read: {error}")
         else:
-            return contents
+            return state
     raise UnusableCheckpoint(f"no checkpoint to resume from in {folder}" + "".join(f"; {one}" for one in damage))
 
 

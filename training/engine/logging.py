@@ -1,4 +1,4 @@
-"""What a run shows while it goes: a progress bar, warnings, and TensorBoard."""
+"""What a run shows while it trains: a progress bar, warnings, and TensorBoard scalars."""
 
 from collections import deque
 from dataclasses import asdict, dataclass, fields
@@ -12,43 +12,45 @@ from torch.utils.tensorboard import SummaryWriter
 
 from training.engine.validation import Validation
 
-_RECENT = 20
-_LINE_EVERY = 10  # steps, where there is no terminal to draw a bar on
+_MEAN_OVER = 20  # steps
+_LINE_EVERY = 10  # steps, where there is no terminal for the bar
 
 
 @dataclass(frozen=True, slots=True)
-class Measures:
+class StepMetrics:
     """
-    Of one step. Distances are squared L2; `active` is the share of the `mined` triplets that violate the margin,
-    `spread` the mean distance of a vector to the mean vector.
+    Measurements of one step; distances are squared L2.
+
+    `active_share` is the share of the `mined` triplets that violate the margin, `spread` the mean distance of a vector
+    to the mean vector.
     """
 
     loss: float
     objective: float
-    anchoring: float
+    distillation: float
     mined: int
-    active: float
-    positive: float
-    negative: float
+    active_share: float
+    genuine_distance: float
+    impostor_distance: float
     spread: float
-    gradient: float
-    learning_rate: float
+    grad_norm: float
+    lr: float
     images_per_second: float
 
 
-class Journal:
-    """Of one run. Of several processes only the first one `shows` anything."""
+class RunLogger:
+    """Logs one run; of several processes only the main one is `enabled`."""
 
-    def __init__(self, folder: Path, steps: int, *, first: int = 0, shows: bool = True) -> None:
-        self._recent: deque[Measures] = deque(maxlen=_RECENT)
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first) if shows else None
+    def __init__(self, folder: Path, steps: int, *, first: int = 0, enabled: bool = True) -> None:
+        self._recent: deque[StepMetrics] = deque(maxlen=_MEAN_OVER)
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first) if enabled else None
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             speed_estimate_period=60,
-            disable=not shows,
+            disable=not enabled,
         )
         self._task = self._bar.add_task("training", total=steps, completed=first)
 
@@ -63,34 +65,34 @@ class Journal:
         if self._board:
             self._board.close()
 
-    def record(self, step: int, measures: Measures) -> None:
-        self._recent.append(measures)
-        self._add(asdict(measures), step)
-        self._bar.update(self._task, completed=step + 1, description=_line(measures))
+    def log_step(self, step: int, metrics: StepMetrics) -> None:
+        self._recent.append(metrics)
+        self._add(asdict(metrics), step)
+        self._bar.update(self._task, completed=step + 1, description=_line(metrics))
         if not self._bar.console.is_terminal and (step + 1) % _LINE_EVERY == 0:
-            self.say(f"step {step + 1}: {_line(measures)}")
+            self._print(f"step {step + 1}: {_line(metrics)}")
 
-    def validated(self, validation: Validation | None) -> None:
+    def log_validation(self, validation: Validation | None) -> None:
         if validation is None:
             return
         self._add({"auc": validation.auc, "tmr": validation.tmr}, validation.step)
-        self.say(f"step {validation.step}: {validation}")
+        self._print(f"step {validation.step}: {validation}")
 
     def warn(self, warning: str | None) -> None:
         if warning is not None:
-            self.say(f"warning: {warning}")
+            self._print(f"warning: {warning}")
 
-    def say(self, line: str) -> None:
-        if self._board:
-            self._bar.console.print(line, highlight=False)
-
-    def recent(self) -> dict[str, float]:
-        """The means of the last steps, at most 20."""
+    def mean_metrics(self) -> dict[str, float]:
+        """Return the means of the last steps, at most 20."""
         return {
-            one.name: fmean(getattr(step, one.name) for step in self._recent)
-            for one in fields(Measures)
+            field.name: fmean(getattr(step, field.name) for step in self._recent)
+            for field in fields(StepMetrics)
             if self._recent
         }
+
+    def _print(self, line: str) -> None:
+        if self._board:
+            self._bar.console.print(line, highlight=False)
 
     def _add(self, values: dict[str, float], step: int) -> None:
         if self._board:
@@ -98,8 +100,9 @@ class Journal:
                 self._board.add_scalar(name, value, step)
 
 
-def _line(measures: Measures) -> str:
+def _line(metrics: StepMetrics) -> str:
     return (
-        f"loss {measures.loss:.3f} active {measures.active:.0%} of {measures.mined} same {measures.positive:.2f} "
-        f"other {measures.negative:.2f} {measures.images_per_second:.0f} images/s"
+        f"loss {metrics.loss:.3f} active {metrics.active_share:.0%} of {metrics.mined} "
+        f"genuine {metrics.genuine_distance:.2f} impostor {metrics.impostor_distance:.2f} "
+        f"{metrics.images_per_second:.0f} images/s"
     )

@@ -1,4 +1,9 @@
-"""The learning rate as a function of the step."""
+"""
+The learning rate as a function of the step.
+
+Not torch.optim.lr_scheduler: its recursive schedules round differently at every step, and a schedule from a file and
+the exact resume would need a LambdaLR over these same functions.
+"""
 
 import math
 from bisect import bisect_right
@@ -6,70 +11,70 @@ from collections.abc import Callable
 from pathlib import Path
 
 from training.config.loading import UnusableConfig
-from training.config.schema import OptimiserConfig
+from training.config.schema import OptimizerConfig
 
 Schedule = Callable[[int], float]
 
 
-def schedule(config: OptimiserConfig) -> Schedule:
-    """A linear rise over `warm_up` steps to the peak, then what the config says; UnusableConfig of a schedule file."""
-    after = _AFTER[config.schedule](config)
+def lr_schedule(config: OptimizerConfig) -> Schedule:
+    """Return a linear warm-up to the peak, then the schedule of the config. Raises UnusableConfig for a file."""
+    after_warmup = SCHEDULES[config.schedule](config)
 
-    def rate(step: int) -> float:
-        if step < config.warm_up:
-            return after(config.warm_up) * (step + 1) / config.warm_up
-        return after(step)
+    def lr(step: int) -> float:
+        if step < config.warmup_steps:
+            return after_warmup(config.warmup_steps) * (step + 1) / config.warmup_steps
+        return after_warmup(step)
 
-    return rate
+    return lr
 
 
 def read_schedule(path: Path) -> list[tuple[int, float]]:
-    """Lines `step: rate`, steps rising from 0; # begins a comment. UnusableConfig names the line."""
+    """Read lines `step: lr`, steps ascending from 0; # begins a comment. Raises UnusableConfig naming the line."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UnusableConfig(f"optimiser.schedule_file: {path}: {error}") from error
+        raise UnusableConfig(f"optimizer.schedule_file: {path}: {error}") from error
     lines = [(number, line.partition("#")[0].strip()) for number, line in enumerate(text.splitlines(), 1)]
-    points = [_point(line, f"{path}, line {number}") for number, line in lines if line]
+    points = [_parse(line, f"{path}, line {number}") for number, line in lines if line]
     steps = [step for step, _ in points]
     if not steps or steps[0] != 0 or steps != sorted(set(steps)):
-        raise UnusableConfig(f"{path}: want steps that rise from 0, got {steps}")
+        raise UnusableConfig(f"{path}: expected steps ascending from 0, got {steps}")
     return points
 
 
-def _point(line: str, place: str) -> tuple[int, float]:
-    step, _, rate = line.partition(":")
+def _parse(line: str, source: str) -> tuple[int, float]:
+    step, _, lr = line.partition(":")
     try:
-        point = int(step), float(rate)
+        point = int(step), float(lr)
     except ValueError:
-        raise UnusableConfig(f"{place}: want 'step: rate', got {line!r}") from None
+        raise UnusableConfig(f"{source}: expected 'step: lr', got {line!r}") from None
     if not (point[0] >= 0 and 0 <= point[1] < math.inf):
-        raise UnusableConfig(f"{place}: want a step and a rate of at least 0, got {line!r}")
+        raise UnusableConfig(f"{source}: expected a step and a learning rate of at least 0, got {line!r}")
     return point
 
 
-def _cosine(config: OptimiserConfig) -> Schedule:
-    """Half a cosine, from the peak down towards 0 at `steps`."""
-    return lambda step: config.learning_rate * 0.5 * (1 + math.cos(math.pi * _done(step, config)))
+def _cosine(config: OptimizerConfig) -> Schedule:
+    """Fall by half a cosine from the peak to 0 at `steps`."""
+    return lambda step: config.lr * 0.5 * (1 + math.cos(math.pi * _progress(step, config)))
 
 
-def _constant(config: OptimiserConfig) -> Schedule:
-    return lambda _: config.learning_rate
+def _constant(config: OptimizerConfig) -> Schedule:
+    return lambda _: config.lr
 
 
-def _exponential(config: OptimiserConfig) -> Schedule:
-    """The same factor each step, from the peak to `decay` of it at `steps`."""
-    return lambda step: float(config.learning_rate * config.decay ** _done(step, config))
+def _exponential(config: OptimizerConfig) -> Schedule:
+    """Fall by the same factor at every step, from the peak to `decay` of it at `steps`."""
+    return lambda step: float(config.lr * config.decay ** _progress(step, config))
 
 
-def _from_file(config: OptimiserConfig) -> Schedule:
+def _from_file(config: OptimizerConfig) -> Schedule:
     points = read_schedule(config.schedule_file or Path())
     steps = [step for step, _ in points]
     return lambda step: points[bisect_right(steps, step) - 1][1]
 
 
-def _done(step: int, config: OptimiserConfig) -> float:
-    return (step - config.warm_up) / max(config.steps - config.warm_up, 1)
+def _progress(step: int, config: OptimizerConfig) -> float:
+    return (step - config.warmup_steps) / max(config.steps - config.warmup_steps, 1)
 
 
-_AFTER = {"cosine": _cosine, "constant": _constant, "exponential": _exponential, "file": _from_file}
+SCHEDULES = {"cosine": _cosine, "constant": _constant, "exponential": _exponential, "file": _from_file}

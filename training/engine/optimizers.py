@@ -1,71 +1,63 @@
-"""The optimisers by name, and the moving average of weights."""
+"""The optimizers by name, and the moving average of weights."""
 
 from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
 
-from training.config.schema import OptimiserConfig
+from training.config.schema import OptimizerConfig
 
-Make = Callable[[list[nn.Parameter], OptimiserConfig], Optimizer]
-
-
-def optimiser(parameters: Iterable[nn.Parameter], config: OptimiserConfig) -> Optimizer:
-    return _MAKE[config.name](list(parameters), config)
+MakeOptimizer = Callable[[list[nn.Parameter], OptimizerConfig], Optimizer]
 
 
-def _sgd(parameters: list[nn.Parameter], config: OptimiserConfig) -> Optimizer:
-    return torch.optim.SGD(parameters, config.learning_rate, momentum=config.momentum, weight_decay=config.weight_decay)
+def build_optimizer(parameters: Iterable[nn.Parameter], config: OptimizerConfig) -> Optimizer:
+    return OPTIMIZERS[config.name](list(parameters), config)
 
 
-def _adagrad(parameters: list[nn.Parameter], config: OptimiserConfig) -> Optimizer:
-    """FaceNet's (Duchi et al. 2011), begun at 0.1 as in davidsandberg/facenet: from 0, the first step is a leap."""
-    return torch.optim.Adagrad(
-        parameters, config.learning_rate, weight_decay=config.weight_decay, initial_accumulator_value=0.1
-    )
+def _sgd(parameters: list[nn.Parameter], config: OptimizerConfig) -> Optimizer:
+    return torch.optim.SGD(parameters, config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
 
 
-def _adam(parameters: list[nn.Parameter], config: OptimiserConfig) -> Optimizer:
-    return torch.optim.Adam(parameters, config.learning_rate, config.betas, weight_decay=config.weight_decay)
+def _adagrad(parameters: list[nn.Parameter], config: OptimizerConfig) -> Optimizer:
+    """Start the accumulator at 0.1, as davidsandberg/facenet does: from 0, the first step would be far too long."""
+    return torch.optim.Adagrad(parameters, config.lr, weight_decay=config.weight_decay, initial_accumulator_value=0.1)
 
 
-def _adamw(parameters: list[nn.Parameter], config: OptimiserConfig) -> Optimizer:
-    return torch.optim.AdamW(parameters, config.learning_rate, config.betas, weight_decay=config.weight_decay)
+def _adam(parameters: list[nn.Parameter], config: OptimizerConfig) -> Optimizer:
+    return torch.optim.Adam(parameters, config.lr, config.betas, weight_decay=config.weight_decay)
 
 
-def _rmsprop(parameters: list[nn.Parameter], config: OptimiserConfig) -> Optimizer:
-    return torch.optim.RMSprop(
-        parameters, config.learning_rate, momentum=config.momentum, weight_decay=config.weight_decay
-    )
+def _adamw(parameters: list[nn.Parameter], config: OptimizerConfig) -> Optimizer:
+    return torch.optim.AdamW(parameters, config.lr, config.betas, weight_decay=config.weight_decay)
 
 
-_MAKE: dict[str, Make] = {"sgd": _sgd, "adagrad": _adagrad, "adam": _adam, "adamw": _adamw, "rmsprop": _rmsprop}
+def _rmsprop(parameters: list[nn.Parameter], config: OptimizerConfig) -> Optimizer:
+    return torch.optim.RMSprop(parameters, config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
 
 
-class WeightAverage:
+OPTIMIZERS: dict[str, MakeOptimizer] = {
+    "sgd": _sgd,
+    "adagrad": _adagrad,
+    "adam": _adam,
+    "adamw": _adamw,
+    "rmsprop": _rmsprop,
+}
+
+
+def weight_average(network: nn.Module, decay: float) -> AveragedModel:
     """
-    Exponential moving average of a network's weights and statistics (Polyak and Juditsky 1992).
+    Return an exponential moving average of weights and BatchNorm statistics (Polyak and Juditsky 1992).
 
     After n updates the decay is at most (1 + n) / (10 + n), so that the random start is soon forgotten.
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self.decay, self.updates = decay, 0
-        self.state = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    def update(mean: Tensor, value: Tensor, updates: Tensor | int) -> Tensor:
+        if not value.is_floating_point():
+            return value
+        return value.lerp(mean, min(decay, float((1 + updates) / (10 + updates))))
 
-    @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
-        self.updates += 1
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        for name, value in network.state_dict().items():
-            mean = self.state[name]
-            mean.copy_(value.lerp(mean, decay) if value.is_floating_point() else value)
-
-    def contents(self) -> dict[str, int | dict[str, Tensor]]:
-        return {"updates": self.updates, "state": self.state}
-
-    def restore(self, updates: int, state: dict[str, Tensor]) -> None:
-        self.updates = updates
-        for name, value in state.items():
-            self.state[name].copy_(value)
+    average = AveragedModel(network, avg_fn=update, use_buffers=True)
+    average.n_averaged.fill_(1)  # otherwise the first update would replace the start instead of averaging with it
+    return average

@@ -1,4 +1,4 @@
-"""run.json: from what, with what and how a network was trained."""
+"""run.json: the data, config and code that a network was trained with."""
 
 import json
 import subprocess
@@ -11,6 +11,9 @@ import torch
 from training.config.schema import TrainConfig
 from training.data.dataset import FaceSet
 
+WEIGHTS, RECORD = "network.pt", "run.json"
+"""The files of a finished run."""
+
 
 def write(
     path: Path,
@@ -21,7 +24,7 @@ def write(
     metrics: dict[str, float],
     evaluation: dict[str, Any] | None = None,
 ) -> None:
-    facts = {
+    record = {
         "config": config.model_dump(mode="json"),
         "config_sha256": config.digest,
         "seed": config.run.seed,
@@ -33,19 +36,19 @@ def write(
         "final_metrics": metrics,
         **({"evaluation": evaluation} if evaluation else {}),
     }
-    path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def commit() -> str | None:
-    """The checkout's commit, with -dirty where files differ from it; None where there is no git or no commit."""
+    """Return the checkout's commit, with -dirty where files differ from it; None without git or a commit."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        answer = subprocess.run(  # noqa: S603 - a fixed command
+        done = subprocess.run(  # noqa: S603 - a fixed command
             command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return answer.stdout.strip()
+    return done.stdout.strip()
 
 
 def _data(config: TrainConfig, faces: FaceSet) -> dict[str, Any]:

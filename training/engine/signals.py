@@ -1,4 +1,4 @@
-"""Ctrl-C, noted now and obeyed when the step under way is finished."""
+"""Ctrl-C sets an event, so that a run can finish its current step."""
 
 import signal
 import threading
@@ -8,18 +8,18 @@ from types import FrameType
 
 
 @contextmanager
-def interruption() -> Iterator[threading.Event]:
-    """An event that Ctrl-C sets; outside the main thread, where signals cannot be caught, it stays unset."""
-    wanted = threading.Event()
+def interrupt_event() -> Iterator[threading.Event]:
+    """Yield an event that Ctrl-C sets; outside the main thread, where signals cannot be caught, it stays unset."""
+    interrupted = threading.Event()
 
-    def note(_signal: int, _frame: FrameType | None) -> None:
-        wanted.set()
+    def set_event(_signal: int, _frame: FrameType | None) -> None:
+        interrupted.set()
 
     if threading.current_thread() is not threading.main_thread():
-        yield wanted
+        yield interrupted
         return
-    before = signal.signal(signal.SIGINT, note)
+    before = signal.signal(signal.SIGINT, set_event)
     try:
-        yield wanted
+        yield interrupted
     finally:
         signal.signal(signal.SIGINT, before)

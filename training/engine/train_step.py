@@ -1,22 +1,22 @@
-"""One step of training: embed, mine, loss, descend."""
+"""One training step: embed, mine, compute the loss, backpropagate, update the weights."""
 
 import math
 import time
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 from torch.nn.utils import clip_grad_norm_
+from torch.optim.swa_utils import AveragedModel
 
 from training.config.schema import LossConfig, TrainConfig
 from training.data.loader import Batch
-from training.engine.checkpoints import Contents
+from training.engine.checkpoints import State
 from training.engine.distributed import Processes
-from training.engine.grad_cache import Passes, faces_are_coupled
-from training.engine.logging import Measures
-from training.engine.optimizers import WeightAverage, optimiser
+from training.engine.grad_cache import GradCache, faces_are_coupled
+from training.engine.logging import StepMetrics
+from training.engine.optimizers import build_optimizer, weight_average
 from training.errors import TrainingError
 from training.losses import functional as losses
 from training.losses.arcface import ArcFace
@@ -26,64 +26,66 @@ from training.networks.dropout import drop_before_head
 from training.networks.embedder import Embedder, FaceNetwork
 from training.randomness import Stream, torch_generator
 
-ALONE = Processes()
+SINGLE_PROCESS = Processes()
 
 
 class Diverged(TrainingError):
-    """The loss is no longer a number, or far above chance."""
+    """The loss is not finite, or far above chance."""
 
 
 @dataclass(slots=True, eq=False)
 class Learner:
     """
-    All that changes while training. `targets` (N, D) are the teacher's vectors of all faces, if there is one; `softmax`
-    is ArcFace's, for the first `pretraining` steps; `average` is of the weights, if it is kept.
+    Everything that changes during training.
+
+    `targets` (N, D) are the teacher's vectors of all faces, if there is a teacher; `arcface` is the loss of the first
+    `pretraining_steps`; `average` is the moving average of the weights, if one is kept.
     """
 
     embedder: Embedder
-    passes: Passes
-    optimiser: torch.optim.Optimizer
+    grad_cache: GradCache
+    optimizer: torch.optim.Optimizer
     scaler: GradScaler
     loss: LossConfig
-    clip: float
+    clip_norm: float
     seed: int
     targets: Tensor | None
-    softmax: ArcFace | None
-    pretraining: int
-    average: WeightAverage | None
+    arcface: ArcFace | None
+    pretraining_steps: int
+    average: AveragedModel | None
     processes: Processes
     step: int = 0
     seconds: float = 0
 
-    def learn(self, batch: Batch, rate: float) -> Measures:
-        """Descend once on the objective + anchoring weight * ||e - teacher||^2, at learning rate `rate`."""
+    def train_step(self, batch: Batch, lr: float) -> StepMetrics:
+        """Update the weights once, for the loss objective + distillation weight * ||embedding - target||^2."""
         start = time.perf_counter()
-        device, own = self.processes.device, self.processes.part(len(batch.faces))
-        vectors = self.passes.embed(batch.views, self.step)  # (B / processes, D)
-        joint = self.processes.gather(vectors.detach()).requires_grad_()  # (B, D)
-        people = batch.people.to(device)
-        each = self._objective(batch)(joint, people)  # (T,)
+        device, own = self.processes.device, self.processes.shard(len(batch.faces))
+        vectors = self.grad_cache.embed(batch.views, self.step)  # (B / processes, D)
+        joint = self.processes.all_gather(vectors.detach()).requires_grad_()  # (B, D)
+        labels = batch.labels.to(device)
+        each = self._objective(batch)(joint, labels)  # (T,)
         objective = REDUCERS[self.loss.reducer](each)
-        anchoring = self._anchoring(joint, batch)
-        loss = self._finite(objective + self.loss.anchoring * anchoring)
-        self.optimiser.zero_grad()
+        distillation = self._distillation(joint, batch)
+        loss = self._finite(objective + self.loss.distillation_weight * distillation)
+        self.optimizer.zero_grad()
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         assert joint.grad is not None  # noqa: S101 - for the type checker
-        self.passes.descend(batch.views, vectors, joint.grad[own], self.step)
-        gradient = self._descend(rate)
+        self.grad_cache.backward(batch.views, vectors, joint.grad[own], self.step)
+        grad_norm = self._step_optimizer(lr)
         self.seconds += (took := time.perf_counter() - start)
-        positive, negative = losses.mean_distances(losses.squared_l2(joint.detach()), people)
-        return Measures(
+        genuine, impostor = losses.mean_distances(losses.squared_l2(joint.detach()), labels)
+        return StepMetrics(
             loss=loss.item(),
             objective=objective.item(),
-            anchoring=anchoring.item(),
+            distillation=distillation.item(),
             mined=len(each),
-            active=losses.active_share(each),
-            positive=positive,
-            negative=negative,
+            active_share=losses.active_share(each),
+            genuine_distance=genuine,
+            impostor_distance=impostor,
             spread=losses.spread(joint.detach()),
-            gradient=gradient,
-            learning_rate=rate,
+            grad_norm=grad_norm,
+            lr=lr,
             images_per_second=len(batch.faces) / took,
         )
 
@@ -92,105 +94,110 @@ class Learner:
         return self.embedder.network
 
     def weights(self) -> dict[str, Tensor]:
-        """Those to evaluate and to keep: their moving average, where there is one."""
-        return self.average.state if self.average else self.network.state_dict()
+        """Return the weights to evaluate and to keep: their moving average, where there is one."""
+        network = self.average.module if self.average else self.network
+        return dict(network.state_dict())
 
-    def contents(self) -> Contents:
+    def state_dict(self) -> State:
         return {
             "step": self.step,
             "seconds": self.seconds,
             "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "softmax": self.softmax.state_dict() if self.softmax else None,
-            "average": self.average.contents() if self.average else None,
+            "arcface": self.arcface.state_dict() if self.arcface else None,
+            "average": self.average.state_dict() if self.average else None,
         }
 
-    def restore(self, kept: Contents) -> None:
-        """Go on as if there had been no interruption."""
-        self.network.load_state_dict(kept["network"])
-        self.optimiser.load_state_dict(kept["optimiser"])
-        self.scaler.load_state_dict(kept["scaler"])
-        if self.softmax:
-            self.softmax.load_state_dict(kept["softmax"])
+    def load_state_dict(self, state: State) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.arcface:
+            self.arcface.load_state_dict(state["arcface"])
         if self.average:
-            self.average.restore(**kept["average"])
-        self.step, self.seconds = kept["step"], kept["seconds"]
+            self.average.load_state_dict(state["average"])
+        self.step, self.seconds = state["step"], state["seconds"]
 
     def _objective(self, batch: Batch) -> Objective:
-        if self.softmax and self.step < self.pretraining:
-            return self.softmax
+        if self.arcface and self.step < self.pretraining_steps:
+            return self.arcface
         random = torch_generator(self.seed, Stream.MINING, self.step)
         return LOSSES[self.loss.kind].objective(self.loss.miner, self.loss.margin, random, batch.triplets)
 
-    def _anchoring(self, embeddings: Tensor, batch: Batch) -> Tensor:
+    def _distillation(self, embeddings: Tensor, batch: Batch) -> Tensor:
         if self.targets is None:
             return embeddings.new_zeros(())
         return losses.distillation_losses(embeddings, self.targets[batch.faces].to(embeddings.device)).mean()
 
     def _finite(self, loss: Tensor) -> Tensor:
         if not math.isfinite(loss.item()):
-            raise Diverged(f"the loss is {loss.item()} at step {self.step}: lower optimiser.learning_rate")
+            raise Diverged(f"the loss is {loss.item()} at step {self.step}: lower optimizer.lr")
         return loss
 
-    def _descend(self, rate: float) -> float:
-        """The gradient's norm before clipping."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.scaler.unscale_(self.optimiser)
-        if self.softmax and self.softmax.centers.grad is not None:
-            self.processes.mean(self.softmax.centers.grad)  # equal but for the last bits: so they stay together
-        norm = float(clip_grad_norm_(self._parameters(), self.clip))
-        if not (math.isfinite(norm) or self.scaler.is_enabled()):  # the scaler leaves such a step out
-            raise Diverged(f"the gradient is {norm} at step {self.step}: lower optimiser.learning_rate")
-        self.scaler.step(self.optimiser)
+    def _step_optimizer(self, lr: float) -> float:
+        """Update the weights and return the gradient's norm before clipping."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.scaler.unscale_(self.optimizer)
+        if self.arcface and self.arcface.centers.grad is not None:
+            self.processes.all_reduce_mean(self.arcface.centers.grad)  # removes rounding differences between processes
+        norm = float(clip_grad_norm_(self._parameters(), self.clip_norm))
+        if not (math.isfinite(norm) or self.scaler.is_enabled()):  # the scaler skips such a step by itself
+            raise Diverged(f"the gradient is {norm} at step {self.step}: lower optimizer.lr")
+        self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.average:
-            self.average.update(self.network)
+            self.average.update_parameters(self.network)
         self.step += 1
         return norm
 
     def _parameters(self) -> list[nn.Parameter]:
-        return [*self.embedder.parameters(), *(self.softmax.parameters() if self.softmax else ())]
+        return [*self.embedder.parameters(), *(self.arcface.parameters() if self.arcface else ())]
 
 
-def learner(
+def build_learner(
     network: FaceNetwork,
     config: TrainConfig,
     targets: Tensor | None,
     *,
     people: int = 0,
-    processes: Processes = ALONE,
+    processes: Processes = SINGLE_PROCESS,
 ) -> Learner:
-    """A learner at step 0, with the optimiser of the config; `people` are those that ArcFace tells apart."""
+    """Return a learner at step 0; `people` is the number of classes of ArcFace, where the config pre-trains with it."""
     drop_before_head(network, config.network.dropout)
     embedder = _trainable(network, frozen=config.network.batch_norm == "frozen").to(processes.device)
-    pretrained = config.pretraining.steps > 0
-    arcface = partial(ArcFace, scale=config.pretraining.scale, margin=config.pretraining.margin)
-    softmax = arcface(people, network.embedding_size).to(processes.device) if pretrained else None
-    parameters = [*network.parameters(), *(softmax.parameters() if softmax else ())]
+    arcface = _arcface(network, config, people, processes)
+    parameters = [*network.parameters(), *(arcface.parameters() if arcface else ())]
     return Learner(
         embedder=embedder,
-        passes=_passes(embedder, config, processes),
-        optimiser=optimiser(parameters, config.optimiser),
+        grad_cache=_grad_cache(embedder, config, processes),
+        optimizer=build_optimizer(parameters, config.optimizer),
         scaler=GradScaler(processes.device.type, enabled=config.run.precision == "float16"),
         loss=config.loss,
-        clip=config.optimiser.clip,
+        clip_norm=config.optimizer.clip_norm,
         seed=config.run.seed,
         targets=targets,
-        softmax=softmax,
-        pretraining=config.pretraining.steps,
-        average=WeightAverage(network, config.optimiser.ema) if config.optimiser.ema else None,
+        arcface=arcface,
+        pretraining_steps=config.pretraining.steps,
+        average=weight_average(network, config.optimizer.ema_decay) if config.optimizer.ema_decay else None,
         processes=processes,
     )
 
 
-def _passes(embedder: Embedder, config: TrainConfig, processes: Processes) -> Passes:
-    return Passes(
+def _arcface(network: FaceNetwork, config: TrainConfig, people: int, processes: Processes) -> ArcFace | None:
+    settings = config.pretraining
+    if not settings.steps:
+        return None
+    return ArcFace(people, network.embedding_size, scale=settings.scale, margin=settings.margin).to(processes.device)
+
+
+def _grad_cache(embedder: Embedder, config: TrainConfig, processes: Processes) -> GradCache:
+    return GradCache(
         embedder=embedder,
-        model=processes.parallel(embedder),
+        model=processes.data_parallel(embedder),
         processes=processes,
-        chunk=config.batch.chunk,
+        chunk_size=config.batch.chunk_size,
         precision=config.run.precision,
         seed=config.run.seed,
         coupled=faces_are_coupled(embedder) or config.network.dropout > 0,
@@ -198,7 +205,7 @@ def _passes(embedder: Embedder, config: TrainConfig, processes: Processes) -> Pa
 
 
 def _trainable(network: FaceNetwork, *, frozen: bool) -> Embedder:
-    """In training mode; with `frozen`, BatchNorm keeps its statistics, and only its scale and shift are trained."""
+    """Switch to training mode; with `frozen`, BatchNorm keeps its statistics and trains only its scale and shift."""
     embedder = Embedder(network).train()
     for layer in network.modules():
         if frozen and isinstance(layer, nn.modules.batchnorm._BatchNorm):

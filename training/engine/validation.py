@@ -1,4 +1,4 @@
-"""How well the weights of the moment tell people apart that they were not trained on."""
+"""Accuracy of the current weights on held-out people."""
 
 import copy
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.data.augmentation import centre
+from training.data.augmentation import center_crop
 from training.data.dataset import FaceSet, read_crop
 from training.evaluation.metrics import area_under_curve, share_within, threshold_at
 from training.losses.functional import squared_l2
@@ -20,7 +20,7 @@ _CHUNK = 64
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Of all pairs of `faces` clean crops of `people`: the area under the ROC curve, and the TMR at `fmr`."""
+    """The area under the ROC curve and the TMR at `fmr`, over all pairs of `faces` clean crops of `people`."""
 
     step: int
     people: int
@@ -34,12 +34,12 @@ class Validation:
 
 
 def validate(network: FaceNetwork, weights: dict[str, Tensor], faces: FaceSet, *, step: int, fmr: float) -> Validation:
-    """By a copy of the network with these weights; `fmr` is raised to 3 / pairs of people, the finest they support."""
-    vectors = embed(network, weights, faces.paths)  # (N, D)
-    people = torch.from_numpy(faces.people)
-    rows, columns = torch.triu_indices(len(people), len(people), 1)
+    """Validate a copy of the network with these weights; `fmr` is raised to the finest that the people support."""
+    vectors = embed_crops(network, weights, faces.paths)  # (N, D)
+    labels = torch.from_numpy(faces.labels)
+    rows, columns = torch.triu_indices(len(labels), len(labels), 1)
     distances = squared_l2(vectors)[rows, columns].double().numpy()
-    same = (people[rows] == people[columns]).numpy()
+    same = (labels[rows] == labels[columns]).numpy()
     genuine, impostors = np.sort(distances[same]), np.sort(distances[~same])
     fmr = max(fmr, finest_fmr(len(faces.names)))
     return Validation(
@@ -53,20 +53,20 @@ def validate(network: FaceNetwork, weights: dict[str, Tensor], faces: FaceSet, *
 
 
 def finest_fmr(people: int) -> float:
-    """By the rule of three, of pairs of people: more images of the same two people say little more."""
+    """Return 3 / pairs of people (the rule of three): more images of the same two people add little evidence."""
     return min(1.0, 3 / (people * (people - 1) / 2))
 
 
 @torch.inference_mode()
-def embed(network: FaceNetwork, weights: dict[str, Tensor], paths: Sequence[Path]) -> Tensor:
-    """Unit vectors (N, D) of the clean crops, on the CPU; by a copy, so that the network stays in training mode."""
-    still = copy.deepcopy(network)
-    still.load_state_dict(weights)
-    embedder, device = Embedder(still).eval(), next(still.parameters()).device
+def embed_crops(network: FaceNetwork, weights: dict[str, Tensor], paths: Sequence[Path]) -> Tensor:
+    """Return unit vectors (N, D) of the clean crops, by a copy of the network, which stays in training mode."""
+    copied = copy.deepcopy(network)
+    copied.load_state_dict(weights)
+    embedder, device = Embedder(copied).eval(), next(copied.parameters()).device
     embedder.to(device)
     chunks = (paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK))
     return torch.cat([embedder(_crops(chunk).to(device)).cpu() for chunk in chunks]).clone()
 
 
 def _crops(paths: Sequence[Path]) -> Tensor:
-    return torch.from_numpy(np.stack([centre(read_crop(path)) for path in paths]))  # (C, 112, 112, 3)
+    return torch.from_numpy(np.stack([center_crop(read_crop(path)) for path in paths]))  # (C, 112, 112, 3)

@@ -1,8 +1,5 @@
 """
-Every image against every other, and the bootstrap over people that tells how sure the rates are.
-
-Pairs that share a person are not independent, so whole people are drawn again, not pairs: a person drawn w times gives
-its genuine pairs the weight w, and an impostor pair has the product of its two people's weights.
+Every image compared with every other.
 """
 
 from __future__ import annotations
@@ -19,7 +16,7 @@ from app.matching.distance import distances_between
 
 @dataclass(frozen=True)
 class AllPairs:
-    """Distances (G,) and (I,), ascending, with the person, or both people, of each pair."""
+    """Ascending distances (G,) of genuine and (I,) of impostor pairs, with the person, or both people, of each pair."""
 
     genuine: Floats
     genuine_person: NDArray[np.int32]
@@ -30,13 +27,13 @@ class AllPairs:
 
     @cached_property
     def impostor_people_pairs(self) -> int:
-        """How many pairs of people are behind the impostor pairs."""
+        """The number of pairs of people that the impostor pairs come from."""
         people = int((self.images_of > 0).sum())
         return people * (people - 1) // 2
 
 
 def all_pairs(probes: Floats, references: Floats, person_of: NDArray[np.int64]) -> AllPairs:
-    """Each pair i < j once: `probes`[i] against `references`[j]; both (N, D) unit vectors, of person (N,)."""
+    """Compare `probes`[i] with `references`[j] for i < j; both are unit vectors (N, D) of `person_of` (N,)."""
     person_of = person_of.astype(np.int32)
     rows, columns = np.triu_indices(len(probes), 1)
     distances = distances_between(probes, references)[rows, columns]

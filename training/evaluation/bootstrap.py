@@ -1,4 +1,9 @@
-"""The bootstrap over people: true match rates, FMR and FNMR of all pairs, and their 95 % intervals."""
+"""
+Rates over all pairs, with 95 % confidence intervals by a bootstrap over people.
+
+Pairs that share a person are not independent, so people are resampled, not pairs: if a person is drawn w times, genuine
+pairs have the weight w, and an impostor pair has the product of its two people's weights.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +14,12 @@ from numpy.typing import NDArray
 
 from training.evaluation.all_pairs import AllPairs
 
-_TAIL = 0.05  # share of the impostor pairs that a bootstrap of FMRs up to 1e-2 needs
+RULE_OF_THREE = 3.0  # no event in n trials: the rate is below 3 / n at 95 %
+_TAIL = 0.05  # the share of the impostor pairs that bootstrapping FMRs up to 1e-2 needs
 
 
 def bootstrap_weights(people: int, replicates: int, seed: int) -> Iterator[NDArray[np.float64]]:
-    """How often each person is drawn, (people,), in each replicate; the first draws each once: the data itself."""
+    """Yield how often each person is drawn, (people,), per replicate; the first draws each once: the data itself."""
     random = np.random.default_rng(seed)
     yield np.ones(people)
     for _ in range(replicates):
@@ -22,8 +28,10 @@ def bootstrap_weights(people: int, replicates: int, seed: int) -> Iterator[NDArr
 
 def true_match_rates(pairs: AllPairs, fmrs: list[float], replicates: int, seed: int = 0) -> NDArray[np.float64]:
     """
-    TMR at each FMR, (1 + replicates, len(fmrs)): of the data, then of each bootstrap sample, with the threshold chosen
-    anew in each. Two models measured with one seed and the same people are paired, replicate by replicate.
+    Return the TMR at each FMR, (1 + replicates, len(fmrs)): of the data, then of each bootstrap sample.
+
+    Each sample chooses its own threshold. Two models measured with one seed and the same people are paired, replicate
+    by replicate.
     """
     tail = min(len(pairs.impostors), int(np.ceil(len(pairs.impostors) * max(_TAIL, 3 * max(fmrs)))))
     first, second = pairs.impostor_people[:tail].T
@@ -31,7 +39,7 @@ def true_match_rates(pairs: AllPairs, fmrs: list[float], replicates: int, seed: 
     for weight in bootstrap_weights(pairs.people, replicates, seed):
         reached = np.cumsum(weight[first] * weight[second])
         allowed = np.asarray(fmrs) * _impostor_weight(pairs, weight) + 1e-9
-        index = np.searchsorted(reached, allowed, side="right")  # the first impostor that is one too many
+        index = np.searchsorted(reached, allowed, side="right")  # the first impostor beyond the allowed weight
         threshold = np.nextafter(pairs.impostors[np.minimum(index, tail - 1)], np.float32(-1))
         matched = np.concatenate([[0.0], np.cumsum(weight[pairs.genuine_person])])
         passed = np.searchsorted(pairs.genuine, threshold, side="right")
@@ -42,7 +50,7 @@ def true_match_rates(pairs: AllPairs, fmrs: list[float], replicates: int, seed: 
 def rate_curves(
     pairs: AllPairs, thresholds: NDArray[np.float64], replicates: int, seed: int = 0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """FMR and FNMR at each threshold, each (1 + replicates, T): of the data, then of each bootstrap sample."""
+    """Return FMR and FNMR at each threshold, (1 + replicates, T): of the data, then of each bootstrap sample."""
     within_impostors = np.searchsorted(pairs.impostors, thresholds, side="right")
     within_genuine = np.searchsorted(pairs.genuine, thresholds, side="right")
     first, second = pairs.impostor_people.T
@@ -56,7 +64,7 @@ def rate_curves(
 
 
 def interval(samples: NDArray[np.float64]) -> tuple[float, float]:
-    """The middle 95 % of bootstrap samples (R,)."""
+    """Return the middle 95 % of bootstrap samples (R,)."""
     low, high = np.percentile(samples, [2.5, 97.5])
     return float(low), float(high)
 
@@ -64,6 +72,3 @@ def interval(samples: NDArray[np.float64]) -> tuple[float, float]:
 def _impostor_weight(pairs: AllPairs, weight: NDArray[np.float64]) -> float:
     images = weight * pairs.images_of
     return float((images.sum() ** 2 - (images**2).sum()) / 2)
-
-
-RULE_OF_THREE = 3.0

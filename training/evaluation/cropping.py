@@ -1,4 +1,4 @@
-"""Photos cut as tightly round the face as others are, ways to find landmarks in them, and what to put beyond them."""
+"""Photos cropped as tightly round the face as others, ways to find landmarks in them, and what to put beyond them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from app.domain.nouns import Face, Floats, Pixels
 from app.faces.alignment import ARCFACE_112, share_inside, similarity_transform
 from app.faces.mtcnn.cascade import SERVED, CascadeOptions
-from training.pipeline.detection_cache import FaceFinder, Sights, read_photo
+from training.pipeline.detection_cache import DetectedFaces, FaceFinder, read_photo
 
 SIZE = 112
 TEMPLATE = np.array(ARCFACE_112, np.float32)
-CHIP = 200  # pixels of a cut photo's side, as UTKFace has them
-PADDING = 0.5  # of the longer side, all round
+CROPPED_SIZE = 200  # pixels of a cropped photo's side, as in UTKFace
+PADDING = 0.5  # of the longer side, on every side
 BORDERS = {
     "black": (cv2.BORDER_CONSTANT, 0),
     "grey": (cv2.BORDER_CONSTANT, 127),
@@ -28,82 +28,85 @@ BORDERS = {
 }
 
 Points: TypeAlias = NDArray[np.float32]
-Finder: TypeAlias = Callable[[Pixels, Points], Points | None]
-"""Landmarks (5, 2) of a photo, given the true ones."""
+LandmarkFinder: TypeAlias = Callable[[Pixels, Points], Points | None]
+"""Finds landmarks (5, 2) in a photo; the true ones are given too."""
 
 
-class View(NamedTuple):
-    """An aligned crop, its share inside the photo, and how far its landmarks are off, in its pixels."""
+class MeasuredCrop(NamedTuple):
+    """An aligned crop, the share of it inside the photo, and the error of its landmarks, in its pixels."""
 
     pixels: Pixels
     inside: float
-    off: float
+    landmark_error: float
 
 
 @dataclass(frozen=True)
-class Scene:
-    """A photo, and where its landmarks are as far as anybody knows."""
+class LandmarkedPhoto:
+    """A photo and its landmarks, as well as they are known."""
 
     photo: Pixels
     points: Points
 
 
-def finders(models_dir: Path) -> dict[str, Finder]:
-    """Ways to come by landmarks; the first knows them."""
-    theirs = FaceFinder(models_dir, options=CascadeOptions(min_face=SERVED.min_face, second_look=False))
-    ours = FaceFinder(models_dir)
+def landmark_finders(models_dir: Path) -> dict[str, LandmarkFinder]:
+    """Return the ways to find landmarks; the first takes the true ones."""
+    facenet = FaceFinder(models_dir, options=CascadeOptions(min_face=SERVED.min_face, second_look=False))
+    served = FaceFinder(models_dir)
     return {
         "known": lambda _, points: points,
-        "facenet-pytorch's": lambda photo, _: _points(theirs.find(photo)),
-        "second look": lambda photo, _: _points(ours.find(photo)),
-        **{f"photo padded, {name}": _padding(theirs, name) for name in BORDERS},
+        "facenet-pytorch's": lambda photo, _: _points(facenet.find(photo)),
+        "refined": lambda photo, _: _points(served.find(photo)),
+        **{f"photo padded, {name}": _padding_finder(facenet, name) for name in BORDERS},
     }
 
 
-def cut(scene: Scene, place: Floats | None) -> Scene:
+def crop_photo(photo: LandmarkedPhoto, frame: Floats | None) -> LandmarkedPhoto:
     """
-    The photo cut out as `place` says, (3,): where the cut's centre lies in the aligned crop, x and y, and how long its
-    sides are there, in the crop's pixels.
+    Crop the photo to `frame`, (3,): its center x, center y and side in the coordinates of the aligned crop.
+
+    None leaves the photo whole.
     """
-    if place is None:
-        return scene
-    transform = similarity_transform(scene.points, TEMPLATE)
+    if frame is None:
+        return photo
+    transform = similarity_transform(photo.points, TEMPLATE)
     inverse = cv2.invertAffineTransform(transform)
-    centre = inverse[:, :2] @ place[:2] + inverse[:, 2]
-    zoom = CHIP * float(np.hypot(*transform[0, :2])) / float(place[2])
-    middle = (CHIP - 1) / 2
-    change = np.array([[zoom, 0, middle - zoom * centre[0]], [0, zoom, middle - zoom * centre[1]]])
-    photo = np.asarray(cv2.warpAffine(scene.photo, change, (CHIP, CHIP), flags=cv2.INTER_LINEAR), np.uint8)
-    return Scene(photo, (scene.points * zoom + change[:, 2]).astype(np.float32))
+    center = inverse[:, :2] @ frame[:2] + inverse[:, 2]
+    zoom = CROPPED_SIZE * float(np.hypot(*transform[0, :2])) / float(frame[2])
+    middle = (CROPPED_SIZE - 1) / 2
+    change = np.array([[zoom, 0, middle - zoom * center[0]], [0, zoom, middle - zoom * center[1]]])
+    size = (CROPPED_SIZE, CROPPED_SIZE)
+    pixels = np.asarray(cv2.warpAffine(photo.photo, change, size, flags=cv2.INTER_LINEAR), np.uint8)
+    return LandmarkedPhoto(pixels, (photo.points * zoom + change[:, 2]).astype(np.float32))
 
 
-def places_of(sights: Sights) -> Floats:
-    """Where the photos of `sights` lie in their aligned crops, (N, 3), as `cut` wants it; turns are left out."""
-    places = []
-    for path, face in zip(sights.paths, sights.faces, strict=True):
+def frames_of(detected: DetectedFaces) -> Floats:
+    """Return where photos with a face lie in their aligned crops, (N, 3) frames of `crop_photo`, without rotation."""
+    frames = []
+    for path, face in zip(detected.paths, detected.faces, strict=True):
         if face:
             height, width = read_photo(path).shape[:2]
             transform = similarity_transform(face.points, TEMPLATE)
-            centre = transform[:, :2] @ np.array([(width - 1) / 2, (height - 1) / 2]) + transform[:, 2]
-            places.append([*centre, max(width, height) * np.hypot(*transform[0, :2])])
-    return np.array(places, np.float32)
+            center = transform[:, :2] @ np.array([(width - 1) / 2, (height - 1) / 2]) + transform[:, 2]
+            frames.append([*center, max(width, height) * np.hypot(*transform[0, :2])])
+    return np.array(frames, np.float32)
 
 
-def view_of(scene: Scene, found: Finder, border: str) -> View | None:
-    points = found(scene.photo, scene.points)
+def align(photo: LandmarkedPhoto, finder: LandmarkFinder, border: str) -> MeasuredCrop | None:
+    """Align by the landmarks that `finder` finds; None where it finds none."""
+    points = finder(photo.photo, photo.points)
     if points is None:
         return None
     mode, grey = BORDERS[border]
     transform = similarity_transform(points, TEMPLATE)
     pixels = cv2.warpAffine(
-        scene.photo, transform, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=mode, borderValue=(grey,) * 3
+        photo.photo, transform, (SIZE, SIZE), flags=cv2.INTER_LINEAR, borderMode=mode, borderValue=(grey,) * 3
     )
-    true = similarity_transform(scene.points, TEMPLATE)
-    off = float(np.hypot(*true[0, :2]) * np.sqrt(((points - scene.points) ** 2).sum(axis=1).mean()))
-    return View(np.asarray(pixels, np.uint8), share_inside(transform, SIZE, scene.photo.shape[:2]), off)
+    true = similarity_transform(photo.points, TEMPLATE)
+    error = float(np.hypot(*true[0, :2]) * np.sqrt(((points - photo.points) ** 2).sum(axis=1).mean()))
+    return MeasuredCrop(np.asarray(pixels, np.uint8), share_inside(transform, SIZE, photo.photo.shape[:2]), error)
 
 
-def _padding(finder: FaceFinder, border: str) -> Finder:
+def _padding_finder(finder: FaceFinder, border: str) -> LandmarkFinder:
     mode, grey = BORDERS[border]
 
     def find(photo: Pixels, _: Points) -> Points | None:

@@ -1,10 +1,10 @@
 """
-`python -m training evaluate cuts`: what a tight cut does to error rates, and through what.
+`python -m training evaluate cropping`: how tightly cropped photos change error rates, and why.
 
-Three things could: pixels that are missing, landmarks that are wrong, people who are alike. So photos of known people
-are cut as tightly round the face as the cohorts' photos are, and aligned by the landmarks of the whole photo (so that
-pixels are missing, no more) or by those found in the cut one. The cohorts' own photos are aligned by the same means;
-within cohorts people are alike, between them they are not. docs/CALIBRATION.md says what came of it.
+There are three possible reasons: missing pixels, wrong landmarks, and people who look alike. So photos of known people
+are cropped as tightly as the photos of cohorts are, and aligned by the landmarks of the whole photo (then only pixels
+are missing) or by those found in the cropped one. The photos of the cohorts are aligned in the same ways; people look
+alike within cohorts, but not between them. The results are in docs/CALIBRATION.md.
 """
 
 from __future__ import annotations
@@ -18,13 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.nouns import Floats
-from training.data.photo_groups import Grouped
+from training.data.photo_groups import PhotoGroups
 from training.data.sources import folder_per_person
 from training.evaluation.all_pairs import all_pairs
 from training.evaluation.bootstrap import interval, rate_curves, true_match_rates
-from training.evaluation.cropping import BORDERS, Finder, Scene, View, cut, places_of, view_of
-from training.evaluation.demographics import Strangers, measure, once_a_cohort, people_among
-from training.pipeline.detection_cache import FaceFinder, Sights, read_photo
+from training.evaluation.cropping import (
+    BORDERS,
+    LandmarkedPhoto,
+    LandmarkFinder,
+    MeasuredCrop,
+    align,
+    crop_photo,
+    frames_of,
+)
+from training.evaluation.demographics import CohortFaces, first_per_person, infer_people, measure
+from training.pipeline.detection_cache import DetectedFaces, FaceFinder, read_photo
 from training.pipeline.progress import with_progress
 from training.pipeline.served_model import ServedModel
 
@@ -34,31 +42,33 @@ FMR = 1e-4
 
 def run(
     images: Path,
-    cohorts: Grouped,
+    cohorts: PhotoGroups,
     model: ServedModel,
     threshold: float,
     finder: FaceFinder,
-    ways: Mapping[str, Finder],
+    landmark_finders: Mapping[str, LandmarkFinder],
 ) -> dict[str, Any]:
-    """The report, as a document: rows of photos of known people, cut, and rows of the cohorts' own photos."""
+    """Return the report: rows for photos of known people, whole and cropped, and for the cohorts' own photos."""
     paths, person_of = folder_per_person(images)
     whole, tight = finder.find_all(paths, "detect"), finder.find_all(cohorts.paths, "detect, cohorts")
-    bench = _Bench(model, threshold)
-    places, known = places_of(tight), next(iter(ways.items()))
-    found = list(ways.items())[1:]
-    others = [border for border in BORDERS if border != "black"]
-    scenes = _Scenes(whole, places)
+    known, *found = landmark_finders.items()
+    other_borders = [border for border in BORDERS if border != "black"]
+    rows = _Rows(model, threshold)
+    uncropped, cropped, cohort_photos = _Photos(whole, None), _Photos(whole, frames_of(tight)), _Photos(tight, None)
     return {
         "model": {"id": model.manifest.id, "digest": model.manifest.file.digest},
         "threshold": threshold,
         "known_people": [
-            {"photos": "whole", **bench.known(_Scenes(whole, None), person_of, *known, "black")},
-            *[{"photos": "cut", **bench.known(scenes, person_of, *way, "black")} for way in ways.items()],
-            *[{"photos": "cut", **bench.known(scenes, person_of, *known, border)} for border in others],
+            {"photos": "whole", **rows.of_people(uncropped, person_of, *known, "black")},
+            *[
+                {"photos": "cut", **rows.of_people(cropped, person_of, *each, "black")}
+                for each in landmark_finders.items()
+            ],
+            *[{"photos": "cut", **rows.of_people(cropped, person_of, *known, border)} for border in other_borders],
         ],
         "cohorts": [
-            *[bench.strangers(_Scenes(tight, None), cohorts, *way, "black") for way in found],
-            *[bench.strangers(_Scenes(tight, None), cohorts, *found[1], border) for border in others],
+            *[rows.of_cohorts(cohort_photos, cohorts, *each, "black") for each in found],
+            *[rows.of_cohorts(cohort_photos, cohorts, *found[1], border) for border in other_borders],
         ],
     }
 
@@ -79,74 +89,77 @@ def summary(report: dict[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
-class _Scenes:
-    """The photos of `sights` that have a face, each cut at random like one of `places`, or whole."""
+class _Photos:
+    """The photos with a face, each cropped to a random one of `frames`, or left whole."""
 
-    sights: Sights
-    places: Floats | None
+    detected: DetectedFaces
+    frames: Floats | None
 
-    def views(self, way: str, finder: Finder, border: str) -> list[View | None]:
+    def align(self, name: str, finder: LandmarkFinder, border: str) -> list[MeasuredCrop | None]:
         random = np.random.default_rng(0)
-        seen = [(path, face) for path, face in zip(self.sights.paths, self.sights.faces, strict=True) if face]
-        drawn = [None if self.places is None else self.places[random.integers(len(self.places))] for _ in seen]
+        found = [(path, face) for path, face in zip(self.detected.paths, self.detected.faces, strict=True) if face]
+        frames = [None if self.frames is None else self.frames[random.integers(len(self.frames))] for _ in found]
 
-        def view(number: int) -> View | None:
-            path, face = seen[number]
-            return view_of(cut(Scene(read_photo(path), face.points), drawn[number]), finder, border)
+        def aligned(number: int) -> MeasuredCrop | None:
+            path, face = found[number]
+            return align(crop_photo(LandmarkedPhoto(read_photo(path), face.points), frames[number]), finder, border)
 
-        return with_progress(f"{way}, {border}", view, range(len(seen)))
+        return with_progress(f"{name}, {border}", aligned, range(len(found)))
 
 
 @dataclass(frozen=True)
-class _Bench:
+class _Rows:
     model: ServedModel
     threshold: float
 
-    def known(
-        self, scenes: _Scenes, person_of: NDArray[np.int64], way: str, finder: Finder, border: str
+    def of_people(
+        self, photos: _Photos, person_of: NDArray[np.int64], name: str, finder: LandmarkFinder, border: str
     ) -> dict[str, Any]:
-        """All pairs of photos, whose people are known."""
-        views = scenes.views(way, finder, border)
-        vectors = self._embed(views)
-        pairs = all_pairs(vectors, vectors, person_of[scenes.sights.found][_there(views)])
+        """Return the rates over all pairs of photos of known people."""
+        crops = photos.align(name, finder, border)
+        vectors = self._embed(crops)
+        pairs = all_pairs(vectors, vectors, person_of[photos.detected.found][_is_aligned(crops)])
         fmr, fnmr = rate_curves(pairs, np.array([self.threshold]), REPLICATES)
         tmr = true_match_rates(pairs, [FMR], REPLICATES)
-        return {**_facts(way, border, views), **_told("fmr", fmr), **_told("fnmr", fnmr), **_told("tmr", tmr)}
+        rates = {**_with_interval("fmr", fmr), **_with_interval("fnmr", fnmr), **_with_interval("tmr", tmr)}
+        return {**_alignment_facts(name, border, crops), **rates}
 
-    def strangers(self, scenes: _Scenes, grouped: Grouped, way: str, finder: Finder, border: str) -> dict[str, Any]:
-        """Within and between cohorts."""
-        views = scenes.views(way, finder, border)
-        vectors, cohort_of = self._embed(views), grouped.group_of[scenes.sights.found][_there(views)]
-        person_of, inside = people_among([vectors]), np.array([view.inside for view in views if view], np.float32)
-        faces = Strangers(grouped.names, vectors, cohort_of, person_of, inside)
-        measured = measure(faces.of(once_a_cohort(cohort_of, person_of)), [self.threshold])
+    def of_cohorts(
+        self, photos: _Photos, cohorts: PhotoGroups, name: str, finder: LandmarkFinder, border: str
+    ) -> dict[str, Any]:
+        """Return the false match rates within and between cohorts."""
+        crops = photos.align(name, finder, border)
+        vectors, cohort_of = self._embed(crops), cohorts.group_of[photos.detected.found][_is_aligned(crops)]
+        person_of, inside = infer_people([vectors]), np.array([crop.inside for crop in crops if crop], np.float32)
+        faces = CohortFaces(cohorts.names, vectors, cohort_of, person_of, inside)
+        rates = measure(faces.select(first_per_person(cohort_of, person_of)), [self.threshold])
         return {
-            **_facts(way, border, views),
-            **_told("between", measured.between),
-            **_told("median_within", measured.median),
+            **_alignment_facts(name, border, crops),
+            **_with_interval("between", rates.between),
+            **_with_interval("median_within", rates.median),
         }
 
-    def _embed(self, views: Sequence[View | None]) -> Floats:
-        return self.model.embed(np.stack([view.pixels for view in views if view]), "embed")
+    def _embed(self, crops: Sequence[MeasuredCrop | None]) -> Floats:
+        return self.model.embed(np.stack([crop.pixels for crop in crops if crop]), "embed")
 
 
-def _there(views: Sequence[View | None]) -> NDArray[np.bool_]:
-    return np.array([view is not None for view in views], bool)
+def _is_aligned(crops: Sequence[MeasuredCrop | None]) -> NDArray[np.bool_]:
+    return np.array([crop is not None for crop in crops], bool)
 
 
-def _told(name: str, samples: NDArray[np.float64]) -> dict[str, Any]:
-    """Of samples (1 + R, 1), the first of which is the data itself."""
+def _with_interval(name: str, samples: NDArray[np.float64]) -> dict[str, Any]:
+    """Return the value and interval of samples (1 + R, 1), the first of which is the data itself."""
     return {name: float(samples[0, 0]), f"{name}_interval": interval(samples[1:, 0])}
 
 
-def _facts(way: str, border: str, views: Sequence[View | None]) -> dict[str, Any]:
-    seen = [view for view in views if view]
-    off = [view.off for view in seen]
+def _alignment_facts(name: str, border: str, crops: Sequence[MeasuredCrop | None]) -> dict[str, Any]:
+    aligned = [crop for crop in crops if crop]
+    errors = [crop.landmark_error for crop in aligned]
     return {
-        "landmarks": way,
+        "landmarks": name,
         "border": border,
-        "faces_not_found": len(views) - len(seen),
-        "median_inside": float(np.median([view.inside for view in seen])),
-        "off": float(np.median(off)),
-        "off_p95": float(np.percentile(off, 95)),
+        "faces_not_found": len(crops) - len(aligned),
+        "median_inside": float(np.median([crop.inside for crop in aligned])),
+        "off": float(np.median(errors)),
+        "off_p95": float(np.percentile(errors, 95)),
     }

@@ -1,4 +1,4 @@
-"""`python -m training evaluate cohorts`: what a threshold promised for the average means within each cohort."""
+"""`python -m training evaluate cohorts`: the FMRs of a threshold within each cohort and between cohorts."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.nouns import Floats
-from training.data.photo_groups import Grouped
+from training.data.photo_groups import PhotoGroups
 from training.errors import TrainingError
 from training.evaluation.bootstrap import interval
 from training.evaluation.demographics import (
     SAME_PERSON,
-    Measured,
-    Strangers,
-    Within,
+    CohortFaces,
+    CohortRates,
+    DemographicRates,
+    first_per_person,
+    infer_people,
     measure,
-    once_a_cohort,
-    people_among,
 )
-from training.pipeline.detection_cache import FaceFinder, Sights, embed_faces
+from training.pipeline.detection_cache import DetectedFaces, FaceFinder, embed_faces
 from training.pipeline.served_model import ServedModel
 
 FMR = 1e-4
 
 
 @dataclass(frozen=True)
-class Asked:
-    """At which threshold, and of which cohorts (patterns of their names; all where there is none)."""
+class CohortQuery:
+    """The threshold, or the FMR that gives it, and patterns of the cohorts' names; without a pattern all are used."""
 
     threshold: float | None = None
     fmr: float = FMR
@@ -40,57 +40,61 @@ class Asked:
     same_person: float = SAME_PERSON
 
     def threshold_of(self, model: ServedModel) -> float:
-        """Raises TrainingError where neither the caller nor a calibration says it."""
+        """Return the threshold for a model. Raises TrainingError if there is neither one nor a calibration."""
         if self.threshold is not None:
             return self.threshold
         if model.calibration is None:
-            raise TrainingError(f"{model.manifest.id} has no calibration: want --threshold")
+            raise TrainingError(f"{model.manifest.id} has no calibration: give --threshold")
         return model.calibration.at(self.fmr).threshold
 
-    def chosen(self, grouped: Grouped) -> Grouped:
-        """Raises TrainingError where no cohort is named like that."""
-        wanted = [not self.only or any(fnmatch.fnmatch(name, like) for like in self.only) for name in grouped.names]
-        kept = np.array(wanted)[grouped.group_of]
+    def select(self, cohorts: PhotoGroups) -> PhotoGroups:
+        """Return the photos of the cohorts asked for. Raises TrainingError if no name fits."""
+        fits = [not self.only or any(fnmatch.fnmatch(name, like) for like in self.only) for name in cohorts.names]
+        kept = np.array(fits)[cohorts.group_of]
         if not kept.any():
-            raise TrainingError(f"no cohort is named like {', '.join(self.only)}: there are {', '.join(grouped.names)}")
-        return grouped.of(kept)
+            raise TrainingError(
+                f"no cohort is named like {', '.join(self.only)}: expected one of {', '.join(cohorts.names)}"
+            )
+        return cohorts.select(kept)
 
 
-def run(grouped: Grouped, model: Path, baseline: Path | None, asked: Asked, finder: FaceFinder) -> dict[str, Any]:
-    """The report, as a document. Raises TrainingError."""
-    grouped = asked.chosen(grouped)
+def run(
+    cohorts: PhotoGroups, model: Path, baseline: Path | None, query: CohortQuery, finder: FaceFinder
+) -> dict[str, Any]:
+    """Return the report. Raises TrainingError."""
+    cohorts = query.select(cohorts)
     models = [ServedModel.open(folder) for folder in (model, baseline) if folder]
-    thresholds = [asked.threshold_of(each) for each in models]
-    sights = finder.find_all(grouped.paths, "detect")
-    faces = faces_of(grouped, sights, models, asked.same_person)
-    measured = [measure(each, [threshold]) for each, threshold in zip(faces, thresholds, strict=True)]
-    reports = [_report(*each) for each in zip(models, thresholds, measured, strict=True)]
+    thresholds = [query.threshold_of(each) for each in models]
+    detected = finder.find_all(cohorts.paths, "detect")
+    faces = faces_of(cohorts, detected, models, query.same_person)
+    rates = [measure(each, [threshold]) for each, threshold in zip(faces, thresholds, strict=True)]
+    reports = [_report(*each) for each in zip(models, thresholds, rates, strict=True)]
     return {
         **reports[0],
-        "images": len(grouped.paths),
-        "faces_not_found": int((~sights.found).sum()),
-        "repeats": int(sights.found.sum()) - len(faces[0].vectors),
-        "same_person": None if grouped.people else asked.same_person,
+        "images": len(cohorts.paths),
+        "faces_not_found": int((~detected.found).sum()),
+        "repeats": int(detected.found.sum()) - len(faces[0].vectors),
+        "same_person": None if cohorts.people else query.same_person,
         "median_inside": float(np.median(faces[0].inside)),
-        **({"baseline": reports[1], "ratio": _ratio(*measured)} if baseline else {}),
+        **({"baseline": reports[1], "ratio": _ratio(*rates)} if baseline else {}),
     }
 
 
 def faces_of(
-    grouped: Grouped, sights: Sights, models: Sequence[ServedModel], same_person: float = SAME_PERSON
-) -> list[Strangers]:
-    """The same faces as each of the models sees them; repeats of people, as any of them sees it, left out."""
-    found = sights.found
-    cohort_of = grouped.group_of[found]
-    seen = [embed_faces(model, sights) for model in models]
-    if grouped.people:
-        person_of = np.unique(np.array(grouped.people)[found], return_inverse=True)[1].astype(np.int64)
+    cohorts: PhotoGroups, detected: DetectedFaces, models: Sequence[ServedModel], same_person: float = SAME_PERSON
+) -> list[CohortFaces]:
+    """Return the faces as embedded by each model; repeats of a person, according to any of them, are left out."""
+    found = detected.found
+    cohort_of = cohorts.group_of[found]
+    embedded = [embed_faces(model, detected) for model in models]
+    if cohorts.people:
+        person_of = np.unique(np.array(cohorts.people)[found], return_inverse=True)[1].astype(np.int64)
         kept = np.ones(len(person_of), bool)
     else:
-        person_of = people_among([vectors for vectors, _ in seen], same_person)
-        kept = once_a_cohort(cohort_of, person_of)
-    faces = [Strangers(grouped.names, vectors, cohort_of, person_of, inside) for vectors, inside in seen]
-    return [each.of(kept) for each in faces]
+        person_of = infer_people([vectors for vectors, _ in embedded], same_person)
+        kept = first_per_person(cohort_of, person_of)
+    faces = [CohortFaces(cohorts.names, vectors, cohort_of, person_of, inside) for vectors, inside in embedded]
+    return [each.select(kept) for each in faces]
 
 
 def summary(report: dict[str, Any]) -> str:
@@ -111,18 +115,18 @@ def summary(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _report(model: ServedModel, threshold: float, measured: Measured) -> dict[str, Any]:
-    rows = sorted((row(cohort) for cohort in measured.cohorts), key=lambda each: -float(each["fmr"]))
+def _report(model: ServedModel, threshold: float, rates: DemographicRates) -> dict[str, Any]:
+    rows = sorted((row(cohort) for cohort in rates.cohorts), key=lambda each: -float(each["fmr"]))
     return {
         "model": {"id": model.manifest.id, "digest": model.manifest.file.digest},
         "threshold": threshold,
         "cohorts": rows,
-        "median": _told(measured.median[:, 0]),
-        "between": {"impostor_pairs": measured.between_pairs, **_told(measured.between[:, 0])},
+        "median": _fmr_with_interval(rates.median[:, 0]),
+        "between": {"impostor_pairs": rates.between_pairs, **_fmr_with_interval(rates.between[:, 0])},
     }
 
 
-def row(cohort: Within) -> dict[str, Any]:
+def row(cohort: CohortRates) -> dict[str, Any]:
     return {
         "name": cohort.name,
         "people": cohort.people,
@@ -137,23 +141,23 @@ def row(cohort: Within) -> dict[str, Any]:
     }
 
 
-def _told(samples: Floats | NDArray[np.float64]) -> dict[str, Any]:
+def _fmr_with_interval(samples: Floats | NDArray[np.float64]) -> dict[str, Any]:
     return {"fmr": float(samples[0]), "interval": interval(samples[1:].astype(np.float64))}
 
 
-def _ratio(main: Measured, other: Measured) -> dict[str, Any]:
-    """Of the median cohorts' FMRs, paired: each sample of people gives one ratio."""
+def _ratio(main: DemographicRates, other: DemographicRates) -> dict[str, Any]:
+    """Return the ratio of the median FMRs, paired: each sample of people gives one ratio."""
     ratio = main.median[:, 0] / np.maximum(other.median[:, 0], 1e-12)
     return {"median": float(ratio[0]), "interval": interval(ratio[1:])}
 
 
-def line(told: dict[str, Any]) -> str:
+def line(row: dict[str, Any]) -> str:
     return (
-        f"{told['name']}: {_rate(told)}, {told['people']} people, {told['impostor_pairs']} pairs, "
-        f"inside {told['median_inside']:.2f}"
+        f"{row['name']}: {_rate(row)}, {row['people']} people, {row['impostor_pairs']} pairs, "
+        f"inside {row['median_inside']:.2f}"
     )
 
 
-def _rate(told: dict[str, Any]) -> str:
-    low, high = told["interval"]
-    return f"FMR {told['fmr']:.2g} [{low:.2g}, {high:.2g}]"
+def _rate(row: dict[str, Any]) -> str:
+    low, high = row["interval"]
+    return f"FMR {row['fmr']:.2g} [{low:.2g}, {high:.2g}]"

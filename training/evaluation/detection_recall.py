@@ -1,9 +1,9 @@
 """
-`python -m training evaluate finding`: whom the service's way of looking does not find, beside facenet-pytorch's.
+`python -m training evaluate detection-recall`: the faces that the served detector misses, beside facenet-pytorch's.
 
-Every photo is looked at as it is, smaller, larger, blurred, dark and turned, so that faces fall between the levels of
-the pyramid, on them, and at the edge of what can be seen. "Lost" is a photo whose largest face, as the first way finds
-it, is not among those of another way.
+Every photo is used as it is, smaller, larger, blurred, dark and rotated, so that faces lie between the levels of the
+image pyramid, on them, and at the limits of detection. A photo is "lost" if its largest face according to the first
+detector is not among those of another.
 """
 
 from __future__ import annotations
@@ -27,43 +27,43 @@ from training.pipeline.detection_cache import read_photo
 from training.pipeline.progress import with_progress
 from training.pipeline.served_model import DETECTOR
 
-WAYS: Mapping[str, CascadeOptions] = {
+DETECTORS: Mapping[str, CascadeOptions] = {
     "facenet-pytorch, from 20 px": CascadeOptions(second_look=False),
     "facenet-pytorch, from 40 px": CascadeOptions(min_face=SERVED.min_face, second_look=False),
     "as served": replace(SERVED, second_look=False),
 }
 ZOOMS = (0.4, 0.55, 0.75, 0.92, 1.25, 1.6, 2.2)
 SIGMA, QUALITY, DARK, DEGREES = 2.0, 25, 0.25, 30.0
-SAME = 0.4  # overlap (intersection over union) from which on two boxes are one face's
+SAME_FACE = 0.4  # two boxes of at least this intersection over union are of one face
 
 Change: TypeAlias = Callable[[Pixels], Pixels]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What one way of looking found in a photo, and the CPU seconds that it took."""
+class Detection:
+    """The faces that a detector found in a photo, and the CPU seconds that it took."""
 
     faces: Sequence[Face]
     seconds: float
 
 
 def changes() -> dict[str, Change]:
-    zooms: dict[str, Change] = {f"{zoom:g} times as large": partial(_zoomed, zoom=zoom) for zoom in ZOOMS}
+    zooms: dict[str, Change] = {f"{zoom:g} times as large": partial(_resized, zoom=zoom) for zoom in ZOOMS}
     return {
         "as they are": lambda photo: photo,
         **zooms,
         "blurred, JPEG 25": lambda photo: augmentation.jpeg(augmentation.blur(photo, SIGMA), QUALITY),
         "a quarter as bright": lambda photo: (photo * DARK).astype(np.uint8),
-        "turned by 30 degrees": _turned,
+        "turned by 30 degrees": _rotated,
     }
 
 
 def run(images: Path, models_dir: Path, every: int = 1) -> dict[str, Any]:
-    """The report, as a document: a row a change, in it an entry a way. Unreadable photos are skipped and counted."""
+    """Return the report, a row per change with an entry per detector. Unreadable photos are skipped and counted."""
     paths = sorted(path for path in images.rglob("*") if path.is_file())[::every]
-    detectors = {name: load_mtcnn(models_dir / DETECTOR, options) for name, options in WAYS.items()}
+    detectors = {name: load_mtcnn(models_dir / DETECTOR, options) for name, options in DETECTORS.items()}
 
-    def looks(change: Change, path: Path) -> dict[str, Look] | None:
+    def detect(change: Change, path: Path) -> dict[str, Detection] | None:
         try:
             photo = np.ascontiguousarray(change(read_photo(path)))
         except InputError:
@@ -72,8 +72,8 @@ def run(images: Path, models_dir: Path, every: int = 1) -> dict[str, Any]:
 
     rows = []
     for name, change in changes().items():
-        seen = with_progress(name, partial(looks, change), paths)
-        rows.append({"photos": name, **_row([each for each in seen if each])})
+        detections = with_progress(name, partial(detect, change), paths)
+        rows.append({"photos": name, **_row([each for each in detections if each])})
     return {"images": len(paths), "unreadable": len(paths) - rows[0]["looked_at"] if rows else 0, "rows": rows}
 
 
@@ -88,43 +88,42 @@ def summary(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _row(seen: Sequence[Mapping[str, Look]]) -> dict[str, Any]:
-    first = next(iter(WAYS))
+def _row(photos: Sequence[Mapping[str, Detection]]) -> dict[str, Any]:
+    first = next(iter(DETECTORS))
     ways = {
         name: {
-            "without_a_face": sum(not looks[name].faces for looks in seen),
-            "faces": sum(len(looks[name].faces) for looks in seen),
-            "lost": sum(not _has(looks[name].faces, looks[first].faces[:1]) for looks in seen),
-            "ms": 1000 * float(np.mean([looks[name].seconds for looks in seen] or [0.0])),
+            "without_a_face": sum(not photo[name].faces for photo in photos),
+            "faces": sum(len(photo[name].faces) for photo in photos),
+            "lost": sum(not _contains(photo[name].faces, photo[first].faces[:1]) for photo in photos),
+            "ms": 1000 * float(np.mean([photo[name].seconds for photo in photos] or [0.0])),
         }
-        for name in WAYS
+        for name in DETECTORS
     }
-    return {"looked_at": len(seen), "ways": ways}
+    return {"looked_at": len(photos), "ways": ways}
 
 
-def _timed(look: Callable[[], list[Face]]) -> Look:
+def _timed(detect: Callable[[], list[Face]]) -> Detection:
     start = time.thread_time()
-    faces = look()
-    return Look(faces, time.thread_time() - start)
+    faces = detect()
+    return Detection(faces, time.thread_time() - start)
 
 
-def _has(found: Sequence[Face], wanted: Sequence[Face]) -> bool:
-    return all(any(overlap(face.box, each.box) >= SAME for each in found) for face in wanted)
+def _contains(found: Sequence[Face], expected: Sequence[Face]) -> bool:
+    return all(any(intersection_over_union(face.box, each.box) >= SAME_FACE for each in found) for face in expected)
 
 
-def overlap(a: Box, b: Box) -> float:
-    """Intersection over union."""
+def intersection_over_union(a: Box, b: Box) -> float:
     width, height = min(a.right, b.right) - max(a.left, b.left), min(a.bottom, b.bottom) - max(a.top, b.top)
     shared = max(0.0, width) * max(0.0, height)
     return shared / (a.area + b.area - shared)
 
 
-def _zoomed(photo: Pixels, zoom: float) -> Pixels:
-    way = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(photo, None, fx=zoom, fy=zoom, interpolation=way), np.uint8)
+def _resized(photo: Pixels, zoom: float) -> Pixels:
+    method = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(photo, None, fx=zoom, fy=zoom, interpolation=method), np.uint8)
 
 
-def _turned(photo: Pixels) -> Pixels:
+def _rotated(photo: Pixels) -> Pixels:
     height, width = photo.shape[:2]
-    turn = cv2.getRotationMatrix2D((width / 2, height / 2), DEGREES, 1)
-    return np.asarray(cv2.warpAffine(photo, turn, (width, height)), np.uint8)
+    rotation = cv2.getRotationMatrix2D((width / 2, height / 2), DEGREES, 1)
+    return np.asarray(cv2.warpAffine(photo, rotation, (width, height)), np.uint8)

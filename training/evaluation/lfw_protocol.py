@@ -1,8 +1,8 @@
 """
-LFW's protocol on a list of pairs, and how sure its measures are: people are drawn again, and with them their pairs.
+LFW's protocol on a list of pairs, and confidence intervals by a bootstrap over people.
 
-A person drawn w times gives a genuine pair the weight w; an impostor pair has the product of its two people's. Each
-sample chooses its thresholds anew, on the other folds.
+If a person is drawn w times, a genuine pair has the weight w, and an impostor pair the product of its two people's
+weights. Each sample chooses its thresholds again, on the other folds.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Distances = NDArray[np.float64]
 
 
 def report(distances: Distances, pairs: PairList) -> dict[str, Any]:
-    """Of the pairs' distances (N,)."""
+    """Return the measures of the pairs' distances (N,)."""
     same, fold = pairs.same, pairs.fold
     genuine, impostors = np.sort(distances[same]), np.sort(distances[~same])
     return {
@@ -45,7 +45,7 @@ def report(distances: Distances, pairs: PairList) -> dict[str, Any]:
 
 
 def curve(genuine: Distances, impostors: Distances) -> list[dict[str, float]]:
-    """Points of the DET and ROC curves, of ascending distances."""
+    """Return points of the DET and ROC curves, from ascending distances."""
     thresholds = [threshold_at(impostors, fmr) for fmr in np.geomspace(1 / len(impostors), 1, CURVE)]
     return [
         {"threshold": t, "fmr": share_within(impostors, t), "fnmr": 1 - share_within(genuine, t)} for t in thresholds
@@ -53,7 +53,7 @@ def curve(genuine: Distances, impostors: Distances) -> list[dict[str, float]]:
 
 
 def gain(main: Distances, other: Distances, pairs: PairList, replicates: int) -> dict[str, Any]:
-    """What `main` has more of than `other`; intervals are paired, sample by sample. The list must tell people apart."""
+    """Return how much better `main` is than `other`, with paired intervals; the people of the pairs must be known."""
     weights = list(_pair_weights(pairs, replicates))
     measures = {"accuracy": weighted_accuracy, "val": weighted_validation}
     differences = {
@@ -66,51 +66,51 @@ def gain(main: Distances, other: Distances, pairs: PairList, replicates: int) ->
 
 
 def weighted_accuracy(distances: Distances, pairs: PairList, weight: NDArray[np.float64]) -> float:
-    """As accuracy_over_folds, its mean, of pairs that weigh `weight` (N,)."""
+    """Return the mean of accuracy_over_folds for pairs of weights (N,)."""
     return float(np.mean([_fold_accuracy(distances, pairs, weight, fold) for fold in np.unique(pairs.fold)]))
 
 
 def weighted_validation(distances: Distances, pairs: PairList, weight: NDArray[np.float64]) -> float:
-    """As validation_over_folds, its mean, at FAR."""
+    """Return the mean of validation_over_folds at FAR for pairs of weights (N,)."""
     return float(np.mean([_fold_validation(distances, pairs, weight, fold) for fold in np.unique(pairs.fold)]))
 
 
 def _fold_accuracy(distances: Distances, pairs: PairList, weight: NDArray[np.float64], fold: int) -> float:
-    threshold = _best_threshold(*_part(distances, pairs, weight, pairs.fold != fold))
-    tested, same, counted = _part(distances, pairs, weight, pairs.fold == fold)
+    threshold = _best_threshold(*_select(distances, pairs, weight, pairs.fold != fold))
+    tested, same, counted = _select(distances, pairs, weight, pairs.fold == fold)
     return float(((tested <= threshold) == same) @ counted / max(counted.sum(), 1e-12))
 
 
 def _fold_validation(distances: Distances, pairs: PairList, weight: NDArray[np.float64], fold: int) -> float:
     rest, tested = pairs.fold != fold, pairs.fold == fold
-    impostors, _, counted = _part(distances, pairs, weight, rest & ~pairs.same)
+    impostors, _, counted = _select(distances, pairs, weight, rest & ~pairs.same)
     reached = np.cumsum(counted)
     first_too_many = int(np.searchsorted(reached, FAR * reached[-1] + 1e-9, side="right"))
-    genuine, _, shares = _part(distances, pairs, weight, tested & pairs.same)
+    genuine, _, shares = _select(distances, pairs, weight, tested & pairs.same)
     threshold = impostors[min(first_too_many, len(impostors) - 1)]
     return float((genuine < threshold) @ shares / max(shares.sum(), 1e-12))
 
 
-def _part(
+def _select(
     distances: Distances, pairs: PairList, weight: NDArray[np.float64], chosen: NDArray[np.bool_]
 ) -> tuple[Distances, NDArray[np.bool_], NDArray[np.float64]]:
-    """Distances, kinds and weights of the chosen pairs, by rising distance."""
+    """Return distances, kinds and weights of the chosen pairs, in ascending order of distance."""
     order = np.argsort(distances[chosen], kind="stable")
     return distances[chosen][order], pairs.same[chosen][order], weight[chosen][order]
 
 
 def _best_threshold(ranked: Distances, same: NDArray[np.bool_], weight: NDArray[np.float64]) -> float:
-    """As metrics.best_threshold, of weighted pairs by rising distance."""
+    """Return metrics.best_threshold of weighted pairs in ascending order of distance."""
     right = np.concatenate([[0.0], np.cumsum(np.where(same, weight, -weight))])
     cuts = np.concatenate([[ranked[0] - 1e-6], (ranked[1:] + ranked[:-1]) / 2, [ranked[-1]]])
-    right[1:-1][ranked[1:] == ranked[:-1]] = -np.inf  # no threshold parts equal distances
+    right[1:-1][ranked[1:] == ranked[:-1]] = -np.inf  # no threshold separates equal distances
     return float(cuts[np.argmax(right)])
 
 
 def _pair_weights(pairs: PairList, replicates: int) -> Iterator[NDArray[np.float64]]:
     person_of = pairs.person_of
     if person_of is None:
-        raise ValueError("want pairs whose folders are people")
+        raise ValueError("expected pairs whose folders are people")
     first, second = person_of[pairs.first], person_of[pairs.second]
     for weight in bootstrap_weights(int(person_of.max()) + 1, replicates, seed=0):
         yield np.where(pairs.same, weight[first], weight[first] * weight[second])

@@ -1,7 +1,8 @@
 """
-Error rates of verification, and how sure they are. Plain functions of distances: no image, no network.
+Error rates of verification, as plain functions of distances.
 
-Terms as in ISO/IEC 19795-1: FMR and FNMR of a threshold, TMR = 1 - FNMR. A pair matches when distance <= threshold.
+Terms are those of ISO/IEC 19795-1: FMR and FNMR of a threshold, TMR = 1 - FNMR. A pair matches if its distance is at
+most the threshold.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class FoldScores:
-    """A measure over folds, each at the threshold chosen on the others; `error` is the standard error of the mean."""
+    """A measure of each fold, at the threshold chosen on the others; `error` is the standard error of the mean."""
 
     mean: float
     error: float
@@ -27,7 +28,7 @@ class FoldScores:
 
 
 def accuracy_over_folds(distances: Distances, same: Flags, fold: NDArray[np.int64]) -> FoldScores:
-    """LFW's protocol: pairs (N,) with their fold; the threshold of each fold maximises accuracy on the others."""
+    """Return the accuracies of LFW's protocol: the threshold of each fold maximises accuracy on the others."""
     thresholds = [best_threshold(distances[fold != k], same[fold != k]) for k in np.unique(fold)]
     scores = [
         float(np.mean((distances[fold == k] <= threshold) == same[fold == k]))
@@ -37,7 +38,7 @@ def accuracy_over_folds(distances: Distances, same: Flags, fold: NDArray[np.int6
 
 
 def validation_over_folds(distances: Distances, same: Flags, fold: NDArray[np.int64], far: float) -> FoldScores:
-    """VAL at FAR as FaceNet reports it: the true match rate of each fold where the others' FMR is `far`."""
+    """Return VAL at FAR as FaceNet reports it: the TMR of each fold at the threshold where the others' FMR is `far`."""
     thresholds, scores = [], []
     for k in np.unique(fold):
         rest = fold != k
@@ -48,17 +49,17 @@ def validation_over_folds(distances: Distances, same: Flags, fold: NDArray[np.in
 
 
 def best_threshold(distances: Distances, same: Flags) -> float:
-    """The threshold of highest accuracy, midway between two neighbouring distances."""
+    """Return the threshold of highest accuracy, midway between two neighbouring distances."""
     order = np.argsort(distances, kind="stable")
     ranked = distances[order]
     right = np.concatenate([[np.sum(~same)], np.sum(~same) + np.cumsum(np.where(same[order], 1, -1))])
     cuts = np.concatenate([[ranked[0] - 1e-6], (ranked[1:] + ranked[:-1]) / 2, [ranked[-1]]])
-    right[1:-1][ranked[1:] == ranked[:-1]] = 0  # no threshold parts equal distances
+    right[1:-1][ranked[1:] == ranked[:-1]] = 0  # no threshold separates equal distances
     return float(cuts[np.argmax(right)])
 
 
 def threshold_at(impostors: Distances, fmr: float) -> float:
-    """The loosest threshold, to five decimals, that at most `fmr` of the sorted `impostors` pass."""
+    """Return the loosest threshold, to five decimals, that at most a share `fmr` of the sorted `impostors` pass."""
     allowed = int(np.floor(fmr * len(impostors) + 1e-9))
     if allowed >= len(impostors):
         return 4.0
@@ -68,12 +69,12 @@ def threshold_at(impostors: Distances, fmr: float) -> float:
 
 
 def share_within(ranked: Distances, threshold: float) -> float:
-    """Share of the sorted distances that are at most `threshold`."""
+    """Return the share of the sorted distances that are at most `threshold`."""
     return float(np.searchsorted(ranked, threshold, side="right") / len(ranked))
 
 
 def equal_error_rate(genuine: Distances, impostors: Distances) -> float:
-    """Where FMR and FNMR meet; of sorted distances."""
+    """Return the rate at which FMR and FNMR are equal, from sorted distances."""
     thresholds = np.unique(np.concatenate([genuine, impostors]))
     fmr = np.searchsorted(impostors, thresholds, side="right") / len(impostors)
     fnmr = 1 - np.searchsorted(genuine, thresholds, side="right") / len(genuine)
@@ -82,7 +83,7 @@ def equal_error_rate(genuine: Distances, impostors: Distances) -> float:
 
 
 def area_under_curve(genuine: Distances, impostors: Distances) -> float:
-    """The chance that a genuine pair is nearer than an impostor pair (Mann-Whitney U)."""
+    """Return the probability that a genuine pair is closer than an impostor pair (Mann-Whitney U)."""
     return float(stats.mannwhitneyu(impostors, genuine).statistic / (len(genuine) * len(impostors)))
 
 

@@ -1,4 +1,4 @@
-"""Pairs of images to be told apart, in folds: LFW's pairs.txt, or any CSV `first,second,same,fold`."""
+"""Pairs of images to verify, in folds: LFW's pairs.txt, or any CSV `first,second,same,fold`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ FOLDS = 10
 
 
 class UnusablePairs(TrainingError):
-    """The message names the file and the line."""
+    """A file of pairs cannot be used; the message names it and the line."""
 
 
 @dataclass(frozen=True)
 class PairList:
-    """N pairs of images, by index into `images`, which are paths below the images' folder."""
+    """N pairs of images, as indices into `images`, which are paths below the folder of images."""
 
     images: tuple[str, ...]
     first: NDArray[np.int64]
@@ -32,8 +32,9 @@ class PairList:
     @cached_property
     def person_of(self) -> NDArray[np.int64] | None:
         """
-        The person's number of each image, by its folder; None where folders are no people: where a genuine pair has
-        two of them, or an impostor pair one.
+        The person's number of each image, by its folder; None if folders are not people.
+
+        They are not if a genuine pair comes from two folders, or an impostor pair from one.
         """
         folders = [str(PurePosixPath(image).parent) for image in self.images]
         person = np.unique(folders, return_inverse=True)[1].astype(np.int64)
@@ -41,7 +42,7 @@ class PairList:
 
 
 def read_pairs(path: Path) -> PairList:
-    """A file that ends in .csv is a CSV, any other has LFW's form. Raises UnusablePairs."""
+    """Read a CSV if the name ends in .csv, otherwise LFW's format. Raises UnusablePairs."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -50,31 +51,34 @@ def read_pairs(path: Path) -> PairList:
 
 
 def _from_csv(path: Path, text: str) -> PairList:
-    """Columns first, second, same (1 or 0) and perhaps fold; without it the pairs are dealt out to ten in turn."""
+    """Read columns first, second, same (1 or 0) and optionally fold; without it pairs go to ten folds in turn."""
     rows = list(csv.DictReader(text.splitlines()))
     if not rows or not {"first", "second", "same"} <= set(rows[0]):
-        raise UnusablePairs(f"{path}, line 1: want the columns first, second, same (and fold), and pairs below them")
+        raise UnusablePairs(
+            f"{path}, line 1: expected the columns first, second, same (and fold), and pairs below them"
+        )
     for number, row in enumerate(rows, start=2):
         if not (row["first"] and row["second"] and row["same"] in ("0", "1")):
-            raise UnusablePairs(f"{path}, line {number}: want two images and 1 or 0, got {list(row.values())}")
+            raise UnusablePairs(f"{path}, line {number}: expected two images and 1 or 0, got {list(row.values())}")
     same = np.array([row["same"] == "1" for row in rows])
     folds = [row["fold"] for row in rows] if "fold" in rows[0] else [str(n % FOLDS) for n in range(len(rows))]
     fold = np.unique(folds, return_inverse=True)[1].astype(np.int64)
     if same.all() or not same.any() or not fold.any():
-        raise UnusablePairs(f"{path}: want genuine and impostor pairs in at least two folds")
+        raise UnusablePairs(f"{path}: expected genuine and impostor pairs in at least two folds")
     return _pair_list([(row["first"], row["second"]) for row in rows], same, fold)
 
 
 def _from_lfw(path: Path, text: str) -> PairList:
     """
-    The first line says how many folds and pairs of each kind a fold has (`10 300`); each fold has its genuine pairs
-    first. `NAME 1 4` is a genuine pair, `NAME 3 OTHER 7` an impostor pair.
+    Read LFW's format: the first line has the numbers of folds and of pairs of each kind per fold (`10 300`).
+
+    In each fold the genuine pairs (`NAME 1 4`) come before the impostor pairs (`NAME 3 OTHER 7`).
     """
     lines = [line.split() for line in text.splitlines() if line.strip()]
     folds, size = _header(path, lines)
     rows = lines[1:]
     if len(rows) != 2 * folds * size:
-        raise UnusablePairs(f"{path}: want {folds} folds of 2 x {size} pairs, got {len(rows)} pairs")
+        raise UnusablePairs(f"{path}: expected {folds} folds of 2 x {size} pairs, got {len(rows)} pairs")
     named = [_images(path, number, row) for number, row in enumerate(rows, start=2)]
     return _pair_list(named, np.array([len(row) == 3 for row in rows]), np.arange(len(rows)) // (2 * size))
 
@@ -91,7 +95,7 @@ def _header(path: Path, lines: list[list[str]]) -> tuple[int, int]:
         first = [int(word) for word in lines[0]]
         return (first[0], first[1]) if len(first) == 2 else (FOLDS, first[0])
     except (IndexError, ValueError) as error:
-        raise UnusablePairs(f"{path}, line 1: want the number of folds and of pairs, as `10 300`") from error
+        raise UnusablePairs(f"{path}, line 1: expected the number of folds and of pairs, as `10 300`") from error
 
 
 def _images(path: Path, number: int, row: list[str]) -> tuple[str, str]:
@@ -102,7 +106,7 @@ def _images(path: Path, number: int, row: list[str]) -> tuple[str, str]:
             return _image(row[0], row[1]), _image(row[2], row[3])
     except ValueError:
         pass
-    raise UnusablePairs(f"{path}, line {number}: want `NAME 1 4` or `NAME 3 OTHER 7`, got {' '.join(row)!r}")
+    raise UnusablePairs(f"{path}, line {number}: expected `NAME 1 4` or `NAME 3 OTHER 7`, got {' '.join(row)!r}")
 
 
 def _image(name: str, number: str) -> str:

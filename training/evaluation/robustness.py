@@ -1,8 +1,8 @@
 """
-`python -m training evaluate sensitivity`: VAL by JPEG quality and by the size of the face, after table 4 of FaceNet.
+`python -m training evaluate sensitivity`: VAL by JPEG quality and by face size, as in table 4 of FaceNet.
 
-Every photo is kept as a JPEG of that quality, or shrunk until its face is so many pixels wide, and then goes through
-the served pipeline, detection included; so do both photos of a pair. A face that is not found counts as a miss.
+Both photos of a pair are compressed to that JPEG quality, or shrunk until the face has that width, and then go through
+the served pipeline, detection included. A face that is not found counts as a miss.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from app.faces.alignment import open_aligner
 from training.data import augmentation
 from training.errors import TrainingError
 from training.evaluation import lfw_protocol
-from training.evaluation.verification import Task, distances_of
+from training.evaluation.verification import VerificationTask, pair_distances
 from training.pipeline.detection_cache import FaceFinder, read_photo
 from training.pipeline.progress import with_progress
 from training.pipeline.served_model import ServedModel
@@ -30,12 +30,12 @@ QUALITIES = (10, 20, 30, 50, 70, 90)
 SIZES = (20, 28, 40, 56, 80)
 
 Change: TypeAlias = Callable[[Pixels, Box], Pixels]
-"""Of a photo whose face is known."""
+"""Changes a photo, given the box of its face."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What every photo goes through, and what it is called."""
+    """A change of every photo, with its name."""
 
     kind: str
     value: int | None
@@ -49,15 +49,17 @@ class Condition:
 def conditions(qualities: Sequence[int] = QUALITIES, sizes: Sequence[int] = SIZES) -> list[Condition]:
     return [
         Condition("as it is", None, lambda photo, _: photo),
-        *[Condition("jpeg_quality", quality, partial(_kept_as_jpeg, quality=quality)) for quality in qualities],
-        *[Condition("face_width", size, partial(_shrunk, width=size)) for size in sizes],
+        *[Condition("jpeg_quality", quality, partial(_compress, quality=quality)) for quality in qualities],
+        *[Condition("face_width", size, partial(_shrink, width=size)) for size in sizes],
     ]
 
 
-def run(task: Task, model: ServedModel, finder: FaceFinder, wanted: Sequence[Condition]) -> dict[str, Any]:
-    """The report, as a document: a row a condition."""
+def run(
+    task: VerificationTask, model: ServedModel, finder: FaceFinder, conditions: Sequence[Condition]
+) -> dict[str, Any]:
+    """Return the report, one row per condition."""
     manifest = model.manifest
-    rows = [_row(task, model, finder, condition) for condition in wanted]
+    rows = [_row(task, model, finder, condition) for condition in conditions]
     return {"model": {"id": manifest.id, "digest": manifest.file.digest}, "far": lfw_protocol.FAR, "rows": rows}
 
 
@@ -69,24 +71,24 @@ def summary(report: dict[str, Any]) -> str:
     )
 
 
-def _row(task: Task, model: ServedModel, finder: FaceFinder, condition: Condition) -> dict[str, Any]:
+def _row(task: VerificationTask, model: ServedModel, finder: FaceFinder, condition: Condition) -> dict[str, Any]:
     aligner = open_aligner(model.manifest)
 
-    def crop_of(sight: tuple[Path, Face | None]) -> Pixels | None:
-        path, known = sight
+    def crop_of(found: tuple[Path, Face | None]) -> Pixels | None:
+        path, known = found
         if known is None:
             return None
         photo = condition.change(read_photo(path), known.box)
         face = finder.find(photo)
         return aligner.align(photo, face).pixels if face else None
 
-    sights = list(zip(task.sights.paths, task.sights.faces, strict=True))
-    crops = with_progress(condition.name, crop_of, sights)
+    photos = list(zip(task.detected.paths, task.detected.faces, strict=True))
+    crops = with_progress(condition.name, crop_of, photos)
     found = np.array([crop is not None for crop in crops], bool)
     if not found.any():
         raise TrainingError(f"no face found: {condition.name}")
     vectors = model.embed(np.stack([crop for crop in crops if crop is not None]), "embed")
-    measured = lfw_protocol.report(distances_of(vectors, found, task.protocol), task.protocol)
+    measured = lfw_protocol.report(pair_distances(vectors, found, task.pairs), task.pairs)
     return {
         "kind": condition.kind,
         "value": condition.value,
@@ -95,12 +97,12 @@ def _row(task: Task, model: ServedModel, finder: FaceFinder, condition: Conditio
     }
 
 
-def _kept_as_jpeg(photo: Pixels, _: Box, *, quality: int) -> Pixels:
+def _compress(photo: Pixels, _: Box, *, quality: int) -> Pixels:
     return augmentation.jpeg(photo, quality)
 
 
-def _shrunk(photo: Pixels, face: Box, *, width: int) -> Pixels:
-    """Until the face is at most `width` px wide."""
+def _shrink(photo: Pixels, face: Box, *, width: int) -> Pixels:
+    """Shrink the photo until the face is at most `width` px wide."""
     scale = min(1.0, width / face.width)
     size = (max(1, round(photo.shape[1] * scale)), max(1, round(photo.shape[0] * scale)))
     return np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.uint8)

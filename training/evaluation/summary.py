@@ -1,4 +1,4 @@
-"""The report of `evaluate lfw` in lines for people."""
+"""The report of `evaluate lfw` as readable lines."""
 
 from __future__ import annotations
 

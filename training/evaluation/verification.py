@@ -1,8 +1,7 @@
 """
-`python -m training evaluate lfw`: what the served pipeline is worth, from bytes to distance.
+A verification task, and what a model makes of it: photos and pairs of them to embeddings and distances.
 
-LFW's protocol (accuracy over folds, VAL at FAR, EER, AUC) on its pairs, and on all pairs of its images the true match
-rate at FMRs that a service can live with. A face that is not found matches nobody: distance 4.
+A face that is not found matches nobody: its distances are 4.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from training.data import augmentation
 from training.data.dataset import CROP_SIZE, MARGIN
 from training.errors import TrainingError
 from training.evaluation.pairs import PairList, read_pairs
-from training.pipeline.detection_cache import FaceFinder, Sights, embed_faces
+from training.pipeline.detection_cache import DetectedFaces, FaceFinder, embed_faces
 from training.pipeline.served_model import ServedModel
 
 DEGRADED = {"size": 40, "quality": 40, "noise": 1.0}
@@ -29,42 +28,44 @@ DEGRADED = {"size": 40, "quality": 40, "noise": 1.0}
 
 
 @dataclass(frozen=True)
-class Task:
-    """Photos, the pairs of them to be told apart, and where their faces are."""
+class VerificationTask:
+    """Photos, the pairs of them to decide on, and the faces found in them."""
 
     images: Path
-    protocol: PairList
-    sights: Sights
+    pairs: PairList
+    detected: DetectedFaces
 
     @classmethod
-    def open(cls, images: Path, pairs: Path, finder: FaceFinder) -> Task:
-        """Raises TrainingError where photos of the list are missing."""
-        protocol_ = read_pairs(pairs)
-        paths = [images / name for name in protocol_.images]
+    def open(cls, images: Path, pairs: Path, finder: FaceFinder) -> VerificationTask:
+        """Read the pairs and find the faces. Raises TrainingError if photos are missing or none has a face."""
+        pair_list = read_pairs(pairs)
+        paths = [images / name for name in pair_list.images]
         if missing := [path for path in paths if not path.is_file()]:
             raise TrainingError(f"{len(missing)} images of {pairs} are not in {images}, the first is {missing[0]}")
-        sights = finder.find_all(paths, "detect")
-        if not sights.found.any():
+        detected = finder.find_all(paths, "detect")
+        if not detected.found.any():
             raise TrainingError(f"no face found in any of the {len(paths)} images")
-        return cls(images, protocol_, sights)
+        return cls(images, pair_list, detected)
 
     @property
     def person_of(self) -> NDArray[np.int64] | None:
-        """Of each photo with a face; None where the list does not tell."""
-        people = self.protocol.person_of
-        return None if people is None else people[self.sights.found]
+        """The person on each photo with a face; None if the pairs do not say."""
+        people = self.pairs.person_of
+        return None if people is None else people[self.detected.found]
 
     @property
     def known_people(self) -> NDArray[np.int64]:
-        """Raises TrainingError where the list does not tell: nobody knows then which of all pairs are genuine."""
+        """The person on each photo with a face. Raises TrainingError if the pairs do not say."""
         if self.person_of is None:
-            raise TrainingError("want pairs whose folders are people: of other photos not all pairs can be judged")
+            raise TrainingError(
+                "expected pairs whose folders are people: otherwise it is unknown which of all pairs are genuine"
+            )
         return self.person_of
 
 
 @dataclass(frozen=True)
-class Embedded:
-    """What a model makes of the photos with a face: unit vectors (N, D), clean, and degraded where it can be said."""
+class EmbeddedFaces:
+    """A model's unit vectors (N, D) of the photos with a face: `clean`, and `degraded` for models of ArcFace crops."""
 
     model: ServedModel
     vectors: Mapping[str, Floats]
@@ -75,19 +76,19 @@ class Embedded:
         return self.vectors["clean"]
 
 
-def embed(model: ServedModel, sights: Sights) -> Embedded:
-    clean, inside = embed_faces(model, sights)
+def embed(model: ServedModel, detected: DetectedFaces) -> EmbeddedFaces:
+    clean, inside = embed_faces(model, detected)
     vectors = {"clean": clean}
-    if takes_arcface_112(model.manifest):
+    if uses_arcface_112(model.manifest):
         wide = tuple((x + MARGIN, y + MARGIN) for x, y in ARCFACE_112)
-        crops = sights.crops(LandmarkAligner(wide, CROP_SIZE), "align, with a margin").pixels
+        crops = detected.crops(LandmarkAligner(wide, CROP_SIZE), "align, with a margin").pixels
         degraded = np.array([_degrade(number, crop) for number, crop in enumerate(crops)])
         vectors["degraded"] = model.embed(degraded, f"embed degraded, {model.manifest.id}")
-    return Embedded(model, vectors, inside)
+    return EmbeddedFaces(model, vectors, inside)
 
 
-def takes_arcface_112(manifest: EmbedderManifest) -> bool:
-    """Whether `augmentation` speaks of its crops."""
+def uses_arcface_112(manifest: EmbedderManifest) -> bool:
+    """Return whether the model takes ArcFace crops of 112 px, those that `augmentation` changes."""
     alignment = LandmarkAlignment(template=arcface_template(112))
     return manifest.crop_size == 112 and manifest.alignment == alignment
 
@@ -99,8 +100,8 @@ def _degrade(seed: int, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     )
 
 
-def distances_of(vectors: Floats, found: NDArray[np.bool_], pairs: PairList) -> NDArray[np.float64]:
-    """Of each pair of the protocol, (N,); 4 where a face was not found."""
+def pair_distances(vectors: Floats, found: NDArray[np.bool_], pairs: PairList) -> NDArray[np.float64]:
+    """Return the distance of each pair, (N,); 4 where a face was not found."""
     row = np.maximum(np.cumsum(found) - 1, 0)
     both = found[pairs.first] & found[pairs.second]
     first, second = vectors[row[pairs.first]], vectors[row[pairs.second]]

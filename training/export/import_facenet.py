@@ -1,9 +1,9 @@
 """
 `python -m training import-facenet`: facenet-pytorch's published Inception-ResNet-v1 to a served model of 512 numbers.
 
-The graph holds their fixed image standardisation, (x - 127.5) / 128, and the manifest their crop: MTCNN's box with a
-margin of 14 of 160 px, not a five-point alignment. There is no calibration yet: the service decides by 1.1 and says
-`uncalibrated` until `python -m training calibrate` has run.
+The graph contains their fixed image standardisation, (x - 127.5) / 128, and the manifest their crop: MTCNN's box with a
+margin of 14 of 160 px, without alignment. Until `python -m training calibrate` has run, the service uses the threshold
+1.1 and answers `uncalibrated`.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ RELEASE = "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9"
 
 
 class WeightsNotFound(TrainingError):
-    """The message says where they are to be had."""
+    """The weights are not here; the message says where to download them."""
 
 
-class OtherWeights(TrainingError):
-    """The file holds a network trained on other people than was said."""
+class WrongWeights(TrainingError):
+    """The file holds a network trained on another data set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A file of the release, and how many people its classifier knows."""
+    """A file of the release, and the number of people that its classifier distinguishes."""
 
     file: str
     people: int
@@ -51,12 +51,12 @@ PUBLISHED: dict[Pretrained, Published] = {
 
 def run(pretrained: Pretrained, output: Path, weights: Path | None = None) -> Path:
     """
-    Write the model folder `output`; its manifest's path. Without `weights`, those that facenet-pytorch has fetched.
+    Write the model folder `output` and return its manifest's path; without `weights`, use those of facenet-pytorch.
 
-    Raises WeightsNotFound, OtherWeights, UnusableWeights, NotEqual or UnusableFolder.
+    Raises WeightsNotFound, WrongWeights, UnusableWeights, ParityError or UnwritableModel.
     """
     published = PUBLISHED[pretrained]
-    file = weights or _fetched(published)
+    file = weights or _downloaded(published)
     _check_people(file, published)
     network = build(NETWORK, DIMENSION)
     load_state(network, file)
@@ -66,7 +66,7 @@ def run(pretrained: Pretrained, output: Path, weights: Path | None = None) -> Pa
     return write_model(
         output,
         graph,
-        license=f"MIT (davidsandberg/facenet, facenet-pytorch); trained on {published.data}, published for research",
+        license_=f"MIT (davidsandberg/facenet, facenet-pytorch); trained on {published.data}, published for research",
         provenance=_provenance(file, pretrained),
         crop_size=network.crop_size,
         alignment=BoxAlignment(margin=MARGIN),
@@ -74,21 +74,23 @@ def run(pretrained: Pretrained, output: Path, weights: Path | None = None) -> Pa
     )
 
 
-def _fetched(published: Published) -> Path:
-    """Where facenet-pytorch keeps what it has downloaded."""
+def _downloaded(published: Published) -> Path:
+    """Return the file that facenet-pytorch has downloaded. Raises WeightsNotFound."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "torch")
     path = Path(os.environ.get("TORCH_HOME", cache)).expanduser() / "checkpoints" / published.file
     if not path.is_file():
-        raise WeightsNotFound(f"no weights at {path}: fetch {RELEASE}/{published.file} and give the file by --weights")
+        raise WeightsNotFound(
+            f"no weights at {path}: download {RELEASE}/{published.file} and give the file by --weights"
+        )
     return path
 
 
 def _check_people(file: Path, published: Published) -> None:
-    """By the rows of the classifier, where the file has it."""
+    """Compare the rows of the classifier, if the file has it. Raises WrongWeights."""
     classifier = read_state(file).get("logits.bias")
     if classifier is not None and len(classifier) != published.people:
-        raise OtherWeights(
-            f"{file} tells {len(classifier)} people apart: want the {published.people} of {published.data}"
+        raise WrongWeights(
+            f"expected weights of the {published.people} people of {published.data}, got {len(classifier)} in {file}"
         )
 
 

@@ -1,4 +1,4 @@
-"""`python -m training import-mtcnn`: the published MTCNN weights, read from the facenet-pytorch wheel, as ONNX."""
+"""`python -m training import-mtcnn`: convert the MTCNN weights in the facenet-pytorch wheel to ONNX."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from training.export.mtcnn_graph import PIXEL, ServedONet, ServedPNet, ServedRNe
 from training.export.torch_to_onnx import to_onnx
 from training.networks.mtcnn import ONet, PNet, RNet, fold_normalisation
 
-LICENCE_NOTE = """The MTCNN weights in this folder come from facenet-pytorch 2.6.0
-(facenet_pytorch/data/*.pt). They are rewritten (see training/networks/mtcnn_served.py),
+LICENSE_NOTE = """The MTCNN weights in this folder come from facenet-pytorch 2.6.0
+(facenet_pytorch/data/*.pt). They are rewritten (see training/export/mtcnn_graph.py),
 but compute the same to float rounding.
 
 MIT License
@@ -53,14 +53,14 @@ def run(output: Path, weights: Path | None = None) -> Path:
         provenance={"weights": "facenet-pytorch 2.6.0", "command": "python -m training import-mtcnn"},
         **files,
     )
-    (output / "LICENSE").write_text(LICENCE_NOTE)
+    (output / "LICENSE").write_text(LICENSE_NOTE)
     path = output / MANIFEST
     path.write_text(manifest.model_dump_json(indent=2) + "\n")
     return path
 
 
 def wheel_data() -> Path:
-    """The folder of weights inside the installed facenet-pytorch, found without importing it."""
+    """Return the folder of weights in the installed facenet-pytorch, without importing it. Raises TrainingError."""
     spec = importlib.util.find_spec("facenet_pytorch")
     if spec is None or spec.origin is None:
         raise TrainingError(
@@ -70,20 +70,20 @@ def wheel_data() -> Path:
 
 
 def _export(network: PNet | RNet | ONet, weights: Path, output: Path, size: int | None) -> ModelFile:
-    """`size` is the fixed side of the crops, or None where the network slides over a photo of any size."""
+    """Export one network; `size` is the side of its crops, or None if it takes photos of any size."""
     network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     network.eval()
     fold_normalisation(network)
-    served, results = _served(network)
-    free = {0: "batch"} if size else {0: "batch", 1: "height", 2: "width"}
+    served, output_names = _served(network)
+    dynamic_axes = {0: "batch"} if size else {0: "batch", 1: "height", 2: "width"}
     side = size or 32
-    graph = to_onnx(served, torch.zeros(2, side, side, PIXEL), "pixels", results, free)
+    graph = to_onnx(served, torch.zeros(2, side, side, PIXEL), "pixels", output_names, dynamic_axes)
     output.write_bytes(graph)
     return ModelFile(path=output.name, digest=digest_of(graph))
 
 
 def _served(network: PNet | RNet | ONet) -> tuple[nn.Module, list[str]]:
-    """The network in its fast form, and the names of what it answers."""
+    """Return the network in its fast form, and the names of its outputs."""
     if isinstance(network, PNet):
         return ServedPNet(network), ["offsets", "logits"]
     if isinstance(network, RNet):

@@ -1,4 +1,4 @@
-"""A face embedder that exists as ONNX, looked at before it is wrapped: what it takes and what it gives."""
+"""Check that an ONNX file is a face embedder that can be wrapped: its input, output and opset."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from app.runtime.session import Session
 from training.errors import TrainingError
 
 OLDEST_OPSET = 8
-"""From here on arithmetic broadcasts, and so does Max."""
+"""The first opset in which arithmetic and Max broadcast."""
 
 Shape = list[int | None]
 
 
 class Unwrappable(TrainingError):
-    """The file is no ONNX, or no network from one picture to one vector."""
+    """The file is not ONNX, or not a network from one image to one vector."""
 
 
 @dataclass(frozen=True)
-class Source:
-    """A graph from float32 pictures (N, 3, size, size) to vectors; `batch` is None where N may be any number."""
+class SourceGraph:
+    """A graph from float32 images (N, 3, size, size) to vectors; `batch` is None where N may be any number."""
 
     model: onnx.ModelProto
     input: str
@@ -34,15 +34,14 @@ class Source:
     opset: int
     batch: int | None
 
-    def run(self, pictures: Floats) -> Floats:
-        """(N, 3, size, size) to (N, D), one by one, unit length: what the wrapped graph must give."""
-        session = Session(self.alone(), provider="cpu")
-        vectors = [session.run(picture[None])[0].reshape(1, -1) for picture in pictures]
-        found = np.concatenate(vectors).astype(np.float32)
-        return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), np.float32)
+    def run(self, images: Floats) -> Floats:
+        """Return unit vectors (N, D) of images (N, 3, size, size), run one by one: the reference for the wrap."""
+        session = Session(self.with_one_output(), provider="cpu")
+        vectors = np.concatenate([session.run(image[None])[0].reshape(1, -1) for image in images]).astype(np.float32)
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
-    def alone(self) -> bytes:
-        """The source with its one output that is wanted."""
+    def with_one_output(self) -> bytes:
+        """Return the model without the outputs that are not used."""
         model = onnx.ModelProto()
         model.CopyFrom(self.model)
         kept = [output for output in model.graph.output if output.name == self.output]
@@ -51,64 +50,64 @@ class Source:
         return bytes(model.SerializeToString())
 
 
-def read_source(path: Path, size: int, output: str | None = None) -> Source:
-    """`output` says which vector is meant where there are several. Raises Unwrappable."""
+def read_source(path: Path, size: int, output: str | None = None) -> SourceGraph:
+    """Read the model; `output` names the vector, if there are several outputs. Raises Unwrappable."""
     model = _load(path)
     given = _input(path, model)
     shape = _shape(given)
-    _check_picture(path, given, shape, size)
+    _check_image(path, given, shape, size)
     if shape[0] not in (None, 1):
-        raise Unwrappable(f"{path} takes {shape[0]} pictures a run: want any number, or one")
-    return Source(model, given.name, _output(path, model, output), _opset(path, model), shape[0])
+        raise Unwrappable(f"expected a network for any number of images, or one, got {shape[0]} in {path}")
+    return SourceGraph(model, given.name, _output(path, model, output), _opset(path, model), shape[0])
 
 
 def _load(path: Path) -> onnx.ModelProto:
     try:
         model = onnx.load(path)
-    except (OSError, DecodeError, onnx.checker.ValidationError) as error:  # the last of weights in files beside it
-        raise Unwrappable(f"{path} is no ONNX model: {_first_line(error)}") from error
-    if not model.graph.node:  # almost any short file reads as an empty one
-        raise Unwrappable(f"{path} is no ONNX model: it holds no network")
+    except (OSError, DecodeError, onnx.checker.ValidationError) as error:  # ValidationError: weights in separate files
+        raise Unwrappable(f"{path} is not an ONNX model: {_first_line(error)}") from error
+    if not model.graph.node:  # almost any short file parses as an empty model
+        raise Unwrappable(f"{path} is not an ONNX model: it holds no network")
     return model
 
 
 def _input(path: Path, model: onnx.ModelProto) -> onnx.ValueInfoProto:
-    weights = {weight.name for weight in model.graph.initializer}  # old files list them as inputs too
+    weights = {weight.name for weight in model.graph.initializer}  # old files list weights as inputs too
     inputs = [given for given in model.graph.input if given.name not in weights]
     if len(inputs) != 1:
-        raise Unwrappable(f"want a network with one input, got {len(inputs)} in {path}: {_names(inputs)}")
+        raise Unwrappable(f"expected a network with one input, got {len(inputs)} in {path}: {_names(inputs)}")
     only: onnx.ValueInfoProto = inputs[0]
     return only
 
 
-def _output(path: Path, model: onnx.ModelProto, wanted: str | None) -> str:
+def _output(path: Path, model: onnx.ModelProto, output: str | None) -> str:
     outputs = {output.name: output for output in model.graph.output}
-    if wanted is None and len(outputs) > 1:
-        raise Unwrappable(f"{path} has {len(outputs)} outputs; say by --vector which is meant: {', '.join(outputs)}")
-    name = wanted or next(iter(outputs))
+    if output is None and len(outputs) > 1:
+        raise Unwrappable(f"{path} has {len(outputs)} outputs; choose one by --vector: {', '.join(outputs)}")
+    name = output or next(iter(outputs))
     if name not in outputs:
-        raise Unwrappable(f"{path} has no output {name!r}, but {', '.join(outputs)}")
+        raise Unwrappable(f"{path} has no output {name!r}: expected one of {', '.join(outputs)}")
     _check_float(path, outputs[name])
     return name
 
 
-def _check_picture(path: Path, given: onnx.ValueInfoProto, shape: Shape, size: int) -> None:
+def _check_image(path: Path, given: onnx.ValueInfoProto, shape: Shape, size: int) -> None:
     _check_float(path, given)
     shown = ", ".join("?" if side is None else str(side) for side in shape)
     if len(shape) == 4 and shape[1] != 3 and shape[3] == 3:
         raise Unwrappable(
-            f"{path} takes NHWC, ({shown}): want NCHW, (N, 3, {size}, {size}); export it so, or transpose"
+            f"expected NCHW images (N, 3, {size}, {size}), got NHWC ({shown}) in {path}: export again, or transpose"
         )
     if len(shape) != 4 or shape[1] not in (3, None):
-        raise Unwrappable(f"want pictures (N, 3, {size}, {size}) for input, got ({shown}) in {path}")
+        raise Unwrappable(f"expected images (N, 3, {size}, {size}) as input, got ({shown}) in {path}")
     if any(side not in (size, None) for side in shape[2:]):
-        raise Unwrappable(f"{path} takes ({shown}): want --size to be its height and its width, got {size}")
+        raise Unwrappable(f"expected --size to be the height and width of ({shown}) in {path}, got {size}")
 
 
 def _check_float(path: Path, value: onnx.ValueInfoProto) -> None:
     kind = value.type.tensor_type.elem_type
     if kind != TensorProto.FLOAT:
-        raise Unwrappable(f"want float32 for {value.name!r} of {path}, got {TensorProto.DataType.Name(kind)}")
+        raise Unwrappable(f"expected float32 for {value.name!r} in {path}, got {TensorProto.DataType.Name(kind)}")
 
 
 def _shape(value: onnx.ValueInfoProto) -> Shape:
@@ -118,7 +117,9 @@ def _shape(value: onnx.ValueInfoProto) -> Shape:
 def _opset(path: Path, model: onnx.ModelProto) -> int:
     version = next((int(each.version) for each in model.opset_import if each.domain in ("", "ai.onnx")), 0)
     if version < OLDEST_OPSET:
-        raise Unwrappable(f"{path} has opset {version}: want {OLDEST_OPSET} or later; onnx.version_converter may help")
+        raise Unwrappable(
+            f"expected opset {OLDEST_OPSET} or later, got {version} in {path}: onnx.version_converter may help"
+        )
     return version
 
 

@@ -1,4 +1,4 @@
-"""`python -m training card`: MODEL_CARD.md from what a run, an evaluation and a calibration left behind."""
+"""`python -m training card`: write MODEL_CARD.md from the records of a run, an evaluation and a calibration."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.matching.calibration import Calibration, Cohort
+from training.engine.run_record import RECORD
 from training.errors import TrainingError
 from training.pipeline.served_model import ServedModel
 
@@ -15,12 +16,14 @@ CARD = "MODEL_CARD.md"
 
 
 def write(model: Path, run: Path, report: Path) -> Path:
-    """The card's path. Raises TrainingError where the report is of another model, or something is not there."""
+    """Write the card and return its path. Raises TrainingError for a report of another model, or a missing file."""
     served = ServedModel.open(model)
-    facts, measured = _read(run / "run.json"), _read(report)
+    record, measured = _read(run / RECORD), _read(report)
     if measured["model"]["digest"] != served.manifest.file.digest:
-        raise TrainingError(f"{report} measured {measured['model']['digest']}, want {served.manifest.file.digest}")
-    parts = [_head(served), _training(facts), _accuracy(measured), _calibration(served.calibration), LIMITS]
+        raise TrainingError(
+            f"expected a report of {served.manifest.file.digest}, got {measured['model']['digest']} in {report}"
+        )
+    parts = [_head(served), _training(record), _accuracy(measured), _calibration(served.calibration), LIMITS]
     path = model / CARD
     path.write_text("\n".join(parts), encoding="utf-8")
     return path
@@ -36,24 +39,24 @@ squared L2 distance. Written by `python -m training card`; do not edit by hand.
 | | |
 |---|---|
 | file | `{manifest.file.path}`, {manifest.file.digest} |
-| licence | {manifest.license} |
+| license | {manifest.license} |
 | passes | {manifest.provenance.get("passes", "crop")} |
 | input | uint8 RGB crops (N, {manifest.crop_size}, {manifest.crop_size}, 3), aligned to five landmarks |
 | output | float32 unit vectors (N, {manifest.dimension}) |
 """
 
 
-def _training(facts: dict[str, Any]) -> str:
-    config, data = facts["config"], facts["data"]
+def _training(record: dict[str, Any]) -> str:
+    config, data = record["config"], record["data"]
     folders = "\n".join(
         f"| `{root}` | {counts['people']} | {counts['faces']} |" for root, counts in sorted(data["by_root"].items())
     )
     return f"""## Training
 
-Fine-tuned by `training/train.py` from `{config["network"]["weights"]}` with the configuration below
-(sha256 {facts["config_sha256"]}), seed {facts["seed"]}, at commit {facts["commit"]}, torch {facts["torch"]},
-{facts["threads"]} CPU threads, {facts["seconds"]} s. Files of the training set: sha256 {data["files_sha256"]}.
-{_blend(facts)}
+Fine-tuned by `python -m training train` from `{config["network"]["weights"]}` with the configuration below
+(sha256 {record["config_sha256"]}), seed {record["seed"]}, at commit {record["commit"]}, torch {record["torch"]},
+{record["threads"]} CPU threads, {record["seconds"]} s. Files of the training set: sha256 {data["files_sha256"]}.
+{_blend(record)}
 | data | people | faces |
 |---|---|---|
 {folders}
@@ -64,8 +67,8 @@ Fine-tuned by `training/train.py` from `{config["network"]["weights"]}` with the
 """
 
 
-def _blend(facts: dict[str, Any]) -> str:
-    blend = facts.get("blend")
+def _blend(record: dict[str, Any]) -> str:
+    blend = record.get("blend")
     if blend is None:
         return ""
     share = blend["share"]
@@ -171,7 +174,7 @@ LIMITS = """## Limits
 - The data sets that the starting weights and the fine-tuning saw were published for research; whether that binds a use
   of the weights is for the user to settle.
 - The promise is made on photos of public figures in the press: adults, mostly white, mostly facing the camera.
-  Strangers of one age, sex and origin are confused far more often (see the cohorts, where measured), children most.
+  CohortFaces of one age, sex and origin are confused far more often (see the cohorts, where measured), children most.
 - Photos cut at the face, profiles, masks and sunglasses raise both error rates. `quality` in every answer says how bad
   a view is; `inside` below about 0.9 has been seen to raise false matches.
 - It tells likeness, not presence: a printed photo of a face matches that face.

@@ -1,4 +1,4 @@
-"""A served model on disk: the graph, and the manifest that the service reads."""
+"""Write a model folder as the service reads it: the graph and its manifest."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from training.errors import TrainingError
 FILE = "embedder.onnx"
 
 
-class UnusableFolder(TrainingError):
-    """No model can be written there, or none of these facts."""
+class UnwritableModel(TrainingError):
+    """The folder cannot be written, or the values make no manifest."""
 
 
 def write_model(
     output: Path,
     graph: bytes,
     *,
-    license: str,
+    license_: str,
     provenance: Mapping[str, str],
     crop_size: int,
     alignment: LandmarkAlignment | BoxAlignment,
@@ -29,14 +29,14 @@ def write_model(
     batch: int | None = None,
 ) -> Path:
     """
-    Write `output`/embedder.onnx, then its manifest; the manifest's path. The folder's name becomes the model's id.
+    Write `output`/embedder.onnx and its manifest, and return the manifest's path; the folder's name is the model's id.
 
-    Raises UnusableFolder, before anything is written where the facts are at fault.
+    Raises UnwritableModel; before anything is written, if the values make no manifest.
     """
-    facts = {
+    values = {
         "id": output.resolve().name,
         "kind": "embedder",
-        "license": license,
+        "license": license_,
         "provenance": dict(provenance),
         "file": ModelFile(path=FILE, digest=digest_of(graph)),
         "crop_size": crop_size,
@@ -46,13 +46,13 @@ def write_model(
     }
     path = output / MANIFEST
     try:
-        manifest = EmbedderManifest.model_validate(facts)
+        manifest = EmbedderManifest.model_validate(values)
         output.mkdir(parents=True, exist_ok=True)
         (output / FILE).write_bytes(graph)
         path.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     except ValidationError as error:
-        complaints = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise UnusableFolder(f"no manifest can be written to {output}: {complaints}") from None
+        problems = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise UnwritableModel(f"no manifest can be written to {output}: {problems}") from None
     except OSError as error:
-        raise UnusableFolder(f"cannot write to {output}: {error}") from error
+        raise UnwritableModel(f"cannot write to {output}: {error}") from error
     return path

@@ -1,4 +1,4 @@
-"""An embedder's graph between the two ends that the service wants: uint8 RGB crops in, unit vectors out."""
+"""Add preprocessing and L2 to an embedder's graph, so that it maps uint8 RGB crops to unit vectors."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from app.domain.nouns import Floats, Pixels
-from training.export.inspect_onnx import Source
+from training.export.inspect_onnx import SourceGraph
 
 CROPS, VECTORS = "likeness/crops", "likeness/embeddings"
-AXES_BECAME_AN_INPUT = 18
-"""Of ReduceL2, from this opset on."""
+AXES_AS_INPUT = 18
+"""The opset from which ReduceL2 takes its axes as an input."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """(x - mean) / std of pixels 0 to 255; `mean` and `std` are in the network's own order of channels."""
+    """Scale pixels 0 to 255 by (x - mean) / std; both are in the order of channels of the network."""
 
     size: int
     mean: tuple[float, float, float]
@@ -28,50 +28,52 @@ class Preprocessing:
     bgr: bool
 
     def __call__(self, crops: Pixels) -> Floats:
-        """(N, size, size, 3) uint8 RGB to (N, 3, size, size) float32: what the graph does, in NumPy."""
+        """Map uint8 RGB (N, size, size, 3) to float32 (N, 3, size, size), as the graph does."""
         ordered = crops[..., ::-1] if self.bgr else crops
         scaled = (ordered.astype(np.float32) - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
         return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
 
 
-def wrapped(source: Source, how: Preprocessing, dimension: int, batch: int | None) -> bytes:
-    """The model, with `batch` crops a run, or any number of them."""
+def wrap_graph(source: SourceGraph, preprocessing: Preprocessing, dimension: int, batch: int | None) -> bytes:
+    """Return the wrapped model for `batch` crops per run, or any number if that is None."""
     model = onnx.ModelProto()
     model.CopyFrom(source.model)
-    graph, free = model.graph, batch or "batch"
+    graph, count = model.graph, batch or "batch"
     weights = {weight.name for weight in graph.initializer}
-    nodes = [*_before(how, source.input), *graph.node, *_after(source)]
-    listed = [given for given in graph.input if given.name in weights]
+    nodes = [*_input_nodes(preprocessing, source.input), *graph.node, *_output_nodes(source)]
+    weight_inputs = [given for given in graph.input if given.name in weights]
     for field in (graph.node, graph.input, graph.output):
         del field[:]
     if batch is None:
-        del graph.value_info[:]  # they may say that one picture goes through
+        del graph.value_info[:]  # it may fix the batch to one image
     graph.node.extend(nodes)
-    graph.input.append(helper.make_tensor_value_info(CROPS, TensorProto.UINT8, [free, how.size, how.size, 3]))
-    graph.input.extend(listed)
-    graph.output.append(helper.make_tensor_value_info(VECTORS, TensorProto.FLOAT, [free, dimension]))
-    graph.initializer.extend(_constants(how, source.opset))
+    graph.input.append(
+        helper.make_tensor_value_info(CROPS, TensorProto.UINT8, [count, preprocessing.size, preprocessing.size, 3])
+    )
+    graph.input.extend(weight_inputs)
+    graph.output.append(helper.make_tensor_value_info(VECTORS, TensorProto.FLOAT, [count, dimension]))
+    graph.initializer.extend(_constants(preprocessing, source.opset))
     return bytes(model.SerializeToString())
 
 
-def _before(how: Preprocessing, target: str) -> list[NodeProto]:
+def _input_nodes(preprocessing: Preprocessing, target: str) -> list[NodeProto]:
     cast = helper.make_node("Cast", [CROPS], ["likeness/pixels"], to=TensorProto.FLOAT)
     swap = helper.make_node("Gather", ["likeness/pixels", "likeness/bgr"], ["likeness/swapped"], axis=3)
-    ordered = "likeness/swapped" if how.bgr else "likeness/pixels"
+    ordered = "likeness/swapped" if preprocessing.bgr else "likeness/pixels"
     return [
         cast,
-        *([swap] if how.bgr else []),
-        helper.make_node("Sub", [ordered, "likeness/mean"], ["likeness/centred"]),
-        helper.make_node("Div", ["likeness/centred", "likeness/std"], ["likeness/scaled"]),
+        *([swap] if preprocessing.bgr else []),
+        helper.make_node("Sub", [ordered, "likeness/mean"], ["likeness/centered"]),
+        helper.make_node("Div", ["likeness/centered", "likeness/std"], ["likeness/scaled"]),
         helper.make_node("Transpose", ["likeness/scaled"], [target], perm=[0, 3, 1, 2]),
     ]
 
 
-def _after(source: Source) -> list[NodeProto]:
-    """Also of (N, D, 1, 1); a vector of no length stays one."""
+def _output_nodes(source: SourceGraph) -> list[NodeProto]:
+    """Flatten, also from (N, D, 1, 1), and divide by the length; a zero vector stays zero."""
     length = (
         helper.make_node("ReduceL2", ["likeness/flat", "likeness/axes"], ["likeness/length"], keepdims=1)
-        if source.opset >= AXES_BECAME_AN_INPUT
+        if source.opset >= AXES_AS_INPUT
         else helper.make_node("ReduceL2", ["likeness/flat"], ["likeness/length"], keepdims=1, axes=[1])
     )
     return [
@@ -82,14 +84,14 @@ def _after(source: Source) -> list[NodeProto]:
     ]
 
 
-def _constants(how: Preprocessing, opset: int) -> list[TensorProto]:
+def _constants(preprocessing: Preprocessing, opset: int) -> list[TensorProto]:
     values: dict[str, npt.NDArray[Any]] = {
-        "mean": np.array(how.mean, np.float32),
-        "std": np.array(how.std, np.float32),
+        "mean": np.array(preprocessing.mean, np.float32),
+        "std": np.array(preprocessing.std, np.float32),
         "tiny": np.array([1e-12], np.float32),
     }
-    if how.bgr:
+    if preprocessing.bgr:
         values["bgr"] = np.array([2, 1, 0], np.int64)
-    if opset >= AXES_BECAME_AN_INPUT:
+    if opset >= AXES_AS_INPUT:
         values["axes"] = np.array([1], np.int64)
     return [numpy_helper.from_array(value, f"likeness/{name}") for name, value in values.items()]

@@ -1,8 +1,8 @@
 """
-`python -m training quantise`: a served model with 8-bit layers, where it keeps its accuracy.
+`python -m training quantize`: a served model with 8-bit layers, written only if it keeps its accuracy.
 
-Preprocessing and L2 stay float, and the manifest keeps its contract: uint8 crops in, unit float32 vectors out. What
-loses more than `Gate` is not written. See training/eight_bits.py for how.
+Preprocessing and L2 stay float, and the model still maps uint8 crops to unit float32 vectors. A model that loses more
+than `Gate` allows is not written. How layers are quantized is in training/export/quantize.py.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from training.data.sources import SUFFIXES
 from training.errors import TrainingError
 from training.evaluation.all_pairs import all_pairs
 from training.evaluation.bootstrap import true_match_rates
-from training.evaluation.lfw import USUAL
+from training.evaluation.lfw import REFERENCE_FMR
 from training.evaluation.metrics import accuracy_over_folds
-from training.evaluation.verification import Task, distances_of, takes_arcface_112
+from training.evaluation.verification import VerificationTask, pair_distances, uses_arcface_112
 from training.export.model_package import write_model
-from training.export.quantize import in_8_bits
+from training.export.quantize import quantize_layers
 from training.pipeline.detection_cache import embed_faces
 from training.pipeline.served_model import ServedModel
 
 FACES = 128
 ROUNDING = 1e-9
-RUNS = 50  # of each network, in turn
+RUNS = 50  # of each network, alternating
 
 
-class LosesTooMuch(TrainingError):
-    """The 8-bit model is not worth its speed; the message has both in figures."""
+class AccuracyLost(TrainingError):
+    """The 8-bit model loses more accuracy than allowed; the message has the figures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The most that may be lost, as shares: of accuracy over folds, and of the true match rate at FMR 1e-4."""
+    """The largest accepted losses of accuracy over folds, and of the true match rate at FMR 1e-4."""
 
     accuracy: float = 0.001
     tmr: float = 0.005
@@ -50,7 +50,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Of the 8-bit network with its original, on the same photos and in one run."""
+    """The 8-bit model and its original, measured on the same photos in one run."""
 
     accuracy: float
     accuracy_before: float
@@ -64,46 +64,50 @@ class Comparison:
 
     def __str__(self) -> str:
         return (
-            f"accuracy {self.accuracy:.4f} (was {self.accuracy_before:.4f}), TMR at FMR {USUAL:g} {self.tmr:.4f} "
-            f"(was {self.tmr_before:.4f}), {self.speed:.2f} times as fast"
+            f"accuracy {self.accuracy:.4f} (was {self.accuracy_before:.4f}), "
+            f"TMR at FMR {REFERENCE_FMR:g} {self.tmr:.4f} (was {self.tmr_before:.4f}), {self.speed:.2f} times as fast"
         )
 
 
-def run(model: Path, crops: Path, output: Path, task: Task, gate: Gate | None = None) -> Comparison:
-    """Write `output` and compare; raises LosesTooMuch, and writes nothing, where the gate is closed."""
+def quantize_model(
+    model: Path, crops: Path, output: Path, task: VerificationTask, gate: Gate | None = None
+) -> Comparison:
+    """Quantize, compare and write `output`; or write nothing and raise AccuracyLost."""
     gate, original = gate or Gate(), ServedModel.open(model)
-    if not takes_arcface_112(original.manifest):
-        raise TrainingError(f"want a model that takes ArcFace crops of 112 px, as in {crops}; {model} does not")
+    if not uses_arcface_112(original.manifest):
+        raise TrainingError(f"expected a model that takes ArcFace crops of 112 px, as in {crops}; {model} does not")
     faces = training_faces(crops)
-    graph, left = in_8_bits(read_checked(model, original.manifest.file), faces)
-    facts = {"quantised": f"U8S8 QDQ by {len(faces)} faces, float are {', '.join(left) or 'none'}"}
+    graph, float_layers = quantize_layers(read_checked(model, original.manifest.file), faces)
+    facts = {"quantized": f"U8S8 QDQ by {len(faces)} faces, float are {', '.join(float_layers) or 'none'}"}
     with tempfile.TemporaryDirectory() as folder:
         compared = compare(_write(original, graph, Path(folder) / "smaller", facts), model, task, faces)
     if not compared.keeps(gate):
-        raise LosesTooMuch(f"not written: want at most {gate.accuracy:g} and {gate.tmr:g} lost, got {compared}")
+        raise AccuracyLost(
+            f"not written: expected losses of at most {gate.accuracy:g} and {gate.tmr:g}, got {compared}"
+        )
     _write(original, graph, output, facts | {"compared": str(compared)})
     return compared
 
 
-def training_faces(root: Path, most: int = FACES) -> Pixels:
-    """Some of the aligned crops below `root`, (N, 112, 112, 3)."""
+def training_faces(root: Path, count: int = FACES) -> Pixels:
+    """Return random aligned crops below `root`, (N, 112, 112, 3)."""
     paths = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise TrainingError(f"no aligned crops in {root}: `prepare` makes them")
-    chosen = np.random.default_rng(0).permutation(len(paths))[:most]
-    return np.stack([augmentation.centre(read_crop(paths[number])) for number in chosen])
+    chosen = np.random.default_rng(0).permutation(len(paths))[:count]
+    return np.stack([augmentation.center_crop(read_crop(paths[number])) for number in chosen])
 
 
-def compare(smaller: Path, original: Path, task: Task, faces: Pixels) -> Comparison:
-    """Two model folders on the pairs of `task`, and in time for two faces on one thread."""
-    accuracy, tmr = _measured(ServedModel.open(smaller), task)
-    accuracy_before, tmr_before = _measured(ServedModel.open(original), task)
+def compare(smaller: Path, original: Path, task: VerificationTask, faces: Pixels) -> Comparison:
+    """Compare two model folders on the pairs of `task`, and in CPU time for two faces on one thread."""
+    accuracy, tmr = _measure(ServedModel.open(smaller), task)
+    accuracy_before, tmr_before = _measure(ServedModel.open(original), task)
     graphs = [read_checked(folder, read_embedder(folder).file) for folder in (smaller, original)]
     return Comparison(accuracy, accuracy_before, tmr, tmr_before, speed_ratio(graphs[0], graphs[1], faces[:2]))
 
 
 def speed_ratio(graph: bytes, other: bytes, faces: Pixels) -> float:
-    """How many times as fast `graph` is: medians of runs in turn, in CPU time, on one thread."""
+    """Return how many times as fast `graph` is, by the medians of CPU time on one thread, in alternating runs."""
     sessions = [Session(each, provider="cpu", threads=1) for each in (graph, other)]
     seconds = np.array([[_seconds(session, faces) for session in sessions] for _ in range(RUNS)])
     ours, theirs = np.median(seconds, axis=0)
@@ -116,12 +120,12 @@ def _seconds(session: Session, faces: Pixels) -> float:
     return time.process_time() - start
 
 
-def _measured(model: ServedModel, task: Task) -> tuple[float, float]:
-    """Accuracy over folds, and TMR at FMR 1e-4 on all pairs."""
-    vectors, _ = embed_faces(model, task.sights)
-    distances = distances_of(vectors, task.sights.found, task.protocol)
-    accuracy = accuracy_over_folds(distances, task.protocol.same, task.protocol.fold)
-    rates = true_match_rates(all_pairs(vectors, vectors, task.known_people), [USUAL], replicates=0)
+def _measure(model: ServedModel, task: VerificationTask) -> tuple[float, float]:
+    """Return accuracy over folds, and TMR at FMR 1e-4 on all pairs."""
+    vectors, _ = embed_faces(model, task.detected)
+    distances = pair_distances(vectors, task.detected.found, task.pairs)
+    accuracy = accuracy_over_folds(distances, task.pairs.same, task.pairs.fold)
+    rates = true_match_rates(all_pairs(vectors, vectors, task.known_people), [REFERENCE_FMR], replicates=0)
     return accuracy.mean, float(rates[0, 0])
 
 
@@ -130,8 +134,8 @@ def _write(original: ServedModel, graph: bytes, output: Path, facts: dict[str, s
     write_model(
         output,
         graph,
-        license=manifest.license,
-        provenance={**manifest.provenance, "quantised_from": manifest.file.digest, **facts},
+        license_=manifest.license,
+        provenance={**manifest.provenance, "quantized_from": manifest.file.digest, **facts},
         crop_size=manifest.crop_size,
         alignment=manifest.alignment,
         dimension=manifest.dimension,

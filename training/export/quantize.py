@@ -1,10 +1,10 @@
 """
-A network's layers in 8 bits: unsigned activations, signed weights with a scale an output channel, as QDQ nodes.
+Quantize layers to 8 bits: unsigned activations, and signed weights with a scale per output channel, as QDQ nodes.
 
-Ranges come of training faces, by percentile: else the largest value of one face would cost all others their resolution.
-An activation goes with its layer: its range is all that the 8 bits need to hold, and nothing is carried back to float
-between the two. Layer by layer from the input, those that turn the vectors too far stay float; each is tried together
-with those before it, because two that are harmless alone can be ruinous together.
+Ranges come from training faces, by percentile, so that one extreme value does not cost all others their resolution. An
+activation function is quantized together with its layer, so that nothing is converted to float between the two. Layers
+are tried in order from the input, each together with those before it, since errors add up; layers that change the
+vectors too much stay float.
 """
 
 from __future__ import annotations
@@ -27,39 +27,39 @@ from app.runtime.session import Session
 
 LAYERS = ("Conv", "Gemm", "MatMul")
 ACTIVATIONS = ("Relu", "Clip")
-"""What a layer's 8 bits do by themselves, where nothing else reads its output: the two are quantised as one."""
+"""Activation functions that 8 bits with the right range already apply: they are quantized with their layer."""
 PERCENTILE = 99.99
-SENSITIVE = 1e-3
-"""What a layer may add to 1 - cosine of the vectors and the float network's; chosen on lfw_dev, of 2e-4 to 1e-3."""
-PROBES = 32  # faces that tell how far a layer turns the vectors
+MAX_ADDED_ERROR = 1e-3
+"""How much a layer may add to 1 - cosine to the float network's vectors; chosen on lfw_dev among 2e-4 to 1e-3."""
+PROBES = 32  # faces on which the error of a layer is measured
 BATCH = 8
 
 
-def in_8_bits(graph: bytes, faces: Pixels) -> tuple[bytes, list[str]]:
-    """The graph with 8-bit layers, their ranges taken from `faces` (N, H, W, 3), and the layers that stay float."""
+def quantize_layers(graph: bytes, faces: Pixels) -> tuple[bytes, list[str]]:
+    """Return the graph with 8-bit layers, ranges taken from `faces` (N, H, W, 3), and the layers that stay float."""
     with tempfile.TemporaryDirectory() as folder:
         source, folded = Path(folder) / "source.onnx", Path(folder) / "folded.onnx"
         source.write_bytes(graph)
         quant_pre_process(source, folded, skip_symbolic_shape=True)
         ranges = _ranges(folded, faces, Path(folder))
-        kept: list[str] = []
-        layers, wanted, turned = _layers(onnx.load(folded).graph), _vectors(graph, faces[:PROBES]), 0.0
+        chosen: list[str] = []
+        layers, expected, error = _layers(onnx.load(folded).graph), _vectors(graph, faces[:PROBES]), 0.0
         for layer in layers:
-            got = _vectors(_quantised(folded, ranges, [*kept, layer]), faces[:PROBES])
-            now = 1 - float((got * wanted).sum(axis=1).mean())
-            if now - turned <= SENSITIVE:
-                kept, turned = [*kept, layer], now
-        return _quantised(folded, ranges, kept), [layer for layer in layers if layer not in kept]
+            got = _vectors(_quantized(folded, ranges, [*chosen, layer]), faces[:PROBES])
+            new_error = 1 - float((got * expected).sum(axis=1).mean())
+            if new_error - error <= MAX_ADDED_ERROR:
+                chosen, error = [*chosen, layer], new_error
+        return _quantized(folded, ranges, chosen), [layer for layer in layers if layer not in chosen]
 
 
 def _layers(graph: onnx.GraphProto) -> list[str]:
-    """Names of the layers with weights."""
+    """Return the names of the layers with weights."""
     constants = {constant.name for constant in graph.initializer}
     return [node.name for node in graph.node if node.op_type in LAYERS and node.input[1] in constants]
 
 
 def _ranges(network: Path, faces: Pixels, folder: Path) -> Any:
-    """Of every layer's input and output, as the quantiser wants them."""
+    """Return the ranges of every layer's input and output, for the quantizer."""
     calibrator = create_calibrator(
         network,
         [*LAYERS, *ACTIVATIONS],
@@ -71,12 +71,12 @@ def _ranges(network: Path, faces: Pixels, folder: Path) -> Any:
     return calibrator.compute_data()
 
 
-def _quantised(network: Path, ranges: Any, layers: Sequence[str]) -> bytes:
-    """With `layers` in 8 bits and the others as they are."""
+def _quantized(network: Path, ranges: Any, layers: Sequence[str]) -> bytes:
+    """Return the network with `layers` in 8 bits and the others unchanged."""
     model = load_model_with_shape_infer(network)
     if not layers:
         return bytes(model.SerializeToString())
-    quantiser = QDQQuantizer(
+    quantizer = QDQQuantizer(
         model,
         per_channel=True,
         reduce_range=False,
@@ -88,12 +88,12 @@ def _quantised(network: Path, ranges: Any, layers: Sequence[str]) -> bytes:
         op_types_to_quantize=[*LAYERS, *ACTIVATIONS],
         extra_options={},
     )
-    quantiser.quantize_model()
-    return bytes(quantiser.model.model.SerializeToString())
+    quantizer.quantize_model()
+    return bytes(quantizer.model.model.SerializeToString())
 
 
 def _activations(graph: onnx.GraphProto, layers: Sequence[str]) -> list[str]:
-    """Names of those that directly follow one of `layers`."""
+    """Return the names of the activation functions that directly follow one of `layers`."""
     outputs = {node.output[0] for node in graph.node if node.name in layers}
     return [node.name for node in graph.node if node.op_type in ACTIVATIONS and node.input[0] in outputs]
 
@@ -104,10 +104,10 @@ def _vectors(graph: bytes, faces: Pixels) -> Floats:
 
 
 class _Faces(CalibrationDataReader):  # type: ignore[misc] # onnxruntime has no annotations
-    """What the quantiser feeds to the network, batch by batch."""
+    """Feeds faces to the network, batch by batch."""
 
     def __init__(self, name: str, faces: Pixels) -> None:
-        size = min(BATCH, len(faces))  # equal batches, because the quantiser stacks what the layers give
+        size = min(BATCH, len(faces))  # equal batches, because the quantizer stacks the outputs of layers
         whole = len(faces) - len(faces) % size
         self._batches = ({name: batch} for batch in np.split(faces[:whole], whole // size))
 

@@ -9,15 +9,13 @@ from training.errors import TrainingError
 from training.networks.embedder import FaceNetwork
 
 
-class Headless(TrainingError):
-    """The network ends in no layer of weights."""
+class NoHead(TrainingError):
+    """The last layer of the network is not a linear layer or convolution to the embedding."""
 
 
 def drop_before_head(network: FaceNetwork, share: float) -> None:
     """
-    Zero `share` of what the last layer of weights sees, in training only (Srivastava et al. 2014).
-
-    Raises Headless where there is no such layer.
+    Zero `share` of the inputs of the last layer, in training only (Srivastava et al. 2014). Raises NoHead.
     """
     if not share:
         return
@@ -29,8 +27,8 @@ def drop_before_head(network: FaceNetwork, share: float) -> None:
 
 
 def _head(network: FaceNetwork) -> nn.Module:
-    wanted = network.embedding_size
+    size = network.embedding_size
     layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
-    if not layers or wanted not in (getattr(layers[-1], name, None) for name in ("out_features", "out_channels")):
-        raise Headless(f"network.dropout: {type(network).__name__} has no last layer of {wanted} outputs; set 0")
+    if not layers or size not in (getattr(layers[-1], name, None) for name in ("out_features", "out_channels")):
+        raise NoHead(f"network.dropout: {type(network).__name__} has no last layer of {size} outputs; set 0")
     return layers[-1]

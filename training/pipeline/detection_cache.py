@@ -1,6 +1,6 @@
 """
-Photos to the one face that the service would take of each, remembered on disk: detection is most of an evaluation's
-time, and the same for every embedder.
+The face that the service would use of each photo, cached on disk: detection takes most of an evaluation's time, and is
+the same for every embedder.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from app.runtime.manifest import read_detector
 from training.pipeline.progress import with_progress
 from training.pipeline.served_model import DETECTOR, Crops, ServedModel
 
-Remembered: TypeAlias = dict[str, list[Any] | None]
+CachedFaces: TypeAlias = dict[str, list[Any] | None]
 
 
 @dataclass(frozen=True)
-class Sights:
-    """N photos, and the face of each; None where there is none, or no photo."""
+class DetectedFaces:
+    """N photos and the face of each; None where no face was found or the photo cannot be read."""
 
     paths: tuple[Path, ...]
     faces: tuple[Face | None, ...]
@@ -45,21 +45,21 @@ class Sights:
         return np.array([face is not None for face in self.faces], bool)
 
     def crops(self, aligner: Aligner, label: str) -> Crops:
-        """Of the photos with a face."""
-        seen = [(path, face) for path, face in zip(self.paths, self.faces, strict=True) if face]
-        cut = with_progress(label, lambda sight: aligner.align(read_photo(sight[0]), sight[1]), seen)
-        pixels = [crop.pixels for crop in cut] or [np.empty((0, 0, 0, 3), np.uint8)]
-        return Crops(np.stack(pixels), self.found, np.array([crop.inside for crop in cut], np.float32))
+        """Align the faces that were found."""
+        found = [(path, face) for path, face in zip(self.paths, self.faces, strict=True) if face]
+        crops = with_progress(label, lambda each: aligner.align(read_photo(each[0]), each[1]), found)
+        pixels = [crop.pixels for crop in crops] or [np.empty((0, 0, 0, 3), np.uint8)]
+        return Crops(np.stack(pixels), self.found, np.array([crop.inside for crop in crops], np.float32))
 
 
 class FaceFinder:
-    """The served detector and selection. With `memory`, a folder, faces found once are read from there."""
+    """The served detector and selection; with `cache`, a folder, faces that were found before are read from there."""
 
-    def __init__(self, models_dir: Path, *, memory: Path | None = None, options: CascadeOptions | None = None) -> None:
+    def __init__(self, models_dir: Path, *, cache: Path | None = None, options: CascadeOptions | None = None) -> None:
         options = options or SERVED
         self._detector = load_mtcnn(models_dir / DETECTOR, options)
         digest = read_detector(models_dir / DETECTOR).digest
-        self._memory = memory / f"faces-{_way_of_looking(digest, options)}.json" if memory else None
+        self._cache = cache / f"faces-{_detection_digest(digest, options)}.json" if cache else None
 
     def find(self, photo: Pixels) -> Face | None:
         try:
@@ -67,16 +67,16 @@ class FaceFinder:
         except InputError:
             return None
 
-    def find_all(self, paths: Sequence[Path], label: str) -> Sights:
-        """Two photos at a time. Unreadable photos have no face."""
-        known = _recall(self._memory)
+    def find_all(self, paths: Sequence[Path], label: str) -> DetectedFaces:
+        """Find the face of each photo, two photos at a time. Unreadable photos have none."""
+        known = _read_cache(self._cache)
         digests = [_digest(path) for path in paths]
         new = {digest: path for digest, path in zip(digests, paths, strict=True) if digest not in known}
         faces = with_progress(label, self._find_in, list(new.values())) if new else []
         known |= {digest: _to_json(face) for digest, face in zip(new, faces, strict=True)}
         if new:
-            _remember(self._memory, known)
-        return Sights(tuple(paths), tuple(_from_json(known[digest]) for digest in digests))
+            _write_cache(self._cache, known)
+        return DetectedFaces(tuple(paths), tuple(_from_json(known[digest]) for digest in digests))
 
     def _find_in(self, path: Path) -> Face | None:
         try:
@@ -86,18 +86,18 @@ class FaceFinder:
 
 
 def read_photo(path: Path) -> Pixels:
-    """Raises InvalidImage and its like."""
+    """Decode a photo as the service does. Raises InvalidImage or another InputError."""
     return decode(path.read_bytes(), ImageLimits())
 
 
-def embed_faces(model: ServedModel, sights: Sights) -> tuple[Floats, Floats]:
-    """Of the photos with a face: unit vectors (N, D), and the share of each crop that lies in its photo (N,)."""
-    crops = sights.crops(open_aligner(model.manifest), "align")
+def embed_faces(model: ServedModel, detected: DetectedFaces) -> tuple[Floats, Floats]:
+    """Return the unit vectors (N, D) of the faces found, and the share of each crop that lies inside its photo (N,)."""
+    crops = detected.crops(open_aligner(model.manifest), "align")
     return model.embed(crops.pixels, f"embed, {model.manifest.id}"), crops.inside
 
 
-def _way_of_looking(detector: str, options: CascadeOptions) -> str:
-    """Changes with whatever might find another face: the networks, the options, the code."""
+def _detection_digest(detector: str, options: CascadeOptions) -> str:
+    """Return a digest of whatever decides which face is found: the networks, the options, the code."""
     sources = [*sorted(Path(cascade.__file__).parent.glob("*.py")), Path(selection.__file__)]
     code = b"".join(path.read_bytes() for path in sources)
     return hashlib.sha256(f"{detector} {options}".encode() + code).hexdigest()[:16]
@@ -107,20 +107,20 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _recall(memory: Path | None) -> Remembered:
-    if memory is None or not memory.exists():
+def _read_cache(cache: Path | None) -> CachedFaces:
+    if cache is None or not cache.exists():
         return {}
-    faces: Remembered = json.loads(memory.read_text(encoding="utf-8"))
+    faces: CachedFaces = json.loads(cache.read_text(encoding="utf-8"))
     return faces
 
 
-def _remember(memory: Path | None, faces: Remembered) -> None:
-    """Whole or not at all."""
-    if memory:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        partial = memory.with_suffix(f".{os.getpid()}.partial")
+def _write_cache(cache: Path | None, faces: CachedFaces) -> None:
+    """Write the file atomically."""
+    if cache:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        partial = cache.with_suffix(f".{os.getpid()}.partial")
         partial.write_text(json.dumps(faces), encoding="utf-8")
-        partial.replace(memory)
+        partial.replace(cache)
 
 
 def _to_json(face: Face | None) -> list[Any] | None:
@@ -131,9 +131,9 @@ def _to_json(face: Face | None) -> list[Any] | None:
     return [[box.left, box.top, box.right, box.bottom], face.landmarks.points.tolist(), face.confidence, refined]
 
 
-def _from_json(seen: list[Any] | None) -> Face | None:
-    if seen is None:
+def _from_json(cached: list[Any] | None) -> Face | None:
+    if cached is None:
         return None
-    box, points, confidence, refined = seen
-    better = Landmarks(np.array(refined, np.float32)) if refined else None
-    return Face(Box(*box), Landmarks(np.array(points, np.float32)), confidence, better)
+    box, points, confidence, refined = cached
+    refined_landmarks = Landmarks(np.array(refined, np.float32)) if refined else None
+    return Face(Box(*box), Landmarks(np.array(points, np.float32)), confidence, refined_landmarks)

@@ -1,8 +1,8 @@
 """
-`python -m training prepare`: photos in a folder a person to aligned crops, by the served detector and alignment.
+`python -m training prepare`: align photos, one folder per person, by the served detector and alignment.
 
-A crop is the 112 px aligned face with 16 px more on every side (144 px), so that shifts, scales and turns have pixels
-to work with. It may be interrupted and run again: crops that are there are kept.
+A crop is the 112 px aligned face with 16 px more on every side (144 px), so that augmentation can shift, scale and turn
+it. The command may be interrupted and run again: existing crops are kept.
 """
 
 from __future__ import annotations
@@ -45,13 +45,14 @@ class CropReader:
 
 
 def run(images: Path, output: Path, models_dir: Path, *, min_face: float | None = None) -> dict[str, int]:
-    """Write OUTPUT/person/name.jpg for every photo with a face, and what was skipped, with reasons, to prepare.json."""
+    """Write OUTPUT/person/name.jpg for every photo with a face, and prepare.json with the reasons for skipped ones."""
     paths, _ = folder_per_person(images)
     reader = CropReader(models_dir, min_face=min_face)
     skipped: dict[str, str] = {}
-    there = 0
+    existing = 0
 
-    def one(path: Path) -> bool:
+    def prepare(path: Path) -> bool:
+        """Return whether the crop existed before."""
         target = output / path.relative_to(images).with_suffix(".jpg")
         if target.exists():
             return True
@@ -64,16 +65,16 @@ def run(images: Path, output: Path, models_dir: Path, *, min_face: float | None 
         return False
 
     with ThreadPoolExecutor(2) as pool, progress_bar() as progress:
-        for was_there in progress.track(pool.map(one, paths), total=len(paths), description="align"):
-            there += was_there
+        for existed in progress.track(pool.map(prepare, paths), total=len(paths), description="align"):
+            existing += existed
     output.mkdir(parents=True, exist_ok=True)
-    counts = {"photos": len(paths), "already_there": there, "skipped": len(skipped)}
+    counts = {"photos": len(paths), "already_there": existing, "skipped": len(skipped)}
     (output / REPORT).write_text(json.dumps({**counts, "reasons": dict(sorted(skipped.items()))}, indent=2) + "\n")
     return counts
 
 
 def _write(target: Path, pixels: Pixels) -> None:
-    """Whole or not at all: a name appears only when its content is complete."""
+    """Write the file atomically: a name appears only when its content is complete."""
     target.parent.mkdir(parents=True, exist_ok=True)
     encoded = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
     partial = target.with_suffix(f".{os.getpid()}.partial")

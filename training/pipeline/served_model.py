@@ -1,4 +1,4 @@
-"""Photos through the pipeline that is served (decode, MTCNN, selection, alignment), for training and measuring."""
+"""An exported embedder, as the service loads it, for measuring."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Crops:
-    """Crops (N, size, size, 3) of the photos where a face was `found`, (photos,)."""
+    """Crops (N, size, size, 3) of the photos where a face was `found`, and the share of each inside its photo."""
 
     pixels: NDArray[np.uint8]
     found: NDArray[np.bool_]
@@ -38,14 +38,14 @@ class ServedModel:
 
     @classmethod
     def open(cls, folder: Path) -> ServedModel:
-        """Raises StartError, as the service would."""
+        """Open a model folder. Raises StartError, as the service would."""
         manifest = read_embedder(folder)
         session = Session(read_checked(folder, manifest.file), provider="auto")
         calibration = read_calibration(folder, manifest.file.digest)
         return cls(manifest, OnnxEmbedder(session, manifest), calibration)
 
     def embed(self, crops: NDArray[np.uint8], label: str) -> Floats:
-        """(N, size, size, 3) -> (N, D)."""
+        """Return unit vectors (N, D) of crops (N, size, size, 3)."""
         batches = [crops[start : start + BATCH] for start in range(0, len(crops), BATCH)]
         vectors = [vector for batch in with_progress(label, self._embed, batches) for vector in batch]
         return np.array(vectors, np.float32).reshape(-1, self.manifest.dimension)

@@ -7,7 +7,7 @@ from app.domain.nouns import Face, Pixels
 from app.faces.mtcnn.cascade import CascadeOptions, Mtcnn
 from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
 from tests.support.stages import OneCell, Sure, SureOutput
-from training.evaluation.detection_recall import overlap
+from training.evaluation.detection_recall import intersection_over_union
 
 Nets = tuple[ProposalNet, RefineNet, OutputNet]
 HOPPER_BOX, COLLINS_BOX = (174, 120, 356, 340), (181, 62, 268, 173)
@@ -147,7 +147,7 @@ def test_faces_of_a_reduced_photo_are_about_where_they_are_found_in_the_whole(
     (exact,) = Mtcnn(*nets, CascadeOptions(min_face=bounded.min_face_in(height, width))).detect(photo)
 
     off = np.linalg.norm(face.landmarks.points - exact.landmarks.points, axis=1)
-    assert overlap(face.box, exact.box) > 0.85
+    assert intersection_over_union(face.box, exact.box) > 0.85
     assert off.max() < 0.05 * exact.box.width
 
 

@@ -11,7 +11,7 @@ from app.domain.nouns import Face, Pixels
 from app.faces.mtcnn.cascade import SERVED, CascadeOptions, Mtcnn, looking_from
 from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
 from app.images.decoding import ImageLimits, decode
-from training.evaluation.detection_recall import overlap
+from training.evaluation.detection_recall import intersection_over_union
 
 Nets = tuple[ProposalNet, RefineNet, OutputNet]
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -73,4 +73,4 @@ def test_a_smallest_face_that_is_named_is_looked_for_in_their_way() -> None:
 
 
 def has(found: list[Face], wanted: list[Face]) -> bool:
-    return all(any(overlap(face.box, each.box) > 0.5 for each in found) for face in wanted)
+    return all(any(intersection_over_union(face.box, each.box) > 0.5 for each in found) for face in wanted)

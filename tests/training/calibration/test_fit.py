@@ -18,7 +18,7 @@ from training.calibration import fit
 from training.calibration.fit import fit_probability, probabilities
 from training.errors import TrainingError
 from training.evaluation import lfw
-from training.evaluation.verification import Task
+from training.evaluation.verification import VerificationTask
 from training.export import model_card, wrap
 from training.export.preprocessing import Preprocessing
 from training.pipeline.detection_cache import FaceFinder
@@ -70,7 +70,7 @@ def model(tmp_path, models_dir):
 
 
 def test_a_calibration_is_one_the_service_takes(crowd, cohorts, model, models_dir):
-    fit.run(crowd, "a crowd", model, cohorts, models_dir)
+    fit.calibrate(crowd, "a crowd", model, cohorts, models_dir)
     found = read_calibration(model, read_embedder(model).file.digest)
     assert found is not None
     assert (found.data.people, found.data.genuine_pairs, found.data.impostor_pairs) == (12, 12, 264)
@@ -81,8 +81,8 @@ def test_a_calibration_is_one_the_service_takes(crowd, cohorts, model, models_di
 def test_a_wrapped_model_that_cuts_faces_by_their_box_is_calibrated_like_any_other(crowd, models_dir, tmp_path):
     source = sources.write(tmp_path / "source.onnx", shape=(1, 3, sources.SIDE, sources.SIDE), rows=1)
     how = Preprocessing(sources.SIDE, (127.5,) * 3, (128.0,) * 3, bgr=False)
-    wrap.run(source, tmp_path / "mine", how, alignment=BoxAlignment(margin=4), license="CC0")
-    fit.run(crowd, "a crowd", tmp_path / "mine", None, models_dir)
+    wrap.wrap_model(source, tmp_path / "mine", how, alignment=BoxAlignment(margin=4), license_="CC0")
+    fit.calibrate(crowd, "a crowd", tmp_path / "mine", None, models_dir)
     found = read_calibration(tmp_path / "mine", read_embedder(tmp_path / "mine").file.digest)
     assert found is not None
     assert (found.data.genuine_pairs, found.data.impostor_pairs) == (12, 264)
@@ -90,25 +90,25 @@ def test_a_wrapped_model_that_cuts_faces_by_their_box_is_calibrated_like_any_oth
 
 def test_a_promise_for_the_worst_needs_cohorts_that_are_large_enough(crowd, cohorts, model, models_dir):
     with pytest.raises(TrainingError, match="needs --cohorts"):
-        fit.run(crowd, "a crowd", model, None, models_dir, fmr_scope="worst_cohort")
+        fit.calibrate(crowd, "a crowd", model, None, models_dir, fmr_scope="worst_cohort")
     with pytest.raises(TrainingError, match="1 pairs of people"):
-        fit.run(crowd, "a crowd", model, cohorts, models_dir, fmr_scope="worst_cohort")
+        fit.calibrate(crowd, "a crowd", model, cohorts, models_dir, fmr_scope="worst_cohort")
     assert not (model / "calibration.json").exists()
 
 
 def test_the_summary_says_for_whom_and_how_fine_the_promise_is(crowd, model, models_dir):
-    fit.run(crowd, "a crowd", model, None, models_dir)
+    fit.calibrate(crowd, "a crowd", model, None, models_dir)
     said = fit.summary(model)
     assert re.fullmatch(r"FMRs \(overall\) on a crowd, the finest 4\.5e-02 \(66 pairs of people\)", said)
 
 
 def test_too_few_people_for_any_promise_are_refused(people, model, models_dir):
     with pytest.raises(TrainingError, match="at least 9 people"):
-        fit.run(people, "two people", model, None, models_dir)
+        fit.calibrate(people, "two people", model, None, models_dir)
 
 
 def test_a_report_has_the_protocol_and_all_pairs_and_becomes_a_card(people, model, models_dir, tmp_path):
-    task = Task.open(people, tmp_path / "pairs.txt", FaceFinder(models_dir))
+    task = VerificationTask.open(people, tmp_path / "pairs.txt", FaceFinder(models_dir))
     report = lfw.run(task, model, model)
     lfw.write(report, tmp_path / "report.json", tmp_path / "plot.png")
     assert report["accuracy"]["mean"] == 1.0
@@ -142,7 +142,7 @@ def test_a_report_of_another_model_becomes_no_card(model, tmp_path):
 def test_images_that_are_missing_are_counted_and_named(people, models_dir, tmp_path):
     (people / "Hopper" / "Hopper_0003.jpg").unlink()
     with pytest.raises(TrainingError, match=r"1 images .*Hopper_0003.jpg"):
-        Task.open(people, tmp_path / "pairs.txt", FaceFinder(models_dir))
+        VerificationTask.open(people, tmp_path / "pairs.txt", FaceFinder(models_dir))
 
 
 def test_kinds_that_are_wholly_apart_give_a_finite_slope():

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from tests.support.calibrations import DATA, MODEL
-from training.calibration.fit import calibrated
-from training.calibration.worst_cohort import COHORT_THRESHOLDS, for_the_worst, with_cohorts
+from training.calibration.fit import fit_calibration
+from training.calibration.worst_cohort import COHORT_THRESHOLDS, for_worst_cohort, with_cohorts
 from training.errors import TrainingError
 from training.evaluation.all_pairs import all_pairs
-from training.evaluation.demographics import Strangers, impostors_within
+from training.evaluation.demographics import CohortFaces, impostor_distances
 
 
 def people(count, photos, spread, seed, centre=0.0):
@@ -30,18 +30,18 @@ def cohorts():
     """Forty strangers who differ as all do, and thirty who are alike."""
     vectors = np.concatenate([people(40, 1, 0, seed=2), people(30, 1, 0, seed=3, centre=0.7)])
     cohort_of = np.repeat([0, 1], [40, 30])
-    return Strangers(("any", "alike"), vectors, cohort_of, np.arange(70), np.full(70, 0.9, np.float32))
+    return CohortFaces(("any", "alike"), vectors, cohort_of, np.arange(70), np.full(70, 0.9, np.float32))
 
 
 @pytest.fixture(scope="module")
 def average(pairs, cohorts):
     data = DATA.model_copy(update={"impostor_people_pairs": pairs.impostor_people_pairs})
-    return with_cohorts(calibrated(MODEL, data, pairs), "crews", cohorts)
+    return with_cohorts(fit_calibration(MODEL, data, pairs), "crews", cohorts)
 
 
 def test_beside_a_promise_stand_the_cohorts_and_what_lies_between_them(average, cohorts):
     column = COHORT_THRESHOLDS.index(1.4)
-    wanted = [float(np.mean(distances <= 1.4)) for distances in impostors_within(cohorts)]
+    wanted = [float(np.mean(distances <= 1.4)) for distances in impostor_distances(cohorts)]
     assert [cohort.fmr[column] for cohort in average.cohorts] == pytest.approx(wanted)
     assert [cohort.median_inside for cohort in average.cohorts] == [0.9, 0.9]
     low, high = average.cohorts[1].fmr_interval[column]
@@ -52,20 +52,20 @@ def test_beside_a_promise_stand_the_cohorts_and_what_lies_between_them(average, 
 
 @pytest.mark.parametrize("fmr", [0.01, 0.05, 0.2])
 def test_the_fmr_of_a_promise_for_the_worst_is_kept_in_every_cohort_and_on_average(average, pairs, cohorts, fmr):
-    threshold = for_the_worst(average, pairs, cohorts).at(fmr).threshold
-    kept = [float(np.mean(each <= threshold)) for each in (*impostors_within(cohorts), pairs.impostors)]
+    threshold = for_worst_cohort(average, pairs, cohorts).at(fmr).threshold
+    kept = [float(np.mean(each <= threshold)) for each in (*impostor_distances(cohorts), pairs.impostors)]
     assert max(kept) <= fmr
     assert max(kept) > fmr - 0.02
     assert threshold < average.at(fmr).threshold
 
 
 def test_the_finest_fmr_of_a_promise_for_the_worst_is_that_of_the_smallest_cohort(average, pairs, cohorts):
-    worst = for_the_worst(average, pairs, cohorts)
+    worst = for_worst_cohort(average, pairs, cohorts)
     assert (worst.fmr_scope, worst.people_pairs) == ("worst_cohort", 30 * 29 // 2)
     assert worst.finest_fmr == pytest.approx(3 / (30 * 29 // 2))
 
 
 def test_a_cohort_too_small_for_any_promise_is_refused(average, pairs, cohorts):
-    few = cohorts.of(np.arange(70) < 46)
+    few = cohorts.select(np.arange(70) < 46)
     with pytest.raises(TrainingError, match="15 pairs of people"):
-        for_the_worst(with_cohorts(average, "crews", few), pairs, few)
+        for_worst_cohort(with_cohorts(average, "crews", few), pairs, few)

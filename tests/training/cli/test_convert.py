@@ -36,7 +36,7 @@ def test_a_wrapped_model_is_aligned_to_arcfaces_template_or_cut_by_its_box(
 
 
 def test_a_template_and_a_margin_contradict_each_other(tmp_path: Path, source: list[object]) -> None:
-    with pytest.raises(TrainingError, match="want --template or --margin, not both"):
+    with pytest.raises(TrainingError, match="expected --template or --margin, not both"):
         typed(*source, tmp_path / "mine", "--template", "arcface-112", "--margin", 4)
 
 

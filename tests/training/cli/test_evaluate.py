@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from training.cli.main import cli
 from training.evaluation import hardest_pairs, robustness
-from training.evaluation.verification import Task
+from training.evaluation.verification import VerificationTask
 from training.pipeline.detection_cache import FaceFinder
 from training.pipeline.served_model import ServedModel
 
@@ -46,7 +46,7 @@ def evaluate(tmp_path, models_dir):
 
     def run(*arguments):
         given = [*map(str, arguments), "--model", "mobilefacenet-128", "--models-dir", str(models_dir)]
-        given += ["--json", str(tmp_path / "report.json"), "--memory", str(tmp_path / "memory")]
+        given += ["--json", str(tmp_path / "report.json"), "--cache", str(tmp_path / "cache")]
         done = CliRunner().invoke(cli, ["evaluate", *given], catch_exceptions=False)
         assert done.exit_code == 0, done.output
         return json.loads((tmp_path / "report.json").read_text()), done.output
@@ -62,7 +62,7 @@ def test_the_worst_errors_are_those_of_all_pairs():
     pairs = [(a, b, float(((vectors[a] - vectors[b]) ** 2).sum())) for a in range(12) for b in range(a + 1, 12)]
     strangers = sorted((p for p in pairs if person_of[p[0]] != person_of[p[1]]), key=lambda pair: pair[2])[:4]
     missed = sorted((p for p in pairs if person_of[p[0]] == person_of[p[1]]), key=lambda pair: -pair[2])[:4]
-    for found, wanted in zip(hardest_pairs.worst(vectors, person_of, 4), (strangers, missed), strict=True):
+    for found, wanted in zip(hardest_pairs.hardest(vectors, person_of, 4), (strangers, missed), strict=True):
         assert [pair[:2] for pair in found] == [pair[:2] for pair in wanted]
         assert [pair[2] for pair in found] == pytest.approx([pair[2] for pair in wanted], abs=1e-5)
 
@@ -122,7 +122,7 @@ def test_cohorts_are_folders_or_groups_of_a_csv(photos, evaluate, tmp_path):
 
 def test_sensitivity_has_a_row_a_condition(photos, models_dir, tmp_path):
     finder = FaceFinder(models_dir)
-    task = Task.open(photos, tmp_path / "pairs.txt", finder)
+    task = VerificationTask.open(photos, tmp_path / "pairs.txt", finder)
     model = ServedModel.open(models_dir / "mobilefacenet-128")
     report = robustness.run(task, model, finder, robustness.conditions([10], [40, 24]))
     assert [(row["kind"], row["value"]) for row in report["rows"]] == [

@@ -20,7 +20,7 @@ PAGE = ROOT / "docs" / "TRAINING.md"
 PHOTOS_A_PERSON = 3
 NO_MATCH = 1
 WIDTHS = (0.7, 0.85, 1.0, 1.15, 1.3)  # calibrate wants nine people
-QUICK = ["--set", "optimiser.steps=2", "--set", "batch.people=2", "--set", "batch.faces=2", "--set", "run.threads=1"]
+QUICK = ["--set", "optimizer.steps=2", "--set", "batch.labels=2", "--set", "batch.faces=2", "--set", "run.threads=1"]
 
 
 def commands() -> list[list[str]]:

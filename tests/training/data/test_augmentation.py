@@ -8,15 +8,15 @@ from app.domain.nouns import Pixels
 from training.config.schema import AugmentationConfig
 from training.data import augmentation
 from training.data.augmentation import (
+    adjust_color,
+    adjust_tone,
     augment,
-    centre,
-    colour,
+    center_crop,
     cut_edges,
     degrade,
-    misaligned,
+    misalignment,
+    resize,
     shrink,
-    sized,
-    tone,
     warp,
 )
 
@@ -59,7 +59,7 @@ def test_a_view_with_every_strength_at_zero_is_the_clean_crop(crop: Pixels) -> N
         share=1, flip=0, landmark_noise=0, scale=0, rotation=0, brightness=0, contrast=0, gamma=0, degraded_share=0
     )
 
-    assert np.abs(augment(crop, still, generator(1)).astype(int) - centre(crop)).max() <= 1
+    assert np.abs(augment(crop, still, generator(1)).astype(int) - center_crop(crop)).max() <= 1
 
 
 def test_a_flip_is_the_mirror_image(crop: Pixels) -> None:
@@ -67,18 +67,18 @@ def test_a_flip_is_the_mirror_image(crop: Pixels) -> None:
         share=1, flip=1, landmark_noise=0, scale=0, rotation=0, brightness=0, contrast=0, gamma=0, degraded_share=0
     )
 
-    assert np.abs(augment(crop, flipped, generator(1)).astype(int) - centre(crop)[:, ::-1]).max() <= 1
+    assert np.abs(augment(crop, flipped, generator(1)).astype(int) - center_crop(crop)[:, ::-1]).max() <= 1
 
 
 def test_landmarks_without_error_align_to_the_middle_of_the_crop() -> None:
     expected = np.array([[1, 0, -16], [0, 1, -16]])
 
-    np.testing.assert_allclose(misaligned(0, generator(1)), expected, atol=1e-4)
+    np.testing.assert_allclose(misalignment(0, generator(1)), expected, atol=1e-4)
 
 
 def test_landmark_noise_of_a_pixel_moves_the_centre_by_its_mean_over_five_landmarks() -> None:
     middle = np.array([*augmentation.TEMPLATE.mean(0) + 16, 1])
-    moves = [misaligned(1, generator(seed)) @ middle - augmentation.TEMPLATE.mean(0) for seed in range(2_000)]
+    moves = [misalignment(1, generator(seed)) @ middle - augmentation.TEMPLATE.mean(0) for seed in range(2_000)]
 
     assert np.std(moves) == pytest.approx(1 / np.sqrt(5), rel=0.05)
 
@@ -91,9 +91,9 @@ def test_the_margin_keeps_moderate_moves_free_of_black() -> None:
 
 
 def test_tone_without_change_is_the_identity_and_contrast_turns_about_grey(crop: Pixels) -> None:
-    assert np.array_equal(tone(crop, brightness=0, contrast=1, gamma=1), crop)
-    assert np.unique(tone(crop, brightness=0, contrast=0, gamma=1)).tolist() == [128]
-    assert tone(crop, brightness=0.1, contrast=1, gamma=1).mean() == pytest.approx(crop.mean() + 25.5, abs=1)
+    assert np.array_equal(adjust_tone(crop, brightness=0, contrast=1, gamma=1), crop)
+    assert np.unique(adjust_tone(crop, brightness=0, contrast=0, gamma=1)).tolist() == [128]
+    assert adjust_tone(crop, brightness=0.1, contrast=1, gamma=1).mean() == pytest.approx(crop.mean() + 25.5, abs=1)
 
 
 def test_a_small_face_loses_its_detail(crop: Pixels) -> None:
@@ -102,7 +102,7 @@ def test_a_small_face_loses_its_detail(crop: Pixels) -> None:
 
     assert small.shape == (112, 112, 3)
     assert np.diff(small.astype(int), axis=1).std() < 0.2 * np.diff(noise.astype(int), axis=1).std()
-    assert np.abs(shrink(centre(crop), 112).astype(int) - centre(crop)).max() == 0
+    assert np.abs(shrink(center_crop(crop), 112).astype(int) - center_crop(crop)).max() == 0
 
 
 def test_jpeg_keeps_the_channels_in_their_places() -> None:
@@ -126,7 +126,7 @@ def test_a_degraded_probe_is_seeded_and_worse_than_the_crop(crop: Pixels) -> Non
     probe = degrade(crop, size=40, quality=40, noise=1, random=generator(3))
 
     assert np.array_equal(probe, degrade(crop, size=40, quality=40, noise=1, random=generator(3)))
-    assert 1 < np.abs(probe.astype(int) - centre(crop)).mean() < 40
+    assert 1 < np.abs(probe.astype(int) - center_crop(crop)).mean() < 40
 
 
 def test_warp_fills_what_lies_beyond_the_margin_with_black() -> None:
@@ -153,13 +153,15 @@ def test_a_random_crop_moves_by_at_most_its_shift() -> None:
 
 
 def test_colour_without_change_is_the_identity_and_without_saturation_grey(crop: Pixels) -> None:
-    assert np.array_equal(colour(crop, saturation=1, gains=(1, 1, 1)), crop)
-    grey = colour(crop, saturation=0, gains=(1, 1, 1))
+    assert np.array_equal(adjust_color(crop, saturation=1, gains=(1, 1, 1)), crop)
+    grey = adjust_color(crop, saturation=0, gains=(1, 1, 1))
     assert (grey == grey[..., :1]).all()
-    assert colour(crop, saturation=1, gains=(0.5, 1, 1))[..., 0].mean() == pytest.approx(crop[..., 0].mean() / 2, abs=1)
+    assert adjust_color(crop, saturation=1, gains=(0.5, 1, 1))[..., 0].mean() == pytest.approx(
+        crop[..., 0].mean() / 2, abs=1
+    )
 
 
 def test_a_view_can_be_had_in_another_size(crop: Pixels) -> None:
-    assert sized(centre(crop), 160).shape == (160, 160, 3)
-    assert sized(centre(crop), 112) is not None
-    assert sized(np.full((112, 112, 3), 7, np.uint8), 96).tolist() == np.full((96, 96, 3), 7).tolist()
+    assert resize(center_crop(crop), 160).shape == (160, 160, 3)
+    assert resize(center_crop(crop), 112) is not None
+    assert resize(np.full((112, 112, 3), 7, np.uint8), 96).tolist() == np.full((96, 96, 3), 7).tolist()

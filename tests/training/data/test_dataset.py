@@ -16,7 +16,7 @@ def test_a_folder_is_a_person_and_its_images_may_lie_at_any_depth(write_crop: Wr
     faces = read_faces([tmp_path / "set"])
 
     assert faces.names == ("set/ann", "set/bob")
-    assert faces.people.tolist() == [0, 0, 1, 1]
+    assert faces.labels.tolist() == [0, 0, 1, 1]
     assert [indices.tolist() for indices in faces.faces_of] == [[0, 1], [2, 3]]
     assert read_crop(faces.paths[0]).shape == (144, 144, 3)
 
@@ -44,12 +44,12 @@ def test_unusable_files_and_people_are_listed_and_left_out(write_crop: WriteCrop
     assert {skip.path.name: skip.reason for skip in faces.skipped} == {
         "torn.png": "no readable image",
         "empty.jpg": "no readable image",
-        "small.png": "want 144 x 144 pixels, got 112 x 112",
-        "lonely": "1 usable crops, want 2",
+        "small.png": "expected 144 x 144 pixels, got 112 x 112",
+        "lonely": "expected 2 usable crops, got 1",
     }
 
 
-@pytest.mark.parametrize(("place", "what"), [("nowhere", "nothing there"), ("file", "a file"), ("empty", "no folder")])
+@pytest.mark.parametrize(("place", "what"), [("nowhere", "nothing"), ("file", "a file"), ("empty", "no folder")])
 def test_a_root_without_people_is_refused_by_name(tmp_path: Path, place: str, what: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
@@ -62,7 +62,7 @@ def test_one_person_is_not_enough(write_crop: WriteCrop, tmp_path: Path) -> None
     write_crop(tmp_path / "set" / "ann" / "1.png", seed=1)
     write_crop(tmp_path / "set" / "ann" / "2.png", seed=2)
 
-    with pytest.raises(UnusableData, match=r"want at least 2 people with 2 crops each under .*set, got 1"):
+    with pytest.raises(UnusableData, match=r"expected at least 2 people with 2 crops each under .*set, got 1"):
         read_faces([tmp_path / "set"])
 
 
@@ -86,16 +86,16 @@ def test_one_image_of_everyone_is_refused_with_an_example(write_crop: WriteCrop,
     for person in ("ann", "bob", "cleo"):
         write_crop(tmp_path / "set" / person / "1.png", seed=1)
 
-    with pytest.raises(UnusableData, match=r"got 0; 3 skipped, such as .*set/ann: 1 usable crops, want 2"):
+    with pytest.raises(UnusableData, match=r"got 0; 3 skipped, such as .*set/ann: expected 2 usable crops, got 1"):
         read_faces([tmp_path / "set"])
 
 
 def test_some_people_alone_keep_their_faces_and_get_new_numbers(people: Path) -> None:
     faces = read_faces([people])
-    some = faces.only([4, 1])
+    some = faces.subset([4, 1])
 
     assert some.names == (faces.names[4], faces.names[1])
-    assert some.people.tolist() == [0, 0, 0, 1, 1, 1]
+    assert some.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert some.paths == faces.paths[12:15] + faces.paths[3:6]
-    assert some.contents == faces.contents[12:15] + faces.contents[3:6]
+    assert some.file_digests == faces.file_digests[12:15] + faces.file_digests[3:6]
     assert some.digest != faces.digest

@@ -6,13 +6,13 @@ import torch
 from training.config.schema import AugmentationConfig
 from training.data.augmentation import augment
 from training.data.dataset import FaceSet, read_crop, read_faces
-from training.data.loader import Batches
+from training.data.loader import BatchLoader
 from training.data.samplers import PeopleSampler
 from training.randomness import Stream, generator
 
 
-def batches(faces: FaceSet) -> Batches:
-    return Batches(faces, PeopleSampler(faces.faces_of, 3, 2, 1), AugmentationConfig(), 1)
+def batches(faces: FaceSet) -> BatchLoader:
+    return BatchLoader(faces, PeopleSampler(faces.faces_of, 3, 2, 1), AugmentationConfig(), 1)
 
 
 def test_a_batch_is_the_sampled_faces_each_augmented_by_its_own_seed(people: Path) -> None:
@@ -21,7 +21,7 @@ def test_a_batch_is_the_sampled_faces_each_augmented_by_its_own_seed(people: Pat
 
     assert batch.views.shape == (6, 112, 112, 3)
     assert batch.views.dtype == torch.uint8
-    assert batch.people.tolist() == faces.people[batch.faces.numpy()].tolist()
+    assert batch.labels.tolist() == faces.labels[batch.faces.numpy()].tolist()
     expected = augment(
         read_crop(faces.paths[int(batch.faces[5])]), AugmentationConfig(), generator(1, Stream.VIEWS, 4, 5)
     )
@@ -30,11 +30,11 @@ def test_a_batch_is_the_sampled_faces_each_augmented_by_its_own_seed(people: Pat
 
 def test_batches_made_ahead_are_those_made_on_demand(people: Path) -> None:
     source = batches(read_faces([people]))
-    ahead = list(source.ahead(2, 6))
+    ahead = list(source.prefetch(2, 6))
 
     assert [step for step, _ in ahead] == [2, 3, 4, 5]
     assert all(torch.equal(batch.views, source.batch(step).views) for step, batch in ahead)
 
 
 def test_nothing_is_made_where_nothing_is_left(people: Path) -> None:
-    assert list(batches(read_faces([people])).ahead(6, 6)) == []
+    assert list(batches(read_faces([people])).prefetch(6, 6)) == []

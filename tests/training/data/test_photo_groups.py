@@ -2,7 +2,7 @@
 
 import pytest
 
-from training.data.photo_groups import UnusableGroups, from_csv, from_folders
+from training.data.photo_groups import UnusablePhotoGroups, from_csv, from_folders
 
 
 @pytest.fixture
@@ -44,10 +44,10 @@ def test_the_photos_of_a_csv_may_be_elsewhere(photos, tmp_path_factory):
 )
 def test_a_broken_csv_is_told_by_line(photos, text, complaint):
     (photos / "groups.csv").write_text(text)
-    with pytest.raises(UnusableGroups, match=complaint):
+    with pytest.raises(UnusablePhotoGroups, match=complaint):
         from_csv(photos / "groups.csv")
 
 
 def test_a_folder_without_images_is_refused(tmp_path):
-    with pytest.raises(UnusableGroups, match="a folder a group"):
+    with pytest.raises(UnusablePhotoGroups, match="one folder per group"):
         from_folders(tmp_path)

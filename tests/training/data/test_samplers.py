@@ -70,22 +70,22 @@ def test_another_seed_gives_other_batches() -> None:
 
 
 def test_fewer_people_than_a_batch_needs_are_refused() -> None:
-    with pytest.raises(TooFewPeople, match="want at least 32 people for a batch, got 2"):
+    with pytest.raises(TooFewPeople, match="expected at least 32 people for a batch, got 2"):
         PeopleSampler(faces_of([3, 3]), 32, 4, 1)
 
 
 def test_people_with_too_few_faces_for_a_batch_are_complained_of_when_they_are_the_most() -> None:
-    complaint = PeopleSampler(faces_of([4, 3, 3]), 2, 4, 1).complaint()
+    complaint = PeopleSampler(faces_of([4, 3, 3]), 2, 4, 1).warning()
 
     assert complaint == (
-        "2 of 3 people have fewer than 4 faces, so that batches repeat them: lower batch.faces or add images"
+        "2 of 3 people have fewer than 4 faces, so batches repeat them: lower batch.faces or add images"
     )
-    assert PeopleSampler(faces_of([4, 4, 3, 3]), 2, 4, 1).complaint() is None
+    assert PeopleSampler(faces_of([4, 4, 3, 3]), 2, 4, 1).warning() is None
 
 
 def test_one_image_of_everyone_is_refused() -> None:
-    with pytest.raises(TooFewFaces, match="want people with two faces or more, got one of each: add images"):
-        PeopleSampler(faces_of([1, 1, 1]), 2, 4, 1).complaint()
+    with pytest.raises(TooFewFaces, match="expected people with two faces or more, got one of each: add images"):
+        PeopleSampler(faces_of([1, 1, 1]), 2, 4, 1).warning()
 
 
 @given(count=st.integers(1, 7), mined=st.integers(1, 9))

@@ -37,10 +37,10 @@ def test_a_csv_and_a_folder_may_be_trained_on_together(table: Path, people: Path
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("file,who\n1.png,ann\n", r"want the columns path and person in .*faces\.csv, got \['file', 'who'\]"),
-        ("", r"want the columns path and person in .*faces\.csv, got nothing"),
-        ("path,person\n1.png,ann\n2.png\n", r"want a path and a person in .*faces\.csv, line 3"),
-        ("path,person\n", r"want at least 2 people with 2 crops each under .*faces\.csv, got 0"),
+        ("file,who\n1.png,ann\n", r"expected the columns path and person in .*faces\.csv, got \['file', 'who'\]"),
+        ("", r"expected the columns path and person in .*faces\.csv, got nothing"),
+        ("path,person\n1.png,ann\n2.png\n", r"expected a path and a person in .*faces\.csv, line 3"),
+        ("path,person\n", r"expected at least 2 people with 2 crops each under .*faces\.csv, got 0"),
     ],
 )
 def test_a_csv_of_another_form_is_refused_by_line(tmp_path: Path, text: str, complaint: str) -> None:
@@ -52,5 +52,7 @@ def test_a_csv_of_another_form_is_refused_by_line(tmp_path: Path, text: str, com
 
 
 def test_a_packed_set_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(UnusableData, match=r"train\.rec is packed by MXNet, which is retired.*unpack it into a folder"):
+    with pytest.raises(
+        UnusableData, match=r"train\.rec is a file of MXNet, which is retired.*unpack it into one folder"
+    ):
         read_faces([tmp_path / "train.rec"])

@@ -17,7 +17,7 @@ def test_a_person_is_either_trained_on_or_held_out(people: Path) -> None:
     assert held_out is not None
     assert len(held_out.names) == 2
     assert sorted(trained.names + held_out.names) == sorted(faces.names)
-    assert not set(trained.contents) & set(held_out.contents)
+    assert not set(trained.file_digests) & set(held_out.file_digests)
 
 
 def test_who_is_held_out_is_a_matter_of_the_seed(people: Path) -> None:
@@ -31,7 +31,9 @@ def test_who_is_held_out_is_a_matter_of_the_seed(people: Path) -> None:
 
 @pytest.mark.parametrize("share", [0.1, 0.2])
 def test_one_person_held_out_is_too_few(people: Path, share: float) -> None:
-    with pytest.raises(UnusableData, match=r"evaluation\.held_out: want two people or more on both sides, got 1 of 6"):
+    with pytest.raises(
+        UnusableData, match=r"evaluation\.held_out: expected two people or more on both sides, got 1 of 6"
+    ):
         hold_out(read_faces([people]), share, 1)
 
 

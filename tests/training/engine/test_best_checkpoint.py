@@ -20,11 +20,11 @@ def measured(*_: object, step: int, fmr: float) -> Validation:
 def evaluated(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
     """Nine steps, an evaluation after every second one and after the last."""
     monkeypatch.setattr(best_checkpoint, "validate", measured)
-    return changed(changed(config, "optimiser", steps=9), "evaluation", every=2, held_out=0.34)
+    return changed(changed(config, "optimizer", steps=9), "evaluation", every=2, held_out=0.34)
 
 
 def test_the_first_of_the_best_weights_are_kept(evaluated: TrainConfig, tmp_path: Path) -> None:
-    best = weights(trainer.run(evaluated, tmp_path / "run", resume=False))
+    best = weights(trainer.train(evaluated, tmp_path / "run", resume=False))
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
     last = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["learner"]["network"]
 
@@ -35,7 +35,7 @@ def test_the_first_of_the_best_weights_are_kept(evaluated: TrainConfig, tmp_path
 
 
 def test_what_is_best_may_be_said_by_the_tmr(evaluated: TrainConfig, tmp_path: Path) -> None:
-    trainer.run(changed(evaluated, "evaluation", best_by="tmr"), tmp_path / "run", resume=False)
+    trainer.train(changed(evaluated, "evaluation", best_by="tmr"), tmp_path / "run", resume=False)
 
     assert json.loads((tmp_path / "run" / "run.json").read_text())["evaluation"]["best"]["step"] == 2
 
@@ -46,9 +46,11 @@ def test_the_average_of_the_weights_is_what_is_measured_and_kept(
     seen = []
     monkeypatch.setattr(best_checkpoint, "validate", lambda _, kept, __, **how: seen.append(kept) or measured(**how))
 
-    best = weights(trainer.run(changed(evaluated, "optimiser", ema=0.5, steps=2), tmp_path / "run", resume=False))
+    best = weights(
+        trainer.train(changed(evaluated, "optimizer", ema_decay=0.5, steps=2), tmp_path / "run", resume=False)
+    )
 
     state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["learner"]
     assert torch.equal(best["last.weight"], seen[0]["last.weight"])
-    assert torch.equal(best["last.weight"], state["average"]["state"]["last.weight"])
+    assert torch.equal(best["last.weight"], state["average"]["module.last.weight"])
     assert not torch.equal(best["last.weight"], state["network"]["last.weight"])

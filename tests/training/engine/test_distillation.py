@@ -8,7 +8,7 @@ import torch
 from tests.training.conftest import TinyNetwork
 from tests.training.support import changed
 from training.config.schema import TrainConfig
-from training.data.augmentation import centre
+from training.data.augmentation import center_crop
 from training.data.dataset import read_crop, read_faces
 from training.engine import distillation
 from training.export import onnx
@@ -21,9 +21,9 @@ def test_a_target_is_the_vector_of_the_clean_crop_averaged_with_its_mirror_image
     network, faces = build("tiny", 8), read_faces([people])
     load_state(network, tiny)
 
-    targets = distillation.targets(distillation.of_network(network), faces, people / "teacher.pt", 8)
+    targets = distillation.teacher_targets(distillation.network_teacher(network), faces, people / "teacher.pt", 8)
 
-    crop = torch.from_numpy(centre(read_crop(faces.paths[7])))[None]
+    crop = torch.from_numpy(center_crop(read_crop(faces.paths[7])))[None]
     embedder = Embedder(network).eval()
     expected = torch.nn.functional.normalize(embedder(crop) + embedder(crop.flip(2)))
     torch.testing.assert_close(targets[7:8], expected)
@@ -33,18 +33,22 @@ def test_a_target_is_the_vector_of_the_clean_crop_averaged_with_its_mirror_image
 @pytest.mark.usefixtures("tiny")
 def test_targets_are_made_once(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network, faces = build("tiny", 8), read_faces([people])
-    first = distillation.targets(distillation.of_network(network), faces, people / "teacher.pt", 8)
+    first = distillation.teacher_targets(distillation.network_teacher(network), faces, people / "teacher.pt", 8)
     monkeypatch.setattr(distillation, "_embed", lambda *_: pytest.fail("made again"))
 
-    assert torch.equal(distillation.targets(distillation.of_network(network), faces, people / "teacher.pt", 8), first)
+    assert torch.equal(
+        distillation.teacher_targets(distillation.network_teacher(network), faces, people / "teacher.pt", 8), first
+    )
 
 
 @pytest.mark.usefixtures("tiny")
 def test_targets_of_another_network_are_not_reused(people: Path) -> None:
     faces, cache = read_faces([people]), people / "teacher.pt"
-    first = distillation.targets(distillation.of_network(build("tiny", 8)), faces, cache, 8)
+    first = distillation.teacher_targets(distillation.network_teacher(build("tiny", 8)), faces, cache, 8)
 
-    assert not torch.equal(distillation.targets(distillation.of_network(build("tiny", 8)), faces, cache, 8), first)
+    assert not torch.equal(
+        distillation.teacher_targets(distillation.network_teacher(build("tiny", 8)), faces, cache, 8), first
+    )
 
 
 def test_the_teacher_may_be_another_network(
@@ -58,37 +62,39 @@ def test_the_teacher_may_be_another_network(
     torch.save(other.state_dict(), tmp_path / "other.pt")
     config = changed(config, "teacher", network="other", weights=str(tmp_path / "other.pt"), views="crop")
 
-    targets = distillation.targets(distillation.of_config(config, build("tiny", 8)), faces, tmp_path / "teacher.pt", 8)
+    targets = distillation.teacher_targets(
+        distillation.build_teacher(config, build("tiny", 8)), faces, tmp_path / "teacher.pt", 8
+    )
 
-    crops = torch.from_numpy(np.stack([centre(read_crop(path)) for path in faces.paths]))
+    crops = torch.from_numpy(np.stack([center_crop(read_crop(path)) for path in faces.paths]))
     torch.testing.assert_close(targets, Embedder(other).eval()(crops).detach(), atol=1e-5, rtol=0)
 
 
 def test_the_teacher_may_be_a_served_model(config: TrainConfig, people: Path, tmp_path: Path, tiny: Path) -> None:
-    onnx.run(tiny, tmp_path / "served", network="tiny", embedding_size=8, views="crop", license="none")
-    served = distillation.of_config(changed(config, "teacher", weights=str(tmp_path / "served")), build("tiny", 8))
+    onnx.export_model(tiny, tmp_path / "served", network="tiny", embedding_size=8, views="crop", license_="none")
+    served = distillation.build_teacher(changed(config, "teacher", weights=str(tmp_path / "served")), build("tiny", 8))
     network, faces = build("tiny", 8), read_faces([people])
     load_state(network, tiny)
 
-    by_graph = distillation.targets(served, faces, tmp_path / "graph.pt", 8)
+    by_graph = distillation.teacher_targets(served, faces, tmp_path / "graph.pt", 8)
 
-    by_network = distillation.targets(distillation.of_network(network), faces, tmp_path / "network.pt", 8)
+    by_network = distillation.teacher_targets(distillation.network_teacher(network), faces, tmp_path / "network.pt", 8)
     torch.testing.assert_close(by_graph, by_network, atol=1e-5, rtol=0)
 
 
 def test_a_teacher_of_another_dimension_is_refused(people: Path, tmp_path: Path) -> None:
-    tutor = distillation.of_network(TinyNetwork(6))
+    tutor = distillation.network_teacher(TinyNetwork(6))
 
-    with pytest.raises(UnusableWeights, match="want a teacher whose vectors have 8 numbers, got 6"):
-        distillation.targets(tutor, read_faces([people]), tmp_path / "teacher.pt", 8)
+    with pytest.raises(UnusableWeights, match="expected a teacher with vectors of 8 numbers, got 6"):
+        distillation.teacher_targets(tutor, read_faces([people]), tmp_path / "teacher.pt", 8)
 
 
 def test_a_served_model_that_aligns_in_another_way_is_no_teacher(tmp_path: Path, tiny: Path) -> None:
-    onnx.run(tiny, tmp_path / "served", network="tiny", embedding_size=8, views="crop", license="none")
+    onnx.export_model(tiny, tmp_path / "served", network="tiny", embedding_size=8, views="crop", license_="none")
     manifest = tmp_path / "served" / "manifest.json"
     values = json.loads(manifest.read_text(encoding="utf-8"))
     values["alignment"] = {"kind": "box", "margin": 14}
     manifest.write_text(json.dumps(values), encoding="utf-8")
 
     with pytest.raises(UnusableWeights, match=r"teacher\.weights: .*served aligns faces in another way"):
-        distillation.of_model(tmp_path / "served")
+        distillation.served_model_teacher(tmp_path / "served")

@@ -9,7 +9,7 @@ import torch
 from tests.training.support import changed, weights
 from training.config.schema import TrainConfig
 from training.engine import trainer
-from training.engine.distributed import Processes, UnusableDevice, joined
+from training.engine.distributed import Processes, UnusableDevice, init_distributed
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -26,10 +26,10 @@ def run_by_two(config: TrainConfig, folder: Path) -> Path:
 
 
 def test_two_processes_end_with_the_weights_of_one_on_the_joint_batch(config: TrainConfig, tmp_path: Path) -> None:
-    config = changed(changed(config, "pretraining", steps=2), "batch", chunk=2, people=4)
-    config = changed(changed(config, "evaluation", every=3, held_out=0.34), "optimiser", ema=0.9)
+    config = changed(changed(config, "pretraining", steps=2), "batch", chunk_size=2, people=4)
+    config = changed(changed(config, "evaluation", every=3, held_out=0.34), "optimizer", ema_decay=0.9)
 
-    alone = weights(trainer.run(config, tmp_path / "alone", resume=False))
+    alone = weights(trainer.train(config, tmp_path / "alone", resume=False))
     together = run_by_two(config, tmp_path / "two")
 
     for name, value in weights(together / "network.pt").items():
@@ -39,15 +39,15 @@ def test_two_processes_end_with_the_weights_of_one_on_the_joint_batch(config: Tr
 
 
 def test_a_batch_that_cannot_be_shared_evenly_is_refused() -> None:
-    assert Processes(rank=1, size=2).part(6) == slice(3, 6)
+    assert Processes(rank=1, size=2).shard(6) == slice(3, 6)
     with pytest.raises(UnusableDevice, match="4 processes can share evenly, got 6 faces"):
-        Processes(rank=1, size=4).part(6)
+        Processes(rank=1, size=4).shard(6)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA here")
 def test_cuda_asked_for_and_not_there_is_an_error_and_never_the_cpu(config: TrainConfig) -> None:
     with (
-        pytest.raises(UnusableDevice, match=r"run\.device: want CUDA device 0, got 0 such devices"),
-        joined(changed(config, "run", device="cuda").run),
+        pytest.raises(UnusableDevice, match=r"run\.device: expected CUDA device 0, got 0 such devices"),
+        init_distributed(changed(config, "run", device="cuda").run),
     ):
         pass

@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 
 from training.config.loading import UnusableConfig
-from training.config.schema import OptimiserConfig
-from training.engine.lr_schedules import read_schedule, schedule
+from training.config.schema import OptimizerConfig
+from training.engine.lr_schedules import lr_schedule, read_schedule
 
-CONFIG = OptimiserConfig(steps=120, learning_rate=0.01, warm_up=20)
+CONFIG = OptimizerConfig(steps=120, lr=0.01, warmup_steps=20)
 
 
 @pytest.fixture
@@ -19,33 +19,33 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_the_rate_rises_in_equal_parts_to_its_peak() -> None:
-    rates = [schedule(CONFIG)(step) for step in range(21)]
+    rates = [lr_schedule(CONFIG)(step) for step in range(21)]
 
     assert rates[:20] == pytest.approx([0.01 * (step + 1) / 20 for step in range(20)])
     assert rates[20] == 0.01
 
 
 def test_the_rate_falls_as_half_a_cosine() -> None:
-    rates = [schedule(CONFIG)(step) for step in range(20, 120)]
+    rates = [lr_schedule(CONFIG)(step) for step in range(20, 120)]
 
     assert rates == sorted(rates, reverse=True)
-    assert schedule(CONFIG)(70) == pytest.approx(0.005)
+    assert lr_schedule(CONFIG)(70) == pytest.approx(0.005)
     assert 0 < rates[-1] < 1e-5
 
 
 def test_without_a_warm_up_it_starts_at_the_peak() -> None:
-    assert schedule(OptimiserConfig(warm_up=0, learning_rate=0.01))(0) == 0.01
+    assert lr_schedule(OptimizerConfig(warmup_steps=0, lr=0.01))(0) == 0.01
 
 
 def test_a_constant_rate_stays() -> None:
-    constant = schedule(CONFIG.model_copy(update={"schedule": "constant"}))
+    constant = lr_schedule(CONFIG.model_copy(update={"schedule": "constant"}))
 
     assert {constant(step) for step in range(20, 120)} == {0.01}
     assert constant(0) == pytest.approx(0.0005)
 
 
 def test_an_exponential_rate_falls_by_one_factor_to_its_decay() -> None:
-    rate = schedule(CONFIG.model_copy(update={"schedule": "exponential", "decay": 0.04}))
+    rate = lr_schedule(CONFIG.model_copy(update={"schedule": "exponential", "decay": 0.04}))
 
     assert rate(20) == 0.01
     assert rate(70) == pytest.approx(0.01 * 0.2)
@@ -54,7 +54,7 @@ def test_an_exponential_rate_falls_by_one_factor_to_its_decay() -> None:
 
 
 def test_a_rate_of_a_file_holds_until_the_next(file: Path) -> None:
-    rate = schedule(OptimiserConfig(schedule="file", schedule_file=file, warm_up=10))
+    rate = lr_schedule(OptimizerConfig(schedule="file", schedule_file=file, warmup_steps=10))
 
     assert [rate(step) for step in (10, 49, 50, 99, 100, 10_000)] == [0.05, 0.05, 0.005, 0.005, 0.0005, 0.0005]
     assert rate(0) == pytest.approx(0.005)
@@ -63,12 +63,12 @@ def test_a_rate_of_a_file_holds_until_the_next(file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("0: 0.05\n50 0.005\n", r"rates\.txt, line 2: want 'step: rate', got '50 0\.005'"),
-        ("0: -1\n", r"line 1: want a step and a rate of at least 0, got '0: -1'"),
-        ("0: nan\n", r"line 1: want a step and a rate of at least 0"),
-        ("5: 0.1\n", r"rates\.txt: want steps that rise from 0, got \[5\]"),
-        ("0: 0.1\n9: 0.1\n9: 0.2\n", r"want steps that rise from 0, got \[0, 9, 9\]"),
-        ("", r"want steps that rise from 0, got \[\]"),
+        ("0: 0.05\n50 0.005\n", r"rates\.txt, line 2: expected 'step: lr', got '50 0\.005'"),
+        ("0: -1\n", r"line 1: expected a step and a learning rate of at least 0, got '0: -1'"),
+        ("0: nan\n", r"line 1: expected a step and a learning rate of at least 0"),
+        ("5: 0.1\n", r"rates\.txt: expected steps ascending from 0, got \[5\]"),
+        ("0: 0.1\n9: 0.1\n9: 0.2\n", r"expected steps ascending from 0, got \[0, 9, 9\]"),
+        ("", r"expected steps ascending from 0, got \[\]"),
     ],
 )
 def test_a_file_of_another_form_is_refused_by_line(file: Path, text: str, complaint: str) -> None:
@@ -79,5 +79,5 @@ def test_a_file_of_another_form_is_refused_by_line(file: Path, text: str, compla
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UnusableConfig, match=r"optimiser\.schedule_file: .*nowhere\.txt: .*No such file"):
+    with pytest.raises(UnusableConfig, match=r"optimizer\.schedule_file: .*nowhere\.txt: .*No such file"):
         read_schedule(tmp_path / "nowhere.txt")

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from training.config.schema import OptimiserConfig
-from training.engine.optimizers import WeightAverage, optimiser
+from training.config.schema import OptimizerConfig
+from training.engine.optimizers import build_optimizer, weight_average
 
 RATE = 0.5
 FIRST_STEP = {
@@ -20,9 +20,9 @@ FIRST_STEP = {
 def one_step(name: str, weight_decay: float, gradient: float = 2.0) -> float:
     """How far a weight of 1 goes."""
     weight = nn.Parameter(torch.ones(1))
-    config = OptimiserConfig.model_validate({"name": name, "learning_rate": RATE, "weight_decay": weight_decay})
+    config = OptimizerConfig.model_validate({"name": name, "lr": RATE, "weight_decay": weight_decay})
     weight.grad = torch.tensor([gradient])
-    optimiser([weight], config).step()
+    build_optimizer([weight], config).step()
     return 1 - weight.item()
 
 
@@ -39,26 +39,26 @@ def test_weight_decay_is_a_gradient_but_in_adamw_a_shrinking_of_its_own() -> Non
 
 def test_the_average_of_weights_forgets_its_start_soon_and_then_decays_as_told() -> None:
     layer = nn.BatchNorm1d(1)
-    average = WeightAverage(layer, 0.9)
+    average = weight_average(layer, 0.9)
     naive = 1.0
     for update in range(1, 200):
         with torch.no_grad():
             layer.weight.fill_(float(update % 3))
         layer.num_batches_tracked.fill_(update)
-        average.update(layer)
+        average.update_parameters(layer)
         decay = min(0.9, (1 + update) / (10 + update))
         naive = decay * naive + (1 - decay) * (update % 3)
 
-    assert average.state["weight"].item() == pytest.approx(naive, rel=1e-5)
-    assert average.state["num_batches_tracked"].item() == 199
+    assert average.module.weight.item() == pytest.approx(naive, rel=1e-5)
+    assert average.module.num_batches_tracked.item() == 199
     assert layer.weight.item() == 199 % 3
 
 
 def test_an_average_goes_on_where_it_was() -> None:
     layer = nn.Linear(2, 2)
-    before, after = WeightAverage(layer, 0.5), WeightAverage(nn.Linear(2, 2), 0.5)
-    before.update(nn.Linear(2, 2))
-    after.restore(**before.contents())  # type: ignore[arg-type]
+    before, after = weight_average(layer, 0.5), weight_average(nn.Linear(2, 2), 0.5)
+    before.update_parameters(nn.Linear(2, 2))
+    after.load_state_dict(before.state_dict())
 
-    assert after.updates == 1
-    assert torch.equal(after.state["weight"], before.state["weight"])
+    assert int(after.n_averaged) == 2
+    assert torch.equal(after.module.weight, before.module.weight)

@@ -15,31 +15,31 @@ from training.data.dataset import UnusableImage, read_crop, read_faces
 from training.data.loader import Batch
 from training.engine import checkpoints, trainer
 from training.engine.checkpoints import NotSaved, UnusableCheckpoint
-from training.engine.logging import Journal, Measures
+from training.engine.logging import RunLogger, StepMetrics
 from training.engine.train_step import Diverged, Learner
 from training.engine.trainer import Interrupted
 
 WriteCrop = Callable[..., Path]
 
 
-def ctrl_c_after(step: int) -> Callable[[Learner, Batch, float], Measures]:
-    original = Learner.learn
+def ctrl_c_after(step: int) -> Callable[[Learner, Batch, float], StepMetrics]:
+    original = Learner.train_step
 
-    def learn(self: Learner, batch: Batch, rate: float) -> Measures:
-        measures = original(self, batch, rate)
+    def train_step(self: Learner, batch: Batch, lr: float) -> StepMetrics:
+        metrics = original(self, batch, lr)
         if self.step == step:
             signal.raise_signal(signal.SIGINT)
-        return measures
+        return metrics
 
-    return learn
+    return train_step
 
 
 def everything(config: TrainConfig) -> TrainConfig:
     """All that has a state, and all that is random."""
-    config = changed(changed(config, "pretraining", steps=2), "offline", every=3, people=4, faces=3)
-    config = changed(changed(config, "optimiser", name="adam", ema=0.8, steps=8), "loss", miner="violating")
-    config = changed(changed(config, "network", batch_norm="updated", dropout=0.3), "batch", chunk=2)
-    config = changed(changed(config, "run", precision="float16", loaders=2), "evaluation", every=3, held_out=0.34)
+    config = changed(changed(config, "pretraining", steps=2), "offline_mining", every=3, people=4, faces=3)
+    config = changed(changed(config, "optimizer", name="adam", ema_decay=0.8, steps=8), "loss", miner="violating")
+    config = changed(changed(config, "network", batch_norm="updated", dropout=0.3), "batch", chunk_size=2)
+    config = changed(changed(config, "run", precision="float16", num_workers=2), "evaluation", every=3, held_out=0.34)
     return changed(config, "augmentation", shift=4, saturation=0.5, tint=0.2, edge_share=0.3)
 
 
@@ -56,13 +56,13 @@ def test_a_resumed_run_ends_with_the_very_weights_of_an_uninterrupted_one(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str, stop: int
 ) -> None:
     config = VARIANTS[variant](config)
-    trainer.run(config, tmp_path / "whole", resume=False)
+    trainer.train(config, tmp_path / "whole", resume=False)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Learner, "learn", ctrl_c_after(stop))
+        patched.setattr(Learner, "train_step", ctrl_c_after(stop))
         with pytest.raises(Interrupted, match=rf"stopped after step {stop}; saved in .*parts, go on with --resume"):
-            trainer.run(config, tmp_path / "parts", resume=False)
-    trainer.run(config, tmp_path / "parts", resume=True)
+            trainer.train(config, tmp_path / "parts", resume=False)
+    trainer.train(config, tmp_path / "parts", resume=True)
 
     assert_equal(*(checkpoints.load(tmp_path / run) for run in ("whole", "parts")))
     assert_equal(*(weights(tmp_path / run / "network.pt") for run in ("whole", "parts")))
@@ -81,7 +81,7 @@ def assert_equal(one: object, other: object) -> None:
 
 
 def test_training_moves_the_weights_and_frozen_statistics_stay(config: TrainConfig, tiny: Path, tmp_path: Path) -> None:
-    before, after = weights(tiny), weights(trainer.run(config, tmp_path / "run", resume=False))
+    before, after = weights(tiny), weights(trainer.train(config, tmp_path / "run", resume=False))
 
     assert not torch.equal(before["last.weight"], after["last.weight"])
     assert not torch.equal(before["bn.weight"], after["bn.weight"])
@@ -92,7 +92,7 @@ FIRST_LOSSES = {
     "frozen": [1.99754381, 1.20393586, 0.80439812, 0.62360048, 0.76640606, 0.63409036],
     "updated": [2.11610389, 1.83107352, 1.20031738, 0.79418212, 1.03957069, 0.64766717],
 }
-"""Of the loop as it was before it learned more than triplets, anchoring and SGD."""
+"""Of the loop as it was before it learned more than triplets, distillation_weight and SGD."""
 
 
 @pytest.mark.parametrize("batch_norm", FIRST_LOSSES)
@@ -100,29 +100,31 @@ def test_a_seed_still_gives_the_losses_that_it_gave(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_norm: str
 ) -> None:
     seen: list[float] = []
-    original = Journal.record
-    monkeypatch.setattr(Journal, "record", lambda *of: seen.append(of[2].loss) or original(*of))
+    original = RunLogger.log_step
+    monkeypatch.setattr(RunLogger, "log_step", lambda *of: seen.append(of[2].loss) or original(*of))
 
-    trainer.run(changed(config, "network", batch_norm=batch_norm), tmp_path / "run", resume=False)
+    trainer.train(changed(config, "network", batch_norm=batch_norm), tmp_path / "run", resume=False)
 
     assert seen == pytest.approx(FIRST_LOSSES[batch_norm], rel=1e-4)
 
 
 def test_the_loss_falls_on_people_that_can_be_told_apart(config: TrainConfig, tmp_path: Path) -> None:
-    config = changed(changed(config, "loss", anchoring=0, miner="semi-hard"), "optimiser", steps=60, learning_rate=0.05)
+    config = changed(changed(config, "loss", distillation_weight=0, miner="semi-hard"), "optimizer", steps=60, lr=0.05)
     config = changed(config, "augmentation", share=0)
-    trainer.run(changed(config, "optimiser", steps=1), tmp_path / "short", resume=False)
-    trainer.run(config, tmp_path / "long", resume=False)
+    trainer.train(changed(config, "optimizer", steps=1), tmp_path / "short", resume=False)
+    trainer.train(config, tmp_path / "long", resume=False)
 
     first, last = (json.loads((tmp_path / run / "run.json").read_text())["final_metrics"] for run in ("short", "long"))
-    assert last["negative"] - last["positive"] > first["negative"] - first["positive"]
+    assert last["impostor_distance"] - last["genuine_distance"] > first["impostor_distance"] - first["genuine_distance"]
 
 
 def test_a_strong_anchor_keeps_the_embedding_near_the_teacher(config: TrainConfig, tmp_path: Path) -> None:
-    def moved(anchoring: float) -> float:
-        strong = changed(changed(config, "loss", anchoring=anchoring), "optimiser", steps=30, learning_rate=0.05)
-        output = tmp_path / f"anchor{anchoring}"
-        trainer.run(changed(strong, "augmentation", share=0), output, resume=False)
+    def moved(distillation_weight: float) -> float:
+        strong = changed(
+            changed(config, "loss", distillation_weight=distillation_weight), "optimizer", steps=30, lr=0.05
+        )
+        output = tmp_path / f"anchor{distillation_weight}"
+        trainer.train(changed(strong, "augmentation", share=0), output, resume=False)
         return float(json.loads((output / "run.json").read_text())["final_metrics"]["objective"])
 
     assert moved(0) < moved(20)
@@ -132,48 +134,48 @@ def test_run_json_says_how_the_weights_came_about(
     write_crop: WriteCrop, config: TrainConfig, people: Path, tmp_path: Path
 ) -> None:
     write_crop(people / "lonely" / "1.png", seed=1)
-    trainer.run(config, tmp_path / "run", resume=False)
+    trainer.train(config, tmp_path / "run", resume=False)
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
 
     assert facts["config_sha256"] == config.digest
     assert facts["seed"] == 5
     assert facts["data"]["by_root"] == {"people": {"people": 6, "faces": 18}}
-    assert facts["data"]["skipped"] == [{"path": str(people / "lonely"), "reason": "1 usable crops, want 2"}]
+    assert facts["data"]["skipped"] == [{"path": str(people / "lonely"), "reason": "expected 2 usable crops, got 1"}]
     assert facts["torch"] == torch.__version__
     assert TrainConfig.model_validate(json.loads((tmp_path / "run" / "config.json").read_text())) == config
     assert list((tmp_path / "run" / "tensorboard").iterdir())
 
 
 def test_a_run_is_never_overwritten_unasked(config: TrainConfig, tmp_path: Path) -> None:
-    trainer.run(config, tmp_path / "run", resume=False)
+    trainer.train(config, tmp_path / "run", resume=False)
 
     with pytest.raises(UnusableCheckpoint, match="already holds a run"):
-        trainer.run(config, tmp_path / "run", resume=False)
+        trainer.train(config, tmp_path / "run", resume=False)
 
 
 def test_a_finished_run_is_left_as_it_is(config: TrainConfig, tmp_path: Path) -> None:
-    trainer.run(config, tmp_path / "run", resume=False)
+    trainer.train(config, tmp_path / "run", resume=False)
     before = (tmp_path / "run" / "run.json").read_text()
 
-    assert trainer.run(config, tmp_path / "run", resume=True) == tmp_path / "run" / "network.pt"
+    assert trainer.train(config, tmp_path / "run", resume=True) == tmp_path / "run" / "network.pt"
     assert (tmp_path / "run" / "run.json").read_text() == before
 
 
 def test_a_checkpoint_of_another_config_is_refused(config: TrainConfig, tmp_path: Path) -> None:
-    trainer.run(config, tmp_path / "run", resume=False)
+    trainer.train(config, tmp_path / "run", resume=False)
 
     with pytest.raises(UnusableCheckpoint, match="another config"):
-        trainer.run(changed(config, "optimiser", clip=1), tmp_path / "run", resume=True)
+        trainer.train(changed(config, "optimizer", clip_norm=1), tmp_path / "run", resume=True)
 
 
 def test_a_checkpoint_of_other_images_is_refused(
     write_crop: WriteCrop, config: TrainConfig, people: Path, tmp_path: Path
 ) -> None:
-    trainer.run(config, tmp_path / "run", resume=False)
+    trainer.train(config, tmp_path / "run", resume=False)
     write_crop(people / "person0" / "new.png", seed=77)
 
     with pytest.raises(UnusableCheckpoint, match="images have changed"):
-        trainer.run(config, tmp_path / "run", resume=True)
+        trainer.train(config, tmp_path / "run", resume=True)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_says_what_to_do(
@@ -183,8 +185,8 @@ def test_a_loss_that_is_no_number_stops_the_run_and_says_what_to_do(
     broken["last.bias"][:] = torch.nan
     torch.save(broken, tiny)
 
-    with pytest.raises(Diverged, match=r"the loss is nan at step 0: lower optimiser\.learning_rate"):
-        trainer.run(config, tmp_path / "run", resume=False)
+    with pytest.raises(Diverged, match=r"the loss is nan at step 0: lower optimizer\.lr"):
+        trainer.train(config, tmp_path / "run", resume=False)
     assert not checkpoints.exists(tmp_path / "run")
 
 
@@ -193,40 +195,40 @@ def test_a_gradient_that_is_no_number_stops_the_run_before_the_weights_take_it(
 ) -> None:
     monkeypatch.setattr("training.engine.train_step.clip_grad_norm_", lambda *_: torch.tensor(torch.inf))
 
-    with pytest.raises(Diverged, match=r"the gradient is inf at step 0: lower optimiser\.learning_rate"):
-        trainer.run(config, tmp_path / "run", resume=False)
+    with pytest.raises(Diverged, match=r"the gradient is inf at step 0: lower optimizer\.lr"):
+        trainer.train(config, tmp_path / "run", resume=False)
 
 
 @pytest.mark.parametrize("kind", ["triplet", "contrastive", "arcface"])
 def test_every_loss_brings_the_faces_of_a_person_together(config: TrainConfig, tmp_path: Path, kind: str) -> None:
     loss = {"miner": "balanced-pairs", "kind": "contrastive", "margin": 1} if kind == "contrastive" else {}
-    config = changed(changed(config, "loss", anchoring=0, **loss), "batch", people=6, faces=3)
-    config = changed(changed(config, "augmentation", share=0), "optimiser", name="adam", steps=60, warm_up=0)
+    config = changed(changed(config, "loss", distillation_weight=0, **loss), "batch", people=6, faces=3)
+    config = changed(changed(config, "augmentation", share=0), "optimizer", name="adam", steps=60, warmup_steps=0)
     config = changed(config, "pretraining", steps=60 if kind == "arcface" else 0)
 
-    trainer.run(config, tmp_path / "run", resume=False)
+    trainer.train(config, tmp_path / "run", resume=False)
 
     last = json.loads((tmp_path / "run" / "run.json").read_text())["final_metrics"]
-    assert last["positive"] < 0.7 * last["negative"]
+    assert last["genuine_distance"] < 0.7 * last["impostor_distance"]
 
 
 def test_a_full_disk_ends_the_run_with_what_to_do_and_the_last_checkpoint_whole(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = Learner.learn
+    original = Learner.train_step
 
     def full(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def learn(self: Learner, batch: Batch, rate: float) -> Measures:
+    def train_step(self: Learner, batch: Batch, lr: float) -> StepMetrics:
         if self.step == 3:
             patched.setattr(checkpoints.os, "fsync", full)
-        return original(self, batch, rate)
+        return original(self, batch, lr)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Learner, "learn", learn)
+        patched.setattr(Learner, "train_step", train_step)
         with pytest.raises(NotSaved, match=r"cannot write the .* MB of .*: No space left on device; make room, then"):
-            trainer.run(config, tmp_path / "run", resume=False)
+            trainer.train(config, tmp_path / "run", resume=False)
 
     assert checkpoints.load(tmp_path / "run")["learner"]["step"] == 2
 
@@ -237,10 +239,10 @@ def test_a_disk_that_is_full_of_other_files_is_told_too(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Journal, "record", full)
+    monkeypatch.setattr(RunLogger, "log_step", full)
 
     with pytest.raises(NotSaved, match=r"cannot write in .*run: No space left on device; make room"):
-        trainer.run(config, tmp_path / "run", resume=False)
+        trainer.train(config, tmp_path / "run", resume=False)
 
 
 def test_an_image_that_goes_away_while_training_is_named(people: Path) -> None:
@@ -254,11 +256,11 @@ def test_an_image_that_goes_away_while_training_is_named(people: Path) -> None:
 def test_what_is_wrong_with_the_data_or_the_config_is_said_before_the_first_step(
     config: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = changed(changed(config, "batch", faces=4), "optimiser", steps=1)
-    config = changed(changed(config, "loss", anchoring=0), "network", weights=None)
+    config = changed(changed(config, "batch", faces=4), "optimizer", steps=1)
+    config = changed(changed(config, "loss", distillation_weight=0), "network", weights=None)
 
-    trainer.run(config, tmp_path / "run", resume=False)
+    trainer.train(config, tmp_path / "run", resume=False)
 
     said = " ".join(capsys.readouterr().err.split())
-    assert "warning: 6 of 6 people have fewer than 4 faces, so that batches repeat them: lower batch.faces" in said
+    assert "warning: 6 of 6 people have fewer than 4 faces, so batches repeat them: lower batch.faces" in said
     assert "warning: BatchNorm statistics of fresh weights are frozen: set network.batch_norm to 'updated'" in said

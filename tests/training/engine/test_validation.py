@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from training.data.augmentation import centre
+from training.data.augmentation import center_crop
 from training.data.dataset import FaceSet, read_crop, read_faces
-from training.engine.validation import embed, finest_fmr, validate
+from training.engine.validation import embed_crops, finest_fmr, validate
 from training.networks.embedder import Embedder, FaceNetwork
 from training.networks.registry import build
 from training.networks.weights import load_state
@@ -27,12 +27,12 @@ def network(tiny: Path) -> FaceNetwork:
 def test_the_auc_is_the_share_of_comparisons_in_which_a_genuine_pair_is_nearer(
     network: FaceNetwork, faces: FaceSet
 ) -> None:
-    vectors = embed(network, network.state_dict(), faces.paths).numpy()
+    vectors = embed_crops(network, network.state_dict(), faces.paths).numpy()
     genuine: list[float] = []
     impostors: list[float] = []
     for a in range(len(faces)):
         for b in range(a):
-            pairs = genuine if faces.people[a] == faces.people[b] else impostors
+            pairs = genuine if faces.labels[a] == faces.labels[b] else impostors
             pairs.append(np.sum((vectors[a] - vectors[b]) ** 2))
 
     found = validate(network, network.state_dict(), faces, step=3, fmr=0.5)
@@ -53,9 +53,9 @@ def test_evaluation_leaves_the_network_in_training_mode_and_its_statistics_alone
     network.train()
     before = network.bn.running_mean.clone()
 
-    vectors = embed(network, network.state_dict(), faces.paths)
+    vectors = embed_crops(network, network.state_dict(), faces.paths)
 
-    crops = torch.from_numpy(np.stack([centre(read_crop(path)) for path in faces.paths]))
+    crops = torch.from_numpy(np.stack([center_crop(read_crop(path)) for path in faces.paths]))
     assert network.training
     assert torch.equal(network.bn.running_mean, before)
     torch.testing.assert_close(vectors, Embedder(network).eval()(crops).detach(), atol=1e-5, rtol=0)
@@ -64,7 +64,7 @@ def test_evaluation_leaves_the_network_in_training_mode_and_its_statistics_alone
 def test_weights_other_than_the_network_s_can_be_measured(network: FaceNetwork, faces: FaceSet) -> None:
     others = build("tiny", 8)
 
-    vectors = embed(network, others.state_dict(), faces.paths)
+    vectors = embed_crops(network, others.state_dict(), faces.paths)
 
-    assert torch.equal(vectors, embed(others, others.state_dict(), faces.paths))
-    assert not torch.equal(vectors, embed(network, network.state_dict(), faces.paths))
+    assert torch.equal(vectors, embed_crops(others, others.state_dict(), faces.paths))
+    assert not torch.equal(vectors, embed_crops(network, network.state_dict(), faces.paths))

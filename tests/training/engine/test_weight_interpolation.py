@@ -13,7 +13,7 @@ from training.networks.weights import load_state
 
 @pytest.fixture
 def trained(config, tmp_path):
-    trainer.run(config, tmp_path / "run", resume=False)
+    trainer.train(config, tmp_path / "run", resume=False)
     return tmp_path / "run"
 
 
@@ -23,7 +23,7 @@ def state(path):
 
 def test_half_the_way_is_the_mean_of_start_and_end(trained, tiny, tmp_path):
     blended, start, end = (
-        state(weight_interpolation.run(trained, tmp_path / "half", 0.5)),
+        state(weight_interpolation.interpolate(trained, tmp_path / "half", 0.5)),
         state(tiny),
         state(trained / "network.pt"),
     )
@@ -33,13 +33,13 @@ def test_half_the_way_is_the_mean_of_start_and_end(trained, tiny, tmp_path):
 
 @pytest.mark.parametrize(("share", "which"), [(0.0, "start"), (1.0, "end")])
 def test_the_ends_of_the_way_are_start_and_end(trained, tiny, tmp_path, share, which):
-    blended = state(weight_interpolation.run(trained, tmp_path / "blended", share))
+    blended = state(weight_interpolation.interpolate(trained, tmp_path / "blended", share))
     wanted = {"start": state(tiny), "end": state(trained / "network.pt")}[which]
     torch.testing.assert_close(blended["last.weight"], wanted["last.weight"])
 
 
 def test_a_blend_is_a_run_that_says_what_it_is(trained, tmp_path):
-    weight_interpolation.run(trained, tmp_path / "blended", 0.25)
+    weight_interpolation.interpolate(trained, tmp_path / "blended", 0.25)
     facts = json.loads((tmp_path / "blended" / "run.json").read_text())
     assert facts["blend"] == {"share": 0.25, "of": "run", "with": "tiny.pt"}
     load_state(build("tiny", 8), tmp_path / "blended" / "network.pt")
@@ -50,4 +50,4 @@ def test_a_run_from_scratch_has_nothing_to_blend_with(trained, tmp_path):
     facts["config"]["network"]["weights"] = None
     (trained / "run.json").write_text(json.dumps(facts))
     with pytest.raises(TrainingError, match="from scratch"):
-        weight_interpolation.run(trained, tmp_path / "blended", 0.5)
+        weight_interpolation.interpolate(trained, tmp_path / "blended", 0.5)

@@ -12,4 +12,4 @@ from training.networks.registry import NETWORKS
 if __name__ == "__main__":
     NETWORKS["tiny"] = TinyNetwork
     config = TrainConfig.model_validate(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
-    trainer.run(config, Path(sys.argv[2]), resume=False)
+    trainer.train(config, Path(sys.argv[2]), resume=False)

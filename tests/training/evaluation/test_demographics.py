@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from training.errors import TrainingError
-from training.evaluation.demographics import Strangers, measure, once_a_cohort, people_among, within_each
+from training.evaluation.demographics import CohortFaces, cohort_rates, first_per_person, infer_people, measure
 
 THRESHOLDS = [0.9, 1.4]
 
@@ -17,7 +17,7 @@ def faces(cohort_of, person_of, seed=0):
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     inside = np.linspace(0.5, 1, len(cohort_of), dtype=np.float32)
     names = tuple(f"cohort{number}" for number in range(max(cohort_of) + 1))
-    return Strangers(names, vectors.astype(np.float32), np.array(cohort_of), np.array(person_of), inside)
+    return CohortFaces(names, vectors.astype(np.float32), np.array(cohort_of), np.array(person_of), inside)
 
 
 def distance(given, a, b):
@@ -55,7 +55,7 @@ def test_between_cohorts_a_person_of_both_is_no_stranger(crowd):
 
 def test_a_sample_is_of_people_drawn_again_within_their_cohort():
     given = faces([0] * 4, [0, 0, 1, 2])
-    sampled = within_each(given, [1.4], replicates=300, seed=5)[0].fmr[1:, 0]
+    sampled = cohort_rates(given, [1.4], replicates=300, seed=5)[0].fmr[1:, 0]
     draws = np.random.default_rng(5).integers(3, size=(300, 3))
 
     def rate(times):
@@ -70,24 +70,24 @@ def test_a_sample_is_of_people_drawn_again_within_their_cohort():
 def test_photos_that_are_near_through_others_are_one_persons_and_the_first_counts():
     angles = np.radians([0, 40, 80, 180])  # neighbours at 0.47, ends of the chain at 1.65
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    person_of = people_among([vectors])
+    person_of = infer_people([vectors])
     assert len(set(person_of[:3])) == 1
     assert person_of[3] != person_of[0]
-    assert once_a_cohort(np.zeros(4, int), person_of).tolist() == [True, False, False, True]
-    assert once_a_cohort(np.array([0, 0, 1, 1]), person_of).tolist() == [True, False, True, True]
+    assert first_per_person(np.zeros(4, int), person_of).tolist() == [True, False, False, True]
+    assert first_per_person(np.array([0, 0, 1, 1]), person_of).tolist() == [True, False, True, True]
 
 
 def test_a_repeat_in_the_view_of_one_model_is_one_for_all():
     apart, near = np.eye(3, dtype=np.float32), np.float32([[1, 0, 0], [1, 0, 0], [0, 0, 1]])
-    assert people_among([apart, near]).tolist() == people_among([near]).tolist()
+    assert infer_people([apart, near]).tolist() == infer_people([near]).tolist()
 
 
 def test_cohorts_without_two_strangers_are_refused():
-    with pytest.raises(TrainingError, match="two strangers"):
+    with pytest.raises(TrainingError, match="two people"):
         measure(faces([0, 0, 1], [0, 0, 1]), THRESHOLDS)
 
 
 def test_where_no_pair_matched_the_rule_of_three_bounds_the_rate():
-    quiet = within_each(faces([0] * 5, range(5)), [0.0], replicates=20)[0]
+    quiet = cohort_rates(faces([0] * 5, range(5)), [0.0], replicates=20)[0]
     assert quiet.fmr[0, 0] == 0
     assert quiet.interval(0) == (0.0, pytest.approx(3 / 10))

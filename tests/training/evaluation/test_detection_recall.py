@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from app.domain.nouns import Box, Pixels
 from training.cli.main import cli
 from training.evaluation import detection_recall
-from training.evaluation.detection_recall import WAYS, changes, overlap
+from training.evaluation.detection_recall import DETECTORS, changes, intersection_over_union
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
 
@@ -25,7 +25,7 @@ def photos(tmp_path: Path, hopper: Pixels, collins: Pixels) -> Path:
 
 
 def test_it_counts_who_is_found_in_what_way(photos: Path, tmp_path: Path) -> None:
-    asked = ["evaluate", "finding", "--images", str(photos), "--json", str(tmp_path / "report.json")]
+    asked = ["evaluate", "detection-recall", "--images", str(photos), "--json", str(tmp_path / "report.json")]
     done = CliRunner().invoke(cli, [*asked, "--models-dir", str(MODELS)])
 
     assert done.exit_code == 0, done.output
@@ -34,7 +34,7 @@ def test_it_counts_who_is_found_in_what_way(photos: Path, tmp_path: Path) -> Non
     assert [row["photos"] for row in report["rows"]] == list(changes())
     plain = report["rows"][0]
     assert plain["looked_at"] == 3
-    for name in WAYS:
+    for name in DETECTORS:
         way = plain["ways"][name]
         assert (way["without_a_face"], way["faces"], way["lost"]) == (1, 2, 0)
         assert way["ms"] > 0
@@ -42,8 +42,8 @@ def test_it_counts_who_is_found_in_what_way(photos: Path, tmp_path: Path) -> Non
 
 
 def test_who_is_lost_is_told(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blind = dict(WAYS) | {"as served": detection_recall.replace(WAYS["as served"], min_face=1000)}
-    monkeypatch.setattr(detection_recall, "WAYS", blind)
+    blind = dict(DETECTORS) | {"as served": detection_recall.replace(DETECTORS["as served"], min_face=1000)}
+    monkeypatch.setattr(detection_recall, "DETECTORS", blind)
     monkeypatch.setattr(detection_recall, "changes", lambda: {"as they are": lambda photo: photo})
     (row,) = detection_recall.run(photos, MODELS)["rows"]
     assert row["ways"]["as served"]["lost"] == 2
@@ -59,6 +59,6 @@ def test_what_a_photo_goes_through_leaves_a_photo(name: str, collins: Pixels) ->
 
 
 def test_overlap_is_intersection_over_union() -> None:
-    assert overlap(Box(0, 0, 10, 10), Box(0, 0, 10, 10)) == 1
-    assert overlap(Box(0, 0, 10, 10), Box(5, 0, 15, 10)) == pytest.approx(1 / 3)
-    assert overlap(Box(0, 0, 10, 10), Box(20, 0, 30, 10)) == 0
+    assert intersection_over_union(Box(0, 0, 10, 10), Box(0, 0, 10, 10)) == 1
+    assert intersection_over_union(Box(0, 0, 10, 10), Box(5, 0, 15, 10)) == pytest.approx(1 / 3)
+    assert intersection_over_union(Box(0, 0, 10, 10), Box(20, 0, 30, 10)) == 0

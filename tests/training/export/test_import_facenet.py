@@ -19,7 +19,7 @@ from app.settings import Settings
 from tests.support.facenet_pytorch import load_mtcnn
 from tests.support.published import random_inception_resnet, saved
 from training.export import import_facenet
-from training.export.import_facenet import OtherWeights, WeightsNotFound
+from training.export.import_facenet import WeightsNotFound, WrongWeights
 
 VGGFACE2 = 8631  # people
 
@@ -104,7 +104,7 @@ def test_without_a_file_the_message_says_where_it_is_to_be_had(tmp_path: Path, m
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
 
     with pytest.raises(
-        WeightsNotFound, match=r"fetch https://.*/20180408-102900-casia-webface\.pt and give .*--weights"
+        WeightsNotFound, match=r"download https://.*/20180408-102900-casia-webface\.pt and give .*--weights"
     ):
         import_facenet.run("casia-webface", tmp_path / "model")
 
@@ -114,6 +114,6 @@ def test_what_facenet_pytorch_has_fetched_is_found(tmp_path: Path, monkeypatch: 
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "20180408-102900-casia-webface.pt").symlink_to(file)
 
-    with pytest.raises(OtherWeights, match=r"tells 8631 people apart: want the 10575 of CASIA-WebFace"):
+    with pytest.raises(WrongWeights, match=r"expected weights of the 10575 people of CASIA-WebFace, got 8631"):
         import_facenet.run("casia-webface", tmp_path / "model")
     assert not (tmp_path / "model").exists()

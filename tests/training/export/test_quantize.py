@@ -8,15 +8,15 @@ from app.runtime.manifest import digest_of, read_checked, read_embedder
 from app.runtime.session import Session
 from training.errors import TrainingError
 from training.export import quantization_gate, quantize
-from training.export.onnx import run as export_run
-from training.export.quantization_gate import Comparison, Gate, LosesTooMuch
+from training.export.onnx import export_model
+from training.export.quantization_gate import AccuracyLost, Comparison, Gate
 
 GOOD = Comparison(accuracy=0.992, accuracy_before=0.993, tmr=0.96, tmr_before=0.965, speed=1.4)
 
 
 @pytest.fixture
 def model(tiny, tmp_path):
-    export_run(tiny, tmp_path / "model", network="tiny", embedding_size=8, license="MIT")
+    export_model(tiny, tmp_path / "model", network="tiny", embedding_size=8, license_="MIT")
     return tmp_path / "model"
 
 
@@ -28,7 +28,7 @@ def compared(monkeypatch):
 
 def test_an_8_bit_model_takes_crops_and_gives_nearly_the_same_unit_vectors(model, people, tmp_path, compared):
     compared(GOOD)
-    quantization_gate.run(model, people, tmp_path / "small", task=None)
+    quantization_gate.quantize_model(model, people, tmp_path / "small", task=None)
     before, after = read_embedder(model), read_embedder(tmp_path / "small")
     graph = read_checked(tmp_path / "small", after.file)
     crops = quantization_gate.training_faces(people)
@@ -42,18 +42,18 @@ def test_an_8_bit_model_takes_crops_and_gives_nearly_the_same_unit_vectors(model
 
 def test_the_manifest_says_what_it_was_made_of(model, people, tmp_path, compared):
     compared(GOOD)
-    quantization_gate.run(model, people, tmp_path / "small", task=None)
+    quantization_gate.quantize_model(model, people, tmp_path / "small", task=None)
     before, after = read_embedder(model), read_embedder(tmp_path / "small")
     assert (after.crop_size, after.alignment, after.dimension) == (112, before.alignment, 8)
-    assert after.provenance["quantised_from"] == before.file.digest
+    assert after.provenance["quantized_from"] == before.file.digest
     assert "1.40 times as fast" in after.provenance["compared"]
 
 
 @pytest.mark.parametrize(("accuracy", "tmr"), [(0.9918, 0.96), (0.992, 0.9598)])
 def test_a_model_that_loses_too_much_is_not_written(model, people, tmp_path, compared, accuracy, tmr):
     compared(Comparison(accuracy, 0.993, tmr, 0.965, 1.4))
-    with pytest.raises(LosesTooMuch, match=r"accuracy 0.99.* 1.40 times as fast"):
-        quantization_gate.run(model, people, tmp_path / "small", task=None)
+    with pytest.raises(AccuracyLost, match=r"accuracy 0.99.* 1.40 times as fast"):
+        quantization_gate.quantize_model(model, people, tmp_path / "small", task=None)
     assert not (tmp_path / "small").exists()
 
 
@@ -63,8 +63,8 @@ def test_exactly_what_may_be_lost_may_be_lost():
 
 def test_a_layer_that_turns_the_vectors_too_far_stays_float(model, people, monkeypatch):
     graph, faces = (model / "embedder.onnx").read_bytes(), quantization_gate.training_faces(people)
-    monkeypatch.setattr(quantize, "SENSITIVE", -1.0)
-    same, left = quantize.in_8_bits(graph, faces)
+    monkeypatch.setattr(quantize, "MAX_ADDED_ERROR", -1.0)
+    same, left = quantize.quantize_layers(graph, faces)
     assert len(left) == 2
     (got,), (wanted,) = Session(same).run(faces), Session(graph).run(faces)
     np.testing.assert_allclose(got, wanted, atol=1e-5)
@@ -82,26 +82,28 @@ def test_a_graph_is_as_fast_as_itself(model):
 
 
 def test_an_activation_goes_with_its_layer(model, people):
-    small, left = quantize.in_8_bits((model / "embedder.onnx").read_bytes(), quantization_gate.training_faces(people))
+    small, left = quantize.quantize_layers(
+        (model / "embedder.onnx").read_bytes(), quantization_gate.training_faces(people)
+    )
     assert left == []
     assert "Relu" not in {node.op_type for node in onnx.load_from_string(small).graph.node}
 
 
 def test_a_layer_that_adds_too_much_stays_float_and_out_of_the_trials_after_it(model, people, monkeypatch):
-    turns, tried = {"a": 0.6, "b": 1.5, "c": 0.7}, []  # in SENSITIVE, together
+    turns, tried = {"a": 0.6, "b": 1.5, "c": 0.7}, []  # in units of MAX_ADDED_ERROR, together
 
-    def quantised(_network, _ranges, layers):
+    def quantized(_network, _ranges, layers):
         tried.append(list(layers))
         return ",".join(layers).encode()
 
     def vectors(graph, faces):
         layers = [] if graph == whole else graph.decode().split(",")
-        turned = quantize.SENSITIVE * sum(turns[layer] for layer in layers)
+        turned = quantize.MAX_ADDED_ERROR * sum(turns[layer] for layer in layers)
         return np.tile([1 - turned, np.sqrt(1 - (1 - turned) ** 2)], (len(faces), 1))
 
     whole, faces = (model / "embedder.onnx").read_bytes(), quantization_gate.training_faces(people)
-    for name, fake in (("_layers", lambda _: list(turns)), ("_quantised", quantised), ("_vectors", vectors)):
+    for name, fake in (("_layers", lambda _: list(turns)), ("_quantized", quantized), ("_vectors", vectors)):
         monkeypatch.setattr(quantize, name, fake)
 
-    assert quantize.in_8_bits(whole, faces) == (b"a,c", ["b"])
+    assert quantize.quantize_layers(whole, faces) == (b"a,c", ["b"])
     assert tried == [["a"], ["a", "b"], ["a", "c"], ["a", "c"]]

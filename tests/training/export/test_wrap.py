@@ -17,7 +17,7 @@ from tests.support.sources import SIDE, write
 from training.errors import TrainingError
 from training.export import wrap
 from training.export.inspect_onnx import Unwrappable
-from training.export.model_package import UnusableFolder
+from training.export.model_package import UnwritableModel
 from training.export.preprocessing import Preprocessing
 
 MEAN, STD = (104.0, 117.0, 123.0), (57.0, 58.0, 59.0)
@@ -33,7 +33,7 @@ def wrapped(folder: Path, *, bgr: bool = False, vector: str | None = None, size:
     """The model folder made of a source like this."""
     path = write(folder / "source.onnx", **source)
     how = Preprocessing(size, MEAN, STD, bgr)
-    wrap.run(path, folder / "mine", how, alignment=ALIGNMENT, vector=vector, license="CC0")
+    wrap.wrap_model(path, folder / "mine", how, alignment=ALIGNMENT, vector=vector, license_="CC0")
     return folder / "mine"
 
 
@@ -91,25 +91,25 @@ def test_of_several_outputs_one_is_named(tmp_path: Path, crops: Pixels) -> None:
     vectors = embedded(wrapped(tmp_path, vector="vectors", more=more), crops)
 
     np.testing.assert_allclose(vectors, sources.reference(crops, MEAN, STD), rtol=0, atol=1e-5)
-    with pytest.raises(Unwrappable, match=r"2 outputs; say by --vector which is meant: vectors, quarters"):
+    with pytest.raises(Unwrappable, match=r"2 outputs; choose one by --vector: vectors, quarters"):
         wrapped(tmp_path, more=more)
-    with pytest.raises(Unwrappable, match=r"has no output 'norm', but vectors, quarters"):
+    with pytest.raises(Unwrappable, match=r"has no output 'norm': expected one of vectors, quarters"):
         wrapped(tmp_path, more=more, vector="norm")
 
 
 @pytest.mark.parametrize(
     ("source", "complaint"),
     [
-        ({"shape": ("n", SIDE, SIDE, 3)}, r"takes NHWC, \(\?, 16, 16, 3\): want NCHW, \(N, 3, 16, 16\)"),
-        ({"size": 32}, r"takes \(\?, 3, 16, 16\): want --size to be its height and its width, got 32"),
-        ({"shape": (8, 3, SIDE, SIDE)}, r"takes 8 pictures a run: want any number, or one"),
-        ({"shape": ("n", 1, SIDE, SIDE)}, r"want pictures \(N, 3, 16, 16\) for input, got \(\?, 1, 16, 16\)"),
-        ({"shape": ("n", 768)}, r"want pictures \(N, 3, 16, 16\) for input, got \(\?, 768\)"),
-        ({"more": {"inputs": ["age"]}}, r"want a network with one input, got 2 in .*source\.onnx: data, age"),
-        ({"dtype": TensorProto.UINT8}, r"want float32 for 'data' of .*source\.onnx, got UINT8"),
-        ({"opset": 7}, r"has opset 7: want 8 or later"),
-        ({"rows": 2}, r"does not run on pictures \(1, 3, 16, 16\): .*[Rr]eshape"),
-        ({"nothing": True}, r"gives vectors of no length, or none that are finite"),
+        ({"shape": ("n", SIDE, SIDE, 3)}, r"expected NCHW images \(N, 3, 16, 16\), got NHWC \(\?, 16, 16, 3\)"),
+        ({"size": 32}, r"expected --size to be the height and width of \(\?, 3, 16, 16\) in .*source\.onnx, got 32"),
+        ({"shape": (8, 3, SIDE, SIDE)}, r"expected a network for any number of images, or one, got 8"),
+        ({"shape": ("n", 1, SIDE, SIDE)}, r"expected images \(N, 3, 16, 16\) as input, got \(\?, 1, 16, 16\)"),
+        ({"shape": ("n", 768)}, r"expected images \(N, 3, 16, 16\) as input, got \(\?, 768\)"),
+        ({"more": {"inputs": ["age"]}}, r"expected a network with one input, got 2 in .*source\.onnx: data, age"),
+        ({"dtype": TensorProto.UINT8}, r"expected float32 for 'data' in .*source\.onnx, got UINT8"),
+        ({"opset": 7}, r"expected opset 8 or later, got 7"),
+        ({"rows": 2}, r"does not run on images \(1, 3, 16, 16\): .*[Rr]eshape"),
+        ({"nothing": True}, r"gives zero or infinite vectors"),
     ],
 )
 def test_a_source_that_cannot_be_served_is_refused_and_nothing_is_written(
@@ -124,32 +124,32 @@ def test_a_source_that_cannot_be_served_is_refused_and_nothing_is_written(
 def test_a_file_that_is_no_onnx_is_refused_by_name(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "photo.onnx").write_bytes(data)
 
-    with pytest.raises(Unwrappable, match=r"photo\.onnx is no ONNX model"):
-        wrap.run(
+    with pytest.raises(Unwrappable, match=r"photo\.onnx is not an ONNX model"):
+        wrap.wrap_model(
             tmp_path / "photo.onnx",
             tmp_path / "mine",
             Preprocessing(SIDE, MEAN, STD, bgr=False),
             alignment=ALIGNMENT,
-            license="CC0",
+            license_="CC0",
         )
 
 
 def test_a_name_or_a_margin_that_no_manifest_takes_is_refused(tmp_path: Path) -> None:
     path, how = write(tmp_path / "source.onnx"), Preprocessing(SIDE, MEAN, STD, bgr=False)
 
-    with pytest.raises(UnusableFolder, match="id: "):
-        wrap.run(path, tmp_path / "two words", how, alignment=ALIGNMENT, license="CC0")
-    with pytest.raises(UnusableFolder, match="want less than crop_size, 16, got 16"):
-        wrap.run(path, tmp_path / "mine", how, alignment=BoxAlignment(margin=16), license="CC0")
-    with pytest.raises(UnusableFolder, match="cannot write"):
-        wrap.run(path, path / "mine", how, alignment=ALIGNMENT, license="CC0")
+    with pytest.raises(UnwritableModel, match="id: "):
+        wrap.wrap_model(path, tmp_path / "two words", how, alignment=ALIGNMENT, license_="CC0")
+    with pytest.raises(UnwritableModel, match="want less than crop_size, 16, got 16"):
+        wrap.wrap_model(path, tmp_path / "mine", how, alignment=BoxAlignment(margin=16), license_="CC0")
+    with pytest.raises(UnwritableModel, match="cannot write"):
+        wrap.wrap_model(path, path / "mine", how, alignment=ALIGNMENT, license_="CC0")
 
 
 def test_scales_are_one_number_or_three() -> None:
-    assert wrap.three("127.5") == (127.5, 127.5, 127.5)
-    assert wrap.three("104,117,123") == (104, 117, 123)
+    assert wrap.parse_channels("127.5") == (127.5, 127.5, 127.5)
+    assert wrap.parse_channels("104,117,123") == (104, 117, 123)
     for text in ("", "1,2", "1,2,3,4", "grey", "nan"):
-        with pytest.raises(TrainingError, match="want"):
-            wrap.three(text)
-    with pytest.raises(TrainingError, match="want numbers above 0, got '1,0,1'"):
-        wrap.three("1,0,1", positive=True)
+        with pytest.raises(TrainingError, match="expected"):
+            wrap.parse_channels(text)
+    with pytest.raises(TrainingError, match="expected numbers above 0, got '1,0,1'"):
+        wrap.parse_channels("1,0,1", positive=True)

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.training.conftest import TinyNetwork
-from training.networks.dropout import Headless, drop_before_head
+from training.networks.dropout import NoHead, drop_before_head
 from training.networks.registry import NETWORKS, build
 
 
@@ -45,6 +45,6 @@ def test_a_network_that_ends_in_no_layer_of_its_size_is_refused() -> None:
         def forward(self, pixels: Tensor) -> Tensor:
             return super().forward(pixels)[:, :8]
 
-    with pytest.raises(Headless, match=r"network\.dropout: Pooled has no last layer of 8 outputs; set 0"):
+    with pytest.raises(NoHead, match=r"network\.dropout: Pooled has no last layer of 8 outputs; set 0"):
         drop_before_head(Pooled(), 0.5)
     drop_before_head(Pooled(), 0)

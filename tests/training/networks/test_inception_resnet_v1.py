@@ -62,5 +62,5 @@ def test_old_files_without_counters_of_batches_load(file: Path, tmp_path: Path) 
 
 
 def test_weights_of_512_numbers_are_refused_by_a_network_of_128(file: Path) -> None:
-    with pytest.raises(UnusableWeights, match=r"last_linear\.weight \(want \(128, 1792\), got \(512, 1792\)\)"):
+    with pytest.raises(UnusableWeights, match=r"last_linear\.weight \(expected \(128, 1792\), got \(512, 1792\)\)"):
         load_state(build(NAME, 128), file)

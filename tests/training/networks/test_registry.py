@@ -139,7 +139,7 @@ def test_vectors_of_views_are_averaged(views: Views) -> None:
 
 def test_an_unknown_network_is_refused_with_the_names_there_are() -> None:
     with pytest.raises(
-        UnknownNetwork, match=f"want a network among {', '.join(sorted(NETWORKS))} or timm:NAME, got 'resnet'"
+        UnknownNetwork, match=f"expected a network among {', '.join(sorted(NETWORKS))} or timm:NAME, got 'resnet'"
     ):
         build("resnet")
 
@@ -156,7 +156,7 @@ def test_weights_of_another_network_are_refused_by_tensor_and_nothing_changes(tm
 
     assert "1 missing: bn.bias" in str(refused.value)
     assert "1 unexpected: classifier.weight" in str(refused.value)
-    assert "1 of another shape: conv3.weight (want (16, 512, 1, 1), got (8, 512, 1, 1))" in str(refused.value)
+    assert "1 of another shape: conv3.weight (expected (16, 512, 1, 1), got (8, 512, 1, 1))" in str(refused.value)
     assert all(torch.equal(part, before[name]) for name, part in network.state_dict().items())
 
 
@@ -164,9 +164,9 @@ def test_a_file_that_holds_no_weights_is_refused_by_name(tmp_path: Path) -> None
     (tmp_path / "photo.pt").write_bytes(b"\xff\xd8\xff\xe0 no weights")
     torch.save([1, 2], tmp_path / "list.pt")
 
-    with pytest.raises(UnusableWeights, match=r"photo\.pt is no PyTorch state dict"):
+    with pytest.raises(UnusableWeights, match=r"photo\.pt is not a PyTorch state dict"):
         load_state(build("mobilefacenet"), tmp_path / "photo.pt")
-    with pytest.raises(UnusableWeights, match=r"list\.pt holds no state dict"):
+    with pytest.raises(UnusableWeights, match=r"list\.pt is not a state dict"):
         load_state(build("mobilefacenet"), tmp_path / "list.pt")
     with pytest.raises(UnusableWeights, match=r"no weights at .*nowhere\.pt"):
         load_state(build("mobilefacenet"), tmp_path / "nowhere.pt")

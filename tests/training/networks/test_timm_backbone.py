@@ -45,10 +45,10 @@ def test_a_backbone_is_exported_like_any_network() -> None:
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("timm:mobilenetv2_10", "timm has no network 'mobilenetv2_10'; near it: .*mobilenetv2_100"),
+        ("timm:mobilenetv2_10", "timm has no network 'mobilenetv2_10'; similar names: .*mobilenetv2_100"),
         (
             "timm:mobilenetv2_100@large",
-            "want timm:NAME@SIZE with a size from 16 to 1024, got 'timm:mobilenetv2_100@large'",
+            "expected timm:NAME@SIZE with a size from 16 to 1024, got 'timm:mobilenetv2_100@large'",
         ),
     ],
 )

@@ -29,10 +29,10 @@ def test_a_sight_is_the_crop_that_the_service_takes(photos, models_dir):
 
 
 def test_faces_found_once_are_remembered_by_the_photos_content(photos, models_dir, tmp_path, monkeypatch):
-    memory = tmp_path / "memory"
-    first = FaceFinder(models_dir, memory=memory).find_all(photos, "detect")
+    cache = tmp_path / "cache"
+    first = FaceFinder(models_dir, cache=cache).find_all(photos, "detect")
     renamed = [photo.rename(photo.with_stem(f"new-{photo.stem}")) for photo in photos]
-    again = FaceFinder(models_dir, memory=memory)
+    again = FaceFinder(models_dir, cache=cache)
     monkeypatch.setattr(again, "find", lambda _: pytest.fail("looked again"))
     second = again.find_all(renamed, "detect")
     assert second.found.tolist() == first.found.tolist()
@@ -41,6 +41,6 @@ def test_faces_found_once_are_remembered_by_the_photos_content(photos, models_di
 
 
 def test_another_way_of_looking_remembers_apart(photos, models_dir, tmp_path):
-    FaceFinder(models_dir, memory=tmp_path / "memory").find_all(photos, "detect")
-    FaceFinder(models_dir, memory=tmp_path / "memory", options=CascadeOptions(min_face=60)).find_all(photos, "detect")
-    assert len(list((tmp_path / "memory").iterdir())) == 2
+    FaceFinder(models_dir, cache=tmp_path / "cache").find_all(photos, "detect")
+    FaceFinder(models_dir, cache=tmp_path / "cache", options=CascadeOptions(min_face=60)).find_all(photos, "detect")
+    assert len(list((tmp_path / "cache").iterdir())) == 2

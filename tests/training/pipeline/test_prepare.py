@@ -42,5 +42,5 @@ def test_a_second_run_keeps_what_is_there(photos, tmp_path, models_dir):
 
 
 def test_an_empty_folder_is_an_error_in_words(tmp_path, models_dir):
-    with pytest.raises(TrainingError, match="a folder a person"):
+    with pytest.raises(TrainingError, match="one folder per person"):
         prepare.run(tmp_path, tmp_path / "crops", models_dir)
