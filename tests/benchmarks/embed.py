@@ -142,8 +142,8 @@ def against_torch(batch: int, effort: Effort) -> Iterator[Row]:
             ours=laps["ours"].time(),
             peer=peer,
             theirs=laps[peer].time(),
-            note="random weights, exported by training/export/onnx.py, equal to torch's vectors to 1e-5. torch eager is as "
-            "it comes; channels_last is the memory layout that training uses.",
+            note="random weights, exported by training/export/onnx.py, equal to torch's vectors to 1e-5. torch eager "
+            "is as it comes; channels_last is the memory layout that training uses.",
         )
 
 

@@ -46,8 +46,8 @@ class BatchLoader:
     """
     Makes the batch of a step as a function of the step: a resumed run sees exactly the same views.
 
-    `num_workers` threads make the views of the next batch (OpenCV releases the GIL). `shard` maps a batch's size to this
-    process's positions in it.
+    `num_workers` threads make the views of the next batch (OpenCV releases the GIL). `shard` maps a batch's size to
+    this process's positions in it.
     """
 
     faces: FaceSet
