@@ -1,4 +1,4 @@
-"""A tiny training set made on the spot, and a tiny network to train on it: no shared data is needed."""
+"""A tiny generated training set, and a tiny network to train on it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from PIL import Image
 from torch import Tensor, nn
 
+from app.domain.nouns import Pixels
 from training.config.schema import TrainConfig
+from training.data.dataset import FaceSet, read_faces
 from training.networks.embedder import FaceNetwork
 from training.networks.registry import NETWORKS, build
 
@@ -20,7 +23,7 @@ settings.load_profile("unhurried")
 
 
 class TinyNetwork(FaceNetwork):
-    """3 channels, a BatchNorm, an average over the image, 8 numbers."""
+    """A convolution, a BatchNorm and a linear layer to 8 numbers."""
 
     crop_size: ClassVar[int] = 112
     mean: ClassVar[tuple[float, float, float]] = (127.5, 127.5, 127.5)
@@ -55,7 +58,7 @@ def _write_crop(path: Path, *, seed: int, size: int = 144) -> Path:
 
 @pytest.fixture
 def write_crop() -> Callable[..., Path]:
-    """(path, seed=, size=): blobs of colour that differ from seed to seed."""
+    """A function (path, seed=, size=) that writes an image of blobs, different for each seed."""
     return _write_crop
 
 
@@ -70,8 +73,25 @@ def people(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def faces(people: Path) -> FaceSet:
+    return read_faces([people])
+
+
+@pytest.fixture
+def lfw_photos(tmp_path: Path, hopper: Pixels, collins: Pixels) -> Path:
+    """Two people with three photos each, smaller and smaller, named as in LFW."""
+    root = tmp_path / "photos"
+    for name, pixels in (("Hopper", hopper), ("Collins", collins)):
+        (root / name).mkdir(parents=True)
+        for number in (1, 2, 3):
+            small = Image.fromarray(pixels).resize((400 - 60 * number, 400 - 60 * number))
+            small.save(root / name / f"{name}_{number:04d}.jpg", quality=95 - 10 * number)
+    return root
+
+
+@pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Weights of the network `tiny`, which is in the registry for one test."""
+    """Weights of the network `tiny`, which is registered for one test."""
     monkeypatch.setitem(NETWORKS, "tiny", TinyNetwork)
     torch.manual_seed(3)
     path = tmp_path / "tiny.pt"

@@ -1,4 +1,4 @@
-"""What several tests of training share."""
+"""Helpers of several tests of training."""
 
 from pathlib import Path
 

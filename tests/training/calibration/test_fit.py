@@ -1,4 +1,4 @@
-"""From photos to calibration.json and MODEL_CARD.md, with the served model and a few copies of two faces."""
+"""calibration.json and MODEL_CARD.md, made with the served model and changed copies of two faces."""
 
 import json
 import re
@@ -25,22 +25,16 @@ from training.pipeline.detection_cache import FaceFinder
 
 
 @pytest.fixture
-def people(tmp_path, hopper, collins):
-    """Two people, three photos each, in LFW's names; and a list of pairs."""
-    root = tmp_path / "people"
-    for name, pixels in (("Hopper", hopper), ("Collins", collins)):
-        (root / name).mkdir(parents=True)
-        for number in (1, 2, 3):
-            small = Image.fromarray(pixels).resize((400 - 60 * number, 400 - 60 * number))
-            small.save(root / name / f"{name}_{number:04d}.jpg", quality=95 - 20 * number)
+def people(tmp_path, lfw_photos):
+    """The photos of two people, and a list of pairs."""
     lines = ["2 1", "Hopper 1 2", "Hopper 1 Collins 1", "Collins 2 3", "Hopper 3 Collins 2"]
     (tmp_path / "pairs.txt").write_text("\n".join(lines))
-    return root
+    return lfw_photos
 
 
 @pytest.fixture
 def crowd(tmp_path, people):
-    """Twelve "people", two photos each, each in a light of its own: enough to count, though they are only two."""
+    """Twelve folders with two photos each, in different light: two people in truth, but enough to count."""
     for number in range(12):
         folder = tmp_path / "crowd" / f"person{number:02d}"
         folder.mkdir(parents=True)
@@ -53,7 +47,7 @@ def crowd(tmp_path, people):
 
 @pytest.fixture
 def cohorts(tmp_path, people):
-    """Two strangers in one cohort; one person twice, who has no impostor pair, in another."""
+    """Two people in one cohort; one person twice, so without an impostor pair, in another."""
     for cohort, photos in (("strangers", ("Hopper_0001", "Collins_0001")), ("alone", ("Hopper_0001", "Hopper_0002"))):
         (tmp_path / "cohorts" / cohort).mkdir(parents=True)
         for photo in photos:
@@ -69,7 +63,7 @@ def model(tmp_path, models_dir):
     return folder
 
 
-def test_a_calibration_is_one_the_service_takes(crowd, cohorts, model, models_dir):
+def test_the_service_reads_the_calibration(crowd, cohorts, model, models_dir):
     fit.calibrate(crowd, "a crowd", model, cohorts, models_dir)
     found = read_calibration(model, read_embedder(model).file.digest)
     assert found is not None
@@ -78,17 +72,17 @@ def test_a_calibration_is_one_the_service_takes(crowd, cohorts, model, models_di
     assert [(cohort.name, cohort.impostor_pairs) for cohort in found.cohorts] == [("strangers", 1)]
 
 
-def test_a_wrapped_model_that_cuts_faces_by_their_box_is_calibrated_like_any_other(crowd, models_dir, tmp_path):
+def test_a_wrapped_model_that_crops_by_the_box_can_be_calibrated(crowd, models_dir, tmp_path):
     source = sources.write(tmp_path / "source.onnx", shape=(1, 3, sources.SIDE, sources.SIDE), rows=1)
-    how = Preprocessing(sources.SIDE, (127.5,) * 3, (128.0,) * 3, bgr=False)
-    wrap.wrap_model(source, tmp_path / "mine", how, alignment=BoxAlignment(margin=4), license_="CC0")
+    preprocessing = Preprocessing(sources.SIDE, (127.5,) * 3, (128.0,) * 3, bgr=False)
+    wrap.wrap_model(source, tmp_path / "mine", preprocessing, alignment=BoxAlignment(margin=4), license_="CC0")
     fit.calibrate(crowd, "a crowd", tmp_path / "mine", None, models_dir)
     found = read_calibration(tmp_path / "mine", read_embedder(tmp_path / "mine").file.digest)
     assert found is not None
     assert (found.data.genuine_pairs, found.data.impostor_pairs) == (12, 264)
 
 
-def test_a_promise_for_the_worst_needs_cohorts_that_are_large_enough(crowd, cohorts, model, models_dir):
+def test_fmrs_of_the_worst_cohort_need_cohorts_that_are_large_enough(crowd, cohorts, model, models_dir):
     with pytest.raises(TrainingError, match="needs --cohorts"):
         fit.calibrate(crowd, "a crowd", model, None, models_dir, fmr_scope="worst_cohort")
     with pytest.raises(TrainingError, match="1 pairs of people"):
@@ -96,13 +90,12 @@ def test_a_promise_for_the_worst_needs_cohorts_that_are_large_enough(crowd, coho
     assert not (model / "calibration.json").exists()
 
 
-def test_the_summary_says_for_whom_and_how_fine_the_promise_is(crowd, model, models_dir):
+def test_the_summary_has_the_scope_and_the_finest_fmr(crowd, model, models_dir):
     fit.calibrate(crowd, "a crowd", model, None, models_dir)
-    said = fit.summary(model)
-    assert re.fullmatch(r"FMRs \(overall\) on a crowd, the finest 4\.5e-02 \(66 pairs of people\)", said)
+    assert re.fullmatch(r"FMRs \(overall\) on a crowd, the finest 4\.5e-02 \(66 pairs of people\)", fit.summary(model))
 
 
-def test_too_few_people_for_any_promise_are_refused(people, model, models_dir):
+def test_too_few_people_for_any_fmr_are_refused(people, model, models_dir):
     with pytest.raises(TrainingError, match="at least 9 people"):
         fit.calibrate(people, "two people", model, None, models_dir)
 
@@ -132,7 +125,7 @@ def test_a_report_has_the_protocol_and_all_pairs_and_becomes_a_card(people, mode
     assert "c0ffee" in text
 
 
-def test_a_report_of_another_model_becomes_no_card(model, tmp_path):
+def test_a_report_of_another_model_is_refused_for_a_card(model, tmp_path):
     (tmp_path / "run.json").write_text("{}")
     (tmp_path / "report.json").write_text('{"model": {"digest": "sha256:other"}}')
     with pytest.raises(TrainingError, match="sha256:other"):
@@ -145,7 +138,7 @@ def test_images_that_are_missing_are_counted_and_named(people, models_dir, tmp_p
         VerificationTask.open(people, tmp_path / "pairs.txt", FaceFinder(models_dir))
 
 
-def test_kinds_that_are_wholly_apart_give_a_finite_slope():
+def test_separated_pairs_give_a_finite_slope():
     fitted = fit_probability(np.full(20, 0.2, np.float32), np.full(50, 1.9, np.float32))
     at = probabilities(np.array([0.2, 1.9], np.float32), fitted)
     assert 0.9 < at[0] < 1
@@ -153,7 +146,7 @@ def test_kinds_that_are_wholly_apart_give_a_finite_slope():
 
 
 @given(gap=st.floats(0.3, 0.8), seed=st.integers(0, 100))
-def test_a_probability_falls_with_distance_and_is_even_between_the_two_kinds(gap, seed):
+def test_probability_falls_with_distance_and_is_one_half_between_the_two_kinds(gap, seed):
     random = np.random.default_rng(seed)
     genuine = random.normal(1 - gap / 2, 0.2, 300).clip(0, 4).astype(np.float32)
     impostors = random.normal(1 + gap / 2, 0.2, 300).clip(0, 4).astype(np.float32)

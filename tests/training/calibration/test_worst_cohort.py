@@ -1,4 +1,4 @@
-"""A promise for the worst cohort holds in every one of them."""
+"""FMRs of the worst cohort hold in every cohort."""
 
 import numpy as np
 import pytest
@@ -11,11 +11,11 @@ from training.evaluation.all_pairs import all_pairs
 from training.evaluation.demographics import CohortFaces, impostor_distances
 
 
-def people(count, photos, spread, seed, centre=0.0):
-    """Unit vectors (count * photos, 16) of people whose photos differ by `spread`, all of them near `centre`."""
+def people(count, photos, spread, seed, center=0.0):
+    """Return unit vectors (count * photos, 16) of people near `center`, whose photos differ by `spread`."""
     random = np.random.default_rng(seed)
     vectors = np.repeat(random.standard_normal((count, 16)), photos, axis=0)
-    vectors += centre + spread * random.standard_normal(vectors.shape)
+    vectors += center + spread * random.standard_normal(vectors.shape)
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
@@ -27,8 +27,8 @@ def pairs():
 
 @pytest.fixture(scope="module")
 def cohorts():
-    """Forty strangers who differ as all do, and thirty who are alike."""
-    vectors = np.concatenate([people(40, 1, 0, seed=2), people(30, 1, 0, seed=3, centre=0.7)])
+    """Forty people at random, and thirty who look alike."""
+    vectors = np.concatenate([people(40, 1, 0, seed=2), people(30, 1, 0, seed=3, center=0.7)])
     cohort_of = np.repeat([0, 1], [40, 30])
     return CohortFaces(("any", "alike"), vectors, cohort_of, np.arange(70), np.full(70, 0.9, np.float32))
 
@@ -39,10 +39,10 @@ def average(pairs, cohorts):
     return with_cohorts(fit_calibration(MODEL, data, pairs), "crews", cohorts)
 
 
-def test_beside_a_promise_stand_the_cohorts_and_what_lies_between_them(average, cohorts):
+def test_a_calibration_has_the_fmrs_within_and_between_cohorts(average, cohorts):
     column = COHORT_THRESHOLDS.index(1.4)
-    wanted = [float(np.mean(distances <= 1.4)) for distances in impostor_distances(cohorts)]
-    assert [cohort.fmr[column] for cohort in average.cohorts] == pytest.approx(wanted)
+    expected = [float(np.mean(distances <= 1.4)) for distances in impostor_distances(cohorts)]
+    assert [cohort.fmr[column] for cohort in average.cohorts] == pytest.approx(expected)
     assert [cohort.median_inside for cohort in average.cohorts] == [0.9, 0.9]
     low, high = average.cohorts[1].fmr_interval[column]
     assert low < average.cohorts[1].fmr[column] < high
@@ -51,7 +51,7 @@ def test_beside_a_promise_stand_the_cohorts_and_what_lies_between_them(average, 
 
 
 @pytest.mark.parametrize("fmr", [0.01, 0.05, 0.2])
-def test_the_fmr_of_a_promise_for_the_worst_is_kept_in_every_cohort_and_on_average(average, pairs, cohorts, fmr):
+def test_an_fmr_of_the_worst_cohort_is_kept_in_every_cohort_and_overall(average, pairs, cohorts, fmr):
     threshold = for_worst_cohort(average, pairs, cohorts).at(fmr).threshold
     kept = [float(np.mean(each <= threshold)) for each in (*impostor_distances(cohorts), pairs.impostors)]
     assert max(kept) <= fmr
@@ -59,13 +59,13 @@ def test_the_fmr_of_a_promise_for_the_worst_is_kept_in_every_cohort_and_on_avera
     assert threshold < average.at(fmr).threshold
 
 
-def test_the_finest_fmr_of_a_promise_for_the_worst_is_that_of_the_smallest_cohort(average, pairs, cohorts):
+def test_the_finest_fmr_in_the_worst_cohort_is_that_of_the_smallest_cohort(average, pairs, cohorts):
     worst = for_worst_cohort(average, pairs, cohorts)
     assert (worst.fmr_scope, worst.people_pairs) == ("worst_cohort", 30 * 29 // 2)
     assert worst.finest_fmr == pytest.approx(3 / (30 * 29 // 2))
 
 
-def test_a_cohort_too_small_for_any_promise_is_refused(average, pairs, cohorts):
+def test_a_cohort_too_small_for_any_fmr_is_refused(average, pairs, cohorts):
     few = cohorts.select(np.arange(70) < 46)
     with pytest.raises(TrainingError, match="15 pairs of people"):
         for_worst_cohort(with_cohorts(average, "crews", few), pairs, few)

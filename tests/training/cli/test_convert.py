@@ -1,4 +1,4 @@
-"""The commands, as they are typed."""
+"""The commands that convert networks trained elsewhere."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from training.errors import TrainingError
 
 
 def typed(*words: object) -> str:
-    """What the command says; its errors are raised, as `main` would tell them."""
+    """Run a command and return its output; errors are raised."""
     return CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False).output
 
 
@@ -22,13 +22,11 @@ def source(tmp_path: Path) -> list[object]:
     return ["wrap", path, "--mean", "127.5", "--std", "128", "--size", SIDE, "--license", "MIT", "--output"]
 
 
-def test_a_wrapped_model_is_aligned_to_arcfaces_template_or_cut_by_its_box(
-    tmp_path: Path, source: list[object]
-) -> None:
-    told = typed(*source, tmp_path / "mine", "--template", "arcface-112", "--bgr")
+def test_a_wrapped_model_aligns_by_landmarks_or_by_the_box(tmp_path: Path, source: list[object]) -> None:
+    output = typed(*source, tmp_path / "mine", "--template", "arcface-112", "--bgr")
     typed(*source, tmp_path / "boxed", "--margin", 4)
 
-    assert "wrote" in told
+    assert "wrote" in output
     by_landmarks = read_embedder(tmp_path / "mine").alignment
     assert isinstance(by_landmarks, LandmarkAlignment)
     assert by_landmarks.template[0] == pytest.approx((38.2946 / 7, 51.6963 / 7))

@@ -28,21 +28,14 @@ Hopper 1 Collins 3
 
 
 @pytest.fixture
-def photos(tmp_path, hopper, collins):
-    """Two people, three photos each, in LFW's names, and a list of pairs."""
-    root = tmp_path / "photos"
-    for name, pixels in (("Hopper", hopper), ("Collins", collins)):
-        (root / name).mkdir(parents=True)
-        for number in (1, 2, 3):
-            small = Image.fromarray(pixels).resize((400 - 60 * number, 400 - 60 * number))
-            small.save(root / name / f"{name}_{number:04d}.jpg", quality=95 - 10 * number)
+def photos(tmp_path, lfw_photos):
     (tmp_path / "pairs.txt").write_text(PAIRS)
-    return root
+    return lfw_photos
 
 
 @pytest.fixture
 def evaluate(tmp_path, models_dir):
-    """Runs a command below `evaluate`; its report."""
+    """Run a command below `evaluate`; return its report and output."""
 
     def run(*arguments):
         given = [*map(str, arguments), "--model", "mobilefacenet-128", "--models-dir", str(models_dir)]
@@ -54,28 +47,28 @@ def evaluate(tmp_path, models_dir):
     return run
 
 
-def test_the_worst_errors_are_those_of_all_pairs():
+def test_the_hardest_pairs_are_those_of_all_pairs():
     random = np.random.default_rng(0)
     vectors = random.standard_normal((12, 5))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     person_of = np.arange(12) // 3
     pairs = [(a, b, float(((vectors[a] - vectors[b]) ** 2).sum())) for a in range(12) for b in range(a + 1, 12)]
-    strangers = sorted((p for p in pairs if person_of[p[0]] != person_of[p[1]]), key=lambda pair: pair[2])[:4]
+    impostors = sorted((p for p in pairs if person_of[p[0]] != person_of[p[1]]), key=lambda pair: pair[2])[:4]
     missed = sorted((p for p in pairs if person_of[p[0]] == person_of[p[1]]), key=lambda pair: -pair[2])[:4]
-    for found, wanted in zip(hardest_pairs.hardest(vectors, person_of, 4), (strangers, missed), strict=True):
-        assert [pair[:2] for pair in found] == [pair[:2] for pair in wanted]
-        assert [pair[2] for pair in found] == pytest.approx([pair[2] for pair in wanted], abs=1e-5)
+    for found, expected in zip(hardest_pairs.hardest(vectors, person_of, 4), (impostors, missed), strict=True):
+        assert [pair[:2] for pair in found] == [pair[:2] for pair in expected]
+        assert [pair[2] for pair in found] == pytest.approx([pair[2] for pair in expected], abs=1e-5)
 
 
-def test_a_report_has_groups_curves_as_numbers_and_a_picture_of_errors(photos, evaluate, tmp_path):
+def test_the_lfw_report_has_groups_curves_and_a_picture_of_errors(photos, evaluate, tmp_path):
     rows = [f"{path.relative_to(photos)},navy" for path in photos.rglob("*.jpg")]
     (tmp_path / "groups.csv").write_text("\n".join(["path,group", *rows]))
     options = ["--groups", tmp_path / "groups.csv", "--plot", tmp_path / "det.png", "--errors", tmp_path / "errors.png"]
-    report, said = evaluate("lfw", "--images", photos, "--pairs", tmp_path / "pairs.txt", *options)
+    report, output = evaluate("lfw", "--images", photos, "--pairs", tmp_path / "pairs.txt", *options)
     (navy,) = report["groups"]
     assert (navy["name"], navy["people"], navy["impostor_pairs"], navy["genuine_pairs"]) == ("navy", 2, 9, 6)
     assert (navy["fmr"], navy["tmr"]) == (0.0, 1.0)
-    assert "navy: FMR 0" in said
+    assert "navy: FMR 0" in output
     with (tmp_path / "det.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["probes"] for row in rows} == {"clean", "degraded"}
@@ -84,7 +77,7 @@ def test_a_report_has_groups_curves_as_numbers_and_a_picture_of_errors(photos, e
         assert picture.width > 500
 
 
-def test_pairs_that_tell_no_people_are_judged_without_all_pairs(photos, evaluate, tmp_path):
+def test_pairs_without_people_are_evaluated_without_all_pairs(photos, evaluate, tmp_path):
     rows = ["Hopper/Hopper_0001.jpg,Collins/Collins_0001.jpg,1,a", "Hopper/Hopper_0001.jpg,Hopper/Hopper_0002.jpg,0,b"]
     rows += ["Hopper/Hopper_0001.jpg,Hopper/Hopper_0003.jpg,1,b", "Hopper/Hopper_0002.jpg,Collins/Collins_0002.jpg,0,a"]
     (tmp_path / "pairs.csv").write_text("\n".join(["first,second,same,fold", *rows]))
@@ -96,11 +89,11 @@ def test_pairs_that_tell_no_people_are_judged_without_all_pairs(photos, evaluate
 
 
 def test_a_model_is_compared_with_another_in_one_command(photos, evaluate, tmp_path):
-    report, said = evaluate(
+    report, output = evaluate(
         "lfw", "--images", photos, "--pairs", tmp_path / "pairs.txt", "--baseline", "mobilefacenet-128"
     )
     assert report["gain"]["protocol"]["accuracy"] == {"mean": 0.0, "interval": [0.0, 0.0]}
-    assert "gain over the baseline, accuracy: +0.0000 [+0.0000, +0.0000]" in said
+    assert "gain over the baseline, accuracy: +0.0000 [+0.0000, +0.0000]" in output
 
 
 def test_cohorts_are_folders_or_groups_of_a_csv(photos, evaluate, tmp_path):
@@ -112,15 +105,15 @@ def test_cohorts_are_folders_or_groups_of_a_csv(photos, evaluate, tmp_path):
         "path,group,person\nHopper/Hopper_0001.jpg,navy,Hopper\nHopper/Hopper_0002.jpg,navy,Hopper\n"
         "Collins/Collins_0001.jpg,navy,Collins\n"
     )
-    folders, said = evaluate("cohorts", "--images", by_folder, "--baseline", "mobilefacenet-128")
+    folders, output = evaluate("cohorts", "--images", by_folder, "--baseline", "mobilefacenet-128")
     listed, _ = evaluate("cohorts", "--csv", photos / "groups.csv", "--threshold", "4")
     assert [(row["people"], row["impostor_pairs"], row["fmr"]) for row in folders["cohorts"]] == [(2, 1, 0.0)]
     assert folders["threshold"] == pytest.approx(1.185, abs=0.01)
     assert [(row["people"], row["impostor_pairs"], row["fmr"]) for row in listed["cohorts"]] == [(2, 2, 1.0)]
-    assert "navy: FMR 0 [0, 1]" in said
+    assert "navy: FMR 0 [0, 1]" in output
 
 
-def test_sensitivity_has_a_row_a_condition(photos, models_dir, tmp_path):
+def test_sensitivity_has_one_row_per_condition(photos, models_dir, tmp_path):
     finder = FaceFinder(models_dir)
     task = VerificationTask.open(photos, tmp_path / "pairs.txt", finder)
     model = ServedModel.open(models_dir / "mobilefacenet-128")
@@ -139,8 +132,8 @@ def test_a_face_is_shrunk_to_its_width_and_never_enlarged(photos, models_dir):
     finder = FaceFinder(models_dir)
     (path, *_) = sorted(photos.rglob("*.jpg"))
     (face,) = finder.find_all([path], "detect").faces
-    shrunk, left = robustness.conditions([], [30, 4000])[1:]
+    shrunk, unchanged = robustness.conditions([], [30, 4000])[1:]
     with Image.open(path) as image:
         photo = np.asarray(image)
     assert finder.find(shrunk.change(photo, face.box)).box.width == pytest.approx(30, rel=0.15)
-    assert np.array_equal(left.change(photo, face.box), photo)
+    assert np.array_equal(unchanged.change(photo, face.box), photo)

@@ -1,4 +1,4 @@
-"""docs/TRAINING.md's ten minutes, as they stand there, on photos of two people, and of others made of them."""
+"""The commands of docs/TRAINING.md, "in ten minutes", on photos of two people and changed copies of them."""
 
 import json
 import os
@@ -20,7 +20,7 @@ PAGE = ROOT / "docs" / "TRAINING.md"
 PHOTOS_A_PERSON = 3
 NO_MATCH = 1
 WIDTHS = (0.7, 0.85, 1.0, 1.15, 1.3)  # calibrate wants nine people
-QUICK = ["--set", "optimizer.steps=2", "--set", "batch.labels=2", "--set", "batch.faces=2", "--set", "run.threads=1"]
+QUICK = ["--set", "optimizer.steps=2", "--set", "batch.people=2", "--set", "batch.faces=2", "--set", "run.threads=1"]
 
 
 def commands() -> list[list[str]]:
@@ -30,7 +30,7 @@ def commands() -> list[list[str]]:
 
 
 def write_people(folder: Path, photos: dict[str, Pixels]) -> None:
-    """Each photo a little darker than the one before."""
+    """Write photos, each darker than the one before."""
     for person, photo in photos.items():
         (folder / person).mkdir(parents=True)
         for number in range(PHOTOS_A_PERSON):
@@ -40,7 +40,7 @@ def write_people(folder: Path, photos: dict[str, Pixels]) -> None:
 
 @pytest.fixture
 def workplace(tmp_path: Path, hopper: Pixels, collins: Pixels) -> Path:
-    """As the repository's root is, but for what is written there."""
+    """A folder like the root of the repository, to write in."""
     (tmp_path / "models").mkdir()
     for model in (ROOT / "models").iterdir():
         (tmp_path / "models" / model.name).symlink_to(model)
@@ -85,7 +85,7 @@ def test_the_ten_minutes_end_with_a_served_and_calibrated_model(workplace: Path)
     assert answer["match"] is False
 
 
-def test_the_weights_to_go_on_from_are_those_of_the_shipped_model() -> None:
+def test_the_starting_weights_are_those_of_the_shipped_model() -> None:
     shipped = ROOT / "models" / "mobilefacenet-128"
     manifest = read_embedder(shipped)
 

@@ -33,15 +33,9 @@ def test_the_default_recipe_is_valid_and_names_every_option_that_has_a_default()
         ("[optimizer]\nstepz = 9", r"run\.toml: optimizer\.stepz is not an option"),
         ("[optimizer]\nsteps = 0", r"run\.toml: optimizer\.steps: .*greater than or equal to 1, got 0"),
         ("[batch]\npeople = 'many'", r"run\.toml: batch\.people: .*integer.*, got 'many'"),
-        (
-            "[augmentation]\nface_size = [90, 36]",
-            r"augmentation: face_size: expected 8 <= low <= high <= 112, got \[90, 36\]",
-        ),
+        ("[augmentation]\nface_size = [90, 36]", r"face_size: expected 8 <= low <= high <= 112, got \[90, 36\]"),
         ("[augmentation", r"run\.toml: Expected"),
-        (
-            "[optimizer]\nschedule = 'file'",
-            r"optimizer: schedule_file: expected a file if and only if schedule is 'file'",
-        ),
+        ("[optimizer]\nschedule = 'file'", r"optimizer: schedule_file: expected a file if and only if schedule is"),
         ("[evaluation]\nevery = 5", r"evaluation: expected either held_out or roots to evaluate on"),
         ("[evaluation]\nheld_out = 0.1\nroots = ['x']", r"evaluation: expected either held_out or roots"),
         ("[run]\nprecision = 'half'", r"run\.precision: .*'float32', 'bfloat16' or 'float16', got 'half'"),
@@ -52,34 +46,23 @@ def test_a_mistake_is_refused_with_file_and_key(tmp_path: Path, line: str, compl
         load(written(tmp_path, LEAST + line))
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_or_section_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnusableConfig, match=r"nowhere\.toml: .*No such file"):
         load(tmp_path / "nowhere.toml")
-
-
-def test_a_missing_section_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnusableConfig, match=r"loss: Field required"):
         load(written(tmp_path, '[data]\nroots = ["faces"]\n'))
-
-
-def test_distillation_weight_needs_the_weights_of_its_teacher(tmp_path: Path) -> None:
-    with pytest.raises(
-        UnusableConfig, match=r"loss\.distillation_weight: expected network\.weights or teacher\.weights"
-    ):
-        load(written(tmp_path, LEAST.replace("distillation_weight = 0", "distillation_weight = 1")))
 
 
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        (
-            ["loss.kind = 'contrastive'"],
-            r"loss: miner: expected all-pairs or balanced-pairs with the contrastive loss, got 'semi-hard'",
-        ),
+        (["loss.kind = 'cosine'"], r"loss\.kind: expected one of triplet, contrastive, got 'cosine'"),
+        (["loss.kind = 'contrastive'"], r"loss: miner: expected all-pairs or balanced-pairs .*, got 'semi-hard'"),
         (
             ["loss.miner = 'all-pairs'"],
-            r"loss: miner: expected semi-hard or .*violating with the triplet loss, got 'all-pairs'",
+            r"loss: miner: expected semi-hard or .*violating with the triplet loss, got 'all",
         ),
+        (["loss.distillation_weight = 1"], r"loss\.distillation_weight: expected network\.weights or teacher\.weights"),
         (
             ["loss.kind = 'contrastive'", "loss.miner = 'balanced-pairs'", "offline_mining.every = 9"],
             r"offline_mining\.every: only triplets are mined offline; set 0",
@@ -105,13 +88,13 @@ def test_an_override_replaces_one_option_and_leaves_the_others(tmp_path: Path) -
     assert before.digest != after.digest
 
 
-def test_a_config_survives_its_json() -> None:
+def test_a_config_can_be_read_from_its_json() -> None:
     recipe = load(RECIPE)
 
     assert TrainConfig.model_validate(recipe.model_dump(mode="json")) == recipe
 
 
-def test_every_option_says_what_it_means() -> None:
+def test_every_option_has_a_description() -> None:
     sections = [field.annotation for field in TrainConfig.model_fields.values()]
 
     assert all(option.description for section in sections for option in section.model_fields.values())  # type: ignore[union-attr]

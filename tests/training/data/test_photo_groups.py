@@ -1,4 +1,4 @@
-"""Photos in groups: folders, or a CSV."""
+"""Photos in groups, in folders or a CSV."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def test_a_folder_is_a_group_of_the_images_below_it(photos):
     assert (found.names, found.group_of.tolist(), found.people) == (("a", "b"), [0, 1], None)
 
 
-def test_a_csv_names_the_group_and_perhaps_the_person(photos):
+def test_a_csv_has_groups_and_optionally_people(photos):
     (photos / "groups.csv").write_text("path,group,person\nb/1.jpg,old,Ada\na/deep/2.png,young,Bob\n")
     found = from_csv(photos / "groups.csv")
     assert (found.names, found.group_of.tolist(), found.people) == (("old", "young"), [0, 1], ("Ada", "Bob"))
@@ -42,7 +42,7 @@ def test_the_photos_of_a_csv_may_be_elsewhere(photos, tmp_path_factory):
         ("path,group,person\nb/1.jpg,old,Ada\na/deep/2.png,old,\n", "line 3"),
     ],
 )
-def test_a_broken_csv_is_told_by_line(photos, text, complaint):
+def test_a_broken_csv_is_refused_with_its_line(photos, text, complaint):
     (photos / "groups.csv").write_text(text)
     with pytest.raises(UnusablePhotoGroups, match=complaint):
         from_csv(photos / "groups.csv")

@@ -11,7 +11,7 @@ WriteCrop = Callable[..., Path]
 
 @pytest.fixture
 def table(write_crop: WriteCrop, tmp_path: Path) -> Path:
-    """Two people, two crops each, and a path to nothing."""
+    """A CSV of two people with two crops each, and a missing file."""
     lines = ["person,path,remark"]
     for number, person in enumerate(["ann", "bob", "ann", "bob"]):
         lines.append(
@@ -22,7 +22,7 @@ def table(write_crop: WriteCrop, tmp_path: Path) -> Path:
     return path
 
 
-def test_a_csv_says_whose_each_file_is(table: Path) -> None:
+def test_a_csv_lists_the_files_of_each_person(table: Path) -> None:
     faces = read_faces([table])
 
     assert faces.names == ("faces/ann", "faces/bob")
@@ -43,7 +43,7 @@ def test_a_csv_and_a_folder_may_be_trained_on_together(table: Path, people: Path
         ("path,person\n", r"expected at least 2 people with 2 crops each under .*faces\.csv, got 0"),
     ],
 )
-def test_a_csv_of_another_form_is_refused_by_line(tmp_path: Path, text: str, complaint: str) -> None:
+def test_a_csv_in_another_format_is_refused_with_its_line(tmp_path: Path, text: str, complaint: str) -> None:
     path = tmp_path / "faces.csv"
     path.write_text(text, encoding="utf-8")
 
@@ -51,7 +51,7 @@ def test_a_csv_of_another_form_is_refused_by_line(tmp_path: Path, text: str, com
         read_faces([path])
 
 
-def test_a_packed_set_is_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_a_packed_data_set_is_refused_with_advice(tmp_path: Path) -> None:
     with pytest.raises(
         UnusableData, match=r"train\.rec is a file of MXNet, which is retired.*unpack it into one folder"
     ):

@@ -5,13 +5,12 @@ import pytest
 
 from tests.training.support import changed
 from training.config.schema import TrainConfig
-from training.data.dataset import read_faces
+from training.data.dataset import FaceSet
 from training.data.sources import UnusableData
 from training.data.splits import SharedPeople, hold_out, split
 
 
-def test_a_person_is_either_trained_on_or_held_out(people: Path) -> None:
-    faces = read_faces([people])
+def test_a_person_is_either_trained_on_or_held_out(faces: FaceSet) -> None:
     trained, held_out = hold_out(faces, 0.34, seed=1)
 
     assert held_out is not None
@@ -20,8 +19,7 @@ def test_a_person_is_either_trained_on_or_held_out(people: Path) -> None:
     assert not set(trained.file_digests) & set(held_out.file_digests)
 
 
-def test_who_is_held_out_is_a_matter_of_the_seed(people: Path) -> None:
-    faces = read_faces([people])
+def test_the_seed_chooses_who_is_held_out(faces: FaceSet) -> None:
     choices = [hold_out(faces, 0.5, seed)[1] for seed in (1, 1, 2, 3)]
 
     names = [choice.names for choice in choices if choice]
@@ -30,11 +28,11 @@ def test_who_is_held_out_is_a_matter_of_the_seed(people: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.1, 0.2])
-def test_one_person_held_out_is_too_few(people: Path, share: float) -> None:
+def test_one_person_held_out_is_too_few(faces: FaceSet, share: float) -> None:
     with pytest.raises(
         UnusableData, match=r"evaluation\.held_out: expected two people or more on both sides, got 1 of 6"
     ):
-        hold_out(read_faces([people]), share, 1)
+        hold_out(faces, share, 1)
 
 
 def test_people_of_another_folder_are_all_evaluated_on(config: TrainConfig, people: Path, tmp_path: Path) -> None:
@@ -58,7 +56,7 @@ def test_an_image_in_training_and_evaluation_is_refused(config: TrainConfig, peo
         split(changed(config, "evaluation", every=1, roots=[str(tmp_path / "other")], shared_names="accept"))
 
 
-def test_a_name_in_training_and_evaluation_is_refused_unless_it_is_two_people(
+def test_a_shared_name_is_refused_unless_the_config_accepts_it(
     config: TrainConfig, people: Path, tmp_path: Path
 ) -> None:
     for number in (4, 5):

@@ -34,13 +34,13 @@ def test_the_first_of_the_best_weights_are_kept(evaluated: TrainConfig, tmp_path
     assert not torch.equal(best["last.weight"], last["last.weight"])
 
 
-def test_what_is_best_may_be_said_by_the_tmr(evaluated: TrainConfig, tmp_path: Path) -> None:
+def test_the_best_may_be_chosen_by_tmr(evaluated: TrainConfig, tmp_path: Path) -> None:
     trainer.train(changed(evaluated, "evaluation", best_by="tmr"), tmp_path / "run", resume=False)
 
     assert json.loads((tmp_path / "run" / "run.json").read_text())["evaluation"]["best"]["step"] == 2
 
 
-def test_the_average_of_the_weights_is_what_is_measured_and_kept(
+def test_the_average_of_the_weights_is_validated_and_kept(
     evaluated: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []

@@ -17,7 +17,7 @@ from training.networks.registry import NETWORKS, build
 from training.networks.weights import UnusableWeights, load_state
 
 
-def test_a_target_is_the_vector_of_the_clean_crop_averaged_with_its_mirror_image(people: Path, tiny: Path) -> None:
+def test_a_target_averages_the_clean_crop_with_its_mirror_image(people: Path, tiny: Path) -> None:
     network, faces = build("tiny", 8), read_faces([people])
     load_state(network, tiny)
 

@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def run_by_two(config: TrainConfig, folder: Path) -> Path:
-    """The output of a run by two processes, as `torchrun` starts them."""
+    """Train in two processes, started by `torchrun`, and return the output."""
     folder.mkdir()
     (folder / "config.json").write_text(config.model_dump_json(), encoding="utf-8")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -45,7 +45,7 @@ def test_a_batch_that_cannot_be_shared_evenly_is_refused() -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA here")
-def test_cuda_asked_for_and_not_there_is_an_error_and_never_the_cpu(config: TrainConfig) -> None:
+def test_missing_cuda_is_an_error_instead_of_the_cpu(config: TrainConfig) -> None:
     with (
         pytest.raises(UnusableDevice, match=r"run\.device: expected CUDA device 0, got 0 such devices"),
         init_distributed(changed(config, "run", device="cuda").run),

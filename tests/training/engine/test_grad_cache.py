@@ -44,7 +44,7 @@ def test_chunks_give_the_gradient_of_one_big_batch(config: TrainConfig, batch: B
         torch.testing.assert_close(chunks[name], value, atol=1e-5, rtol=1e-4)
 
 
-def test_only_faces_of_the_selected_triplets_go_through_again(
+def test_only_faces_of_the_mined_triplets_are_embedded_again(
     config: TrainConfig, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mined = torch.tensor([0, 5])

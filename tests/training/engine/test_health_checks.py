@@ -93,13 +93,13 @@ def test_no_active_triplet_for_long_is_warned_of_once(checks: HealthChecks) -> N
     assert "nothing is learned: choose loss.miner 'batch-hard', more batch.people" in str(solved[4])
 
 
-def test_a_patience_of_0_looks_away() -> None:
+def test_a_patience_of_0_disables_the_checks() -> None:
     blind = HealthChecks(LossConfig(miner="batch-hard", distillation_weight=0), patience=0)
 
     assert [blind.check(step, replace(FLAT, active_share=0)) for step in range(500)] == [None] * 500
 
 
-def test_what_has_lasted_before_an_interruption_counts_after_it(checks: HealthChecks) -> None:
+def test_symptoms_continue_after_a_resume(checks: HealthChecks) -> None:
     for step in range(4):
         checks.check(step, FLAT)
     resumed = HealthChecks(checks.loss, 5)
@@ -119,7 +119,9 @@ def test_a_network_whose_vectors_have_become_equal_is_stopped(config: TrainConfi
         trainer.train(changed(config, "health_checks", patience=20), tmp_path / "run", resume=False)
 
 
-def test_hardest_negatives_at_a_lr_of_a_tenth_collapse_and_are_stopped(config: TrainConfig, tmp_path: Path) -> None:
+def test_batch_hard_mining_at_a_high_learning_rate_collapses_and_is_stopped(
+    config: TrainConfig, tmp_path: Path
+) -> None:
     config = changed(changed(config, "loss", distillation_weight=0), "optimizer", steps=300, lr=0.1, name="adam")
     config = changed(changed(config, "network", name="small_resnet", weights=None, batch_norm="updated"), "run")
 

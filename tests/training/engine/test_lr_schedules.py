@@ -18,14 +18,14 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_rate_rises_in_equal_parts_to_its_peak() -> None:
+def test_the_warmup_is_linear() -> None:
     rates = [lr_schedule(CONFIG)(step) for step in range(21)]
 
     assert rates[:20] == pytest.approx([0.01 * (step + 1) / 20 for step in range(20)])
     assert rates[20] == 0.01
 
 
-def test_the_rate_falls_as_half_a_cosine() -> None:
+def test_the_cosine_schedule_falls_by_half_a_cosine() -> None:
     rates = [lr_schedule(CONFIG)(step) for step in range(20, 120)]
 
     assert rates == sorted(rates, reverse=True)
@@ -33,18 +33,18 @@ def test_the_rate_falls_as_half_a_cosine() -> None:
     assert 0 < rates[-1] < 1e-5
 
 
-def test_without_a_warm_up_it_starts_at_the_peak() -> None:
+def test_without_warmup_the_schedule_starts_at_the_peak() -> None:
     assert lr_schedule(OptimizerConfig(warmup_steps=0, lr=0.01))(0) == 0.01
 
 
-def test_a_constant_rate_stays() -> None:
+def test_the_constant_schedule_stays_at_the_peak() -> None:
     constant = lr_schedule(CONFIG.model_copy(update={"schedule": "constant"}))
 
     assert {constant(step) for step in range(20, 120)} == {0.01}
     assert constant(0) == pytest.approx(0.0005)
 
 
-def test_an_exponential_rate_falls_by_one_factor_to_its_decay() -> None:
+def test_the_exponential_schedule_falls_by_a_constant_factor() -> None:
     rate = lr_schedule(CONFIG.model_copy(update={"schedule": "exponential", "decay": 0.04}))
 
     assert rate(20) == 0.01
@@ -53,7 +53,7 @@ def test_an_exponential_rate_falls_by_one_factor_to_its_decay() -> None:
     assert rate(31) / rate(30) == pytest.approx(rate(91) / rate(90))
 
 
-def test_a_rate_of_a_file_holds_until_the_next(file: Path) -> None:
+def test_a_schedule_file_holds_each_value_until_the_next(file: Path) -> None:
     rate = lr_schedule(OptimizerConfig(schedule="file", schedule_file=file, warmup_steps=10))
 
     assert [rate(step) for step in (10, 49, 50, 99, 100, 10_000)] == [0.05, 0.05, 0.005, 0.005, 0.0005, 0.0005]
@@ -71,7 +71,7 @@ def test_a_rate_of_a_file_holds_until_the_next(file: Path) -> None:
         ("", r"expected steps ascending from 0, got \[\]"),
     ],
 )
-def test_a_file_of_another_form_is_refused_by_line(file: Path, text: str, complaint: str) -> None:
+def test_a_file_in_another_format_is_refused_with_its_line(file: Path, text: str, complaint: str) -> None:
     file.write_text(text, encoding="utf-8")
 
     with pytest.raises(UnusableConfig, match=complaint):

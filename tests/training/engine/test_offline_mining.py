@@ -5,7 +5,7 @@ import torch
 
 from tests.training.support import changed
 from training.config.schema import TrainConfig
-from training.data.dataset import FaceSet, read_faces
+from training.data.dataset import FaceSet
 from training.engine import offline_mining, trainer
 from training.engine.curriculum import Curriculum
 from training.engine.distributed import Processes
@@ -19,20 +19,15 @@ from training.networks.registry import build
 
 @pytest.fixture
 def mining(config: TrainConfig) -> TrainConfig:
-    """Triplets of all 18 faces, mined anew every three steps."""
+    """A config that mines triplets of all 18 faces every three steps."""
     return changed(changed(config, "offline_mining", every=3, people=6, faces=3), "loss", distillation_weight=0)
-
-
-@pytest.fixture
-def faces(people: Path) -> FaceSet:
-    return read_faces([people])
 
 
 def started(config: TrainConfig) -> Learner:
     return build_learner(build("tiny", 8), config, None)
 
 
-def test_the_pool_is_mined_with_the_network_of_the_moment(mining: TrainConfig, faces: FaceSet) -> None:
+def test_the_pool_is_mined_with_the_current_network(mining: TrainConfig, faces: FaceSet) -> None:
     learner = started(mining)
     found = OfflineMining(mining, faces, Processes()).sampler(learner).mined
 
@@ -42,7 +37,7 @@ def test_the_pool_is_mined_with_the_network_of_the_moment(mining: TrainConfig, f
     assert found.tolist() == expected.tolist()
 
 
-def test_a_pool_serves_until_its_turn_is_over(mining: TrainConfig, faces: FaceSet) -> None:
+def test_a_pool_is_used_until_its_round_ends(mining: TrainConfig, faces: FaceSet) -> None:
     learner, pool = started(mining), OfflineMining(mining, faces, Processes())
     turns = []
     for step in range(7):
@@ -57,7 +52,7 @@ def test_a_pool_serves_until_its_turn_is_over(mining: TrainConfig, faces: FaceSe
     assert turns[0][1] != turns[3][1]
 
 
-def test_the_learner_is_judged_by_the_triplets_of_the_pool(mining: TrainConfig, faces: FaceSet) -> None:
+def test_the_learner_trains_on_the_triplets_of_the_pool(mining: TrainConfig, faces: FaceSet) -> None:
     learner = started(mining)
     curriculum = Curriculum(mining, faces, learner, Processes())
     mined = set(map(tuple, OfflineMining(mining, faces, Processes()).sampler(learner).mined.tolist()))
@@ -80,7 +75,7 @@ def test_pre_training_comes_before_the_pool(mining: TrainConfig, faces: FaceSet)
     assert mined == [(0, False), (1, False), (2, False), (3, False), (4, True), (5, True)]
 
 
-def test_a_pool_without_a_triplet_ends_the_run_with_what_to_do(
+def test_a_pool_without_a_triplet_stops_the_run(
     mining: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(

@@ -18,7 +18,7 @@ FIRST_STEP = {
 
 
 def one_step(name: str, weight_decay: float, gradient: float = 2.0) -> float:
-    """How far a weight of 1 goes."""
+    """Return how far a weight of 1 moves."""
     weight = nn.Parameter(torch.ones(1))
     config = OptimizerConfig.model_validate({"name": name, "lr": RATE, "weight_decay": weight_decay})
     weight.grad = torch.tensor([gradient])
@@ -27,17 +27,17 @@ def one_step(name: str, weight_decay: float, gradient: float = 2.0) -> float:
 
 
 @pytest.mark.parametrize("name", FIRST_STEP)
-def test_the_first_step_is_the_textbook_s(name: str) -> None:
+def test_the_first_step_is_that_of_the_textbook(name: str) -> None:
     assert one_step(name, 0) == pytest.approx(FIRST_STEP[name], rel=1e-4)
 
 
-def test_weight_decay_is_a_gradient_but_in_adamw_a_shrinking_of_its_own() -> None:
+def test_weight_decay_is_part_of_the_gradient_except_in_adamw() -> None:
     assert one_step("sgd", 0.1) == pytest.approx(2.1 * RATE)
     assert one_step("adam", 0.1) == pytest.approx(RATE, rel=1e-4)
     assert one_step("adamw", 0.1) == pytest.approx(RATE + 0.1 * RATE, rel=1e-4)
 
 
-def test_the_average_of_weights_forgets_its_start_soon_and_then_decays_as_told() -> None:
+def test_the_average_of_weights_ramps_up_to_its_decay() -> None:
     layer = nn.BatchNorm1d(1)
     average = weight_average(layer, 0.9)
     naive = 1.0
@@ -54,7 +54,7 @@ def test_the_average_of_weights_forgets_its_start_soon_and_then_decays_as_told()
     assert layer.weight.item() == 199 % 3
 
 
-def test_an_average_goes_on_where_it_was() -> None:
+def test_an_average_resumes_from_its_state_dict() -> None:
     layer = nn.Linear(2, 2)
     before, after = weight_average(layer, 0.5), weight_average(nn.Linear(2, 2), 0.5)
     before.update_parameters(nn.Linear(2, 2))

@@ -15,12 +15,12 @@ def batch() -> Batch:
 
 @pytest.fixture
 def learner(config: TrainConfig) -> Learner:
-    """With a teacher that sees each of six faces along an axis of its own."""
+    """A learner whose teacher gives each of six faces another axis."""
     torch.manual_seed(2)
     return build_learner(build("tiny", 8), config, torch.eye(8)[:6])
 
 
-def test_the_loss_is_that_of_the_triplets_plus_the_weighted_anchoring(learner: Learner, batch: Batch) -> None:
+def test_the_loss_is_that_of_the_triplets_plus_the_weighted_distillation(learner: Learner, batch: Batch) -> None:
     with torch.no_grad():
         distance = (learner.embedder(batch.views) - torch.eye(8)[batch.faces]).square().sum(1).mean()
 
@@ -31,7 +31,7 @@ def test_the_loss_is_that_of_the_triplets_plus_the_weighted_anchoring(learner: L
     assert metrics.loss == pytest.approx(metrics.objective + 2 * metrics.distillation, rel=1e-5)
 
 
-def test_a_step_is_as_long_as_its_rate(learner: Learner, batch: Batch) -> None:
+def test_the_learning_rate_scales_the_step(learner: Learner, batch: Batch) -> None:
     before = learner.embedder.network.last.weight.detach().clone()
     learner.train_step(batch, 0.0)
     still = learner.embedder.network.last.weight.detach().clone()
@@ -53,11 +53,3 @@ def test_the_gradient_is_clipped_to_its_largest_norm(learner: Learner, batch: Ba
     )
     assert metrics.grad_norm > 1e-3
     assert moved**0.5 == pytest.approx(1e-6, rel=0.1)
-
-
-def test_each_step_is_counted(learner: Learner, batch: Batch) -> None:
-    learner.train_step(batch, 0.01)
-    learner.train_step(batch, 0.01)
-
-    assert learner.step == 2
-    assert learner.seconds > 0

@@ -35,7 +35,7 @@ def ctrl_c_after(step: int) -> Callable[[Learner, Batch, float], StepMetrics]:
 
 
 def everything(config: TrainConfig) -> TrainConfig:
-    """All that has a state, and all that is random."""
+    """Turn on everything that has a state, and everything that is random."""
     config = changed(changed(config, "pretraining", steps=2), "offline_mining", every=3, people=4, faces=3)
     config = changed(changed(config, "optimizer", name="adam", ema_decay=0.8, steps=8), "loss", miner="violating")
     config = changed(changed(config, "network", batch_norm="updated", dropout=0.3), "batch", chunk_size=2)
@@ -52,7 +52,7 @@ VARIANTS: dict[str, Callable[[TrainConfig], TrainConfig]] = {
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("stop", [1, 4])
-def test_a_resumed_run_ends_with_the_very_weights_of_an_uninterrupted_one(
+def test_a_resumed_run_ends_with_exactly_the_weights_of_an_uninterrupted_one(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str, stop: int
 ) -> None:
     config = VARIANTS[variant](config)
@@ -69,7 +69,7 @@ def test_a_resumed_run_ends_with_the_very_weights_of_an_uninterrupted_one(
 
 
 def assert_equal(one: object, other: object) -> None:
-    """Of all that a checkpoint holds, to the last bit; but for the seconds."""
+    """Compare checkpoints bit by bit, except for the seconds."""
     if isinstance(one, dict) and isinstance(other, dict):
         assert one.keys() == other.keys()
         for name in one.keys() - {"seconds"}:
@@ -92,95 +92,74 @@ FIRST_LOSSES = {
     "frozen": [1.99754381, 1.20393586, 0.80439812, 0.62360048, 0.76640606, 0.63409036],
     "updated": [2.11610389, 1.83107352, 1.20031738, 0.79418212, 1.03957069, 0.64766717],
 }
-"""Of the loop as it was before it learned more than triplets, distillation_weight and SGD."""
+"""Losses of the first version of the training loop, which had only triplets, distillation and SGD."""
 
 
 @pytest.mark.parametrize("batch_norm", FIRST_LOSSES)
-def test_a_seed_still_gives_the_losses_that_it_gave(
+def test_a_seed_gives_the_losses_of_the_first_version(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_norm: str
 ) -> None:
     seen: list[float] = []
     original = RunLogger.log_step
-    monkeypatch.setattr(RunLogger, "log_step", lambda *of: seen.append(of[2].loss) or original(*of))
+    monkeypatch.setattr(RunLogger, "log_step", lambda *args: seen.append(args[2].loss) or original(*args))
 
     trainer.train(changed(config, "network", batch_norm=batch_norm), tmp_path / "run", resume=False)
 
     assert seen == pytest.approx(FIRST_LOSSES[batch_norm], rel=1e-4)
 
 
-def test_the_loss_falls_on_people_that_can_be_told_apart(config: TrainConfig, tmp_path: Path) -> None:
-    config = changed(changed(config, "loss", distillation_weight=0, miner="semi-hard"), "optimizer", steps=60, lr=0.05)
-    config = changed(config, "augmentation", share=0)
-    trainer.train(changed(config, "optimizer", steps=1), tmp_path / "short", resume=False)
-    trainer.train(config, tmp_path / "long", resume=False)
-
-    first, last = (json.loads((tmp_path / run / "run.json").read_text())["final_metrics"] for run in ("short", "long"))
-    assert last["impostor_distance"] - last["genuine_distance"] > first["impostor_distance"] - first["genuine_distance"]
-
-
-def test_a_strong_anchor_keeps_the_embedding_near_the_teacher(config: TrainConfig, tmp_path: Path) -> None:
-    def moved(distillation_weight: float) -> float:
-        strong = changed(
-            changed(config, "loss", distillation_weight=distillation_weight), "optimizer", steps=30, lr=0.05
-        )
-        output = tmp_path / f"anchor{distillation_weight}"
+def test_strong_distillation_keeps_the_embedding_near_the_teacher(config: TrainConfig, tmp_path: Path) -> None:
+    def final_objective(weight: float) -> float:
+        strong = changed(changed(config, "loss", distillation_weight=weight), "optimizer", steps=30, lr=0.05)
+        output = tmp_path / f"weight{weight}"
         trainer.train(changed(strong, "augmentation", share=0), output, resume=False)
         return float(json.loads((output / "run.json").read_text())["final_metrics"]["objective"])
 
-    assert moved(0) < moved(20)
+    assert final_objective(0) < final_objective(20)
 
 
-def test_run_json_says_how_the_weights_came_about(
+def test_run_json_records_config_and_data(
     write_crop: WriteCrop, config: TrainConfig, people: Path, tmp_path: Path
 ) -> None:
     write_crop(people / "lonely" / "1.png", seed=1)
     trainer.train(config, tmp_path / "run", resume=False)
-    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
 
-    assert facts["config_sha256"] == config.digest
-    assert facts["seed"] == 5
-    assert facts["data"]["by_root"] == {"people": {"people": 6, "faces": 18}}
-    assert facts["data"]["skipped"] == [{"path": str(people / "lonely"), "reason": "expected 2 usable crops, got 1"}]
-    assert facts["torch"] == torch.__version__
+    assert record["config_sha256"] == config.digest
+    assert record["seed"] == 5
+    assert record["data"]["by_root"] == {"people": {"people": 6, "faces": 18}}
+    assert record["data"]["skipped"] == [{"path": str(people / "lonely"), "reason": "expected 2 usable crops, got 1"}]
+    assert record["torch"] == torch.__version__
     assert TrainConfig.model_validate(json.loads((tmp_path / "run" / "config.json").read_text())) == config
     assert list((tmp_path / "run" / "tensorboard").iterdir())
 
 
-def test_a_run_is_never_overwritten_unasked(config: TrainConfig, tmp_path: Path) -> None:
+@pytest.fixture
+def finished(config: TrainConfig, tmp_path: Path) -> Path:
     trainer.train(config, tmp_path / "run", resume=False)
+    return tmp_path / "run"
 
+
+def test_a_finished_run_is_neither_repeated_nor_overwritten(config: TrainConfig, finished: Path) -> None:
+    before = (finished / "run.json").read_text()
+
+    assert trainer.train(config, finished, resume=True) == finished / "network.pt"
     with pytest.raises(UnusableCheckpoint, match="already holds a run"):
-        trainer.train(config, tmp_path / "run", resume=False)
+        trainer.train(config, finished, resume=False)
+    assert (finished / "run.json").read_text() == before
 
 
-def test_a_finished_run_is_left_as_it_is(config: TrainConfig, tmp_path: Path) -> None:
-    trainer.train(config, tmp_path / "run", resume=False)
-    before = (tmp_path / "run" / "run.json").read_text()
-
-    assert trainer.train(config, tmp_path / "run", resume=True) == tmp_path / "run" / "network.pt"
-    assert (tmp_path / "run" / "run.json").read_text() == before
-
-
-def test_a_checkpoint_of_another_config_is_refused(config: TrainConfig, tmp_path: Path) -> None:
-    trainer.train(config, tmp_path / "run", resume=False)
-
+def test_a_run_resumes_only_with_its_own_config_and_images(
+    write_crop: WriteCrop, config: TrainConfig, people: Path, finished: Path
+) -> None:
     with pytest.raises(UnusableCheckpoint, match="another config"):
-        trainer.train(changed(config, "optimizer", clip_norm=1), tmp_path / "run", resume=True)
-
-
-def test_a_checkpoint_of_other_images_is_refused(
-    write_crop: WriteCrop, config: TrainConfig, people: Path, tmp_path: Path
-) -> None:
-    trainer.train(config, tmp_path / "run", resume=False)
+        trainer.train(changed(config, "optimizer", clip_norm=1), finished, resume=True)
     write_crop(people / "person0" / "new.png", seed=77)
-
     with pytest.raises(UnusableCheckpoint, match="images have changed"):
-        trainer.train(config, tmp_path / "run", resume=True)
+        trainer.train(config, finished, resume=True)
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_says_what_to_do(
-    config: TrainConfig, tiny: Path, tmp_path: Path
-) -> None:
+def test_a_loss_that_is_not_finite_stops_the_run(config: TrainConfig, tiny: Path, tmp_path: Path) -> None:
     broken = weights(tiny)
     broken["last.bias"][:] = torch.nan
     torch.save(broken, tiny)
@@ -190,7 +169,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_says_what_to_do(
     assert not checkpoints.exists(tmp_path / "run")
 
 
-def test_a_gradient_that_is_no_number_stops_the_run_before_the_weights_take_it(
+def test_a_gradient_that_is_not_finite_stops_the_run(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("training.engine.train_step.clip_grad_norm_", lambda *_: torch.tensor(torch.inf))
@@ -212,13 +191,14 @@ def test_every_loss_brings_the_faces_of_a_person_together(config: TrainConfig, t
     assert last["genuine_distance"] < 0.7 * last["impostor_distance"]
 
 
-def test_a_full_disk_ends_the_run_with_what_to_do_and_the_last_checkpoint_whole(
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_stops_the_run_and_leaves_the_last_checkpoint_intact(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = Learner.train_step
-
-    def full(_descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def train_step(self: Learner, batch: Batch, lr: float) -> StepMetrics:
         if self.step == 3:
@@ -233,19 +213,16 @@ def test_a_full_disk_ends_the_run_with_what_to_do_and_the_last_checkpoint_whole(
     assert checkpoints.load(tmp_path / "run")["learner"]["step"] == 2
 
 
-def test_a_disk_that_is_full_of_other_files_is_told_too(
+def test_a_full_disk_is_reported_for_other_files_than_checkpoints(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     monkeypatch.setattr(RunLogger, "log_step", full)
 
     with pytest.raises(NotSaved, match=r"cannot write in .*run: No space left on device; make room"):
         trainer.train(config, tmp_path / "run", resume=False)
 
 
-def test_an_image_that_goes_away_while_training_is_named(people: Path) -> None:
+def test_an_image_that_disappears_during_training_is_named(people: Path) -> None:
     faces = read_faces([people])
     faces.paths[3].unlink()
 
@@ -253,7 +230,7 @@ def test_an_image_that_goes_away_while_training_is_named(people: Path) -> None:
         read_crop(faces.paths[3])
 
 
-def test_what_is_wrong_with_the_data_or_the_config_is_said_before_the_first_step(
+def test_problems_of_data_and_config_are_reported_before_the_first_step(
     config: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = changed(changed(config, "batch", faces=4), "optimizer", steps=1)
@@ -261,6 +238,6 @@ def test_what_is_wrong_with_the_data_or_the_config_is_said_before_the_first_step
 
     trainer.train(config, tmp_path / "run", resume=False)
 
-    said = " ".join(capsys.readouterr().err.split())
-    assert "warning: 6 of 6 people have fewer than 4 faces, so batches repeat them: lower batch.faces" in said
-    assert "warning: BatchNorm statistics of fresh weights are frozen: set network.batch_norm to 'updated'" in said
+    output = " ".join(capsys.readouterr().err.split())
+    assert "warning: 6 of 6 people have fewer than 4 faces, so batches repeat them: lower batch.faces" in output
+    assert "warning: BatchNorm statistics of fresh weights are frozen: set network.batch_norm to 'updated'" in output

@@ -5,16 +5,11 @@ import pytest
 import torch
 
 from training.data.augmentation import center_crop
-from training.data.dataset import FaceSet, read_crop, read_faces
+from training.data.dataset import FaceSet, read_crop
 from training.engine.validation import embed_crops, finest_fmr, validate
 from training.networks.embedder import Embedder, FaceNetwork
 from training.networks.registry import build
 from training.networks.weights import load_state
-
-
-@pytest.fixture
-def faces(people: Path) -> FaceSet:
-    return read_faces([people])
 
 
 @pytest.fixture
@@ -24,9 +19,7 @@ def network(tiny: Path) -> FaceNetwork:
     return fresh
 
 
-def test_the_auc_is_the_share_of_comparisons_in_which_a_genuine_pair_is_nearer(
-    network: FaceNetwork, faces: FaceSet
-) -> None:
+def test_the_auc_is_the_share_of_genuine_pairs_that_are_closer(network: FaceNetwork, faces: FaceSet) -> None:
     vectors = embed_crops(network, network.state_dict(), faces.paths).numpy()
     genuine: list[float] = []
     impostors: list[float] = []
@@ -61,7 +54,7 @@ def test_evaluation_leaves_the_network_in_training_mode_and_its_statistics_alone
     torch.testing.assert_close(vectors, Embedder(network).eval()(crops).detach(), atol=1e-5, rtol=0)
 
 
-def test_weights_other_than_the_network_s_can_be_measured(network: FaceNetwork, faces: FaceSet) -> None:
+def test_other_weights_than_those_of_the_network_can_be_validated(network: FaceNetwork, faces: FaceSet) -> None:
     others = build("tiny", 8)
 
     vectors = embed_crops(network, others.state_dict(), faces.paths)

@@ -1,4 +1,4 @@
-"""Part of the way from the starting weights to the trained ones."""
+"""Interpolation between the starting weights and the trained ones."""
 
 import json
 
@@ -21,7 +21,7 @@ def state(path):
     return torch.load(path, weights_only=True)
 
 
-def test_half_the_way_is_the_mean_of_start_and_end(trained, tiny, tmp_path):
+def test_a_share_of_one_half_is_the_mean_of_start_and_end(trained, tiny, tmp_path):
     blended, start, end = (
         state(weight_interpolation.interpolate(trained, tmp_path / "half", 0.5)),
         state(tiny),
@@ -32,13 +32,13 @@ def test_half_the_way_is_the_mean_of_start_and_end(trained, tiny, tmp_path):
 
 
 @pytest.mark.parametrize(("share", "which"), [(0.0, "start"), (1.0, "end")])
-def test_the_ends_of_the_way_are_start_and_end(trained, tiny, tmp_path, share, which):
+def test_shares_of_0_and_1_are_start_and_end(trained, tiny, tmp_path, share, which):
     blended = state(weight_interpolation.interpolate(trained, tmp_path / "blended", share))
-    wanted = {"start": state(tiny), "end": state(trained / "network.pt")}[which]
-    torch.testing.assert_close(blended["last.weight"], wanted["last.weight"])
+    expected = {"start": state(tiny), "end": state(trained / "network.pt")}[which]
+    torch.testing.assert_close(blended["last.weight"], expected["last.weight"])
 
 
-def test_a_blend_is_a_run_that_says_what_it_is(trained, tmp_path):
+def test_an_interpolated_run_records_its_origin(trained, tmp_path):
     weight_interpolation.interpolate(trained, tmp_path / "blended", 0.25)
     facts = json.loads((tmp_path / "blended" / "run.json").read_text())
     assert facts["blend"] == {"share": 0.25, "of": "run", "with": "tiny.pt"}

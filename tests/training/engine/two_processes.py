@@ -1,4 +1,4 @@
-"""A run of `torchrun`: `python two_processes.py CONFIG.json OUTPUT`, with the tests' tiny network in the registry."""
+"""A run for `torchrun`: `python two_processes.py CONFIG.json OUTPUT`, with the tests' tiny network registered."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Photos cut as tightly as others are."""
+"""Photos cropped as tightly as others."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def scene(collins, detector):
     return LandmarkedPhoto(collins, detector.detect(collins)[0].landmarks.points)
 
 
-def test_where_a_cut_photo_has_pixels_its_crop_is_that_of_the_whole(scene):
+def test_a_cropped_photo_aligns_as_the_whole_one(scene):
     tight = crop_photo(scene, np.array([56.0, 70.0, 90.0]))
     whole, view = align(scene, known, "black"), align(tight, known, "black")
     middle = slice(40, 80)
@@ -26,7 +26,7 @@ def test_where_a_cut_photo_has_pixels_its_crop_is_that_of_the_whole(scene):
     assert not view.pixels[:20].any()
 
 
-def test_the_share_inside_is_that_of_the_cut(scene):
+def test_the_share_inside_is_that_of_the_crop(scene):
     turned = np.degrees(np.arctan2(*similarity_transform(scene.points, TEMPLATE)[::-1, 0]))
     assert abs(turned) < 10
     view = align(crop_photo(scene, np.array([55.5, 55.5, 56.0])), known, "black")
@@ -34,14 +34,14 @@ def test_the_share_inside_is_that_of_the_cut(scene):
     assert view.landmark_error == 0
 
 
-def test_a_border_is_what_lies_beyond_the_photo(scene):
+def test_the_border_fills_what_lies_beyond_the_photo(scene):
     tight = crop_photo(scene, np.array([56.0, 70.0, 80.0]))
     corners = {border: align(tight, known, border).pixels[0, 0] for border in ("black", "grey", "replicated")}
     assert (corners["black"].tolist(), corners["grey"].tolist()) == ([0, 0, 0], [127, 127, 127])
     assert corners["replicated"].any()
 
 
-def test_the_second_look_and_padding_find_landmarks_where_facenet_pytorch_does_not(scene, models_dir):
+def test_refining_and_padding_find_landmarks_where_facenet_pytorch_does_not(scene, models_dir):
     tight = crop_photo(scene, np.array([56.0, 72.0, 85.0]))
     off = {name: align(tight, finder, "black").landmark_error for name, finder in landmark_finders(models_dir).items()}
     assert off["known"] == 0

@@ -24,7 +24,7 @@ def photos(tmp_path: Path, hopper: Pixels, collins: Pixels) -> Path:
     return folder
 
 
-def test_it_counts_who_is_found_in_what_way(photos: Path, tmp_path: Path) -> None:
+def test_the_report_counts_the_faces_of_each_detector(photos: Path, tmp_path: Path) -> None:
     asked = ["evaluate", "detection-recall", "--images", str(photos), "--json", str(tmp_path / "report.json")]
     done = CliRunner().invoke(cli, [*asked, "--models-dir", str(MODELS)])
 
@@ -41,7 +41,7 @@ def test_it_counts_who_is_found_in_what_way(photos: Path, tmp_path: Path) -> Non
     assert "as they are (3): facenet-pytorch, from 20 px: 1 without a face" in done.output
 
 
-def test_who_is_lost_is_told(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_photos_are_counted(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blind = dict(DETECTORS) | {"as served": detection_recall.replace(DETECTORS["as served"], min_face=1000)}
     monkeypatch.setattr(detection_recall, "DETECTORS", blind)
     monkeypatch.setattr(detection_recall, "changes", lambda: {"as they are": lambda photo: photo})
@@ -51,7 +51,7 @@ def test_who_is_lost_is_told(photos: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("name", changes())
-def test_what_a_photo_goes_through_leaves_a_photo(name: str, collins: Pixels) -> None:
+def test_every_change_gives_a_photo(name: str, collins: Pixels) -> None:
     changed = changes()[name](collins)
     assert changed.dtype == np.uint8
     assert changed.shape[2] == 3

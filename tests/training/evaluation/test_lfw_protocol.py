@@ -1,4 +1,4 @@
-"""Weighted pairs against the same pairs repeated; curves against scikit-learn's."""
+"""Weighted pairs equal repeated ones; curves equal scikit-learn's."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ SIZE = 240
 
 @pytest.fixture
 def pairs():
-    """In four folds, of forty people with two photos each."""
+    """Pairs in four folds, of forty people with two photos each."""
     random = np.random.default_rng(4)
     same = np.arange(SIZE) % 2 == 0
     person = random.integers(40, size=SIZE)
@@ -56,7 +56,7 @@ def test_the_curve_and_its_area_are_scikit_learns(pairs, distances):
         assert 1 - point["fnmr"] == pytest.approx(tmr[np.flatnonzero(fmr <= point["fmr"] + 1e-12)[-1]], abs=0.03)
 
 
-def test_people_that_folders_do_not_tell_have_no_gain(pairs, distances):
+def test_pairs_without_people_have_no_gain(pairs, distances):
     strange = PairList(tuple(f"{n}.jpg" for n in range(80)), pairs.first, pairs.second, pairs.same, pairs.fold)
     assert strange.person_of is None
     with pytest.raises(ValueError, match="folders"):

@@ -1,4 +1,4 @@
-"""Each measure against its definition, written as the plainest loop."""
+"""Each measure compared with its definition, as a plain loop."""
 
 import numpy as np
 import pytest
@@ -37,13 +37,13 @@ def test_a_threshold_lets_at_most_its_share_of_impostors_pass(impostors, fmr):
 
 
 @given(impostors=several, fmr=st.floats(0, 0.999))
-def test_a_threshold_is_the_loosest_that_keeps_its_promise(impostors, fmr):
+def test_a_threshold_is_the_loosest_that_keeps_its_fmr(impostors, fmr):
     looser = threshold_at(impostors, fmr) + 2e-5
     assert share_within(impostors, looser) > fmr - 1e-9
 
 
 @given(genuine=several, impostors=several)
-def test_the_area_under_the_curve_is_the_chance_that_a_genuine_pair_is_nearer(genuine, impostors):
+def test_the_area_under_the_curve_is_the_probability_that_a_genuine_pair_is_closer(genuine, impostors):
     nearer = np.mean([(g < i) + 0.5 * (g == i) for g in genuine for i in impostors])
     assert area_under_curve(genuine, impostors) == pytest.approx(nearer)
 

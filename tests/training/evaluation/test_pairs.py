@@ -1,4 +1,4 @@
-"""LFW's pairs.txt."""
+"""LFW's pairs.txt, and pairs in CSV files."""
 
 import pytest
 
@@ -31,25 +31,26 @@ def test_one_number_in_the_first_line_means_ten_folds(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("name", "text", "complaint"),
     [
-        ("", "line 1"),
-        ("two folds\n", "line 1"),
-        ("1 1\nAda 1 2\n", "got 1 pairs"),
-        ("1 1\nAda 1 2\nAda one Bob 1\n", "line 3"),
-        ("1 1\nAda 1\nAda 1 Bob 1\n", "line 2"),
+        ("pairs.txt", "", "line 1"),
+        ("pairs.txt", "two folds\n", "line 1"),
+        ("pairs.txt", "1 1\nAda 1 2\n", "got 1 pairs"),
+        ("pairs.txt", "1 1\nAda 1 2\nAda one Bob 1\n", "line 3"),
+        ("pairs.txt", "1 1\nAda 1\nAda 1 Bob 1\n", "line 2"),
+        ("pairs.csv", "", "line 1"),
+        ("pairs.csv", "a,b,same\nx,y,1\n", "line 1"),
+        ("pairs.csv", "first,second,same\nx,y,yes\n", "line 2"),
+        ("pairs.csv", "first,second,same\nx,y,1\nx,z,1\n", "genuine and impostor"),
+        ("pairs.csv", "first,second,same,fold\nx,y,1,1\nx,z,0,1\n", "two folds"),
     ],
 )
-def test_a_broken_list_is_told_by_line(tmp_path, text, complaint):
-    path = tmp_path / "pairs.txt"
-    path.write_text(text)
-    with pytest.raises(UnusablePairs, match=complaint):
-        read_pairs(path)
-
-
-def test_a_missing_list_is_told(tmp_path):
+def test_a_broken_list_is_refused_with_its_line(tmp_path, name, text, complaint):
     with pytest.raises(UnusablePairs, match="cannot read"):
-        read_pairs(tmp_path / "pairs.txt")
+        read_pairs(tmp_path / name)
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UnusablePairs, match=complaint):
+        read_pairs(tmp_path / name)
 
 
 def test_the_official_first_half_has_its_five_folds(shared_data):
@@ -67,31 +68,14 @@ def test_a_csv_names_pairs_of_any_images(tmp_path):
     assert pairs.person_of.tolist() == [0, 0, 1, 1]
 
 
-def test_pairs_without_folds_are_dealt_out_to_ten(tmp_path):
+def test_pairs_without_folds_go_to_ten_in_turn(tmp_path):
     path = tmp_path / "pairs.csv"
     path.write_text("first,second,same\n" + "a.png,b.png,1\na.png,c.png,0\n" * 10)
     assert sorted(set(read_pairs(path).fold.tolist())) == list(range(10))
 
 
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("", "line 1"),
-        ("a,b,same\nx,y,1\n", "line 1"),
-        ("first,second,same\nx,y,yes\n", "line 2"),
-        ("first,second,same\nx,y,1\nx,z,1\n", "genuine and impostor"),
-        ("first,second,same,fold\nx,y,1,1\nx,z,0,1\n", "two folds"),
-    ],
-)
-def test_a_broken_csv_is_told_by_line(tmp_path, text, complaint):
-    path = tmp_path / "pairs.csv"
-    path.write_text(text)
-    with pytest.raises(UnusablePairs, match=complaint):
-        read_pairs(path)
-
-
 @pytest.mark.parametrize("row", ["a/1.png,b/1.png,1", "a/1.png,a/2.png,0"])
-def test_folders_that_contradict_the_pairs_are_no_people(tmp_path, row):
+def test_folders_that_contradict_the_pairs_are_not_people(tmp_path, row):
     path = tmp_path / "pairs.csv"
     path.write_text(f"first,second,same\nc/1.png,c/2.png,1\nc/1.png,d/1.png,0\n{row}\n")
     assert read_pairs(path).person_of is None

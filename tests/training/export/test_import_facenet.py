@@ -1,4 +1,4 @@
-"""facenet-pytorch's Inception-ResNet-v1 to a served model, from a random file of the published kind."""
+"""Import facenet-pytorch's Inception-ResNet-v1 from a file of random weights in the published format."""
 
 import io
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from app.settings import Settings
 from tests.support.facenet_pytorch import load_mtcnn
 from tests.support.published import random_inception_resnet, saved
 from training.export import import_facenet
-from training.export.import_facenet import WeightsNotFound, WrongWeights
+from training.export.import_facenet import WrongWeights
 
 VGGFACE2 = 8631  # people
 
@@ -36,7 +36,7 @@ def file(theirs: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(file: Path, models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The imported model, in a folder of models that has the detector too."""
+    """The imported model, in a folder of models with the detector."""
     models = tmp_path_factory.mktemp("models")
     (models / "mtcnn").symlink_to(models_dir / "mtcnn")
     import_facenet.run("vggface2", models / "facenet", file)
@@ -81,7 +81,7 @@ def test_the_manifest_has_the_box_with_its_margin_and_where_the_weights_are_from
     assert "VGGFace2" in manifest.license
 
 
-def test_verify_answers_as_facenet_pytorch_would_and_says_uncalibrated(
+def test_verify_equals_facenet_pytorch_and_is_uncalibrated(
     client: TestClient, theirs: nn.Module, hopper: Pixels, collins: Pixels
 ) -> None:
     mtcnn = load_mtcnn(image_size=160, margin=14)
@@ -100,16 +100,9 @@ def test_verify_answers_as_facenet_pytorch_would_and_says_uncalibrated(
     assert body["faces"][0]["quality"]["inside"] == 1
 
 
-def test_without_a_file_the_message_says_where_it_is_to_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-
-    with pytest.raises(
-        WeightsNotFound, match=r"download https://.*/20180408-102900-casia-webface\.pt and give .*--weights"
-    ):
-        import_facenet.run("casia-webface", tmp_path / "model")
-
-
-def test_what_facenet_pytorch_has_fetched_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+def test_a_file_downloaded_by_facenet_pytorch_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "20180408-102900-casia-webface.pt").symlink_to(file)

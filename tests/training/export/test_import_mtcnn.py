@@ -1,4 +1,4 @@
-"""facenet-pytorch's weights to the served detector."""
+"""Import facenet-pytorch's MTCNN weights."""
 
 import numpy as np
 import pytest
@@ -21,12 +21,12 @@ def test_an_import_gives_the_files_of_the_repository(tmp_path, models_dir):
 
 
 @pytest.mark.parametrize(("network", "name", "size"), [(PNet, "pnet", 40), (RNet, "rnet", 24), (ONet, "onet", 48)])
-def test_a_folded_network_takes_pixels_and_gives_the_same(network, name, size):
+def test_a_folded_network_takes_pixels_and_computes_the_same(network, name, size):
     net = network().eval()
     net.load_state_dict(torch.load(import_mtcnn.wheel_data() / f"{name}.pt", weights_only=True))
     pixels = torch.rand(2, size, size, 3, generator=torch.Generator().manual_seed(1)) * 255
     with torch.inference_mode():
-        wanted = net((pixels - 127.5) / 128)
+        expected = net((pixels - 127.5) / 128)
         fold_normalisation(net)
-        for one, other in zip(net(pixels), wanted, strict=True):
+        for one, other in zip(net(pixels), expected, strict=True):
             torch.testing.assert_close(one, other, atol=1e-5, rtol=0)

@@ -1,4 +1,4 @@
-"""The fast form of MTCNN's networks answers what the published form answers."""
+"""The served form of MTCNN's networks computes the same as the published form."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ SLOPES = torch.tensor([-1.3, -0.2, 0.0, 0.25, 0.9, 1.0, 1.4])
 
 
 def with_all_kinds_of_slopes(network):
-    """Fresh weights, and slopes that fall, rise, and rise more steeply than one."""
+    """Set PReLU slopes below 0, between 0 and 1, and above 1."""
     for prelu in [module for module in network.modules() if isinstance(module, nn.PReLU)]:
         prelu.weight.data = SLOPES[torch.randint(len(SLOPES), prelu.weight.shape)]
     return network.eval()

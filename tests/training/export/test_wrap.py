@@ -1,4 +1,4 @@
-"""Embedders that exist as ONNX, served: equal to a NumPy reference, or refused with the reason."""
+"""Wrapped ONNX embedders equal a NumPy reference, or are refused with the reason."""
 
 from pathlib import Path
 from typing import Any
@@ -30,15 +30,15 @@ def crops() -> Pixels:
 
 
 def wrapped(folder: Path, *, bgr: bool = False, vector: str | None = None, size: int = SIDE, **source: Any) -> Path:
-    """The model folder made of a source like this."""
+    """Wrap such a network and return the model folder."""
     path = write(folder / "source.onnx", **source)
-    how = Preprocessing(size, MEAN, STD, bgr)
-    wrap.wrap_model(path, folder / "mine", how, alignment=ALIGNMENT, vector=vector, license_="CC0")
+    preprocessing = Preprocessing(size, MEAN, STD, bgr)
+    wrap.wrap_model(path, folder / "mine", preprocessing, alignment=ALIGNMENT, vector=vector, license_="CC0")
     return folder / "mine"
 
 
 def embedded(folder: Path, crops: Pixels) -> Floats:
-    """As the service embeds them, all at once."""
+    """Embed all crops at once, as the service does."""
     manifest = read_embedder(folder)
     embedder = OnnxEmbedder(Session(read_checked(folder, manifest.file), provider="cpu"), manifest)
     return np.stack([item.vector for item in embedder.embed([AlignedCrop(crop, 1.0) for crop in crops])])
@@ -85,7 +85,7 @@ def test_the_manifest_says_where_the_model_comes_from(tmp_path: Path) -> None:
     assert [manifest.provenance[key] for key in ("mean", "std", "channels")] == ["104,117,123", "57,58,59", "BGR"]
 
 
-def test_of_several_outputs_one_is_named(tmp_path: Path, crops: Pixels) -> None:
+def test_one_of_several_outputs_must_be_named(tmp_path: Path, crops: Pixels) -> None:
     more = {"outputs": ["quarters"]}
 
     vectors = embedded(wrapped(tmp_path, vector="vectors", more=more), crops)
@@ -121,7 +121,7 @@ def test_a_source_that_cannot_be_served_is_refused_and_nothing_is_written(
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff\xe0 a photo", b"PK\x03\x04 weights of PyTorch"])
-def test_a_file_that_is_no_onnx_is_refused_by_name(tmp_path: Path, data: bytes) -> None:
+def test_a_file_that_is_not_onnx_is_refused_by_name(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "photo.onnx").write_bytes(data)
 
     with pytest.raises(Unwrappable, match=r"photo\.onnx is not an ONNX model"):
@@ -134,15 +134,15 @@ def test_a_file_that_is_no_onnx_is_refused_by_name(tmp_path: Path, data: bytes) 
         )
 
 
-def test_a_name_or_a_margin_that_no_manifest_takes_is_refused(tmp_path: Path) -> None:
-    path, how = write(tmp_path / "source.onnx"), Preprocessing(SIDE, MEAN, STD, bgr=False)
+def test_an_invalid_name_margin_or_folder_is_refused(tmp_path: Path) -> None:
+    path, preprocessing = write(tmp_path / "source.onnx"), Preprocessing(SIDE, MEAN, STD, bgr=False)
 
     with pytest.raises(UnwritableModel, match="id: "):
-        wrap.wrap_model(path, tmp_path / "two words", how, alignment=ALIGNMENT, license_="CC0")
+        wrap.wrap_model(path, tmp_path / "two words", preprocessing, alignment=ALIGNMENT, license_="CC0")
     with pytest.raises(UnwritableModel, match="want less than crop_size, 16, got 16"):
-        wrap.wrap_model(path, tmp_path / "mine", how, alignment=BoxAlignment(margin=16), license_="CC0")
+        wrap.wrap_model(path, tmp_path / "mine", preprocessing, alignment=BoxAlignment(margin=16), license_="CC0")
     with pytest.raises(UnwritableModel, match="cannot write"):
-        wrap.wrap_model(path, path / "mine", how, alignment=ALIGNMENT, license_="CC0")
+        wrap.wrap_model(path, path / "mine", preprocessing, alignment=ALIGNMENT, license_="CC0")
 
 
 def test_scales_are_one_number_or_three() -> None:

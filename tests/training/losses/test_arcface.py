@@ -28,7 +28,7 @@ def test_arcface_is_equation_3_of_its_paper(seed: int, margin: float) -> None:
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_a_face_on_its_centre_or_opposite_has_a_gradient_that_is_a_number(sign: int) -> None:
+def test_the_gradient_is_finite_on_a_center_and_opposite_to_it(sign: int) -> None:
     softmax = ArcFace(2, 3, scale=32, margin=0.5)
     vectors = (sign * functional.normalize(softmax.centers[:1].detach())).requires_grad_()
 

@@ -56,7 +56,7 @@ def test_the_contrastive_loss_is_equation_4_of_hadsell(seed: int, count: int, ma
     torch.testing.assert_close(got, torch.tensor(naive), atol=2e-3, rtol=0)
 
 
-def test_two_people_with_one_vector_give_a_loss_and_a_gradient_that_is_a_number() -> None:
+def test_loss_and_gradient_are_finite_for_two_people_with_the_same_vector() -> None:
     vectors = torch.tensor([[1.0, 0.0], [1.0, 0.0]], requires_grad=True)
 
     loss = losses.contrastive_losses(losses.squared_l2(vectors), all_pairs(torch.tensor([0, 1])), 1.0).sum()
@@ -73,7 +73,7 @@ def test_the_spread_is_0_of_equal_vectors_and_1_of_opposite_ones() -> None:
 
 
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 9))
-def test_anchoring_is_the_squared_l2_to_the_teacher(seed: int, count: int) -> None:
+def test_the_distillation_loss_is_the_squared_l2_to_the_teacher(seed: int, count: int) -> None:
     vectors, teacher = unit_vectors(seed, count), unit_vectors(seed + 1, count)
 
     naive = torch.tensor([float(((e - t) ** 2).sum()) for e, t in zip(vectors, teacher, strict=True)])
@@ -101,20 +101,6 @@ def test_without_a_triplet_the_loss_is_zero_and_has_a_gradient(reduce: Reducer) 
     assert distances.grad is not None
     assert not distances.grad.any()
     assert losses.active_share(torch.empty(0)) == 0
-
-
-def test_a_step_against_the_gradient_brings_the_positive_nearer_than_the_negative() -> None:
-    raw = unit_vectors(1, 3).requires_grad_()
-    triplet = Triplets(torch.tensor([0]), torch.tensor([1]), torch.tensor([2]))
-
-    def difference(vectors: Tensor) -> Tensor:
-        distances = losses.squared_l2(functional.normalize(vectors))
-        return distances[0, 1] - distances[0, 2]
-
-    losses.triplet_losses(losses.squared_l2(functional.normalize(raw)), triplet, 4).sum().backward()
-
-    assert raw.grad is not None
-    assert difference(raw - 0.1 * raw.grad) < difference(raw)
 
 
 def test_mean_distances_are_those_within_and_across_people() -> None:

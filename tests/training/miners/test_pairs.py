@@ -23,5 +23,5 @@ def test_balanced_pairs_are_half_of_one_person_and_others_each_time() -> None:
 
 
 @pytest.mark.parametrize(("name", "count"), [("all-pairs", 15), ("balanced-pairs", 6)])
-def test_a_miner_of_pairs_is_had_by_name(name: str, count: int) -> None:
+def test_pair_miners_are_registered_by_name(name: str, count: int) -> None:
     assert len(PAIR_MINERS[name](PEOPLE, torch.Generator())) == count

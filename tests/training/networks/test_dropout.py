@@ -8,12 +8,12 @@ from training.networks.registry import NETWORKS, build
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_every_network_has_a_head_to_drop_inputs_of(name: str) -> None:
+def test_every_network_has_a_last_layer_for_dropout(name: str) -> None:
     with torch.device("meta"):  # shapes alone: one of them has 140 M parameters
         drop_before_head(build(name, 96), 0.5)
 
 
-def test_in_training_a_share_of_the_head_s_inputs_is_zero_and_the_rest_makes_up_for_it() -> None:
+def test_dropout_zeroes_a_share_in_training_and_scales_the_rest() -> None:
     network, seen = TinyNetwork().train(), []
     drop_before_head(network, 0.25)
     network.last.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].detach()))
@@ -28,7 +28,7 @@ def test_in_training_a_share_of_the_head_s_inputs_is_zero_and_the_rest_makes_up_
     assert dropped[dropped > 0].mean() == pytest.approx(float(whole.mean()) / 0.75, rel=0.05)
 
 
-def test_the_weights_know_nothing_of_it() -> None:
+def test_dropout_does_not_change_the_state_dict() -> None:
     network = TinyNetwork()
     names = set(network.state_dict())
     drop_before_head(network, 0.5)
@@ -36,7 +36,7 @@ def test_the_weights_know_nothing_of_it() -> None:
     assert set(network.state_dict()) == names
 
 
-def test_a_network_that_ends_in_no_layer_of_its_size_is_refused() -> None:
+def test_a_network_without_a_last_layer_of_its_size_is_refused() -> None:
     class Pooled(TinyNetwork):
         def __init__(self) -> None:
             super().__init__()

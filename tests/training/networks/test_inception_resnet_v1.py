@@ -1,4 +1,4 @@
-"""Against facenet-pytorch 2.6.0's own class."""
+"""The network equals the class of facenet-pytorch 2.6.0."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def test_it_computes_what_facenet_pytorch_does_from_the_same_file(theirs: nn.Mod
     torch.testing.assert_close(got, wanted, atol=1e-5, rtol=0)
 
 
-def test_it_costs_what_facenet_pytorchs_costs(theirs: nn.Module) -> None:
+def test_it_costs_as_much_as_facenet_pytorchs(theirs: nn.Module) -> None:
     parameters, multiply_adds = cost.total(cost.table(build(NAME, 512), 160))
 
     assert (parameters, multiply_adds) == cost.total(cost.table(theirs, 160))
@@ -45,7 +45,7 @@ def test_it_costs_what_facenet_pytorchs_costs(theirs: nn.Module) -> None:
     assert multiply_adds == pytest.approx(1.42e9, rel=0.002)
 
 
-def test_the_classifier_of_the_people_trained_on_is_left_out_and_nothing_else(file: Path, tmp_path: Path) -> None:
+def test_only_the_classifier_of_a_published_file_is_ignored(file: Path, tmp_path: Path) -> None:
     other = torch.load(file, weights_only=True) | {"extra.weight": torch.zeros(1)}
     torch.save(other, tmp_path / "other.pt")
 

@@ -1,4 +1,4 @@
-"""timm's networks by name; without timm, one clear message."""
+"""timm's networks by name, and the error without timm."""
 
 import importlib.util
 from typing import Any

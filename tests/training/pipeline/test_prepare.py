@@ -1,4 +1,4 @@
-"""Photos to aligned crops, by the detector that is served."""
+"""Photos are aligned by the served detector."""
 
 import json
 
@@ -27,7 +27,7 @@ def test_the_crops_are_what_training_reads(photos, tmp_path, models_dir):
     assert (len(faces.names), len(faces), faces.skipped) == (2, 4, ())
 
 
-def test_what_has_no_face_is_listed_with_its_reason(photos, tmp_path, models_dir):
+def test_skipped_photos_are_listed_with_reasons(photos, tmp_path, models_dir):
     counts = prepare.run(photos, tmp_path / "crops", models_dir)
     report = json.loads((tmp_path / "crops" / "prepare.json").read_text())
     assert counts == {"photos": 5, "already_there": 0, "skipped": 1}
@@ -41,6 +41,6 @@ def test_a_second_run_keeps_what_is_there(photos, tmp_path, models_dir):
     assert (tmp_path / "crops" / "hopper" / "one.jpg").stat().st_mtime_ns == first
 
 
-def test_an_empty_folder_is_an_error_in_words(tmp_path, models_dir):
+def test_an_empty_folder_is_refused(tmp_path, models_dir):
     with pytest.raises(TrainingError, match="one folder per person"):
         prepare.run(tmp_path, tmp_path / "crops", models_dir)
