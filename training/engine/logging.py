@@ -1,4 +1,4 @@
-"""What a run shows while it trains: a progress bar, warnings, and TensorBoard scalars."""
+"""The output of a run while it trains: a progress bar, warnings, and TensorBoard scalars."""
 
 from collections import deque
 from dataclasses import asdict, dataclass, fields

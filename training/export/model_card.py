@@ -152,8 +152,8 @@ def _cohorts(calibration: Calibration) -> str:
     return f"""
 ### Within cohorts
 
-False matches among strangers of one cohort at threshold {thresholds[column]} (the next above that of
-FMR {point.fmr:g}), on {data.images} images of {data.name}; between strangers of different cohorts of the same photos
+False matches between different people of one cohort at threshold {thresholds[column]} (the next above that of
+FMR {point.fmr:g}), on {data.images} images of {data.name}; between people of different cohorts of the same photos
 the FMR is {between}. `inside` is the median share of the aligned crop that lies in the photo.
 
 | cohort | people | impostor pairs | inside | FMR |
@@ -171,13 +171,13 @@ def _cohort_row(cohort: Cohort, column: int) -> str:
 
 LIMITS = """## Limits
 
-- The data sets that the starting weights and the fine-tuning saw were published for research; whether that binds a use
-  of the weights is for the user to settle.
-- The promise is made on photos of public figures in the press: adults, mostly white, mostly facing the camera.
-  CohortFaces of one age, sex and origin are confused far more often (see the cohorts, where measured), children most.
-- Photos cut at the face, profiles, masks and sunglasses raise both error rates. `quality` in every answer says how bad
-  a view is; `inside` below about 0.9 has been seen to raise false matches.
-- It tells likeness, not presence: a printed photo of a face matches that face.
+- The data sets of the starting weights and of the fine-tuning were published for research; the user must decide whether
+  that restricts the use of the weights.
+- The rates were measured on press photos of public figures: adults, mostly white, mostly facing the camera. Different
+  people of one age, sex and origin are confused far more often (see the cohorts, where measured), children most of all.
+- Tightly cropped photos, profiles, masks and sunglasses raise both error rates. `quality` in every answer rates the face
+  in the photo; `inside` below about 0.9 has raised false matches in measurements.
+- Presentation attacks are not detected: a printed photo of a face matches that face.
 """
 
 

@@ -30,7 +30,7 @@ ACTIVATIONS = ("Relu", "Clip")
 """Activation functions that 8 bits with the right range already apply: they are quantized with their layer."""
 PERCENTILE = 99.99
 MAX_ADDED_ERROR = 1e-3
-"""How much a layer may add to 1 - cosine to the float network's vectors; chosen on lfw_dev among 2e-4 to 1e-3."""
+"""The largest 1 - cosine to the float network's vectors that a layer may add; chosen on lfw_dev among 2e-4 to 1e-3."""
 PROBES = 32  # faces on which the error of a layer is measured
 BATCH = 8
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _MAX_COSINE = 1 - 1e-6
-"""At 1 the arc cosine has no gradient."""
+"""The bound of cosines: the arc cosine has no gradient at 1."""
 
 
 class ArcFace(nn.Module):

@@ -63,23 +63,18 @@ def test_epochs_differ_in_order_and_batches_in_faces() -> None:
     assert sorted((first % 9).tolist()) != sorted((second % 9).tolist())
 
 
-def test_fewer_people_than_a_batch_needs_are_refused() -> None:
+def test_too_few_people_or_faces_are_refused() -> None:
     with pytest.raises(TooFewPeople, match="expected at least 32 people for a batch, got 2"):
         PeopleSampler(faces_of([3, 3]), 32, 4, 1)
+    with pytest.raises(TooFewFaces, match="expected people with two faces or more, got one of each: add images"):
+        PeopleSampler(faces_of([1, 1, 1]), 2, 4, 1).warning()
 
 
 def test_a_majority_with_too_few_faces_is_warned_of() -> None:
-    complaint = PeopleSampler(faces_of([4, 3, 3]), 2, 4, 1).warning()
+    warning = "2 of 3 people have fewer than 4 faces, so batches repeat them: lower batch.faces or add images"
 
-    assert complaint == (
-        "2 of 3 people have fewer than 4 faces, so batches repeat them: lower batch.faces or add images"
-    )
+    assert PeopleSampler(faces_of([4, 3, 3]), 2, 4, 1).warning() == warning
     assert PeopleSampler(faces_of([4, 4, 3, 3]), 2, 4, 1).warning() is None
-
-
-def test_one_image_of_everyone_is_refused() -> None:
-    with pytest.raises(TooFewFaces, match="expected people with two faces or more, got one of each: add images"):
-        PeopleSampler(faces_of([1, 1, 1]), 2, 4, 1).warning()
 
 
 @given(count=st.integers(1, 7), mined=st.integers(1, 9))

@@ -9,7 +9,7 @@ from tests.training.conftest import TinyNetwork
 from tests.training.support import changed
 from training.config.schema import TrainConfig
 from training.data.augmentation import center_crop
-from training.data.dataset import read_crop, read_faces
+from training.data.dataset import FaceSet, read_crop, read_faces
 from training.engine import distillation
 from training.export import onnx
 from training.networks.embedder import Embedder
@@ -31,24 +31,16 @@ def test_a_target_averages_the_clean_crop_with_its_mirror_image(people: Path, ti
 
 
 @pytest.mark.usefixtures("tiny")
-def test_targets_are_made_once(people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    network, faces = build("tiny", 8), read_faces([people])
-    first = distillation.teacher_targets(distillation.network_teacher(network), faces, people / "teacher.pt", 8)
-    monkeypatch.setattr(distillation, "_embed", lambda *_: pytest.fail("made again"))
+def test_targets_are_cached_for_the_same_network(
+    faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    same, other = (distillation.network_teacher(build("tiny", 8)) for _ in range(2))
+    first = distillation.teacher_targets(same, faces, tmp_path / "teacher.pt", 8)
+    replaced = distillation.teacher_targets(other, faces, tmp_path / "teacher.pt", 8)
+    assert not torch.equal(replaced, first)
+    monkeypatch.setattr(distillation, "_embed", lambda *_: pytest.fail("computed again"))
 
-    assert torch.equal(
-        distillation.teacher_targets(distillation.network_teacher(network), faces, people / "teacher.pt", 8), first
-    )
-
-
-@pytest.mark.usefixtures("tiny")
-def test_targets_of_another_network_are_not_reused(people: Path) -> None:
-    faces, cache = read_faces([people]), people / "teacher.pt"
-    first = distillation.teacher_targets(distillation.network_teacher(build("tiny", 8)), faces, cache, 8)
-
-    assert not torch.equal(
-        distillation.teacher_targets(distillation.network_teacher(build("tiny", 8)), faces, cache, 8), first
-    )
+    assert torch.equal(distillation.teacher_targets(other, faces, tmp_path / "teacher.pt", 8), replaced)
 
 
 def test_the_teacher_may_be_another_network(

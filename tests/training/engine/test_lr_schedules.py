@@ -11,7 +11,7 @@ CONFIG = OptimizerConfig(steps=120, lr=0.01, warmup_steps=20)
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    path = tmp_path / "rates.txt"
+    path = tmp_path / "lrs.txt"
     path.write_text(
         "# as davidsandberg/facenet has them\n0: 0.05\n\n50: 0.005  # finer\n100: 0.0005\n", encoding="utf-8"
     )
@@ -19,22 +19,18 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_the_warmup_is_linear() -> None:
-    rates = [lr_schedule(CONFIG)(step) for step in range(21)]
+    lrs = [lr_schedule(CONFIG)(step) for step in range(21)]
 
-    assert rates[:20] == pytest.approx([0.01 * (step + 1) / 20 for step in range(20)])
-    assert rates[20] == 0.01
+    assert lrs[:20] == pytest.approx([0.01 * (step + 1) / 20 for step in range(20)])
+    assert lrs[20] == 0.01
 
 
 def test_the_cosine_schedule_falls_by_half_a_cosine() -> None:
-    rates = [lr_schedule(CONFIG)(step) for step in range(20, 120)]
+    lrs = [lr_schedule(CONFIG)(step) for step in range(20, 120)]
 
-    assert rates == sorted(rates, reverse=True)
+    assert lrs == sorted(lrs, reverse=True)
     assert lr_schedule(CONFIG)(70) == pytest.approx(0.005)
-    assert 0 < rates[-1] < 1e-5
-
-
-def test_without_warmup_the_schedule_starts_at_the_peak() -> None:
-    assert lr_schedule(OptimizerConfig(warmup_steps=0, lr=0.01))(0) == 0.01
+    assert 0 < lrs[-1] < 1e-5
 
 
 def test_the_constant_schedule_stays_at_the_peak() -> None:
@@ -42,31 +38,32 @@ def test_the_constant_schedule_stays_at_the_peak() -> None:
 
     assert {constant(step) for step in range(20, 120)} == {0.01}
     assert constant(0) == pytest.approx(0.0005)
+    assert lr_schedule(CONFIG.model_copy(update={"schedule": "constant", "warmup_steps": 0}))(0) == 0.01
 
 
 def test_the_exponential_schedule_falls_by_a_constant_factor() -> None:
-    rate = lr_schedule(CONFIG.model_copy(update={"schedule": "exponential", "decay": 0.04}))
+    lr = lr_schedule(CONFIG.model_copy(update={"schedule": "exponential", "decay": 0.04}))
 
-    assert rate(20) == 0.01
-    assert rate(70) == pytest.approx(0.01 * 0.2)
-    assert rate(120) == pytest.approx(0.01 * 0.04)
-    assert rate(31) / rate(30) == pytest.approx(rate(91) / rate(90))
+    assert lr(20) == 0.01
+    assert lr(70) == pytest.approx(0.01 * 0.2)
+    assert lr(120) == pytest.approx(0.01 * 0.04)
+    assert lr(31) / lr(30) == pytest.approx(lr(91) / lr(90))
 
 
 def test_a_schedule_file_holds_each_value_until_the_next(file: Path) -> None:
-    rate = lr_schedule(OptimizerConfig(schedule="file", schedule_file=file, warmup_steps=10))
+    lr = lr_schedule(OptimizerConfig(schedule="file", schedule_file=file, warmup_steps=10))
 
-    assert [rate(step) for step in (10, 49, 50, 99, 100, 10_000)] == [0.05, 0.05, 0.005, 0.005, 0.0005, 0.0005]
-    assert rate(0) == pytest.approx(0.005)
+    assert [lr(step) for step in (10, 49, 50, 99, 100, 10_000)] == [0.05, 0.05, 0.005, 0.005, 0.0005, 0.0005]
+    assert lr(0) == pytest.approx(0.005)
 
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("0: 0.05\n50 0.005\n", r"rates\.txt, line 2: expected 'step: lr', got '50 0\.005'"),
+        ("0: 0.05\n50 0.005\n", r"lrs\.txt, line 2: expected 'step: lr', got '50 0\.005'"),
         ("0: -1\n", r"line 1: expected a step and a learning rate of at least 0, got '0: -1'"),
         ("0: nan\n", r"line 1: expected a step and a learning rate of at least 0"),
-        ("5: 0.1\n", r"rates\.txt: expected steps ascending from 0, got \[5\]"),
+        ("5: 0.1\n", r"lrs\.txt: expected steps ascending from 0, got \[5\]"),
         ("0: 0.1\n9: 0.1\n9: 0.2\n", r"expected steps ascending from 0, got \[0, 9, 9\]"),
         ("", r"expected steps ascending from 0, got \[\]"),
     ],

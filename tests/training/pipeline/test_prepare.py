@@ -21,21 +21,13 @@ def photos(tmp_path, hopper, collins):
     return root
 
 
-def test_the_crops_are_what_training_reads(photos, tmp_path, models_dir):
-    prepare.run(photos, tmp_path / "crops", models_dir)
+def test_training_reads_the_crops_and_skipped_photos_have_a_reason(photos, tmp_path, models_dir):
+    counts = prepare.run(photos, tmp_path / "crops", models_dir)
     faces = read_faces([tmp_path / "crops"])
     assert (len(faces.names), len(faces), faces.skipped) == (2, 4, ())
-
-
-def test_skipped_photos_are_listed_with_reasons(photos, tmp_path, models_dir):
-    counts = prepare.run(photos, tmp_path / "crops", models_dir)
-    report = json.loads((tmp_path / "crops" / "prepare.json").read_text())
     assert counts == {"photos": 5, "already_there": 0, "skipped": 1}
-    assert list(report["reasons"]) == ["hopper/broken.jpg"]
+    assert list(json.loads((tmp_path / "crops" / "prepare.json").read_text())["reasons"]) == ["hopper/broken.jpg"]
 
-
-def test_a_second_run_keeps_what_is_there(photos, tmp_path, models_dir):
-    prepare.run(photos, tmp_path / "crops", models_dir)
     first = (tmp_path / "crops" / "hopper" / "one.jpg").stat().st_mtime_ns
     assert prepare.run(photos, tmp_path / "crops", models_dir)["already_there"] == 4
     assert (tmp_path / "crops" / "hopper" / "one.jpg").stat().st_mtime_ns == first
