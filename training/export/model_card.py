@@ -171,8 +171,8 @@ def _cohort_row(cohort: Cohort, column: int) -> str:
 
 LIMITS = """## Limits
 
-- The data sets of the starting weights and of the fine-tuning were published for research; the user must decide whether
-  that restricts the use of the weights.
+- The data sets of the starting weights and of the fine-tuning were published for research; users must decide whether
+  that restricts their use of the weights.
 - The rates were measured on press photos of public figures: adults, mostly white, mostly facing the camera. Different
   people of one age, sex and origin are confused far more often (see the cohorts, where measured), children most of all.
 - Tightly cropped photos, profiles, masks and sunglasses raise both error rates. `quality` in every answer rates the face
