@@ -174,9 +174,9 @@ LIMITS = """## Limits
 - The data sets of the starting weights and of the fine-tuning were published for research; users must decide whether
   that restricts their use of the weights.
 - The rates were measured on press photos of public figures: adults, mostly white, mostly facing the camera. Different
-  people of one age, sex and origin are confused far more often (see the cohorts, where measured), children most of all.
-- Tightly cropped photos, profiles, masks and sunglasses raise both error rates. `quality` in every answer rates the face
-  in the photo; `inside` below about 0.9 has raised false matches in measurements.
+  people of one age, sex and origin are confused far more often (see the cohorts, if measured), children most of all.
+- Tightly cropped photos, profiles, masks and sunglasses raise both error rates. `quality` in every answer rates the
+  face in the photo; `inside` below about 0.9 has raised false matches in measurements.
 - Presentation attacks are not detected: a printed photo of a face matches that face.
 """
 
