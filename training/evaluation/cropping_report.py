@@ -122,7 +122,7 @@ class _Rows:
         fmr, fnmr = rate_curves(pairs, np.array([self.threshold]), REPLICATES)
         tmr = true_match_rates(pairs, [FMR], REPLICATES)
         rates = {**_with_interval("fmr", fmr), **_with_interval("fnmr", fnmr), **_with_interval("tmr", tmr)}
-        return {**_alignment_facts(name, border, crops), **rates}
+        return {**_alignment_statistics(name, border, crops), **rates}
 
     def of_cohorts(
         self, photos: _Photos, cohorts: PhotoGroups, name: str, finder: LandmarkFinder, border: str
@@ -134,7 +134,7 @@ class _Rows:
         faces = CohortFaces(cohorts.names, vectors, cohort_of, person_of, inside)
         rates = measure(faces.select(first_per_person(cohort_of, person_of)), [self.threshold])
         return {
-            **_alignment_facts(name, border, crops),
+            **_alignment_statistics(name, border, crops),
             **_with_interval("between", rates.between),
             **_with_interval("median_within", rates.median),
         }
@@ -152,7 +152,7 @@ def _with_interval(name: str, samples: NDArray[np.float64]) -> dict[str, Any]:
     return {name: float(samples[0, 0]), f"{name}_interval": interval(samples[1:, 0])}
 
 
-def _alignment_facts(name: str, border: str, crops: Sequence[MeasuredCrop | None]) -> dict[str, Any]:
+def _alignment_statistics(name: str, border: str, crops: Sequence[MeasuredCrop | None]) -> dict[str, Any]:
     aligned = [crop for crop in crops if crop]
     errors = [crop.landmark_error for crop in aligned]
     return {

@@ -53,12 +53,12 @@ class SourceGraph:
 def read_source(path: Path, size: int, output: str | None = None) -> SourceGraph:
     """Read the model; `output` names the vector, if there are several outputs. Raises Unwrappable."""
     model = _load(path)
-    given = _input(path, model)
-    shape = _shape(given)
-    _check_image(path, given, shape, size)
+    graph_input = _input(path, model)
+    shape = _shape(graph_input)
+    _check_image(path, graph_input, shape, size)
     if shape[0] not in (None, 1):
         raise Unwrappable(f"expected a network for any number of images, or one, got {shape[0]} in {path}")
-    return SourceGraph(model, given.name, _output(path, model, output), _opset(path, model), shape[0])
+    return SourceGraph(model, graph_input.name, _output(path, model, output), _opset(path, model), shape[0])
 
 
 def _load(path: Path) -> onnx.ModelProto:
@@ -73,7 +73,7 @@ def _load(path: Path) -> onnx.ModelProto:
 
 def _input(path: Path, model: onnx.ModelProto) -> onnx.ValueInfoProto:
     weights = {weight.name for weight in model.graph.initializer}  # old files list weights as inputs too
-    inputs = [given for given in model.graph.input if given.name not in weights]
+    inputs = [value for value in model.graph.input if value.name not in weights]
     if len(inputs) != 1:
         raise Unwrappable(f"expected a network with one input, got {len(inputs)} in {path}: {_names(inputs)}")
     only: onnx.ValueInfoProto = inputs[0]
@@ -91,8 +91,8 @@ def _output(path: Path, model: onnx.ModelProto, output: str | None) -> str:
     return name
 
 
-def _check_image(path: Path, given: onnx.ValueInfoProto, shape: Shape, size: int) -> None:
-    _check_float(path, given)
+def _check_image(path: Path, graph_input: onnx.ValueInfoProto, shape: Shape, size: int) -> None:
+    _check_float(path, graph_input)
     shown = ", ".join("?" if side is None else str(side) for side in shape)
     if len(shape) == 4 and shape[1] != 3 and shape[3] == 3:
         raise Unwrappable(

@@ -147,9 +147,9 @@ def _padded(conv: nn.Conv2d, inputs: int, outputs: int) -> nn.Conv2d:
     """Return the convolution padded with channels that are zero."""
     wide = nn.Conv2d(inputs, outputs, conv.kernel_size)  # type: ignore[arg-type]
     with torch.no_grad():
-        for part, given in zip(wide.parameters(), conv.parameters(), strict=True):
+        for part, original in zip(wide.parameters(), conv.parameters(), strict=True):
             part.zero_()
-            part[tuple(slice(size) for size in given.shape)] = given
+            part[tuple(slice(size) for size in original.shape)] = original
     return wide
 
 

@@ -41,7 +41,7 @@ def wrap_graph(source: SourceGraph, preprocessing: Preprocessing, dimension: int
     graph, count = model.graph, batch or "batch"
     weights = {weight.name for weight in graph.initializer}
     nodes = [*_input_nodes(preprocessing, source.input), *graph.node, *_output_nodes(source)]
-    weight_inputs = [given for given in graph.input if given.name in weights]
+    weight_inputs = [value for value in graph.input if value.name in weights]
     for field in (graph.node, graph.input, graph.output):
         del field[:]
     if batch is None:

@@ -78,15 +78,15 @@ def quantize_model(
         raise TrainingError(f"expected a model that takes ArcFace crops of 112 px, as in {crops}; {model} does not")
     faces = training_faces(crops)
     graph, float_layers = quantize_layers(read_checked(model, original.manifest.file), faces)
-    facts = {"quantized": f"U8S8 QDQ by {len(faces)} faces, float are {', '.join(float_layers) or 'none'}"}
+    provenance = {"quantized": f"U8S8 QDQ by {len(faces)} faces, float are {', '.join(float_layers) or 'none'}"}
     with tempfile.TemporaryDirectory() as folder:
-        compared = compare(_write(original, graph, Path(folder) / "smaller", facts), model, task, faces)
-    if not compared.keeps(gate):
+        comparison = compare(_write(original, graph, Path(folder) / "smaller", provenance), model, task, faces)
+    if not comparison.keeps(gate):
         raise AccuracyLost(
-            f"not written: expected losses of at most {gate.accuracy:g} and {gate.tmr:g}, got {compared}"
+            f"not written: expected losses of at most {gate.accuracy:g} and {gate.tmr:g}, got {comparison}"
         )
-    _write(original, graph, output, facts | {"compared": str(compared)})
-    return compared
+    _write(original, graph, output, provenance | {"compared": str(comparison)})
+    return comparison
 
 
 def training_faces(root: Path, count: int = FACES) -> Pixels:
@@ -129,13 +129,13 @@ def _measure(model: ServedModel, task: VerificationTask) -> tuple[float, float]:
     return accuracy.mean, float(rates[0, 0])
 
 
-def _write(original: ServedModel, graph: bytes, output: Path, facts: dict[str, str]) -> Path:
+def _write(original: ServedModel, graph: bytes, output: Path, provenance: dict[str, str]) -> Path:
     manifest = original.manifest
     write_model(
         output,
         graph,
         license_=manifest.license,
-        provenance={**manifest.provenance, "quantized_from": manifest.file.digest, **facts},
+        provenance={**manifest.provenance, "quantized_from": manifest.file.digest, **provenance},
         crop_size=manifest.crop_size,
         alignment=manifest.alignment,
         dimension=manifest.dimension,
