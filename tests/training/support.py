@@ -1,11 +1,15 @@
 """Helpers of several tests of training."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from training.config.schema import TrainConfig
+
+WriteCrop = Callable[..., Path]
+"""The fixture `write_crop`: (path, seed=, size=) to the path."""
 
 
 def weights(path: Path) -> dict[str, Tensor]:

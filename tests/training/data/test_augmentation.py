@@ -49,7 +49,9 @@ STILL |= {"brightness": 0, "contrast": 0, "gamma": 0, "share": 1}
 
 
 @pytest.mark.parametrize("changes", [{"share": 0}, {}, {"flip": 1}], ids=["share 0", "strengths 0", "flip"])
-def test_a_view_without_other_changes_is_the_clean_crop_or_its_mirror_image(crop: Pixels, changes: dict) -> None:
+def test_a_view_without_other_changes_is_the_clean_crop_or_its_mirror_image(
+    crop: Pixels, changes: dict[str, int]
+) -> None:
     view = augment(crop, AugmentationConfig.model_validate(STILL | changes), generator(1))
 
     expected = center_crop(crop)[:, ::-1] if "flip" in changes else crop[16:128, 16:128]

@@ -1,12 +1,10 @@
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.training.support import WriteCrop
 from training.data.dataset import FaceSet, read_crop, read_faces
 from training.data.sources import UnusableData
-
-WriteCrop = Callable[..., Path]
 
 
 def test_a_folder_is_a_person_and_its_images_may_lie_at_any_depth(write_crop: WriteCrop, tmp_path: Path) -> None:

@@ -1,12 +1,10 @@
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.training.support import WriteCrop
 from training.data.dataset import read_faces
 from training.data.sources import UnusableData
-
-WriteCrop = Callable[..., Path]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.training.support import changed, weights
+from tests.training.support import WriteCrop, changed, weights
 from training.config.schema import TrainConfig
 from training.data.dataset import UnusableImage, read_crop, read_faces
 from training.data.loader import Batch
@@ -18,8 +18,6 @@ from training.engine.checkpoints import NotSaved, UnusableCheckpoint
 from training.engine.logging import RunLogger, StepMetrics
 from training.engine.train_step import Diverged, Learner
 from training.engine.trainer import Interrupted
-
-WriteCrop = Callable[..., Path]
 
 
 def ctrl_c_after(step: int) -> Callable[[Learner, Batch, float], StepMetrics]:

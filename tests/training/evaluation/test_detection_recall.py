@@ -11,8 +11,6 @@ from training.cli.main import cli
 from training.evaluation import detection_recall
 from training.evaluation.detection_recall import DETECTORS, changes, intersection_over_union
 
-MODELS = Path(__file__).resolve().parents[3] / "models"
-
 
 @pytest.fixture
 def photos(tmp_path: Path, hopper: Pixels, collins: Pixels) -> Path:
@@ -24,9 +22,9 @@ def photos(tmp_path: Path, hopper: Pixels, collins: Pixels) -> Path:
     return folder
 
 
-def test_the_report_counts_the_faces_of_each_detector(photos: Path, tmp_path: Path) -> None:
-    asked = ["evaluate", "detection-recall", "--images", str(photos), "--json", str(tmp_path / "report.json")]
-    done = CliRunner().invoke(cli, [*asked, "--models-dir", str(MODELS)])
+def test_the_report_counts_the_faces_of_each_detector(photos: Path, models_dir: Path, tmp_path: Path) -> None:
+    arguments = ["evaluate", "detection-recall", "--images", str(photos), "--json", str(tmp_path / "report.json")]
+    done = CliRunner().invoke(cli, [*arguments, "--models-dir", str(models_dir)])
 
     assert done.exit_code == 0, done.output
     report = json.loads((tmp_path / "report.json").read_text())
@@ -41,11 +39,11 @@ def test_the_report_counts_the_faces_of_each_detector(photos: Path, tmp_path: Pa
     assert "as they are (3): facenet-pytorch, from 20 px: 1 without a face" in done.output
 
 
-def test_lost_photos_are_counted(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_photos_are_counted(photos: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blind = dict(DETECTORS) | {"as served": detection_recall.replace(DETECTORS["as served"], min_face=1000)}
     monkeypatch.setattr(detection_recall, "DETECTORS", blind)
     monkeypatch.setattr(detection_recall, "changes", lambda: {"as they are": lambda photo: photo})
-    (row,) = detection_recall.run(photos, MODELS)["rows"]
+    (row,) = detection_recall.run(photos, models_dir)["rows"]
     assert row["ways"]["as served"]["lost"] == 2
     assert row["ways"]["as served"]["without_a_face"] == 3
 
