@@ -56,7 +56,8 @@ def weight_average(network: nn.Module, decay: float) -> AveragedModel:
     def update(mean: Tensor, value: Tensor, updates: Tensor | int) -> Tensor:
         if not value.is_floating_point():
             return value
-        return value.lerp(mean, min(decay, float((1 + updates) / (10 + updates))))
+        n = torch.as_tensor(updates, device=value.device)  # a tensor, since reading it would wait for the GPU
+        return value.lerp(mean, ((1 + n) / (10 + n)).clamp(max=decay))
 
     average = AveragedModel(network, avg_fn=update, use_buffers=True)
     average.n_averaged.fill_(1)  # otherwise the first update would replace the start instead of averaging with it
