@@ -1,4 +1,4 @@
-"""How commands speak: a document for machines or sentences for people, and exit 0, 1 or 2."""
+"""The output of commands: JSON for machines or text for people, and the exit status 0, 1 or 2."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ err = Console(stderr=True, highlight=False, emoji=False)
 
 
 class CommandError(Exception):
-    """What the person at the terminal must mend; the message is all they see."""
+    """A mistake of the user; only its message is printed."""
 
 
 def run(as_json: bool, work: Callable[[Settings], Awaitable[tuple[int, dict[str, Any], str]]]) -> None:  # noqa: FBT001
-    """Do `work`, which gives an exit code, a document, and the same for people; print one of them, and exit."""
+    """Do `work`, which returns an exit status, a JSON document and the same as text; print one of them, and exit."""
     try:
         code, document, text = asyncio.run(_with_settings(work))
     except LikenessError as error:
-        about = f"{error.image}: {error}" if error.image else str(error)
-        fail(about, problem_of(origin(), error) | {"detail": about} if as_json else None)
+        detail = f"{error.image}: {error}" if error.image else str(error)
+        fail(detail, problem_of(problem_context(), error) | {"detail": detail} if as_json else None)
     except (CommandError, OSError) as error:
         fail(str(error), {"detail": str(error), "code": "command_error"} if as_json else None)
     except KeyboardInterrupt:
@@ -46,22 +46,22 @@ def run(as_json: bool, work: Callable[[Settings], Awaitable[tuple[int, dict[str,
     raise typer.Exit(code)
 
 
-def origin() -> ProblemContext:
+def problem_context() -> ProblemContext:
     return ProblemContext("cli", str(uuid.uuid4()))
 
 
 def read_settings() -> Settings:
-    """Raises StartError that names each wrong variable."""
+    """Read the settings. Raises StartError, which names each invalid variable."""
     try:
         return Settings()
     except ValidationError as error:
-        raise StartError("; ".join(_complaint(dict(each)) for each in error.errors())) from error
+        raise StartError("; ".join(_describe(dict(each)) for each in error.errors())) from error
 
 
-def _complaint(error: dict[str, Any]) -> str:
+def _describe(error: dict[str, Any]) -> str:
     name = f"LIKENESS_{'.'.join(map(str, error['loc'])).upper()}"
-    said = error["msg"].removeprefix("Value error, ")
-    return f"{name}: {said}" if ", got " in said else f"{name}: {said}, got {error['input']!r}"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{name}: {message}" if ", got " in message else f"{name}: {message}, got {error['input']!r}"
 
 
 def fail(message: str, document: dict[str, Any] | None = None) -> NoReturn:
@@ -73,7 +73,7 @@ def fail(message: str, document: dict[str, Any] | None = None) -> NoReturn:
 
 
 def _visible(text: str) -> str:
-    """What a terminal would obey, written out: ids are their callers' own, and could hide lines."""
+    """Escape control characters, with which an id that a caller chose could hide lines in the terminal."""
     return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
 
 

@@ -32,5 +32,5 @@ def choose(faces: Sequence[Face], rule: FaceRule, shape: tuple[int, int]) -> Fac
 
 
 def _off_centre(face: Face, shape: tuple[int, int]) -> float:
-    x, y = face.box.centre
+    x, y = face.box.center
     return math.hypot(x - shape[1] / 2, y - shape[0] / 2)

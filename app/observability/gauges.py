@@ -1,4 +1,4 @@
-"""Gauges that are read when Prometheus asks: nobody has to remember to keep them up to date."""
+"""Gauges that are read when Prometheus scrapes, so that no code has to keep them up to date."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MAX_GALLERIES = 200
-REST = ""  # no id is empty, so that this cannot be the name of a gallery
+OTHERS = ""  # an id is never empty, so this cannot be the name of a gallery
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class GallerySize:
 
 
 class GaugeCollector(Collector):
-    """What cannot be read is left out and logged; the rest of the scrape still answers."""
+    """Reads the gauges of a service. One that cannot be read is logged and left out of the scrape."""
 
     def __init__(self) -> None:
         self.queues: dict[str, tuple[Callable[[], int], int]] = {}
@@ -35,31 +35,33 @@ class GaugeCollector(Collector):
         self.is_ready: Callable[[], bool] = lambda: False
 
     def collect(self) -> Iterable[Metric]:
-        yield from self.own()
-        yield from self.of_all()
+        yield from self.collect_process()
+        yield from self.collect_shared()
 
-    def own(self) -> Iterable[Metric]:
-        """Of this process."""
+    def collect_process(self) -> Iterable[Metric]:
+        """Yield the gauges of this process."""
         yield self._ready()
         yield from self._queues()
 
-    def of_all(self) -> Iterable[Metric]:
-        """Of every process that shares the store: whoever is asked answers the same."""
+    def collect_shared(self) -> Iterable[Metric]:
+        """Return the gauges that are the same in every process, because the processes share the database."""
         return self._galleries()
 
     def _ready(self) -> Metric:
-        family = GaugeMetricFamily("likeness_ready", "1 while requests are taken, 0 while starting or stopping.")
+        family = GaugeMetricFamily("likeness_ready", "1 while requests are accepted, 0 while starting or stopping.")
         ready = _read("readiness", self.is_ready)
         family.add_metric([], int(ready or False))
         return family
 
     def _queues(self) -> Iterable[Metric]:
-        depths = GaugeMetricFamily("likeness_queue_depth", "What runs or waits in a queue.", labels=["queue"])
-        limits = GaugeMetricFamily("likeness_queue_limit", "A queue with so much in it refuses more.", labels=["queue"])
+        depths = GaugeMetricFamily("likeness_queue_depth", "Entries that run or wait in a queue.", labels=["queue"])
+        limits = GaugeMetricFamily(
+            "likeness_queue_limit", "Depth from which a queue refuses entries.", labels=["queue"]
+        )
         for name, (depth, limit) in list(self.queues.items()):
             limits.add_metric([name], limit)
-            if (inside := _read(f"queue {name}", depth)) is not None:
-                depths.add_metric([name], inside)
+            if (entries := _read(f"queue {name}", depth)) is not None:
+                depths.add_metric([name], entries)
         return depths, limits
 
     def _galleries(self) -> Iterable[Metric]:
@@ -72,21 +74,21 @@ class GaugeCollector(Collector):
 
 
 class Galleries(Collector):
-    """The part of `scraped` that several processes have in common."""
+    """The gauges of `collector` that are the same in every process."""
 
-    def __init__(self, scraped: GaugeCollector) -> None:
-        self._scraped = scraped
+    def __init__(self, collector: GaugeCollector) -> None:
+        self._collector = collector
 
     def collect(self) -> Iterable[Metric]:
-        return self._scraped.of_all()
+        return self._collector.collect_shared()
 
 
 def _bounded(sizes: Sequence[GallerySize]) -> list[GallerySize]:
-    """The largest galleries; callers name and make them, so the others are added up into one without a name."""
+    """Return the largest galleries, and the sum of the others: callers create galleries, labels must stay few."""
     ranked = sorted(sizes, key=lambda size: (-size.faces, size.id))
     shown, others = ranked[:MAX_GALLERIES], ranked[MAX_GALLERIES:]
     if others:
-        shown.append(GallerySize(REST, sum(each.subjects for each in others), sum(each.faces for each in others)))
+        shown.append(GallerySize(OTHERS, sum(each.subjects for each in others), sum(each.faces for each in others)))
     return shown
 
 

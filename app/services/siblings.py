@@ -24,7 +24,7 @@ class Siblings:
         while True:
             try:
                 self._tell()
-                await self._galleries.follow()
+                await self._galleries.refresh_changed()
             except Exception:  # whatever it is: erasing must not end with it
                 log.exception("cannot follow the other workers")
             await asyncio.sleep(PAUSE)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.access.api_keys import KeyStore
 from app.audit.log import AuditLog
-from app.domain.clock import written
+from app.domain.clock import format_time
 from app.domain.errors import InvalidRequest, NotFound, Unauthorized
 from app.domain.identity import Actor, Caller, Scope
 from app.storage.sqlite import Database
@@ -39,7 +39,7 @@ def test_a_key_is_its_caller_with_just_what_it_was_made_with(
     allowed = None if galleries is None else frozenset(galleries)
     expected = Caller(f"key:{key.id}", frozenset(scopes), allowed, rate, concurrent)
 
-    assert keys.caller(text) == others.caller(text) == expected
+    assert keys.authenticate(text) == others.authenticate(text) == expected
     assert [(each.name, tuple(each.scopes)) for each in others.all() if each.id == key.id] == [(name, tuple(scopes))]
 
 
@@ -73,7 +73,7 @@ def test_what_is_no_key_is_refused_without_a_word_on_why(keys: KeyStore, text: s
     keys.create([Scope.ADMIN])
 
     with pytest.raises(Unauthorized, match=r"^this key is unknown, expired or revoked$"):
-        keys.caller(text)
+        keys.authenticate(text)
 
 
 def test_the_secret_of_one_key_does_not_open_another(keys: KeyStore) -> None:
@@ -85,7 +85,7 @@ def test_the_secret_of_one_key_does_not_open_another(keys: KeyStore) -> None:
 def test_a_key_holds_until_it_expires_and_no_longer(keys: KeyStore) -> None:
     fresh, text = keys.create([Scope.VERIFY], lifetime=timedelta(hours=1))
     _, old = keys.create([Scope.VERIFY], lifetime=timedelta(milliseconds=-1))
-    minutes = [written(datetime.now(UTC) + timedelta(minutes=minutes)) for minutes in (0, 59, 61)]
+    minutes = [format_time(datetime.now(UTC) + timedelta(minutes=minutes)) for minutes in (0, 59, 61)]
 
     assert (_opens(keys, text), _opens(keys, old)) == (True, False)
     assert [fresh.is_active(moment) for moment in minutes] == [True, True, False]
@@ -94,9 +94,9 @@ def test_a_key_holds_until_it_expires_and_no_longer(keys: KeyStore) -> None:
 
 
 def test_a_running_service_notices_at_once_what_a_command_does(keys: KeyStore, others: KeyStore) -> None:
-    asked_before = keys.any()
+    asked_before = keys.has_keys()
     key, text = others.create([Scope.VERIFY])
-    made = keys.any(), _opens(keys, text)
+    made = keys.has_keys(), _opens(keys, text)
     others.revoke(key.id)
 
     assert (asked_before, made) == (False, (True, True))
@@ -108,8 +108,8 @@ def test_a_service_that_ever_had_a_key_does_not_open_by_itself(keys: KeyStore, o
     key, _ = keys.create([Scope.VERIFY], lifetime=timedelta(milliseconds=-1))
     keys.revoke(key.id)
 
-    assert keys.any()
-    assert others.any()
+    assert keys.has_keys()
+    assert others.has_keys()
 
 
 def test_a_revoked_key_stays_revoked_since_it_first_was(keys: KeyStore) -> None:
@@ -127,7 +127,7 @@ def test_a_revoked_key_stays_revoked_since_it_first_was(keys: KeyStore) -> None:
 def test_a_key_without_a_scope_is_not_made(keys: KeyStore) -> None:
     with pytest.raises(InvalidRequest, match="at least one scope"):
         keys.create([])
-    assert not keys.any()
+    assert not keys.has_keys()
 
 
 def test_the_audit_log_says_who_made_and_who_ended_a_key_and_no_secret(keys: KeyStore, database: Database) -> None:
@@ -167,7 +167,7 @@ def test_threads_that_ask_while_keys_come_and_go_see_each_as_it_is(keys: KeyStor
 
 def _opens(keys: KeyStore, text: str) -> bool:
     try:
-        keys.caller(text)
+        keys.authenticate(text)
     except Unauthorized:
         return False
     return True

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from app.access.api_keys import KeyStore
-from app.access.authenticator import Auth, Authenticator, check_start, is_loopback, network_of
+from app.access.authenticator import Auth, Authenticator, check_exposure, is_loopback, network_of
 from app.domain.errors import StartError, Unauthorized
-from app.domain.identity import Scope, anyone
+from app.domain.identity import Scope, anonymous
 
 AUTH: list[Auth] = ["auto", "on", "off"]
 
@@ -24,18 +24,18 @@ def test_keys_are_asked_for_where_the_contract_says(keys: KeyStore, auth: Auth, 
 
 def test_the_first_key_shuts_a_service_that_runs(keys: KeyStore, others: KeyStore) -> None:
     authority = Authenticator(keys, "auto", reachable=False)
-    before = authority.caller([], "127.0.0.1")
+    before = authority.authenticate([], "127.0.0.1")
     others.create([Scope.VERIFY])
 
-    assert before == anyone("address:127.0.0.1")
+    assert before == anonymous("address:127.0.0.1")
     with pytest.raises(Unauthorized):
-        authority.caller([], "127.0.0.1")
+        authority.authenticate([], "127.0.0.1")
 
 
 def test_the_one_key_that_was_given_says_who_asks(keys: KeyStore) -> None:
     key, text = keys.create([Scope.VERIFY])
 
-    assert Authenticator(keys, "on", reachable=True).caller({text}, "::1").name == f"key:{key.id}"
+    assert Authenticator(keys, "on", reachable=True).authenticate({text}, "::1").name == f"key:{key.id}"
 
 
 @pytest.mark.parametrize(
@@ -51,23 +51,23 @@ def test_anything_else_is_nobody(keys: KeyStore, given: list[str], words: str) -
     _, text = keys.create([Scope.ADMIN])
 
     with pytest.raises(Unauthorized, match=words) as refused:
-        Authenticator(keys, "on", reachable=True).caller([each.format(text) for each in given], "::1")
+        Authenticator(keys, "on", reachable=True).authenticate([each.format(text) for each in given], "::1")
     assert text.split("_", 2)[2] not in str(refused.value)
 
 
 def test_where_no_keys_are_asked_for_none_is_looked_at(keys: KeyStore) -> None:
     authority = Authenticator(keys, "off", reachable=True)
 
-    assert authority.caller({"nonsense", "more"}, "10.0.0.1") == anyone("address:10.0.0.1")
+    assert authority.authenticate({"nonsense", "more"}, "10.0.0.1") == anonymous("address:10.0.0.1")
 
 
 def test_a_service_that_others_reach_does_not_start_without_a_key(keys: KeyStore) -> None:
     for auth in ("auto", "on"):
         with pytest.raises(StartError, match=r"^0\.0\.0\.0 can be reached .*likeness keys create.*LIKENESS_AUTH=off"):
-            check_start(keys, auth, "0.0.0.0", reachable=True)  # noqa: S104
+            check_exposure(keys, auth, "0.0.0.0", reachable=True)  # noqa: S104
     keys.create([Scope.VERIFY])
-    assert check_start(keys, "auto", "0.0.0.0", reachable=True) is None  # noqa: S104
-    assert check_start(keys, "on", "0.0.0.0", reachable=True) is None  # noqa: S104
+    assert check_exposure(keys, "auto", "0.0.0.0", reachable=True) is None  # noqa: S104
+    assert check_exposure(keys, "on", "0.0.0.0", reachable=True) is None  # noqa: S104
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_what_starts_without_a_key_warns_where_that_may_surprise(
     reachable: bool,  # noqa: FBT001
     warning: str,
 ) -> None:
-    assert warning in str(check_start(keys, auth, "here", reachable=reachable))
+    assert warning in str(check_exposure(keys, auth, "here", reachable=reachable))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.8.7", "::1", "[::1]", "localhost"])

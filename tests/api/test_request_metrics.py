@@ -75,7 +75,7 @@ class Refusing:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         refused = scope.get("path", "").startswith("/people/refused")
-        answer = problems.answer(Request(scope), Unauthorized("no key")) if refused else self._app
+        answer = problems.error_response(Request(scope), Unauthorized("no key")) if refused else self._app
         await answer(scope, receive, send)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from app.access.api_keys import KeyStore
 from app.audit.log import AuditLog
-from app.domain.clock import written
+from app.domain.clock import format_time
 from app.domain.errors import Unauthorized
 from app.domain.identity import Caller, Scope
 from app.storage.sqlite import Database
@@ -26,7 +26,7 @@ def document(likeness: Command, *arguments: object) -> dict[str, Any]:
 def caller(likeness: Command, text: str) -> Caller:
     """Who a service on the same data takes the key for."""
     with closing(Database(likeness.data / "gallery.sqlite3")) as database:
-        return KeyStore(database).caller(text)
+        return KeyStore(database).authenticate(text)
 
 
 def test_the_key_is_all_that_is_printed_and_opens_what_was_asked_for(likeness: Command) -> None:
@@ -44,11 +44,11 @@ def test_as_json_it_comes_with_what_is_known_of_it(likeness: Command) -> None:
     made = document(
         likeness, "create", "--scopes", "admin", "--expires", "90d", "--name", ":key: [b]Ada", "--concurrent", 0
     )
-    days = [written(datetime.now(UTC) + timedelta(days=days)) for days in (89.9, 90)]
+    days = [format_time(datetime.now(UTC) + timedelta(days=days)) for days in (89.9, 90)]
 
     assert caller(likeness, made.pop("key")).name == f"key:{made['id']}"
     assert days[0] < made.pop("expires_at") <= days[1]
-    assert made.pop("created_at") <= written(datetime.now(UTC))
+    assert made.pop("created_at") <= format_time(datetime.now(UTC))
     assert made == {
         "id": made["id"],
         "name": ":key: [b]Ada",

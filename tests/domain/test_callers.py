@@ -3,7 +3,7 @@
 import pytest
 
 from app.domain.errors import Forbidden
-from app.domain.identity import Caller, Scope, anyone
+from app.domain.identity import Caller, Scope, anonymous
 
 
 def caller(*scopes: Scope, galleries: frozenset[str] | None = None) -> Caller:
@@ -21,7 +21,7 @@ def test_a_scope_allows_itself_and_no_other(given: Scope, wanted: Scope) -> None
 @pytest.mark.parametrize("wanted", Scope)
 def test_admin_allows_everything_and_nothing_allows_nothing(wanted: Scope) -> None:
     assert _allows(caller(Scope.ADMIN), wanted)
-    assert _allows(anyone("address:::1"), wanted)
+    assert _allows(anonymous("address:::1"), wanted)
     assert not _allows(caller(), wanted)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.clock import now, parse_duration, written
+from app.domain.clock import format_time, now, parse_duration
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 YEARS_100 = 100 * 365 * 86_400
@@ -21,20 +21,20 @@ def test_moments_sort_by_their_text_whatever_zone_they_were_told_in(one: datetim
         int((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1)) for moment in (one, other)
     ]
 
-    assert (written(one) < written(other)) == (thousandths[0] < thousandths[1])
-    assert (written(one) == written(other)) == (thousandths[0] == thousandths[1])
+    assert (format_time(one) < format_time(other)) == (thousandths[0] < thousandths[1])
+    assert (format_time(one) == format_time(other)) == (thousandths[0] == thousandths[1])
 
 
 @given(MOMENTS)
 def test_a_moment_is_written_in_utc_to_the_millisecond(moment: datetime) -> None:
-    text = written(moment)
+    text = format_time(moment)
 
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", text)
     assert timedelta() <= moment - datetime.fromisoformat(text) < timedelta(milliseconds=1)
 
 
 def test_now_is_now() -> None:
-    before, said, after = written(datetime.now(UTC)), now(), written(datetime.now(UTC))
+    before, said, after = format_time(datetime.now(UTC)), now(), format_time(datetime.now(UTC))
 
     assert before <= said <= after
 
@@ -76,7 +76,7 @@ def test_anything_else_is_refused_and_quoted(text: str) -> None:
 def test_a_duration_that_is_taken_can_be_added_to_today_and_taken_off(count: int, unit: str) -> None:
     taken = _taken(f"{count}{unit}")
 
-    assert written(datetime.now(UTC) - taken) < now() <= written(datetime.now(UTC) + taken)
+    assert format_time(datetime.now(UTC) - taken) < now() <= format_time(datetime.now(UTC) + taken)
 
 
 def _taken(text: str) -> timedelta:

@@ -13,11 +13,11 @@ from app.observability.metrics import Metrics
     [
         (Detector.detect, Mtcnn.detect),
         (Embedder.embed, OnnxEmbedder.embed),
-        (Observer.photo, Metrics.photo),
-        (Observer.rejected, Metrics.rejected),
-        (Observer.compared, Metrics.compared),
-        (Observer.batch, Metrics.batch),
-        (Observer.expired, Metrics.expired),
+        (Observer.on_photo, Metrics.on_photo),
+        (Observer.on_rejected, Metrics.on_rejected),
+        (Observer.on_compared, Metrics.on_compared),
+        (Observer.on_batch, Metrics.on_batch),
+        (Observer.on_expired, Metrics.on_expired),
     ],
 )
 def test_an_implementation_takes_and_gives_what_its_port_says(port: object, implementation: object) -> None:

@@ -92,5 +92,5 @@ def test_the_order_in_which_faces_are_found_does_not_matter(faces: list[Face], r
 
 
 def distance_to_middle(face: Face) -> float:
-    x, y = face.box.centre
+    x, y = face.box.center
     return float(np.hypot(x - 500, y - 300))

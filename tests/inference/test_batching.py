@@ -129,7 +129,7 @@ async def test_a_queue_that_was_full_takes_items_again() -> None:
 async def test_every_batch_that_the_model_answered_is_told_by_its_size() -> None:
     model, sizes = HeldModel(), list[int]()
     model.let_go(4)
-    async with MicroBatcher(model, max_batch=2, max_waiting=9, ran=sizes.append) as batcher:
+    async with MicroBatcher(model, max_batch=2, max_waiting=9, on_batch=sizes.append) as batcher:
         assert await asyncio.gather(*(batcher.submit(number) for number in range(3))) == [0, 2, 4]
         with pytest.raises(InferenceFailed):
             await batcher.submit(POISON)

@@ -84,7 +84,7 @@ def test_a_network_of_one_crop_a_run_is_run_for_each() -> None:
 def test_a_light_network_is_run_on_few_crops_at_once_and_any_other_on_all(
     monkeypatch: pytest.MonkeyPatch, light: int, provider: str, runs: list[int]
 ) -> None:
-    monkeypatch.setattr("app.inference.embedder.LIGHT", light)
+    monkeypatch.setattr("app.inference.embedder.SMALL_NETWORK_BYTES", light)
     session, seen, run = Session(mean_colour(), provider="cpu"), [], Session.run
     session.provider = provider
     tiny = OnnxEmbedder(session, manifest_of(mean_colour()))

@@ -12,9 +12,9 @@ from tests.observability.conftest import Sample
 
 
 def test_a_request_is_counted_by_route_method_and_status_and_timed_by_route(metrics: Metrics, sample: Sample) -> None:
-    metrics.answered("/verify", "POST", 200, 0.25)
-    metrics.answered("/verify", "POST", 200, 0.5)
-    metrics.answered("/verify", "POST", 422, 4.0)
+    metrics.observe_request("/verify", "POST", 200, 0.25)
+    metrics.observe_request("/verify", "POST", 200, 0.5)
+    metrics.observe_request("/verify", "POST", 422, 4.0)
 
     assert sample("likeness_requests_total", route="/verify", method="POST", status="200") == 2
     assert sample("likeness_requests_total", route="/verify", method="POST", status="422") == 1
@@ -26,23 +26,23 @@ def test_a_request_is_counted_by_route_method_and_status_and_timed_by_route(metr
 
 @pytest.mark.parametrize("method", ["PROPFIND", "post", "", "X" * 4000])
 def test_a_method_that_nobody_knows_makes_no_series_of_its_own(metrics: Metrics, sample: Sample, method: str) -> None:
-    metrics.answered("unmatched", method, 405, 0.1)
+    metrics.observe_request("unmatched", method, 405, 0.1)
 
     assert sample("likeness_requests_total", route="unmatched", method="other", status="405") == 1
 
 
 def test_requests_in_flight_are_those_inside_also_when_one_fails(metrics: Metrics, sample: Sample) -> None:
-    with metrics.under_way(), metrics.under_way():
+    with metrics.in_flight(), metrics.in_flight():
         assert sample("likeness_requests_in_flight") == 2
 
-    with pytest.raises(ZeroDivisionError), metrics.under_way():
+    with pytest.raises(ZeroDivisionError), metrics.in_flight():
         1 / 0  # noqa: B018
 
     assert sample("likeness_requests_in_flight") == 0
 
 
 def test_stages_that_took_time_are_observed_in_seconds(metrics: Metrics, sample: Sample) -> None:
-    metrics.stages({"decode": 1.5, "detect": 250.0, "align": 0.0, "embed": 0.0, "queue": 0.4, "total": 260.0})
+    metrics.observe_stages({"decode": 1.5, "detect": 250.0, "align": 0.0, "embed": 0.0, "queue": 0.4, "total": 260.0})
 
     assert sample("likeness_stage_seconds_sum", stage="decode") == 0.0015
     assert sample("likeness_stage_seconds_sum", stage="detect") == 0.25
@@ -53,7 +53,7 @@ def test_stages_that_took_time_are_observed_in_seconds(metrics: Metrics, sample:
 
 def test_photos_are_counted_by_the_faces_found_in_them(metrics: Metrics, sample: Sample) -> None:
     for faces in (0, 0, 1, 7):
-        metrics.photo(faces)
+        metrics.on_photo(faces)
 
     assert sample("likeness_faces_found_bucket", le="0.0") == 2
     assert sample("likeness_faces_found_bucket", le="1.0") == 3
@@ -63,16 +63,16 @@ def test_photos_are_counted_by_the_faces_found_in_them(metrics: Metrics, sample:
 
 def test_images_that_could_not_be_used_are_counted_by_reason(metrics: Metrics, sample: Sample) -> None:
     for reason in ("invalid_image", "face_not_found", "face_not_found"):
-        metrics.rejected(reason)
+        metrics.on_rejected(reason)
 
     assert sample("likeness_images_rejected_total", reason="face_not_found") == 2
     assert sample("likeness_images_rejected_total", reason="invalid_image") == 1
 
 
 def test_distances_are_kept_apart_by_whether_they_matched(metrics: Metrics, sample: Sample) -> None:
-    metrics.compared(0.45, match=True)
-    metrics.compared(1.95, match=False)
-    metrics.compared(2.05, match=False)
+    metrics.on_compared(0.45, match=True)
+    metrics.on_compared(1.95, match=False)
+    metrics.on_compared(2.05, match=False)
 
     assert sample("likeness_verification_distance_count", match="true") == 1
     assert sample("likeness_verification_distance_sum", match="true") == 0.45
@@ -82,14 +82,14 @@ def test_distances_are_kept_apart_by_whether_they_matched(metrics: Metrics, samp
 
 @pytest.mark.parametrize("distance", [0.0, 4.0])
 def test_the_buckets_cover_every_distance(metrics: Metrics, sample: Sample, distance: float) -> None:
-    metrics.compared(distance, match=True)
+    metrics.on_compared(distance, match=True)
 
     assert sample("likeness_verification_distance_bucket", match="true", le="4.0") == 1
 
 
 def test_batches_are_counted_by_their_faces(metrics: Metrics, sample: Sample) -> None:
-    metrics.batch(1)
-    metrics.batch(8)
+    metrics.on_batch(1)
+    metrics.on_batch(8)
 
     assert sample("likeness_batch_faces_count") == 2
     assert sample("likeness_batch_faces_sum") == 9
@@ -97,8 +97,8 @@ def test_batches_are_counted_by_their_faces(metrics: Metrics, sample: Sample) ->
 
 
 def test_expired_faces_add_up(metrics: Metrics, sample: Sample) -> None:
-    metrics.expired(3)
-    metrics.expired(4)
+    metrics.on_expired(3)
+    metrics.on_expired(4)
 
     assert sample("likeness_faces_expired_total") == 7
 
@@ -159,7 +159,7 @@ def test_when_the_store_cannot_be_read_the_scrape_still_answers(
         raise OSError("the disk is gone")
 
     metrics.watch_galleries(fail)
-    metrics.photo(1)
+    metrics.on_photo(1)
 
     with caplog.at_level(logging.WARNING):
         assert sample("likeness_faces_found_count") == 1
@@ -173,7 +173,7 @@ def test_readiness_is_read_at_scrape_and_a_service_that_cannot_say_is_not_ready(
     state = [False]
     assert sample("likeness_ready") == 0
 
-    metrics.ready(lambda: state[0])
+    metrics.watch_readiness(lambda: state[0])
     state[0] = True
     assert sample("likeness_ready") == 1
 
@@ -183,8 +183,8 @@ def test_readiness_is_read_at_scrape_and_a_service_that_cannot_say_is_not_ready(
 
 def test_what_runs_is_described_once(metrics: Metrics, sample: Sample) -> None:
     said = {"version": "1.0", "model": "m", "digest": "sha256:1", "runtime": "1.31"}
-    metrics.describe(provider="cuda", **said)
-    metrics.describe(provider="cpu", **said)
+    metrics.set_build_info(provider="cuda", **said)
+    metrics.set_build_info(provider="cpu", **said)
 
     assert sample("likeness_build_info", provider="cpu", **said) == 1
     assert sample("likeness_build_info", provider="cuda", **said) is None
@@ -204,7 +204,7 @@ def test_nothing_twice_and_in_the_plain_format(metrics: Metrics) -> None:
 
 
 def test_two_applications_in_a_process_do_not_mix(metrics: Metrics) -> None:
-    metrics.expired(5)
+    metrics.on_expired(5)
 
     assert "likeness_faces_expired_total 0.0" in Metrics().render().decode()
 
@@ -212,7 +212,7 @@ def test_two_applications_in_a_process_do_not_mix(metrics: Metrics) -> None:
 def test_no_event_is_lost_between_threads(metrics: Metrics, sample: Sample) -> None:
     def work() -> None:
         for _ in range(500):
-            metrics.compared(1.5, match=True)
+            metrics.on_compared(1.5, match=True)
             metrics.problem("overloaded")
 
     threads = [threading.Thread(target=work) for _ in range(4)]

@@ -25,17 +25,17 @@ PROMETHEUS_ADDS = {"job", "instance", "le"}
 
 def everything_that_happens() -> Metrics:
     metrics = Metrics()
-    metrics.photo(1)
-    metrics.rejected("face_not_found")
-    metrics.compared(0.5, match=True)
-    metrics.batch(1)
-    metrics.expired(1)
-    metrics.answered("/verify", "POST", 200, 0.1)
-    metrics.stages({"decode": 1.0})
+    metrics.on_photo(1)
+    metrics.on_rejected("face_not_found")
+    metrics.on_compared(0.5, match=True)
+    metrics.on_batch(1)
+    metrics.on_expired(1)
+    metrics.observe_request("/verify", "POST", 200, 0.1)
+    metrics.observe_stages({"decode": 1.0})
     metrics.problem("overloaded")
     metrics.watch_queue("photos", lambda: 0, 64)
     metrics.watch_galleries(lambda: [GallerySize("default", subjects=1, faces=1)])
-    metrics.describe(version="1", model="m", digest="sha256:1", provider="cpu", runtime="1")
+    metrics.set_build_info(version="1", model="m", digest="sha256:1", provider="cpu", runtime="1")
     return metrics
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.audit.log import AuditLog
-from app.domain.clock import written
+from app.domain.clock import format_time
 from app.domain.errors import Overloaded
 from app.domain.identity import Actor
 from app.domain.models import Embedding
@@ -51,7 +51,7 @@ class Sleeps:
 
 
 def enrolled(days_ago: float, seed: int) -> list[object]:
-    moment = written(datetime.now(UTC) - days_ago * DAY)
+    moment = format_time(datetime.now(UTC) - days_ago * DAY)
     return [replace(each, enrolled_at=moment) for each in numbered("ada", seed)]
 
 
@@ -70,7 +70,7 @@ async def test_a_sweep_erases_what_is_older_and_says_so(bench: Bench) -> None:
 
 async def test_what_was_erased_leaves_this_process_too(bench: Bench) -> None:
     bench.records.enroll("guests", "ada", enrolled(2, 1) + enrolled(0, 2))  # type: ignore[arg-type]
-    gallery = bench.galleries._gallery
+    gallery = bench.galleries._search
     gallery.warm()
     await Retention(bench.galleries, DAY, Noticed()).sweep()
     memory = gallery._cache["guests"].index._vectors()
@@ -82,10 +82,10 @@ async def test_what_was_erased_leaves_this_process_too(bench: Bench) -> None:
 async def test_it_sweeps_at_once_and_again_and_again_by_the_moment_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
     erasing, sleeps = Erasing(), Sleeps(3)
     monkeypatch.setattr("app.services.retention_task.asyncio.sleep", sleeps)
-    earliest = written(datetime.now(UTC) - DAY)
+    earliest = format_time(datetime.now(UTC) - DAY)
     with pytest.raises(asyncio.CancelledError):
         await Retention(erasing, DAY, Noticed()).run()  # type: ignore[arg-type]
-    latest = written(datetime.now(UTC) - DAY)
+    latest = format_time(datetime.now(UTC) - DAY)
 
     assert len(erasing.asked) == 3
     assert all(earliest <= before <= latest and by == RETENTION for before, by in erasing.asked)

@@ -32,7 +32,7 @@ async def test_each_subject_that_was_named_is_told_or_that_nobody_was(
 ) -> None:
     records, workers = FileRecords(tmp_path / "g.sqlite3"), WorkerPool("store", threads=1, max_waiting=9, deadline=9)
     galleries = Galleries(records, GallerySearch(records), workers, audit_searches=audited)
-    await galleries.note_search(ADA, "subject.identify", "guests", found)
+    await galleries.audit_search(ADA, "subject.identify", "guests", found)
     entries = AuditLog(records.database).entries()
     workers.close()
     records.close()

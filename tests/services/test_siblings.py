@@ -18,7 +18,7 @@ class Following:
 
     events: list[str] = field(default_factory=list)
 
-    async def follow(self) -> None:
+    async def refresh_changed(self) -> None:
         self.events.append("follow")
         if self.events.count("follow") == 1:
             raise Overloaded("busy")
