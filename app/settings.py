@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     max_faces: int = Field(
         500,
         ge=1,
-        description="Largest number of faces per photo. If there are more, the largest are used; `faces_found` counts all.",
+        description="Largest number of faces per photo. Of more, the largest are used; `faces_found` counts all.",
     )
     max_batch: int = Field(8, ge=1, le=256, description="Largest number of faces per run of the embedder.")
     deadline: float = Field(30.0, gt=0, description="Seconds until a request is answered with 504.")

@@ -1,19 +1,19 @@
+"""Crops become unit vectors, in order, in batches that suit the network."""
+
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
 from app.domain.errors import InferenceFailed
-from app.domain.models import AlignedCrop, Pixels
+from app.domain.models import AlignedCrop, Embedding, Floats, Pixels
 from app.faces.alignment import LandmarkAligner
 from app.faces.mtcnn.cascade import Mtcnn
 from app.inference.embedder import OnnxEmbedder
 from app.inference.manifest import digest_of, read_checked, read_embedder
 from app.inference.onnx_session import Session
 from tests.support.networks import DIMENSION, SIDE, first_only, manifest_of, mean_colour
-
-RED, YELLOW = (200, 0, 0), (90, 120, 0)
 
 
 def embedder(model: bytes, dimension: int = DIMENSION, batch: Literal[1] | None = None) -> OnnxEmbedder:
@@ -22,6 +22,14 @@ def embedder(model: bytes, dimension: int = DIMENSION, batch: Literal[1] | None 
 
 def crop_of(colour: tuple[int, int, int], side: int = SIDE) -> AlignedCrop:
     return AlignedCrop(np.full((side, side, 3), colour, np.uint8), 1.0)
+
+
+RED, YELLOW = crop_of((200, 0, 0)), crop_of((90, 120, 0))
+VECTORS: Floats = np.array([[1, 0, 0], [0.6, 0.8, 0]], np.float32)  # of RED and YELLOW
+
+
+def stacked(embeddings: list[Embedding]) -> Floats:
+    return np.stack([embedding.vector for embedding in embeddings])
 
 
 @pytest.fixture(scope="module")
@@ -33,103 +41,90 @@ def served(models_dir: Path) -> OnnxEmbedder:
 
 @pytest.fixture(scope="module")
 def crops(detector: Mtcnn, hopper: Pixels, collins: Pixels) -> list[AlignedCrop]:
-    """Two people, each as they are and mirrored, and plain grey."""
+    """Two people, then both mirrored, then plain grey."""
     photos = [hopper, collins, hopper[:, ::-1].copy(), collins[:, ::-1].copy()]
     aligned = [LandmarkAligner().align(photo, detector.detect(photo)[0]) for photo in photos]
     return [*aligned, AlignedCrop(np.full((112, 112, 3), 127, np.uint8), 1.0)]
 
 
-def test_a_crop_becomes_a_vector_under_the_networks_digest() -> None:
-    tiny = embedder(mean_colour())
+@pytest.mark.parametrize("tiny", [embedder(mean_colour()), embedder(first_only(), batch=1)], ids=["batch", "one crop"])
+def test_vectors_have_the_order_of_the_crops_and_the_digest_of_the_network(tiny: OnnxEmbedder) -> None:
+    embeddings = tiny.embed([RED, YELLOW])
 
-    (embedding,) = tiny.embed([crop_of(YELLOW)])
-
-    assert embedding.vector == pytest.approx([0.6, 0.8, 0])
-    assert embedding.model == tiny.model == digest_of(mean_colour())
+    assert stacked(embeddings) == pytest.approx(VECTORS)
+    assert {embedding.model for embedding in embeddings} == {tiny.model}
 
 
-def test_vectors_come_in_the_order_of_the_crops() -> None:
-    vectors = [
-        embedding.vector.tolist() for embedding in embedder(mean_colour()).embed([crop_of(RED), crop_of(YELLOW)])
-    ]
-
-    assert vectors == [pytest.approx([1, 0, 0]), pytest.approx([0.6, 0.8, 0])]
+def test_model_is_the_digest_of_the_network() -> None:
+    assert embedder(mean_colour()).model == digest_of(mean_colour())
 
 
 def test_no_crops_give_no_vectors() -> None:
     assert embedder(mean_colour()).embed([]) == []
 
 
-def test_a_vector_cannot_be_written_to() -> None:
-    (embedding,) = embedder(mean_colour()).embed([crop_of(RED)])
+def test_vector_is_read_only() -> None:
+    (embedding,) = embedder(mean_colour()).embed([RED])
 
     with pytest.raises(ValueError, match="read-only"):
         embedding.vector[0] = 0
 
 
-def test_a_network_that_answers_short_has_failed() -> None:
-    with pytest.raises(InferenceFailed, match=r"want vectors \(2, 3\), got \(1, 3\)"):
-        embedder(first_only()).embed([crop_of(RED), crop_of(YELLOW)])
-
-
-def test_a_network_of_one_crop_a_run_is_run_for_each() -> None:
-    vectors = [item.vector.tolist() for item in embedder(first_only(), batch=1).embed([crop_of(RED), crop_of(YELLOW)])]
-
-    assert vectors == [pytest.approx([1, 0, 0]), pytest.approx([0.6, 0.8, 0])]
+@pytest.mark.parametrize(
+    ("tiny", "crops_given", "message"),
+    [
+        (embedder(first_only()), [RED, YELLOW], r"expected vectors \(2, 3\), got \(1, 3\)"),
+        (embedder(mean_colour(), dimension=128), [RED], r"expected vectors \(1, 128\), got \(1, 3\)"),
+        (embedder(mean_colour()), [crop_of((200, 0, 0), side=SIDE + 1)], "Got invalid dimensions"),
+    ],
+    ids=["too few vectors", "wrong dimension", "wrong crop size"],
+)
+def test_network_that_does_not_fit_its_manifest_or_the_crops_fails(
+    tiny: OnnxEmbedder, crops_given: list[AlignedCrop], message: str
+) -> None:
+    with pytest.raises(InferenceFailed, match=message):
+        tiny.embed(crops_given)
 
 
 @pytest.mark.parametrize(
-    ("light", "provider", "runs"), [(10_000, "cpu", [2, 2, 1]), (0, "cpu", [5]), (10_000, "cuda", [5])]
+    ("small", "provider", "runs"), [(10_000, "cpu", [2, 2, 1]), (0, "cpu", [5]), (10_000, "cuda", [5])]
 )
-def test_a_light_network_is_run_on_few_crops_at_once_and_any_other_on_all(
-    monkeypatch: pytest.MonkeyPatch, light: int, provider: str, runs: list[int]
+def test_small_network_on_a_cpu_runs_in_small_batches(
+    monkeypatch: pytest.MonkeyPatch, small: int, provider: str, runs: list[int]
 ) -> None:
-    monkeypatch.setattr("app.inference.embedder.SMALL_NETWORK_BYTES", light)
-    session, seen, run = Session(mean_colour(), provider="cpu"), [], Session.run
+    monkeypatch.setattr("app.inference.embedder.SMALL_NETWORK_BYTES", small)
+    session, sizes, run = Session(mean_colour(), provider="cpu"), list[int](), Session.run
     session.provider = provider
     tiny = OnnxEmbedder(session, manifest_of(mean_colour()))
-    monkeypatch.setattr(Session, "run", lambda self, crops: (seen.append(len(crops)), run(self, crops))[1])
 
-    vectors = [item.vector.tolist() for item in tiny.embed([crop_of(RED), crop_of(YELLOW)] * 2 + [crop_of(RED)])]
+    def counted(self: Session, crops: Pixels) -> Any:
+        sizes.append(len(crops))
+        return run(self, crops)
 
-    assert seen == runs
-    red, yellow = pytest.approx([1, 0, 0]), pytest.approx([0.6, 0.8, 0])
-    assert vectors == [red, yellow, red, yellow, red]
+    monkeypatch.setattr(Session, "run", counted)
+    embeddings = tiny.embed([RED, YELLOW, RED, YELLOW, RED])
 
-
-def test_a_network_of_another_dimension_than_its_manifests_has_failed() -> None:
-    with pytest.raises(InferenceFailed, match=r"want vectors \(1, 128\), got \(1, 3\)"):
-        embedder(mean_colour(), dimension=128).embed([crop_of(RED)])
+    assert sizes == runs
+    assert stacked(embeddings) == pytest.approx(VECTORS[[0, 1, 0, 1, 0]])
 
 
-def test_crops_of_another_size_than_the_networks_are_a_failed_inference() -> None:
-    with pytest.raises(InferenceFailed):
-        embedder(mean_colour()).embed([crop_of(RED, side=SIDE + 1)])
+def test_served_network_gives_unit_vectors_of_its_dimension(served: OnnxEmbedder, crops: list[AlignedCrop]) -> None:
+    vectors = stacked(served.embed(crops))
 
-
-def test_the_served_network_gives_unit_vectors_of_the_manifests_dimension(
-    served: OnnxEmbedder, crops: list[AlignedCrop]
-) -> None:
-    vectors = np.stack([embedding.vector for embedding in served.embed(crops)])
-
-    assert vectors.shape == (5, 128)
-    assert vectors.dtype == np.float32
+    assert (vectors.shape, vectors.dtype.name) == ((5, 128), "float32")
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(5), abs=1e-5)
 
 
-def test_the_served_network_gives_a_batch_what_it_gives_each_alone(
-    served: OnnxEmbedder, crops: list[AlignedCrop]
-) -> None:
-    together = np.stack([embedding.vector for embedding in served.embed(crops)])
+def test_served_network_gives_the_same_vectors_one_by_one(served: OnnxEmbedder, crops: list[AlignedCrop]) -> None:
     alone = np.stack([served.embed([crop])[0].vector for crop in crops])
 
-    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(stacked(served.embed(crops)), alone, rtol=0, atol=1e-5)
 
 
-def test_the_served_network_tells_two_people_apart_and_knows_their_mirror_images(
+def test_served_network_separates_two_people_but_not_mirror_images(
     served: OnnxEmbedder, crops: list[AlignedCrop]
 ) -> None:
-    hopper, collins, hopper_mirrored, collins_mirrored, _ = (item.vector for item in served.embed(crops))
+    hopper, collins, hopper_mirrored, collins_mirrored, _ = stacked(served.embed(crops))
 
     assert ((hopper - collins) ** 2).sum() > 1.4
     assert ((hopper - hopper_mirrored) ** 2).sum() < 0.3
