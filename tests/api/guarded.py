@@ -1,6 +1,7 @@
 """A service with nothing but authentication, rate limits and the lifecycle."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any, cast
@@ -45,7 +46,7 @@ class Guarded:
         self.app.add_middleware(Authentication, rate_limiter=RateLimiter(rate, concurrent), lifecycle=self.lifecycle)
         self.app.add_middleware(RequestId)
         problems.install(self.app)
-        routes = {
+        routes: dict[str, Callable[..., Any]] = {
             "/who": self._who,
             "/metrics": self._who,
             "/healthz": self._alive,

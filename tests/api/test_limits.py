@@ -30,8 +30,8 @@ def fields(response: httpx2.Response) -> tuple[str | None, ...]:
     return tuple(response.headers.get(field) for field in FIELDS)
 
 
-def key(keys: KeyStore, **options: int) -> dict[str, str]:
-    return {"X-API-Key": keys.create([Scope.VERIFY], **options)[1]}
+def key(keys: KeyStore, rate: int | None = None) -> dict[str, str]:
+    return {"X-API-Key": keys.create([Scope.VERIFY], rate=rate)[1]}
 
 
 def statuses(guarded: Guarded, times: int, headers: dict[str, str] | None = None) -> list[int]:
