@@ -1,12 +1,12 @@
-"""An Observer that only remembers."""
+"""An Observer for tests."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass
-class Noticed:
-    """Every event as (what, value), in order."""
+class RecordingObserver:
+    """Records every event as (name, value), in order."""
 
     events: list[tuple[Any, ...]] = field(default_factory=list)
 
