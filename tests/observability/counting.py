@@ -1,4 +1,4 @@
-"""`python -m tests.observability.counting`: counts as a worker does until its standard input ends; says its metrics."""
+"""A worker process: counts some events, and writes its metrics to each file named on its standard input."""
 
 import sys
 from pathlib import Path
