@@ -1,4 +1,4 @@
-"""The doctor tells what is wrong, and does not fall ill itself."""
+"""`likeness doctor` reports every fault and never fails itself."""
 
 import importlib
 import json
@@ -12,7 +12,7 @@ MODEL = "mobilefacenet-128"
 
 
 def copied_models(models_dir: Path, folder: Path) -> Path:
-    """Model folders of our own, to be spoiled."""
+    """Copy the models, so that a test may damage them."""
     for path in models_dir.glob("*/*.*"):
         copy = folder / path.relative_to(models_dir)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -20,11 +20,11 @@ def copied_models(models_dir: Path, folder: Path) -> Path:
     return folder
 
 
-def complaints(done_stdout: str) -> dict[str, str]:
+def failures(done_stdout: str) -> dict[str, str]:
     return {check["name"]: check["detail"] for check in json.loads(done_stdout)["checks"] if not check["ok"]}
 
 
-def test_a_whole_installation_is_well(likeness: Command) -> None:
+def test_complete_installation_passes_every_check(likeness: Command) -> None:
     done = likeness("doctor", "--json")
 
     assert done.exit_code == 0
@@ -39,7 +39,7 @@ def test_a_whole_installation_is_well(likeness: Command) -> None:
     ]
 
 
-def test_people_read_a_line_a_check(likeness: Command) -> None:
+def test_text_has_one_line_per_check(likeness: Command) -> None:
     done = likeness("doctor", model="none")
 
     assert done.exit_code == 2
@@ -54,7 +54,7 @@ def test_people_read_a_line_a_check(likeness: Command) -> None:
 
 
 @pytest.mark.parametrize("name", [f"{MODEL}/embedder.onnx", "mtcnn/rnet.onnx"])
-def test_a_network_that_is_not_its_manifests_is_told_with_both_digests(
+def test_network_that_differs_from_its_manifest_is_reported_with_both_digests(
     likeness: Command, models_dir: Path, name: str
 ) -> None:
     models = copied_models(models_dir, likeness.folder / "models")
@@ -62,41 +62,37 @@ def test_a_network_that_is_not_its_manifests_is_told_with_both_digests(
     done = likeness("doctor", "--json", models_dir=models)
 
     assert done.exit_code == 2
-    assert complaints(done.stdout).keys() == {"models", "self-test"}
-    assert f"{models / name} is not the file of its manifest: want sha256:" in complaints(done.stdout)["models"]
+    assert failures(done.stdout).keys() == {"models", "self-test"}
+    assert f"{models / name} differs from its manifest: expected sha256:" in failures(done.stdout)["models"]
 
 
 @pytest.mark.parametrize("name", [f"{MODEL}/manifest.json", f"{MODEL}/embedder.onnx", "mtcnn/manifest.json"])
-def test_a_file_that_is_missing_is_told_by_its_path(likeness: Command, models_dir: Path, name: str) -> None:
+def test_missing_file_is_reported_with_its_path(likeness: Command, models_dir: Path, name: str) -> None:
     models = copied_models(models_dir, likeness.folder / "models")
     (models / name).unlink()
     done = likeness("doctor", "--json", models_dir=models)
 
     assert done.exit_code == 2
-    assert str(models / name) in complaints(done.stdout)["models"]
-    assert "No such file" in complaints(done.stdout)["models"]
+    assert str(models / name) in failures(done.stdout)["models"]
+    assert "No such file" in failures(done.stdout)["models"]
 
 
-def test_a_data_directory_that_cannot_be_written_is_told(likeness: Command) -> None:
+def test_unwritable_data_directory_is_reported(likeness: Command) -> None:
     (likeness.folder / "file").touch()
     done = likeness("doctor", "--json", data_dir=likeness.folder / "file" / "data")
 
     assert done.exit_code == 2
-    assert "file" in complaints(done.stdout)["data"]
+    assert "file" in failures(done.stdout)["data"]
 
 
-def test_a_provider_that_cannot_be_used_is_told(likeness: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_provider_and_missing_package_are_reported(
+    likeness: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doctor = importlib.import_module("app.cli.doctor")  # `from app.cli import doctor` would be the command
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    monkeypatch.setattr(doctor, "PACKAGES", ("numpy", "no-such-package"))
     done = likeness("doctor", "--json", provider="cuda")
 
     assert done.exit_code == 2
-    assert "provider 'cuda' was asked for" in complaints(done.stdout)["models"]
-
-
-def test_a_package_that_is_missing_is_told(likeness: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    doctor = importlib.import_module("app.cli.doctor")  # its name in the package is the command's
-    monkeypatch.setattr(doctor, "PACKAGES", ("numpy", "no-such-package"))
-    done = likeness("doctor", "--json")
-
-    assert done.exit_code == 2
-    assert "no-such-package" in complaints(done.stdout)["installed"]
+    assert "provider 'cuda' was asked for" in failures(done.stdout)["models"]
+    assert "no-such-package" in failures(done.stdout)["installed"]
