@@ -32,8 +32,8 @@ from app.settings import Settings
 
 DESCRIPTION = """Are these two photos of one person? Who of the enrolled people is this?
 
-Distances are squared Euclidean (L2) distances between unit vectors, in [0, 4]; a pair matches when `distance <=
-threshold`.
+Distances are squared Euclidean (L2) distances between unit vectors, in [0, 4].
+A pair matches when `distance <= threshold`.
 Every route is also reachable under `/v1`."""
 
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
@@ -52,8 +52,8 @@ def create_app(settings: Settings) -> FastAPI:
             async with open_services(settings, metrics) as services:
                 set_state(app, replace(stopped, services=services))
                 yield
+                set_state(app, stopped)
         finally:
-            set_state(app, stopped)
             await asyncio.to_thread(tracing.close)
 
     app = FastAPI(

@@ -134,7 +134,7 @@ def impostors_within(faces: Strangers) -> list[NDArray[np.float64]]:
 
 
 def _strangers(faces: Strangers) -> NDArray[np.bool_]:
-    """(N, N)"""
+    """Pairs of different people, (N, N)."""
     other: NDArray[np.bool_] = np.not_equal.outer(faces.person_of, faces.person_of)
     return other
 

@@ -1,4 +1,4 @@
-"""The bodies of responses, as docs/API.md documents them."""
+"""The bodies of responses in the HTTP contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the routes and the middleware of an application share."""
+"""The state that the routes and the middleware of an application share."""
 
 from __future__ import annotations
 

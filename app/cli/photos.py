@@ -118,7 +118,7 @@ def _names(answer: responses.Identification) -> str:
     candidates = answer.faces[0].candidates
     searched = f"{answer.gallery.subjects} subjects in gallery {answer.gallery.id!r}"
     lines = [f"{each.rank}. {each.subject_id}  distance {each.distance:.3f}" for each in candidates]
-    return "\n".join(lines) or f"nobody among {searched}"
+    return "\n".join(lines) or f"no candidate among {searched}"
 
 
 def _faces(answer: responses.Detection) -> str:

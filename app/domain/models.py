@@ -1,4 +1,4 @@
-"""The values that the service works with: frozen dataclasses with read-only arrays (see docs/GLOSSARY.md)."""
+"""The values that the service works with: frozen dataclasses with read-only arrays."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ class Metrics:
 
     @property
     def shared(self) -> bool:
-        """Whether the metrics of several processes are rendered together."""
+        """True if the metrics of several processes are rendered together."""
         return self._rendered is not self._registry
 
     def sample(self) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from app.api.state import state_of
 from app.domain.errors import StartError
 from app.main import create_app
 from app.settings import Settings
@@ -35,6 +36,15 @@ def test_service_is_alive_but_not_ready_before_its_start_and_after_its_end(tmp_p
     assert before.json()["code"] == "overloaded"
     assert before.headers["retry-after"] == "1"
     assert outside.get("/healthz").json() == {"status": "alive"}
+
+
+def test_stopping_service_is_not_ready(tmp_path: Path, models_dir: Path) -> None:
+    app = create_app(settings(tmp_path, models_dir))
+    with TestClient(app) as client:
+        state_of(app).lifecycle.stop()
+        health, readiness = client.get("/healthz"), client.get("/readyz")
+
+    assert (health.json(), readiness.status_code) == ({"status": "stopping"}, 503)
 
 
 def test_failed_start_raises_its_reason(tmp_path: Path, models_dir: Path) -> None:

@@ -79,7 +79,7 @@ def test_identify_without_a_candidate_prints_the_size_of_the_gallery(
     done = likeness("identify", collins_png)
 
     assert done.exit_code == 1
-    assert done.stdout == "nobody among 1 subjects in gallery 'default'\n"
+    assert done.stdout == "no candidate among 1 subjects in gallery 'default'\n"
 
 
 def test_unknown_gallery_is_an_error(likeness: Command, hopper_jpg: Path) -> None:

@@ -17,7 +17,7 @@ THRESHOLDS = st.floats(0.05, 3.5)
 
 
 def faces(seed: int, people: int, photos: int, spread: float) -> Floats:
-    """(people * photos, 6)"""
+    """Random vectors (people * photos, 6)."""
     random = np.random.default_rng(seed)
     vectors = np.repeat(random.standard_normal((people, 6)), photos, axis=0)
     vectors += spread * random.standard_normal(vectors.shape)
