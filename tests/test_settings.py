@@ -1,4 +1,4 @@
-"""Every option once: with a meaning, a bound, and a default that works."""
+"""Settings have a description, bounds, and defaults that work."""
 
 import os
 from pathlib import Path
@@ -13,17 +13,17 @@ from app.settings import BUNDLED_MODELS, Settings, unknown_variables
 
 @pytest.fixture(autouse=True)
 def nothing_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings of this machine, and a folder of our own for `.env`."""
+    """Removes the settings of this machine, and changes to an empty folder for `.env`."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("LIKENESS_")]:
         monkeypatch.delenv(name)
 
 
-def test_every_option_has_a_meaning() -> None:
+def test_every_setting_has_a_description() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
 
-def test_the_defaults_are_those_of_the_contract() -> None:
+def test_defaults_are_those_of_the_contract() -> None:
     settings = Settings()
 
     assert (settings.host, settings.port, settings.provider) == ("127.0.0.1", 8000, "auto")
@@ -35,7 +35,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert SERVING_OPTIONS.min_face == 40
 
 
-def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_takes_precedence_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text("LIKENESS_PORT=1111\nLIKENESS_HOST=file\n")
     monkeypatch.setenv("LIKENESS_PORT", "2222")
 
@@ -69,7 +69,7 @@ def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytes
         ("enroll_min_inside", 2),
     ],
 )
-def test_a_value_out_of_bounds_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch, name: str, value: Any) -> None:
+def test_value_out_of_bounds_is_refused_with_its_name(monkeypatch: pytest.MonkeyPatch, name: str, value: Any) -> None:
     monkeypatch.setenv(f"LIKENESS_{name.upper()}", str(value))
 
     with pytest.raises(ValidationError) as caught:
@@ -106,12 +106,12 @@ def test_the_bundled_models_are_those_of_the_repository(models_dir: Path) -> Non
     assert BUNDLED_MODELS.resolve() == models_dir.resolve()
 
 
-def test_settings_do_not_change() -> None:
+def test_settings_are_immutable() -> None:
     with pytest.raises(ValidationError):
         Settings().port = 1  # type: ignore[misc]
 
 
-def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RETENTION", "PORT", "ENCRYPTION_KEY"):
         monkeypatch.setenv(f"LIKENESS_{name}", "")
     settings = Settings(_env_file=None)
@@ -119,7 +119,7 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
     assert (settings.retention, settings.port, settings.encryption_key) == (None, 8000, None)
 
 
-def test_a_misspelt_variable_is_named_with_the_one_that_was_probably_meant() -> None:
-    told = unknown_variables({"LIKENESS_RATELIMIT": "1", "LIKENESS_PORT": "1", "likeness_auth": "on", "PATH": "/"})
+def test_misspelt_variable_is_named_with_a_suggestion() -> None:
+    messages = unknown_variables({"LIKENESS_RATELIMIT": "1", "LIKENESS_PORT": "1", "likeness_auth": "on", "PATH": "/"})
 
-    assert told == ["LIKENESS_RATELIMIT is no setting; did you mean LIKENESS_RATE_LIMIT?"]
+    assert messages == ["LIKENESS_RATELIMIT is not a setting; did you mean LIKENESS_RATE_LIMIT?"]

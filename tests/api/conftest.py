@@ -24,7 +24,7 @@ def no_settings_of_this_machine() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> FastAPI:
-    """The whole service on the real models, with small limits."""
+    """The whole service with the real models and small limits."""
     return create_app(
         Settings(
             data_dir=tmp_path_factory.mktemp("data"),
@@ -38,7 +38,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> FastAPI:
 
 @pytest.fixture(scope="session")
 def client(app: FastAPI) -> Iterator[TestClient]:
-    """Between start and shutdown; what the application raises is answered, as a server would."""
+    """A client of the started service; unexpected errors are answered, as by a server."""
     with TestClient(app, raise_server_exceptions=False) as opened:
         yield opened
 
@@ -53,7 +53,7 @@ def portrait(tmp_path_factory: pytest.TempPathFactory, hopper: Pixels) -> bytes:
 
 @pytest.fixture
 def gallery(client: TestClient) -> Iterator[str]:
-    """A gallery of this test's own."""
+    """The id of a new gallery."""
     name = f"gallery {uuid.uuid4()}"
     assert client.put(f"/galleries/{name}").status_code == 201
     yield name

@@ -1,8 +1,10 @@
-"""A service that is nothing but its doors: keys, limits and the lifecycle, before routes that say who got in."""
+"""A service with nothing but authentication, rate limits and the lifecycle."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import nullcontext
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI, HTTPException, Request
 from starlette.testclient import TestClient
@@ -15,13 +17,16 @@ from app.api import problems
 from app.api.middleware.auth import Authentication, caller_of
 from app.api.middleware.deadline import Deadline
 from app.api.middleware.request_id import RequestId
+from app.api.state import AppState, set_state
 from app.domain.errors import Forbidden
 from app.domain.identity import Scope
+from app.observability.metrics import Metrics
 from app.server.shutdown import Lifecycle
+from app.services.container import Services
 
 
 class Guarded:
-    """`/who` answers with the caller's name, `/held` when it is let go, `/forbidden` and `/missing` with errors."""
+    """`/who` answers with the caller's name, `/held` when `held` is set, `/forbidden` and `/busy` with errors."""
 
     def __init__(
         self,
@@ -35,14 +40,21 @@ class Guarded:
     ) -> None:
         self.lifecycle, self.held = Lifecycle(), asyncio.Event()
         self.app = FastAPI()
-        self.app.state.services = SimpleNamespace(authenticator=Authenticator(keys, auth, reachable=reachable))
+        services = cast("Services", SimpleNamespace(authenticator=Authenticator(keys, auth, reachable=reachable)))
+        set_state(self.app, AppState(self.lifecycle, Metrics(), nullcontext, 0, services))
         self.app.add_middleware(Deadline, seconds=deadline, lifecycle=self.lifecycle)
-        self.app.add_middleware(Authentication, limits=RateLimiter(rate, concurrent), lifecycle=self.lifecycle)
+        self.app.add_middleware(Authentication, rate_limiter=RateLimiter(rate, concurrent), lifecycle=self.lifecycle)
         self.app.add_middleware(RequestId)
         problems.install(self.app)
-        for path, route in (("/who", self._who), ("/metrics", self._who), ("/healthz", self._alive)):
-            self.app.get(path)(route)
-        for path, route in (("/held", self._held), ("/forbidden", self._forbidden), ("/busy", self._busy)):
+        routes: dict[str, Callable[..., Any]] = {
+            "/who": self._who,
+            "/metrics": self._who,
+            "/healthz": self._alive,
+            "/held": self._held,
+            "/forbidden": self._forbidden,
+            "/busy": self._busy,
+        }
+        for path, route in routes.items():
             self.app.get(path)(route)
         self.client = TestClient(self.app, base_url="http://127.0.0.1", client=("192.0.2.1", 50000))
 
@@ -64,7 +76,7 @@ class Guarded:
 
 
 class KeyMaker:
-    """Makes keys as the command does, beside the service; the headers that show them."""
+    """Makes keys as the command line does, and returns the headers that carry them."""
 
     def __init__(self, keys: KeyStore) -> None:
         self.keys = keys
@@ -81,8 +93,8 @@ class KeyMaker:
         return headers["Authorization"].split("_")[1]
 
 
-class Unread:
-    """A body that nobody may ask for, and the answer that came without it."""
+class UnreadBody:
+    """A request whose body must not be read, and the response to it."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -109,6 +121,6 @@ class Unread:
 
 
 async def settled() -> None:
-    """Until what was started has come as far as it can."""
+    """Let the tasks that were started run as far as they can."""
     for _ in range(50):
         await asyncio.sleep(0)

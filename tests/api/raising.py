@@ -1,4 +1,4 @@
-"""A service that does nothing but fail."""
+"""A service that only fails."""
 
 from fastapi import FastAPI
 from starlette.testclient import TestClient
@@ -8,7 +8,7 @@ from app.api.middleware.request_id import RequestId
 
 
 class Raising:
-    """An application of one route that raises what it is given."""
+    """An application whose only route raises a given error."""
 
     def __init__(self) -> None:
         self.error: Exception = RuntimeError()

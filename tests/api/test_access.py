@@ -1,4 +1,4 @@
-"""Every route is public or says what it needs; and a key opens what the contract gives it, and nothing else."""
+"""Every route is public or declares its scope, and a key allows exactly the routes of its scopes and galleries."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -46,13 +46,13 @@ CONTRACT = {
     "GET /models/{model}/calibration": None,
 }
 PUBLIC = {"GET /healthz", "GET /readyz", "GET /docs", "GET /docs/start.js", "GET /docs/{name}", "GET /openapi.json"}
-OF_A_GALLERY = [route for route in CONTRACT if "{gallery}" in route]
+GALLERY_ROUTES = [route for route in CONTRACT if "{gallery}" in route]
 ByScope = dict[Scope, dict[str, str]]
 Header = tuple[str, str]
 
 
 def leaves(routes: list[BaseRoute]) -> Iterator[BaseRoute]:
-    """Every route, also of routers that were included in routers: FastAPI keeps them nested."""
+    """Yield every route, also of nested routers."""
     for route in routes:
         inner = getattr(route, "original_router", None)
         yield from leaves(inner.routes) if inner is not None else [route]
@@ -62,14 +62,14 @@ def named(route: Any) -> list[str]:
     return [f"{method} {route.path}" for method in sorted(route.methods - {"HEAD"})]
 
 
-def needs(route: BaseRoute) -> list[Scope | None]:
-    """What a route declares."""
+def scopes_of(route: BaseRoute) -> list[Scope | None]:
+    """Return the scopes that a route declares."""
     dependencies = route.dependant.dependencies if isinstance(route, APIRoute) else []
     return [each.call.scope for each in dependencies if isinstance(each.call, RequiredScope)]
 
 
 def declared(app: FastAPI) -> dict[str, list[Scope | None]]:
-    return {name: needs(route) for route in leaves(app.routes) for name in named(route)}
+    return {name: scopes_of(route) for route in leaves(app.routes) for name in named(route)}
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def guarded(folder: Path, models_dir: Path) -> Iterator[TestClient]:
-    """The whole service, asking for keys."""
+    """The whole service with required keys."""
     app = create_app(Settings(data_dir=folder, models_dir=models_dir, auth="on", rate_limit=0, _env_file=None))
     with TestClient(app, raise_server_exceptions=False) as opened:
         yield opened
@@ -97,13 +97,13 @@ def by_scope(key: KeyMaker) -> ByScope:
 
 
 def ask(client: TestClient, route: str, headers: dict[str, str], gallery: str = "none") -> int:
-    """The status of an empty request for it."""
+    """Return the status of an empty request to `route`."""
     method, path = route.split()
     filled = path.format(gallery=gallery, subject="nobody", face="f", name="start.js", model="none")
     return client.request(method, filled, headers=headers).status_code
 
 
-def test_every_route_is_public_or_declares_what_the_contract_says(app: FastAPI) -> None:
+def test_every_route_is_public_or_declares_the_scope_of_the_contract(app: FastAPI) -> None:
     found = declared(app)
 
     assert {name for name, scopes in found.items() if not scopes} == PUBLIC
@@ -111,7 +111,7 @@ def test_every_route_is_public_or_declares_what_the_contract_says(app: FastAPI) 
     assert {name for name in found if is_public(name.split()[1])} == PUBLIC
 
 
-def test_a_route_that_declares_nothing_is_found_however_deep_it_is_included() -> None:
+def test_route_without_a_scope_is_found_in_nested_routers() -> None:
     outer, inner, app = APIRouter(prefix="/a"), APIRouter(prefix="/b"), FastAPI(openapi_url=None, docs_url=None)
     inner.get("/forgotten")(lambda: None)
     outer.include_router(inner)
@@ -121,18 +121,16 @@ def test_a_route_that_declares_nothing_is_found_however_deep_it_is_included() ->
 
 
 @pytest.mark.parametrize("scope", Scope)
-def test_a_key_opens_the_routes_of_its_scope_and_no_others(
-    guarded: TestClient, by_scope: ByScope, scope: Scope
-) -> None:
-    answers = {route: ask(guarded, route, by_scope[scope]) for route in CONTRACT}
+def test_key_allows_exactly_the_routes_of_its_scope(guarded: TestClient, by_scope: ByScope, scope: Scope) -> None:
+    statuses = {route: ask(guarded, route, by_scope[scope]) for route in CONTRACT}
     allowed = {route for route, needed in CONTRACT.items() if scope is Scope.ADMIN or needed in (scope, None)}
 
-    assert {route for route, status in answers.items() if status != 403} == allowed
-    assert not {status for status in answers.values() if status == 401 or status >= 500}
+    assert {route for route, status in statuses.items() if status != 403} == allowed
+    assert not {status for status in statuses.values() if status == 401 or status >= 500}
 
 
 @pytest.mark.parametrize("prefix", ["", "/v1"])
-def test_without_a_key_all_but_what_is_public_is_shut_also_what_is_not_there(guarded: TestClient, prefix: str) -> None:
+def test_only_public_paths_answer_without_a_key_also_among_unknown_paths(guarded: TestClient, prefix: str) -> None:
     unknown = [
         "GET /",
         "GET /nothing",
@@ -142,14 +140,14 @@ def test_without_a_key_all_but_what_is_public_is_shut_also_what_is_not_there(gua
         "GET /docs2",
         "HEAD /models",
     ]
-    shut = [route.replace(" ", f" {prefix}") for route in [*CONTRACT, *unknown]]
+    guarded_routes = [route.replace(" ", f" {prefix}") for route in [*CONTRACT, *unknown]]
     public = [route.replace(" ", f" {prefix}") for route in sorted(PUBLIC)]
 
-    assert {ask(guarded, route, {}) for route in shut} == {401}
+    assert {ask(guarded, route, {}) for route in guarded_routes} == {401}
     assert {ask(guarded, route, {}) for route in public} == {200}
 
 
-def test_who_is_refused_is_told_how_to_come_in_and_nothing_more(guarded: TestClient) -> None:
+def test_refusal_without_a_valid_key_names_the_authentication_scheme(guarded: TestClient) -> None:
     answers = [guarded.get("/galleries", headers=headers) for headers in ({}, {"X-API-Key": "lk_0_0"})]
 
     assert [(each.status_code, each.json()["code"]) for each in answers] == [(401, "unauthorized")] * 2
@@ -158,7 +156,7 @@ def test_who_is_refused_is_told_how_to_come_in_and_nothing_more(guarded: TestCli
 
 
 @pytest.mark.parametrize("header", ["Bearer", "bearer", "X-API-Key"])
-def test_a_key_is_taken_in_either_header(guarded: TestClient, key: KeyMaker, header: str) -> None:
+def test_key_is_accepted_in_either_header(guarded: TestClient, key: KeyMaker, header: str) -> None:
     text = key.text(key(Scope.VERIFY))
     headers = {"X-API-Key": text} if header == "X-API-Key" else {"Authorization": f"{header} {text}"}
 
@@ -166,7 +164,7 @@ def test_a_key_is_taken_in_either_header(guarded: TestClient, key: KeyMaker, hea
 
 
 @pytest.mark.parametrize(
-    "spoiled",
+    "headers_with",
     [
         lambda text: [("Authorization", text)],
         lambda text: [("Authorization", f"Basic {text}")],
@@ -178,14 +176,16 @@ def test_a_key_is_taken_in_either_header(guarded: TestClient, key: KeyMaker, hea
         lambda text: [("Cookie", f"key={text}")],
     ],
 )
-def test_anything_else_is_not(guarded: TestClient, key: KeyMaker, spoiled: Callable[[str], list[Header]]) -> None:
+def test_wrong_ambiguous_or_misplaced_key_is_refused(
+    guarded: TestClient, key: KeyMaker, headers_with: Callable[[str], list[Header]]
+) -> None:
     text = key.text(key(Scope.ADMIN))
 
-    assert guarded.get("/models", headers=spoiled(text)).status_code == 401
+    assert guarded.get("/models", headers=headers_with(text)).status_code == 401
     assert guarded.get("/models", params={"key": text}).status_code == 401
 
 
-def test_a_key_that_expired_or_was_revoked_is_no_key_at_once(guarded: TestClient, key: KeyMaker) -> None:
+def test_expired_or_revoked_key_is_refused_at_once(guarded: TestClient, key: KeyMaker) -> None:
     old, revoked = key(Scope.ADMIN, lifetime=timedelta(seconds=-1)), key(Scope.ADMIN)
     before = ask(guarded, "GET /models", revoked)
     key.keys.revoke(key.id(revoked))
@@ -195,7 +195,7 @@ def test_a_key_that_expired_or_was_revoked_is_no_key_at_once(guarded: TestClient
 
 
 @pytest.mark.parametrize("prefix", ["", "/v1"])
-def test_a_key_for_some_galleries_is_for_no_other_whether_it_is_there_or_not(
+def test_key_for_some_galleries_is_refused_for_others_whether_they_exist_or_not(
     guarded: TestClient, key: KeyMaker, by_scope: ByScope, prefix: str
 ) -> None:
     for name in ("mine", "theirs"):
@@ -203,7 +203,7 @@ def test_a_key_for_some_galleries_is_for_no_other_whether_it_is_there_or_not(
     limited = key(Scope.ADMIN, galleries=["mine", "a/b"])
     routes = [
         route.replace(" ", f" {prefix}")
-        for route in OF_A_GALLERY
+        for route in GALLERY_ROUTES
         if not route.startswith("DELETE /galleries/{gallery} ")
     ]
     others = ["theirs", "not there", "Mine", "mine%20", "a", "a%252Fb", "%FF", "mine%00", "%2E%2E"]
@@ -212,7 +212,9 @@ def test_a_key_for_some_galleries_is_for_no_other_whether_it_is_there_or_not(
     assert 403 not in {ask(guarded, route, limited, gallery) for route in routes for gallery in ("a%2Fb", "%6Dine")}
 
 
-def test_it_sees_its_own_galleries_alone_and_no_metrics(guarded: TestClient, key: KeyMaker, by_scope: ByScope) -> None:
+def test_key_for_some_galleries_lists_only_them_and_has_no_metrics(
+    guarded: TestClient, key: KeyMaker, by_scope: ByScope
+) -> None:
     for name in ("mine", "theirs"):
         guarded.put(f"/galleries/{name}", headers=by_scope[Scope.ADMIN])
     limited = key(Scope.ADMIN, galleries=["mine", "not there"])
@@ -224,32 +226,32 @@ def test_it_sees_its_own_galleries_alone_and_no_metrics(guarded: TestClient, key
 
 
 @pytest.mark.parametrize(("gallery", "status"), [("theirs", 403), ("not there", 403), (None, 403), ("mine", 422)])
-def test_it_identifies_in_its_own_galleries_alone(
+def test_key_for_some_galleries_identifies_only_in_them(
     guarded: TestClient, key: KeyMaker, gallery: str | None, status: int
 ) -> None:
-    body = {"image": "bm8gcGhvdG8=", **({"gallery": gallery} if gallery else {})}
+    document = {"image": "bm8gcGhvdG8=", **({"gallery": gallery} if gallery else {})}
     limited = key(Scope.IDENTIFY, galleries=["mine"])
     guarded.put("/galleries/mine", headers=key(Scope.ENROLL))
 
-    assert guarded.post("/identify", json=body, headers=limited).status_code == status
+    assert guarded.post("/identify", json=document, headers=limited).status_code == status
 
 
-@pytest.mark.parametrize("how", [{"json": {"image": "eA=="}}, {"files": {"image": b"x"}}])
-def test_however_the_gallery_is_named(guarded: TestClient, key: KeyMaker, how: dict[str, Any]) -> None:
+@pytest.mark.parametrize("body", [{"json": {"image": "eA=="}}, {"files": {"image": b"x"}}])
+def test_gallery_in_the_query_is_checked_too(guarded: TestClient, key: KeyMaker, body: dict[str, Any]) -> None:
     limited = key(Scope.IDENTIFY, galleries=["default"])
 
-    assert guarded.post("/identify", params={"gallery": "theirs"}, headers=limited, **how).status_code == 403
-    assert guarded.post("/identify", params={"gallery": "default"}, headers=limited, **how).status_code == 422
+    assert guarded.post("/identify", params={"gallery": "theirs"}, headers=limited, **body).status_code == 403
+    assert guarded.post("/identify", params={"gallery": "default"}, headers=limited, **body).status_code == 422
 
 
 @pytest.mark.parametrize("path", ["/galleries/%FF", "/galleries/%FF/subjects", "/galleries/a%00/subjects/x"])
-def test_a_gallery_whose_name_is_no_text_is_a_bad_request(guarded: TestClient, by_scope: ByScope, path: str) -> None:
+def test_gallery_id_that_is_not_text_is_an_invalid_request(guarded: TestClient, by_scope: ByScope, path: str) -> None:
     response = guarded.get(path, headers=by_scope[Scope.ADMIN])
 
     assert (response.status_code, response.json()["code"]) == (422, "invalid_request")
 
 
-def test_the_audit_log_names_the_key_and_the_request(guarded: TestClient, key: KeyMaker) -> None:
+def test_audit_log_has_the_key_and_the_request_id(guarded: TestClient, key: KeyMaker) -> None:
     headers = key(Scope.ADMIN) | {"X-Request-ID": "r-77"}
     guarded.put("/galleries/audited/subjects/ada", headers=headers)
     events = guarded.get("/galleries/audited/subjects/ada/export", headers=headers).json()["events"]
@@ -260,14 +262,14 @@ def test_the_audit_log_names_the_key_and_the_request(guarded: TestClient, key: K
     ]
 
 
-def test_the_description_says_which_routes_want_a_key(guarded: TestClient, client: TestClient) -> None:
-    shut, open_ = guarded.get("/openapi.json").json(), client.get("/openapi.json").json()
+def test_openapi_describes_which_routes_require_a_key(guarded: TestClient, client: TestClient) -> None:
+    secured, unsecured = guarded.get("/openapi.json").json(), client.get("/openapi.json").json()
     operations = {
         f"{method.upper()} {path}": operation["security"]
-        for path, methods in shut["paths"].items()
+        for path, methods in secured["paths"].items()
         for method, operation in methods.items()
     }
 
     assert {name for name, security in operations.items() if security} == set(CONTRACT)
-    assert {scheme["type"] for scheme in shut["components"]["securitySchemes"].values()} == {"http", "apiKey"}
-    assert "securitySchemes" not in open_["components"]
+    assert {scheme["type"] for scheme in secured["components"]["securitySchemes"].values()} == {"http", "apiKey"}
+    assert "securitySchemes" not in unsecured["components"]

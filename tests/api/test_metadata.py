@@ -1,4 +1,4 @@
-"""Metadata is the caller's own, and can always be read back."""
+"""Any JSON object is accepted as metadata, unless a later response could not contain it."""
 
 import json
 from typing import Any
@@ -13,12 +13,12 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False,
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner), max_leaves=20)
 JSON = {"Content-Type": "application/json"}
 NESTED = {"deep": b"[" * 40 + b"]" * 40, "very deep": b"[" * 900 + b"]" * 900, "endless": b"[" * 100_000}
-UNSAYABLE = {
+UNSERIALIZABLE = {
     "NaN": b"NaN",
     "infinity": b"1e999",
-    "half a pair": rb'"\ud800"',
-    "half a pair inside": rb'[{"a": "\udfff"}]',
-    "half a pair as a name": rb'{"\ud800": 1}',
+    "lone surrogate": rb'"\ud800"',
+    "nested surrogate": rb'[{"a": "\udfff"}]',
+    "surrogate as a name": rb'{"\ud800": 1}',
     **NESTED,
 }
 
@@ -30,34 +30,32 @@ def put(client: TestClient, gallery: str, value: bytes) -> int:
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(metadata=st.dictionaries(TEXT, VALUES, max_size=5))
-def test_whatever_json_can_say_is_kept(client: TestClient, gallery: str, metadata: dict[str, Any]) -> None:
+def test_any_json_object_is_kept(client: TestClient, gallery: str, metadata: dict[str, Any]) -> None:
     path = f"/galleries/{gallery}/subjects/ada"
-    put_back = client.put(path, content=json.dumps({"metadata": metadata}), headers=JSON)
+    stored = client.put(path, content=json.dumps({"metadata": metadata}), headers=JSON)
 
-    assert put_back.json()["metadata"] == metadata
+    assert stored.json()["metadata"] == metadata
     assert client.get(path).json()["metadata"] == metadata
 
 
-@pytest.mark.parametrize("what", UNSAYABLE)
-def test_what_could_not_be_read_back_is_refused_and_spoils_no_later_answer(
-    client: TestClient, gallery: str, what: str
-) -> None:
-    assert put(client, gallery, UNSAYABLE[what]) == 422
+@pytest.mark.parametrize("name", UNSERIALIZABLE)
+def test_unserializable_metadata_is_refused_and_not_stored(client: TestClient, gallery: str, name: str) -> None:
+    assert put(client, gallery, UNSERIALIZABLE[name]) == 422
     assert client.get(f"/galleries/{gallery}/subjects").json()["subjects"] == []
 
 
-def test_thirty_levels_are_accepted(client: TestClient, gallery: str) -> None:
+def test_thirty_levels_of_nesting_are_accepted(client: TestClient, gallery: str) -> None:
     assert put(client, gallery, b"[" * 30 + b"]" * 30) == 201
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"{}", b'{"metadata": {}}'])
-def test_a_subject_may_be_made_without_metadata(client: TestClient, gallery: str, body: bytes) -> None:
+def test_subject_may_be_created_without_metadata(client: TestClient, gallery: str, body: bytes) -> None:
     response = client.put(f"/galleries/{gallery}/subjects/ada", content=body, headers=JSON)
 
     assert (response.status_code, response.json()["metadata"]) == (201, {})
 
 
-def test_a_put_without_a_body_keeps_the_metadata(client: TestClient, gallery: str) -> None:
+def test_put_without_metadata_keeps_them(client: TestClient, gallery: str) -> None:
     path = f"/galleries/{gallery}/subjects/ada"
     client.put(path, json={"metadata": {"name": "Ada"}})
     assert client.put(path).json()["metadata"] == {"name": "Ada"}

@@ -1,4 +1,4 @@
-"""The description says what the service does."""
+"""OpenAPI describes requests, responses and problems as the service handles them."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def description(client: TestClient) -> Description:
 
 
 def operations(description: Description) -> dict[str, Description]:
-    """By method and path; all but those about the process, which promise no problems."""
+    """Return the operations by method and path, except the health checks, which have no problem documents."""
     return {
         f"{method} {path}": operation
         for path, methods in description["paths"].items()
@@ -40,7 +40,7 @@ def body_of(description: Description, path: str, kind: str) -> Description:
 
 
 @pytest.mark.parametrize("path", PHOTOS)
-def test_both_forms_of_a_body_are_described(description: Description, path: str) -> None:
+def test_form_and_json_body_are_described_alike(description: Description, path: str) -> None:
     form, json = (body_of(description, path, kind) for kind in ("multipart/form-data", "application/json"))
 
     assert form["required"] == json["required"] == PHOTOS[path]
@@ -48,9 +48,9 @@ def test_both_forms_of_a_body_are_described(description: Description, path: str)
     assert form["additionalProperties"] is json["additionalProperties"] is False
 
 
-@pytest.mark.parametrize(("kind", "written"), [("multipart/form-data", "binary"), ("application/json", "byte")])
-def test_an_image_is_described_as_a_file_or_as_base64(description: Description, kind: str, written: str) -> None:
-    image = {"type": "string", "format": written}
+@pytest.mark.parametrize(("kind", "format_"), [("multipart/form-data", "binary"), ("application/json", "byte")])
+def test_image_is_described_as_a_file_or_as_base64(description: Description, kind: str, format_: str) -> None:
+    image = {"type": "string", "format": format_}
 
     assert body_of(description, "/verify", kind)["properties"]["image1"] == image
     for path in REPEATABLE:
@@ -58,33 +58,33 @@ def test_an_image_is_described_as_a_file_or_as_base64(description: Description, 
         assert several == {"type": "array", "items": image, "minItems": 1, "maxItems": 32}
 
 
-def test_the_fields_of_a_request_are_described_with_their_meaning(description: Description) -> None:
+def test_every_field_has_a_description(description: Description) -> None:
     fields = body_of(description, "/identify", "application/json")["properties"]
 
     assert fields.keys() == {"image", "face", "faces", "gallery", "top_k", "fpir", "threshold"}
     assert all(field["description"] for name, field in fields.items() if name != "image")
 
 
-def test_every_problem_is_described_as_problem_json_and_as_nothing_else(description: Description) -> None:
+def test_problems_are_described_only_as_problem_json(description: Description) -> None:
     statuses = {str(int(kind.status)) for kind in PROBLEM_TYPES.values()}
     for name, operation in operations(description).items():
         described = [operation["responses"][status]["content"] for status in statuses]
         assert all(content == {"application/problem+json": {"schema": PROBLEM}} for content in described), name
 
 
-def test_every_code_is_named_under_its_status(description: Description) -> None:
+def test_every_problem_code_is_listed_under_its_status(description: Description) -> None:
     responses = description["paths"]["/verify"]["post"]["responses"]
 
     assert all(f"`{code}`" in responses[str(int(kind.status))]["description"] for code, kind in PROBLEM_TYPES.items())
 
 
-def test_a_problem_is_described_with_the_members_of_the_contract(description: Description) -> None:
+def test_problem_schema_has_the_members_of_the_contract(description: Description) -> None:
     members = description["components"]["schemas"]["Problem"]["properties"]
 
     assert members.keys() >= {"type", "title", "status", "detail", "instance", "code", "request_id", "image", "errors"}
 
 
-def test_every_operation_says_what_it_answers(description: Description) -> None:
+def test_every_operation_describes_its_response(description: Description) -> None:
     for name, operation in operations(description).items():
         good = [response for status, response in operation["responses"].items() if status < "300"]
         assert good, name

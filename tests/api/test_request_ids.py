@@ -1,4 +1,4 @@
-"""Every answer has a request id that is harmless to log."""
+"""Every response has exactly one request id that is safe to log."""
 
 import uuid
 
@@ -10,25 +10,25 @@ UNSAFE = ["", " ", "two words", "x" * 129, "line\tfeed", '"quoted"', "<script>",
 
 
 @pytest.mark.parametrize("given", SAFE)
-def test_a_harmless_id_is_kept(client: TestClient, given: str) -> None:
+def test_safe_id_is_kept(client: TestClient, given: str) -> None:
     assert client.get("/healthz", headers={"X-Request-ID": given}).headers["x-request-id"] == given
 
 
 @pytest.mark.parametrize("given", UNSAFE)
-def test_an_id_that_is_unsafe_to_log_is_replaced(client: TestClient, given: str) -> None:
+def test_unsafe_id_is_replaced(client: TestClient, given: str) -> None:
     response = client.get("/nowhere", headers=[(b"x-request-id", given.encode("latin-1"))])
-    answered = response.headers["x-request-id"]
+    request_id = response.headers["x-request-id"]
 
-    assert str(uuid.UUID(answered)) == answered
-    assert response.json()["request_id"] == answered
+    assert str(uuid.UUID(request_id)) == request_id
+    assert response.json()["request_id"] == request_id
 
 
-def test_there_is_one_id_header_in_an_answer(client: TestClient) -> None:
+def test_response_has_one_id_header(client: TestClient) -> None:
     for path in ("/healthz", "/nowhere", "/docs"):
         assert len(client.get(path).headers.get_list("x-request-id")) == 1
 
 
-def test_an_answer_about_a_photo_says_the_id_of_its_header(client: TestClient, portrait: bytes) -> None:
+def test_response_about_a_photo_contains_the_id_of_its_header(client: TestClient, portrait: bytes) -> None:
     response = client.post("/detect", files={"image": portrait})
 
     assert response.json()["request_id"] == response.headers["x-request-id"]

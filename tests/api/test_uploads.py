@@ -1,4 +1,4 @@
-"""Images and fields out of a request, in either form."""
+"""Images and fields are read from multipart forms and from JSON."""
 
 import asyncio
 import base64
@@ -12,33 +12,34 @@ from fastapi import FastAPI, Request
 from starlette.testclient import TestClient
 from starlette.types import Message
 
+from app.api.state import state_of
 from app.api.uploads import Submission, read_submission
 from app.domain.errors import ImageTooLarge, InvalidRequest
-from tests.api.guarded import Unread
+from tests.api.guarded import UnreadBody
 
 ANY_BYTES = bytes(range(256)) + b"\r\n--boundary\r\n"
 Part = tuple[str, tuple[str | None, bytes]]
 
 
-def submitted(kind: str, body: bytes, *names: str, most: int = 1, query: bytes = b"") -> Submission:
+def submitted(kind: str, body: bytes, *names: str, max_each: int = 1, query: bytes = b"") -> Submission:
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
     headers = [(b"content-type", kind.encode())]
     scope = {"type": "http", "method": "POST", "path": "/", "headers": headers, "query_string": query}
-    return asyncio.run(read_submission(Request(scope, receive), names or ("image",), most, 5_000_000))
+    return asyncio.run(read_submission(Request(scope, receive), names or ("image",), max_each, 5_000_000))
 
 
-def form(*parts: Part, names: tuple[str, ...] = ("image",), most: int = 1) -> Submission:
+def form(*parts: Part, names: tuple[str, ...] = ("image",), max_each: int = 1) -> Submission:
     request = httpx2.Request("POST", "http://test", files=list(parts))
-    return submitted(request.headers["content-type"], request.read(), *names, most=most)
+    return submitted(request.headers["content-type"], request.read(), *names, max_each=max_each)
 
 
-def from_json(body: dict[str, Any], *names: str, most: int = 1) -> Submission:
-    return submitted("application/json", json.dumps(body).encode(), *names, most=most)
+def from_json(body: dict[str, Any], *names: str, max_each: int = 1) -> Submission:
+    return submitted("application/json", json.dumps(body).encode(), *names, max_each=max_each)
 
 
-def test_the_bytes_of_a_part_arrive_as_they_were_sent() -> None:
+def test_bytes_of_a_part_arrive_unchanged() -> None:
     (upload,) = form(("image", ("a.jpg", ANY_BYTES))).uploads
 
     assert (upload.name, upload.data) == ("image", ANY_BYTES)
@@ -54,35 +55,35 @@ def test_base64_may_be_wrapped_and_may_be_a_data_uri(prefix: str, width: int) ->
 
 
 @pytest.mark.parametrize("text", ["-_-_", "AAA", "AA=A", "ä===", "data:image/png,%89PNG", "AAAA AAA?"])
-def test_what_is_not_base64_is_refused_by_the_name_of_its_field(text: str) -> None:
+def test_invalid_base64_is_refused_with_the_name_of_its_field(text: str) -> None:
     with pytest.raises(InvalidRequest, match=r"^image: not base64") as caught:
         from_json({"image": text})
     assert caught.value.errors == (("image", "not base64"),)
 
 
-def test_images_come_in_the_order_of_their_names_and_then_as_sent() -> None:
+def test_images_are_ordered_by_field_and_then_as_sent() -> None:
     parts: list[Part] = [(name, ("a", data)) for name, data in (("b", b"1"), ("a", b"2"), ("b", b"3"))]
-    by_form = form(*parts, names=("a", "b"), most=2)
+    by_form = form(*parts, names=("a", "b"), max_each=2)
     texts = {"b": [base64.b64encode(data).decode() for data in (b"1", b"3")], "a": "Mg=="}
 
     assert [(upload.name, upload.data) for upload in by_form.uploads] == [("a", b"2"), ("b", b"1"), ("b", b"3")]
-    assert [upload.data for upload in from_json(texts, "a", "b", most=2).uploads] == [b"2", b"1", b"3"]
+    assert [upload.data for upload in from_json(texts, "a", "b", max_each=2).uploads] == [b"2", b"1", b"3"]
 
 
-def test_more_images_than_there_may_be_are_refused() -> None:
-    with pytest.raises(InvalidRequest, match="image: want at most 2, got 3"):
-        from_json({"image": ["AAAA"] * 3}, most=2)
-    with pytest.raises(InvalidRequest, match="image: want at most 1, got 2"):
+def test_too_many_images_are_refused() -> None:
+    with pytest.raises(InvalidRequest, match="image: expected at most 2, got 3"):
+        from_json({"image": ["AAAA"] * 3}, max_each=2)
+    with pytest.raises(InvalidRequest, match="image: expected at most 1, got 2"):
         form(("image", ("a", b"1")), ("image", ("b", b"2")))
 
 
-def test_an_image_too_large_is_named() -> None:
+def test_too_large_image_is_named() -> None:
     with pytest.raises(ImageTooLarge, match="at most 5000000 bytes, got 5000001") as caught:
         form(("image1", ("a", b"1")), ("image2", ("b", b"x" * 5_000_001)), names=("image1", "image2"))
     assert caught.value.image == "image2"
 
 
-def test_a_large_part_is_never_written_to_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_part_is_never_written_to_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     def rollover(_: object) -> None:
         pytest.fail("a photo was spooled to a file")
 
@@ -91,7 +92,7 @@ def test_a_large_part_is_never_written_to_disk(monkeypatch: pytest.MonkeyPatch) 
     assert len(form(("image", ("a", b"x" * 3_000_000))).uploads[0].data) == 3_000_000
 
 
-def test_other_fields_are_kept_as_they_were_given() -> None:
+def test_other_fields_keep_their_type() -> None:
     by_form = form(("image", ("a", b"1")), ("fmr", (None, b"0.1")))
     by_json = from_json({"image": "AAAA", "fmr": 0.1, "note": ["x"]})
 
@@ -99,28 +100,28 @@ def test_other_fields_are_kept_as_they_were_given() -> None:
     assert by_json.fields == {"fmr": 0.1, "note": ["x"]}
 
 
-def test_fields_of_the_query_join_those_of_the_body() -> None:
+def test_fields_of_query_and_body_are_merged() -> None:
     submission = submitted("application/json", b'{"image": "AAAA", "a": 1}', query=b"b=2&c=%C3%BC")
 
     assert submission.fields == {"a": 1, "b": "2", "c": "ü"}
 
 
 @pytest.mark.parametrize("kind", ["application/json", "Application/JSON; charset=utf-8", " application/json ;x=y"])
-def test_the_content_type_is_read_without_its_parameters(kind: str) -> None:
+def test_parameters_of_the_content_type_are_ignored(kind: str) -> None:
     assert submitted(kind, b'{"image": "AAAA"}').uploads[0].data == b"\0\0\0"
 
 
 @pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded", "application/jsonx"])
-def test_another_content_type_is_refused_with_those_that_are_read(kind: str) -> None:
-    with pytest.raises(InvalidRequest, match="want a body of multipart/form-data or application/json"):
+def test_unsupported_content_type_is_refused(kind: str) -> None:
+    with pytest.raises(InvalidRequest, match="expected a body of type multipart/form-data or application/json"):
         submitted(kind, b"image=x")
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("path", ["/verify", "/identify", "/detect", "/embed", "/galleries/g/subjects/s/faces"])
-async def test_where_no_photo_more_may_wait_a_body_is_not_read(app: FastAPI, client: TestClient, path: str) -> None:  # noqa: ARG001
-    workers = app.state.services.extraction._workers
+async def test_body_is_not_read_if_the_queue_is_full(app: FastAPI, client: TestClient, path: str) -> None:  # noqa: ARG001
+    workers = state_of(app).require_services().extraction._workers
     with workers.reserve(workers.capacity):
-        full = await Unread().post(app, path)
+        status = await UnreadBody().post(app, path)
 
-    assert full == 503
+    assert status == 503

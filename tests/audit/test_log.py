@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.audit.log import GENESIS_HASH, AuditLog, append
-from app.domain.clock import written
+from app.domain.clock import format_time
 from app.domain.errors import ServiceError
 from app.domain.identity import Actor
 from app.storage.migrate import open_migrated
@@ -33,11 +33,11 @@ def other(path: Path) -> Iterator[Database]:
 
 
 def test_an_entry_says_when_who_what_and_to_whom(log: AuditLog, database: Database) -> None:
-    before = written(datetime.now(UTC))
+    before = format_time(datetime.now(UTC))
     record(database, "face.enroll", "guests", ADA, subject="ada", face="f")
     (entry,) = log.entries()
 
-    assert before <= entry["at"] <= written(datetime.now(UTC))
+    assert before <= entry["at"] <= format_time(datetime.now(UTC))
     assert {name: value for name, value in entry.items() if name not in ("at", "hash")} == {
         "seq": 1,
         "by": "key:ada",

@@ -11,7 +11,7 @@ from app.domain.models import Pixels
 
 
 class Command:
-    """The `likeness` command on a data directory and a folder of photos; settings as in the environment."""
+    """Runs the `likeness` command with a data directory, a folder for photos, and settings from the environment."""
 
     def __init__(self, folder: Path, models_dir: Path) -> None:
         self.folder, self.data, self.models_dir = folder, folder / "data", models_dir

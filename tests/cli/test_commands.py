@@ -1,4 +1,4 @@
-"""The commands are listed without being imported."""
+"""Commands are imported only when they run."""
 
 import subprocess
 import sys
@@ -19,18 +19,18 @@ print(sorted(sys.modules.keys() & {"numpy", "cv2", "onnxruntime", "faiss", "fast
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_words_of_the_list_are_those_of_the_commands_own_help(name: str) -> None:
+def test_listed_help_is_the_help_of_the_command(name: str) -> None:
     assert imported(name).help.startswith(COMMANDS[name][1].removesuffix("."))
 
 
-def test_asking_for_help_imports_no_network_and_no_server() -> None:
+def test_help_imports_neither_networks_nor_server() -> None:
     done = subprocess.run([sys.executable, "-c", HELP], cwd=REPOSITORY, capture_output=True, text=True, check=True)
 
     assert all(name in done.stdout for name in COMMANDS)
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_a_command_that_is_none_is_told_with_the_one_that_was_probably_meant(likeness: Command) -> None:
+def test_unknown_command_is_an_error_with_a_suggestion(likeness: Command) -> None:
     done = likeness("verfy")
 
     assert done.exit_code == 2

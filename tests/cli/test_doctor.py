@@ -1,102 +1,67 @@
-"""The doctor tells what is wrong, and does not fall ill itself."""
+"""`likeness doctor` reports every fault and never fails itself."""
 
 import importlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from typer.testing import Result
 
 from tests.cli.conftest import Command
 
-MODEL = "mobilefacenet-128"
+CHECKS = ["installed", "runtime", "models", "self-test", "data", "access"]
 
 
-def copied_models(models_dir: Path, folder: Path) -> Path:
-    """Model folders of our own, to be spoiled."""
-    for path in models_dir.glob("*/*.*"):
-        copy = folder / path.relative_to(models_dir)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(path.read_bytes())
-    return folder
+def failures(done: Result) -> dict[str, str]:
+    assert done.exit_code == 2
+    return {check["name"]: check["detail"] for check in json.loads(done.stdout)["checks"] if not check["ok"]}
 
 
-def complaints(done_stdout: str) -> dict[str, str]:
-    return {check["name"]: check["detail"] for check in json.loads(done_stdout)["checks"] if not check["ok"]}
-
-
-def test_a_whole_installation_is_well(likeness: Command) -> None:
+def test_complete_installation_passes_every_check(likeness: Command) -> None:
     done = likeness("doctor", "--json")
 
-    assert done.exit_code == 0
-    assert json.loads(done.stdout)["ok"] is True
-    assert [check["name"] for check in json.loads(done.stdout)["checks"]] == [
-        "installed",
-        "runtime",
-        "models",
-        "self-test",
-        "data",
-        "access",
-    ]
+    assert (done.exit_code, json.loads(done.stdout)["ok"]) == (0, True)
+    assert [check["name"] for check in json.loads(done.stdout)["checks"]] == CHECKS
 
 
-def test_people_read_a_line_a_check(likeness: Command) -> None:
+def test_text_has_one_line_per_check(likeness: Command) -> None:
     done = likeness("doctor", model="none")
+    states = [f"{'FAIL' if name in ('models', 'self-test') else 'ok  '} {name}" for name in CHECKS]
 
     assert done.exit_code == 2
-    assert [line.split(":")[0] for line in done.stdout.splitlines()] == [
-        "ok   installed",
-        "ok   runtime",
-        "FAIL models",
-        "FAIL self-test",
-        "ok   data",
-        "ok   access",
-    ]
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == states
 
 
-@pytest.mark.parametrize("name", [f"{MODEL}/embedder.onnx", "mtcnn/rnet.onnx"])
-def test_a_network_that_is_not_its_manifests_is_told_with_both_digests(
+@pytest.mark.parametrize("name", ["mobilefacenet-128/embedder.onnx", "mtcnn/rnet.onnx", "mtcnn/manifest.json"])
+def test_damaged_or_missing_model_file_is_reported_with_its_path(
     likeness: Command, models_dir: Path, name: str
 ) -> None:
-    models = copied_models(models_dir, likeness.folder / "models")
-    (models / name).write_bytes((models / name).read_bytes() + b"\0")
-    done = likeness("doctor", "--json", models_dir=models)
+    models = shutil.copytree(models_dir, likeness.folder / "models")
+    path = models / name
+    path.write_bytes(path.read_bytes() + b"\0")
+    damaged = failures(likeness("doctor", "--json", models_dir=models))
+    path.unlink()
+    missing = failures(likeness("doctor", "--json", models_dir=models))
 
-    assert done.exit_code == 2
-    assert complaints(done.stdout).keys() == {"models", "self-test"}
-    assert f"{models / name} is not the file of its manifest: want sha256:" in complaints(done.stdout)["models"]
-
-
-@pytest.mark.parametrize("name", [f"{MODEL}/manifest.json", f"{MODEL}/embedder.onnx", "mtcnn/manifest.json"])
-def test_a_file_that_is_missing_is_told_by_its_path(likeness: Command, models_dir: Path, name: str) -> None:
-    models = copied_models(models_dir, likeness.folder / "models")
-    (models / name).unlink()
-    done = likeness("doctor", "--json", models_dir=models)
-
-    assert done.exit_code == 2
-    assert str(models / name) in complaints(done.stdout)["models"]
-    assert "No such file" in complaints(done.stdout)["models"]
+    assert damaged.keys() == missing.keys() == {"models", "self-test"}
+    assert str(path) in damaged["models"]
+    assert f"{path}: No such file" in missing["models"]
 
 
-def test_a_data_directory_that_cannot_be_written_is_told(likeness: Command) -> None:
+def test_unwritable_data_directory_is_reported(likeness: Command) -> None:
     (likeness.folder / "file").touch()
-    done = likeness("doctor", "--json", data_dir=likeness.folder / "file" / "data")
 
-    assert done.exit_code == 2
-    assert "file" in complaints(done.stdout)["data"]
+    assert "file" in failures(likeness("doctor", "--json", data_dir=likeness.folder / "file" / "data"))["data"]
 
 
-def test_a_provider_that_cannot_be_used_is_told(likeness: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_provider_and_missing_package_are_reported(
+    likeness: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doctor = importlib.import_module("app.cli.doctor")  # `from app.cli import doctor` would be the command
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
-    done = likeness("doctor", "--json", provider="cuda")
-
-    assert done.exit_code == 2
-    assert "provider 'cuda' was asked for" in complaints(done.stdout)["models"]
-
-
-def test_a_package_that_is_missing_is_told(likeness: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    doctor = importlib.import_module("app.cli.doctor")  # its name in the package is the command's
     monkeypatch.setattr(doctor, "PACKAGES", ("numpy", "no-such-package"))
-    done = likeness("doctor", "--json")
+    found = failures(likeness("doctor", "--json", provider="cuda"))
 
-    assert done.exit_code == 2
-    assert "no-such-package" in complaints(done.stdout)["installed"]
+    assert "provider 'cuda' was asked for" in found["models"]
+    assert "no-such-package" in found["installed"]

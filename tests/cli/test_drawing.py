@@ -1,9 +1,10 @@
-"""A photo with its faces marked, and nothing else changed."""
+"""Faces are drawn into a copy of the photo, and nothing else changes."""
 
 import re
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
@@ -15,54 +16,49 @@ from tests.cli.conftest import Command
 PHOTO: Pixels = read_only(np.random.default_rng(0).integers(0, 200, (400, 600, 3), dtype=np.uint8))
 POINTS = np.array([[230, 180], [270, 180], [250, 200], [235, 225], [265, 225]], np.float32)
 FACE = Face(Box(200.4, 150.2, 300.6, 260.9), Landmarks(POINTS), 0.987)
-NEAR = (slice(120, 270), slice(190, 310))  # box, stroke and label
+Mask = npt.NDArray[np.bool_]
+NEAR = (slice(120, 270), slice(190, 310))  # rows and columns of box, stroke and label
 
 
-def differing(path: Path, photo: Pixels) -> np.ndarray:
-    """(height, width), True where the image at `path` is not as `photo`."""
+def difference(path: Path, photo: Pixels) -> Mask:
+    """Return where the image at `path` differs from `photo`, (height, width) bool."""
     with Image.open(path) as image:
         return np.asarray((np.asarray(image) != photo).any(-1))
 
 
-def changed(path: Path, *faces: Face) -> np.ndarray:
+def drawn(path: Path, *faces: Face) -> Mask:
     draw_faces(PHOTO, faces, path)
-    return differing(path, PHOTO)
+    return difference(path, PHOTO)
 
 
-def test_only_pixels_near_the_face_change(tmp_path: Path) -> None:
-    differs = changed(tmp_path / "out.png", FACE)
-    inside = differs[NEAR].sum()
+def test_box_and_landmarks_are_drawn_at_the_face_and_nowhere_else(tmp_path: Path) -> None:
+    differs = drawn(tmp_path / "out.png", FACE)
 
-    assert inside == differs.sum() > 400
-
-
-def test_the_box_and_the_landmarks_are_where_the_face_is(tmp_path: Path) -> None:
-    differs = changed(tmp_path / "out.png", FACE)
-
+    assert differs[NEAR].sum() == differs.sum() > 400
     assert differs[150, 200:301].all()
     assert differs[150:261, 301].all()
     assert all(differs[round(y), round(x)] for x, y in POINTS.tolist())
 
 
-def test_every_face_is_marked(tmp_path: Path) -> None:
+def test_every_face_is_drawn(tmp_path: Path) -> None:
     other = Face(Box(20, 300, 80, 380), Landmarks(np.full((5, 2), [50, 340], np.float32)), 0.5)
-    differs = changed(tmp_path / "out.png", FACE, other)
+    differs = drawn(tmp_path / "out.png", FACE, other)
 
     assert differs[150, 200:301].all()
     assert differs[380, 20:81].all()
 
 
-def test_a_photo_without_faces_is_copied(tmp_path: Path) -> None:
-    assert not changed(tmp_path / "out.png").any()
+def test_photo_without_faces_is_copied(tmp_path: Path) -> None:
+    assert not drawn(tmp_path / "out.png").any()
 
 
-def test_a_face_beyond_the_edge_is_marked_as_far_as_it_can_be_seen(tmp_path: Path) -> None:
+def test_visible_part_of_a_face_beyond_the_edge_is_drawn(tmp_path: Path) -> None:
     beyond = Face(Box(-50.0, -50.0, 100.0, 1000.0), Landmarks(np.full((5, 2), -30, np.float32)), 0.9)
 
-    assert changed(tmp_path / "out.png", beyond)[:, 100].all()
+    assert drawn(tmp_path / "out.png", beyond)[:, 100].all()
 
 
-def test_the_photo_itself_is_left_alone(tmp_path: Path) -> None:
+def test_photo_itself_is_not_changed(tmp_path: Path) -> None:
     before = PHOTO.copy()
     draw_faces(PHOTO, [FACE], tmp_path / "out.jpg")
 
@@ -70,32 +66,31 @@ def test_the_photo_itself_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("out.xyz", r"ends in \.png or \.jpg"), ("out", r"ends in \.png or \.jpg")]
+    ("name", "message"),
+    [
+        ("out.xyz", r"ends in \.png or \.jpg"),
+        ("out", r"ends in \.png or \.jpg"),
+        ("nowhere/out.png", r"cannot write .*nowhere"),
+    ],
 )
-def test_a_name_of_no_image_format_is_refused_in_words(tmp_path: Path, name: str, words: str) -> None:
-    with pytest.raises(CommandError, match=words):
+def test_path_that_cannot_be_written_is_refused(tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(CommandError, match=message):
         draw_faces(PHOTO, [FACE], tmp_path / name)
 
 
-def test_a_folder_that_is_not_there_is_refused_in_words(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match=r"cannot write .*nowhere"):
-        draw_faces(PHOTO, [FACE], tmp_path / "nowhere" / "out.png")
-
-
-def test_the_command_marks_the_face_it_tells_of(likeness: Command, hopper: Pixels) -> None:
+def test_detect_draws_the_face_that_it_prints(likeness: Command, hopper: Pixels) -> None:
     image, out = likeness.photo("hopper.png", hopper), likeness.folder / "out.png"
     done = likeness("detect", image, "--draw", out)
-    rows, columns = differing(out, hopper).nonzero()
+    rows, columns = difference(out, hopper).nonzero()
 
     assert done.exit_code == 0
     assert done.stdout.startswith("face at ")
     left, top, right, bottom = map(int, re.findall(r"\d+", done.stdout)[:4])
     assert (columns.min(), columns.max(), rows.max()) == pytest.approx((left, right, bottom), abs=2)
-    assert top - 30 < rows.min() < top  # the label stands on the box
+    assert top - 30 < rows.min() < top  # the label is above the box
 
 
-def test_an_output_that_cannot_be_written_ends_the_command_with_2(likeness: Command, hopper: Pixels) -> None:
+def test_exit_status_is_2_if_the_drawing_cannot_be_written(likeness: Command, hopper: Pixels) -> None:
     done = likeness("detect", likeness.photo("hopper.png", hopper), "--draw", likeness.folder / "out.xyz")
 
-    assert done.exit_code == 2
-    assert "want a name that ends in .png or .jpg" in done.stderr
+    assert (done.exit_code, "expected a name that ends in .png or .jpg" in done.stderr) == (2, True)

@@ -1,4 +1,4 @@
-"""A folder a subject; run again, only what is new is enrolled."""
+"""`likeness enroll` enrols one folder per subject, and a second run only new photos."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ def people(likeness: Command, hopper: Pixels, collins: Pixels) -> Path:
     return likeness.folder / "people"
 
 
-def tally(likeness: Command, people: Path, *options: str) -> dict[str, Any]:
+def enroll(likeness: Command, people: Path, *options: str) -> dict[str, Any]:
     done = likeness("enroll", people, "--json", *options)
     return {**json.loads(done.stdout), "exit": done.exit_code}
 
@@ -30,43 +30,38 @@ def faces(likeness: Command, gallery: str = "default") -> int:
 def test_every_folder_is_a_subject(likeness: Command, people: Path) -> None:
     expected = {"subjects": 2, "enrolled": 2, "already_enrolled": 0, "rejected": [], "exit": 0}
 
-    assert tally(likeness, people) == expected
+    assert enroll(likeness, people) == expected
     assert faces(likeness) == 2
 
 
-def test_running_again_enrols_only_what_is_new(likeness: Command, people: Path, hopper: Pixels) -> None:
-    tally(likeness, people)
+def test_second_run_enrols_only_new_photos(likeness: Command, people: Path, hopper: Pixels) -> None:
+    first, second = enroll(likeness, people), enroll(likeness, people)
     likeness.photo("people/hopper/deep/two.jpg", hopper, quality=60)
-    again = tally(likeness, people)
+    third = enroll(likeness, people)
 
-    assert (again["enrolled"], again["already_enrolled"], again["exit"]) == (1, 2, 0)
+    counts = [(each["enrolled"], each["already_enrolled"], each["exit"]) for each in (first, second, third)]
+    assert counts == [(2, 0, 0), (0, 2, 0), (1, 2, 0)]
     assert faces(likeness) == 3
 
 
-def test_running_again_with_nothing_new_succeeds(likeness: Command, people: Path) -> None:
-    tally(likeness, people)
-
-    assert (tally(likeness, people)["already_enrolled"], tally(likeness, people)["exit"]) == (2, 0)
-
-
-def test_the_same_photo_twice_in_a_folder_is_one_face(likeness: Command, people: Path) -> None:
+def test_two_copies_of_a_photo_in_a_folder_are_one_face(likeness: Command, people: Path) -> None:
     (people / "hopper" / "copy.jpg").write_bytes((people / "hopper" / "one.jpg").read_bytes())
-    counted = tally(likeness, people)
+    counted = enroll(likeness, people)
 
     assert (counted["enrolled"], counted["already_enrolled"]) == (2, 1)
     assert faces(likeness) == 2
 
 
-def test_the_same_photo_under_two_names_is_a_face_of_both(likeness: Command, people: Path) -> None:
+def test_photo_in_two_folders_is_a_face_of_both_subjects(likeness: Command, people: Path) -> None:
     (people / "grace").mkdir()
     (people / "grace" / "one.jpg").write_bytes((people / "hopper" / "one.jpg").read_bytes())
 
-    assert tally(likeness, people)["enrolled"] == 3
+    assert enroll(likeness, people)["enrolled"] == 3
 
 
-def test_a_photo_that_is_rejected_is_told_with_its_file_and_reason(likeness: Command, people: Path) -> None:
+def test_rejected_photo_is_listed_with_its_file_and_reason(likeness: Command, people: Path) -> None:
     (people / "hopper" / "broken.jpg").write_bytes(b"no image")
-    (rejected,) = tally(likeness, people)["rejected"]
+    (rejected,) = enroll(likeness, people)["rejected"]
 
     assert rejected["file"] == str(people / "hopper" / "broken.jpg")
     assert (rejected["code"], rejected["detail"]) == (
@@ -75,33 +70,33 @@ def test_a_photo_that_is_rejected_is_told_with_its_file_and_reason(likeness: Com
     )
 
 
-def test_people_read_a_line_a_rejected_photo_and_the_counts(likeness: Command, people: Path) -> None:
+def test_text_lists_rejected_photos_and_counts(likeness: Command, people: Path) -> None:
     (people / "hopper" / "broken.jpg").write_bytes(b"no image")
     done = likeness("enroll", people)
 
     assert done.exit_code == 0
     assert done.stdout.splitlines() == [
         f"{people / 'hopper' / 'broken.jpg'}: expected an image, got bytes of an unknown format",
-        "2 enrolled, 0 already there, 1 rejected",
+        "2 enrolled, 0 already enrolled, 1 rejected",
     ]
     assert "enrolling" in done.stderr
 
 
-def test_where_everything_is_rejected_the_command_ends_with_2(likeness: Command) -> None:
+def test_exit_status_is_2_if_every_photo_is_rejected(likeness: Command) -> None:
     (likeness.folder / "people" / "nobody").mkdir(parents=True)
     (likeness.folder / "people" / "nobody" / "broken.jpg").write_bytes(b"no image")
 
-    assert tally(likeness, likeness.folder / "people")["exit"] == 2
+    assert enroll(likeness, likeness.folder / "people")["exit"] == 2
 
 
-def test_hidden_files_and_files_beside_the_folders_are_left_out(likeness: Command, people: Path) -> None:
+def test_hidden_files_and_files_outside_of_the_folders_are_ignored(likeness: Command, people: Path) -> None:
     for name in ("notes.txt", "hopper/.DS_Store", "collins/.hidden.jpg"):
         (people / name).write_bytes(b"no image")
 
-    assert tally(likeness, people)["rejected"] == []
+    assert enroll(likeness, people)["rejected"] == []
 
 
-def test_a_folder_without_photos_is_an_error_in_words(likeness: Command) -> None:
+def test_folder_without_photos_is_an_error(likeness: Command) -> None:
     (likeness.folder / "people" / "nobody").mkdir(parents=True)
     done = likeness("enroll", likeness.folder / "people")
 
@@ -109,7 +104,7 @@ def test_a_folder_without_photos_is_an_error_in_words(likeness: Command) -> None
     assert "no photos in" in done.stderr
 
 
-def test_a_poor_face_is_rejected_by_the_bounds_in_the_settings(likeness: Command, people: Path) -> None:
+def test_quality_bounds_of_the_settings_apply(likeness: Command, people: Path) -> None:
     done = likeness("enroll", people, "--json", enroll_min_sharpness=1)
     rejected = json.loads(done.stdout)["rejected"]
 
@@ -118,7 +113,7 @@ def test_a_poor_face_is_rejected_by_the_bounds_in_the_settings(likeness: Command
     assert all("sharpness" in each["detail"] for each in rejected)
 
 
-def test_another_gallery_can_be_named(likeness: Command, people: Path) -> None:
-    tally(likeness, people, "--gallery", "guests")
+def test_gallery_can_be_chosen(likeness: Command, people: Path) -> None:
+    enroll(likeness, people, "--gallery", "guests")
 
     assert (faces(likeness, "guests"), faces(likeness)) == (2, 0)

@@ -1,4 +1,4 @@
-"""`likeness keys ...`: a key is shown once, listed without its secret, and ended for good."""
+"""`likeness keys` shows a key once, lists it without its secret, and revokes it permanently."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import pytest
 
 from app.access.api_keys import KeyStore
 from app.audit.log import AuditLog
-from app.domain.clock import written
+from app.domain.clock import format_time
 from app.domain.errors import Unauthorized
 from app.domain.identity import Caller, Scope
 from app.storage.migrate import open_migrated
@@ -24,12 +24,12 @@ def document(likeness: Command, *arguments: object) -> dict[str, Any]:
 
 
 def caller(likeness: Command, text: str) -> Caller:
-    """Who a service on the same data takes the key for."""
+    """Return the caller that a service on the same data authenticates."""
     with closing(open_migrated(likeness.data / "gallery.sqlite3")) as database:
-        return KeyStore(database).caller(text)
+        return KeyStore(database).authenticate(text)
 
 
-def test_the_key_is_all_that_is_printed_and_opens_what_was_asked_for(likeness: Command) -> None:
+def test_create_prints_only_the_key_which_has_the_requested_rights(likeness: Command) -> None:
     done = likeness("keys", "create", "--scopes", "verify, enroll,verify", "--galleries", "a/b,staff", "--rate", 5)
     text = done.stdout.strip()
     made = caller(likeness, text)
@@ -37,18 +37,19 @@ def test_the_key_is_all_that_is_printed_and_opens_what_was_asked_for(likeness: C
     assert done.exit_code == 0
     assert re.fullmatch(r"lk_[0-9a-f]{12}_[\w-]{43}", text)
     assert made.scopes == {Scope.VERIFY, Scope.ENROLL}
-    assert (made.galleries, made.rate, made.concurrent) == ({"a/b", "staff"}, 5, None)
+    assert made.galleries == frozenset({"a/b", "staff"})
+    assert (made.rate, made.concurrent) == (5, None)
 
 
-def test_as_json_it_comes_with_what_is_known_of_it(likeness: Command) -> None:
+def test_json_of_a_new_key_has_all_its_properties(likeness: Command) -> None:
     made = document(
         likeness, "create", "--scopes", "admin", "--expires", "90d", "--name", ":key: [b]Ada", "--concurrent", 0
     )
-    days = [written(datetime.now(UTC) + timedelta(days=days)) for days in (89.9, 90)]
+    days = [format_time(datetime.now(UTC) + timedelta(days=days)) for days in (89.9, 90)]
 
     assert caller(likeness, made.pop("key")).name == f"key:{made['id']}"
     assert days[0] < made.pop("expires_at") <= days[1]
-    assert made.pop("created_at") <= written(datetime.now(UTC))
+    assert made.pop("created_at") <= format_time(datetime.now(UTC))
     assert made == {
         "id": made["id"],
         "name": ":key: [b]Ada",
@@ -61,27 +62,27 @@ def test_as_json_it_comes_with_what_is_known_of_it(likeness: Command) -> None:
     }
 
 
-def test_a_list_has_every_key_there_ever_was_and_no_secret(likeness: Command) -> None:
+def test_list_has_all_keys_without_secrets(likeness: Command) -> None:
     made = [document(likeness, "create", "--scopes", "verify", "--name", name) for name in ("[i]one", ":key:", "three")]
     document(likeness, "revoke", made[1]["id"])
-    listed, shown = document(likeness, "list")["keys"], likeness("keys", "list").stdout.splitlines()
+    listed, lines = document(likeness, "list")["keys"], likeness("keys", "list").stdout.splitlines()
 
     assert [(each["id"], each["name"], each["valid"]) for each in listed] == [
         (made[0]["id"], "[i]one", True),
         (made[1]["id"], ":key:", False),
         (made[2]["id"], "three", True),
     ]
-    assert [line.split()[:3] for line in shown] == [
+    assert [line.split()[:3] for line in lines] == [
         [made[0]["id"], "valid", "verify"],
         [made[1]["id"], "revoked", "verify"],
         [made[2]["id"], "valid", "verify"],
     ]
-    assert [line.split()[-1] for line in shown] == ["[i]one", ":key:", "three"]
-    assert not [each for each in made if each["key"].split("_", 2)[2] in str(listed) + str(shown)]
+    assert [line.split()[-1] for line in lines] == ["[i]one", ":key:", "three"]
+    assert not [each for each in made if each["key"].split("_", 2)[2] in str(listed) + str(lines)]
 
 
 @pytest.mark.parametrize("by", ["id", "key"])
-def test_a_key_is_ended_by_its_id_or_by_itself_and_the_log_says_by_whom(
+def test_revoke_accepts_the_id_or_the_key_and_is_audited_with_the_user(
     likeness: Command, by: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("getpass.getuser", lambda: "ada")
@@ -100,33 +101,33 @@ def test_a_key_is_ended_by_its_id_or_by_itself_and_the_log_says_by_whom(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (
             ["--scopes", "verify,everything"],
-            "want scopes out of verify, identify, enroll, metrics, admin, got verify,ev",
+            "expected scopes out of verify, identify, enroll, metrics, admin, got verify,ev",
         ),
-        (["--scopes", " , "], "want scopes, separated by commas"),
-        (["--scopes", "verify", "--galleries", ""], "want galleries, separated by commas"),
-        (["--scopes", "verify", "--expires", "soon"], "want a duration such as 30s"),
-        (["--scopes", "verify", "--expires", "999999w"], "want at most 100 years"),
+        (["--scopes", " , "], "expected scopes separated by commas"),
+        (["--scopes", "verify", "--galleries", ""], "expected galleries separated by commas"),
+        (["--scopes", "verify", "--expires", "soon"], "expected a duration such as 30s"),
+        (["--scopes", "verify", "--expires", "999999w"], "expected at most 100 years"),
         (["--scopes", "verify", "--rate", "-1"], "greater than or equal to 0"),
         ([], "--scopes"),
     ],
 )
-def test_what_is_no_key_is_refused_in_words_and_none_is_made(
-    likeness: Command, arguments: list[str], words: str
+def test_invalid_options_are_refused_and_no_key_is_created(
+    likeness: Command, arguments: list[str], message: str
 ) -> None:
     document(likeness, "create", "--scopes", "verify")
     done = likeness("keys", "create", *arguments)
 
     assert done.exit_code == 2
-    assert words in done.stderr
+    assert message in done.stderr
     assert len(document(likeness, "list")["keys"]) == 1
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["revoke", "0123456789ab"]])
-def test_where_there_is_no_gallery_nothing_is_made_of_it(likeness: Command, arguments: list[str]) -> None:
+def test_missing_database_is_an_error_and_is_not_created(likeness: Command, arguments: list[str]) -> None:
     done = likeness("keys", *arguments)
 
     assert done.exit_code == 2
@@ -134,7 +135,7 @@ def test_where_there_is_no_gallery_nothing_is_made_of_it(likeness: Command, argu
     assert not likeness.data.exists()
 
 
-def test_a_key_that_is_not_there_cannot_be_ended(likeness: Command) -> None:
+def test_unknown_key_is_not_found(likeness: Command) -> None:
     document(likeness, "create", "--scopes", "verify")
     done = likeness("keys", "revoke", "nobody", "--json")
 

@@ -1,4 +1,4 @@
-"""How a command ends that could not do its work."""
+"""A command that fails prints its error as text or JSON and exits with 2."""
 
 import json
 
@@ -16,14 +16,14 @@ def disk_error(_: GalleryRepository) -> None:
     raise OSError(28, "No space left on device")
 
 
-@pytest.mark.parametrize(("failure", "words"), [(interrupt, "interrupted"), (disk_error, "No space left on device")])
-def test_it_is_told_in_words_or_in_json_and_ends_with_2(
-    likeness: Command, monkeypatch: pytest.MonkeyPatch, failure: object, words: str
+@pytest.mark.parametrize(("failure", "message"), [(interrupt, "interrupted"), (disk_error, "No space left on device")])
+def test_failure_is_printed_and_the_exit_status_is_2(
+    likeness: Command, monkeypatch: pytest.MonkeyPatch, failure: object, message: str
 ) -> None:
     monkeypatch.setattr(GalleryRepository, "galleries", failure)
-    people, machine = likeness("gallery", "list"), likeness("gallery", "list", "--json")
+    text, document = likeness("gallery", "list"), likeness("gallery", "list", "--json")
 
-    assert (people.exit_code, machine.exit_code) == (2, 2)
-    assert words in people.stderr
-    assert words in json.loads(machine.stdout)["detail"]
-    assert (people.stdout, machine.stderr) == ("", "")
+    assert (text.exit_code, document.exit_code) == (2, 2)
+    assert message in text.stderr
+    assert message in json.loads(document.stdout)["detail"]
+    assert (text.stdout, document.stderr) == ("", "")

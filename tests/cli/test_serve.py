@@ -52,7 +52,7 @@ def test_everybody_is_let_in_only_where_that_was_said_and_with_a_warning(
     done = likeness("serve", host="0.0.0.0", auth="off")  # noqa: S104
 
     assert (done.exit_code, len(server.asked)) == (0, 1)
-    assert "whoever reaches 0.0.0.0 may do everything" in caplog.text
+    assert "everybody who can reach 0.0.0.0 may do everything" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A wrong setting is named, with its value, whatever the command."""
+"""Every command names invalid settings with their values."""
 
 import json
 
@@ -8,7 +8,7 @@ from tests.cli.conftest import Command
 
 
 @pytest.mark.parametrize("command", [["doctor"], ["gallery", "list"], ["serve"]])
-def test_every_wrong_setting_is_named_with_its_value(likeness: Command, command: list[str]) -> None:
+def test_every_invalid_setting_is_named_with_its_value(likeness: Command, command: list[str]) -> None:
     done = likeness(*command, port="many", default_fmr=2)
 
     assert done.exit_code == 2
@@ -18,14 +18,14 @@ def test_every_wrong_setting_is_named_with_its_value(likeness: Command, command:
     assert done.stdout == ""
 
 
-def test_machines_are_told_in_json(likeness: Command) -> None:
+def test_invalid_setting_is_reported_as_json(likeness: Command) -> None:
     done = likeness("gallery", "list", "--json", provider="gpu")
 
     assert done.exit_code == 2
     assert "LIKENESS_PROVIDER" in json.loads(done.stdout)["detail"]
 
 
-def test_settings_may_stand_in_a_file(likeness: Command) -> None:
+def test_settings_are_read_from_a_file(likeness: Command) -> None:
     (likeness.folder / ".env").write_text("LIKENESS_MIN_FACE=3\nOTHER=1\n")
     done = likeness("gallery", "list")
 

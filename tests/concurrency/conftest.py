@@ -7,15 +7,15 @@ from tests.support.gate import PATIENCE, Gate
 
 
 @pytest.fixture
-def workers(gate: Gate) -> Iterator[Callable[..., WorkerPool]]:
-    """Makes workers that are closed in the end, when nothing holds them up any more."""
-    made: list[WorkerPool] = []
+def make_pool(gate: Gate) -> Iterator[Callable[..., WorkerPool]]:
+    """Makes pools that are closed after the test, when the gate no longer holds their jobs."""
+    pools: list[WorkerPool] = []
 
     def make(*, threads: int = 1, max_waiting: int = 1, deadline: float = PATIENCE) -> WorkerPool:
-        made.append(WorkerPool("test", threads=threads, max_waiting=max_waiting, deadline=deadline))
-        return made[-1]
+        pools.append(WorkerPool("test", threads=threads, max_waiting=max_waiting, deadline=deadline))
+        return pools[-1]
 
     yield make
     gate.open()
-    for one in made:
-        one.close()
+    for pool in pools:
+        pool.close()

@@ -1,4 +1,4 @@
-"""What photos took goes back to the system, whatever small things stay."""
+"""The memory of photos is returned to the system, even if small blocks stay in use."""
 
 import platform
 import subprocess
@@ -34,12 +34,12 @@ with ThreadPoolExecutor(4) as pool:
 
 
 def held_after_photos() -> int:
-    """MiB that a process still has when each of its photos is gone: about 35, or 500 if it does not say a word."""
+    """Return the MiB that a process keeps after its photos: about 35, or 500 without give_back_freed_memory."""
     command = [sys.executable, "-c", WORK]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     return int(done.stdout)
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are left as they are")
-def test_what_photos_took_is_given_back() -> None:
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is configured")
+def test_memory_of_photos_is_returned_to_the_system() -> None:
     assert held_after_photos() < 120

@@ -31,8 +31,11 @@ def docker(*arguments: str) -> str:
 
 
 def build(target: str) -> str:
-    """The image `likeness:<target>` of this tree, as Compose names it. What a Dockerfile of this project needs from the
-    network are packages, and this machine's own network is the one that is known to reach them."""
+    """
+    Build the image `likeness:<target>` of this tree, as Compose names it.
+
+    The build uses the network of this machine, which can reach the package registries.
+    """
     tag = f"likeness:{target}"
     docker("build", "--network", "host", "--file", "docker/Dockerfile", "--target", target, "--tag", tag, ".")
     return tag

@@ -1,3 +1,5 @@
+"""The tree of errors is the documented one, and each error carries what its response needs."""
+
 import inspect
 import re
 
@@ -11,8 +13,8 @@ ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubc
 CODED = [kind for kind in ALL if "code" in vars(kind)]
 
 
-def drawn() -> dict[str, str]:
-    """Every error of the tree in the module's docstring, and the one that it hangs from."""
+def documented_tree() -> dict[str, str]:
+    """Return the parent of every error in the docstring of the module."""
     parents: dict[int, str] = {}
     tree: dict[str, str] = {}
     for indent, name in re.findall(r"^( *)[*+-] (\w+)", errors.__doc__ or "", re.MULTILINE):
@@ -22,52 +24,41 @@ def drawn() -> dict[str, str]:
     return tree
 
 
-def test_the_tree_that_is_drawn_is_the_tree_there_is() -> None:
-    assert drawn() == {kind.__name__: kind.__base__.__name__ for kind in ALL}
+def test_documented_tree_is_the_class_hierarchy() -> None:
+    assert documented_tree() == {kind.__name__: kind.__mro__[1].__name__ for kind in ALL}
 
 
 @pytest.mark.parametrize("kind", [kind for kind in CODED if issubclass(kind, InputError) and kind is not InputError])
-def test_every_fault_of_the_request_that_has_a_code_has_it_alone(kind: type[LikenessError]) -> None:
+def test_code_of_an_input_error_is_unique(kind: type[LikenessError]) -> None:
     assert [other for other in CODED if other.code == kind.code and other is not InputError] == [kind]
     assert re.fullmatch("[a-z_]+", kind.code)
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_an_error_is_either_the_requests_fault_or_ours(kind: type[LikenessError]) -> None:
+def test_error_is_either_an_input_error_or_a_service_error(kind: type[LikenessError]) -> None:
     assert not (issubclass(kind, InputError) and issubclass(kind, ServiceError))
     assert kind.image is None
 
 
-def test_what_carries_no_code_of_its_own_reveals_nothing() -> None:
-    assert {kind.code for kind in (LikenessError, ServiceError, errors.InferenceFailed, errors.StartError)} == {
-        "internal_error"
-    }
+def test_errors_without_a_code_of_their_own_are_internal() -> None:
+    internal = (LikenessError, ServiceError, errors.InferenceFailed, errors.StartError)
+
+    assert {kind.code for kind in internal} == {"internal_error"}
 
 
-def test_the_image_that_one_error_is_about_is_not_that_of_another() -> None:
+def test_image_is_set_on_the_instance_only() -> None:
     first, second = errors.InvalidImage("broken"), errors.InvalidImage("broken")
     first.image = "image1"
 
     assert second.image is None
 
 
-def test_several_faces_come_with_the_faces() -> None:
-    error = MultipleFaces([FACE, FACE, FACE])
+def test_errors_carry_faces_reasons_and_fields() -> None:
+    several, poor = MultipleFaces([FACE, FACE, FACE]), LowQuality(["too small", "too blurred"])
+    invalid = InvalidRequest("two fields contradict each other", [("fmr", "expected fmr or threshold")])
 
-    assert error.faces == (FACE, FACE, FACE)
-    assert str(error) == "want one face, found 3"
-
-
-def test_a_low_quality_comes_with_its_reasons() -> None:
-    error = LowQuality(["too small", "too blurred"])
-
-    assert error.reasons == ("too small", "too blurred")
-    assert str(error) == "too small; too blurred"
-
-
-def test_a_bad_request_names_each_field() -> None:
-    error = InvalidRequest("two fields contradict each other", [("fmr", "want one of fmr and threshold")])
-
-    assert error.errors == (("fmr", "want one of fmr and threshold"),)
-    assert str(error) == "two fields contradict each other"
-    assert InvalidRequest("of no field").errors == ()
+    assert (several.faces, str(several)) == ((FACE, FACE, FACE), "expected one face, got 3")
+    assert (poor.reasons, str(poor)) == (("too small", "too blurred"), "too small; too blurred")
+    assert invalid.errors == (("fmr", "expected fmr or threshold"),)
+    assert str(invalid) == "two fields contradict each other"
+    assert InvalidRequest("no field").errors == ()

@@ -1,3 +1,5 @@
+"""Values are immutable, and distances, rates and qualities are computed as documented."""
+
 import dataclasses
 import math
 
@@ -6,23 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.models import (
-    AlignedCrop,
-    Box,
-    Distance,
-    Embedding,
-    Face,
-    Landmarks,
-    OperatingPoint,
-    Quality,
-    read_only,
-)
+from app.domain.models import AlignedCrop, Box, Distance, Embedding, Landmarks, OperatingPoint, Quality, read_only
 
 SHARES = st.floats(0, 1)
 POINTS = np.zeros((5, 2), np.float32)
 
 
-def test_a_box_has_a_size_an_area_and_a_centre() -> None:
+def test_box_has_size_area_and_center() -> None:
     box = Box(left=-10, top=20, right=30, bottom=100)
 
     assert (box.width, box.height, box.area, box.center) == (40, 80, 3200, (10, 60))
@@ -38,15 +30,15 @@ def test_a_box_has_a_size_an_area_and_a_centre() -> None:
     ],
     ids=["landmarks", "crop", "embedding", "read_only"],
 )
-def test_an_array_in_a_value_cannot_be_written_to(array: np.ndarray, value: np.ndarray) -> None:
+def test_arrays_in_values_are_read_only(array: np.ndarray, value: np.ndarray) -> None:
     assert np.array_equal(array, value)
     with pytest.raises(ValueError, match="read-only"):
         value[...] = 1
 
 
-def test_a_value_cannot_be_changed() -> None:
+def test_values_are_immutable() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Box(0, 0, 1, 1).left = 5
+        Box(0, 0, 1, 1).left = 5  # type: ignore[misc]
 
 
 def test_values_with_arrays_are_compared_by_identity() -> None:
@@ -57,24 +49,24 @@ def test_values_with_arrays_are_compared_by_identity() -> None:
 
 
 @pytest.mark.parametrize("shape", [(4, 2), (5, 3), (10,), (1, 5, 2)])
-def test_landmarks_are_five_points(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"want five landmarks \(5, 2\), got"):
+def test_landmarks_must_be_five_points(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"expected five landmarks \(5, 2\), got"):
         Landmarks(np.zeros(shape, np.float32))
 
 
 @pytest.mark.parametrize("vector", [np.zeros(4), np.zeros((1, 4), np.float32), np.zeros(4, np.int64)])
-def test_an_embedding_is_one_float32_vector(vector: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="want a float32 vector, got"):
+def test_embedding_must_be_one_float32_vector(vector: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="expected a float32 vector, got"):
         Embedding(vector, "sha256:0")
 
 
 @given(size=SHARES, sharpness=SHARES, frontality=SHARES, inside=SHARES)
-def test_a_face_is_as_good_as_its_worst_part(size: float, sharpness: float, frontality: float, inside: float) -> None:
+def test_overall_quality_is_the_worst_part(size: float, sharpness: float, frontality: float, inside: float) -> None:
     assert Quality(size, sharpness, frontality, inside).overall == min(size, sharpness, frontality, inside)
 
 
 @pytest.mark.parametrize(("squared_l2", "cosine"), [(0, 1), (2, 0), (4, -1), (1.1, 0.45)])
-def test_the_similarity_of_a_distance_is_the_cosine(squared_l2: float, cosine: float) -> None:
+def test_similarity_is_one_minus_half_the_distance(squared_l2: float, cosine: float) -> None:
     assert Distance(squared_l2).similarity == pytest.approx(cosine)
 
 
@@ -83,7 +75,7 @@ def test_distances_are_ordered() -> None:
 
 
 @pytest.mark.parametrize(("squared_l2", "match"), [(0.5, True), (1.1, True), (math.nextafter(1.1, 2), False)])
-def test_a_distance_up_to_and_with_the_threshold_is_a_match(squared_l2: float, *, match: bool) -> None:
+def test_distance_up_to_the_threshold_is_a_match(squared_l2: float, *, match: bool) -> None:
     assert OperatingPoint(threshold=1.1, fmr=None, fnmr=None).decide(Distance(squared_l2)) is match
 
 
@@ -92,13 +84,13 @@ def test_a_distance_up_to_and_with_the_threshold_is_a_match(squared_l2: float, *
         lambda pair: all(np.linalg.norm(vector) > 0.1 for vector in pair)
     )
 )
-def test_the_similarity_is_the_product_of_the_unit_vectors(vectors: tuple[list[float], list[float]]) -> None:
+def test_similarity_is_the_cosine_of_the_vectors(vectors: tuple[list[float], list[float]]) -> None:
     a, b = (np.array(vector) / np.linalg.norm(vector) for vector in vectors)
 
     assert Distance(float(((a - b) ** 2).sum())).similarity == pytest.approx(float(a @ b), abs=1e-9)
 
 
-def test_a_stranger_meets_every_template_once() -> None:
+def test_fpir_is_the_chance_of_any_match_among_independent_templates() -> None:
     point = OperatingPoint(threshold=1.1, fmr=0.1, fnmr=0.05)
 
     assert point.fpir(0) == 0
@@ -107,20 +99,17 @@ def test_a_stranger_meets_every_template_once() -> None:
 
 
 @given(fmr=SHARES, templates=st.integers(0, 10**9))
-def test_the_chance_of_a_false_identification_is_between_the_fmr_and_its_sum(fmr: float, templates: int) -> None:
+def test_fpir_is_between_the_fmr_and_its_sum(fmr: float, templates: int) -> None:
     fpir = OperatingPoint(threshold=1.1, fmr=fmr, fnmr=0.05).fpir(templates)
 
+    assert fpir is not None
     assert 0 <= fpir <= 1
     assert min(templates, 1) * fmr * (1 - 1e-9) <= fpir <= templates * fmr * (1 + 1e-9)
 
 
-def test_a_tiny_rate_is_not_rounded_to_none() -> None:
+def test_fpir_of_a_tiny_fmr_is_not_rounded_to_zero() -> None:
     assert OperatingPoint(threshold=1.1, fmr=1e-18, fnmr=0.5).fpir(1000) == pytest.approx(1e-15)
 
 
-def test_without_a_calibration_no_rate_is_promised() -> None:
+def test_fpir_without_an_fmr_is_unknown() -> None:
     assert OperatingPoint(threshold=1.1, fmr=None, fnmr=None).fpir(10) is None
-
-
-def test_a_face_keeps_its_box_beyond_the_edge_of_the_photo() -> None:
-    assert Face(Box(-8, -3, 20, 20), Landmarks(POINTS), 0.9).box.left == -8

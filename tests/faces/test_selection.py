@@ -37,7 +37,7 @@ def test_the_only_face_is_chosen_wherever_it_is(rule: FaceRule) -> None:
 def test_only_refuses_several_faces_and_returns_them() -> None:
     faces = [face(100, 100, 90), face(700, 300, 20)]
 
-    with pytest.raises(MultipleFaces, match="want one face, found 2") as refusal:
+    with pytest.raises(MultipleFaces, match="expected one face, got 2") as refusal:
         choose(faces, "only", SHAPE)
 
     assert refusal.value.faces == tuple(faces)

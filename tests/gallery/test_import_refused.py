@@ -54,7 +54,7 @@ def test_a_face_that_another_subject_has_is_refused(repository: GalleryRepositor
         (2, {"vector": "AACAPwAAgD8="}, "expected a vector of length 1, got length 1.4142"),
         (2, {"vector": "AADAfw=="}, "expected a vector of length 1, got length nan"),
         (2, {"vector": 5}, "not an exported gallery"),
-        (2, {"landmarks": [[1, 2]]}, "want five landmarks"),
+        (2, {"landmarks": [[1, 2]]}, "expected five landmarks"),
         (3, {"metadata": 5}, "not an exported gallery"),
         (4, {"faces": None}, "not an exported gallery"),
     ],

@@ -1,3 +1,5 @@
+"""A model folder is read by its manifest, and only with the files that the manifest describes."""
+
 import hashlib
 import json
 from pathlib import Path
@@ -54,7 +56,7 @@ def rewrite(folder: Path, **changes: object) -> Path:
     return folder
 
 
-def test_a_manifest_says_what_its_folder_holds(folder: Path) -> None:
+def test_manifest_describes_the_files_of_its_folder(folder: Path) -> None:
     manifest = read_embedder(folder)
 
     assert (manifest.id, manifest.dimension, manifest.crop_size) == ("tiny-3", 3, 112)
@@ -64,33 +66,31 @@ def test_a_manifest_says_what_its_folder_holds(folder: Path) -> None:
     assert read_checked(folder, manifest.file) == NETWORK
 
 
-def test_a_digest_is_the_sha256_of_the_bytes() -> None:
+def test_digest_is_the_sha256_of_the_bytes() -> None:
     assert digest_of(b"") == "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
-def test_another_file_than_the_manifests_stops_the_start(folder: Path) -> None:
+def test_file_with_another_digest_stops_the_start(folder: Path) -> None:
     manifest = read_embedder(folder)
     (folder / "embedder.onnx").write_bytes(b"another network")
 
-    with pytest.raises(StartError, match=f"want {FILE['digest']}, got {digest_of(b'another network')}"):
+    with pytest.raises(StartError, match=f"expected {FILE['digest']}, got {digest_of(b'another network')}"):
         read_checked(folder, manifest.file)
 
 
-def test_a_missing_file_stops_the_start(folder: Path) -> None:
+def test_missing_file_stops_the_start(folder: Path) -> None:
     manifest = read_embedder(folder)
     (folder / "embedder.onnx").unlink()
-
     with pytest.raises(StartError, match=r"cannot read the model file .*embedder.onnx: No such file"):
         read_checked(folder, manifest.file)
 
-
-def test_a_folder_without_a_manifest_stops_the_start(tmp_path: Path) -> None:
-    with pytest.raises(StartError, match=f"no model in {tmp_path}"):
-        read_embedder(tmp_path)
+    (folder / MANIFEST).unlink()
+    with pytest.raises(StartError, match=f"no model in {folder}"):
+        read_embedder(folder)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"id": "tiny-3"}', "\udcff"])
-def test_a_malformed_manifest_stops_the_start(folder: Path, text: str) -> None:
+def test_malformed_manifest_stops_the_start(folder: Path, text: str) -> None:
     (folder / MANIFEST).write_bytes(text.encode(errors="surrogateescape"))
 
     with pytest.raises(StartError, match="is not a manifest of kind EmbedderManifest"):
@@ -123,7 +123,7 @@ def test_a_malformed_manifest_stops_the_start(folder: Path, text: str) -> None:
         ("surprise", 1),
     ],
 )
-def test_a_field_out_of_its_bounds_is_named(folder: Path, field: str, value: object) -> None:
+def test_invalid_field_is_named(folder: Path, field: str, value: object) -> None:
     with pytest.raises(StartError, match=field):
         read_embedder(rewrite(folder, **{field: value}))
 
@@ -131,25 +131,26 @@ def test_a_field_out_of_its_bounds_is_named(folder: Path, field: str, value: obj
 @pytest.mark.parametrize(
     ("field", "value"), [("crop_size", 16), ("crop_size", 1024), ("dimension", 2), ("dimension", 4096)]
 )
-def test_a_field_may_be_at_its_bounds(folder: Path, field: str, value: int) -> None:
+def test_field_may_be_at_its_bounds(folder: Path, field: str, value: int) -> None:
     assert getattr(read_embedder(rewrite(folder, **{field: value})), field) == value
 
 
-def test_a_manifest_may_cut_faces_by_their_box(folder: Path) -> None:
+def test_alignment_by_box_is_read(folder: Path) -> None:
     manifest = read_embedder(rewrite(folder, alignment={"kind": "box", "margin": 111}, batch=1))
 
     assert (manifest.alignment, manifest.batch) == (BoxAlignment(margin=111), 1)
 
 
-def test_a_manifest_does_not_change(folder: Path) -> None:
+def test_manifest_is_immutable(folder: Path) -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        read_embedder(folder).dimension = 4
+        read_embedder(folder).dimension = 4  # type: ignore[misc]
 
 
-def test_a_detector_has_three_networks_and_one_digest(tmp_path: Path) -> None:
+def test_digest_of_a_detector_depends_on_each_of_its_networks(tmp_path: Path) -> None:
     (tmp_path / MANIFEST).write_text(json.dumps(DETECTOR))
-
     manifest = read_detector(tmp_path)
+    other = ModelFile(path="onet.onnx", digest=digest_of(b"other"))
+    changed = {manifest.model_copy(update={part: other}).digest for part in ("pnet", "rnet", "onet")}
 
     assert [part.path for part in (manifest.pnet, manifest.rnet, manifest.onet)] == [
         "embedder.onnx",
@@ -157,20 +158,11 @@ def test_a_detector_has_three_networks_and_one_digest(tmp_path: Path) -> None:
         "onet.onnx",
     ]
     assert manifest.digest == digest_of((FILE["digest"] * 3).encode())
-
-
-def test_the_digest_of_a_detector_changes_with_any_of_its_networks(tmp_path: Path) -> None:
-    (tmp_path / MANIFEST).write_text(json.dumps(DETECTOR))
-    manifest = read_detector(tmp_path)
-    other = ModelFile(path="onet.onnx", digest=digest_of(b"other"))
-
-    digests = {manifest.model_copy(update={part: other}).digest for part in ("pnet", "rnet", "onet")}
-
-    assert len(digests | {manifest.digest}) == 4
+    assert len(changed | {manifest.digest}) == 4
 
 
 @pytest.mark.parametrize("name", ["mtcnn", "mobilefacenet-128"])
-def test_the_models_in_the_repository_are_those_of_their_manifests(models_dir: Path, name: str) -> None:
+def test_models_in_the_repository_match_their_manifests(models_dir: Path, name: str) -> None:
     folder = models_dir / name
     manifest = json.loads((folder / MANIFEST).read_text())
     files = [ModelFile(**value) for value in manifest.values() if isinstance(value, dict) and "digest" in value]

@@ -1,27 +1,31 @@
+"""A network is a function of arrays, on the requested provider and no other."""
+
+from typing import Literal
+
 import numpy as np
 import onnxruntime
 import pytest
 
 from app.domain.errors import InferenceFailed, StartError
+from app.domain.models import Floats
 from app.inference.onnx_session import Session, available_providers, runtime_version
 from tests.support.background import map_in_threads
 from tests.support.networks import sum_and_product
 
-CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-A, B = np.float32([1, 2, 3]), np.float32([10, 20, 30])
+AZURE, CPU, CUDA = "AzureExecutionProvider", "CPUExecutionProvider", "CUDAExecutionProvider"
+A, B = np.array([1, 2, 3], np.float32), np.array([10, 20, 30], np.float32)
 
 
-class CpuAfterAll:
-    """What onnxruntime gives where CUDA was asked for and its libraries cannot be loaded."""
+class CpuFallback:
+    """Stands for an onnxruntime session that was asked for CUDA but cannot load its libraries."""
 
     def __init__(self, _model: bytes, _options: object, providers: list[str]) -> None:
-        self.asked = providers
+        assert CUDA in providers
 
     def get_inputs(self) -> list[object]:
         return []
 
-    def get_outputs(self) -> list[object]:
-        return []
+    get_outputs = get_inputs
 
     def get_providers(self) -> list[str]:
         return [CPU]
@@ -31,11 +35,10 @@ def offer(monkeypatch: pytest.MonkeyPatch, *providers: str) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: list(providers))
 
 
-def test_a_network_is_a_function_of_arrays_with_its_outputs_in_its_own_order() -> None:
+def test_outputs_have_the_order_of_the_graph() -> None:
     total, product = Session(sum_and_product(), provider="cpu").run(A, B)
 
-    assert total.tolist() == [11, 22, 33]
-    assert product.tolist() == [10, 40, 90]
+    assert (total.tolist(), product.tolist()) == ([11, 22, 33], [10, 40, 90])
 
 
 def test_many_threads_may_run_one_session_at_once() -> None:
@@ -46,64 +49,56 @@ def test_many_threads_may_run_one_session_at_once() -> None:
     assert all(np.array_equal(total, A * number + B) for number, total in enumerate(totals))
 
 
-def test_the_provider_in_use_is_the_one_that_was_asked_for() -> None:
+def test_named_provider_is_used() -> None:
     assert Session(sum_and_product(), provider="cpu").provider == "cpu"
 
 
-def test_auto_takes_what_there_is() -> None:
+def test_auto_uses_an_available_provider(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Session(sum_and_product(), provider="auto").provider in available_providers()
-
-
-def test_auto_without_a_gpu_build_takes_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    offer(monkeypatch, "AzureExecutionProvider", CPU)
-
+    offer(monkeypatch, AZURE, CPU)
     assert Session(sum_and_product()).provider == "cpu"
 
 
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
-def test_a_provider_that_this_build_lacks_stops_the_start(monkeypatch: pytest.MonkeyPatch, provider: str) -> None:
-    offer(monkeypatch, "AzureExecutionProvider", CPU)
+def test_provider_that_the_build_lacks_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, provider: Literal["cuda", "tensorrt"]
+) -> None:
+    offer(monkeypatch, AZURE, CPU)
 
-    with pytest.raises(StartError, match=f"'{provider}' was asked for, but this onnxruntime .* offers only cpu"):
+    with pytest.raises(StartError, match=f"'{provider}' was asked for, but onnxruntime .* has only cpu"):
         Session(sum_and_product(), provider=provider)
 
 
-def test_a_provider_that_falls_back_to_the_cpu_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_auto_may_fall_back_to_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch, CUDA, CPU)
-    monkeypatch.setattr(onnxruntime, "InferenceSession", CpuAfterAll)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", CpuFallback)
 
+    assert Session(b"", provider="auto").provider == "cpu"
     with pytest.raises(StartError, match="'cuda' was asked for, but the network runs on 'cpu'"):
         Session(b"", provider="cuda")
 
 
-def test_auto_may_fall_back_and_says_what_it_runs_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    offer(monkeypatch, CUDA, CPU)
-    monkeypatch.setattr(onnxruntime, "InferenceSession", CpuAfterAll)
-
-    assert Session(b"", provider="auto").provider == "cpu"
-
-
-def test_providers_are_named_in_short_best_first_and_only_those_we_serve(monkeypatch: pytest.MonkeyPatch) -> None:
-    offer(monkeypatch, "TensorrtExecutionProvider", CUDA, "AzureExecutionProvider", CPU)
+def test_available_providers_are_the_supported_ones_best_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, "TensorrtExecutionProvider", CUDA, AZURE, CPU)
 
     assert available_providers() == ["tensorrt", "cuda", "cpu"]
 
 
 @pytest.mark.parametrize("model", [b"", b"no network", sum_and_product()[:40]])
-def test_bytes_that_are_no_network_stop_the_start(model: bytes) -> None:
-    with pytest.raises(StartError, match="cannot open the network"):
+def test_invalid_network_stops_the_start(model: bytes) -> None:
+    with pytest.raises(StartError, match="cannot load the network"):
         Session(model, provider="cpu")
 
 
 @pytest.mark.parametrize(
     "arrays",
     [(A,), (A, B, B), (A.astype(np.float64), B), (A[None], B), (A, B[:2])],
-    ids=["too few", "too many", "of another type", "of another shape", "that do not fit together"],
+    ids=["too few", "too many", "wrong type", "wrong shape", "different lengths"],
 )
-def test_wrong_arrays_are_a_failed_inference(arrays: tuple[np.ndarray, ...]) -> None:
+def test_wrong_inputs_are_a_failed_inference(arrays: tuple[Floats, ...]) -> None:
     with pytest.raises(InferenceFailed):
         Session(sum_and_product(), provider="cpu").run(*arrays)
 
 
-def test_the_runtime_says_its_version() -> None:
+def test_runtime_version_is_that_of_onnxruntime() -> None:
     assert runtime_version() == onnxruntime.__version__

@@ -1,4 +1,4 @@
-"""Metrics as Prometheus reads them, and the lines of a log that was configured for a test."""
+"""Read metrics as Prometheus does, and capture the log of a configured service."""
 
 import io
 import logging
@@ -23,7 +23,7 @@ def metrics() -> Metrics:
 
 @pytest.fixture
 def sample(metrics: Metrics) -> Sample:
-    """The value of the series with this name and exactly these labels, or None."""
+    """Return the value of the series with this name and exactly these labels, or None."""
 
     def read(name: str, **labels: str) -> float | None:
         text = metrics.render().decode()
@@ -41,8 +41,8 @@ def sample(metrics: Metrics) -> Sample:
 
 @pytest.fixture
 def logging_to(monkeypatch: pytest.MonkeyPatch) -> Iterator[Logging]:
-    """Configures logging as the service does, on a stream of the test's; afterwards all is as before."""
-    named = ["", service_logging.OURS, "uvicorn", "uvicorn.error", "uvicorn.access"]
+    """Configures logging as the service does, on a stream of the test, and restores it afterwards."""
+    named = ["", service_logging.SERVICE_LOGGER, "uvicorn", "uvicorn.error", "uvicorn.access"]
     before = {name: _state(logging.getLogger(name)) for name in named}
 
     def configure(style: service_logging.Style, level: str) -> io.StringIO:

@@ -1,4 +1,4 @@
-"""`python -m tests.observability.counting`: counts as a worker does until its standard input ends; says its metrics."""
+"""A worker process: counts some events, and writes its metrics to each file named on its standard input."""
 
 import sys
 from pathlib import Path
@@ -9,12 +9,12 @@ from app.observability.metrics import Metrics
 
 def main() -> None:
     metrics = Metrics(["unauthorized"])
-    metrics.ready(lambda: True)
+    metrics.watch_readiness(lambda: True)
     metrics.watch_queue("photos", lambda: 3, 10)
     metrics.watch_galleries(lambda: [GallerySize("default", subjects=2, faces=5)])
-    metrics.describe(version="1.0", model="m", digest="sha256:1", provider="cpu", runtime="1.31")
+    metrics.set_build_info(version="1.0", model="m", digest="sha256:1", provider="cpu", runtime="1.31")
     metrics.problem("unauthorized")
-    metrics.batch(4)
+    metrics.on_batch(4)
     metrics.publish()
     with metrics.in_flight():
         print("ready", flush=True)  # noqa: T201

@@ -1,4 +1,4 @@
-"""A server that logs as the service does, asked once for what works and once for what fails; then it stops."""
+"""A server with the logging of the service that answers one good and one failing request, and stops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One record is one line, whatever it carries; and nobody is named in it."""
+"""One record is one line, whatever it contains, and no line contains a name."""
 
 import asyncio
 import json
@@ -21,27 +21,33 @@ BREAKS = ["\n", "\r\n", "\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"
 TERMINAL = "\x1b[2K\x9b2J\x7f\u202e\x00"
 
 
-def document(line: str) -> dict[str, Any]:
+def parse(line: str) -> dict[str, Any]:
     parsed = json.loads(line)
     assert isinstance(parsed, dict)
     return parsed
 
 
-def raising(message: str) -> None:
-    raise ValueError(message)
+def log_exception(message: str) -> None:
+    try:
+        raise ValueError(message)
+    except ValueError:
+        logging.getLogger("app").exception("failed")
 
 
-def test_a_json_line_has_the_fields_of_the_contract(logging_to: Logging) -> None:
-    stream = logging_to("json", "info")
+def log_with_extra() -> None:
     service_logging.request_id.set("r-1")
-
     logging.getLogger("app.somewhere").warning("%d faces", 3, extra={"gallery_faces": 7})
 
-    written = document(stream.getvalue())
-    when = datetime.fromisoformat(written.pop("time"))
+
+def test_json_line_has_the_fields_of_the_contract(logging_to: Logging) -> None:
+    stream = logging_to("json", "info")
+    log_with_extra()
+
+    fields = parse(stream.getvalue())
+    when = datetime.fromisoformat(fields.pop("time"))
     assert when.tzinfo == UTC
     assert abs((datetime.now(UTC) - when).total_seconds()) < 60
-    assert written == {
+    assert fields == {
         "level": "warning",
         "logger": "app.somewhere",
         "request_id": "r-1",
@@ -50,114 +56,88 @@ def test_a_json_line_has_the_fields_of_the_contract(logging_to: Logging) -> None
     }
 
 
-def test_a_text_line_has_them_too(logging_to: Logging) -> None:
+def test_text_line_has_the_same_fields(logging_to: Logging) -> None:
     stream = logging_to("text", "info")
-    service_logging.request_id.set("r-1")
-
-    logging.getLogger("app.somewhere").warning("%d faces", 3, extra={"gallery_faces": 7})
+    log_with_extra()
 
     when, rest = stream.getvalue().split(" ", 1)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", when)
     assert rest == "warning app.somewhere r-1 3 faces gallery_faces=7\n"
 
 
-async def _say(name: str) -> None:
-    service_logging.request_id.set(name)
-    await asyncio.sleep(0)
-    await asyncio.to_thread(logging.getLogger("app").info, name)
-
-
-def test_lines_of_concurrent_requests_carry_their_own_ids_in_threads_too(logging_to: Logging) -> None:
+def test_records_have_the_id_of_their_own_request_also_on_threads(logging_to: Logging) -> None:
     stream = logging_to("json", "info")
 
-    async def all_of_them() -> None:
-        await asyncio.gather(*(_say(f"r-{number}") for number in range(8)))
+    async def log_in_thread(name: str) -> None:
+        service_logging.request_id.set(name)
+        await asyncio.sleep(0)
+        await asyncio.to_thread(logging.getLogger("app").info, name)
 
-    asyncio.run(all_of_them())
+    async def log_all() -> None:
+        await asyncio.gather(*(log_in_thread(f"r-{number}") for number in range(8)))
 
-    written = [document(line) for line in stream.getvalue().splitlines()]
-    assert sorted(each["message"] for each in written) == [f"r-{number}" for number in range(8)]
-    assert all(each["message"] == each["request_id"] for each in written)
+    asyncio.run(log_all())
+
+    lines = [parse(line) for line in stream.getvalue().splitlines()]
+    assert sorted(each["message"] for each in lines) == [f"r-{number}" for number in range(8)]
+    assert all(each["message"] == each["request_id"] for each in lines)
 
 
-def test_outside_of_a_request_there_is_no_id(logging_to: Logging) -> None:
+def test_record_outside_of_a_request_has_no_id(logging_to: Logging) -> None:
     stream = logging_to("json", "info")
-
     logging.getLogger("app").info("starting")
 
-    assert document(stream.getvalue())["request_id"] is None
+    assert parse(stream.getvalue())["request_id"] is None
 
 
-def test_an_exception_is_one_string(logging_to: Logging) -> None:
+def test_exception_is_one_string_in_one_json_line(logging_to: Logging) -> None:
     stream = logging_to("json", "info")
+    log_exception("\n" + FORGED)
 
-    try:
-        raising("no such thing")
-    except ValueError:
-        logging.getLogger("app").exception("failed")
-
-    written = document(stream.getvalue())
-    assert written["message"] == "failed"
-    assert written["exception"].startswith("Traceback (most recent call last)")
-    assert written["exception"].endswith("ValueError: no such thing")
+    fields = parse(stream.getvalue())
+    assert fields["message"] == "failed"
+    assert fields["exception"].startswith("Traceback (most recent call last)")
+    assert fields["exception"].endswith("ValueError: \n" + FORGED)
 
 
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("end", BREAKS)
-def test_a_message_cannot_forge_a_second_line(logging_to: Logging, style: service_logging.Style, end: str) -> None:
+def test_message_cannot_forge_a_second_line(logging_to: Logging, style: service_logging.Style, end: str) -> None:
     stream = logging_to(style, "info")
-
     logging.getLogger("app").info("harmless%s", end + FORGED, extra={"also": end + FORGED})
 
-    written = stream.getvalue()
-    assert written.endswith("\n")
-    assert len(written.splitlines()) == 1
-    assert written.count("forged") == 2
+    text = stream.getvalue()
+    assert text.endswith("\n")
+    assert len(text.splitlines()) == 1
+    assert text.count("forged") == 2
 
 
 @pytest.mark.parametrize("end", BREAKS)
-def test_an_exception_cannot_forge_a_record(logging_to: Logging, end: str) -> None:
+def test_exception_cannot_forge_a_text_record(logging_to: Logging, end: str) -> None:
     stream = logging_to("text", "info")
+    log_exception(end + FORGED)
 
-    try:
-        raising(end + FORGED)
-    except ValueError:
-        logging.getLogger("app").exception("failed")
-
-    record, *below = stream.getvalue().splitlines()
+    record, *traceback = stream.getvalue().splitlines()
     assert record.endswith("failed")
-    assert "forged" in below[-1]
-    assert all(line.startswith("    ") for line in below)
-
-
-def test_an_exception_with_line_ends_is_still_one_json_line(logging_to: Logging) -> None:
-    stream = logging_to("json", "info")
-
-    try:
-        raising("\n" + FORGED)
-    except ValueError:
-        logging.getLogger("app").exception("failed")
-
-    assert FORGED in document(stream.getvalue())["exception"]
+    assert "forged" in traceback[-1]
+    assert all(line.startswith("    ") for line in traceback)
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_no_control_character_reaches_a_terminal(logging_to: Logging, style: service_logging.Style) -> None:
+def test_control_characters_are_escaped(logging_to: Logging, style: service_logging.Style) -> None:
     stream = logging_to(style, "info")
-
     logging.getLogger("app").info("harmless" + TERMINAL, extra={"also": TERMINAL})
 
     assert stream.getvalue().rstrip("\n").isprintable()
 
 
-def test_a_request_is_one_line_without_path_or_query(logging_to: Logging) -> None:
+def test_request_is_one_line_without_path_or_query(logging_to: Logging) -> None:
     stream = logging_to("json", "info")
-
     service_logging.log_request("/galleries/{gallery_id}", "GET", 200, 12.3456, "k1")
 
-    written = document(stream.getvalue())
-    del written["time"]
-    assert written == {
+    fields = parse(stream.getvalue())
+    del fields["time"]
+    assert fields == {
         "level": "info",
         "logger": "app.access",
         "request_id": None,
@@ -171,77 +151,71 @@ def test_a_request_is_one_line_without_path_or_query(logging_to: Logging) -> Non
 
 
 @pytest.mark.parametrize(("status", "level"), [(499, "info"), (500, "warning"), (503, "warning")])
-def test_what_we_failed_to_answer_is_a_warning(logging_to: Logging, status: int, level: str) -> None:
+def test_server_error_is_logged_as_a_warning(logging_to: Logging, status: int, level: str) -> None:
     stream = logging_to("json", "info")
-
     service_logging.log_request("/verify", "POST", status, 1, None)
 
-    assert document(stream.getvalue())["level"] == level
+    assert parse(stream.getvalue())["level"] == level
 
 
-def test_uvicorn_writes_in_our_style_and_its_access_log_is_silent(logging_to: Logging) -> None:
+def test_uvicorn_logs_in_the_same_style_and_its_access_log_is_silent(logging_to: Logging) -> None:
     stream = logging_to("json", "debug")
-
     logging.getLogger("uvicorn.error").info("Started", extra={"color_message": "\x1b[36mStarted\x1b[0m"})
     logging.getLogger("uvicorn.access").critical('"GET /galleries/g/subjects/ada?x=1 HTTP/1.1" 200')
 
-    written = document(stream.getvalue())
-    assert (written["logger"], written["message"]) == ("uvicorn.error", "Started")
-    assert "color_message" not in written
-    assert not logging.getLogger("uvicorn.access").hasHandlers()  # so uvicorn does not even put the line together
+    fields = parse(stream.getvalue())
+    assert (fields["logger"], fields["message"]) == ("uvicorn.error", "Started")
+    assert "color_message" not in fields
+    assert not logging.getLogger("uvicorn.access").hasHandlers()  # so uvicorn does not even format the line
 
 
-def test_debugging_us_does_not_debug_the_packages_below_us(logging_to: Logging) -> None:
+def test_debug_level_does_not_apply_to_other_packages(logging_to: Logging) -> None:
     stream = logging_to("json", "debug")
-
     logging.getLogger("PIL.TiffImagePlugin").debug("tag: GPSInfo - value: 51.5")
     logging.getLogger("app.images").debug("ours")
 
-    assert document(stream.getvalue())["message"] == "ours"
+    assert parse(stream.getvalue())["message"] == "ours"
 
 
-@pytest.mark.parametrize(("level", "heard"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
-def test_a_level_silences_what_is_below_it(logging_to: Logging, level: str, heard: int) -> None:
+@pytest.mark.parametrize(("level", "lines"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
+def test_records_below_the_level_are_dropped(logging_to: Logging, level: str, lines: int) -> None:
     stream = logging_to("json", level)
-
     for each in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
-        logging.getLogger("app").log(each, "said")
+        logging.getLogger("app").log(each, "message")
 
-    assert len(stream.getvalue().splitlines()) == heard
+    assert len(stream.getvalue().splitlines()) == lines
 
 
-def test_a_warning_of_python_is_a_line_as_well(logging_to: Logging) -> None:
+def test_python_warning_is_a_line_too(logging_to: Logging) -> None:
     stream = logging_to("json", "info")
-
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        logging.captureWarnings(capture=True)  # catch_warnings put back what configure had set
+        logging.captureWarnings(capture=True)  # catch_warnings has undone what configure_logging had set
         warnings.warn("deprecated", stacklevel=1)
 
-    assert "deprecated" in document(stream.getvalue())["message"]
+    assert "deprecated" in parse(stream.getvalue())["message"]
 
 
-def test_configuring_twice_does_not_say_everything_twice(logging_to: Logging) -> None:
+def test_second_configuration_replaces_the_first(logging_to: Logging) -> None:
     logging_to("text", "info")
     stream = logging_to("json", "info")
-
     logging.getLogger("app").info("once")
 
-    assert document(stream.getvalue())["message"] == "once"
+    assert parse(stream.getvalue())["message"] == "once"
 
 
-def test_all_that_a_server_says_is_one_json_object_a_line_and_names_nobody() -> None:
+def test_server_writes_only_json_lines_without_names() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.observability.served"], capture_output=True, text=True, check=True, timeout=60
     )
-    written = [document(line) for line in done.stderr.splitlines()]
-    failures = [each for each in written if "exception" in each]
+    lines = [parse(line) for line in done.stderr.splitlines()]
+    failures = [each for each in lines if "exception" in each]
 
     assert done.stdout == ""
     assert [each["logger"] for each in failures] == ["uvicorn.error"]
     assert failures[0]["exception"].endswith("RuntimeError: it broke\nhere")
     assert failures[0]["request_id"] == "r-1"
-    assert any(each["message"].startswith("Uvicorn running") for each in written)
-    assert any(each["message"].startswith("Finished server process") for each in written)
+    assert any(each["message"].startswith("Uvicorn running") for each in lines)
+    assert any(each["message"].startswith("Finished server process") for each in lines)
     assert "ada" not in done.stderr
     assert "secret" not in done.stderr

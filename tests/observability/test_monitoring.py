@@ -1,4 +1,4 @@
-"""The board and the alerts ask for what the service tells, and for all of it."""
+"""The dashboard and the alerts use all metrics of the service, and no others."""
 
 import json
 import re
@@ -23,26 +23,26 @@ BY = re.compile(r"\b(?:by|on)\s*\(([^)]*)\)")
 PROMETHEUS_ADDS = {"job", "instance", "le"}
 
 
-def everything_that_happens() -> Metrics:
+def metrics_of_every_event() -> Metrics:
     metrics = Metrics()
-    metrics.photo(1)
-    metrics.rejected("face_not_found")
-    metrics.compared(0.5, match=True)
-    metrics.batch(1)
-    metrics.expired(1)
-    metrics.answered("/verify", "POST", 200, 0.1)
-    metrics.stages({"decode": 1.0})
+    metrics.on_photo(1)
+    metrics.on_rejected("face_not_found")
+    metrics.on_compared(0.5, match=True)
+    metrics.on_batch(1)
+    metrics.on_expired(1)
+    metrics.observe_request("/verify", "POST", 200, 0.1)
+    metrics.observe_stages({"decode": 1.0})
     metrics.problem("overloaded")
     metrics.watch_queue("photos", lambda: 0, 64)
     metrics.watch_galleries(lambda: [GallerySize("default", subjects=1, faces=1)])
-    metrics.describe(version="1", model="m", digest="sha256:1", provider="cpu", runtime="1")
+    metrics.set_build_info(version="1", model="m", digest="sha256:1", provider="cpu", runtime="1")
     return metrics
 
 
 @pytest.fixture(scope="module")
-def told() -> dict[str, set[str]]:
-    """The labels of every series by its name, as Prometheus stores them."""
-    families = text_string_to_metric_families(everything_that_happens().render().decode())
+def exported() -> dict[str, set[str]]:
+    """Return the labels of every series by its name."""
+    families = text_string_to_metric_families(metrics_of_every_event().render().decode())
     return {sample.name: set(sample.labels) for family in families for sample in family.samples}
 
 
@@ -50,7 +50,7 @@ def family_of(name: str) -> str:
     return re.sub(r"_(bucket|count|sum)$", "", name)
 
 
-def board() -> Any:
+def dashboard() -> Any:
     return json.loads((MONITORING / "grafana" / "dashboards" / "likeness.json").read_text())
 
 
@@ -60,38 +60,38 @@ def rules() -> list[Any]:
 
 
 def panels() -> list[Any]:
-    return [panel for panel in board()["panels"] if panel["type"] != "row"]
+    return [panel for panel in dashboard()["panels"] if panel["type"] != "row"]
 
 
 def expressions() -> Iterator[str]:
     for panel in panels():
         yield from (target["expr"] for target in panel["targets"])
-    yield from (note["expr"] for note in board()["annotations"]["list"])
+    yield from (note["expr"] for note in dashboard()["annotations"]["list"])
     yield from (rule["expr"] for rule in rules())
 
 
 @pytest.mark.parametrize("expression", sorted(set(expressions())))
-def test_every_metric_and_label_that_is_asked_for_exists(told: dict[str, set[str]], expression: str) -> None:
+def test_metrics_and_labels_in_expressions_exist(exported: dict[str, set[str]], expression: str) -> None:
     named = [(name, set(LABEL.findall(matchers))) for name, matchers in METRIC.findall(expression)]
     grouped = {label.strip() for labels in BY.findall(expression) for label in labels.split(",")}
 
     assert named
-    assert [name for name, _ in named if name not in told] == []
-    known = {name: told[name] | PROMETHEUS_ADDS for name, _ in named}
+    assert [name for name, _ in named if name not in exported] == []
+    known = {name: exported[name] | PROMETHEUS_ADDS for name, _ in named}
     assert [(name, labels) for name, labels in named if not labels <= known[name]] == []
     assert [name for name in known if not grouped <= known[name]] == []
 
 
-def test_every_metric_of_ours_is_asked_for(told: dict[str, set[str]]) -> None:
-    asked = {family_of(name) for expression in expressions() for name, _ in METRIC.findall(expression)}
-    ours = {family_of(name) for name in told if name.startswith("likeness_")}
+def test_every_metric_of_the_service_is_used(exported: dict[str, set[str]]) -> None:
+    used = {family_of(name) for expression in expressions() for name, _ in METRIC.findall(expression)}
+    ours = {family_of(name) for name in exported if name.startswith("likeness_")}
 
     assert ours
-    assert ours - asked == set()
+    assert ours - used == set()
 
 
-def test_the_metrics_are_those_of_the_contract(told: dict[str, set[str]]) -> None:
-    ours = {name: labels for name, labels in told.items() if name.startswith("likeness_")}
+def test_metrics_are_those_of_the_contract(exported: dict[str, set[str]]) -> None:
+    ours = {name: labels for name, labels in exported.items() if name.startswith("likeness_")}
 
     assert {name: labels for name, labels in ours.items() if family_of(name) == name} == {
         "likeness_build_info": {"version", "model", "digest", "provider", "runtime"},
@@ -115,30 +115,30 @@ def test_the_metrics_are_those_of_the_contract(told: dict[str, set[str]]) -> Non
     }
 
 
-def test_each_panel_answers_a_question_in_a_place_of_its_own() -> None:
+def test_panels_have_a_question_as_title_and_do_not_overlap() -> None:
     titles = [panel["title"] for panel in panels()]
-    places = [
+    cells = [
         (place["x"] + column, place["y"] + line)
-        for place in (panel["gridPos"] for panel in board()["panels"])
+        for place in (panel["gridPos"] for panel in dashboard()["panels"])
         for column in range(place["w"])
         for line in range(place["h"])
     ]
 
     assert [title for title in titles if not title.endswith("?")] == []
     assert len(titles) == len(set(titles))
-    assert len(places) == len(set(places))
-    assert max(column for column, _ in places) < 24
+    assert len(cells) == len(set(cells))
+    assert max(column for column, _ in cells) < 24
     assert all(panel["description"] for panel in panels())
 
 
-def test_each_alert_says_how_urgent_it_is_and_what_to_do() -> None:
+def test_alerts_have_severity_summary_and_description() -> None:
     for rule in rules():
         assert rule["labels"]["severity"] in {"page", "ticket"}
         assert rule["annotations"]["summary"]
         assert rule["annotations"]["description"]
 
 
-def test_prometheus_asks_the_services_of_the_compose_file_and_reads_the_alerts() -> None:
+def test_prometheus_scrapes_the_services_of_the_compose_file_and_reads_the_alerts() -> None:
     config = yaml.safe_load((MONITORING / "prometheus.yml").read_text())
     (job,) = config["scrape_configs"]
     (names,) = job["dns_sd_configs"]
@@ -147,10 +147,10 @@ def test_prometheus_asks_the_services_of_the_compose_file_and_reads_the_alerts()
     assert [(MONITORING / name).is_file() for name in config["rule_files"]] == [True]
 
 
-def test_the_board_is_found_where_it_is_provisioned() -> None:
+def test_dashboard_uses_the_provisioned_data_source() -> None:
     provisioning = MONITORING / "grafana" / "provisioning"
     (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text())["datasources"]
-    (variable,) = board()["templating"]["list"]
+    (variable,) = dashboard()["templating"]["list"]
 
     assert (source["type"], source["uid"]) == (variable["query"], variable["current"]["value"])
     assert source["url"] == "http://prometheus:9090"
@@ -162,7 +162,7 @@ def test_the_board_is_found_where_it_is_provisioned() -> None:
     [["check", "config", str(MONITORING / "prometheus.yml")], ["test", "rules", "alerts_test.yml"]],
     ids=lambda check: " ".join(check[:2]),
 )
-def test_promtool_finds_nothing_and_each_alert_fires_when_it_should(check: list[str]) -> None:
+def test_promtool_accepts_the_configuration_and_the_alert_tests(check: list[str]) -> None:
     done = subprocess.run(["promtool", *check], cwd=HERE, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""A request is a span with its stages below it; nobody is named in any of them."""
+"""A request is a span with its stages as children, and no span contains an id or a name."""
 
 import threading
 import time
@@ -31,11 +31,11 @@ from app.observability.otel import tracing_to
 SUBJECT = "ada-lovelace"
 ROUTE = "/galleries/{gallery}/subjects/{subject}"
 PATH = f"/galleries/guests/subjects/{SUBJECT}?{SUBJECT}=1"
-Seen = Callable[[], dict[str, ReadableSpan]]
+Spans = Callable[[], dict[str, ReadableSpan]]
 
 
 def service(tracing: Tracing, workers: WorkerPool) -> FastAPI:
-    """Reads on a thread and embeds on the event loop, as the real one does."""
+    """An application that reads on a thread and embeds on the event loop, as the service does."""
     app = FastAPI()
 
     @app.get(ROUTE)
@@ -52,12 +52,12 @@ def service(tracing: Tracing, workers: WorkerPool) -> FastAPI:
             pass
 
     @app.get("/broken/{subject}")
-    async def break_down(subject: str) -> None:
+    async def fail(subject: str) -> None:
         with StageTimer(tracing.span).stage("detect"):
             raise FaceNotFound(f"no face of {subject}")
 
     @app.get("/healthz")
-    async def answer_a_machine() -> None:
+    async def health() -> None:
         with StageTimer(tracing.span).stage("decode"):
             pass
 
@@ -90,14 +90,14 @@ def client(tracing: Tracing, workers: WorkerPool) -> TestClient:
 
 
 @pytest.fixture
-def seen(tracing: Tracing, exporter: InMemorySpanExporter) -> Seen:
-    """The spans sent until now, by name; nothing is traced after that."""
+def finished_spans(tracing: Tracing, exporter: InMemorySpanExporter) -> Spans:
+    """Ends tracing and returns the spans by name."""
 
-    def close_and_look() -> dict[str, ReadableSpan]:
+    def close_and_read() -> dict[str, ReadableSpan]:
         tracing.close()
         return {span.name: span for span in exporter.get_finished_spans()}
 
-    return close_and_look
+    return close_and_read
 
 
 def parent_of(span: ReadableSpan) -> int | None:
@@ -108,20 +108,20 @@ def id_of(span: ReadableSpan) -> int | None:
     return span.context.span_id if span.context else None
 
 
-def test_the_stages_are_children_of_their_request_on_threads_too(client: TestClient, seen: Seen) -> None:
+def test_stages_are_children_of_their_request_also_on_threads(client: TestClient, finished_spans: Spans) -> None:
     client.get(PATH)
 
-    spans = seen()
+    spans = finished_spans()
     request = spans[f"GET {ROUTE}"]
     assert spans.keys() == {f"GET {ROUTE}", "decode", "embed"}
     assert (request.kind, request.parent) == (SpanKind.SERVER, None)
     assert parent_of(spans["decode"]) == parent_of(spans["embed"]) == id_of(request)
 
 
-def test_a_request_is_described_by_its_route_and_outcome_and_nothing_else(client: TestClient, seen: Seen) -> None:
+def test_request_span_has_only_the_documented_attributes(client: TestClient, finished_spans: Spans) -> None:
     client.get(PATH)
 
-    spans = seen()
+    spans = finished_spans()
     assert dict(spans[f"GET {ROUTE}"].attributes or {}) == {
         "http.request.method": "GET",
         "http.route": ROUTE,
@@ -134,18 +134,18 @@ def test_a_request_is_described_by_its_route_and_outcome_and_nothing_else(client
 
 
 @pytest.mark.parametrize("path", [PATH, f"/broken/{SUBJECT}", f"/nowhere/{SUBJECT}"])
-def test_no_span_names_a_subject(client: TestClient, seen: Seen, path: str) -> None:
+def test_no_span_contains_a_subject_id(client: TestClient, finished_spans: Spans, path: str) -> None:
     client.get(path, headers={"X-API-Key": SUBJECT, "User-Agent": SUBJECT})
 
-    written = [span.to_json() for span in seen().values()]
-    assert written
-    assert not [each for each in written if SUBJECT in each]
+    documents = [span.to_json() for span in finished_spans().values()]
+    assert documents
+    assert not [each for each in documents if SUBJECT in each]
 
 
-def test_an_error_is_known_by_its_type_alone(client: TestClient, seen: Seen) -> None:
+def test_error_is_recorded_by_its_type_only(client: TestClient, finished_spans: Spans) -> None:
     assert client.get(f"/broken/{SUBJECT}").status_code == 500
 
-    spans = seen()
+    spans = finished_spans()
     request, stage = spans["GET /broken/{subject}"], spans["detect"]
     assert request.status.status_code == StatusCode.ERROR
     assert request.status.description is None
@@ -155,39 +155,39 @@ def test_an_error_is_known_by_its_type_alone(client: TestClient, seen: Seen) -> 
     assert not stage.events
 
 
-def test_a_request_that_the_caller_got_wrong_is_no_error_of_ours(client: TestClient, seen: Seen) -> None:
+def test_client_error_is_not_a_failed_span(client: TestClient, finished_spans: Spans) -> None:
     client.request("BREW", "/nowhere")
 
-    span = seen()["other unmatched"]
+    span = finished_spans()["other unmatched"]
     assert span.status.status_code == StatusCode.UNSET
     assert (span.attributes or {})["http.response.status_code"] == 404
 
 
-def test_the_trace_of_the_caller_goes_on(client: TestClient, seen: Seen) -> None:
+def test_trace_of_the_caller_is_continued(client: TestClient, finished_spans: Spans) -> None:
     trace, span = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
     client.get(PATH, headers={"traceparent": f"00-{trace}-{span}-01"})
 
-    spans = seen()
+    spans = finished_spans()
     assert {f"{each.context.trace_id:032x}" for each in spans.values() if each.context} == {trace}
     assert f"{parent_of(spans[f'GET {ROUTE}']):016x}" == span
 
 
-def test_what_machines_ask_every_few_seconds_is_not_traced(client: TestClient, seen: Seen) -> None:
+def test_probes_are_not_traced(client: TestClient, finished_spans: Spans) -> None:
     assert client.get("/healthz").status_code == 200
 
-    assert seen() == {}
+    assert finished_spans() == {}
 
 
-def test_without_a_request_a_stage_is_timed_and_not_traced(tracing: Tracing, seen: Seen) -> None:
+def test_stage_outside_of_a_request_is_timed_but_not_traced(tracing: Tracing, finished_spans: Spans) -> None:
     timer = StageTimer(tracing.span)
     with timer.stage("decode"):
         time.sleep(0.001)
 
     assert timer.milliseconds()["decode"] >= 1
-    assert seen() == {}
+    assert finished_spans() == {}
 
 
-def test_the_operators_name_of_the_service_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_overrides_the_name_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_SERVICE_NAME", "door")
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=lab")
     exporter = InMemorySpanExporter()
@@ -199,7 +199,7 @@ def test_the_operators_name_of_the_service_wins(monkeypatch: pytest.MonkeyPatch)
     assert (named["service.name"], named["deployment.environment.name"]) == ("door", "lab")
 
 
-def test_fastapis_own_telemetry_stays_off_where_the_process_has_a_tracer(
+def test_telemetry_of_fastapi_is_off_even_if_the_process_has_a_tracer(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     exporter = InMemorySpanExporter()
@@ -210,16 +210,16 @@ def test_fastapis_own_telemetry_stays_off_where_the_process_has_a_tracer(
     TestClient(create_app(Settings(data_dir=tmp_path))).get(f"/nowhere/{SUBJECT}")
     assert exporter.get_finished_spans() == ()
 
-    TestClient(FastAPI()).get(f"/nowhere/{SUBJECT}")  # as it would be
+    TestClient(FastAPI()).get(f"/nowhere/{SUBJECT}")  # for comparison: FastAPI without our settings
     assert SUBJECT in exporter.get_finished_spans()[0].to_json()
 
 
 class Collector(HTTPServer):
-    """Takes what an exporter sends over HTTP."""
+    """Receives what an exporter sends over HTTP."""
 
     def __init__(self) -> None:
-        self.got: list[tuple[str, bytes]] = []
-        super().__init__(("127.0.0.1", 0), _Taking)
+        self.received: list[tuple[str, bytes]] = []
+        super().__init__(("127.0.0.1", 0), _Handler)
         self.thread = threading.Thread(target=self.serve_forever, daemon=True)
         self.thread.start()
 
@@ -229,11 +229,11 @@ class Collector(HTTPServer):
         self.server_close()
 
 
-class _Taking(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     server: Collector
 
     def do_POST(self) -> None:
-        self.server.got.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+        self.server.received.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
         self.send_response(200)
         self.end_headers()
 
@@ -248,7 +248,7 @@ def collector() -> Iterator[Collector]:
     opened.close()
 
 
-def test_spans_go_where_the_environment_says(
+def test_spans_are_sent_to_the_endpoint_in_the_environment(
     monkeypatch: pytest.MonkeyPatch, collector: Collector, workers: WorkerPool
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
@@ -257,20 +257,22 @@ def test_spans_go_where_the_environment_says(
     TestClient(service(tracing, workers)).get(PATH)
     tracing.close()
 
-    ((path, body),) = collector.got
+    ((path, body),) = collector.received
     assert path == "/v1/traces"
     assert b"decode" in body
     assert ROUTE.encode() in body
     assert SUBJECT.encode() not in body
 
 
-def test_a_collector_that_is_not_there_holds_nobody_up(monkeypatch: pytest.MonkeyPatch, workers: WorkerPool) -> None:
+def test_unreachable_collector_does_not_delay_requests_or_the_end(
+    monkeypatch: pytest.MonkeyPatch, workers: WorkerPool
+) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     tracing = open_tracing("1.2.3")
     answer = TestClient(service(tracing, workers)).get(PATH)
 
-    began = time.monotonic()
+    started = time.monotonic()
     tracing.close()
 
     assert answer.status_code == 200
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - started < 5

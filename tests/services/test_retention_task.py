@@ -1,21 +1,24 @@
-"""What is older than it may be goes, for as long as the service runs, whatever happens to one sweep."""
+"""Faces older than the retention period are erased in regular sweeps, whatever happens in one of them."""
 
 import asyncio
 import logging
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from app.audit.log import AuditLog
-from app.domain.clock import written
+from app.domain.clock import format_time
 from app.domain.errors import Overloaded
 from app.domain.identity import Actor
-from app.domain.models import Embedding
+from app.domain.models import Template
+from app.services.galleries import Galleries
 from app.services.retention_task import RETENTION, Retention
 from tests.services.bench import Bench
-from tests.support.observers import Noticed
+from tests.support.observers import RecordingObserver
+from tests.support.repository import FileRepository
 from tests.support.templates import numbered, unit
 
 pytestmark = pytest.mark.anyio
@@ -23,90 +26,104 @@ DAY = timedelta(days=1)
 
 
 @dataclass
-class Erasing:
-    """Galleries that only remember what they were asked to erase; each outcome is the faces erased, or an error."""
+class FakeGalleries:
+    """Records calls of `expire`; each outcome is the number of erased faces, or an error."""
 
     outcomes: list[int | Exception] = field(default_factory=list)
-    asked: list[tuple[str, Actor]] = field(default_factory=list)
+    calls: list[tuple[str, Actor]] = field(default_factory=list)
 
     async def expire(self, before: str, by: Actor) -> int:
-        self.asked.append((before, by))
+        self.calls.append((before, by))
         outcome = self.outcomes.pop(0) if self.outcomes else 0
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
 
-@dataclass
-class Sleeps:
-    """Sleeps for no time at all; after `most` pauses it is cancelled, as a service that stops does."""
+async def pauses_of(
+    monkeypatch: pytest.MonkeyPatch,
+    galleries: FakeGalleries,
+    observer: RecordingObserver | None = None,
+    sweeps: int = 1,
+    period: timedelta = DAY,
+) -> list[float]:
+    """Run the task for so many sweeps without real pauses, and return the seconds of its pauses."""
+    pauses: list[float] = []
 
-    most: int
-    asked: list[float] = field(default_factory=list)
-
-    async def __call__(self, seconds: float) -> None:
-        self.asked.append(seconds)
-        if len(self.asked) >= self.most:
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) >= sweeps:
             raise asyncio.CancelledError
 
+    monkeypatch.setattr("app.services.retention_task.asyncio.sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await Retention(cast("Galleries", galleries), period, observer or RecordingObserver()).run()
+    return pauses
 
-def enrolled(days_ago: float, seed: int) -> list[object]:
-    moment = written(datetime.now(UTC) - days_ago * DAY)
+
+def enrolled(days_ago: float, seed: int) -> list[Template]:
+    moment = format_time(datetime.now(UTC) - days_ago * DAY)
     return [replace(each, enrolled_at=moment) for each in numbered("ada", seed)]
 
 
-async def test_a_sweep_erases_what_is_older_and_says_so(bench: Bench) -> None:
+async def test_sweep_erases_and_audits_older_faces(bench: Bench) -> None:
     for seed, days in enumerate((0, 0.9, 1.1, 400)):
-        bench.repository.enroll("guests", "ada", enrolled(days, seed))  # type: ignore[arg-type]
-    noticed = Noticed()
-    await Retention(bench.galleries, DAY, noticed).sweep()
-    await Retention(bench.galleries, DAY, noticed).sweep()
+        bench.repository.enroll("guests", "ada", enrolled(days, seed))
+    observer = RecordingObserver()
+    for _ in range(2):
+        await Retention(bench.galleries, DAY, observer).sweep()
 
     assert [face.face_id for face in bench.repository.faces("guests", "ada")] == ["0", "1"]
-    assert noticed.events == [("expired", 2), ("expired", 0)]
-    told = AuditLog(bench.repository.database).entries("guests")[-2:]  # type: ignore[attr-defined]
-    assert [(each["by"], each["action"]) for each in told] == [("retention", "face.expire")] * 2
+    assert observer.events == [("expired", 2), ("expired", 0)]
+    entries = AuditLog(cast("FileRepository", bench.repository).database).entries("guests")[-2:]
+    assert [(each["by"], each["action"]) for each in entries] == [("retention", "face.expire")] * 2
 
 
-async def test_what_was_erased_leaves_this_process_too(bench: Bench) -> None:
-    bench.repository.enroll("guests", "ada", enrolled(2, 1) + enrolled(0, 2))  # type: ignore[arg-type]
+async def test_sweep_removes_faces_from_memory_too(bench: Bench) -> None:
+    bench.repository.enroll("guests", "ada", enrolled(2, 1) + enrolled(0, 2))
     search = bench.galleries._search
     search.load_indexes()
-    await Retention(bench.galleries, DAY, Noticed()).sweep()
-    memory = search._indexed["guests"].index._vectors()
+    await Retention(bench.galleries, DAY, RecordingObserver()).sweep()
+    index = search._indexed["guests"].index
 
-    assert not (memory @ unit(1) > 0.99).any()
-    assert (memory @ unit(2) > 0.99).any()
+    assert index is not None
+    vectors = index._vectors()
+    assert not (vectors @ unit(1) > 0.99).any()
+    assert (vectors @ unit(2) > 0.99).any()
 
 
-async def test_it_sweeps_at_once_and_again_and_again_by_the_moment_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    erasing, sleeps = Erasing(), Sleeps(3)
-    monkeypatch.setattr("app.services.retention_task.asyncio.sleep", sleeps)
-    earliest = written(datetime.now(UTC) - DAY)
-    with pytest.raises(asyncio.CancelledError):
-        await Retention(erasing, DAY, Noticed()).run()  # type: ignore[arg-type]
-    latest = written(datetime.now(UTC) - DAY)
+async def test_sweep_without_expired_faces_writes_nothing(bench: Bench, tmp_path: Path) -> None:
+    bench.repository.enroll("guests", "ada", enrolled(0, 3))
+    before = (tmp_path / "gallery.sqlite3-wal").read_bytes()
+    await Retention(bench.galleries, DAY, RecordingObserver()).sweep()
 
-    assert len(erasing.asked) == 3
-    assert all(earliest <= before <= latest and by == RETENTION for before, by in erasing.asked)
+    assert (tmp_path / "gallery.sqlite3-wal").read_bytes() == before
+    assert len(bench.repository.faces("guests", "ada")) == 1
+
+
+async def test_each_sweep_uses_the_present_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    galleries, earliest = FakeGalleries(), format_time(datetime.now(UTC) - DAY)
+    await pauses_of(monkeypatch, galleries, sweeps=3)
+    latest = format_time(datetime.now(UTC) - DAY)
+
+    assert len(galleries.calls) == 3
+    assert all(earliest <= before <= latest and by == RETENTION for before, by in galleries.calls)
 
 
 @pytest.mark.parametrize("error", [Overloaded("busy"), RuntimeError("a bug"), OverflowError("date value out of range")])
-async def test_a_sweep_that_fails_is_told_and_the_next_one_comes(
+async def test_failed_sweep_is_logged_and_the_next_one_runs(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    erasing, noticed = Erasing([error, 5]), Noticed()
-    monkeypatch.setattr("app.services.retention_task.asyncio.sleep", Sleeps(2))
+    observer = RecordingObserver()
     monkeypatch.setattr(logging.getLogger("app"), "propagate", True)
-    with pytest.raises(asyncio.CancelledError):
-        await Retention(erasing, DAY, noticed).run()  # type: ignore[arg-type]
+    await pauses_of(monkeypatch, FakeGalleries([error, 5]), observer, sweeps=2)
 
-    assert noticed.events == [("expired", 5)]
-    assert "what has expired could not be erased" in caplog.text
+    assert observer.events == [("expired", 5)]
+    assert "expired faces could not be erased" in caplog.text
 
 
 @pytest.mark.parametrize(
-    ("kept", "pause"),
+    ("period", "pause"),
     [
         (timedelta(seconds=5), 1),
         (timedelta(minutes=1), 2.5),
@@ -115,21 +132,7 @@ async def test_a_sweep_that_fails_is_told_and_the_next_one_comes(
         (timedelta(days=3650), 3600),
     ],
 )
-async def test_it_sweeps_hourly_and_more_often_where_little_is_kept(
-    monkeypatch: pytest.MonkeyPatch, kept: timedelta, pause: float
+async def test_pause_is_an_hour_or_a_24th_of_a_shorter_period(
+    monkeypatch: pytest.MonkeyPatch, period: timedelta, pause: float
 ) -> None:
-    sleeps = Sleeps(1)
-    monkeypatch.setattr("app.services.retention_task.asyncio.sleep", sleeps)
-    with pytest.raises(asyncio.CancelledError):
-        await Retention(Erasing(), kept, Noticed()).run()  # type: ignore[arg-type]
-
-    assert sleeps.asked == [pause]
-
-
-async def test_an_embedding_is_as_it_was_where_nothing_expired(bench: Bench, tmp_path: Path) -> None:
-    bench.repository.enroll("guests", "ada", enrolled(0, 3))  # type: ignore[arg-type]
-    before = (tmp_path / "gallery.sqlite3-wal").read_bytes()
-    await Retention(bench.galleries, DAY, Noticed()).sweep()
-
-    assert (tmp_path / "gallery.sqlite3-wal").read_bytes() == before
-    assert isinstance(bench.repository.faces("guests", "ada")[0].embedding, Embedding)
+    assert await pauses_of(monkeypatch, FakeGalleries(), period=period) == [pause]

@@ -1,4 +1,4 @@
-"""Searches are in the audit log where the operator wants them there, and nowhere else."""
+"""Searches are written to the audit log if the settings ask for it."""
 
 from pathlib import Path
 
@@ -12,11 +12,10 @@ from app.services.galleries import Galleries
 from tests.support.repository import FileRepository
 
 pytestmark = pytest.mark.anyio
-ADA = Actor("key:ada", "r-1")
 
 
 @pytest.mark.parametrize(
-    ("audited", "found", "told"),
+    ("audited", "subjects", "expected"),
     [
         (False, ["ada", "bob"], []),
         (False, [], []),
@@ -24,23 +23,21 @@ ADA = Actor("key:ada", "r-1")
         (True, [], [None]),
     ],
 )
-async def test_each_subject_that_was_named_is_told_or_that_nobody_was(
+async def test_audited_search_has_an_entry_per_subject_or_one_without(
     tmp_path: Path,
     audited: bool,  # noqa: FBT001
-    found: list[str],
-    told: list[str | None],
+    subjects: list[str],
+    expected: list[str | None],
 ) -> None:
-    repository, workers = (
-        FileRepository(tmp_path / "g.sqlite3"),
-        WorkerPool("store", threads=1, max_waiting=9, deadline=9),
-    )
+    repository = FileRepository(tmp_path / "g.sqlite3")
+    workers = WorkerPool("store", threads=1, max_waiting=9, deadline=9)
     galleries = Galleries(repository, GallerySearch(repository), workers, audit_searches=audited)
-    await galleries.audit_search(ADA, "subject.identify", "guests", found)
+    await galleries.audit_search(Actor("key:ada", "r-1"), "subject.identify", "guests", subjects)
     entries = AuditLog(repository.database).entries()
     workers.close()
     repository.close()
 
-    assert [each.get("subject") for each in entries] == told
+    assert [each.get("subject") for each in entries] == expected
     assert all(
         (each["by"], each["action"], each["gallery"]) == ("key:ada", "subject.identify", "guests") for each in entries
     )

@@ -1,4 +1,4 @@
-"""Random arrivals, departures and failures: every caller gets its own answer, or the error of its own batch."""
+"""Random arrivals, cancellations and failures: every caller gets its own result, or the error of its own batch."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ ARRIVALS = st.lists(st.tuples(st.sampled_from(["wait", "arrive", "leave"]), st.i
 
 @dataclass
 class Flaky:
-    """Answers with the square of every number, and fails each run whose turn is in `failing`."""
+    """Squares numbers, and fails each run whose index is in `failing`."""
 
     failing: frozenset[int]
     batches: list[list[int]] = field(default_factory=list)
@@ -24,17 +24,17 @@ class Flaky:
     def __call__(self, numbers: Sequence[int]) -> list[int]:
         self.batches.append(list(numbers))
         if len(self.batches) - 1 in self.failing:
-            raise ValueError("its turn to fail")
+            raise ValueError("fails as told")
         return [number * number for number in numbers]
 
     def expected(self, number: int) -> int | None:
-        """The answer to a number that was run, or None where its batch failed."""
+        """Return the result of a number, or None if its batch failed."""
         turn = next(turn for turn, batch in enumerate(self.batches) if number in batch)
         return None if turn in self.failing else number * number
 
 
-async def played(model: Flaky, events: list[tuple[str, int]], max_batch: int) -> list[tuple[int, Outcome]]:
-    """The outcome of each number that arrived: `arrive` n at once, `leave` the nth last, `wait` n turns of the loop."""
+async def outcomes_of(model: Flaky, events: list[tuple[str, int]], max_batch: int) -> list[tuple[int, Outcome]]:
+    """Return the outcome of each number: `arrive` submits n, `leave` cancels the nth last, `wait` sleeps n times."""
     callers: list[asyncio.Task[int]] = []
     async with asyncio.timeout(20), MicroBatcher(model, max_batch=max_batch, max_waiting=1000) as batcher:
         for event, count in events:
@@ -50,12 +50,12 @@ async def played(model: Flaky, events: list[tuple[str, int]], max_batch: int) ->
 
 @settings(max_examples=60)
 @given(events=ARRIVALS, failing=st.frozensets(st.integers(0, 6)), max_batch=st.integers(1, 5))
-def test_every_caller_is_answered_by_its_own_batch_in_order_and_none_hangs(
+def test_every_caller_gets_the_outcome_of_its_batch_in_order_and_none_hangs(
     events: list[tuple[str, int]], failing: frozenset[int], max_batch: int
 ) -> None:
     model = Flaky(failing)
 
-    outcomes = asyncio.run(played(model, events, max_batch))
+    outcomes = asyncio.run(outcomes_of(model, events, max_batch))
 
     stayed = [(number, outcome) for number, outcome in outcomes if not isinstance(outcome, asyncio.CancelledError)]
     answered = [(number, None if isinstance(outcome, InferenceFailed) else outcome) for number, outcome in stayed]

@@ -1,4 +1,4 @@
-"""What an answer says of a model that was measured otherwise, or not at all."""
+"""Responses depend on the calibration of the model, or say that there is none."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ def digest(models_dir: Path) -> str:
 
 @pytest.fixture
 def serve(tmp_path: Path, models_dir: Path) -> Iterator[Serve]:
-    """The real networks with another calibration, or none."""
+    """Starts a service on the real networks with another calibration, or none."""
     with ExitStack() as stack:
 
         def start(measured: Calibration | None) -> TestClient:
@@ -43,14 +43,14 @@ def serve(tmp_path: Path, models_dir: Path) -> Iterator[Serve]:
         yield start
 
 
-def verified(client: TestClient, portrait: bytes, **fields: Any) -> dict[str, Any]:
+def verify(client: TestClient, portrait: bytes, **fields: Any) -> dict[str, Any]:
     response = client.post("/verify", files={"image1": portrait, "image2": portrait}, data=fields)
     return dict(response.json())
 
 
-def test_a_model_that_was_not_measured_says_so(serve: Serve, portrait: bytes) -> None:
+def test_uncalibrated_model_decides_by_the_usual_threshold_without_rates(serve: Serve, portrait: bytes) -> None:
     client = serve(None)
-    answer = verified(client, portrait)
+    answer = verify(client, portrait)
 
     assert answer["threshold"] == {
         "distance": 1.1,
@@ -64,19 +64,19 @@ def test_a_model_that_was_not_measured_says_so(serve: Serve, portrait: bytes) ->
     assert client.get(f"/models/{MODEL}/calibration").status_code == 404
 
 
-def test_a_model_that_was_not_measured_cannot_promise_a_rate(serve: Serve, portrait: bytes) -> None:
+def test_uncalibrated_model_refuses_a_requested_rate(serve: Serve, portrait: bytes) -> None:
     client = serve(None)
 
-    assert verified(client, portrait, fmr="0.01")["code"] == "unsupported_operating_point"
-    assert verified(client, portrait, threshold="0.5")["threshold"]["source"] == "request"
+    assert verify(client, portrait, fmr="0.01")["code"] == "unsupported_operating_point"
+    assert verify(client, portrait, threshold="0.5")["threshold"]["source"] == "request"
 
 
-def test_a_threshold_names_the_data_that_it_rests_on_and_the_calibration_has_the_cohorts(
+def test_threshold_names_its_data_set_and_the_calibration_has_the_cohorts(
     serve: Serve, digest: str, portrait: bytes
 ) -> None:
     measured = calibration(model=digest, **COHORTS)
     client = serve(measured)
-    threshold = verified(client, portrait, fmr="0.001")["threshold"]
+    threshold = verify(client, portrait, fmr="0.001")["threshold"]
 
     assert (threshold["distance"], threshold["fnmr"], threshold["source"]) == (1.0, 0.25, "fmr")
     assert threshold["fmr"] == pytest.approx(0.001)
@@ -85,10 +85,8 @@ def test_a_threshold_names_the_data_that_it_rests_on_and_the_calibration_has_the
     assert client.get(f"/models/{MODEL}/calibration").json() == json.loads(measured.model_dump_json())
 
 
-def test_the_default_promises_the_finest_rate_where_the_data_support_no_finer(
-    serve: Serve, digest: str, portrait: bytes
-) -> None:
-    threshold = verified(serve(calibration(model=digest, finest_fmr=0.02)), portrait)["threshold"]
+def test_default_rate_is_the_lowest_that_the_calibration_supports(serve: Serve, digest: str, portrait: bytes) -> None:
+    threshold = verify(serve(calibration(model=digest, finest_fmr=0.02)), portrait)["threshold"]
 
     assert (threshold["distance"], threshold["source"]) == (1.5, "default")
     assert threshold["fmr"] == pytest.approx(0.02)
