@@ -11,7 +11,13 @@ Document = dict[str, Any]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 KUBERNETES = REPOSITORY / "docker" / "kubernetes"
-OF_COMPOSE_ONLY = {"LIKENESS_PUBLISH", "LIKENESS_PUBLISH_PORT", "LIKENESS_METRICS_KEY_FILE"}
+OF_COMPOSE_ONLY = {
+    "LIKENESS_PUBLISH",
+    "LIKENESS_PUBLISH_PORT",
+    "LIKENESS_MEMORY_LIMIT",
+    "LIKENESS_METRICS_KEY_FILE",
+    "LIKENESS_REVISION",
+}
 
 
 def read(path: Path) -> Document:
