@@ -48,7 +48,9 @@ class Nginx:
         self.folder, self.port = folder, free_port()
         self.url = f"https://{HOST}:{self.port}"
         write_certificate(folder)
-        self._write("likeness.conf", {"listen 443 ssl": f"listen {HOST}:{self.port} ssl", "/etc/nginx/tls": str(folder)})
+        self._write(
+            "likeness.conf", {"listen 443 ssl": f"listen {HOST}:{self.port} ssl", "/etc/nginx/tls": str(folder)}
+        )
         self._write("nginx.conf", {"likeness-upstream:8000": f"{HOST}:{server.port}", "/tmp/": f"{folder}/"})  # noqa: S108
 
     def _write(self, name: str, changes: dict[str, str]) -> None:
