@@ -34,8 +34,15 @@ def build(target: str) -> str:
     """The image `likeness:<target>` of this tree, as Compose names it. What a Dockerfile of this project needs from the
     network are packages, and this machine's own network is the one that is known to reach them."""
     tag = f"likeness:{target}"
-    docker("build", "--network", "host", "--file", "docker/Dockerfile", "--target", target, "--tag", tag, ".")
+    docker(
+        *("build", "--network", "host", "--file", "docker/Dockerfile", "--target", target),
+        *("--build-arg", f"REVISION={commit()}", "--tag", tag, "."),
+    )
     return tag
+
+
+def commit() -> str:
+    return succeed(["git", "rev-parse", "HEAD"])
 
 
 def inspect(thing: str, field: str) -> str:
