@@ -12,7 +12,7 @@ from app.domain.models import AlignedCrop, Face, Pixels, Quality
 from app.domain.ports import Aligner, Detector
 from app.faces.quality import assess
 from app.faces.selection import FaceRule, choose
-from app.images.decoding import ImageLimits, decode
+from app.images.decode import ImageLimits, decode
 
 FaceSelection: TypeAlias = FaceRule | Literal["all"]
 Stage: TypeAlias = Callable[[str], AbstractContextManager[object]]
@@ -62,6 +62,10 @@ class FacePipeline:
         with stage("align"):
             aligned = [self.align(image, face) for face in selected]
         return PhotoFaces(aligned, len(faces), width=image.shape[1], height=image.shape[0])
+
+    def with_aligner(self, aligner: Aligner) -> FacePipeline:
+        """Return a pipeline that aligns for another embedder, with the same detector and limits."""
+        return FacePipeline(self._detector, aligner, self._limits, self._max_faces)
 
     def decode(self, data: bytes) -> Pixels:
         """Return the upright photo. Raises InvalidImage, UnsupportedImage or ImageTooLarge."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.faces.mtcnn.cascade import SERVED, looking_from
+from app.faces.detector.mtcnn import SERVING_OPTIONS, cascade_options
 from app.settings import BUNDLED_MODELS, Settings, unknown_variables
 
 
@@ -31,8 +31,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert (settings.default_fmr, settings.default_fpir) == (1e-4, 0.01)
     assert settings.data_dir == Path("data")
     assert settings.min_face is None
-    assert looking_from(settings.min_face) == SERVED
-    assert SERVED.min_face == 40
+    assert cascade_options(settings.min_face) == SERVING_OPTIONS
+    assert SERVING_OPTIONS.min_face == 40
 
 
 def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,9 +24,9 @@ COMMANDS = {
     "cluster": ("app.cli.cluster:cluster", "Group photos by person. Exit 0, or 2 where no photo has a face."),
     "doctor": ("app.cli.doctor:doctor", "Check the installation. Exit 0 where all is well, 2 where something is not."),
     "serve": ("app.cli.serve:serve", "Serve HTTP."),
-    "gallery": ("app.cli.gallery:commands", "List, export, import, check and rebuild galleries."),
+    "gallery": ("app.cli.gallery:commands", "List, export, import, check, repair and rebuild galleries."),
     "keys": ("app.cli.keys:commands", "Make, list and revoke keys for the service."),
-    "audit": ("app.cli.audit:commands", "Read the audit log, and see whether it is whole."),
+    "audit": ("app.cli.audit:commands", "Read the audit log, and check that it is complete and unchanged."),
 }
 """Where each command is, and the first words of its own help."""
 

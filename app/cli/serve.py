@@ -11,16 +11,15 @@ from typing import Annotated, Any, get_args
 import typer
 from fastapi import FastAPI
 
-from app import serving, supervision
 from app.bootstrap.models import open_models
 from app.bootstrap.services import check_access
 from app.bootstrap.storage import open_repository
 from app.cli.output import fail, flag_of, read_settings
 from app.domain.errors import LikenessError, StartError
-from app.gallery.search import GallerySearch
 from app.main import create_app
 from app.observability import logging as service_logging
-from app.serving import Bounds
+from app.server import server, supervisor
+from app.server.protocol import ConnectionLimits
 from app.settings import Settings, unknown_variables
 
 log = logging.getLogger(__name__)
@@ -74,22 +73,22 @@ def serve(
 
 
 def _serve(application: FastAPI, settings: Settings) -> None:
-    bounds = Bounds(settings.max_connections, settings.max_header_bytes, settings.head_timeout)
+    limits = ConnectionLimits(settings.max_connections, settings.max_header_bytes, settings.head_timeout)
     if settings.workers == 1:
-        serving.serve(
+        server.serve(
             application,
             host=settings.host,
             port=settings.port,
-            bounds=bounds,
+            limits=limits,
             trusted_proxies=settings.trusted_proxies,
         )
     else:
-        supervision.serve(
+        supervisor.serve(
             partial(_worker_application, settings),
             workers=settings.workers,
             host=settings.host,
             port=settings.port,
-            bounds=bounds,
+            limits=limits,
             trusted_proxies=settings.trusted_proxies,
             shutdown_delay=settings.shutdown_delay,
         )
@@ -105,6 +104,6 @@ def _check(settings: Settings) -> str | None:
     """Whatever would stop the start, so that it is told in a sentence and not as the server's traceback."""
     warning = check_access(settings)
     open_models(settings)
-    with open_repository(settings) as records:
-        GallerySearch(records).warm()
+    with open_repository(settings) as repository:
+        repository.require_all_keys()
     return warning

@@ -10,10 +10,10 @@ import torch
 from typer.testing import CliRunner
 
 from app.domain.models import Pixels
-from app.faces.mtcnn.cascade import Mtcnn
+from app.faces.detector.mtcnn import Mtcnn
 from app.gallery.faiss_index import FaceIndex
-from app.images.decoding import ACCEPTED
-from app.images.decoding import decode as read
+from app.images.decode import ACCEPTED
+from app.images.decode import decode as read
 from app.inference.onnx_session import Session
 from tests.benchmarks import __main__ as command
 from tests.benchmarks import decode, detect, embed, end_to_end, http_cost, memory, peers, photos, search
@@ -21,7 +21,7 @@ from tests.benchmarks.effort import Effort
 from tests.benchmarks.report import Report, Row, at_most
 from tests.support.facenet_pytorch import batched_nms
 from tests.support.fakes import FakeDetector
-from training.networks import build
+from training.networks.registry import build
 
 MIB = 2**20
 BRIEF = Effort(seconds=0.0, requests=50, starts=1)

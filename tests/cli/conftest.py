@@ -17,9 +17,9 @@ class Command:
         self.folder, self.data, self.models_dir = folder, folder / "data", models_dir
         self._environment = {"LIKENESS_DATA_DIR": str(self.data), "LIKENESS_MODELS_DIR": str(models_dir)}
 
-    def __call__(self, *arguments: object, **settings: object) -> Result:
+    def __call__(self, *arguments: object, input: str | None = None, **settings: object) -> Result:  # noqa: A002
         named = {f"LIKENESS_{name.upper()}": str(value) for name, value in settings.items()}
-        return CliRunner().invoke(app, [str(each) for each in arguments], env=self._environment | named)
+        return CliRunner().invoke(app, [str(each) for each in arguments], env=self._environment | named, input=input)
 
     def photo(self, name: str, pixels: Pixels, quality: int = 92) -> Path:
         path = self.folder / name
@@ -51,7 +51,7 @@ class Served:
 def server(monkeypatch: pytest.MonkeyPatch) -> Served:
     """Replace the server, and leave the tests' own logging as it is."""
     fake = Served()
-    monkeypatch.setattr("app.serving.serve", fake)
-    monkeypatch.setattr("app.supervision.serve", fake)
+    monkeypatch.setattr("app.server.server.serve", fake)
+    monkeypatch.setattr("app.server.supervisor.serve", fake)
     monkeypatch.setattr("app.observability.logging.configure_logging", lambda *_, **__: None)
     return fake

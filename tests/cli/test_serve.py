@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from app.serving import Bounds
+from app.server.protocol import ConnectionLimits
 from tests.cli.conftest import Command, Served
 
 
@@ -16,7 +16,7 @@ def test_it_serves_where_the_settings_say(likeness: Command, server: Served) -> 
     assert done.exit_code == 0
     assert app.title == "Likeness"
     assert (options["host"], options["port"]) == ("::1", 8123)
-    assert options["bounds"] == Bounds(connections=1024, head_bytes=2048, head_seconds=10)
+    assert options["limits"] == ConnectionLimits(max_connections=1024, max_head_bytes=2048, head_timeout=10)
 
 
 def test_several_workers_each_make_the_application_themselves(likeness: Command, server: Served) -> None:

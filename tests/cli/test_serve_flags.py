@@ -30,7 +30,7 @@ def test_flags_win_over_the_environment_and_the_environment_over_the_file(likene
     ((_, options),) = server.asked
 
     assert done.exit_code == 0
-    assert (options["host"], options["port"], options["bounds"].head_bytes) == ("127.0.0.1", 3333, 4096)
+    assert (options["host"], options["port"], options["limits"].max_head_bytes) == ("127.0.0.1", 3333, 4096)
 
 
 def test_every_flag_reaches_the_settings(likeness: Command, server: Served, monkeypatch: pytest.MonkeyPatch) -> None:

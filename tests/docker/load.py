@@ -4,9 +4,11 @@ import itertools
 import threading
 import time
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import httpx2
+
+from tests.support.background import background
 
 from ..end_to_end.likeness import Likeness
 
@@ -25,20 +27,16 @@ class Load:
 
     def __init__(self, url: str, gallery: str, photo: bytes, callers: int = 4) -> None:
         self._url, self._gallery, self._photo = url, gallery, photo
-        self._subjects = (f"subject-{number}" for number in itertools.count())
-        self._threads = [threading.Thread(target=self._call) for _ in range(callers)]
-        self._over = threading.Event()
+        self._numbers = itertools.count()
+        self._callers = background(self._call, threads=callers)
         self.attempts: list[Attempt] = []
 
     def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
+        self._callers.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
+    def __exit__(self, *raised: Any) -> None:
+        self._callers.__exit__(*raised)
 
     def acknowledged(self) -> list[str]:
         return [attempt.subject for attempt in self.attempts if attempt.status == 201]
@@ -49,9 +47,9 @@ class Load:
     def begun_before(self, moment: float) -> list[Attempt]:
         return [attempt for attempt in self.attempts if attempt.began < moment]
 
-    def _call(self) -> None:
-        while not self._over.is_set():
-            subject, began = next(self._subjects), time.monotonic()
+    def _call(self, over: threading.Event) -> None:
+        while not over.is_set():
+            subject, began = f"subject-{next(self._numbers)}", time.monotonic()
             self.attempts.append(Attempt(subject, began, status=self._enroll(subject), ended=time.monotonic()))
 
     def _enroll(self, subject: str) -> int | None:

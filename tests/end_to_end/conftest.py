@@ -1,5 +1,6 @@
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx2
@@ -42,15 +43,8 @@ def gallery(gallery_names: Iterator[str]) -> str:
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Starts further servers, all on one data directory of this test's own; stops those still running."""
-    started: list[Server] = []
-
-    def start(**settings: str) -> Server:
-        started.append(Server(tmp_path / "data", **settings))
-        return started[-1].start()
-
-    yield start
-    for running in started:
-        running.__exit__()
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(Server(tmp_path / "data", **settings))
 
 
 @pytest.fixture

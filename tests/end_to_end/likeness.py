@@ -1,11 +1,12 @@
 """The contract's routes as a caller would wrap them: one method a route, raw responses out."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
 import httpx2
+
+from tests.support.background import map_in_threads
 
 Fields = dict[str, Any]
 Part = tuple[str, tuple[str, bytes, str]]
@@ -82,5 +83,4 @@ def subject_path(gallery: str, subject: str) -> str:
 
 
 def at_once(calls: list[Callable[[], Any]], workers: int = 8) -> list[Any]:
-    with ThreadPoolExecutor(workers) as pool:
-        return [future.result() for future in [pool.submit(call) for call in calls]]
+    return list(map_in_threads(lambda call: call(), calls, workers))

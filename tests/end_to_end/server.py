@@ -75,6 +75,14 @@ class Server:
             time.sleep(0.1)
         return self
 
+    def fail_to_start(self) -> tuple[int, str]:
+        """Return the exit status and the words of a start that must fail."""
+        self.launch()
+        try:
+            return self.process.wait(READY_WITHIN), self.log.read_text()
+        finally:
+            self.kill()
+
     def is_ready(self) -> bool:
         try:
             return httpx2.get(f"{self.url}/readyz", timeout=5).status_code == 200

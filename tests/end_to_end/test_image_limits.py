@@ -1,8 +1,8 @@
 """Images too large, too small, broken or none: refused quickly and cheaply, before their pixels exist."""
 
-import time
-
 import pytest
+
+from tests.benchmarks.machine import cpu_seconds
 
 from .contract import answered, problem, verification
 from .hostile import (
@@ -37,9 +37,9 @@ def test_an_image_of_30000_by_30000_pixels_is_refused_undecoded(likeness, server
     }[path]
     data = image()
     server.forget_peak()
-    before, began = server.resident(), time.monotonic()
+    before, began = server.resident(), cpu_seconds(server.process.pid)
     response = ask(data)
-    assert time.monotonic() - began < 2
+    assert cpu_seconds(server.process.pid) - began < 2
     assert server.peak() - before < 300 * MIB
     assert "image_too_large" in response.text
     assert response.status_code == (200 if path == "embed" else 413)
@@ -48,9 +48,9 @@ def test_an_image_of_30000_by_30000_pixels_is_refused_undecoded(likeness, server
 @pytest.mark.parametrize("image", [huge_bmp, huge_gif])
 def test_headers_that_lie_are_refused_undecoded(likeness, server, image):
     server.forget_peak()
-    before, began = server.resident(), time.monotonic()
+    before, began = server.resident(), cpu_seconds(server.process.pid)
     response = likeness.detect(image())
-    assert time.monotonic() - began < 2
+    assert cpu_seconds(server.process.pid) - began < 2
     assert server.peak() - before < 300 * MIB
     problem(response, response.status_code, "image_too_large", "invalid_image")
 

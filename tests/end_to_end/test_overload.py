@@ -1,12 +1,12 @@
 """More than can be done: some is done as fast as ever, and the rest is refused at once, in words."""
 
 import statistics
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
+
+from tests.support.background import background, map_in_threads
 
 from .contract import problem
 from .likeness import Likeness, part
@@ -39,9 +39,8 @@ def asked(server, until):
 
 def flood(server):
     until = time.monotonic() + SECONDS
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        answers = pool.map(lambda _: list(asked(server, until)), range(CLIENTS))
-        return [answer for each in answers for answer in each]
+    answers = map_in_threads(lambda _: list(asked(server, until)), range(CLIENTS), CLIENTS)
+    return [answer for each in answers for answer in each]
 
 
 def test_a_flood_is_answered_or_refused_at_once_and_nothing_grows(small):
@@ -60,28 +59,19 @@ def test_a_flood_is_answered_or_refused_at_once_and_nothing_grows(small):
 
 
 def test_what_would_be_refused_is_refused_before_its_body_is_sent(small):
-    over = threading.Event()
-
-    def keep_busy():
+    def keep_busy(over):
         with httpx2.Client(base_url=small.url, timeout=30) as http:
             while not over.is_set():
                 Likeness(http).post("/verify", *PHOTOS)
 
-    busy = [threading.Thread(target=keep_busy) for _ in range(4)]
-    for each in busy:
-        each.start()
-    try:
+    with background(keep_busy, threads=4):
         statuses = set()
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 30
         while 503 not in statuses and time.monotonic() < deadline:
             with Wire(small, patience=0.5) as wire:
                 wire.head("POST", "/verify", 400_000, Content_Type="application/json", Connection="close")
                 statuses.add(first_status(wire))
         assert 503 in statuses
-    finally:
-        over.set()
-        for each in busy:
-            each.join()
 
 
 def first_status(wire):

@@ -59,9 +59,10 @@ def test_others_are_answered_while_the_faces_of_a_crowd_are_embedded(likeness):
                 return
 
     def ask():
-        answer = answered(likeness.embed(crowd(100), faces="all"))
-        over.append(True)
-        return answer
+        try:
+            return answered(likeness.embed(crowd(100), faces="all"))
+        finally:
+            over.append(True)
 
     over = []
     body, meanwhile = at_once([ask, lambda: len(list(pairs()))])

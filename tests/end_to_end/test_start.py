@@ -12,14 +12,11 @@ LEVEL = '"level": "warning"'
 
 def refusal(server):
     """The words of a start that must fail, and that nobody ever listened."""
-    server.launch()
-    try:
-        assert server.process.wait(30) == 2
-        with pytest.raises(ConnectionRefusedError):
-            Wire(server)
-        return server.log.read_text().strip()
-    finally:
-        server.kill()
+    status, words = server.fail_to_start()
+    assert status == 2
+    with pytest.raises(ConnectionRefusedError):
+        Wire(server)
+    return words.strip()
 
 
 @pytest.fixture(scope="module")

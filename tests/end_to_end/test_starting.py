@@ -8,15 +8,6 @@ from .server import Server
 NO_CUDA = "CUDAExecutionProvider" not in onnxruntime.get_available_providers()
 
 
-def ended(server):
-    """The exit status and the words of a server that must not start."""
-    server.launch()
-    try:
-        return server.process.wait(20), server.log.read_text()
-    finally:
-        server.kill()
-
-
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
@@ -29,12 +20,12 @@ def ended(server):
     ],
 )
 def test_a_setting_that_cannot_be_used_stops_the_start(tmp_path, setting, value):
-    status, words = ended(Server(tmp_path / "data", **{setting: value}))
+    status, words = Server(tmp_path / "data", **{setting: value}).fail_to_start()
     assert status not in {0, -9}
     assert value in words or setting.removeprefix("LIKENESS_").lower() in words.lower()
 
 
 def test_a_port_in_use_stops_the_start(server, tmp_path):
-    status, words = ended(Server(tmp_path / "data", LIKENESS_PORT=str(server.port)))
+    status, words = Server(tmp_path / "data", LIKENESS_PORT=str(server.port)).fail_to_start()
     assert status not in {0, -9}
     assert words != ""

@@ -7,10 +7,10 @@ from tests.support.calibrations import COHORTS, calibration
 
 
 def test_a_promise_for_the_worst_rests_on_the_pairs_of_the_smallest_cohort() -> None:
-    assert calibration(**COHORTS, promise="worst").people_pairs == 10
+    assert calibration(**COHORTS, fmr_scope="worst_cohort").people_pairs == 10
     assert calibration(**COHORTS).people_pairs == 45
-    with pytest.raises(ValidationError, match="want cohorts"):
-        calibration(promise="worst")
+    with pytest.raises(ValidationError, match="expected cohorts"):
+        calibration(fmr_scope="worst_cohort")
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,6 @@ def test_a_promise_for_the_worst_rests_on_the_pairs_of_the_smallest_cohort() -> 
     ],
     ids=["data without cohorts", "too few rates between", "too few thresholds", "unordered thresholds"],
 )
-def test_cohorts_that_are_not_whole_are_no_calibration(parts: dict[str, tuple[float, ...]]) -> None:
+def test_incomplete_cohorts_are_refused(parts: dict[str, tuple[float, ...]]) -> None:
     with pytest.raises(ValidationError):
         calibration(**(COHORTS | parts))

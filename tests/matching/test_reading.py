@@ -1,4 +1,4 @@
-"""`calibration.json` beside a model."""
+"""Reading the `calibration.json` of a model folder."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ BROKEN = {
     "cut off": calibration().model_dump_json()[:100],
     "no object": "[]",
     "a field missing": "{}",
-    "a field unknown": calibration().model_dump_json().replace('"promise"', '"oath"'),
+    "a field unknown": calibration().model_dump_json().replace('"fmr_scope"', '"oath"'),
 }
 
 

@@ -1,5 +1,6 @@
 """Enrolments without end, and which of them were acknowledged."""
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import httpx2
 
 from tests.end_to_end.likeness import Likeness, subject_path
 from tests.end_to_end.server import Server
+from tests.support.background import background
 
 from .opening import client
 from .photos import COLLINS, small_jpeg
@@ -36,29 +38,23 @@ class Ledger:
 @contextmanager
 def enrolling(server: Server, ledger: Ledger, clients: int = 4) -> Iterator[None]:
     """While the block runs, and until the server is gone."""
-    over = threading.Event()
-    first = len(ledger.tried)
-    workers = [
-        threading.Thread(target=_enrol, args=(server, ledger, f"{first}-{number}", over)) for number in range(clients)
-    ]
-    for worker in workers:
-        worker.start()
-    try:
+    first, numbers = len(ledger.tried), itertools.count()
+
+    def work(over: threading.Event) -> None:
+        _enrol(server, ledger, first, numbers, over)
+
+    with background(work, threads=clients):
         yield
-    finally:
-        over.set()
-        for worker in workers:
-            worker.join()
 
 
-def _enrol(server: Server, ledger: Ledger, name: str, over: threading.Event) -> None:
+def _enrol(server: Server, ledger: Ledger, first: int, numbers: Iterator[int], over: threading.Event) -> None:
     """Every fourth subject is deleted again at once."""
     with client(server) as likeness:
-        number = 0
-        while not over.is_set():
-            number += 1
+        for number in numbers:
+            if over.is_set():
+                return
             try:
-                _enrol_one(likeness, ledger, f"{name}-{number}", delete=number % 4 == 0)
+                _enrol_one(likeness, ledger, f"{first}-{number}", delete=number % 4 == 0)
             except httpx2.TransportError:  # the server is gone, or about to be
                 time.sleep(0.02)
 

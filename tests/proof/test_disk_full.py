@@ -84,10 +84,9 @@ def test_on_a_full_disk_a_change_is_refused_whole(disk, likeness, change):
 
 def test_a_service_killed_on_a_full_disk_has_lost_nothing(disk):
     disk.fill(leave_kib=KIB // 4)
-    server = ServerOn(disk).start()
-    with client(server) as likeness:
+    with ServerOn(disk) as server, client(server) as likeness:
         promised, _ = enrol_until_full(likeness)
-    server.kill()
+        server.kill()
     disk.clear()
     with ServerOn(disk) as again, client(again) as likeness:
         assert stored(likeness) == promised
@@ -97,8 +96,7 @@ def test_a_start_on_a_full_disk_says_that_there_is_no_space(disk):
     with ServerOn(disk) as server, client(server) as likeness:
         assert likeness.enroll("staff", "collins", COLLINS).status_code == 201
     disk.fill()
-    server = ServerOn(disk).launch()
-    assert server.process.wait(60) == 2
-    words = server.log.read_text()
+    status, words = ServerOn(disk).fail_to_start()
+    assert status == 2
     assert "no space" in words
     assert "Traceback" not in words

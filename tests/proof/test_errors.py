@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import httpx2
@@ -14,6 +13,7 @@ from tests.end_to_end.contract import problem
 from tests.end_to_end.hostile import PDF, huge_png_header
 from tests.end_to_end.likeness import Likeness
 from tests.end_to_end.server import Server
+from tests.support.background import map_in_threads
 
 from .hostile_forms import request
 from .opening import bearer, client, new_key
@@ -59,8 +59,7 @@ def two_faces() -> bytes:
 
 def first_refused(call: Callable[[], httpx2.Response], *, at_once: int) -> httpx2.Response:
     """Of many at once, one that is no success."""
-    with ThreadPoolExecutor(at_once) as pool:
-        answers = [each.result() for each in [pool.submit(call) for _ in range(at_once)]]
+    answers = map_in_threads(lambda _: call(), range(at_once), at_once)
     return next(answer for answer in answers if not answer.is_success)
 
 

@@ -54,9 +54,8 @@ def test_a_running_service_answers_as_before_and_the_next_start_refuses(tmp_path
         before = answers(likeness)
         spoil(models / network)
         assert answers(likeness) == before
-    server.launch()
-    assert server.process.wait(60) == 2
-    words = server.log.read_text()
+    status, words = server.fail_to_start()
+    assert status == 2
     assert word in words
     assert network.name in words
     assert "Traceback" not in words

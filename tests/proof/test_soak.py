@@ -5,7 +5,6 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.server import MIB, Server
+from tests.support.background import DEADLINE, map_in_threads
 
 from .lengths import length, tell
 from .loads import stored
 from .opening import client
 from .soaking import GALLERY, Client
-from .watching import FIFTHS, Watch, fifth, lowest_resident, median_descriptors
+from .watching import FIFTHS, Sample, fifth, lowest_resident, median_descriptors, watching
 
 CLIENTS = 8
 SECONDS = float(os.environ.get("LIKENESS_PROOF_SOAK_SECONDS", length(25.0, 900.0)))
@@ -32,7 +32,7 @@ P99_RATIO = length(4.0, 2.0)
 @dataclass(frozen=True, slots=True)
 class Soak:
     clients: list[Client]
-    watch: Watch
+    samples: list[Sample]
     began: float
     found: dict[str, list[str]]
     """What the service had enrolled in the end."""
@@ -55,17 +55,16 @@ def soak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soak]:
     with Server(tmp_path_factory.mktemp("soak") / "data", LIKENESS_RATE_LIMIT="0") as server, ExitStack() as stack:
         clients = [Client(number, stack.enter_context(client(server))) for number in range(CLIENTS)]
         clients[0].likeness.create(GALLERY)
-        with Watch(server, every=SECONDS / 250) as watch, ThreadPoolExecutor(CLIENTS) as pool:
+        with watching(server, every=SECONDS / 250) as samples:
             began = time.monotonic()
-            for done in [pool.submit(each.run, began + SECONDS) for each in clients]:
-                done.result()
-        done = Soak(clients, watch, began, stored(clients[0].likeness, GALLERY))
+            map_in_threads(lambda each: each.run(began + SECONDS), clients, CLIENTS, within=SECONDS + DEADLINE)
+        done = Soak(clients, samples, began, stored(clients[0].likeness, GALLERY))
         report(done, server.log)
         yield done
 
 
 def report(soak: Soak, log: Path) -> None:
-    second, last = fifth(soak.watch.samples, 1), fifth(soak.watch.samples, -1)
+    second, last = fifth(soak.samples, 1), fifth(soak.samples, -1)
     held = [lowest_resident(each) // MIB for each in (second, last)]
     tell(f"\n{soak.answers().total()} requests in {SECONDS:.0f} s; log {log}\n{dict(sorted(soak.answers().items()))}")
     tell(f"p99 by fifth: {[round(soak.p99(number), 3) for number in range(FIFTHS)]} s")
@@ -93,12 +92,12 @@ def test_what_is_enrolled_is_exactly_what_should_be(soak):
 
 
 def test_memory_stays_flat(soak):
-    samples = soak.watch.samples
+    samples = soak.samples
     assert lowest_resident(fifth(samples, -1)) - lowest_resident(fifth(samples, 1)) < RESIDENT_GROWTH
 
 
 def test_descriptors_stay_flat(soak):
-    samples = soak.watch.samples
+    samples = soak.samples
     assert median_descriptors(fifth(samples, -1)) - median_descriptors(fifth(samples, 0)) <= DESCRIPTOR_GROWTH
 
 

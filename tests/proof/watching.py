@@ -3,11 +3,13 @@
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Self
+from functools import partial
 
 from tests.end_to_end.server import Server, family
+from tests.support.background import background
 
 FIFTHS = 5
 
@@ -25,26 +27,18 @@ def sample(server: Server, at: float = 0.0) -> Sample:
     return Sample(at, server.resident(), descriptors)
 
 
-class Watch:
-    """Samples while the block runs."""
+@contextmanager
+def watching(server: Server, every: float) -> Iterator[list[Sample]]:
+    """Sample while the block runs."""
+    samples: list[Sample] = []
+    with background(partial(_watch, server, every, samples)):
+        yield samples
 
-    def __init__(self, server: Server, every: float) -> None:
-        self._server, self._every, self._over = server, every, threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self.samples: list[Sample] = []
 
-    def _run(self) -> None:
-        began = time.monotonic()
-        while not self._over.wait(self._every):
-            self.samples.append(sample(self._server, time.monotonic() - began))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
+def _watch(server: Server, every: float, samples: list[Sample], over: threading.Event) -> None:
+    began = time.monotonic()
+    while not over.wait(every):
+        samples.append(sample(server, time.monotonic() - began))
 
 
 def fifth(samples: Sequence[Sample], number: int) -> list[Sample]:
