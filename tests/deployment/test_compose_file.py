@@ -2,11 +2,10 @@
 
 import re
 from ipaddress import ip_address, ip_network
-from typing import Any
 
 import pytest
 
-from .manifests import OF_COMPOSE_ONLY, REPOSITORY, compose_file, read, services_with, setting_names
+from .manifests import OF_COMPOSE_ONLY, REPOSITORY, Document, compose_file, read, services_with, setting_names
 
 GPU, CPU = services_with("gpu")["likeness"], services_with("cpu")["likeness-cpu"]
 SERVICES = compose_file()["services"]
@@ -25,11 +24,11 @@ both = pytest.mark.parametrize("service", [GPU, CPU], ids=["gpu", "cpu"])
 every = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
 
 
-def test_it_holds_only_keys_that_docker_compose_1_29_and_compose_v2_both_know():
+def test_it_holds_only_keys_that_docker_compose_1_29_and_compose_v2_both_know() -> None:
     assert {key for key in compose_file() if not key.startswith("x-")} == {"services", "volumes"}
 
 
-def test_every_service_has_one_profile_so_that_none_starts_with_anothers():
+def test_every_service_has_one_profile_so_that_none_starts_with_anothers() -> None:
     assert {name: service["profiles"] for name, service in SERVICES.items()} == {
         "likeness": ["gpu"],
         "likeness-cpu": ["cpu"],
@@ -38,40 +37,40 @@ def test_every_service_has_one_profile_so_that_none_starts_with_anothers():
     }
 
 
-def test_a_plain_up_means_the_gpu():
+def test_a_plain_up_means_the_gpu() -> None:
     lines = (REPOSITORY / ".env").read_text().splitlines()
     assert [line for line in lines if not line.startswith("#")] == ["COMPOSE_PROFILES=gpu"]
 
 
-def test_the_gpu_service_reserves_a_gpu_and_asks_for_cuda_by_name():
+def test_the_gpu_service_reserves_a_gpu_and_asks_for_cuda_by_name() -> None:
     (device,) = GPU["deploy"]["resources"]["reservations"]["devices"]
     assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
     assert GPU["environment"]["LIKENESS_PROVIDER"] == "cuda"
 
 
-def test_the_cpu_service_reserves_nothing():
+def test_the_cpu_service_reserves_nothing() -> None:
     assert "deploy" not in CPU
     assert CPU["environment"]["LIKENESS_PROVIDER"] == "cpu"
 
 
-def test_but_for_the_device_they_are_one_service():
+def test_but_for_the_device_they_are_one_service() -> None:
     different = {"profiles", "image", "build", "environment", "deploy"}
     assert {key: GPU[key] for key in GPU.keys() - different} == {key: CPU[key] for key in CPU.keys() - different}
 
 
 @both
-def test_it_is_published_on_loopback_by_default_and_knows_where(service):
+def test_it_is_published_on_loopback_by_default_and_knows_where(service: Document) -> None:
     assert service["ports"] == [f"{PUBLISHED}:${{LIKENESS_PUBLISH_PORT:-8000}}:8000"]
     assert service["environment"]["LIKENESS_PUBLISHED_ON"] == PUBLISHED
 
 
 @every
-def test_no_port_is_published_elsewhere_by_default(service):
+def test_no_port_is_published_elsewhere_by_default(service: Document) -> None:
     assert [port for port in service.get("ports", []) if not port.startswith((PUBLISHED, "127.0.0.1"))] == []
 
 
 @every
-def test_it_has_no_rights_and_cannot_write_its_root(service):
+def test_it_has_no_rights_and_cannot_write_its_root(service: Document) -> None:
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
@@ -80,18 +79,18 @@ def test_it_has_no_rights_and_cannot_write_its_root(service):
 
 
 @both
-def test_its_gallery_is_in_a_named_volume(service):
+def test_its_gallery_is_in_a_named_volume(service: Document) -> None:
     assert service["volumes"] == ["likeness:/data"]
     assert "likeness" in compose_file()["volumes"]
 
 
 @both
-def test_it_is_given_time_to_drain(service):
+def test_it_is_given_time_to_drain(service: Document) -> None:
     assert int(service["stop_grace_period"].removesuffix("s")) > 10
 
 
 @both
-def test_every_setting_is_passed_on_but_for_those_that_are_fixed(service: dict[str, Any]) -> None:
+def test_every_setting_is_passed_on_but_for_those_that_are_fixed(service: Document) -> None:
     print("\n".join(f"{name} is fixed: {reason}" for name, reason in FIXED.items()))  # noqa: T201
     passed_on = {name for name, value in service["environment"].items() if value is None}
 
@@ -100,7 +99,7 @@ def test_every_setting_is_passed_on_but_for_those_that_are_fixed(service: dict[s
 
 
 @every
-def test_its_memory_its_processes_and_its_log_are_limited(service: dict[str, Any]) -> None:
+def test_its_memory_its_processes_and_its_log_are_limited(service: Document) -> None:
     assert service["mem_limit"]
     assert 64 <= service["pids_limit"] <= 1024
     assert service["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}}
@@ -157,18 +156,18 @@ def test_prometheus_sends_the_key_of_the_one_file_that_is_given() -> None:
     assert mounts == [[job["authorization"]["credentials_file"], "ro"]]
 
 
-def test_what_it_asks_of_the_shell_are_settings_or_its_own():
+def test_what_it_asks_of_the_shell_are_settings_or_its_own() -> None:
     asked = set(re.findall(r"\$\{(LIKENESS_\w+)", (REPOSITORY / "docker-compose.yml").read_text()))
     assert asked == OF_COMPOSE_ONLY
     assert OF_COMPOSE_ONLY.isdisjoint(setting_names())
 
 
 @pytest.mark.parametrize("service", [SERVICES["prometheus"], SERVICES["grafana"], TLS["services"]["tls"]])
-def test_the_images_of_others_are_pinned_by_version_and_digest(service: dict[str, Any]) -> None:
+def test_the_images_of_others_are_pinned_by_version_and_digest(service: Document) -> None:
     assert re.fullmatch(r"[\w/]+:v?\d+\.\d+\.\d+(-\w+)?@sha256:[0-9a-f]{64}", service["image"])
 
 
 @every
-def test_the_files_that_it_mounts_are_there(service):
+def test_the_files_that_it_mounts_are_there(service: Document) -> None:
     mounted = [volume.split(":")[0] for volume in service["volumes"] if volume.startswith("./")]
     assert [path for path in mounted if not (REPOSITORY / path).exists()] == []

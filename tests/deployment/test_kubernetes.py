@@ -37,7 +37,7 @@ every_workload = pytest.mark.parametrize("workload", WORKLOADS, ids=["cpu", "gpu
         if manifest["kind"] not in UNKNOWN_TO_THE_SCHEMA
     ],
 )
-def test_a_manifest_follows_the_schema(manifest, version):
+def test_a_manifest_follows_the_schema(manifest: Document, version: str) -> None:
     kubernetes_validate.validate(manifest, version, strict=True)
 
 
@@ -66,7 +66,7 @@ def test_a_kustomization_names_every_file_beside_it(file: Path) -> None:
 
 
 @every_workload
-def test_it_runs_without_rights_on_a_root_that_it_cannot_write(workload):
+def test_it_runs_without_rights_on_a_root_that_it_cannot_write(workload: Document) -> None:
     pod, only = workload["spec"]["template"]["spec"], container(workload)
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["fsGroup"] == 10001
@@ -80,12 +80,12 @@ def test_it_runs_without_rights_on_a_root_that_it_cannot_write(workload):
 
 
 @every_workload
-def test_no_service_of_the_cluster_becomes_a_setting(workload):
+def test_no_service_of_the_cluster_becomes_a_setting(workload: Document) -> None:
     assert workload["spec"]["template"]["spec"]["enableServiceLinks"] is False
 
 
 @every_workload
-def test_it_keeps_its_data_in_the_claimed_volume(workload):
+def test_it_keeps_its_data_in_the_claimed_volume(workload: Document) -> None:
     volumes = {volume["name"]: volume for volume in workload["spec"]["template"]["spec"]["volumes"]}
     mounts = {mount["mountPath"]: mount["name"] for mount in container(workload)["volumeMounts"]}
     claimed = volumes[mounts["/data"]]["persistentVolumeClaim"]["claimName"]
@@ -94,27 +94,27 @@ def test_it_keeps_its_data_in_the_claimed_volume(workload):
 
 
 @every_overlay
-def test_what_it_is_told_are_settings(overlay):
+def test_what_it_is_told_are_settings(overlay: str) -> None:
     told = {variable["name"] for variable in container(of_kind("Deployment", overlay))["env"]}
     assert told - setting_names() == set()
 
 
 @every_overlay
-def test_it_is_ready_when_readyz_says_so_and_alive_when_healthz_does(overlay):
+def test_it_is_ready_when_readyz_says_so_and_alive_when_healthz_does(overlay: str) -> None:
     only = container(of_kind("Deployment", overlay))
     asked = {probe: only[probe]["httpGet"]["path"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")}
     assert asked == {"startupProbe": "/readyz", "readinessProbe": "/readyz", "livenessProbe": "/healthz"}
 
 
 @every_overlay
-def test_it_is_given_time_to_drain(overlay):
+def test_it_is_given_time_to_drain(overlay: str) -> None:
     deployment = of_kind("Deployment", overlay)
     environment = {variable["name"]: variable.get("value") for variable in container(deployment)["env"]}
     grace = deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
     assert grace > float(environment["LIKENESS_SHUTDOWN_DELAY"]) + DRAIN_SECONDS
 
 
-def test_service_selector_affinity_and_template_mean_the_same_pods():
+def test_service_selector_affinity_and_template_mean_the_same_pods() -> None:
     deployment = of_kind("Deployment")
     pod = deployment["spec"]["template"]
     (together,) = pod["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
@@ -125,21 +125,21 @@ def test_service_selector_affinity_and_template_mean_the_same_pods():
     assert together["topologyKey"] == "kubernetes.io/hostname"
 
 
-def test_the_job_that_makes_the_first_key_is_not_asked_as_a_server():
+def test_the_job_that_makes_the_first_key_is_not_asked_as_a_server() -> None:
     assert FIRST_KEY["spec"]["template"]["metadata"]["labels"] != SERVER
 
 
-def test_the_gallery_is_mounted_by_one_node_only():
+def test_the_gallery_is_mounted_by_one_node_only() -> None:
     assert of_kind("PersistentVolumeClaim")["spec"]["accessModes"] == ["ReadWriteOnce"]
 
 
-def test_the_autoscaler_scales_the_deployment_which_names_no_number_itself():
+def test_the_autoscaler_scales_the_deployment_which_names_no_number_itself() -> None:
     target = of_kind("HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]
     assert (target["kind"], target["name"]) == ("Deployment", of_kind("Deployment")["metadata"]["name"])
     assert "replicas" not in of_kind("Deployment")["spec"]
 
 
-def test_on_gpus_each_replica_takes_one_and_their_number_is_set_by_hand():
+def test_on_gpus_each_replica_takes_one_and_their_number_is_set_by_hand() -> None:
     deployment = of_kind("Deployment", "gpu")
     assert container(deployment)["image"] == "likeness:gpu"
     assert container(deployment)["resources"]["limits"]["nvidia.com/gpu"] == "1"
@@ -147,7 +147,7 @@ def test_on_gpus_each_replica_takes_one_and_their_number_is_set_by_hand():
     assert [manifest for manifest in kustomized("gpu") if manifest["kind"] == "HorizontalPodAutoscaler"] == []
 
 
-def test_the_cpu_manifests_ask_for_no_gpu():
+def test_the_cpu_manifests_ask_for_no_gpu() -> None:
     assert "nvidia.com/gpu" not in container(of_kind("Deployment"))["resources"]["limits"]
 
 
