@@ -1,5 +1,6 @@
-"""The files that deploy Likeness, read; and the one operation of kustomize that they use."""
+"""The files that deploy Likeness, read; and the few operations of kustomize that they use."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,13 @@ Document = dict[str, Any]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 KUBERNETES = REPOSITORY / "docker" / "kubernetes"
-OF_COMPOSE_ONLY = {"LIKENESS_PUBLISH", "LIKENESS_PUBLISH_PORT", "LIKENESS_METRICS_KEY_FILE"}
+OF_COMPOSE_ONLY = {
+    "LIKENESS_PUBLISH",
+    "LIKENESS_PUBLISH_PORT",
+    "LIKENESS_MEMORY_LIMIT",
+    "LIKENESS_METRICS_KEY_FILE",
+    "LIKENESS_REVISION",
+}
 
 
 def read(path: Path) -> Document:
@@ -33,11 +40,8 @@ def services_with(profile: str) -> dict[str, Document]:
 
 def kustomized(overlay: str) -> list[Document]:
     """What `kubectl apply -k docker/kubernetes/<overlay>` sends, but for labels."""
-    kustomization = read(KUBERNETES / overlay / "kustomization.yaml")
-    patches = [read(KUBERNETES / overlay / patch["path"]) for patch in kustomization.get("patches", [])]
-    bases = [manifest for path in kustomization["resources"] for manifest in _resource(overlay, path)]
-    patched = [_patched(base, patches) for base in bases]
-    return [manifest for manifest in patched if manifest.get("$patch") != "delete"]
+    manifests = _applied(KUBERNETES / overlay, [])
+    return [manifest for manifest in manifests if manifest.get("$patch") != "delete"]
 
 
 def of_kind(kind: str, overlay: str = "cpu") -> Document:
@@ -50,8 +54,18 @@ def container(workload: Document) -> Document:
     return dict(only)
 
 
-def _resource(overlay: str, path: str) -> list[Document]:
-    return kustomized(path.removeprefix("../")) if path.startswith("../") else [read(KUBERNETES / overlay / path)]
+def _applied(folder: Path, given: list[Document]) -> list[Document]:
+    """The manifests `given` and those of the folder, changed by its kustomization in kustomize's order."""
+    kustomization = read(folder / "kustomization.yaml")
+    manifests = given + [each for path in kustomization.get("resources", []) for each in _resource(folder / path)]
+    for component in kustomization.get("components", []):
+        manifests = _applied(folder / component, manifests)
+    patches = [read(folder / patch["path"]) for patch in kustomization.get("patches", [])]
+    return [_with_images(_patched(base, patches), kustomization.get("images", [])) for base in manifests]
+
+
+def _resource(path: Path) -> list[Document]:
+    return _applied(path, []) if path.is_dir() else [read(path)]
 
 
 def _patched(base: Document, patches: list[Document]) -> Document:
@@ -61,11 +75,26 @@ def _patched(base: Document, patches: list[Document]) -> Document:
     return base
 
 
+def _with_images(manifest: Document, images: list[Document]) -> Document:
+    """The manifest, whose container runs the image of this name under its new name and with the same tag."""
+    if "template" not in manifest.get("spec", {}):
+        return manifest
+    changed = copy.deepcopy(manifest)
+    for container_of in changed["spec"]["template"]["spec"]["containers"]:
+        name, _, tag = container_of["image"].rpartition(":")
+        for image in images:
+            if image["name"] == name:
+                container_of["image"] = f"{image['newName']}:{tag}"
+    return changed
+
+
 def merged(base: Any, patch: Any) -> Any:
-    """A strategic merge: maps by key, lists of named things by name, anything else replaced."""
+    """A strategic merge: maps by key, lists by `mountPath` or `name`; new items come first."""
     if isinstance(base, dict) and isinstance(patch, dict):
         return base | {key: merged(base[key], value) if key in base else value for key, value in patch.items()}
     if isinstance(base, list) and isinstance(patch, list):
-        changes = {change["name"]: change for change in patch}
-        return [merged(item, changes[item["name"]]) if item["name"] in changes else item for item in base]
+        key = "mountPath" if "mountPath" in base[0] else "name"
+        changes = {change[key]: change for change in patch}
+        new = [change for name, change in changes.items() if name not in {item[key] for item in base}]
+        return new + [merged(item, changes.get(item[key], {})) for item in base]
     return patch

@@ -1,5 +1,6 @@
 """Images built and run for real. Collected only where this folder is named: `make docker-test`."""
 
+import base64
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from ..end_to_end.likeness import Likeness
 from .engine import COMPOSE_COMMANDS, REPOSITORY, answers, build, docker
 from .project import Project, wait_until_healthy
 
+USER = 10001
 GPU_IMAGE = "LIKENESS_TEST_GPU_IMAGE"
 
 
@@ -53,7 +55,7 @@ def compose(request: pytest.FixtureRequest) -> tuple[str, ...]:
 @pytest.fixture(scope="session")
 def project(compose: tuple[str, ...], cpu_image: str) -> Iterator[Project]:  # noqa: ARG001
     """One for all tests that leave it running."""
-    running = Project(compose)
+    running = Project(compose, LIKENESS_MAX_FACES="7", LIKENESS_MEMORY_LIMIT="2g")
     try:
         running.up()
         yield running
@@ -65,6 +67,24 @@ def project(compose: tuple[str, ...], cpu_image: str) -> Iterator[Project]:  # n
 def published_elsewhere(compose: tuple[str, ...], cpu_image: str) -> Iterator[Project]:  # noqa: ARG001
     """Not up yet."""
     prepared = Project(compose, LIKENESS_PUBLISH="0.0.0.0")  # noqa: S104
+    yield prepared
+    prepared.down("--volumes")
+
+
+@pytest.fixture
+def encryption_key(tmp_path: Path) -> Path:
+    """A file that only the user of the container may read."""
+    file = tmp_path / "encryption-key"
+    file.write_text(base64.b64encode(os.urandom(32)).decode())
+    file.chmod(0o400)
+    os.chown(file, USER, USER)
+    return file
+
+
+@pytest.fixture
+def encrypted(compose: tuple[str, ...], cpu_image: str, encryption_key: Path) -> Iterator[Project]:  # noqa: ARG001
+    """Not up yet."""
+    prepared = Project(compose, "docker/compose.encryption.yml", LIKENESS_ENCRYPTION_KEY_FILE=str(encryption_key))
     yield prepared
     prepared.down("--volumes")
 

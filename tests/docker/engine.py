@@ -37,8 +37,15 @@ def build(target: str) -> str:
     The build uses the network of this machine, which can reach the package registries.
     """
     tag = f"likeness:{target}"
-    docker("build", "--network", "host", "--file", "docker/Dockerfile", "--target", target, "--tag", tag, ".")
+    docker(
+        *("build", "--network", "host", "--file", "docker/Dockerfile", "--target", target),
+        *("--build-arg", f"REVISION={commit()}", "--tag", tag, "."),
+    )
     return tag
+
+
+def commit() -> str:
+    return succeed(["git", "rev-parse", "HEAD"])
 
 
 def inspect(thing: str, field: str) -> str:

@@ -1,4 +1,4 @@
-"""The compose file's profile `cpu`, brought up as a project of its own on a port of its own."""
+"""The compose files with the profile `cpu`, brought up as a project of its own on a port of its own."""
 
 import subprocess
 import time
@@ -22,11 +22,13 @@ def wait_until_healthy(container: str) -> None:
 
 
 class Project:
-    def __init__(self, command: Sequence[str], **environment: str) -> None:
+    def __init__(self, command: Sequence[str], *added: str, **environment: str) -> None:
+        """`added`: compose files beside docker-compose.yml."""
         port = free_port()
         self.name = f"likeness-test-{port}"
         self.url = f"http://127.0.0.1:{port}"
-        self._command = [*command, "--project-name", self.name, "--profile", "cpu"]
+        files = [f"--file={file}" for file in ("docker-compose.yml", *added)]
+        self._command = [*command, *files, "--project-name", self.name, "--profile", "cpu"]
         self._environment = {"LIKENESS_PUBLISH_PORT": str(port), **environment}
 
     def compose(self, *arguments: str) -> str:
@@ -40,8 +42,10 @@ class Project:
         self.compose("up", "--detach", "--no-build")
         wait_until_healthy(self.container())
 
-    def container(self) -> str:
-        return docker("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={self.name}")
+    def container(self, service: str = SERVICE) -> str:
+        labels = {"project": self.name, "service": service}
+        filters = [f"--filter=label=com.docker.compose.{name}={value}" for name, value in labels.items()]
+        return docker("ps", "--all", "--quiet", *filters)
 
     def stop(self) -> float:
         """Seconds that it took."""
