@@ -32,7 +32,7 @@ COMMANDS = {
 
 
 class Commands(TyperGroup):
-    """What is listed is not imported, what is run is."""
+    """List commands without importing their modules; import the one that runs."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _, rest = super().resolve_command(ctx, args)
