@@ -1,12 +1,15 @@
-"""The contract's routes as a caller would wrap them: one method a route, raw responses out."""
+"""The HTTP API as a caller would wrap it: a method for each route, which returns the raw response."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx2
 
+from tests.support.server import Server
+
+T = TypeVar("T")
 Fields = dict[str, Any]
 Part = tuple[str, tuple[str, bytes, str]]
 
@@ -15,9 +18,20 @@ def part(name: str, data: bytes) -> Part:
     return name, ("photo.jpg", data, "image/jpeg")
 
 
-class Likeness:
+class Api:
     def __init__(self, http: httpx2.Client) -> None:
         self.http = http
+
+    @classmethod
+    def of(cls, server: Server, **headers: str) -> Self:
+        """Return a client of a server; use it as a context manager."""
+        return cls(httpx2.Client(base_url=server.url, timeout=60, headers=headers))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
 
     def post(self, path: str, *parts: Part, **fields: Any) -> httpx2.Response:
         return self.http.post(path, files=list(parts), data=fields)
@@ -57,30 +71,38 @@ class Likeness:
         return [face["face_id"] for face in self.http.get(f"{subject_path(gallery, subject)}/faces").json()["faces"]]
 
     def candidates(self, image: bytes, gallery: str, **fields: Any) -> list[Fields]:
-        """The candidates of the one face that was asked about."""
+        """Return the candidates of the only face in the answer."""
         (face,) = self.identify(image, gallery=gallery, **fields).json()["faces"]
         return list(face["candidates"])
+
+    def names(self, image: bytes, gallery: str, **fields: Any) -> list[str]:
+        """Return the subjects of those candidates."""
+        return [candidate["subject_id"] for candidate in self.candidates(image, gallery, **fields)]
 
     def subject_pages(self, gallery: str, limit: int) -> Iterator[list[str]]:
         cursor: str | None = None
         while True:
             query = {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
             page = self.http.get(f"/galleries/{quote(gallery, safe='')}/subjects", params=query).json()
-            yield [subject_id_of(subject) for subject in page["subjects"]]
+            yield [subject["subject_id"] for subject in page["subjects"]]
             cursor = page["next_cursor"]
             if not cursor:
                 return
 
-
-def subject_id_of(subject: Fields) -> str:
-    """API.md names the id in a candidate only; a subject resource may call it `subject_id` or `id`."""
-    return str(subject.get("subject_id", subject.get("id")))
+    def metric(self, start: str) -> float:
+        """Return the sum of all series that begin with `start`."""
+        lines = self.http.get("/metrics").text.splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(start))
 
 
 def subject_path(gallery: str, subject: str) -> str:
     return f"/galleries/{quote(gallery, safe='')}/subjects/{quote(subject, safe='')}"
 
 
-def at_once(calls: list[Callable[[], Any]], workers: int = 8) -> list[Any]:
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def at_once(calls: Iterable[Callable[[], T]], workers: int = 8) -> Sequence[T]:
     with ThreadPoolExecutor(workers) as pool:
         return [future.result() for future in [pool.submit(call) for call in calls]]

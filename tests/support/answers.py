@@ -1,4 +1,4 @@
-"""What an answer must look like, said once."""
+"""Assertions on the answers of the HTTP API, each in one place."""
 
 import math
 import re
@@ -23,7 +23,7 @@ def is_share_or_null(value: object) -> bool:
     return value is None or is_share(value)
 
 
-def said(value: object) -> bool:
+def is_text(value: object) -> bool:
     return isinstance(value, str) and value != ""
 
 
@@ -35,19 +35,19 @@ def answered(response: httpx2.Response, status: int = 200) -> Body:
 
 def assert_is_problem(body: Body, *codes: str) -> None:
     assert body["code"] in codes, body
-    assert all(said(body[key]) for key in ("type", "title", "detail")), body
+    assert all(is_text(body[key]) for key in ("type", "title", "detail")), body
     assert 400 <= body["status"] < 600
 
 
 def problem(response: httpx2.Response, status: int, *codes: str) -> Body:
-    """The body of an RFC 9457 answer of this status and one of these codes."""
+    """Return the body of an RFC 9457 answer, which must have this status and one of these codes."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"].split(";")[0] == "application/problem+json"
     body = dict(response.json())
     assert_is_problem(body, *codes)
     assert body["status"] == status
-    assert said(body["instance"])
-    assert said(body["request_id"])
+    assert is_text(body["instance"])
+    assert is_text(body["request_id"])
     return body
 
 
@@ -69,7 +69,7 @@ def assert_is_quality(quality: Body) -> None:
 
 
 def assert_is_model(model: Body) -> None:
-    assert said(model["id"])
+    assert is_text(model["id"])
     assert re.fullmatch(r"sha256:[0-9a-f]{64}", model["digest"])
 
 
@@ -80,7 +80,7 @@ def assert_are_timings(timings: Body) -> None:
 
 
 def assert_is_comparison(body: Body) -> None:
-    """The parts that every Verification has, however many photos it was about."""
+    """Check the parts that every Verification has, for one photo or two."""
     threshold = body["threshold"]
     assert isinstance(body["match"], bool)
     assert 0 <= body["distance"] <= 4
@@ -92,14 +92,20 @@ def assert_is_comparison(body: Body) -> None:
     assert is_share_or_null(threshold["fnmr"])
     assert threshold["source"] in {"default", "fmr", "request", "uncalibrated"}
     assert body["match"] == (body["distance"] <= threshold["distance"])
+    assert "worst_cohort" not in threshold
     assert_is_model(body["model"])
     assert_are_timings(body["timings_ms"])
-    assert said(body["request_id"])
+    assert is_text(body["request_id"])
+
+
+def comparison(response: httpx2.Response) -> Body:
+    body = answered(response)
+    assert_is_comparison(body)
+    return body
 
 
 def verification(response: httpx2.Response) -> Body:
-    body = answered(response)
-    assert_is_comparison(body)
+    body = comparison(response)
     assert [face["image"] for face in body["faces"]] == ["image1", "image2"]
     for face in body["faces"]:
         assert_is_face(face)
@@ -113,7 +119,7 @@ def identification(response: httpx2.Response) -> Body:
     assert body["gallery"].keys() >= {"id", "subjects", "faces", "revision"}
     assert_is_model(body["model"])
     assert_are_timings(body["timings_ms"])
-    assert said(body["request_id"])
+    assert is_text(body["request_id"])
     for face in body["faces"]:
         assert_is_face(face)
         assert face["identified"] == (face["candidates"] != [])
@@ -127,24 +133,16 @@ def assert_are_candidates(candidates: list[Body], threshold: float) -> None:
     assert all(distance <= threshold for distance in distances)
     assert [candidate["rank"] for candidate in candidates] == list(range(1, len(candidates) + 1))
     for candidate in candidates:
-        assert said(candidate["subject_id"])
-        assert said(candidate["face_id"])
+        assert is_text(candidate["subject_id"])
+        assert is_text(candidate["face_id"])
         assert math.isclose(candidate["similarity"], 1 - candidate["distance"] / 2, abs_tol=1e-5)
         assert is_share_or_null(candidate["probability"])
         assert isinstance(candidate["metadata"], dict)
 
 
 def overlap(first: Box, second: Box) -> float:
-    """Intersection over union."""
+    """Return intersection over union."""
     a, b = np.asarray(first, float), np.asarray(second, float)
     width, height = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
     shared = max(width, 0) * max(height, 0)
     return float(shared / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - shared))
-
-
-def boxes_in(value: object) -> list[list[float]]:
-    """Every list of four numbers, however deep: a problem's boxes have no agreed key."""
-    if isinstance(value, list) and len(value) == 4 and all(is_number(item) for item in value):
-        return [value]
-    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
-    return [box for child in children for box in boxes_in(child)]

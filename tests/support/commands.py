@@ -1,4 +1,4 @@
-"""What an operator does beside a server: `likeness` commands, keys, and a look at the files."""
+"""The `likeness` command beside a server, and a search for personal data in the files of its data directory."""
 
 import base64
 import json
@@ -12,19 +12,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import numpy as np
 
-from .likeness import Likeness
-from .server import REPOSITORY, Server, environment
+from tests.support.api import Api
+from tests.support.server import REPOSITORY, Server, environment
 
 Entry = dict[str, Any]
 SCOPES = ("verify", "identify", "enroll", "metrics", "admin")
 
 
 def run(data_dir: Path, *arguments: object, **settings: str) -> subprocess.CompletedProcess[str]:
+    return _python("-m", "app", *map(str, arguments), data_dir=data_dir, **settings)
+
+
+def _python(*arguments: str, data_dir: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "app", *map(str, arguments)],
+        [sys.executable, *arguments],
         cwd=REPOSITORY,
         env=environment(data_dir, COLUMNS="200", NO_COLOR="1", **settings),
         capture_output=True,
@@ -41,7 +44,7 @@ def ran(data_dir: Path, *arguments: object, **settings: str) -> str:
 
 
 def refused(data_dir: Path, *arguments: object, **settings: str) -> str:
-    """The one sentence of a command that must end with 2."""
+    """Return the one sentence of a command that must end with exit status 2."""
     done = run(data_dir, *arguments, **settings)
     assert done.returncode == 2, done
     assert "Traceback" not in done.stdout + done.stderr
@@ -60,17 +63,10 @@ for data_dir, arguments in json.loads(sys.argv[1]):
 
 
 def said_by(*commands: tuple[Path, list[str]]) -> list[str]:
-    """What each of these commands prints, all run by one process: most of a command's time is its start."""
+    """Return what each command prints. One process runs them all, because most of a command's time is its start."""
     arguments = json.dumps([(str(data_dir), command) for data_dir, command in commands])
-    done = subprocess.run(
-        [sys.executable, "-c", MANY, arguments],
-        cwd=REPOSITORY,
-        env=environment(Path(), COLUMNS="200", NO_COLOR="1"),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    done = _python("-c", MANY, arguments, data_dir=Path())
+    assert done.returncode == 0, done
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
@@ -78,20 +74,20 @@ def new_keys(data_dir: Path, *options: list[str]) -> list[str]:
     return [key.strip() for key in said_by(*[(data_dir, ["keys", "create", *option]) for option in options])]
 
 
-def new_key(data_dir: Path, *options: object) -> str:
-    return ran(data_dir, "keys", "create", *options).strip()
-
-
 def id_of(key: str) -> str:
     return key.split("_")[1]
+
+
+def secret_of(key: str) -> str:
+    return key.split("_", 2)[2]
 
 
 def audit(data_dir: Path, *options: object) -> list[Entry]:
     return list(json.loads(ran(data_dir, "audit", "list", "--json", *options))["entries"])
 
 
-def with_key(server: Server, key: str) -> Likeness:
-    return Likeness(httpx2.Client(base_url=server.url, timeout=30, headers={"X-API-Key": key}))
+def with_key(server: Server, key: str) -> Api:
+    return Api.of(server, **{"X-API-Key": key})
 
 
 def eventually(condition: Callable[[], bool], within: float = 10.0) -> bool:
@@ -114,13 +110,13 @@ def contents(data_dir: Path) -> dict[str, bytes]:
 
 
 def found(traces: Mapping[str, bytes], data_dir: Path) -> set[str]:
-    """Which of these can be read in the data directory's files, `-wal` included."""
+    """Return which of the traces can be read in the files of the data directory, `-wal` included."""
     files = contents(data_dir)
     return {name for name, trace in traces.items() if any(trace in data for data in files.values())}
 
 
 def traces_of(export: Entry) -> dict[str, bytes]:
-    """What of a person could lie about: a vector's bytes, a box and landmarks as numbers and as text."""
+    """Return how a person's vector, box, landmarks and metadata would look in a file, as numbers and as text."""
     (face,) = export["faces"]
     vector = np.array(face["embedding"], dtype="<f4")
     edge, landmark = face["box"][0], face["landmarks"][0][0]

@@ -1,4 +1,4 @@
-"""A real server process, and what the kernel says about its memory."""
+"""A server process, what it writes, and the resources that it uses."""
 
 import os
 import signal
@@ -6,17 +6,22 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 import httpx2
-import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 READY_WITHIN = 60.0
 STOPPED_WITHIN = 10.0
 MIB = 2**20
+SERVE = (sys.executable, "-m", "app", "serve")
+
+
+class ServerFailed(Exception):
+    """The server did not start, did not stop, or gave an unexpected answer."""
 
 
 def free_port() -> int:
@@ -26,37 +31,40 @@ def free_port() -> int:
 
 
 def environment(data_dir: Path, **settings: str) -> dict[str, str]:
-    """This process's environment, with none of its own Likeness settings."""
+    """Return this process's environment without its own Likeness settings, and with these."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("LIKENESS_")}
     return {**inherited, "LIKENESS_DATA_DIR": str(data_dir), **settings}
 
 
 def pages(pid: int, field: str) -> int:
-    """One `Vm...` line of /proc/<pid>/status, in bytes."""
+    """Return one `Vm...` line of /proc/<pid>/status in bytes."""
     status = Path(f"/proc/{pid}/status").read_text()
     return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith(f"{field}:"))
 
 
 def family(pid: int) -> list[int]:
-    """The process and all its descendants."""
+    """Return the process and all its descendants."""
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
     children = [int(child) for task in tasks for child in task.read_text().split()]
     return [pid, *(member for child in children for member in family(child))]
 
 
 class Server:
-    """`python -m app serve` on a port and a data directory of its own; a context manager."""
+    """`python -m app serve`, or another command, on a free port and with its own data directory; a context manager."""
 
-    def __init__(self, data_dir: Path, **settings: str) -> None:
+    def __init__(
+        self, data_dir: Path, *, command: Sequence[str] = SERVE, log_dir: Path | None = None, **settings: str
+    ) -> None:
         self.data_dir, self.port = data_dir, free_port()
         self.url = f"http://{HOST}:{self.port}"
-        self.log = data_dir.parent / f"{data_dir.name}-{self.port}.log"
+        self.log = (log_dir or data_dir.parent) / f"{data_dir.name}-{self.port}.log"
+        self._command = command
         self._settings = {"LIKENESS_HOST": HOST, "LIKENESS_PORT": str(self.port), **settings}
 
     def launch(self) -> Self:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "app", "serve"],
+                self._command,
                 cwd=REPOSITORY,
                 env=environment(self.data_dir, **self._settings),
                 stdin=subprocess.DEVNULL,
@@ -66,13 +74,14 @@ class Server:
         return self
 
     def start(self) -> Self:
+        """Launch it and wait until it is ready. Raises ServerFailed."""
         self.launch()
         deadline = time.monotonic() + READY_WITHIN
         while not self.is_ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
-                pytest.fail(f"the server did not become ready (exit {self.process.poll()}):\n{self.log.read_text()}")
-            time.sleep(0.1)
+                raise ServerFailed(f"not ready (exit {self.process.poll()}):\n{self.log.read_text()}")
+            time.sleep(0.05)
         return self
 
     def is_ready(self) -> bool:
@@ -82,17 +91,28 @@ class Server:
             return False
 
     def stop(self) -> None:
-        """SIGTERM, as an operator or a container runtime stops it."""
+        """Stop it by SIGTERM, as an operator or a container runtime does. Raises ServerFailed."""
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(STOPPED_WITHIN)
         except subprocess.TimeoutExpired:
             self.kill()
-            pytest.fail(f"the server still ran {STOPPED_WITHIN:.0f} s after SIGTERM:\n{self.log.read_text()}")
+            raise ServerFailed(f"still ran {STOPPED_WITHIN:.0f} s after SIGTERM:\n{self.log.read_text()}") from None
 
     def kill(self) -> None:
         self.process.kill()
         self.process.wait(STOPPED_WITHIN)
+
+    def refused(self, within: float = 30) -> str:
+        """Launch it, expect that it ends with exit status 2, and return what it wrote."""
+        self.launch()
+        try:
+            assert self.process.wait(within) == 2
+        finally:
+            self.kill()
+        words = self.log.read_text().strip()
+        assert "Traceback" not in words
+        return words
 
     def __enter__(self) -> Self:
         return self.start()
@@ -105,7 +125,7 @@ class Server:
         return sum(pages(pid, "VmRSS") for pid in family(self.process.pid))
 
     def peak(self) -> int:
-        """The most memory held since `forget_peak`, in bytes."""
+        """Return the most memory held since `forget_peak`, in bytes."""
         return sum(pages(pid, "VmHWM") for pid in family(self.process.pid))
 
     def forget_peak(self) -> None:
