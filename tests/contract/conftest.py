@@ -1,15 +1,15 @@
 """
 One suite of the HTTP contract, which runs on two kinds of service.
 
-`pytest tests/contract` calls the application in this process. `pytest tests/contract -m e2e` starts `likeness serve` and
-calls it over a socket. `pytest tests` does both. Either way there is one service for all tests. It asks for keys; the
-fixtures `http` and `api` have the key of an administrator.
+`pytest tests/contract` calls the application in this process. `pytest tests/contract -m e2e` starts `likeness serve`
+and calls it over a socket. `pytest tests` does both. Either way there is one service for all tests. It asks for keys;
+the fixtures `http` and `api` have the key of an administrator.
 """
 
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from tests.support.api import Api
 from tests.support.server import REPOSITORY, Server
 
 HERE = Path(__file__).parent
+Connect = Callable[[dict[str, str]], httpx2.Client]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -41,21 +42,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @dataclass(frozen=True)
 class Service:
-    """`connect` opens a client that sends these headers with each request."""
+    """`connect` opens a client that sends these headers with each request; `opened` closes it in the end."""
 
     data_dir: Path
-    connect: Callable[[dict[str, str]], httpx2.Client]
+    connect: Connect
     keys: KeyStore
+    opened: ExitStack
 
     def new_key(self, *scopes: Scope, **options: Any) -> str:
         return self.keys.create(scopes, **options)[1]
 
     def client(self, key: str | None = None, **headers: str) -> httpx2.Client:
-        return self.connect(headers | ({"X-API-Key": key} if key else {}))
+        client = self.connect(headers | ({"X-API-Key": key} if key else {}))
+        self.opened.callback(client.close)
+        return client
 
 
 @contextmanager
-def in_process(data_dir: Path) -> Iterator[Callable[[dict[str, str]], httpx2.Client]]:
+def in_process(data_dir: Path) -> Iterator[Connect]:
     settings = Settings(data_dir=data_dir, models_dir=REPOSITORY / "models", auth="on", rate_limit=0, _env_file=None)
     app = create_app(settings)
 
@@ -73,7 +77,7 @@ def in_process(data_dir: Path) -> Iterator[Callable[[dict[str, str]], httpx2.Cli
 
 
 @contextmanager
-def live(data_dir: Path) -> Iterator[Callable[[dict[str, str]], httpx2.Client]]:
+def live(data_dir: Path) -> Iterator[Connect]:
     with Server(data_dir, LIKENESS_AUTH="on", LIKENESS_RATE_LIMIT="0") as server:
         yield lambda headers: Api.of(server, **headers).http
 
@@ -85,8 +89,8 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         for name in [name for name in os.environ if name.startswith("LIKENESS_")]:
             patch.delenv(name)
         running = live(data_dir) if request.param == "live" else in_process(data_dir)
-        with running as connect, closing(Database(data_dir / GALLERY_FILE)) as database:
-            yield Service(data_dir, connect, KeyStore(database))
+        with running as connect, closing(Database(data_dir / GALLERY_FILE)) as database, ExitStack() as opened:
+            yield Service(data_dir, connect, KeyStore(database), opened)
 
 
 @pytest.fixture(scope="session")
@@ -97,10 +101,8 @@ def keys(service: Service) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def http(service: Service, keys: dict[str, str]) -> Iterator[httpx2.Client]:
-    client = service.client(keys["admin"])
-    yield client
-    client.close()
+def http(service: Service, keys: dict[str, str]) -> httpx2.Client:
+    return service.client(keys["admin"])
 
 
 @pytest.fixture(scope="session")

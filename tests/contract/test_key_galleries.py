@@ -1,7 +1,6 @@
 """A key for some galleries opens no other one, however its name is written."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -19,12 +18,11 @@ IMAGE = [part("image", HOPPER)]
 
 
 @pytest.fixture(scope="module")
-def mine(service: Service, api: Api, keys: dict[str, str]) -> Iterator[Api]:
+def mine(service: Service, api: Api, keys: dict[str, str]) -> Api:
     """A client limited to the galleries mine and ours; Grace Hopper is in mine, Eileen Collins in theirs."""
     answered(api.enroll("mine", "hopper", HOPPER), 201)
     answered(api.enroll("theirs", "collins", COLLINS), 201)
-    with Api(service.client(keys["limited"])) as client:
-        yield client
+    return Api(service.client(keys["limited"]))
 
 
 THEIRS = subject_path("theirs", "collins")

@@ -2,12 +2,13 @@
 
 import math
 import time
+from functools import partial
 
 import pytest
 
 from tests.support.answers import assert_are_timings, is_share, problem, verification
-from tests.support.api import Api, part
-from tests.support.photos import COLLINS, HOPPER, HOPPER_AGAIN, collins, hopper, jpeg, real, variants
+from tests.support.api import Api, at_once, part
+from tests.support.photos import COLLINS, COLLINS_AGAIN, HOPPER, HOPPER_AGAIN, collins, hopper, jpeg, real, variants
 
 PEOPLE = {"hopper": hopper, "collins": collins}
 
@@ -59,7 +60,7 @@ def test_a_looser_fmr_gives_a_larger_threshold_and_misses_fewer(api: Api) -> Non
 
 
 @pytest.mark.parametrize(("threshold", "match"), [("0.0001", False), ("4", True)])
-def test_a_threshold_of_the_caller_decides(api: Api, threshold: str, match: bool) -> None:
+def test_a_threshold_of_the_caller_decides(api: Api, threshold: str, match: object) -> None:
     body = verification(api.verify(HOPPER, COLLINS, threshold=threshold))
     assert body["match"] is match
     assert body["threshold"]["source"] == "request"
@@ -106,3 +107,14 @@ def test_the_first_image_is_image1_in_any_order_of_the_parts(api: Api) -> None:
     swapped = verification(api.post("/verify", part("image2", COLLINS), part("image1", HOPPER)))
     plain = verification(api.verify(HOPPER, COLLINS))
     assert [face["box"] for face in swapped["faces"]] == [face["box"] for face in plain["faces"]]
+
+
+def test_answers_and_refusals_at_once_are_not_mixed_up(api: Api) -> None:
+    pairs = [(HOPPER, HOPPER_AGAIN), (HOPPER, COLLINS), (COLLINS, COLLINS_AGAIN)]
+    alone = [verification(api.verify(*pair))["distance"] for pair in pairs]
+    together = at_once([partial(api.verify, *pair) for pair in [*pairs, (HOPPER, b"no image")] * 4])
+    for response, distance in zip(together, [*alone, None] * 4, strict=True):
+        if distance is None:
+            problem(response, 422, "invalid_image")
+        else:
+            assert verification(response)["distance"] == pytest.approx(distance, abs=1e-3)

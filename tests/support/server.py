@@ -52,12 +52,10 @@ def family(pid: int) -> list[int]:
 class Server:
     """`python -m app serve`, or another command, on a free port and with its own data directory; a context manager."""
 
-    def __init__(
-        self, data_dir: Path, *, command: Sequence[str] = SERVE, log_dir: Path | None = None, **settings: str
-    ) -> None:
+    def __init__(self, data_dir: Path, *, command: Sequence[str] = SERVE, **settings: str) -> None:
         self.data_dir, self.port = data_dir, free_port()
         self.url = f"http://{HOST}:{self.port}"
-        self.log = (log_dir or data_dir.parent) / f"{data_dir.name}-{self.port}.log"
+        self.log = data_dir.parent / f"{data_dir.name}-{self.port}.log"
         self._command = command
         self._settings = {"LIKENESS_HOST": HOST, "LIKENESS_PORT": str(self.port), **settings}
 
