@@ -1,4 +1,4 @@
-"""What the kernel says of a server over time: memory and file descriptors of the process and its children."""
+"""Memory and file descriptors of a server and its children over time."""
 
 import os
 import threading
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from tests.end_to_end.server import Server, family
+from tests.support.server import Server, family
 
 FIFTHS = 5
 
@@ -26,11 +26,11 @@ def sample(server: Server, at: float = 0.0) -> Sample:
 
 
 class Watch:
-    """Samples while the block runs."""
+    """Take samples while the block runs."""
 
     def __init__(self, server: Server, every: float) -> None:
         self._server, self._every, self._over = server, every, threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self.samples: list[Sample] = []
 
     def _run(self) -> None:
@@ -48,14 +48,14 @@ class Watch:
 
 
 def fifth(samples: Sequence[Sample], number: int) -> list[Sample]:
-    """The samples of one fifth of the time, counted from 0; -1 is the last."""
+    """Return the samples of one fifth of the time, counted from 0; -1 is the last."""
     end = samples[-1].at
     start = (number % FIFTHS) * end / FIFTHS
     return [each for each in samples if start <= each.at <= start + end / FIFTHS]
 
 
 def lowest_resident(samples: Sequence[Sample]) -> int:
-    """What is held for good: a photo under way comes and goes on top of it."""
+    """Return what is held for good; photos under way come on top of it."""
     return min(each.resident for each in samples)
 
 

@@ -1,59 +1,31 @@
-"""Photos of the repository itself, small enough for thousands of requests, in every format that is decoded."""
+"""One small photo in every format that is decoded, because each format has a decoder of its own in native code."""
 
-import io
 from functools import cache
 
 import numpy as np
 from PIL import Image
 
-from tests.end_to_end.server import REPOSITORY
-
-IMAGES = REPOSITORY / "docs" / "images"
-HOPPER, COLLINS = (IMAGES / "hopper.jpg").read_bytes(), (IMAGES / "collins.jpg").read_bytes()
-COLLINS_AGAIN = (IMAGES / "collins-again.jpg").read_bytes()
-SIDE = 160
-NAVY = (12, 20, 60)
-ORIENTATION = 0x0112
-
-
-@cache
-def small(data: bytes, side: int = SIDE) -> Image.Image:
-    """The photo with `side` pixels at its longer edge."""
-    with Image.open(io.BytesIO(data)) as photo:
-        photo.thumbnail((side, side))
-        return photo.convert("RGB")
-
-
-def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def small_jpeg(data: bytes, side: int = SIDE) -> bytes:
-    return encoded(small(data, side), "JPEG", quality=90)
+from tests.support.encoding import encoded, exif
+from tests.support.photos import COLLINS, NAVY, png, small
 
 
 def no_face(side: int = 96) -> bytes:
-    return encoded(Image.new("RGB", (side, side), NAVY), "PNG")
+    return png(Image.new("RGB", (side, side), NAVY))
 
 
 @cache
 def corpus() -> dict[str, bytes]:
-    """The same photo in every wrapping whose decoder is its own piece of native code."""
-    photo = small(COLLINS)
+    photo = small(COLLINS, 160)
     return {**_jpegs(photo), **_pngs(photo), **_webps(photo), **_tiffs(photo), **_others(photo)}
 
 
 def _jpegs(photo: Image.Image) -> dict[str, bytes]:
-    exif = Image.Exif()
-    exif[ORIENTATION] = 6
     return {
         "jpeg": encoded(photo, "JPEG", quality=85),
         "jpeg progressive": encoded(photo, "JPEG", quality=85, progressive=True),
         "jpeg grey": encoded(photo.convert("L"), "JPEG"),
         "jpeg cmyk": encoded(photo.convert("CMYK"), "JPEG"),
-        "jpeg exif": encoded(photo, "JPEG", exif=exif, subsampling=0),
+        "jpeg exif": encoded(photo, "JPEG", exif=exif(6), subsampling=0),
         "jpeg several": encoded(photo, "MPO", save_all=True, append_images=[photo]),
     }
 
