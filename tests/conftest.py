@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_disk() -> Iterator[None]:
-    """Do without fsync, because this process loses no power (storage/test_sqlite.py checks that fsync is on otherwise)."""
+    """Do without fsync, because no power is lost here (storage/test_sqlite.py checks that fsync is on otherwise)."""
     pragmas = [pragma.replace("synchronous=FULL", "synchronous=OFF") for pragma in sqlite._PRAGMAS]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sqlite, "_PRAGMAS", pragmas)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import httpx2
 import pytest
 from PIL import Image
 
@@ -19,14 +20,14 @@ HUGE = {"PNG header": png_header(SIDE, SIDE), "PNG": huge_png(), "JPEG header": 
 @pytest.mark.parametrize("image", HUGE.values(), ids=HUGE)
 @pytest.mark.parametrize("path", ["verify", "detect", "embed", "identify", "enroll"])
 def test_an_image_of_30000_by_30000_pixels_is_refused(api: Api, gallery: str, image: bytes, path: str) -> None:
-    ask = {
+    ask: dict[str, Callable[[bytes], httpx2.Response]] = {
         "verify": lambda data: api.verify(data, HOPPER),
         "detect": api.detect,
         "embed": api.embed,
         "identify": api.identify,
         "enroll": lambda data: api.enroll(gallery, "huge", data),
-    }[path]
-    response = ask(image)
+    }
+    response = ask[path](image)
     assert "image_too_large" in response.text
     assert response.status_code == (200 if path == "embed" else 413)
 

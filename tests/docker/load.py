@@ -1,4 +1,4 @@
-"""Callers that go on enrolling until nobody answers, and write down what became of each request."""
+"""Clients that enrol without pause, and record the answer to each request."""
 
 import itertools
 import threading
@@ -8,7 +8,7 @@ from typing import Self
 
 import httpx2
 
-from ..end_to_end.likeness import Likeness
+from tests.support.api import Api
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,16 +17,16 @@ class Attempt:
     began: float
     ended: float
     status: int | None
-    """None where there was no answer."""
+    """None if there was no answer."""
 
 
 class Load:
-    """A context manager; each request has a connection of its own."""
+    """Enrol while the block runs; each request has a new connection."""
 
     def __init__(self, url: str, gallery: str, photo: bytes, callers: int = 4) -> None:
         self._url, self._gallery, self._photo = url, gallery, photo
         self._subjects = (f"subject-{number}" for number in itertools.count())
-        self._threads = [threading.Thread(target=self._call) for _ in range(callers)]
+        self._threads = [threading.Thread(target=self._call, daemon=True) for _ in range(callers)]
         self._over = threading.Event()
         self.attempts: list[Attempt] = []
 
@@ -56,7 +56,7 @@ class Load:
 
     def _enroll(self, subject: str) -> int | None:
         try:
-            with httpx2.Client(base_url=self._url, timeout=30) as http:
-                return Likeness(http).enroll(self._gallery, subject, self._photo).status_code
+            with Api.at(self._url) as api:
+                return api.enroll(self._gallery, subject, self._photo).status_code
         except httpx2.TransportError:
             return None

@@ -1,7 +1,7 @@
 """
 Decode hostile photos in a separate process, so that a native crash does not end the tests.
 
-`python -m tests.proof.bulk FIRST COUNT JOURNAL` writes each number to the journal before it decodes that photo, and each
+Decode hostile photos in a separate process, so that a native crash does not end the tests.
 finding as one line of JSON to stdout.
 """
 

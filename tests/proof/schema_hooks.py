@@ -45,7 +45,7 @@ def before_call(_context: Any, case: Any, kwargs: dict[str, Any]) -> None:
         if isinstance(case.body, dict) and _is_too_fine(case.body.get(name)):
             case.body[name] = FINE
     if key := (case.headers or {}).get("idempotency-key"):
-        # A key used for two different requests is refused, by the definition of the header, which no schema can describe.
+        # a key used for two different requests is refused, which no schema can describe
         case.headers["idempotency-key"] = f"{next(numbers)}-{key}"[:255]
 
 

@@ -23,9 +23,13 @@ class Api:
         self.http = http
 
     @classmethod
-    def of(cls, server: Server, **headers: str) -> Self:
+    def at(cls, url: str, **headers: str) -> Self:
         """Return a client of a server; use it as a context manager."""
-        return cls(httpx2.Client(base_url=server.url, timeout=60, headers=headers))
+        return cls(httpx2.Client(base_url=url, timeout=60, headers=headers))
+
+    @classmethod
+    def of(cls, server: Server, **headers: str) -> Self:
+        return cls.at(server.url, **headers)
 
     def __enter__(self) -> Self:
         return self

@@ -1,5 +1,6 @@
 """A server process, what it writes, and the resources that it uses."""
 
+import http.client
 import os
 import signal
 import socket
@@ -9,8 +10,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
-
-import httpx2
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
@@ -79,14 +78,18 @@ class Server:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
                 raise ServerFailed(f"not ready (exit {self.process.poll()}):\n{self.log.read_text()}")
-            time.sleep(0.05)
+            time.sleep(0.01)
         return self
 
     def is_ready(self) -> bool:
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=5)
         try:
-            return httpx2.get(f"{self.url}/readyz", timeout=5).status_code == 200
-        except httpx2.TransportError:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
             return False
+        finally:
+            connection.close()
 
     def stop(self) -> None:
         """Stop it by SIGTERM, as an operator or a container runtime does. Raises ServerFailed."""
