@@ -1,8 +1,8 @@
 """
 Decode hostile photos in a separate process, so that a native crash does not end the tests.
 
-Decode hostile photos in a separate process, so that a native crash does not end the tests.
-finding as one line of JSON to stdout.
+`python -m tests.proof.bulk FIRST COUNT JOURNAL` writes each number to the journal before it decodes that photo, and
+each finding as one line of JSON to stdout.
 """
 
 import json
