@@ -2,34 +2,48 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+FAST_TESTS := tests/unit tests/contract
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check audit proof bench docker-test format clean
+.PHONY: help serve test test-slow test-all check audit lock proof bench docker-test format clean
 
-help: ## Say what there is
+help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 serve: $(VENV)/.cpu ## Serve on http://127.0.0.1:8000
 	$(BIN)/likeness serve
 
-test: $(VENV)/.dev ## Run the tests
-	$(BIN)/pytest
+test: $(VENV)/.dev ## Run the fast tests: units and the HTTP contract, under 3 minutes
+	$(BIN)/pytest $(FAST_TESTS)
 
-check: $(VENV)/.dev ## Format, lint, types, import rules
+test-slow: $(VENV)/.dev ## Run all other tests: end to end, proofs at short length, Docker where there is one
+	$(BIN)/pytest $(FAST_TESTS:%=--ignore=%)
+
+test-all: test test-slow ## Run every test
+
+check: $(VENV)/.dev ## Check format, lint, types, imports between packages, spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
 
 audit: $(VENV)/.dev ## Look for known vulnerabilities in the pinned versions (asks the package index)
 	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
-proof: $(VENV)/.dev ## Every proof at full length: schemathesis, fuzz, soak, faults (about an hour)
+lock: $(VENV)/.pip ## Remake requirements/*.lock from pyproject.toml and constraints.txt (asks the package index)
+	$(PIP) --constraint constraints.txt --group lock
+	for extra in cpu gpu; do $(BIN)/uv pip compile pyproject.toml --extra $$extra --constraint constraints.txt \
+	  --python-version 3.11 --python-platform linux --generate-hashes --no-annotate --no-emit-index-url \
+	  --no-emit-find-links --custom-compile-command 'make lock' --quiet --output-file requirements/$$extra.lock \
+	  || exit 1; done
+
+proof: $(VENV)/.dev ## Run every proof at full length: schemathesis, fuzz, soak, faults (about an hour)
 	LIKENESS_PROOF=full $(BIN)/pytest --timeout 3600 tests/proof
 
-bench: $(VENV)/.dev ## Time every stage against its peers, hold the ratios against their targets, write docs/BENCHMARKS.md
-	$(BIN)/python -m tests.benchmarks --json docs/benchmarks.json --document docs/BENCHMARKS.md $(BENCH)
+bench: $(VENV)/.dev ## Time every stage against its peers, hold the ratios against their targets, write docs/benchmarks.md
+	$(BIN)/python -m tests.benchmarks --json docs/benchmarks.json --document docs/benchmarks.md $(BENCH)
 
 docker-test: $(VENV)/.dev ## Build the images, bring the service up, restart and stop it (needs Docker)
 	$(BIN)/pytest --timeout 1800 tests/docker
@@ -39,18 +53,23 @@ format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix .
 
 clean: ## Remove what was installed and cached
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
 
-# A stamp says that its extras are installed as pyproject.toml and constraints.txt now have them.
-$(VENV)/.cpu: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable '.[cpu]'
+# A stamp says that its packages are installed as the files named here now have them.
+$(VENV)/.cpu: pyproject.toml requirements/cpu.lock | $(BIN)/python
+	$(PIP) --require-hashes --requirement requirements/cpu.lock
+	$(PIP) --no-deps --editable .
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable '.[cpu,otel,training,timm,dev]'
-	$(PIP) --no-deps facenet-pytorch  # it pins a torch of its own that it does not need
+$(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.pip
+	$(PIP) --constraint constraints.txt --editable '.[cpu,otel,training,timm,dev]'
+	$(PIP) --no-deps --group reference  # it pins an old torch that it does not need
 	@touch $@ $(VENV)/.cpu
 
+$(VENV)/.pip: constraints.txt | $(BIN)/python # --group needs pip >= 25.1, which older Pythons do not bring
+	$(PIP) --constraint constraints.txt --upgrade pip
+	@touch $@
+
 $(BIN)/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "want Python >= 3.11, got " + sys.version)'
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "expected Python >= 3.11, got " + sys.version)'
 	$(PYTHON) -m venv $(VENV)

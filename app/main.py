@@ -12,7 +12,6 @@ from fastapi.telemetry import TelemetryConfig
 from app import __version__
 from app.access.rate_limiter import RateLimiter
 from app.api import openapi, problems
-from app.api.lifecycle import Lifecycle
 from app.api.middleware.auth import PUBLIC, Authentication
 from app.api.middleware.body_limit import BodyLimit
 from app.api.middleware.deadline import Deadline
@@ -26,6 +25,7 @@ from app.bootstrap.tracing import open_tracing
 from app.observability.metrics import Metrics
 from app.observability.route_names import RouteNames
 from app.observability.tracing import NO_TRACING
+from app.server.shutdown import Lifecycle
 from app.settings import Settings
 
 DESCRIPTION = """Are these two photos of one person? Who of the enrolled people is this?

@@ -12,7 +12,7 @@ from app.domain.models import AlignedCrop, Face, Pixels, Quality
 from app.domain.ports import Aligner, Detector
 from app.faces.quality import assess
 from app.faces.selection import FaceRule, choose
-from app.images.decoding import ImageLimits, decode
+from app.images.decode import ImageLimits, decode
 
 FaceSelection: TypeAlias = FaceRule | Literal["all"]
 Stage: TypeAlias = Callable[[str], AbstractContextManager[object]]

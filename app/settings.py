@@ -17,6 +17,9 @@ from app.domain.clock import parse_duration
 from app.inference.onnx_session import Provider
 from app.observability.logging import Style
 
+BUNDLED_MODELS = Path(__file__).with_name("bundled_models")
+"""In the repository a link to `models/`; in the wheel a folder with the same files."""
+
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """Variables that look like ours and are none: a misspelt limit must not silently be no limit."""
@@ -38,6 +41,11 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
+def _models_dir() -> Path:
+    here = Path("models")
+    return here if (here / "mtcnn").is_dir() else BUNDLED_MODELS
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
@@ -50,74 +58,100 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     published_on: str | None = Field(
         None,
-        description="Address that a container's port is published on; decides, in place of the host, who can reach it.",
+        description="Address that the container's port is published on; it decides, instead of the host, who can reach "
+        "the service.",
     )
     trusted_proxies: str | None = Field(
-        None, description="Addresses of proxies, separated by commas, whose X-Forwarded-For says who asks."
+        None, description="Addresses of proxies, separated by commas, whose `X-Forwarded-For` header is trusted."
     )
     auth: Auth = Field(
         "auto",
-        description="`auto` asks for keys where other machines can reach the service, and once there ever was a key; "
-        "`on` always; `off` never.",
+        description="`auto` requires keys if other machines can reach the service or if a key was ever created; `on` "
+        "always requires them; `off` never does.",
     )
-    data_dir: Path = Field(Path("data"), description="Where the gallery is kept.")
-    models_dir: Path = Field(Path("models"), description="Where the model folders are.")
-    model: str = Field("mobilefacenet-128", pattern=r"^[A-Za-z0-9._-]+$", description="Folder of the embedder.")
+    data_dir: Path = Field(Path("data"), description="Directory of the gallery's database.")
+    models_dir: Path = Field(
+        default_factory=_models_dir,
+        description="Directory with one folder per model. By default `models` in the current directory if it holds the "
+        "detector `mtcnn`, else the models that were installed with Likeness.",
+    )
+    model: str = Field(
+        "mobilefacenet-128", pattern=r"^[A-Za-z0-9._-]+$", description="Name of the embedder's model folder."
+    )
 
     provider: Provider = Field(
-        "auto", description="What runs the networks. One that is named and cannot be used stops the start."
+        "auto",
+        description="Execution provider: `auto`, `cpu`, `cuda` or `tensorrt`. If it cannot be used, the start fails.",
     )
     workers: int = Field(
-        1, ge=1, le=64, description="Processes that serve the port; what is bounded below is bounded in each of them."
+        1, ge=1, le=64, description="Processes that serve the port; each applies the limits below on its own."
     )
-    threads: int = Field(1, ge=1, le=64, description="Threads inside one run of a network.")
-    photo_threads: int = Field(default_factory=_cores, ge=1, le=256, description="Photos worked on at once.")
-    max_waiting: int = Field(64, ge=1, description="Photos beyond these are refused with 503.")
-    max_faces: int = Field(500, ge=1, description="Faces taken of one photo, the largest; all are counted.")
-    max_batch: int = Field(8, ge=1, le=256, description="Faces embedded in one go.")
-    deadline: float = Field(30.0, gt=0, description="Seconds after which a request is given up with 504.")
+    threads: int = Field(1, ge=1, le=64, description="Threads of one inference.")
+    photo_threads: int = Field(default_factory=_cores, ge=1, le=256, description="Photos processed at the same time.")
+    max_waiting: int = Field(64, ge=1, description="Photos that may wait; beyond that, requests get 503.")
+    max_faces: int = Field(
+        500, ge=1, description="Faces processed per photo, the largest first; `faces_found` counts all of them."
+    )
+    max_batch: int = Field(8, ge=1, le=256, description="Faces embedded in one inference.")
+    deadline: float = Field(30.0, gt=0, description="Seconds after which a request is abandoned with 504.")
 
-    max_image_bytes: int = Field(10 * 1024 * 1024, ge=1, description="Bytes of one image; 413 beyond.")
-    max_image_pixels: int = Field(40_000_000, ge=1, description="Pixels of one image; 413 beyond, before decoding.")
-    max_body_bytes: int = Field(64 * 1024 * 1024, ge=1, description="Bytes of a whole request; 413 beyond.")
-    max_header_bytes: int = Field(16 * 1024, ge=1024, description="Bytes of a request's head; 431 beyond.")
-    head_timeout: float = Field(10.0, gt=0, description="Seconds for a request's head; the connection is closed then.")
-    upload_timeout: float = Field(20.0, gt=0, description="Seconds for a request's body; 408 then.")
-    max_connections: int = Field(1024, ge=1, description="Open connections; more are closed at once.")
-    rate_limit: int = Field(1000, ge=0, description="Requests a second of one key, or address; 429 beyond, 0 is none.")
+    max_image_bytes: int = Field(10 * 1024 * 1024, ge=1, description="Bytes of one image; more gets 413.")
+    max_image_pixels: int = Field(
+        40_000_000, ge=1, description="Pixels of one image, checked before decoding; more gets 413."
+    )
+    max_body_bytes: int = Field(64 * 1024 * 1024, ge=1, description="Bytes of a request's body; more gets 413.")
+    max_header_bytes: int = Field(16 * 1024, ge=1024, description="Bytes of a request's headers; more gets 431.")
+    head_timeout: float = Field(
+        10.0, gt=0, description="Seconds to receive a request's headers; then the connection is closed."
+    )
+    upload_timeout: float = Field(20.0, gt=0, description="Seconds to receive a request's body; then it gets 408.")
+    max_connections: int = Field(1024, ge=1, description="Open connections; further ones are closed at once.")
+    rate_limit: int = Field(
+        1000, ge=0, description="Requests per second of one key or address; more gets 429. 0 is no limit."
+    )
     max_concurrent: int = Field(
-        256, ge=0, description="Requests at once of one key, or address; 429 beyond, 0 is none."
+        256, ge=0, description="Simultaneous requests of one key or address; more gets 429. 0 is no limit."
     )
 
     min_face: float | None = Field(
         None,
         ge=12,
-        description="Side of the smallest face looked for, in pixels, as facenet-pytorch takes it, and then box for "
-        "box what it finds: 20 finds more of a distant crowd, in three times the time, and takes more things for "
-        "faces. Without it faces from 40 px on, in the service's own, faster way.",
+        description="Side in pixels of the smallest face to detect. A value selects facenet-pytorch's cascade, with "
+        "identical boxes: 20 finds more of a distant crowd, takes three times as long and gives more false "
+        "detections. Without it, a faster cascade finds faces from 40 px on.",
     )
-    default_fmr: float = Field(1e-4, gt=0, lt=1, description="FMR promised by /verify where the caller names none.")
-    default_fpir: float = Field(0.01, gt=0, lt=1, description="FPIR promised by /identify where the caller names none.")
+    default_fmr: float = Field(1e-4, gt=0, lt=1, description="FMR of /verify if the request names none.")
+    default_fpir: float = Field(0.01, gt=0, lt=1, description="FPIR of /identify if the request names none.")
 
-    enroll_min_size: float = Field(0.25, ge=0, le=1, description="Quality bound of enrolment: size.")
-    enroll_min_sharpness: float = Field(0.15, ge=0, le=1, description="Quality bound of enrolment: sharpness.")
-    enroll_min_frontality: float = Field(0.2, ge=0, le=1, description="Quality bound of enrolment: frontality.")
-    enroll_min_inside: float = Field(0.6, ge=0, le=1, description="Quality bound of enrolment: inside.")
+    enroll_min_size: float = Field(0.25, ge=0, le=1, description="Smallest `quality.size` accepted for enrolment.")
+    enroll_min_sharpness: float = Field(
+        0.15, ge=0, le=1, description="Smallest `quality.sharpness` accepted for enrolment."
+    )
+    enroll_min_frontality: float = Field(
+        0.2, ge=0, le=1, description="Smallest `quality.frontality` accepted for enrolment."
+    )
+    enroll_min_inside: float = Field(0.6, ge=0, le=1, description="Smallest `quality.inside` accepted for enrolment.")
 
     encryption_key: SecretStr | None = Field(
-        None, description="Base64 of 32 bytes: templates and metadata are sealed with it. Several: the first seals."
+        None,
+        description="Encrypts templates and metadata: base64 of 32 bytes. If there are several, the first encrypts.",
     )
-    encryption_key_file: Path | None = Field(None, description="A file with the same, in place of it.")
-    retention: Duration | None = Field(None, description="Faces enrolled longer ago than that (90d, 12h) are erased.")
-    audit_searches: bool = Field(default=False, description="Audit identifications too, not only changes and exports.")
+    encryption_key_file: Path | None = Field(None, description="A file that holds the encryption key or keys instead.")
+    retention: Duration | None = Field(None, description="Faces enrolled longer ago than this (90d, 12h) are erased.")
+    audit_searches: bool = Field(default=False, description="Also record identifications in the audit log.")
 
-    log_format: Style = Field("json", description="One JSON object a line, or `text` for people.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged at least.")
+    log_format: Style = Field("json", description="`json` writes one JSON object per line, `text` is for people.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Lowest level that is logged: `debug`, `info`, `warning` or `error`."
+    )
     tracing: bool = Field(
-        default=False, description="OpenTelemetry traces (extra `otel`); OTEL_* variables say where to."
+        default=False, description="Send OpenTelemetry traces (extra `otel`) to where the `OTEL_*` variables say."
     )
     shutdown_delay: float = Field(
-        0.0, ge=0, le=300, description="Seconds that a stopping service goes on answering, not ready, before it drains."
+        0.0,
+        ge=0,
+        le=300,
+        description="Seconds for which a stopping service still accepts requests, although it reports not to be ready.",
     )
 
     @property

@@ -11,8 +11,8 @@ from hypothesis import settings
 from PIL import Image
 
 from app.domain.models import Pixels, read_only
-from app.faces.mtcnn.cascade import Mtcnn
-from app.faces.mtcnn.nets import OutputNet, ProposalNet, RefineNet
+from app.faces.detector.mtcnn import Mtcnn
+from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet
 from app.inference.manifest import ModelFile, read_checked, read_detector
 from app.inference.onnx_session import Session
 from app.storage import sqlite

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.faces.mtcnn.cascade import SERVED, looking_from
-from app.settings import Settings, unknown_variables
+from app.faces.detector.mtcnn import SERVING_OPTIONS, cascade_options
+from app.settings import BUNDLED_MODELS, Settings, unknown_variables
 
 
 @pytest.fixture(autouse=True)
@@ -31,8 +31,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert (settings.default_fmr, settings.default_fpir) == (1e-4, 0.01)
     assert settings.data_dir == Path("data")
     assert settings.min_face is None
-    assert looking_from(settings.min_face) == SERVED
-    assert SERVED.min_face == 40
+    assert cascade_options(settings.min_face) == SERVING_OPTIONS
+    assert SERVING_OPTIONS.min_face == 40
 
 
 def test_the_environment_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,6 +83,27 @@ def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch, given: dict[st
 
     assert Settings(**given).photos_at_once == each
     assert Settings(**given, photo_threads=5).photos_at_once == 5
+
+
+def test_models_are_those_of_the_current_directory_where_it_has_a_detector_else_those_installed(tmp_path: Path) -> None:
+    nowhere = Settings().models_dir
+    (tmp_path / "models" / "mine").mkdir(parents=True)
+    others = Settings().models_dir
+    (tmp_path / "models" / "mtcnn").mkdir()
+
+    assert nowhere == others == BUNDLED_MODELS
+    assert Settings().models_dir == Path("models")
+
+
+def test_models_that_are_named_are_taken_from_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "models" / "mtcnn").mkdir(parents=True)
+    monkeypatch.setenv("LIKENESS_MODELS_DIR", "elsewhere")
+
+    assert Settings().models_dir == Path("elsewhere")
+
+
+def test_the_bundled_models_are_those_of_the_repository(models_dir: Path) -> None:
+    assert BUNDLED_MODELS.resolve() == models_dir.resolve()
 
 
 def test_settings_do_not_change() -> None:

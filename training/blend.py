@@ -4,7 +4,7 @@
 Fine-tuning buys accuracy on degraded faces with a little on clean ones; on the straight line between the two sets of
 weights most of the first is kept and the second is won back (Wortsman et al. 2022, "Robust fine-tuning of zero-shot
 models"). It holds where one network was trained from the other for a short while with its BatchNorm statistics frozen;
-EVALUATION.md has what it did here.
+docs/evaluation.md has what it did here.
 """
 
 from __future__ import annotations

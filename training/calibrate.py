@@ -3,7 +3,7 @@
 
 The rates are of all pairs of images; their intervals are bootstrapped over people, not pairs. The finest FMR is three
 divided by the pairs of people (the rule of three: with no false match in n independent trials the rate is below 3 / n
-at 95 %). FNMR counts faces that were found; those that were not are stated beside. See docs/CALIBRATION.md.
+at 95 %). FNMR counts faces that were found; those that were not are stated beside. See docs/calibration.md.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def summary(model: Path) -> str:
     calibration = Calibration.model_validate_json((model / CALIBRATION).read_bytes())
     data = calibration.data
     return (
-        f"FMRs for the {calibration.promise} of {data.name}, the finest {calibration.finest:.1e} "
+        f"FMRs for the {calibration.promise} of {data.name}, the finest {calibration.smallest_fmr:.1e} "
         f"({calibration.people_pairs} pairs of people)"
     )
 

@@ -121,7 +121,7 @@ def _calibration(calibration: Calibration | None) -> str:
     if calibration is None:
         return "## Calibration\n\nNone yet: the threshold 1.1 is used, and answers say `uncalibrated`.\n"
     data = calibration.data
-    points = [calibration.at(fmr) for fmr in (1e-2, 1e-3, 1e-4, 1e-5) if fmr >= calibration.finest]
+    points = [calibration.at(fmr) for fmr in (1e-2, 1e-3, 1e-4, 1e-5) if fmr >= calibration.smallest_fmr]
     rows = [f"| {point.fmr:g} | {point.threshold:.4f} | {point.fnmr:.4f} |" for point in points]
     return f"""## Calibration
 
@@ -139,7 +139,7 @@ def _cohorts(calibration: Calibration) -> str:
     data = calibration.cohort_data
     if data is None:
         return ""
-    point, thresholds = calibration.at(max(1e-4, calibration.finest)), calibration.cohort_thresholds
+    point, thresholds = calibration.at(max(1e-4, calibration.smallest_fmr)), calibration.cohort_thresholds
     column = min(bisect.bisect_left(thresholds, point.threshold), len(thresholds) - 1)
     between = f"{calibration.between_cohorts[column]:.2g}" if calibration.between_cohorts else "not measured"
     ranked = sorted(calibration.cohorts, key=lambda cohort: -cohort.fmr[column])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.domain.models import Face, Floats, Pixels
 from app.faces.alignment import ARCFACE_112, share_inside, similarity_transform
-from app.faces.mtcnn.cascade import SERVED, CascadeOptions
+from app.faces.detector.mtcnn import SERVING_OPTIONS, CascadeOptions
 from training.sights import FaceFinder, Sights, read_photo
 
 SIZE = 112
@@ -50,7 +50,7 @@ class Scene:
 
 def finders(models_dir: Path) -> dict[str, Finder]:
     """Ways to come by landmarks; the first knows them."""
-    theirs = FaceFinder(models_dir, options=CascadeOptions(min_face=SERVED.min_face, second_look=False))
+    theirs = FaceFinder(models_dir, options=CascadeOptions(min_face=SERVING_OPTIONS.min_face, refine_landmarks=False))
     ours = FaceFinder(models_dir)
     return {
         "known": lambda _, points: points,

@@ -4,7 +4,7 @@
 Three things could: pixels that are missing, landmarks that are wrong, people who are alike. So photos of known people
 are cut as tightly round the face as the cohorts' photos are, and aligned by the landmarks of the whole photo (so that
 pixels are missing, no more) or by those found in the cut one. The cohorts' own photos are aligned by the same means;
-within cohorts people are alike, between them they are not. docs/CALIBRATION.md says what came of it.
+within cohorts people are alike, between them they are not. docs/calibration.md says what came of it.
 """
 
 from __future__ import annotations

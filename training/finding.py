@@ -20,16 +20,15 @@ import numpy as np
 
 from app.domain.errors import InputError
 from app.domain.models import Box, Face, Pixels
-from app.faces.mtcnn.cascade import SERVED, CascadeOptions
-from app.faces.mtcnn.loading import load_mtcnn
+from app.faces.detector.mtcnn import SERVING_OPTIONS, CascadeOptions, load_mtcnn
 from training import augmentation
 from training.served import DETECTOR, with_progress
 from training.sights import read_photo
 
 WAYS: Mapping[str, CascadeOptions] = {
-    "facenet-pytorch, from 20 px": CascadeOptions(second_look=False),
-    "facenet-pytorch, from 40 px": CascadeOptions(min_face=SERVED.min_face, second_look=False),
-    "as served": replace(SERVED, second_look=False),
+    "facenet-pytorch, from 20 px": CascadeOptions(refine_landmarks=False),
+    "facenet-pytorch, from 40 px": CascadeOptions(min_face=SERVING_OPTIONS.min_face, refine_landmarks=False),
+    "as served": replace(SERVING_OPTIONS, refine_landmarks=False),
 }
 ZOOMS = (0.4, 0.55, 0.75, 0.92, 1.25, 1.6, 2.2)
 SIGMA, QUALITY, DARK, DEGREES = 2.0, 25, 0.25, 30.0

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.faces.mtcnn.cascade import looking_from
+from app.faces.detector.mtcnn import cascade_options
 from training import cohort_report, cuts, cuts_report, evaluate, evaluation_summary, finding, groups, sensitivity
 from training.cohorts import SAME_PERSON
 from training.errors import TrainingError
@@ -50,7 +50,7 @@ def evaluate_lfw(
     models_dir: ModelsDir = MODELS,
 ) -> None:
     """LFW's protocol, or any list of pairs, and all pairs, through the served pipeline, clean and degraded."""
-    finder = FaceFinder(models_dir, memory=memory, options=looking_from(min_face))
+    finder = FaceFinder(models_dir, memory=memory, options=cascade_options(min_face))
     task = Task.open(images, pairs, finder)
     report = evaluate.lfw(
         task,

@@ -17,10 +17,9 @@ from app.domain.errors import InputError
 from app.domain.models import AlignedCrop, Floats, Pixels
 from app.domain.ports import Aligner
 from app.faces.alignment import ARCFACE_112, LandmarkAligner, open_aligner
-from app.faces.mtcnn.cascade import looking_from
-from app.faces.mtcnn.loading import load_mtcnn
+from app.faces.detector.mtcnn import cascade_options, load_mtcnn
 from app.faces.selection import choose
-from app.images.decoding import ImageLimits, decode
+from app.images.decode import ImageLimits, decode
 from app.inference.embedder import OnnxEmbedder
 from app.inference.manifest import EmbedderManifest, read_checked, read_embedder
 from app.inference.onnx_session import Session
@@ -77,7 +76,7 @@ class ServedReader:
     def __init__(
         self, models_dir: Path, manifest: EmbedderManifest | None = None, *, min_face: float | None = None
     ) -> None:
-        self._detector = load_mtcnn(models_dir / DETECTOR, looking_from(min_face))
+        self._detector = load_mtcnn(models_dir / DETECTOR, cascade_options(min_face))
         wide = tuple((x + MARGIN, y + MARGIN) for x, y in ARCFACE_112)
         self._size = manifest.crop_size if manifest else CROP_SIZE
         self._cut: Aligner = open_aligner(manifest) if manifest else LandmarkAligner(wide, CROP_SIZE)

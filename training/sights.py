@@ -21,11 +21,10 @@ from app.domain.models import Box, Face, Floats, Landmarks, Pixels
 from app.domain.ports import Aligner
 from app.faces import selection
 from app.faces.alignment import open_aligner
-from app.faces.mtcnn import cascade
-from app.faces.mtcnn.cascade import SERVED, CascadeOptions
-from app.faces.mtcnn.loading import load_mtcnn
+from app.faces.detector import mtcnn
+from app.faces.detector.mtcnn import SERVING_OPTIONS, CascadeOptions, load_mtcnn
 from app.faces.selection import choose
-from app.images.decoding import ImageLimits, decode
+from app.images.decode import ImageLimits, decode
 from app.inference.manifest import read_detector
 from training.served import DETECTOR, Crops, ServedModel, with_progress
 
@@ -55,7 +54,7 @@ class FaceFinder:
     """The served detector and selection. With `memory`, a folder, faces found once are read from there."""
 
     def __init__(self, models_dir: Path, *, memory: Path | None = None, options: CascadeOptions | None = None) -> None:
-        options = options or SERVED
+        options = options or SERVING_OPTIONS
         self._detector = load_mtcnn(models_dir / DETECTOR, options)
         digest = read_detector(models_dir / DETECTOR).digest
         self._memory = memory / f"faces-{_way_of_looking(digest, options)}.json" if memory else None
@@ -97,7 +96,7 @@ def embed_faces(model: ServedModel, sights: Sights) -> tuple[Floats, Floats]:
 
 def _way_of_looking(detector: str, options: CascadeOptions) -> str:
     """Changes with whatever might find another face: the networks, the options, the code."""
-    sources = [*sorted(Path(cascade.__file__).parent.glob("*.py")), Path(selection.__file__)]
+    sources = [*sorted(Path(mtcnn.__file__).parent.glob("*.py")), Path(selection.__file__)]
     code = b"".join(path.read_bytes() for path in sources)
     return hashlib.sha256(f"{detector} {options}".encode() + code).hexdigest()[:16]
 

@@ -23,6 +23,7 @@ from app.storage.sqlite import Database, Row
 
 PREFIX = "lk"
 _NOBODY = b"\0" * 32
+_COLUMNS = "id, name, hash, scopes, galleries, rate, concurrent, created_at, expires_at, revoked_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,6 @@ class KeyStore:
     """Thread-safe. What another process creates or revokes holds at the next request."""
 
     def __init__(self, database: Database) -> None:
-        for package in ("app.access", "app.audit"):
-            database.create(package)
         self._database = database
         self._seen: tuple[int, int] | None = None
         self._own_changes = 0
@@ -86,7 +85,7 @@ class KeyStore:
             None,
         )
         with self._database.writing() as db:
-            db.execute("INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            db.execute(f"INSERT INTO api_keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
             told = {"galleries": galleries, "expires_at": expires, "rate": rate, "concurrent": concurrent}
             audit.append(db, by, "key.create", "", key=key.id, scopes=[scope.value for scope in scopes], **told)
         self._own_changes += 1
@@ -95,9 +94,9 @@ class KeyStore:
     def revoke(self, identifier: str, by: Actor = SYSTEM) -> None:
         """Raises NotFound; a key that is revoked already stays so."""
         with self._database.writing() as db:
-            if not db.execute("SELECT 1 FROM keys WHERE id = ?", (identifier,)).fetchone():
+            if not db.execute("SELECT 1 FROM api_keys WHERE id = ?", (identifier,)).fetchone():
                 raise NotFound(f"no key {identifier!r}")
-            db.execute("UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", (now(), identifier))
+            db.execute("UPDATE api_keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", (now(), identifier))
             audit.append(db, by, "key.revoke", "", key=identifier)
         self._own_changes += 1
 
@@ -123,11 +122,12 @@ class KeyStore:
         return key.caller()
 
     def _follow(self) -> None:
-        state = self._database.version(), self._own_changes  # before the rows: what changes meanwhile is read again
+        state = self._database.data_version(), self._own_changes  # before the rows: later changes are read again
         if state == self._seen:
             return
         with self._database.reading() as db:
-            self._known = {row["id"]: (_key(row), row["hash"]) for row in db.execute("SELECT * FROM keys")}
+            rows = db.execute(f"SELECT {_COLUMNS} FROM api_keys")
+            self._known = {row["id"]: (_key(row), row["hash"]) for row in rows}
         self._seen = state
 
 

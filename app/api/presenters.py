@@ -10,7 +10,7 @@ from app.api.problems import ProblemContext, problem_of
 from app.domain.errors import LikenessError, Rejected
 from app.domain.models import Probe, Template
 from app.gallery.codec import SubjectFile
-from app.matching.policy import Decision
+from app.matching.threshold_policy import Decision
 from app.pipeline import PhotoFaces
 from app.services.container import Models, Services
 from app.services.enrollment import EnrollmentResult

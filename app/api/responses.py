@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.domain.models import Candidate, Face, Landmarks, Quality
 from app.gallery.codec import GalleryInfo, SubjectInfo
-from app.matching.policy import Decision, Source
+from app.matching.threshold_policy import Decision, Source
 
 
 class QualityOut(BaseModel):

@@ -1,1 +1,1 @@
-"""Who did what to which subject, in an order that cannot be changed unnoticed."""
+"""The audit log: who did what to which subject, in a chain of hashes that shows later changes."""

@@ -7,9 +7,8 @@ import numpy as np
 from app.domain.errors import InferenceFailed, StartError
 from app.domain.models import AlignedCrop
 from app.faces.alignment import open_aligner
-from app.faces.mtcnn.cascade import looking_from
-from app.faces.mtcnn.loading import load_mtcnn
-from app.images.decoding import ImageLimits
+from app.faces.detector.mtcnn import cascade_options, load_mtcnn
+from app.images.decode import ImageLimits
 from app.inference.embedder import OnnxEmbedder
 from app.inference.manifest import read_checked, read_detector, read_embedder
 from app.inference.onnx_session import Session
@@ -29,7 +28,7 @@ def open_models(settings: Settings) -> Models:
     detector_folder = settings.models_dir / DETECTOR
     detector = load_mtcnn(
         detector_folder,
-        looking_from(settings.min_face),
+        cascade_options(settings.min_face),
         provider=settings.provider,
         threads=settings.threads,
     )

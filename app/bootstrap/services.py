@@ -20,7 +20,7 @@ from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
 from app.inference.micro_batcher import MicroBatcher
 from app.inference.onnx_session import runtime_version
-from app.matching.policy import ThresholdPolicy
+from app.matching.threshold_policy import ThresholdPolicy
 from app.observability.gauges import GallerySize
 from app.observability.metrics import Metrics
 from app.services.container import Models, Services
@@ -29,7 +29,7 @@ from app.services.extraction import Extraction
 from app.services.galleries import Galleries
 from app.services.identification import Identification
 from app.services.retention_task import Retention
-from app.services.siblings import Siblings
+from app.services.worker_sync import WorkerSync
 from app.services.verification import Verification
 from app.settings import Settings
 
@@ -60,7 +60,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
     ):
         async with batcher:
             search = GallerySearch(repository)
-            await store_workers.run(search.warm)
+            await store_workers.run(search.load_indexes)
             extraction = Extraction(open_pipeline(settings, models), photo_workers, batcher, observer)
             services = Services(
                 models=models,
@@ -131,7 +131,7 @@ def _background_tasks(
     if settings.retention is not None:
         yield Retention(galleries, settings.retention, metrics or NoObserver()).run()
     if settings.workers > 1:
-        yield Siblings(galleries, metrics.sample if metrics else lambda: None).run()
+        yield WorkerSync(galleries, metrics.publish if metrics else lambda: None).run()
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from app.domain.errors import NotFound, ServiceError, StartError
 from app.gallery.repository import GalleryRepository
 from app.settings import Settings
 from app.storage.cipher import AesGcmCipher, parse_keys
+from app.storage.migrate import open_migrated
 from app.storage.sqlite import Database
 
 DEFAULT_GALLERY = "default"
@@ -54,7 +55,7 @@ def open_database(settings: Settings) -> Iterator[Database]:
     """Raises StartError."""
     path = settings.data_dir / GALLERY_FILE
     try:
-        database = Database(path)
+        database = open_migrated(path)
     except (OSError, ServiceError) as error:  # no access, no space, or not a database
         raise StartError(f"cannot open the gallery {path}: {error}") from error
     with closing(database):

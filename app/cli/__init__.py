@@ -8,11 +8,13 @@ help, or mistypes, needs none of them.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
+
+from app import __version__
 
 COMMANDS = {
     "verify": ("app.cli.photos:verify", "Are these two photos of one person? Exit 0 for a match, 1 for none."),
@@ -21,10 +23,10 @@ COMMANDS = {
     "detect": ("app.cli.photos:detect", "Every face of a photo. Exit 0 where there is one, 1 where there is none."),
     "cluster": ("app.cli.cluster:cluster", "Group photos by person. Exit 0, or 2 where no photo has a face."),
     "doctor": ("app.cli.doctor:doctor", "Check the installation. Exit 0 where all is well, 2 where something is not."),
-    "serve": ("app.cli.serve:serve", "Serve HTTP. Options are environment variables LIKENESS_*, or a file .env."),
-    "gallery": ("app.cli.gallery:commands", "List, export, import, check and rebuild galleries."),
+    "serve": ("app.cli.serve:serve", "Serve HTTP."),
+    "gallery": ("app.cli.gallery:commands", "List, export, import, check, repair and rebuild galleries."),
     "keys": ("app.cli.keys:commands", "Make, list and revoke keys for the service."),
-    "audit": ("app.cli.audit:commands", "Read the audit log, and see whether it is whole."),
+    "audit": ("app.cli.audit:commands", "Read the audit log, and check that it is complete and unchanged."),
 }
 """Where each command is, and the first words of its own help."""
 
@@ -59,6 +61,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Are these two photos of one person? Who of the enrolled people is this?",
 )
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001
+    if wanted:
+        typer.echo(f"likeness {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def likeness(
+    version: Annotated[  # noqa: FBT002
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
 for command, (_, about) in COMMANDS.items():
     app.command(command, help=about)(_nothing)
 

@@ -19,9 +19,9 @@ from app.cli.photos import Face, Fmr, Threshold, one_bound
 from app.domain.errors import InputError, ServiceError
 from app.domain.models import Floats
 from app.faces.selection import FaceRule
-from app.matching.agreement import Agreement, pairwise
-from app.matching.clustering import group
-from app.matching.policy import Decision
+from app.matching.clustering import cluster_faces
+from app.matching.pairwise_scores import PairwiseScores, pairwise_scores
+from app.matching.threshold_policy import Decision
 from app.services.container import Services
 from app.services.extraction import Upload
 from app.services.timing import StageTimer
@@ -35,7 +35,7 @@ class Grouping:
     groups: Sequence[Sequence[Path]]
     decision: Decision
     rejected: Sequence[dict[str, str]]
-    agreement: Agreement | None = None
+    agreement: PairwiseScores | None = None
 
     def document(self) -> dict[str, Any]:
         point = self.decision.point
@@ -143,18 +143,18 @@ def _grouped(seen: Seen, decision: Decision, root: Path | None) -> Grouping:
     rejected = sorted(seen.rejected, key=lambda each: each["file"])
     if not photos:
         return Grouping([], decision, rejected)
-    labels = group(np.stack([seen.vectors[photo] for photo in photos]), decision.point.threshold).tolist()
+    labels = cluster_faces(np.stack([seen.vectors[photo] for photo in photos]), decision.point.threshold).tolist()
     groups: list[list[Path]] = [[] for _ in range(max(labels) + 1)]
     for photo, label in zip(photos, labels, strict=True):
         groups[label].append(photo)
     people = [photo.relative_to(root).parts[0] for photo in photos] if root else None
-    return Grouping(groups, decision, rejected, pairwise(labels, people) if people else None)
+    return Grouping(groups, decision, rejected, pairwise_scores(labels, people) if people else None)
 
 
-def _document(agreement: Agreement) -> dict[str, Any]:
+def _document(agreement: PairwiseScores) -> dict[str, Any]:
     return {
         "precision": agreement.precision,
         "recall": agreement.recall,
-        "pairs_together": agreement.together,
-        "pairs_of_one_person": agreement.belonging,
+        "pairs_together": agreement.grouped,
+        "pairs_of_one_person": agreement.same_person,
     }

@@ -1,10 +1,11 @@
-"""`likeness gallery list|export|import|check|rebuild`: the records, without a server."""
+"""`likeness gallery list|export|import|check|repair|rebuild|rotate`: manage the galleries without a server."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
@@ -12,102 +13,142 @@ from app.api.responses import GalleryOut
 from app.bootstrap.storage import DEFAULT_GALLERY, open_cipher, open_database, open_repository
 from app.cli.keys import operator
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, run
-from app.gallery import import_export, upkeep
+from app.gallery import import_export, key_rotation
+from app.gallery.codec import DamagedRow
 from app.gallery.repository import GalleryRepository
 from app.settings import Settings
 
-commands = typer.Typer(no_args_is_help=True, help="List, export, import, check and rebuild galleries.")
-GallerySearch = Annotated[str, typer.Option(help="Which gallery.")]
+commands = typer.Typer(no_args_is_help=True, help="List, export, import, check, repair and rebuild galleries.")
+GalleryOption = Annotated[str, typer.Option(help="Which gallery.")]
+Result: TypeAlias = tuple[int, dict[str, Any], str]
+_JSON_NAMES = {"gallery_id": "gallery"}  # as in exported files
 
 
 @commands.command("list")
 def list_(as_json: AsJson = False) -> None:  # noqa: FBT002
-    """Every gallery, with its subjects and faces."""
+    """List every gallery with its subjects and faces."""
 
-    def ask(records: GalleryRepository) -> tuple[int, dict[str, Any], str]:
-        found = [GalleryOut.of(gallery).model_dump() for gallery in records.galleries()]
-        lines = [f"{each['id']}: {each['subjects']} subjects, {each['faces']} faces" for each in found]
-        return SUCCESS, {"galleries": found}, "\n".join(lines)
+    def work(repository: GalleryRepository) -> Result:
+        galleries = [GalleryOut.of(gallery).model_dump() for gallery in repository.galleries()]
+        lines = [f"{each['id']}: {each['subjects']} subjects, {each['faces']} faces" for each in galleries]
+        return SUCCESS, {"galleries": galleries}, "\n".join(lines)
 
-    run(as_json, _with_records(ask))
+    run(as_json, _with_repository(work))
 
 
 @commands.command("export")
 def export_(
     file: Annotated[Path, typer.Argument(help="A file to write: JSON lines.")],
-    gallery: GallerySearch = DEFAULT_GALLERY,
+    gallery: GalleryOption = DEFAULT_GALLERY,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Write a gallery, its metadata and vectors, to FILE. Those are biometric data: keep it safe."""
+    """Write a gallery with its metadata and vectors to FILE. Those are biometric data: protect it."""
 
-    def ask(records: GalleryRepository) -> tuple[int, dict[str, Any], str]:
-        faces = import_export.export_gallery(records, gallery, file)
-        records.note(operator(), "gallery.export", gallery, faces=faces)
-        return SUCCESS, {"gallery": gallery, "faces": faces}, f"{faces} faces of {gallery!r} written to {file}"
+    def work(repository: GalleryRepository) -> Result:
+        faces, left_out = import_export.export_gallery(repository, gallery, file)
+        repository.audit_event(operator(), "gallery.export", gallery, faces=faces)
+        document = {"gallery": gallery, "faces": faces, "left_out": _documents(left_out)}
+        text = f"{faces} faces of {gallery!r} written to {file}"
+        return SUCCESS, document, "\n".join([text, *(f"damaged and left out: {row}" for row in left_out)])
 
-    run(as_json, _with_records(ask))
+    run(as_json, _with_repository(work))
 
 
 @commands.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="What `export` wrote.")],
-    gallery: GallerySearch = DEFAULT_GALLERY,
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file that `export` wrote.")],
+    gallery: GalleryOption = DEFAULT_GALLERY,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Add what FILE holds to a gallery; a face that is there already is left alone, so it may be run again."""
+    """Add the subjects and faces of FILE to a gallery, except faces that it has already; may be run again."""
 
-    def ask(records: GalleryRepository) -> tuple[int, dict[str, Any], str]:
+    def work(repository: GalleryRepository) -> Result:
         try:
-            faces = import_export.import_gallery(records, gallery, file, operator())
+            faces = import_export.import_gallery(repository, gallery, file, operator())
         except ValueError as error:
             raise CommandError(str(error)) from error
         return SUCCESS, {"gallery": gallery, "faces": faces}, f"{faces} faces added to {gallery!r}"
 
-    run(as_json, _with_records(ask))
+    run(as_json, _with_repository(work))
 
 
 @commands.command()
 def check(as_json: AsJson = False) -> None:  # noqa: FBT002
-    """Look for damage: the database's own check, and every vector's length."""
+    """Look for damage with SQLite's own check, and by reading every row. Exit 0 if there is none, 2 if there is."""
 
-    def ask(records: GalleryRepository) -> tuple[int, dict[str, Any], str]:
-        found = records.damage()
-        return ERROR if found else SUCCESS, {"ok": not found, "damage": found}, "\n".join(found) or "no damage found"
+    def work(repository: GalleryRepository) -> Result:
+        damage = repository.check_integrity()
+        text = "\n".join(map(str, damage)) or "no damage found"
+        return ERROR if damage else SUCCESS, {"ok": not damage, "damage": _documents(damage)}, text
 
-    run(as_json, _with_records(ask))
+    run(as_json, _with_repository(work))
+
+
+@commands.command()
+def repair(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,  # noqa: FBT002
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Remove damaged faces for good, and empty damaged metadata. Asks first, and says what it removed."""
+
+    def work(repository: GalleryRepository) -> Result:
+        damage = repository.check_integrity()
+        if damage and not yes:
+            _confirm(damage, as_json=as_json)
+        removed = repository.repair(damage, operator()) if damage else []
+        lines = [f"{'emptied' if row.kind == 'metadata' else 'removed'}: {row}" for row in removed]
+        return SUCCESS, {"ok": True, "removed": _documents(removed)}, "\n".join(lines) or "no damage found"
+
+    run(as_json, _with_repository(work))
 
 
 @commands.command()
 def rebuild(as_json: AsJson = False) -> None:  # noqa: FBT002
-    """Write the database anew, without the room that deleted faces left. Indexes are rebuilt at the next start."""
+    """Write the database file anew, without the space of deleted faces."""
 
-    def ask(records: GalleryRepository) -> tuple[int, dict[str, Any], str]:
-        records.rebuild()
+    def work(repository: GalleryRepository) -> Result:
+        repository.vacuum()
         return SUCCESS, {"ok": True}, "rebuilt"
 
-    run(as_json, _with_records(ask))
+    run(as_json, _with_repository(work))
 
 
 @commands.command()
 def rotate(as_json: AsJson = False) -> None:  # noqa: FBT002
-    """Seal everything with the first of the encryption keys given, also a gallery that was in clear until now."""
+    """Encrypt everything with the first of the encryption keys given, also a gallery that was not encrypted."""
 
-    async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+    async def work(settings: Settings) -> Result:
         cipher = open_cipher(settings)
         if cipher is None:
-            raise CommandError("want a key: LIKENESS_ENCRYPTION_KEY or LIKENESS_ENCRYPTION_KEY_FILE")
+            raise CommandError("expected LIKENESS_ENCRYPTION_KEY or LIKENESS_ENCRYPTION_KEY_FILE, got neither")
         with open_database(settings) as database:
-            faces = upkeep.rotate(database, cipher, operator())
-        return SUCCESS, {"ok": True, "faces": faces}, f"{faces} faces sealed with the first key"
+            faces = key_rotation.rotate(database, cipher, operator())
+        return SUCCESS, {"ok": True, "faces": faces}, f"{faces} faces encrypted with the first key"
 
     run(as_json, work)
 
 
-def _with_records(
-    ask: Callable[[GalleryRepository], tuple[int, dict[str, Any], str]],
-) -> Callable[[Settings], Awaitable[tuple[int, dict[str, Any], str]]]:
-    async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
-        with open_repository(settings) as records:
-            return ask(records)
+def _confirm(damage: Sequence[DamagedRow], *, as_json: bool) -> None:
+    """Raises CommandError unless the person at the terminal agrees."""
+    if as_json:
+        raise CommandError("expected --yes with --json: nobody can be asked for confirmation")
+    for row in damage:
+        typer.echo(row, err=True)
+    try:
+        agreed = typer.confirm(f"Remove these {len(damage)} damaged rows for good?", err=True)
+    except typer.Abort:  # the input ended
+        agreed = False
+    if not agreed:
+        raise CommandError("nothing was removed")
 
-    return work
+
+def _documents(rows: Sequence[DamagedRow]) -> list[dict[str, str]]:
+    return [{_JSON_NAMES.get(name, name): value for name, value in asdict(row).items() if value} for row in rows]
+
+
+def _with_repository(work: Callable[[GalleryRepository], Result]) -> Callable[[Settings], Awaitable[Result]]:
+    async def open_and_work(settings: Settings) -> Result:
+        with open_repository(settings) as repository:
+            return work(repository)
+
+    return open_and_work

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -50,18 +51,23 @@ def origin() -> ProblemContext:
     return ProblemContext("cli", str(uuid.uuid4()))
 
 
-def read_settings() -> Settings:
-    """Raises StartError that names each wrong variable."""
+def read_settings(flags: Mapping[str, str] = MappingProxyType({})) -> Settings:
+    """Return the settings, in which `flags` win over the environment. Raises StartError that names each wrong one."""
     try:
-        return Settings()
+        return Settings(**dict[str, Any](flags))
     except ValidationError as error:
-        raise StartError("; ".join(_complaint(dict(each)) for each in error.errors())) from error
+        raise StartError("; ".join(_complaint(dict(each), flags) for each in error.errors())) from error
 
 
-def _complaint(error: dict[str, Any]) -> str:
-    name = f"LIKENESS_{'.'.join(map(str, error['loc'])).upper()}"
+def _complaint(error: dict[str, Any], flags: Mapping[str, str]) -> str:
+    name = ".".join(map(str, error["loc"]))
+    name = flag_of(name) if name in flags else f"LIKENESS_{name.upper()}"
     said = error["msg"].removeprefix("Value error, ")
     return f"{name}: {said}" if ", got " in said else f"{name}: {said}, got {error['input']!r}"
+
+
+def flag_of(setting: str) -> str:
+    return f"--{setting.replace('_', '-')}"
 
 
 def fail(message: str, document: dict[str, Any] | None = None) -> NoReturn:

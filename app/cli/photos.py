@@ -14,7 +14,7 @@ from app.bootstrap.storage import DEFAULT_GALLERY
 from app.cli.drawing import draw_faces
 from app.cli.output import NO_MATCH, SUCCESS, AsJson, origin, run
 from app.faces.selection import FaceRule
-from app.images.decoding import ImageLimits, decode
+from app.images.decode import ImageLimits, decode
 from app.services.extraction import Upload
 from app.services.timing import StageTimer
 from app.settings import Settings

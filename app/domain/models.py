@@ -1,4 +1,4 @@
-"""The words of the field as values: frozen, with their units, arrays read-only (see docs/GLOSSARY.md)."""
+"""The words of the field as values: frozen, with their units, arrays read-only (see docs/glossary.md)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Box:
         return self.width * self.height
 
     @property
-    def centre(self) -> tuple[float, float]:
+    def center(self) -> tuple[float, float]:
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
 

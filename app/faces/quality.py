@@ -1,4 +1,4 @@
-"""How good a view of a face a photo gives: four parts in [0, 1], each measured and none learned."""
+"""Assess how well a photo shows a face: four parts in [0, 1], each measured and none learned."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from app.domain.errors import LowQuality
 from app.domain.models import AlignedCrop, Face, Quality
 
 FULL_SIZE = 112.0
-"""Pixels of the box's shorter side from which more bring nothing to a 112 px crop."""
-SHARP_AT = 112
-"""Side of the crop, in pixels, that sharpness is measured on."""
+"""The box's shorter side, in pixels, above which a 112 px crop gains nothing."""
+SHARPNESS_SIZE = 112
+"""The side of the crop, in pixels, that sharpness is measured on."""
 HALF_SHARP = 100.0
-"""Variance of the Laplacian, in grey levels squared, that counts as half sharp."""
+"""The variance of the Laplacian, in grey levels squared, that counts as half sharp."""
 
 PROFILE = 1.6
-"""Offset of the nose from the middle, in half widths of the face, that counts as a full profile."""
+"""The offset of the nose from the middle, in half widths of the face, that counts as a full profile."""
 
 
 def assess(face: Face, crop: AlignedCrop) -> Quality:
@@ -32,7 +32,7 @@ def assess(face: Face, crop: AlignedCrop) -> Quality:
 
 @dataclass(frozen=True, slots=True)
 class QualityBounds:
-    """What enrolment asks of a face: a poor template would fail, or falsely match, every later probe."""
+    """The least quality for enrolment: a poor template fails, or falsely matches, every later probe."""
 
     size: float
     sharpness: float
@@ -40,7 +40,7 @@ class QualityBounds:
     inside: float
 
     def require(self, quality: Quality) -> None:
-        """Raises LowQuality with every part that falls short."""
+        """Raise LowQuality with every part that is too low."""
         reasons = [
             f"{part} {getattr(quality, part):.2f} is below {getattr(self, part):.2f} ({meaning})"
             for part, meaning in _MEANINGS.items()
@@ -60,10 +60,12 @@ _MEANINGS = {
 
 def _sharpness(crop: AlignedCrop) -> float:
     """
-    v / (v + HALF_SHARP), v the variance of the Laplacian over the middle half, where no border shows, of a crop of
-    SHARP_AT pixels: a face is as sharp for a network that takes larger crops.
+    Return v / (v + HALF_SHARP), with v the variance of the Laplacian.
+
+    It is taken over the middle half, which no border reaches, of a crop of SHARPNESS_SIZE pixels, so that it does not
+    depend on the crop size of the network.
     """
-    pixels, size = crop.pixels, SHARP_AT
+    pixels, size = crop.pixels, SHARPNESS_SIZE
     if pixels.shape[0] != size:
         pixels = np.asarray(cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
     middle = pixels[size // 4 : size - size // 4, size // 4 : size - size // 4]
@@ -73,20 +75,22 @@ def _sharpness(crop: AlignedCrop) -> float:
 
 def _frontality(face: Face) -> float:
     """
-    How near the nose lies to the middle: across between the eyes and mouth corners (yaw), and along between the eyes'
-    and the mouth's line (pitch). A nose over the edge of the face gives 0.375, three tenths of its width beyond 0.
+    Return how near the nose lies to the middle, in [0, 1].
+
+    Across, it is the middle between the left and the right eye and mouth corner (yaw); along, between eyes and mouth
+    (pitch). A nose over the edge of the face gives 0.375; three tenths of the face's width beyond the edge, 0.
     """
     left_eye, right_eye, nose, left_mouth, right_mouth = face.points.astype(np.float64)
     left, right = (left_eye + left_mouth) / 2, (right_eye + right_mouth) / 2
     eyes, mouth = (left_eye + right_eye) / 2, (left_mouth + right_mouth) / 2
-    off_axis = max(abs(2 * _along(nose, left, right) - 1), abs(2 * _along(nose, eyes, mouth) - 1))
+    off_axis = max(abs(2 * _position(nose, left, right) - 1), abs(2 * _position(nose, eyes, mouth) - 1))
     return _clipped(1 - off_axis / PROFILE)
 
 
-def _along(point: np.ndarray, start: np.ndarray, stop: np.ndarray) -> float:
-    """Where `point` falls on the way from `start` (0) to `stop` (1)."""
-    way = stop - start
-    return float((point - start) @ way / max(float(way @ way), 1e-9))
+def _position(point: np.ndarray, start: np.ndarray, stop: np.ndarray) -> float:
+    """Project `point` on the line from `start` (0) to `stop` (1)."""
+    direction = stop - start
+    return float((point - start) @ direction / max(float(direction @ direction), 1e-9))
 
 
 def _clipped(value: float) -> float:

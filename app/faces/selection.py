@@ -1,4 +1,4 @@
-"""Which face of a photo is meant. Never the best of all pairs: that multiplies false matches."""
+"""Choose one face of a photo, never the best matching one: that would multiply false matches."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from app.domain.models import Face
 FaceRule: TypeAlias = Literal["largest", "center", "only"]
 
 TIE = 0.5
-"""Share of the largest face's area from which another counts as equally large (docs/EVALUATION.md)."""
+"""The share of the largest face's area from which another counts as equally large (docs/EVALUATION.md)."""
 
 
 def choose(faces: Sequence[Face], rule: FaceRule, shape: tuple[int, int]) -> Face:
     """
-    The face that `rule` names in a photo of `shape` (height, width).
+    Return the face that `rule` chooses in a photo of `shape` (height, width).
 
-    `largest` counts faces of nearly the largest's area as tied, and takes the more central of them.
-    Raises FaceNotFound, or MultipleFaces where `only` one was wanted.
+    `largest` takes the most central of the faces that are nearly as large as the largest.
+    Raises FaceNotFound, or MultipleFaces if the rule is `only`.
     """
     if not faces:
         raise FaceNotFound("no face found in the photo")
     if rule == "only" and len(faces) > 1:
         raise MultipleFaces(faces)
     largest = max(face.box.area for face in faces)
-    rivals = faces if rule == "center" else [face for face in faces if face.box.area >= TIE * largest]
-    return min(rivals, key=lambda face: _off_centre(face, shape))
+    candidates = faces if rule == "center" else [face for face in faces if face.box.area >= TIE * largest]
+    return min(candidates, key=lambda face: _distance_to_center(face, shape))
 
 
-def _off_centre(face: Face, shape: tuple[int, int]) -> float:
-    x, y = face.box.centre
+def _distance_to_center(face: Face, shape: tuple[int, int]) -> float:
+    x, y = face.box.center
     return math.hypot(x - shape[1] / 2, y - shape[0] / 2)

@@ -1,26 +1,33 @@
-"""What a row of the records means: the selects, the values they become, and back; private values through a seal."""
+"""Convert rows of the database to values and back; private values pass through a cipher."""
 
 from __future__ import annotations
 
 import json
+import logging
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from app.domain.errors import InvalidRequest
+from app.domain.errors import InvalidRequest, ServiceError
 from app.domain.models import Box, Embedding, Face, Floats, Landmarks, Quality, Template
-from app.storage.cipher import Cipher
+from app.storage.cipher import Cipher, DecryptionError
 from app.storage.sqlite import Row
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class GalleryInfo:
-    key: int
+    """`number` is the primary key, never used again; `model` and `dimension` are those of the first face enrolled."""
+
+    number: int
     id: str
     model: str | None
+    dimension: int | None
     revision: int
     subjects: int
     faces: int
@@ -37,7 +44,7 @@ class SubjectInfo:
 
 @dataclass(frozen=True, slots=True)
 class SubjectFile:
-    """All that is kept of one subject: what the law lets people ask for."""
+    """Everything that is stored about one subject, which people have a right to see."""
 
     gallery: GalleryInfo
     subject: SubjectInfo
@@ -46,47 +53,78 @@ class SubjectFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
-    """What happened after a revision: faces added (and still there), and ids removed."""
+class DamagedRow:
+    """
+    A row that cannot be read, and why. Its kind says which of its ids are set.
+
+    The kind `file` has no ids: SQLite itself found the file damaged.
+    """
+
+    kind: Literal["face", "metadata", "idempotency_key", "file"]
+    problem: str
+    gallery_id: str = ""
+    subject_id: str = ""
+    face_id: str = ""
+    idempotency_key: str = ""
+
+    def __str__(self) -> str:
+        names = {"gallery": self.gallery_id, "subject": self.subject_id, "face": self.face_id}
+        where = ", ".join(f"{name} {value!r}" for name, value in names.items() if value)
+        what = {"idempotency_key": f"Idempotency-Key {self.idempotency_key!r}: "}
+        return f"{where or 'database'}: {what.get(self.kind, '')}{self.problem}"
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryChanges:
+    """The changes after a revision: faces added (that still exist), ids removed, and added faces that are damaged."""
 
     revision: int
     added: Sequence[tuple[str, str, Floats]]  # face id, subject id, vector
     removed: Sequence[str]
+    damaged: Sequence[DamagedRow]
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyRecord:
-    """An answer kept under the caller's Idempotency-Key, with the digest of the request it answered."""
+    """A response saved under the caller's Idempotency-Key, with the digest of the request it answered."""
 
     key: str
-    request: str
-    answer: Mapping[str, Any]
+    request_digest: str
+    response: Mapping[str, Any]
 
 
-GALLERY = """SELECT key, id, model, revision, created_at,
-    (SELECT count(*) FROM subjects WHERE gallery = key) AS subjects,
-    (SELECT count(*) FROM faces WHERE gallery = key) AS faces FROM galleries"""
-SUBJECT = """SELECT id, metadata, created_at,
+class DamagedValue(ServiceError):
+    """A stored value cannot be decrypted, or is not what its column holds."""
+
+
+# Private values are read with CAST, because SQLite keeps any type in any column, and a damaged row may hold one.
+GALLERY = """SELECT number, id, model, dimension, revision, created_at,
+    (SELECT count(*) FROM subjects WHERE gallery = number) AS subjects,
+    (SELECT count(*) FROM faces WHERE gallery = number) AS faces FROM galleries"""
+SUBJECT = """SELECT id, CAST(metadata AS BLOB) AS metadata, created_at,
     (SELECT count(*) FROM faces WHERE faces.gallery = subjects.gallery AND subject = subjects.id) AS faces
     FROM subjects"""
-
+METADATA = "SELECT id, CAST(metadata AS BLOB) AS metadata FROM subjects"
+FACE_COLUMNS = "gallery, subject, id, vector, detection, revision, enrolled_at"
+FACE = """SELECT subject, id, CAST(vector AS BLOB) AS vector, CAST(detection AS BLOB) AS detection, enrolled_at
+    FROM faces"""
+RESPONSE = "SELECT subject, key, request_digest, CAST(response AS BLOB) AS response FROM idempotency_keys"
 
 ID_PATTERN = r"^[^\x00-\x1f\x7f]{1,128}$"
 
 
 def check_id(identifier: str) -> None:
-    """Raises InvalidRequest unless it can be the id of a gallery or a subject."""
+    """Raises InvalidRequest unless the text can be the id of a gallery or a subject."""
     if not re.fullmatch(ID_PATTERN, identifier):
-        raise InvalidRequest(f"want an id of 1 to 128 characters without control characters, got {identifier!r}")
+        raise InvalidRequest(f"expected an id of 1 to 128 characters without control characters, got {identifier!r}")
 
 
-def gallery(row: Row) -> GalleryInfo:
+def gallery_info(row: Row) -> GalleryInfo:
     return GalleryInfo(**dict(row))
 
 
-def detection(enrolled: Template) -> dict[str, Any]:
-    """How the face was seen, as JSON."""
-    face, quality = enrolled.face, enrolled.quality
+def detection_to_json(template: Template) -> dict[str, Any]:
+    face, quality = template.face, template.quality
     return {
         "box": [face.box.left, face.box.top, face.box.right, face.box.bottom],
         "landmarks": face.landmarks.points.tolist(),
@@ -95,68 +133,111 @@ def detection(enrolled: Template) -> dict[str, Any]:
     }
 
 
-def detected(seen: Mapping[str, Any]) -> tuple[Face, Quality]:
-    """Back from `detection`. Raises KeyError, TypeError or ValueError where it is something else."""
-    landmarks = Landmarks(np.asarray(seen["landmarks"], np.float32))
-    return Face(Box(*seen["box"]), landmarks, seen["confidence"]), Quality(*seen["quality"])
+def detection_from_json(document: Mapping[str, Any]) -> tuple[Face, Quality]:
+    """Raises KeyError, TypeError, ValueError or OverflowError if it is not what `detection_to_json` makes."""
+    landmarks = Landmarks(np.asarray(document["landmarks"], np.float32))
+    box, quality = [[_finite(number) for number in document[name]] for name in ("box", "quality")]
+    return Face(Box(*box), landmarks, _finite(document["confidence"])), Quality(*quality)
 
 
-def vector_fault(data: bytes) -> str | None:
-    """Why `data` is no float32 vector of unit length; None where it is."""
+def _finite(number: Any) -> float:
+    if not math.isfinite(value := float(number)):
+        raise ValueError(f"expected a finite number, got {value}")
+    return value
+
+
+def vector_problem(data: bytes, dimension: int | None = None) -> str | None:
+    """Say why `data` is not a float32 unit vector (of `dimension` numbers, if given); None if it is one."""
     if len(data) % np.dtype(np.float32).itemsize:
-        return f"{len(data)} bytes are no float32 vector"
-    length = float(np.linalg.norm(np.frombuffer(data, np.float32)))
-    return None if abs(length - 1) < 1e-3 else f"vector of length {length:.4f}, want 1"
+        return f"expected a float32 vector, got {len(data)} bytes"
+    vector = np.frombuffer(data, np.float32)
+    if dimension is not None and len(vector) != dimension:
+        return f"expected a vector of {dimension} numbers, got {len(vector)}"
+    with np.errstate(all="ignore"):  # damaged bytes may be any numbers
+        length = float(np.linalg.norm(vector))
+    return None if abs(length - 1) < 1e-3 else f"expected a vector of length 1, got length {length:.4f}"
 
 
 class RowCodec:
-    """Private values, on their way into a row and out of it; `key` is the gallery's."""
+    """Encodes private values into a row and decodes them out of it. A value that cannot be read raises DamagedValue."""
 
     def __init__(self, cipher: Cipher) -> None:
-        self._cipher = cipher
+        self.cipher = cipher
 
-    def face_row(self, key: int, enrolled: Template, revision: int) -> tuple[Any, ...]:
-        where = (key, enrolled.subject_id, enrolled.face_id)
-        vector = self._cipher.close(enrolled.embedding.vector.tobytes(), _about("vector", *where))
-        seen = self._close("detection", detection(enrolled), *where)
-        return *where, vector, seen, revision, enrolled.enrolled_at
+    def face_row(self, gallery: GalleryInfo, template: Template, revision: int) -> tuple[Any, ...]:
+        """Return the values of FACE_COLUMNS."""
+        ids = (gallery.number, template.subject_id, template.face_id)
+        vector = self.cipher.encrypt(template.embedding.vector.tobytes(), aad("vector", *ids))
+        detection = self._encrypt_json(detection_to_json(template), aad("detection", *ids))
+        return *ids, vector, detection, revision, template.enrolled_at
 
-    def template(self, key: int, row: Row, model: str) -> Template:
-        face, quality = detected(self._open("detection", row["detection"], key, row["subject"], row["id"]))
-        embedding = Embedding(self.vector(key, row), model)
+    def template(self, gallery: GalleryInfo, row: Row) -> Template:
+        ids = (gallery.number, row["subject"], row["id"])
+        document = self._decrypt_json(row["detection"], aad("detection", *ids), "detection")
+        try:
+            face, quality = detection_from_json(document)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:  # their texts would show the values
+            raise DamagedValue(f"detection: not a detected face ({type(error).__name__})") from error
+        embedding = Embedding(self.vector(gallery, row), gallery.model or "")
         return Template(row["id"], row["subject"], embedding, face, quality, row["enrolled_at"])
 
-    def vector(self, key: int, row: Row) -> Floats:
-        return np.frombuffer(self.vector_bytes(key, row), np.float32)
+    def vector(self, gallery: GalleryInfo, row: Row) -> Floats:
+        data = self._decrypt(row["vector"], aad("vector", gallery.number, row["subject"], row["id"]), "vector")
+        if problem := vector_problem(data, gallery.dimension or 0):
+            raise DamagedValue(f"vector: {problem}")
+        return np.frombuffer(data, np.float32)
 
-    def vector_bytes(self, key: int, row: Row) -> bytes:
-        return self._cipher.open(row["vector"], _about("vector", key, row["subject"], row["id"]))
+    def subject(self, gallery_number: int, row: Row) -> SubjectInfo:
+        return SubjectInfo(row["id"], self.metadata_or_empty(gallery_number, row), row["faces"], row["created_at"])
 
-    def subject(self, key: int, row: Row) -> SubjectInfo:
-        return SubjectInfo(row["id"], self.metadata(key, row), row["faces"], row["created_at"])
+    def metadata_or_empty(self, gallery_number: int, row: Row) -> Mapping[str, Any]:
+        """Return the metadata; damaged metadata is logged and empty, so that its subject can be found and deleted."""
+        try:
+            return self.metadata(gallery_number, row)
+        except DamagedValue as error:
+            log.warning("metadata of subject %r is damaged and left out: %s", row["id"], error)
+            return {}
 
-    def metadata(self, key: int, row: Row) -> Mapping[str, Any]:
-        metadata: Mapping[str, Any] = self._open("metadata", row["metadata"], key, row["id"])
-        return metadata
+    def metadata(self, gallery_number: int, row: Row) -> Mapping[str, Any]:
+        return self._decrypt_object(row["metadata"], aad("metadata", gallery_number, row["id"]), "metadata")
 
-    def close_metadata(self, key: int, subject_id: str, metadata: Mapping[str, Any]) -> bytes:
-        return self._close("metadata", metadata, key, subject_id)
+    def encrypt_metadata(self, gallery_number: int, subject_id: str, metadata: Mapping[str, Any]) -> bytes:
+        return self._encrypt_json(metadata, aad("metadata", gallery_number, subject_id))
 
-    def answer(self, key: int, row: Row) -> Mapping[str, Any]:
-        answer: Mapping[str, Any] = self._open("answer", row["answer"], key, row["subject"], row["key"])
-        return answer
+    def response(self, gallery_number: int, row: Row) -> Mapping[str, Any]:
+        return self._decrypt_object(
+            row["response"], aad("response", gallery_number, row["subject"], row["key"]), "response"
+        )
 
-    def close_answer(self, key: int, subject_id: str, remember: IdempotencyRecord) -> bytes:
-        return self._close("answer", remember.answer, key, subject_id, remember.key)
+    def encrypt_response(self, gallery_number: int, subject_id: str, record: IdempotencyRecord) -> bytes:
+        return self._encrypt_json(record.response, aad("response", gallery_number, subject_id, record.key))
 
-    def _close(self, column: str, value: Any, *where: object) -> bytes:
-        return self._cipher.close(json.dumps(value).encode(), _about(column, *where))
+    def _encrypt_json(self, value: Any, value_aad: str) -> bytes:
+        return self.cipher.encrypt(json.dumps(value).encode(), value_aad)
 
-    def _open(self, column: str, written: bytes | str, *where: object) -> Any:
-        given = written.encode() if isinstance(written, str) else written  # TEXT, as version 0.1 wrote it
-        return json.loads(self._cipher.open(given, _about(column, *where)))
+    def _decrypt_object(self, stored: bytes, value_aad: str, column: str) -> Mapping[str, Any]:
+        document = self._decrypt_json(stored, value_aad, column)
+        if not isinstance(document, dict):
+            raise DamagedValue(f"{column}: expected a JSON object, got {type(document).__name__}")
+        return document
+
+    def _decrypt_json(self, stored: bytes, value_aad: str, column: str) -> Any:
+        data = self._decrypt(stored, value_aad, column)
+        try:
+            return json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise DamagedValue(f"{column}: not JSON") from error
+
+    def _decrypt(self, stored: bytes, value_aad: str, column: str) -> bytes:
+        try:
+            return self.cipher.decrypt(stored, value_aad)
+        except DecryptionError as error:
+            raise DamagedValue(f"{column}: {error}") from error
 
 
-def _about(column: str, *where: object) -> str:
-    """What a sealed value is about; unambiguous, since JSON quotes the ids."""
-    return json.dumps([column, *where])
+_AAD_LABELS = {"response": "answer"}  # under which values were encrypted before the column had its present name
+
+
+def aad(column: str, *ids: object) -> str:
+    """The additional authenticated data of a value: its column and the ids of its row, quoted by JSON."""
+    return json.dumps([_AAD_LABELS.get(column, column), *ids])

@@ -1,5 +1,5 @@
 """
-The only door to FAISS: an exact search that is a cache of the records, one index a gallery.
+An exact search over the faces of one gallery, in memory. Only this module imports FAISS.
 
 FAISS's own removal moves every later row (15 ms at 100,000 faces); here a removed row is overwritten with zeros and
 masked at once, and the index is packed anew when a quarter of it is dead. A search asks for more rows until it has
@@ -16,7 +16,7 @@ import numpy as np
 
 from app.domain.models import Distance, Floats
 
-_SLACK = 64  # dead rows that are not worth packing
+_SLACK = 64  # so few dead rows are not worth packing
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Hit:
 
 
 class FaceIndex:
-    """Not thread-safe: `Gallery` holds a lock round it."""
+    """Not thread-safe: GallerySearch holds a lock around it."""
 
     def __init__(self, dimension: int) -> None:
         self._index = faiss.IndexFlatIP(dimension)
@@ -39,7 +39,7 @@ class FaceIndex:
         return len(self._rows)
 
     def add(self, faces: Sequence[tuple[str, str, Floats]]) -> None:
-        """Each (face id, subject id, unit vector (D,)); an id already there is left alone."""
+        """Add faces as (face id, subject id, unit vector (D,)); an id that is in the index already is left alone."""
         new = {face_id: (subject_id, vector) for face_id, subject_id, vector in faces if face_id not in self._rows}
         if not new:
             return
@@ -49,7 +49,7 @@ class FaceIndex:
             self._owners.append((face_id, subject_id))
 
     def remove(self, face_ids: Sequence[str]) -> None:
-        """Ids that are not there are ignored."""
+        """Remove faces; unknown ids are ignored."""
         for row in [self._rows.pop(face_id) for face_id in face_ids if face_id in self._rows]:
             self._owners[row] = None
             self._vectors()[row] = 0
@@ -58,7 +58,7 @@ class FaceIndex:
             self._pack()
 
     def search(self, vector: Floats, subjects: int, threshold: float) -> list[Hit]:
-        """The nearest face of each of the `subjects` nearest subjects within `threshold`, nearest first."""
+        """Return the nearest face of each of the `subjects` nearest subjects within `threshold`, nearest first."""
         wanted = subjects
         while self._rows:
             hits = self._nearest(vector, min(wanted, len(self._rows)))
@@ -85,7 +85,7 @@ class FaceIndex:
         return faiss.IDSelectorBitmap(np.packbits(alive, bitorder="little"))
 
     def _vectors(self) -> Floats:
-        """The index's own memory, (rows, D), writable."""
+        """Return the memory of the index, (rows, D), writable."""
         rows = self._index.ntotal
         vectors: Floats = faiss.rev_swig_ptr(self._index.get_xb(), rows * self._index.d).reshape(rows, -1)
         return vectors

@@ -1,4 +1,4 @@
-"""A gallery as JSON lines: first the gallery, then each subject with its faces; vectors as base64 of float32."""
+"""Write and read a gallery as JSON lines: a header, then each subject with its faces; vectors in base64."""
 
 from __future__ import annotations
 
@@ -15,33 +15,38 @@ from app.domain.clock import written
 from app.domain.identity import SYSTEM, Actor
 from app.domain.models import Embedding, Template
 from app.gallery import codec
-from app.gallery.codec import SubjectInfo
+from app.gallery.codec import DamagedRow, SubjectInfo
 from app.gallery.repository import GalleryRepository
 
 FORMAT = "likeness-gallery-1"
 _PAGE = 500
 
 
-def export_gallery(records: GalleryRepository, gallery_id: str, path: Path) -> int:
-    """Write the gallery to `path`, readable by its owner only; how many faces that were."""
-    gallery = records.gallery(gallery_id)
+def export_gallery(repository: GalleryRepository, gallery_id: str, path: Path) -> tuple[int, list[DamagedRow]]:
+    """
+    Write the gallery to `path`, readable by its owner only.
+
+    Return the number of faces written, and the damaged rows that were left out.
+    """
+    gallery = repository.gallery(gallery_id)
+    left_out = [row for row in repository.damaged_rows(gallery_id) if row.kind in ("face", "metadata")]
     faces = 0
     with path.open("w", encoding="utf-8") as file:
         path.chmod(0o600)
         file.write(json.dumps({"format": FORMAT, "gallery": gallery.id, "model": gallery.model}) + "\n")
-        for subject in _subjects(records, gallery_id):
-            templates = records.faces(gallery_id, subject.subject_id)
+        for subject in _subjects(repository, gallery_id):
+            templates = repository.faces(gallery_id, subject.subject_id)
             faces += len(templates)
             line = {"subject_id": subject.subject_id, "metadata": subject.metadata, "faces": [*map(_face, templates)]}
             file.write(json.dumps(line) + "\n")
-    return faces
+    return faces, left_out
 
 
-def import_gallery(records: GalleryRepository, gallery_id: str, path: Path, by: Actor = SYSTEM) -> int:
+def import_gallery(repository: GalleryRepository, gallery_id: str, path: Path, by: Actor = SYSTEM) -> int:
     """
-    Add the subjects and faces of `path`; faces that are there already are left alone. How many were added.
+    Add the subjects and faces of `path`, except faces that the gallery has already; return the number added.
 
-    Raises ValueError, naming the line, where the file is not an export; ModelMismatch where another model made it.
+    Raises ValueError, naming the line, if the file is not an export, or ModelMismatch if another model made it.
     """
     added = 0
     model = ""
@@ -54,41 +59,41 @@ def import_gallery(records: GalleryRepository, gallery_id: str, path: Path, by: 
                     continue
                 subject_id, metadata = str(entry["subject_id"]), dict(entry["metadata"])
                 templates = [_template(face, subject_id, model) for face in entry["faces"]]
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, OverflowError) as error:
                 raise ValueError(f"{path}, line {number}: not an exported gallery: {error}") from error
-            added += _add(records, gallery_id, subject_id, metadata, templates, by)
+            added += _add(repository, gallery_id, subject_id, metadata, templates, by)
     if not model:
         raise ValueError(f"{path}: not an exported gallery: it is empty")
     return added
 
 
 def _add(
-    records: GalleryRepository,
+    repository: GalleryRepository,
     gallery_id: str,
     subject_id: str,
     metadata: dict[str, Any],
     templates: list[Template],
     by: Actor,
 ) -> int:
-    records.put_subject(gallery_id, subject_id, metadata, by)
-    there = {template.face_id for template in records.faces(gallery_id, subject_id)}
-    new = [template for template in templates if template.face_id not in there]
+    repository.put_subject(gallery_id, subject_id, metadata, by)
+    present = {template.face_id for template in repository.faces(gallery_id, subject_id)}
+    new = [template for template in templates if template.face_id not in present]
     if new:
-        records.enroll(gallery_id, subject_id, new, by=by)
+        repository.enroll(gallery_id, subject_id, new, by=by)
     return len(new)
 
 
-def _subjects(records: GalleryRepository, gallery_id: str) -> Iterator[SubjectInfo]:
-    page = records.subjects(gallery_id, _PAGE, "")
+def _subjects(repository: GalleryRepository, gallery_id: str) -> Iterator[SubjectInfo]:
+    page = repository.subjects(gallery_id, _PAGE, "")
     while page:
         yield from page
-        page = records.subjects(gallery_id, _PAGE, page[-1].subject_id)
+        page = repository.subjects(gallery_id, _PAGE, page[-1].subject_id)
 
 
 def _model_of(header: Any) -> str:
-    written = header.get("format") if isinstance(header, dict) else None
-    if written != FORMAT:
-        raise ValueError(f"want format {FORMAT}, got {written}")
+    found = header.get("format") if isinstance(header, dict) else None
+    if found != FORMAT:
+        raise ValueError(f"expected format {FORMAT}, got {found}")
     return str(header["model"])
 
 
@@ -96,15 +101,15 @@ def _face(template: Template) -> dict[str, Any]:
     return {
         "face_id": template.face_id,
         "vector": base64.b64encode(template.embedding.vector.tobytes()).decode(),
-        **codec.detection(template),
+        **codec.detection_to_json(template),
         "enrolled_at": template.enrolled_at,
     }
 
 
 def _template(entry: dict[str, Any], subject_id: str, model: str) -> Template:
     data = base64.b64decode(entry["vector"])
-    if fault := codec.vector_fault(data):
-        raise ValueError(f"face {entry['face_id']}: {fault}")
+    if problem := codec.vector_problem(data):
+        raise ValueError(f"face {entry['face_id']}: {problem}")
     embedding = Embedding(np.frombuffer(data, np.float32), model)
     enrolled_at = written(datetime.fromisoformat(entry["enrolled_at"]))
-    return Template(entry["face_id"], subject_id, embedding, *codec.detected(entry), enrolled_at)
+    return Template(entry["face_id"], subject_id, embedding, *codec.detection_from_json(entry), enrolled_at)

@@ -1,9 +1,9 @@
 """
-The gallery's truth: one SQLite file. Knows no index; every change is one transaction that raises the revision and
-writes to the audit log.
+The galleries as stored in one SQLite file. Every change is one transaction that raises the gallery's revision and
+appends to the audit log; the search index (search.py) is a copy of what is stored here.
 
-How others do it: CompreFace needs PostgreSQL and reloads all embeddings on a change, DeepFace pickles a folder, and in
-both a delete may come back. Here what is committed is on disk, and what is deleted is overwritten (see database.py).
+CompreFace needs PostgreSQL and reloads all embeddings on a change, DeepFace pickles a folder, and in both a deleted
+face may come back. Here what is committed is on disk, and what is deleted is overwritten (see app/storage/sqlite.py).
 """
 
 from __future__ import annotations
@@ -13,57 +13,63 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from app.audit import log as audit
-from app.domain.errors import NotFound, ServiceError
+from app.domain.errors import NotFound, Overloaded, ServiceError
 from app.domain.identity import SYSTEM, Actor
 from app.domain.models import Template
-from app.gallery import codec, upkeep
-from app.gallery.codec import Changes, GalleryInfo, IdempotencyRecord, RowCodec, SubjectInfo
-from app.gallery.transaction import GalleryTransaction
+from app.gallery import codec, integrity, key_rotation, retention
+from app.gallery.codec import (
+    DamagedRow,
+    DamagedValue,
+    GalleryChanges,
+    GalleryInfo,
+    IdempotencyRecord,
+    RowCodec,
+    SubjectInfo,
+)
+from app.gallery.transaction import GalleryTransaction, damaged_face
 from app.storage.cipher import Cipher, NoCipher
 from app.storage.sqlite import Connection, Database
 
 
 class GalleryRepository:
-    """Thread-safe; several processes may share the file. `by` is who the audit log says did it."""
+    """Thread-safe; several processes may share the file. `by` is the actor that the audit log names."""
 
     def __init__(self, database: Database, cipher: Cipher | None = None) -> None:
-        """Raises StartError where the file was sealed with another key, or with one and none is given, or with none."""
-        for package in ("app.gallery", "app.audit"):
-            database.create(package)
+        """Raises StartError unless the cipher has the key of the file, which must be at the newest schema version."""
         self._database, self._cipher = database, cipher or NoCipher()
         self._codec = RowCodec(self._cipher)
         with database.writing() as db:
-            upkeep.require_cipher(db, self._cipher)
+            key_rotation.require_cipher(db, self._cipher)
 
-    def version(self) -> int:
-        """Another number after another process, or another connection of this one, has changed anything."""
-        return self._database.version()
+    def data_version(self) -> int:
+        """A number that changes when another process, or another connection of this one, changes anything."""
+        return self._database.data_version()
 
     # galleries
 
     def galleries(self) -> list[GalleryInfo]:
         with self._reading() as transaction:
-            return [codec.gallery(row) for row in transaction.db.execute(f"{codec.GALLERY} ORDER BY id")]
+            return transaction.galleries()
 
     def gallery(self, gallery_id: str) -> GalleryInfo:
         with self._reading() as transaction:
             return transaction.gallery(gallery_id)
 
     def create_gallery(self, gallery_id: str, by: Actor = SYSTEM) -> tuple[GalleryInfo, bool]:
-        """The gallery, and whether it is new."""
+        """Return the gallery, and whether it is new."""
         with self._writing() as transaction:
-            made = transaction.ensure_gallery(gallery_id, by)
-            return transaction.gallery(gallery_id), made
+            is_new = transaction.create_gallery_if_missing(gallery_id, by)
+            return transaction.gallery(gallery_id), is_new
 
     def delete_gallery(self, gallery_id: str, by: Actor = SYSTEM) -> None:
         with self._deleting() as transaction:
             gallery = transaction.gallery(gallery_id)
-            gone = transaction.db.execute(
-                "DELETE FROM subjects WHERE gallery = ? RETURNING id", (gallery.key,)
+            deleted = transaction.db.execute(
+                "DELETE FROM subjects WHERE gallery = ? RETURNING id", (gallery.number,)
             ).fetchall()
-            for row in gone:
+            for row in deleted:
                 audit.append(transaction.db, by, "subject.delete", gallery_id, subject=row["id"])
-            transaction.db.execute("DELETE FROM galleries WHERE key = ?", (gallery.key,))
+            transaction.db.execute("DELETE FROM galleries WHERE number = ?", (gallery.number,))
             audit.append(
                 transaction.db, by, "gallery.delete", gallery_id, subjects=gallery.subjects, faces=gallery.faces
             )
@@ -71,13 +77,13 @@ class GalleryRepository:
     # subjects
 
     def subjects(self, gallery_id: str, limit: int, after: str) -> list[SubjectInfo]:
-        """At most `limit` subjects with ids behind `after`, in order of id."""
+        """Return at most `limit` subjects with ids behind `after`, in order of id."""
         with self._reading() as transaction:
-            key = transaction.key(gallery_id)
-            found = transaction.db.execute(
-                f"{codec.SUBJECT} WHERE gallery = ? AND id > ? ORDER BY id LIMIT ?", (key, after, limit)
+            number = transaction.gallery_number(gallery_id)
+            rows = transaction.db.execute(
+                f"{codec.SUBJECT} WHERE gallery = ? AND id > ? ORDER BY id LIMIT ?", (number, after, limit)
             )
-            return [self._codec.subject(key, row) for row in found]
+            return [self._codec.subject(number, row) for row in rows]
 
     def subject(self, gallery_id: str, subject_id: str) -> SubjectInfo:
         with self._reading() as transaction:
@@ -87,36 +93,46 @@ class GalleryRepository:
         self, gallery_id: str, subject_id: str, metadata: Mapping[str, Any] | None, by: Actor = SYSTEM
     ) -> tuple[SubjectInfo, bool]:
         """
-        The subject, its metadata replaced unless None, and whether it is new; creates the gallery as needed. What the
-        metadata was before is nowhere in the file then, as after a deletion.
+        Replace the subject's metadata unless None; return the subject, and whether it is new.
+
+        Creates subject and gallery as needed. The earlier metadata is nowhere in the file then, as after a deletion.
         """
         with self._writing() if metadata is None else self._deleting() as transaction:
-            transaction.ensure_gallery(gallery_id, by)
+            transaction.create_gallery_if_missing(gallery_id, by)
             gallery = transaction.gallery(gallery_id)
-            made = transaction.ensure_subject(gallery, subject_id)
+            is_new = transaction.create_subject_if_missing(gallery, subject_id)
             if metadata is not None:
                 transaction.set_metadata(gallery, subject_id, metadata)
             transaction.raise_revision(gallery)
             audit.append(transaction.db, by, "subject.put", gallery_id, subject=subject_id)
-            return transaction.subject(gallery, subject_id), made
+            return transaction.subject(gallery, subject_id), is_new
 
     def delete_subject(self, gallery_id: str, subject_id: str, by: Actor = SYSTEM) -> None:
         with self._deleting() as transaction:
             gallery = transaction.gallery(gallery_id)
             faces = transaction.subject(gallery, subject_id).faces
-            transaction.note_removals(gallery, "subject = ?", subject_id)
-            transaction.db.execute("DELETE FROM subjects WHERE gallery = ? AND id = ?", (gallery.key, subject_id))
+            transaction.log_removals(gallery, "subject = ?", subject_id)
+            transaction.db.execute("DELETE FROM subjects WHERE gallery = ? AND id = ?", (gallery.number, subject_id))
             audit.append(transaction.db, by, "subject.delete", gallery_id, subject=subject_id, faces=faces)
 
     def metadata(self, gallery_id: str, subject_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-        """Of those subjects that (still) exist."""
+        """Return the metadata of those subjects that (still) exist."""
         with self._reading() as transaction:
-            key = transaction.key(gallery_id)
+            number = transaction.gallery_number(gallery_id)
             marks = ",".join("?" * len(subject_ids))
-            found = transaction.db.execute(
-                f"SELECT id, metadata FROM subjects WHERE gallery = ? AND id IN ({marks})", (key, *subject_ids)
+            rows = transaction.db.execute(
+                f"{codec.METADATA} WHERE gallery = ? AND id IN ({marks})", (number, *subject_ids)
             )
-            return {row["id"]: self._codec.metadata(key, row) for row in found}
+            return {row["id"]: self._codec.metadata_or_empty(number, row) for row in rows}
+
+    def export_subject(self, gallery_id: str, subject_id: str, by: Actor = SYSTEM) -> codec.SubjectFile:
+        """Return everything that is stored about a subject; the audit log, and so the file, records this export too."""
+        with self._writing() as transaction:
+            gallery = transaction.gallery(gallery_id)
+            subject = transaction.subject(gallery, subject_id)
+            audit.append(transaction.db, by, "subject.export", gallery_id, subject=subject_id)
+            events = audit.entries_of(transaction.db, gallery_id, subject_id)
+            return codec.SubjectFile(gallery, subject, transaction.faces(gallery, subject_id), events)
 
     # faces
 
@@ -125,38 +141,45 @@ class GalleryRepository:
         gallery_id: str,
         subject_id: str,
         templates: Sequence[Template],
-        remember: IdempotencyRecord | None = None,
+        idempotency: IdempotencyRecord | None = None,
         by: Actor = SYSTEM,
     ) -> Mapping[str, Any] | None:
         """
         Add templates to a subject, creating it and its gallery as needed, all or nothing.
 
-        Returns None, or the answer remembered under the same key, in which case nothing was added.
-        Raises ModelMismatch, or InvalidRequest where the key was used for another request or a face id is taken.
+        Return None, or the response saved earlier under the same key, in which case nothing was added.
+        Raises ModelMismatch, or InvalidRequest if the key was used for another request or a face id is taken.
         """
         with self._writing() as transaction:
-            transaction.ensure_gallery(gallery_id, by)
+            transaction.create_gallery_if_missing(gallery_id, by)
             gallery = transaction.gallery(gallery_id)
-            if remember and (earlier := transaction.remembered(gallery.key, subject_id, remember)):
-                return earlier
-            transaction.ensure_subject(gallery, subject_id)
+            if idempotency:
+                key, digest = idempotency.key, idempotency.request_digest
+                if saved := transaction.saved_response(gallery.number, subject_id, key, digest):
+                    return saved
+            transaction.create_subject_if_missing(gallery, subject_id)
             for template in templates:
-                transaction.bind(gallery, template.embedding.model)
+                gallery = transaction.bind_to_model(gallery, template.embedding)
             transaction.add_faces(gallery, templates)
             for template in templates:
                 audit.append(transaction.db, by, "face.enroll", gallery_id, subject=subject_id, face=template.face_id)
-            if remember:
-                transaction.remember(gallery, subject_id, remember)
+            if idempotency:
+                transaction.save_response(gallery, subject_id, idempotency)
             return None
 
-    def remembered(self, gallery_id: str, subject_id: str, key: str, request: str) -> Mapping[str, Any] | None:
-        """The answer kept under `key`; InvalidRequest where it was used for another request."""
+    def saved_response(
+        self, gallery_id: str, subject_id: str, key: str, request_digest: str
+    ) -> Mapping[str, Any] | None:
+        """Return the response saved under an Idempotency-Key. Raises InvalidRequest if it answered another request."""
         with self._reading() as transaction:
-            row = transaction.db.execute("SELECT key FROM galleries WHERE id = ?", (gallery_id,)).fetchone()
-            return transaction.remembered(row["key"], subject_id, IdempotencyRecord(key, request, {})) if row else None
+            try:
+                number = transaction.gallery_number(gallery_id)
+            except NotFound:
+                return None
+            return transaction.saved_response(number, subject_id, key, request_digest)
 
     def faces(self, gallery_id: str, subject_id: str) -> list[Template]:
-        """A subject's templates, oldest first."""
+        """Return a subject's templates, oldest first; a damaged one is logged and left out."""
         with self._reading() as transaction:
             gallery = transaction.gallery(gallery_id)
             transaction.subject(gallery, subject_id)
@@ -166,78 +189,98 @@ class GalleryRepository:
         with self._deleting() as transaction:
             gallery = transaction.gallery(gallery_id)
             transaction.subject(gallery, subject_id)
-            if not transaction.note_removals(gallery, "subject = ? AND id = ?", subject_id, face_id):
+            if not transaction.log_removals(gallery, "subject = ? AND id = ?", subject_id, face_id):
                 raise NotFound(f"subject {subject_id!r} has no face {face_id!r}")
-            transaction.db.execute("DELETE FROM faces WHERE gallery = ? AND id = ?", (gallery.key, face_id))
-            transaction.forget_answers(gallery, subject_id)
+            transaction.db.execute("DELETE FROM faces WHERE gallery = ? AND id = ?", (gallery.number, face_id))
+            transaction.delete_saved_responses(gallery, subject_id)
             audit.append(transaction.db, by, "face.delete", gallery_id, subject=subject_id, face=face_id)
 
-    def changes_since(self, gallery_id: str, known: GalleryInfo | None) -> tuple[GalleryInfo, Changes]:
-        """What an index of the gallery as it is `known` lacks; everything where that is another gallery by now."""
+    def changes_since(self, gallery_id: str, known: GalleryInfo | None) -> tuple[GalleryInfo, GalleryChanges]:
+        """
+        Return the gallery, and what an index of it as `known` lacks: everything if it is another gallery by now.
+
+        Raises StartError if a key is missing, so that no index lacks faces which are not damaged.
+        """
         with self._reading() as transaction:
             if known and transaction.is_unchanged(known):
-                return known, Changes(known.revision, [], [])
+                return known, GalleryChanges(known.revision, [], [], [])
             gallery = transaction.gallery(gallery_id)
-            since = known.revision if known and gallery.key == known.key else 0
-            added = transaction.db.execute(
-                "SELECT id, subject, vector FROM faces WHERE gallery = ? AND revision > ? ORDER BY revision, rowid",
-                (gallery.key, since),
+            since = known.revision if known and gallery.number == known.number else 0
+            rows = transaction.db.execute(
+                "SELECT id, subject, CAST(vector AS BLOB) AS vector FROM faces "
+                "WHERE gallery = ? AND revision > ? ORDER BY revision, rowid",
+                (gallery.number, since),
             ).fetchall()
             removed = transaction.db.execute(
-                "SELECT face FROM removals WHERE gallery = ? AND revision > ? AND ? > 0", (gallery.key, since, since)
+                "SELECT face FROM removals WHERE gallery = ? AND revision > ? AND ? > 0", (gallery.number, since, since)
             ).fetchall()
-        faces = [(row["id"], row["subject"], self._codec.vector(gallery.key, row)) for row in added]
-        return gallery, Changes(gallery.revision, faces, [row["face"] for row in removed])
+        added, damaged = [], []
+        for row in rows:
+            try:
+                added.append((row["id"], row["subject"], self._codec.vector(gallery, row)))
+            except DamagedValue as error:
+                damaged.append(damaged_face(gallery, row, error))
+        if damaged:
+            self.require_all_keys()
+        return gallery, GalleryChanges(gallery.revision, added, [row["face"] for row in removed], damaged)
 
-    # what the law asks for, and upkeep
+    # the file as a whole
 
-    def export_subject(self, gallery_id: str, subject_id: str, by: Actor = SYSTEM) -> codec.SubjectFile:
-        """All that is kept of a subject; that it was asked for is in the audit log, and in the file."""
-        with self._writing() as transaction:
-            gallery = transaction.gallery(gallery_id)
-            subject = transaction.subject(gallery, subject_id)
-            audit.append(transaction.db, by, "subject.export", gallery_id, subject=subject_id)
-            events = audit.entries_of(transaction.db, gallery_id, subject_id)
-            return codec.SubjectFile(gallery, subject, transaction.faces(gallery, subject_id), events)
-
-    def expire(self, before: str, by: Actor) -> list[upkeep.Expired]:
-        """Erase faces enrolled before that time, and subjects as old that are left without a face."""
+    def expire(self, before: str, by: Actor) -> list[retention.Expired]:
+        """Erase faces enrolled before that time, and subjects as old that have no face."""
         with self._reading() as transaction:
-            if not upkeep.any_expired(transaction.db, before):
+            if not retention.has_expired(transaction.db, before):
                 return []
         with self._deleting() as transaction:
-            return upkeep.expire(transaction, before, by)
+            return retention.expire(transaction, before, by)
 
-    def damage(self) -> list[str]:
-        """What SQLite's own check finds, and every vector that is not of unit length."""
+    def require_all_keys(self) -> None:
+        """Raises StartError if values are encrypted with a key that is not given."""
+        with self._reading() as transaction:
+            key_rotation.require_all_keys(transaction.db, self._cipher)
+
+    def check_integrity(self) -> list[DamagedRow]:
+        """Return what SQLite's own check finds, or else every row that cannot be read."""
         try:
-            with self._database.reading() as db:
-                return upkeep.damage(db, self._codec)
-        except ServiceError as error:  # too broken to be read at all
-            return [str(error)]
+            with self._reading() as transaction:
+                return integrity.check_file(transaction.db) or integrity.damaged_rows(transaction)
+        except Overloaded:
+            raise
+        except ServiceError as error:  # too damaged to be read at all
+            return [DamagedRow("file", str(error))]
 
-    def rebuild(self) -> None:
-        """Write the file anew, without the room that deleted rows left."""
-        self._database.rebuild()
+    def damaged_rows(self, gallery_id: str | None = None) -> list[DamagedRow]:
+        """Return every row of the gallery (of all galleries) that cannot be read."""
+        with self._reading() as transaction:
+            return integrity.damaged_rows(transaction, gallery_id)
 
-    def note(self, by: Actor, action: str, gallery_id: str, subject_id: str = "", **about: Any) -> None:
-        """What changes no row and is to be in the audit log all the same."""
+    def repair(self, rows: Sequence[DamagedRow], by: Actor = SYSTEM) -> list[DamagedRow]:
+        """Remove damaged rows as `integrity.repair`, so that no copy of them is left; return what was removed."""
+        with self._deleting() as transaction:
+            return integrity.repair(transaction, rows, by)
+
+    def vacuum(self) -> None:
+        """Write the file anew, without the pages that deleted rows left empty."""
+        self._database.vacuum()
+
+    def audit_event(self, by: Actor, action: str, gallery_id: str, subject_id: str = "", **details: Any) -> None:
+        """Append to the audit log an event that changes no row."""
         with self._database.writing() as db:
-            audit.append(db, by, action, gallery_id, subject=subject_id, **about)
+            audit.append(db, by, action, gallery_id, subject=subject_id, **details)
 
     def _reading(self) -> AbstractContextManager[GalleryTransaction]:
-        return self._within(self._database.reading(), writing=False)
+        return self._transaction(self._database.reading(), writing=False)
 
     def _writing(self) -> AbstractContextManager[GalleryTransaction]:
-        return self._within(self._database.writing(), writing=True)
+        return self._transaction(self._database.writing(), writing=True)
 
     def _deleting(self) -> AbstractContextManager[GalleryTransaction]:
-        return self._within(self._database.deleting(), writing=True)
+        return self._transaction(self._database.deleting(), writing=True)
 
     @contextmanager
-    def _within(
-        self, transaction: AbstractContextManager[Connection], *, writing: bool
+    def _transaction(
+        self, connection: AbstractContextManager[Connection], *, writing: bool
     ) -> Iterator[GalleryTransaction]:
-        with transaction as db:
-            upkeep.require_same_cipher(db, self._cipher, writing=writing)
+        with connection as db:
+            key_rotation.require_same_cipher(db, self._cipher, writing=writing)
             yield GalleryTransaction(db, self._codec)

@@ -1,124 +1,156 @@
-"""The steps that the records' transactions are made of."""
+"""The statements on galleries, subjects, faces and saved responses, within one transaction."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from app.audit import log as audit
 from app.domain.clock import now
 from app.domain.errors import InvalidRequest, ModelMismatch, NotFound
 from app.domain.identity import Actor
-from app.domain.models import Template
+from app.domain.models import Embedding, Template
 from app.gallery import codec
-from app.gallery.codec import GalleryInfo, IdempotencyRecord, RowCodec, SubjectInfo
-from app.storage.sqlite import Connection, UniqueViolation
+from app.gallery.codec import DamagedRow, DamagedValue, GalleryInfo, IdempotencyRecord, RowCodec, SubjectInfo
+from app.storage.sqlite import Connection, Row, UniqueViolation
+
+log = logging.getLogger(__name__)
 
 
 class GalleryTransaction:
-    """The tables of galleries, subjects, faces and answers, within one transaction."""
-
-    def __init__(self, db: Connection, values: RowCodec) -> None:
-        self.db, self._values = db, values
+    def __init__(self, db: Connection, row_codec: RowCodec) -> None:
+        self.db, self.codec = db, row_codec
 
     def gallery(self, gallery_id: str) -> GalleryInfo:
         row = self.db.execute(f"{codec.GALLERY} WHERE id = ?", (gallery_id,)).fetchone()
         if row is None:
             raise NotFound(f"no gallery {gallery_id!r}")
-        return codec.gallery(row)
+        return codec.gallery_info(row)
+
+    def galleries(self) -> list[GalleryInfo]:
+        return [codec.gallery_info(row) for row in self.db.execute(f"{codec.GALLERY} ORDER BY id")]
 
     def is_unchanged(self, known: GalleryInfo) -> bool:
-        """Whether the gallery is as it was; a new one of the same name has another key."""
-        found = self.db.execute("SELECT key, revision, model FROM galleries WHERE id = ?", (known.id,)).fetchone()
-        return found is not None and tuple(found) == (known.key, known.revision, known.model)
+        """Return whether the gallery is as it was; a new one of the same name has another number."""
+        row = self.db.execute("SELECT number, revision, model FROM galleries WHERE id = ?", (known.id,)).fetchone()
+        return row is not None and tuple(row) == (known.number, known.revision, known.model)
 
-    def key(self, gallery_id: str) -> int:
-        """As `gallery`, without counting what is in it."""
-        row = self.db.execute("SELECT key FROM galleries WHERE id = ?", (gallery_id,)).fetchone()
+    def gallery_number(self, gallery_id: str) -> int:
+        """Return the gallery's number without counting its subjects and faces."""
+        row = self.db.execute("SELECT number FROM galleries WHERE id = ?", (gallery_id,)).fetchone()
         if row is None:
             raise NotFound(f"no gallery {gallery_id!r}")
-        return int(row["key"])
+        return int(row["number"])
 
     def subject(self, gallery: GalleryInfo, subject_id: str) -> SubjectInfo:
-        row = self.db.execute(f"{codec.SUBJECT} WHERE gallery = ? AND id = ?", (gallery.key, subject_id)).fetchone()
+        row = self.db.execute(f"{codec.SUBJECT} WHERE gallery = ? AND id = ?", (gallery.number, subject_id)).fetchone()
         if row is None:
             raise NotFound(f"no subject {subject_id!r} in gallery {gallery.id!r}")
-        return self._values.subject(gallery.key, row)
+        return self.codec.subject(gallery.number, row)
 
     def faces(self, gallery: GalleryInfo, subject_id: str) -> list[Template]:
-        """Oldest first."""
-        found = self.db.execute(
-            "SELECT * FROM faces WHERE gallery = ? AND subject = ? ORDER BY revision, rowid", (gallery.key, subject_id)
+        """Return a subject's templates, oldest first; a damaged one is logged and left out."""
+        rows = self.db.execute(
+            f"{codec.FACE} WHERE gallery = ? AND subject = ? ORDER BY revision, rowid",
+            (gallery.number, subject_id),
         )
-        return [self._values.template(gallery.key, row, gallery.model or "") for row in found]
+        templates = []
+        for row in rows:
+            try:
+                templates.append(self.codec.template(gallery, row))
+            except DamagedValue as error:
+                log.warning("%s; the face is left out", damaged_face(gallery, row, error))
+        return templates
 
-    def ensure_gallery(self, gallery_id: str, by: Actor) -> bool:
-        """Whether it is new."""
+    def create_gallery_if_missing(self, gallery_id: str, by: Actor) -> bool:
+        """Return whether the gallery is new."""
         codec.check_id(gallery_id)
-        made = self.db.execute("INSERT OR IGNORE INTO galleries (id, created_at) VALUES (?, ?)", (gallery_id, now()))
-        if made.rowcount > 0:
+        created = self.db.execute("INSERT OR IGNORE INTO galleries (id, created_at) VALUES (?, ?)", (gallery_id, now()))
+        if created.rowcount > 0:
             audit.append(self.db, by, "gallery.create", gallery_id)
-        return made.rowcount > 0
+        return created.rowcount > 0
 
-    def ensure_subject(self, gallery: GalleryInfo, subject_id: str) -> bool:
-        """Whether it is new."""
+    def create_subject_if_missing(self, gallery: GalleryInfo, subject_id: str) -> bool:
+        """Return whether the subject is new."""
         codec.check_id(subject_id)
-        metadata = self._values.close_metadata(gallery.key, subject_id, {})
-        made = self.db.execute(
-            "INSERT OR IGNORE INTO subjects VALUES (?, ?, ?, ?)", (gallery.key, subject_id, metadata, now())
+        metadata = self.codec.encrypt_metadata(gallery.number, subject_id, {})
+        created = self.db.execute(
+            "INSERT OR IGNORE INTO subjects (gallery, id, metadata, created_at) VALUES (?, ?, ?, ?)",
+            (gallery.number, subject_id, metadata, now()),
         )
-        return made.rowcount > 0
+        return created.rowcount > 0
 
     def set_metadata(self, gallery: GalleryInfo, subject_id: str, metadata: Mapping[str, Any]) -> None:
-        closed = self._values.close_metadata(gallery.key, subject_id, metadata)
+        encrypted = self.codec.encrypt_metadata(gallery.number, subject_id, metadata)
         self.db.execute(
-            "UPDATE subjects SET metadata = ? WHERE gallery = ? AND id = ?", (closed, gallery.key, subject_id)
+            "UPDATE subjects SET metadata = ? WHERE gallery = ? AND id = ?", (encrypted, gallery.number, subject_id)
         )
 
-    def bind(self, gallery: GalleryInfo, model: str) -> None:
-        """Raises ModelMismatch where another model filled the gallery."""
+    def bind_to_model(self, gallery: GalleryInfo, embedding: Embedding) -> GalleryInfo:
+        """
+        Return the gallery, bound to the embedding's model and dimension by the first one.
+
+        Raises ModelMismatch if another model filled it, or InvalidRequest if its vectors have another dimension.
+        """
+        model, dimension = embedding.model, len(embedding.vector)
         if gallery.model not in (None, model):
             raise ModelMismatch(f"gallery {gallery.id!r} was filled by model {gallery.model}, not {model}")
-        self.db.execute("UPDATE galleries SET model = ? WHERE key = ?", (model, gallery.key))
+        if gallery.dimension not in (None, dimension):
+            raise InvalidRequest(f"expected a vector of {gallery.dimension} numbers, got {dimension}")
+        self.db.execute(
+            "UPDATE galleries SET model = ?, dimension = ? WHERE number = ?", (model, dimension, gallery.number)
+        )
+        return replace(gallery, model=model, dimension=dimension)
 
     def add_faces(self, gallery: GalleryInfo, templates: Sequence[Template]) -> None:
-        """At a revision of their own. Raises InvalidRequest where a face id is taken."""
+        """Add the faces at a new revision. Raises InvalidRequest if the gallery has a face of the same id."""
         revision = self.raise_revision(gallery)
-        faces = [self._values.face_row(gallery.key, template, revision) for template in templates]
+        rows = [self.codec.face_row(gallery, template, revision) for template in templates]
         try:
-            self.db.executemany("INSERT INTO faces VALUES (?, ?, ?, ?, ?, ?, ?)", faces)
+            self.db.executemany(f"INSERT INTO faces ({codec.FACE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         except UniqueViolation as error:
             raise InvalidRequest(f"gallery {gallery.id!r} has one of these faces already") from error
 
     def raise_revision(self, gallery: GalleryInfo) -> int:
-        self.db.execute("UPDATE galleries SET revision = revision + 1 WHERE key = ?", (gallery.key,))
-        return int(self.db.execute("SELECT revision FROM galleries WHERE key = ?", (gallery.key,)).fetchone()[0])
+        self.db.execute("UPDATE galleries SET revision = revision + 1 WHERE number = ?", (gallery.number,))
+        row = self.db.execute("SELECT revision FROM galleries WHERE number = ?", (gallery.number,)).fetchone()
+        return int(row["revision"])
 
-    def note_removals(self, gallery: GalleryInfo, which: str, *values: str) -> int:
-        """Raise the revision and note every face that `which` names; how many those are."""
+    def log_removals(self, gallery: GalleryInfo, where: str, *values: str) -> int:
+        """Raise the revision and write every face that `where` selects to the table `removals`; return their number."""
         revision = self.raise_revision(gallery)
         return self.db.execute(
-            f"INSERT INTO removals SELECT gallery, ?, id FROM faces WHERE gallery = ? AND {which}",
-            (revision, gallery.key, *values),
+            "INSERT INTO removals (gallery, revision, face) "
+            f"SELECT gallery, ?, id FROM faces WHERE gallery = ? AND {where}",
+            (revision, gallery.number, *values),
         ).rowcount
 
-    def remember(self, gallery: GalleryInfo, subject_id: str, kept: IdempotencyRecord) -> None:
-        closed = self._values.close_answer(gallery.key, subject_id, kept)
+    def save_response(self, gallery: GalleryInfo, subject_id: str, record: IdempotencyRecord) -> None:
+        encrypted = self.codec.encrypt_response(gallery.number, subject_id, record)
         self.db.execute(
-            "INSERT INTO answers VALUES (?, ?, ?, ?, ?)", (gallery.key, subject_id, kept.key, kept.request, closed)
+            "INSERT INTO idempotency_keys (gallery, subject, key, request_digest, response) VALUES (?, ?, ?, ?, ?)",
+            (gallery.number, subject_id, record.key, record.request_digest, encrypted),
         )
 
-    def remembered(self, key: int, subject_id: str, kept: IdempotencyRecord) -> Mapping[str, Any] | None:
-        """What was answered under the same key; InvalidRequest where that was another request."""
+    def saved_response(
+        self, gallery_number: int, subject_id: str, key: str, request_digest: str
+    ) -> Mapping[str, Any] | None:
+        """Return the response saved under the key. Raises InvalidRequest if it answered another request."""
         row = self.db.execute(
-            "SELECT * FROM answers WHERE gallery = ? AND subject = ? AND key = ?", (key, subject_id, kept.key)
+            f"{codec.RESPONSE} WHERE gallery = ? AND subject = ? AND key = ?", (gallery_number, subject_id, key)
         ).fetchone()
         if row is None:
             return None
-        if row["request"] != kept.request:
-            raise InvalidRequest(f"Idempotency-Key {kept.key!r} was used for another request")
-        return self._values.answer(key, row)
+        if row["request_digest"] != request_digest:
+            raise InvalidRequest(f"Idempotency-Key {key!r} was used for another request")
+        return self.codec.response(gallery_number, row)
 
-    def forget_answers(self, gallery: GalleryInfo, subject_id: str) -> None:
-        """What was answered tells where a face was in its photo, and would claim that it is still enrolled."""
-        self.db.execute("DELETE FROM answers WHERE gallery = ? AND subject = ?", (gallery.key, subject_id))
+    def delete_saved_responses(self, gallery: GalleryInfo, subject_id: str) -> None:
+        """Delete them with any face: they say where it was in its photo, and would claim that it is still enrolled."""
+        self.db.execute("DELETE FROM idempotency_keys WHERE gallery = ? AND subject = ?", (gallery.number, subject_id))
+
+
+def damaged_face(gallery: GalleryInfo, row: Row, error: DamagedValue) -> DamagedRow:
+    return DamagedRow("face", str(error), gallery.id, row["subject"], face_id=row["id"])

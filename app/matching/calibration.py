@@ -1,8 +1,8 @@
 """
-`calibration.json`: what a threshold of this model is worth, measured on data that is named.
+Read `calibration.json`: the error rates of a model at each threshold, measured on named data.
 
-Born in training/calibrate.py, told in docs/CALIBRATION.md. Between two measured thresholds the worse rate of the two is
-given, so that a stated rate is never better than the one measured.
+training/calibrate.py writes it, docs/CALIBRATION.md explains it. Between two measured thresholds the worse rate of both
+is given, so that a stated rate is never better than the measured one.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from app.domain.models import Distance, OperatingPoint
 CALIBRATION = "calibration.json"
 
 Interval = tuple[float, float]
-"""A 95 % confidence interval by bootstrap over people."""
+"""A 95 % confidence interval, bootstrapped over people."""
 Promise: TypeAlias = Literal["average", "worst"]
 """For whom an FMR is promised: for all people on average, or for those of the worst cohort."""
 
 
-class _Part(BaseModel):
+class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Rates(_Part):
+class Rates(_Section):
     """Both error rates of one comparison at one threshold, as measured."""
 
     threshold: float = Field(ge=0, le=4)
@@ -40,8 +40,8 @@ class Rates(_Part):
     fnmr_interval: Interval
 
 
-class CalibrationData(_Part):
-    """Which faces the promise rests on."""
+class CalibrationData(_Section):
+    """The faces that the rates were measured on."""
 
     name: str
     people: int
@@ -52,14 +52,14 @@ class CalibrationData(_Part):
     faces_not_found: int = 0
 
 
-class ProbabilityMap(_Part):
+class ProbabilityMap(_Section):
     """P(one person | distance) at equal prior odds = 1 / (1 + exp(slope * distance + intercept))."""
 
     slope: float = Field(gt=0)
     intercept: float
 
 
-class Cohort(_Part):
+class Cohort(_Section):
     """False matches among strangers of one cohort; `fmr[i]` belongs to `Calibration.cohort_thresholds[i]`."""
 
     name: str
@@ -70,15 +70,15 @@ class Cohort(_Part):
     fmr_interval: tuple[Interval, ...] = ()
 
 
-class CohortData(_Part):
-    """Which faces the cohorts were measured on. Cut photos match more: `median_inside` says how cut these are."""
+class CohortData(_Section):
+    """The faces of the cohorts. Cut faces match more often, and `median_inside` says how much these are cut."""
 
     name: str
     images: int
-    median_inside: float = Field(ge=0, le=1, description="Of the share of the aligned crop that lies in the photo.")
+    median_inside: float = Field(ge=0, le=1, description="Median share of the aligned crop that lies in the photo.")
 
 
-class Calibration(_Part):
+class Calibration(_Section):
     """Immutable; the rates are for a single comparison (1:1)."""
 
     model: str = Field(description="Digest of the embedder that was measured.")
@@ -89,31 +89,31 @@ class Calibration(_Part):
     probability: ProbabilityMap
     cohort_thresholds: tuple[float, ...] = ()
     cohorts: tuple[Cohort, ...] = ()
-    between_cohorts: tuple[float, ...] = Field((), description="FMR of strangers of different cohorts, likewise.")
+    between_cohorts: tuple[float, ...] = Field((), description="FMR of strangers of different cohorts at each of them.")
     cohort_data: CohortData | None = None
 
     @model_validator(mode="after")
-    def _in_order(self) -> Calibration:
+    def _check_order_of_rates(self) -> Calibration:
         if any(a.threshold >= b.threshold or a.fmr > b.fmr or a.fnmr < b.fnmr for a, b in pairwise(self.rates)):
-            raise ValueError("want rates by rising threshold, with FMR rising and FNMR falling")
+            raise ValueError("expected rates by rising threshold, with FMR rising and FNMR falling")
         return self
 
     @model_validator(mode="after")
-    def _cohorts_whole(self) -> Calibration:
+    def _check_cohorts_are_complete(self) -> Calibration:
         if self.cohort_data and not self.cohorts:
-            raise ValueError("want the cohorts of cohort_data")
+            raise ValueError("expected cohorts, got only cohort_data")
         if any(a >= b for a, b in pairwise(self.cohort_thresholds)):
-            raise ValueError("want cohort_thresholds to rise")
+            raise ValueError("expected cohort_thresholds to rise")
         rates = [self.between_cohorts or self.cohort_thresholds, *(cohort.fmr for cohort in self.cohorts)]
         if any(len(each) != len(self.cohort_thresholds) for each in rates):
-            raise ValueError("want an FMR for every one of cohort_thresholds")
+            raise ValueError("expected an FMR for each of cohort_thresholds")
         if self.promise == "worst" and not self.cohorts:
             raise ValueError("want cohorts to promise for the worst of them")
         return self
 
     @property
-    def finest(self) -> float:
-        """The finest FMR that can be promised: the pairs support it, and some threshold was measured to hold it."""
+    def smallest_fmr(self) -> float:
+        """Return the smallest FMR that the pairs support and that was measured at some threshold."""
         return max(self.finest_fmr, self.rates[0].fmr)
 
     @property
@@ -123,17 +123,21 @@ class Calibration(_Part):
         return min([self.data.impostor_people_pairs, *(pairs_among(cohort.people) for cohort in cohorts)])
 
     def at(self, fmr: float) -> OperatingPoint:
-        """The loosest threshold whose FMR is at most `fmr`; UnsupportedOperatingPoint where that is too fine."""
-        if fmr < self.finest:
+        """
+        Return the largest threshold whose FMR is at most `fmr`.
+
+        Raises UnsupportedOperatingPoint if `fmr` is smaller than `smallest_fmr`.
+        """
+        if fmr < self.smallest_fmr:
             raise UnsupportedOperatingPoint(
-                f"want an FMR of at least {self.finest:.2g}, the finest that {self.people_pairs} "
+                f"expected an FMR of at least {self.smallest_fmr:.2g}, the smallest that {self.people_pairs} "
                 f"pairs of people support, got {fmr:.2g}"
             )
         index = bisect.bisect_right(self.rates, fmr, key=lambda rates: rates.fmr) - 1
         return OperatingPoint(self.rates[index].threshold, fmr, self.rates[index].fnmr)
 
     def at_threshold(self, threshold: float) -> OperatingPoint:
-        """The rates of a threshold that the caller chose; its FMR is None where it is finer than the data can tell."""
+        """Return the rates of the caller's threshold; the FMR is None if it is smaller than the data support."""
         above = bisect.bisect_left(self.rates, threshold, key=lambda rates: rates.threshold)
         below = bisect.bisect_right(self.rates, threshold, key=lambda rates: rates.threshold) - 1
         fmr = self.rates[above].fmr if above < len(self.rates) else 1.0
@@ -141,8 +145,9 @@ class Calibration(_Part):
         return OperatingPoint(threshold, fmr if fmr >= self.finest_fmr else None, fnmr)
 
     def probability_at(self, distance: Distance) -> float:
-        against = self.probability.slope * distance.squared_l2 + self.probability.intercept
-        return 1 / (1 + math.exp(min(against, 700.0)))  # beyond, exp overflows
+        """Return the probability that the two faces are one person's, at equal prior odds."""
+        log_odds_against = self.probability.slope * distance.squared_l2 + self.probability.intercept
+        return 1 / (1 + math.exp(min(log_odds_against, 700.0)))  # beyond, exp overflows
 
 
 def pairs_among(people: int) -> int:
@@ -150,7 +155,7 @@ def pairs_among(people: int) -> int:
 
 
 def read_calibration(folder: Path, model: str) -> Calibration | None:
-    """The calibration beside a model, None where there is none; StartError where it is broken or another model's."""
+    """Return the calibration of a model folder, if it has one. Raises StartError if it is broken or another model's."""
     path = folder / CALIBRATION
     if not path.exists():
         return None

@@ -1,11 +1,11 @@
 """
-Faces to people, whose number nobody knows: agglomeration by average linkage, up to a threshold.
+Cluster faces by person, without knowing the number of people: average linkage up to a threshold.
 
-Two groups become one while the mean distance of their pairs is within the threshold (UPGMA). FaceNet's clustering
+Two groups are merged while the mean distance of their pairs is within the threshold (UPGMA). FaceNet's clustering
 (Schroff et al. 2015, section 5.8) is agglomerative too; the mean keeps chains of look-alikes apart, which the nearest
-pair (single linkage) would join. SciPy's linkage wants all N^2 / 2 distances at once. Groups can merge only where some
-pair of theirs is within the threshold, so each connected part of the graph of near pairs is clustered by itself, with
-the same result, and the distances are computed in blocks.
+pair (single linkage) would join. SciPy's linkage needs all N^2 / 2 distances at once. Two groups can be merged only if
+some pair of theirs is within the threshold, so each connected component of the graph of near pairs is clustered by
+itself, with the same result, and the distances are computed in blocks.
 """
 
 from __future__ import annotations
@@ -20,48 +20,49 @@ from app.domain.models import Floats
 from app.matching.distance import distances_between
 
 BLOCK = 512  # rows of distances at a time
-MOST = 20_000
-"""Faces of one connected part: SciPy takes 8 bytes for each of their pairs, 1.6 GB."""
+MAX_CONNECTED = 20_000
+"""Faces of one connected component: SciPy takes 8 bytes for each of their pairs, 1.6 GB."""
 
 Labels = npt.NDArray[np.intp]
 
 
-def group(vectors: Floats, threshold: float, *, most: int = MOST) -> Labels:
+def cluster_faces(vectors: Floats, threshold: float, *, max_connected: int = MAX_CONNECTED) -> Labels:
     """
-    The group of each of (N, D) unit vectors, (N,): 0 is the largest, equally large ones in the order of their first.
+    Return the group (N,) of each of the unit vectors (N, D): 0 is the largest; equal sizes by their first face.
 
-    Raises StartError where SciPy is not installed, InvalidRequest where more than `most` faces hang together.
+    Raises StartError if SciPy is not installed, InvalidRequest if more than `max_connected` faces are connected.
     """
     if find_spec("scipy") is None:
         raise StartError("clustering needs SciPy: pip install 'likeness[cluster]'")
-    parts = _connected(vectors, threshold)
+    components = _connected_components(vectors, threshold)
     labels = np.zeros(len(vectors), np.intp)
-    order = np.argsort(parts, kind="stable")
-    for members in np.split(order, np.flatnonzero(np.diff(parts[order])) + 1):
-        if len(members) > most:
+    order = np.argsort(components, kind="stable")
+    for members in np.split(order, np.flatnonzero(np.diff(components[order])) + 1):
+        if len(members) > max_connected:
             raise InvalidRequest(
-                f"want at most {most} faces that hang together, got {len(members)}: take a tighter threshold"
+                f"expected at most {max_connected} faces connected by pairs within the threshold, "
+                f"got {len(members)}: use a smaller threshold"
             )
         labels[members] = labels.max() + 1 + _average_linkage(vectors[members], threshold)
     return _largest_first(labels)
 
 
-def _connected(vectors: Floats, threshold: float) -> Labels:
-    """The part of the graph of near pairs that each face lies in."""
+def _connected_components(vectors: Floats, threshold: float) -> Labels:
+    """Return the connected component (N,) of the graph of near pairs that each face belongs to."""
     from scipy.sparse import csgraph, csr_array
 
-    parts: Labels = np.arange(len(vectors))
+    components: Labels = np.arange(len(vectors))
     for start in range(0, len(vectors), BLOCK):
         near = distances_between(vectors[start : start + BLOCK], vectors) <= threshold  # (BLOCK, N)
         rows, columns = np.nonzero(near)
-        ends = parts[rows + start], parts[columns]
+        ends = components[rows + start], components[columns]
         edges = csr_array((np.ones(len(rows), np.int8), ends), shape=(len(vectors), len(vectors)))
-        parts = csgraph.connected_components(edges, directed=False)[1].astype(np.intp)[parts]
-    return parts
+        components = csgraph.connected_components(edges, directed=False)[1].astype(np.intp)[components]
+    return components
 
 
 def _average_linkage(vectors: Floats, threshold: float) -> Labels:
-    """Labels from 0 on."""
+    """Return labels (N,) from 0."""
     if len(vectors) == 1:
         return np.zeros(1, np.intp)
     from scipy.cluster import hierarchy

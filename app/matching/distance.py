@@ -1,4 +1,4 @@
-"""The one measure of this service: squared Euclidean distance of unit vectors."""
+"""Squared Euclidean distance of unit vectors, the only measure of this service."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from app.domain.models import Distance, Embedding, Floats
 
 
 def distance_between(first: Embedding, second: Embedding) -> Distance:
-    """Raises ModelMismatch where two networks made the vectors: their spaces have nothing in common."""
+    """Raises ModelMismatch if the vectors are of two models: their spaces have nothing in common."""
     if first.model != second.model:
-        raise ModelMismatch(f"want two embeddings of one model, got {first.model} and {second.model}")
+        raise ModelMismatch(f"expected two embeddings of one model, got {first.model} and {second.model}")
     difference = first.vector.astype(np.float64) - second.vector
     return Distance(min(4.0, float(difference @ difference)))
 

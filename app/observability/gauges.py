@@ -1,13 +1,14 @@
-"""Gauges that are read when Prometheus asks: nobody has to remember to keep them up to date."""
+"""Gauges whose values are read when they are needed, so that no code has to keep them up to date."""
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from prometheus_client import Metric
+from prometheus_client import CollectorRegistry, Gauge, Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MAX_GALLERIES = 200
-REST = ""  # no id is empty, so that this cannot be the name of a gallery
+REST = ""  # no gallery has an empty id, so that this cannot be the name of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,63 +27,62 @@ class GallerySize:
     faces: int
 
 
-class GaugeCollector(Collector):
-    """What cannot be read is left out and logged; the rest of the scrape still answers."""
+class ProcessGauges:
+    """
+    Readiness and queues of this process; `update` reads them.
+
+    Of several processes the queues are added up, and they are ready where all are.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.is_ready: Callable[[], bool] = lambda: False
+        self.queues: dict[str, tuple[Callable[[], int], int]] = {}
+        self._ready = Gauge(
+            "likeness_ready",
+            "1 while requests are taken, 0 while starting or stopping.",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
+        self._depth = Gauge(
+            "likeness_queue_depth",
+            "What runs or waits in a queue.",
+            ("queue",),
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._limit = Gauge(
+            "likeness_queue_limit",
+            "A queue with so much in it refuses more.",
+            ("queue",),
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+
+    def update(self) -> None:
+        self._ready.set(_read_or_log("readiness", self.is_ready) or 0)
+        for name, (depth, limit) in list(self.queues.items()):
+            self._limit.labels(name).set(limit)
+            size = _read_or_log(f"queue {name}", depth)
+            self._depth.labels(name).set(math.nan if size is None else size)
+
+
+class GalleryGauges(Collector):
+    """Sizes of the galleries, the same whichever process that shares the store is scraped."""
 
     def __init__(self) -> None:
-        self.queues: dict[str, tuple[Callable[[], int], int]] = {}
-        self.galleries: Callable[[], Sequence[GallerySize]] = list
-        self.is_ready: Callable[[], bool] = lambda: False
+        self.read: Callable[[], Sequence[GallerySize]] = list
 
     def collect(self) -> Iterable[Metric]:
-        yield from self.own()
-        yield from self.of_all()
-
-    def own(self) -> Iterable[Metric]:
-        """Of this process."""
-        yield self._ready()
-        yield from self._queues()
-
-    def of_all(self) -> Iterable[Metric]:
-        """Of every process that shares the store: whoever is asked answers the same."""
-        return self._galleries()
-
-    def _ready(self) -> Metric:
-        family = GaugeMetricFamily("likeness_ready", "1 while requests are taken, 0 while starting or stopping.")
-        ready = _read("readiness", self.is_ready)
-        family.add_metric([], int(ready or False))
-        return family
-
-    def _queues(self) -> Iterable[Metric]:
-        depths = GaugeMetricFamily("likeness_queue_depth", "What runs or waits in a queue.", labels=["queue"])
-        limits = GaugeMetricFamily("likeness_queue_limit", "A queue with so much in it refuses more.", labels=["queue"])
-        for name, (depth, limit) in list(self.queues.items()):
-            limits.add_metric([name], limit)
-            if (inside := _read(f"queue {name}", depth)) is not None:
-                depths.add_metric([name], inside)
-        return depths, limits
-
-    def _galleries(self) -> Iterable[Metric]:
         subjects = GaugeMetricFamily("likeness_gallery_subjects", "People enrolled.", labels=["gallery"])
         faces = GaugeMetricFamily("likeness_gallery_faces", "Faces enrolled.", labels=["gallery"])
-        for size in _bounded(_read("galleries", self.galleries) or []):
+        for size in _largest(_read_or_log("galleries", self.read) or []):
             subjects.add_metric([size.id], size.subjects)
             faces.add_metric([size.id], size.faces)
         return subjects, faces
 
 
-class Galleries(Collector):
-    """The part of `scraped` that several processes have in common."""
-
-    def __init__(self, scraped: GaugeCollector) -> None:
-        self._scraped = scraped
-
-    def collect(self) -> Iterable[Metric]:
-        return self._scraped.of_all()
-
-
-def _bounded(sizes: Sequence[GallerySize]) -> list[GallerySize]:
-    """The largest galleries; callers name and make them, so the others are added up into one without a name."""
+def _largest(sizes: Sequence[GallerySize]) -> list[GallerySize]:
+    """Return the largest galleries, and one without a name for all others: callers may make any number of them."""
     ranked = sorted(sizes, key=lambda size: (-size.faces, size.id))
     shown, others = ranked[:MAX_GALLERIES], ranked[MAX_GALLERIES:]
     if others:
@@ -90,7 +90,8 @@ def _bounded(sizes: Sequence[GallerySize]) -> list[GallerySize]:
     return shown
 
 
-def _read(name: str, read: Callable[[], T]) -> T | None:
+def _read_or_log(name: str, read: Callable[[], T]) -> T | None:
+    """Return None where `read` fails, so that the rest of the scrape is still answered."""
     try:
         return read()
     except Exception:

@@ -22,8 +22,8 @@ from prometheus_client import (
     generate_latest,
 )
 
-from app.observability import shared
-from app.observability.gauges import Galleries, GallerySize, GaugeCollector
+from app.observability import multiprocess
+from app.observability.gauges import GalleryGauges, GallerySize, ProcessGauges
 from app.observability.route_names import known_method
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -41,21 +41,21 @@ class Metrics:
     An app.domain.ports.Observer, and what the HTTP layer tells beside. Thread-safe.
 
     The problems in `codes` are there from the start, as 0: Prometheus cannot see that a counter rose which it first
-    meets at 1. Where several processes share a folder for it (see shared.py), `render` speaks for all of them.
+    meets at 1. Where several processes share a folder for it (see multiprocess.py), `render` speaks for all of them.
     """
 
     def __init__(self, codes: Iterable[str] = ()) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # or every counter has a twin that nobody reads
         self._registry = CollectorRegistry()
-        self._scraped, self._sampled, folder = GaugeCollector(), shared.Sampled(), shared.folder()
+        self._gauges, self._galleries = ProcessGauges(self._registry), GalleryGauges()
         self._make_http()
         self._make_pipeline()
-        if folder:
-            self._rendered = shared.registry_of_all(folder, Galleries(self._scraped))
+        if folder := multiprocess.folder():
+            self._rendered = multiprocess.combined_registry(folder, self._galleries)
         else:
             for collector in (ProcessCollector, PlatformCollector, GCCollector):
                 collector(registry=self._registry)
-            self._registry.register(self._scraped)
+            self._registry.register(self._galleries)
             self._rendered = self._registry
         for code in codes:
             self._problems.labels(code)
@@ -75,8 +75,8 @@ class Metrics:
     def expired(self, faces: int) -> None:
         self._expired.inc(faces)
 
-    def under_way(self) -> AbstractContextManager[None]:
-        """Counts a request as in flight while it is inside."""
+    def in_flight(self) -> AbstractContextManager[None]:
+        """Count a request as in flight while the block runs."""
         return self._in_flight.track_inprogress()
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -94,33 +94,27 @@ class Metrics:
         self._problems.labels(code).inc()
 
     def watch_queue(self, name: str, depth: Callable[[], int], limit: int) -> None:
-        self._scraped.queues[name] = depth, limit
+        self._gauges.queues[name] = depth, limit
 
     def watch_galleries(self, read: Callable[[], Sequence[GallerySize]]) -> None:
         """`read` may block: it is called by `render`."""
-        self._scraped.galleries = read
+        self._galleries.read = read
 
     def ready(self, is_ready: Callable[[], bool]) -> None:
-        self._scraped.is_ready = is_ready
+        self._gauges.is_ready = is_ready
 
     def describe(self, *, version: str, model: str, digest: str, provider: str, runtime: str) -> None:
-        if not self.shared:
+        if self._rendered is self._registry:  # prometheus_client cannot clear in multiprocess mode
             self._build.clear()
         self._build.labels(version, model, digest, provider, runtime).set(1)
 
-    @property
-    def shared(self) -> bool:
-        """Whether other processes speak for this one too."""
-        return self._rendered is not self._registry
-
-    def sample(self) -> None:
-        """Where it is shared: write what would otherwise be read at `render`. To be called every second or so."""
-        if self.shared:
-            self._sampled.write(self._scraped.own())
+    def publish(self) -> None:
+        """Write the gauges that `render` reads; of several processes each calls this every second or so."""
+        self._gauges.update()
 
     def render(self) -> bytes:
-        """The text that Prometheus reads. Blocks on the store: call it on a thread."""
-        self.sample()
+        """Return the text that Prometheus reads. Blocks on the store: call it on a thread."""
+        self.publish()
         return generate_latest(self._rendered)
 
     def _make_http(self) -> None:

@@ -9,7 +9,7 @@ from app.domain.errors import NotFound
 from app.domain.ports import Detector, Embedder
 from app.inference.manifest import DetectorManifest, EmbedderManifest
 from app.matching.calibration import Calibration
-from app.matching.policy import ThresholdPolicy
+from app.matching.threshold_policy import ThresholdPolicy
 from app.services.enrollment import Enrollment
 from app.services.extraction import Extraction
 from app.services.galleries import Galleries

@@ -41,12 +41,12 @@ class Enrollment:
     def __init__(
         self,
         extraction: Extraction,
-        records: GalleryRepository,
+        repository: GalleryRepository,
         bounds: QualityBounds,
         workers: WorkerPool,
         observer: Observer | None = None,
     ) -> None:
-        self._extraction, self._records = extraction, records
+        self._extraction, self._repository = extraction, repository
         self._bounds, self._workers = bounds, workers
         self._observer = observer or NoObserver()
 
@@ -69,15 +69,16 @@ class Enrollment:
         one image fails the request: an answer is kept under `key`, and a moment's overload must not be.
         """
         request = _digest(uploads, rule)
-        if key and (earlier := await self._off_loop(self._records.remembered, gallery_id, subject_id, key, request)):
+        saved_response = self._repository.saved_response
+        if key and (earlier := await self._off_loop(saved_response, gallery_id, subject_id, key, request)):
             return dict(earlier)
         enrolled, rejected = await self._take(subject_id, uploads, rule, timer)
         if not enrolled:
             raise AllRejected(rejected)
         answer = shape(enrolled, rejected)
-        remember = IdempotencyRecord(key, request, answer) if key else None
+        idempotency = IdempotencyRecord(key, request, answer) if key else None
         templates = [each.template for each in enrolled]
-        earlier = await self._off_loop(self._records.enroll, gallery_id, subject_id, templates, remember, by)
+        earlier = await self._off_loop(self._repository.enroll, gallery_id, subject_id, templates, idempotency, by)
         return dict(earlier) if earlier else answer
 
     async def _take(

@@ -1,4 +1,4 @@
-"""What is known of galleries, subjects and faces, and how they are changed and erased."""
+"""Read, change and erase galleries, subjects and faces."""
 
 from __future__ import annotations
 
@@ -16,72 +16,72 @@ T = TypeVar("T")
 
 
 class Galleries:
-    """The async front of the records: each call runs on a worker. Erased means gone from this process's memory too."""
+    """The async interface of the repository: calls run on worker threads. What is erased leaves the index too."""
 
     def __init__(
-        self, records: GalleryRepository, gallery: GallerySearch, workers: WorkerPool, *, audit_searches: bool = False
+        self, repository: GalleryRepository, search: GallerySearch, workers: WorkerPool, *, audit_searches: bool = False
     ) -> None:
-        self._records, self._gallery, self._workers = records, gallery, workers
+        self._repository, self._search, self._workers = repository, search, workers
         self._audit_searches = audit_searches
 
     async def all(self) -> list[GalleryInfo]:
-        return await self._run(self._records.galleries)
+        return await self._run(self._repository.galleries)
 
     async def create(self, gallery_id: str, by: Actor) -> tuple[GalleryInfo, bool]:
-        """The gallery, and whether it is new."""
-        return await self._run(self._records.create_gallery, gallery_id, by)
+        """Return the gallery, and whether it is new."""
+        return await self._run(self._repository.create_gallery, gallery_id, by)
 
     async def get(self, gallery_id: str) -> GalleryInfo:
-        return await self._run(self._records.gallery, gallery_id)
+        return await self._run(self._repository.gallery, gallery_id)
 
     async def delete(self, gallery_id: str, by: Actor) -> None:
-        await self._run(self._records.delete_gallery, gallery_id, by)
-        await self._run(self._gallery.refresh, gallery_id)
+        await self._run(self._repository.delete_gallery, gallery_id, by)
+        await self._run(self._search.update_index, gallery_id)
 
     async def subjects(self, gallery_id: str, limit: int, after: str) -> list[SubjectInfo]:
-        """At most `limit` subjects with ids behind `after`, in order of id."""
-        return await self._run(self._records.subjects, gallery_id, limit, after)
+        """Return at most `limit` subjects with ids behind `after`, in order of id."""
+        return await self._run(self._repository.subjects, gallery_id, limit, after)
 
     async def subject(self, gallery_id: str, subject_id: str) -> SubjectInfo:
-        return await self._run(self._records.subject, gallery_id, subject_id)
+        return await self._run(self._repository.subject, gallery_id, subject_id)
 
     async def put_subject(
         self, gallery_id: str, subject_id: str, metadata: Mapping[str, Any] | None, by: Actor
     ) -> tuple[SubjectInfo, bool]:
-        """The subject, its metadata replaced unless None, and whether it is new."""
-        return await self._run(self._records.put_subject, gallery_id, subject_id, metadata, by)
+        """Replace the metadata unless None; return the subject, and whether it is new."""
+        return await self._run(self._repository.put_subject, gallery_id, subject_id, metadata, by)
 
     async def delete_subject(self, gallery_id: str, subject_id: str, by: Actor) -> None:
-        await self._run(self._records.delete_subject, gallery_id, subject_id, by)
-        await self._run(self._gallery.refresh, gallery_id)
+        await self._run(self._repository.delete_subject, gallery_id, subject_id, by)
+        await self._run(self._search.update_index, gallery_id)
 
     async def export_subject(self, gallery_id: str, subject_id: str, by: Actor) -> SubjectFile:
-        return await self._run(self._records.export_subject, gallery_id, subject_id, by)
+        return await self._run(self._repository.export_subject, gallery_id, subject_id, by)
 
     async def faces(self, gallery_id: str, subject_id: str) -> Sequence[Template]:
-        """Oldest first."""
-        return await self._run(self._records.faces, gallery_id, subject_id)
+        """Return the subject's faces, oldest first."""
+        return await self._run(self._repository.faces, gallery_id, subject_id)
 
     async def delete_face(self, gallery_id: str, subject_id: str, face_id: str, by: Actor) -> None:
-        await self._run(self._records.delete_face, gallery_id, subject_id, face_id, by)
-        await self._run(self._gallery.refresh, gallery_id)
+        await self._run(self._repository.delete_face, gallery_id, subject_id, face_id, by)
+        await self._run(self._search.update_index, gallery_id)
 
-    async def note_search(self, by: Actor, action: str, gallery_id: str, subject_ids: Sequence[str]) -> None:
-        """Where searches are audited: an entry for each subject that was named, or one for nobody."""
+    async def audit_search(self, by: Actor, action: str, gallery_id: str, subject_ids: Sequence[str]) -> None:
+        """If searches are audited, add an entry for each subject that was named, or one if nobody was."""
         if self._audit_searches:
             for subject_id in subject_ids or [""]:
-                await self._run(self._records.note, by, action, gallery_id, subject_id)
+                await self._run(self._repository.audit_event, by, action, gallery_id, subject_id)
 
     async def expire(self, before: str, by: Actor) -> int:
-        """Erase what was enrolled before that time; how many faces."""
-        done = await self._run(self._records.expire, before, by)
-        for each in done:
-            await self._run(self._gallery.refresh, each.gallery)
-        return sum(each.faces for each in done)
+        """Erase what was enrolled before that time; return the number of faces."""
+        expired = await self._run(self._repository.expire, before, by)
+        for each in expired:
+            await self._run(self._search.update_index, each.gallery_id)
+        return sum(each.faces for each in expired)
 
-    async def follow(self) -> None:
-        """What another process has erased leaves this one's memory too."""
-        await self._run(self._gallery.follow)
+    async def update_indexes(self) -> None:
+        """Remove from this process's memory what another process has erased."""
+        await self._run(self._search.update_indexes)
 
     async def _run(self, call: Callable[..., T], *arguments: Any) -> T:
         return await self._workers.run(lambda: call(*arguments))

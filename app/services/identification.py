@@ -10,7 +10,7 @@ from app.domain.models import Candidate, Embedding, Probe
 from app.gallery.codec import GalleryInfo
 from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
-from app.matching.policy import Decision, ThresholdPolicy
+from app.matching.threshold_policy import Decision, ThresholdPolicy
 from app.pipeline import FaceSelection
 from app.services.extraction import Extraction, Upload
 from app.services.timing import StageTimer
@@ -32,12 +32,12 @@ class Identification:
         self,
         extraction: Extraction,
         policy: ThresholdPolicy,
-        gallery: GallerySearch,
-        records: GalleryRepository,
+        search: GallerySearch,
+        repository: GalleryRepository,
         workers: WorkerPool,
     ) -> None:
         self._extraction, self._policy = extraction, policy
-        self._gallery, self._records, self._workers = gallery, records, workers
+        self._gallery_search, self._repository, self._workers = search, repository, workers
 
     async def identify(
         self,
@@ -51,7 +51,7 @@ class Identification:
         timer: StageTimer,
     ) -> IdentificationResult:
         """Raises NotFound, ModelMismatch, FaceNotFound (unless all faces are wanted), UnsupportedOperatingPoint."""
-        gallery = await self._workers.run(lambda: self._gallery.info(gallery_id))
+        gallery = await self._workers.run(lambda: self._gallery_search.info(gallery_id))
         decision = self._policy.for_identification(fpir=fpir, threshold=threshold, templates=gallery.faces)
         photo = await self._extraction.read(upload, wanted, timer)
         probes = await self._extraction.embed([photo], timer)
@@ -73,8 +73,8 @@ class Identification:
     def _candidates(
         self, gallery_id: str, probe: Embedding, top_k: int, threshold: float
     ) -> tuple[GalleryInfo, list[Candidate]]:
-        gallery, hits = self._gallery.search(gallery_id, probe, top_k, threshold)
-        metadata = self._records.metadata(gallery_id, [hit.subject_id for hit in hits])
+        gallery, hits = self._gallery_search.search(gallery_id, probe, top_k, threshold)
+        metadata = self._repository.metadata(gallery_id, [hit.subject_id for hit in hits])
         there = [hit for hit in hits if hit.subject_id in metadata]  # deleted in the meantime: not a candidate
         return gallery, [
             Candidate(

@@ -12,7 +12,7 @@ from app.domain.ports import NoObserver, Observer
 from app.faces.selection import FaceRule
 from app.gallery.repository import GalleryRepository
 from app.matching.distance import distance_between
-from app.matching.policy import Decision, ThresholdPolicy
+from app.matching.threshold_policy import Decision, ThresholdPolicy
 from app.pipeline import PhotoFaces
 from app.services.extraction import Extraction, Upload
 from app.services.timing import StageTimer
@@ -32,12 +32,12 @@ class Verification:
         self,
         extraction: Extraction,
         policy: ThresholdPolicy,
-        records: GalleryRepository,
+        repository: GalleryRepository,
         workers: WorkerPool,
         observer: Observer | None = None,
     ) -> None:
         self._extraction, self._policy = extraction, policy
-        self._records, self._workers = records, workers
+        self._repository, self._workers = repository, workers
         self._observer = observer or NoObserver()
 
     async def pair(
@@ -72,7 +72,7 @@ class Verification:
 
         The nearest of n faces gives a stranger n chances, so the threshold is chosen for n comparisons.
         """
-        templates = await self._workers.run(lambda: self._records.faces(gallery_id, subject_id))
+        templates = await self._workers.run(lambda: self._repository.faces(gallery_id, subject_id))
         if not templates:
             raise NotFound(f"subject {subject_id!r} has no enrolled face")
         decision = self._policy.for_verification(fmr=fmr, threshold=threshold, templates=len(templates))

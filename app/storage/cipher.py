@@ -1,9 +1,9 @@
 """
-The only door to cryptography's ciphers: values sealed with AES-256-GCM before they are written.
+Encryption of single values with AES-256-GCM. Only this module imports `cryptography`.
 
-A sealed value is a format byte, eight bytes that name the key, a random nonce of twelve, the ciphertext and its tag.
-What the value is about (table, row) is authenticated with it, so that a sealed vector moved to another subject's row
-does not open. Nonces are random: by NIST SP 800-38D a key is good for 2^32 values.
+An encrypted value is a format byte, eight bytes that name the key, a random nonce of twelve bytes, the ciphertext and
+its tag. The additional authenticated data (`aad`) names the table row, so that an encrypted vector that was moved to
+another subject's row cannot be decrypted. Nonces are random: by NIST SP 800-38D a key is good for 2^32 values.
 """
 
 from __future__ import annotations
@@ -21,83 +21,97 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from app.domain.errors import ServiceError, StartError
 
 KEY_BYTES = 32
+KEY_NAME_START, KEY_NAME_BYTES = 1, 8
 _FORMAT = b"\x01"
-_ID, _NONCE, _TAG = 8, 12, 16
-_LEAST = 1 + _ID + _NONCE + _TAG
+_NONCE_START, _NONCE_BYTES, _TAG_BYTES = 9, 12, 16
+OVERHEAD = _NONCE_START + _NONCE_BYTES + _TAG_BYTES
+"""The number of bytes by which encryption makes a value longer."""
+
+
+class DecryptionError(ServiceError):
+    """An encrypted value was changed, moved or cut short."""
+
+
+class UnknownKey(DecryptionError):
+    """A value was encrypted with a key that is not given, or the bytes that name its key were changed."""
 
 
 class Cipher(Protocol):
     @property
-    def name(self) -> bytes:
-        """Of the key that closes; empty where values are in clear."""
+    def key_name(self) -> bytes:
+        """The name of the key that encrypts; empty if values are not encrypted."""
         ...
 
-    def close(self, value: bytes, about: str) -> bytes:
-        """What is written for `value`."""
-        ...
+    def encrypt(self, value: bytes, aad: str) -> bytes: ...
 
-    def open(self, written: bytes, about: str) -> bytes:
-        """`value` again. Raises ServiceError where it was changed, moved, or closed with a key that is not here."""
+    def decrypt(self, encrypted: bytes, aad: str) -> bytes:
+        """Raises DecryptionError."""
         ...
 
 
 class NoCipher:
-    """Values as they are."""
+    """Leaves values as they are."""
 
-    name = b""
+    key_name = b""
 
-    def close(self, value: bytes, about: str) -> bytes:  # noqa: ARG002
+    def encrypt(self, value: bytes, aad: str) -> bytes:  # noqa: ARG002
         return value
 
-    def open(self, written: bytes, about: str) -> bytes:  # noqa: ARG002
-        return written
+    def decrypt(self, encrypted: bytes, aad: str) -> bytes:  # noqa: ARG002
+        return encrypted
 
 
 class AesGcmCipher:
-    """The first of `keys` (32 bytes each) closes, all of them open."""
+    """Encrypts with the first of `keys` (32 bytes each), and decrypts with any of them."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
-        self._ciphers = {_name(key): AESGCM(key) for key in keys}
-        self.name = _name(keys[0])
+        self._ciphers = {_name_of_key(key): AESGCM(key) for key in keys}
+        self.key_name = _name_of_key(keys[0])
 
-    def close(self, value: bytes, about: str) -> bytes:
-        nonce = os.urandom(_NONCE)
-        return _FORMAT + self.name + nonce + self._ciphers[self.name].encrypt(nonce, value, about.encode())
+    def has_key(self, name: bytes) -> bool:
+        """Return whether values encrypted with the key of that name can be decrypted."""
+        return name in self._ciphers
 
-    def open(self, written: bytes, about: str) -> bytes:
-        head, key, nonce = written[:1], name_of(written), written[1 + _ID : 1 + _ID + _NONCE]
-        if len(written) < _LEAST:
-            raise ServiceError("a sealed value was cut short: see `likeness gallery check`")
-        if head != _FORMAT or key not in self._ciphers:
-            raise ServiceError("a value of the gallery was sealed with a key that is not given")
+    def encrypt(self, value: bytes, aad: str) -> bytes:
+        nonce = os.urandom(_NONCE_BYTES)
+        return _FORMAT + self.key_name + nonce + self._ciphers[self.key_name].encrypt(nonce, value, aad.encode())
+
+    def decrypt(self, encrypted: bytes, aad: str) -> bytes:
+        if len(encrypted) < OVERHEAD:
+            raise DecryptionError("an encrypted value was cut short: run `likeness gallery check`")
+        key_name = key_name_of(encrypted)
+        if not encrypted.startswith(_FORMAT) or key_name not in self._ciphers:
+            raise UnknownKey("a value was encrypted with a key that is not given")
+        nonce_end = _NONCE_START + _NONCE_BYTES
+        nonce, ciphertext = encrypted[_NONCE_START:nonce_end], encrypted[nonce_end:]
         try:
-            return self._ciphers[key].decrypt(nonce, written[1 + _ID + _NONCE :], about.encode())
+            return self._ciphers[key_name].decrypt(nonce, ciphertext, aad.encode())
         except InvalidTag as error:
-            raise ServiceError("a sealed value was changed or moved: see `likeness gallery check`") from error
+            raise DecryptionError("an encrypted value was changed or moved: run `likeness gallery check`") from error
 
 
-def name_of(written: bytes) -> bytes:
-    """Of the key that closed a value."""
-    return written[1 : 1 + _ID]
+def key_name_of(encrypted: bytes) -> bytes:
+    """Return the name of the key that encrypted a value."""
+    return encrypted[KEY_NAME_START : KEY_NAME_START + KEY_NAME_BYTES]
 
 
 def parse_keys(text: str) -> list[bytes]:
-    """Base64 keys, separated by commas or white space. Raises StartError, which says nothing of the keys themselves."""
-    keys = [_key(number, each) for number, each in enumerate(text.replace(",", " ").split(), start=1)]
+    """Read base64 keys, separated by commas or white space. Raises StartError, which never shows the keys."""
+    keys = [_parse_key(number, each) for number, each in enumerate(text.replace(",", " ").split(), start=1)]
     if not keys:
-        raise StartError("want an encryption key: base64 of 32 bytes, as `openssl rand -base64 32` prints it")
+        raise StartError("expected an encryption key: base64 of 32 bytes, as `openssl rand -base64 32` prints it")
     return keys
 
 
-def _key(number: int, text: str) -> bytes:
+def _parse_key(number: int, text: str) -> bytes:
     try:
         key = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise StartError(f"encryption key {number} is not base64") from None
     if len(key) != KEY_BYTES:
-        raise StartError(f"encryption key {number} has {len(key)} bytes, want {KEY_BYTES}")
+        raise StartError(f"encryption key {number}: expected {KEY_BYTES} bytes, got {len(key)}")
     return key
 
 
-def _name(key: bytes) -> bytes:
-    return hashlib.sha256(b"likeness key name" + key).digest()[:_ID]
+def _name_of_key(key: bytes) -> bytes:
+    return hashlib.sha256(b"likeness key name" + key).digest()[:KEY_NAME_BYTES]

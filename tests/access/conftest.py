@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from app.access.api_keys import KeyStore
+from app.storage.migrate import open_migrated
 from app.storage.sqlite import Database
 
 
@@ -14,7 +15,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def database(path: Path) -> Iterator[Database]:
-    opened = Database(path)
+    opened = open_migrated(path)
     yield opened
     opened.close()
 
@@ -27,6 +28,6 @@ def keys(database: Database) -> KeyStore:
 @pytest.fixture
 def others(path: Path) -> Iterator[KeyStore]:
     """The keys as another process sees them: the command beside a service that runs."""
-    opened = Database(path)
+    opened = open_migrated(path)
     yield KeyStore(opened)
     opened.close()

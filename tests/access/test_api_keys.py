@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from app.domain.clock import written
 from app.domain.errors import InvalidRequest, NotFound, Unauthorized
 from app.domain.identity import Actor, Caller, Scope
 from app.storage.sqlite import Database
+from tests.support.background import map_in_threads
 
 SHARED = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SCOPES = st.lists(st.sampled_from(Scope), min_size=1, unique=True)
@@ -161,8 +161,7 @@ def test_threads_that_ask_while_keys_come_and_go_see_each_as_it_is(keys: KeyStor
         others.revoke(key.id)
         return came and not _opens(keys, text) and _opens(keys, steady)
 
-    with ThreadPoolExecutor(4) as pool:
-        assert all(pool.map(come_and_go, range(12)))
+    assert all(map_in_threads(come_and_go, range(12), 4))
 
 
 def _opens(keys: KeyStore, text: str) -> bool:

@@ -12,12 +12,12 @@ from app.access.api_keys import KeyStore
 from app.access.authenticator import Auth, Authenticator
 from app.access.rate_limiter import RateLimiter
 from app.api import problems
-from app.api.lifecycle import Lifecycle
 from app.api.middleware.auth import Authentication, caller_of
 from app.api.middleware.deadline import Deadline
 from app.api.middleware.request_id import RequestId
 from app.domain.errors import Forbidden
 from app.domain.identity import Scope
+from app.server.shutdown import Lifecycle
 
 
 class Guarded:

@@ -19,7 +19,7 @@ from app.bootstrap.storage import GALLERY_FILE
 from app.domain.identity import Scope
 from app.main import create_app
 from app.settings import Settings
-from app.storage.sqlite import Database
+from app.storage.migrate import open_migrated
 from tests.api.guarded import KeyMaker
 
 SUBJECT = "/galleries/{gallery}/subjects/{subject}"
@@ -87,7 +87,7 @@ def guarded(folder: Path, models_dir: Path) -> Iterator[TestClient]:
 
 @pytest.fixture(scope="module")
 def key(folder: Path) -> Iterator[KeyMaker]:
-    with closing(Database(folder / GALLERY_FILE)) as database:
+    with closing(open_migrated(folder / GALLERY_FILE)) as database:
         yield KeyMaker(KeyStore(database))
 
 

@@ -12,9 +12,9 @@ from fastapi.responses import StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import problems
-from app.api.lifecycle import Lifecycle
 from app.api.middleware.body_limit import BodyLimit
 from app.api.middleware.deadline import Deadline
+from app.server.shutdown import Lifecycle
 
 pytestmark = pytest.mark.anyio
 Route = Callable[..., Awaitable[Any]]
@@ -136,7 +136,7 @@ async def test_what_is_under_way_when_the_service_must_end_is_told_that_it_is_st
     answer = asyncio.create_task(Exchange().ask(timed(route, 30, lifecycle)))
     await asyncio.sleep(0.05)
     lifecycle.stop()
-    lifecycle.cut()
+    lifecycle.abort()
     status, document = await answer
 
     assert (status, document["code"], document["detail"]) == (503, "overloaded", "shutting down")
@@ -153,7 +153,7 @@ async def test_what_is_being_given_up_already_may_be_cut_too() -> None:
     answer = asyncio.create_task(Exchange().ask(timed(route, 0.05, lifecycle)))
     await asyncio.sleep(0.1)
     lifecycle.stop()
-    lifecycle.cut()
+    lifecycle.abort()
 
     assert (await answer)[0] in (503, 504)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.api.lifecycle import Lifecycle
+from app.server.shutdown import Lifecycle
 
 
 @dataclass
@@ -19,12 +19,12 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr("app.api.lifecycle.time", made)
+    monkeypatch.setattr("app.server.shutdown.time", made)
     return made
 
 
 def told(lifecycle: Lifecycle) -> tuple[bool, bool, float | None]:
-    return lifecycle.stopping, lifecycle.refusing, lifecycle.seconds_refusing()
+    return lifecycle.stopping, lifecycle.draining, lifecycle.seconds_draining()
 
 
 @pytest.mark.usefixtures("clock")
@@ -61,8 +61,8 @@ def test_who_stops_it_again_does_not_begin_anew(clock: Clock) -> None:
 
 def test_it_is_idle_when_nothing_is_under_way_also_when_something_failed() -> None:
     lifecycle, seen = Lifecycle(), []
-    with lifecycle.under_way():
-        with pytest.raises(ZeroDivisionError), lifecycle.under_way():
+    with lifecycle.in_flight():
+        with pytest.raises(ZeroDivisionError), lifecycle.in_flight():
             1 / 0  # noqa: B018
         seen.append(lifecycle.idle)
     seen.append(lifecycle.idle)
@@ -77,7 +77,7 @@ async def test_cutting_ends_what_is_inside_and_nothing_else() -> None:
     async def work(seconds: float) -> None:
         try:
             async with asyncio.timeout(5) as limit:
-                with lifecycle.cuttable(limit):
+                with lifecycle.abortable(limit):
                     await asyncio.sleep(seconds)
                 await asyncio.sleep(0.1)
         except TimeoutError:
@@ -87,8 +87,8 @@ async def test_cutting_ends_what_is_inside_and_nothing_else() -> None:
 
     jobs = [asyncio.create_task(work(seconds)) for seconds in (0, 60, 90)]
     await asyncio.sleep(0.01)
-    lifecycle.cut()
-    lifecycle.cut()
+    lifecycle.abort()
+    lifecycle.abort()
     await asyncio.gather(*jobs)
 
     assert sorted(outcomes) == ["0 ended", "60 was cut", "90 was cut"]

@@ -9,9 +9,9 @@ import httpx2
 import pytest
 
 from app.access.api_keys import KeyStore
-from app.api.lifecycle import Lifecycle
 from app.domain.identity import Scope
-from app.storage.sqlite import Database
+from app.server.shutdown import Lifecycle
+from app.storage.migrate import open_migrated
 from tests.api.guarded import Guarded, Unread, settled
 
 FIELDS = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "ratelimit-policy")
@@ -19,7 +19,7 @@ FIELDS = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "ratelimi
 
 @pytest.fixture
 def keys(tmp_path: Path) -> Iterator[KeyStore]:
-    with closing(Database(tmp_path / "gallery.sqlite3")) as database:
+    with closing(open_migrated(tmp_path / "gallery.sqlite3")) as database:
         yield KeyStore(database)
 
 

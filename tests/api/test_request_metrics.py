@@ -10,13 +10,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from app.api import problems
-from app.api.lifecycle import Lifecycle
 from app.api.middleware.metrics import RequestMetrics
 from app.api.middleware.request_id import RequestId
 from app.domain.errors import FaceNotFound, Unauthorized
 from app.domain.identity import Caller
 from app.observability.metrics import Metrics
 from app.observability.route_names import RouteNames
+from app.server.shutdown import Lifecycle
 from app.services.timing import StageTimer
 
 PERSON = "ada-lovelace"

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from app.audit.log import AuditLog
+from app.storage.migrate import open_migrated
 from app.storage.sqlite import Database
 
 
@@ -14,12 +15,11 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def database(path: Path) -> Iterator[Database]:
-    opened = Database(path)
+    opened = open_migrated(path)
     yield opened
     opened.close()
 
 
 @pytest.fixture
 def log(database: Database) -> AuditLog:
-    database.create("app.audit")
     return AuditLog(database)

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.audit.log import GUARDS, START, AuditLog, Verdict, chained
+from app.audit.log import GENESIS_HASH, GUARDS, AuditLog, Verdict, chain_hash
 from app.domain.identity import Actor
-from app.storage.sqlite import Database
+from app.storage.migrate import open_migrated
 from tests.audit.writing import record
 
 LENGTH = 7
@@ -30,8 +30,7 @@ Tamper = Callable[[sqlite3.Connection], object]
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log of a few entries, closed."""
     path = tmp_path_factory.mktemp("log") / "whole.sqlite3"
-    with closing(Database(path)) as database:
-        database.create("app.audit")
+    with closing(open_migrated(path)) as database:
         for number in range(LENGTH):
             record(database, "subject.put", "guests", Actor("key:ada", f"r-{number}"), subject=f"subject {number}")
     return path
@@ -56,7 +55,7 @@ def tampered(whole: Path, tamper: Tamper) -> Iterator[AuditLog]:
         tamper(db)
         for _, sql in guards:
             db.execute(sql)
-    with closing(Database(path)) as database:
+    with closing(open_migrated(path)) as database:
         yield AuditLog(database)
     path.unlink()
 
@@ -73,14 +72,14 @@ def rows(whole: Path) -> list[tuple[int, str, str]]:
 
 def remade_from(whole: Path, seq: int, entries: list[str]) -> Tamper:
     """Every entry from `seq` on replaced by `entries`, with hashes as they should be, and nothing left to tell."""
-    before = rows(whole)[seq - 2][2] if seq > 1 else START
+    before = rows(whole)[seq - 2][2] if seq > 1 else GENESIS_HASH
 
     def tamper(db: sqlite3.Connection) -> None:
         db.execute("DELETE FROM audit WHERE seq >= ?", (seq,))
         last = before
         for number, entry in enumerate(entries, start=seq):
-            last = chained(last, number, entry)
-            db.execute("INSERT INTO audit VALUES (?, ?, ?)", (number, entry, last))
+            last = chain_hash(last, number, entry)
+            db.execute("INSERT INTO audit (seq, entry, hash) VALUES (?, ?, ?)", (number, entry, last))
         db.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'audit'", (seq - 1 + len(entries),))
 
     return tamper
@@ -98,7 +97,7 @@ def test_a_guard_that_was_taken_off_is_missed(whole: Path, guard: str) -> None:
     path = shutil.copyfile(whole, whole.with_name("unguarded.sqlite3"))
     with closing(sqlite3.connect(path)) as db, db:
         db.execute(f"DROP {kind} {guard}")
-    with closing(Database(path)) as database:
+    with closing(open_migrated(path)) as database:
         found = AuditLog(database).verify()
 
     assert str(found.fault).startswith("the database has no audit")
@@ -118,9 +117,9 @@ def test_an_entry_that_was_edited_is_named(whole: Path, seq: int, entry: str) ->
 def test_an_entry_edited_with_a_hash_to_fit_is_found_by_the_next_or_by_a_head(
     whole: Path, seq: int, entry: str
 ) -> None:
-    before, head = [START, *(written for *_, written in rows(whole))][seq - 1], rows(whole)[-1][2]
+    before, head = [GENESIS_HASH, *(written for *_, written in rows(whole))][seq - 1], rows(whole)[-1][2]
     edit = "UPDATE audit SET entry = ?, hash = ? WHERE seq = ?"
-    found = verified(whole, lambda db: db.execute(edit, (entry, chained(before, seq, entry), seq)), head)
+    found = verified(whole, lambda db: db.execute(edit, (entry, chain_hash(before, seq, entry), seq)), head)
 
     assert (found.entries, found.fault is None) == (seq, False)
 
@@ -128,7 +127,7 @@ def test_an_entry_edited_with_a_hash_to_fit_is_found_by_the_next_or_by_a_head(
 def test_the_hash_is_what_it_was_when_heads_were_noted() -> None:
     by_hand = hashlib.sha256(b'00ff\n12\n{"subject": "\xc5\xbdofie"}').hexdigest()
 
-    assert chained("00ff", 12, '{"subject": "Žofie"}') == by_hand
+    assert chain_hash("00ff", 12, '{"subject": "Žofie"}') == by_hand
 
 
 @settings(max_examples=20)
@@ -143,7 +142,7 @@ def test_a_hash_that_was_edited_is_named(whole: Path, seq: int, written: str) ->
 def test_an_entry_that_was_removed_is_named(whole: Path, seq: int) -> None:
     found = verified(whole, lambda db: db.execute("DELETE FROM audit WHERE seq = ?", (seq,)))
 
-    assert (found.entries, found.fault) == (seq - 1, f"want entry {seq}, found {seq + 1}")
+    assert (found.entries, found.fault) == (seq - 1, f"expected entry {seq}, got {seq + 1}")
 
 
 @pytest.mark.parametrize("kept", range(LENGTH))
@@ -177,7 +176,9 @@ def test_two_entries_that_changed_places_are_found(whole: Path, pair: list[int],
 @MANY
 @given(seq=OTHER_SEQ | st.sampled_from([-1, 0, LENGTH + 1]), entry=ENTRY, written=HASH)
 def test_an_entry_that_was_put_in_is_found(whole: Path, seq: int, entry: str, written: str) -> None:
-    found = verified(whole, lambda db: db.execute("INSERT INTO audit VALUES (?, ?, ?)", (seq, entry, written)))
+    found = verified(
+        whole, lambda db: db.execute("INSERT INTO audit (seq, entry, hash) VALUES (?, ?, ?)", (seq, entry, written))
+    )
 
     assert found.fault
 
@@ -192,7 +193,7 @@ def test_a_chain_made_anew_is_whole_but_lacks_the_head_that_was_noted(
         alone, noted = log.verify(), log.verify(head)
 
     assert (alone.entries, alone.fault) == (seq - 1 + len(entries), None)
-    assert noted.fault == f"no entry has the hash {head}: the log was made anew or cut"
+    assert noted.fault == f"no entry has the hash {head}: the log was replaced or cut"
 
 
 @settings(max_examples=10)

@@ -1,7 +1,6 @@
-"""What is written is read again, in order; it is part of its change, and nothing undoes it."""
+"""Entries are read in the order they were written, belong to the transaction of their change, and stay."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,12 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.audit.log import START, AuditLog, append
+from app.audit.log import GENESIS_HASH, AuditLog, append
 from app.domain.clock import written
 from app.domain.errors import ServiceError
 from app.domain.identity import Actor
+from app.storage.migrate import open_migrated
 from app.storage.sqlite import Database
 from tests.audit.writing import record
+from tests.support.background import map_in_threads
 
 TEXT = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=12
@@ -26,7 +27,7 @@ ADA = Actor("key:ada", "r-1")
 @pytest.fixture
 def other(path: Path) -> Iterator[Database]:
     """The file as another process has it open."""
-    opened = Database(path)
+    opened = open_migrated(path)
     yield opened
     opened.close()
 
@@ -86,8 +87,8 @@ def test_entries_are_found_by_gallery_and_by_subject(log: AuditLog, database: Da
 def test_an_empty_log_is_whole(log: AuditLog) -> None:
     verdict = log.verify()
 
-    assert (verdict.entries, verdict.head, verdict.fault) == (0, START, None)
-    assert log.verify(START).fault is None
+    assert (verdict.entries, verdict.head, verdict.fault) == (0, GENESIS_HASH, None)
+    assert log.verify(GENESIS_HASH).fault is None
 
 
 def test_every_head_that_ever_was_is_part_of_the_chain(log: AuditLog, database: Database) -> None:
@@ -98,7 +99,7 @@ def test_every_head_that_ever_was_is_part_of_the_chain(log: AuditLog, database: 
 
     assert len(set(heads)) == 5
     assert [log.verify(head).fault for head in heads] == [None] * 5
-    assert log.verify("f" * 64).fault == f"no entry has the hash {'f' * 64}: the log was made anew or cut"
+    assert log.verify("f" * 64).fault == f"no entry has the hash {'f' * 64}: the log was replaced or cut"
 
 
 @pytest.mark.parametrize(
@@ -136,8 +137,7 @@ def test_an_entry_is_not_there_without_its_change(log: AuditLog, database: Datab
 
 
 def test_what_several_processes_write_at_once_is_one_chain(log: AuditLog, database: Database, other: Database) -> None:
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda number: record((database, other)[number % 2], gallery=str(number)), range(40)))
+    map_in_threads(lambda number: record((database, other)[number % 2], gallery=str(number)), range(40), 4)
 
     verdict = log.verify()
     assert (verdict.entries, verdict.fault) == (40, None)

@@ -10,7 +10,7 @@ import numpy as np
 import simplejpeg
 
 from app.domain.models import Pixels
-from app.images.decoding import ImageLimits, decode
+from app.images.decode import ImageLimits, decode
 from tests.benchmarks import photos
 from tests.benchmarks.cores import one_core
 from tests.benchmarks.effort import Effort

@@ -10,8 +10,7 @@ import numpy as np
 from app.bootstrap.models import DETECTOR, open_models
 from app.domain.models import Face, Floats, Pixels
 from app.domain.ports import Detector
-from app.faces.mtcnn.cascade import CascadeOptions
-from app.faces.mtcnn.loading import load_mtcnn
+from app.faces.detector.mtcnn import CascadeOptions, load_mtcnn
 from app.settings import Settings
 from tests.benchmarks import peers, photos
 from tests.benchmarks.cores import one_core
@@ -34,7 +33,7 @@ NOTE = (
 def rows(effort: Effort) -> Iterator[Row]:
     with one_core():
         for min_face, wanted in SPEEDUPS.items():
-            options = CascadeOptions(min_face=min_face, second_look=False)
+            options = CascadeOptions(min_face=min_face, refine_landmarks=False)
             yield parity(options)
             for name, photo in photos.to_detect().items():
                 yield speed(f"parity, min_face {min_face}: {name}", photo, *both(options, photo), wanted, effort)

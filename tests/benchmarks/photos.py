@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from app.domain.models import Pixels
-from app.images.decoding import ImageLimits, decode
+from app.images.decode import ImageLimits, decode
 from tests.support.server import REPOSITORY
 
 SHARED = REPOSITORY.parent / "shared" / "data" / "photos"

@@ -20,8 +20,9 @@ from app.domain.models import AlignedCrop, Box, Embedding, Face, Landmarks, Pixe
 from app.faces.alignment import ARCFACE_112
 from app.main import create_app
 from app.pipeline import AlignedFace, FaceSelection, PhotoFaces, Stage
+from app.server.protocol import ConnectionLimits
+from app.server.server import serve
 from app.services.container import Models, Services
-from app.serving import Bounds, serve
 from app.settings import Settings
 
 FACE = Face(Box(0, 0, 112, 112), Landmarks(np.array(ARCFACE_112, np.float32)), confidence=1.0)
@@ -78,9 +79,9 @@ async def still_services(settings: Settings) -> AsyncIterator[Services]:
 
 def main() -> None:
     settings = Settings()
-    bounds = Bounds(settings.max_connections, settings.max_header_bytes, settings.head_timeout)
+    limits = ConnectionLimits(settings.max_connections, settings.max_header_bytes, settings.head_timeout)
     with stubs():
-        serve(create_app(settings), host=settings.host, port=settings.port, bounds=bounds, trusted_proxies=None)
+        serve(create_app(settings), host=settings.host, port=settings.port, limits=limits, trusted_proxies=None)
 
 
 if __name__ == "__main__":

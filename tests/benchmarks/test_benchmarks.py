@@ -15,10 +15,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from app.faces.mtcnn.cascade import Mtcnn
+from app.faces.detector.mtcnn import Mtcnn
 from app.gallery.faiss_index import FaceIndex
-from app.images.decoding import ACCEPTED
-from app.images.decoding import decode as read
+from app.images.decode import ACCEPTED
+from app.images.decode import decode as read
 from app.inference.onnx_session import Session
 from tests.benchmarks import __main__ as command
 from tests.benchmarks import decode, detect, embed, gpu, http_cost, memory, peers, photos, pipeline, search

@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -13,12 +14,12 @@ class Command:
     """The `likeness` command on a data directory and a folder of photos; settings as in the environment."""
 
     def __init__(self, folder: Path, models_dir: Path) -> None:
-        self.folder, self.data = folder, folder / "data"
+        self.folder, self.data, self.models_dir = folder, folder / "data", models_dir
         self._environment = {"LIKENESS_DATA_DIR": str(self.data), "LIKENESS_MODELS_DIR": str(models_dir)}
 
-    def __call__(self, *arguments: object, **settings: object) -> Result:
+    def __call__(self, *arguments: object, input: str | None = None, **settings: object) -> Result:  # noqa: A002
         named = {f"LIKENESS_{name.upper()}": str(value) for name, value in settings.items()}
-        return CliRunner().invoke(app, [str(each) for each in arguments], env=self._environment | named)
+        return CliRunner().invoke(app, [str(each) for each in arguments], env=self._environment | named, input=input)
 
     def photo(self, name: str, pixels: Pixels, quality: int = 92) -> Path:
         path = self.folder / name
@@ -34,3 +35,23 @@ def likeness(tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
     return Command(tmp_path, models_dir)
+
+
+class Served:
+    """A server that only records what it was asked to serve, and where."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, dict[str, Any]]] = []
+
+    def __call__(self, app: Any, **options: Any) -> None:
+        self.asked.append((app, options))
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Served:
+    """Replace the server, and leave the tests' own logging as it is."""
+    fake = Served()
+    monkeypatch.setattr("app.server.server.serve", fake)
+    monkeypatch.setattr("app.server.supervisor.serve", fake)
+    monkeypatch.setattr("app.observability.logging.configure_logging", lambda *_, **__: None)
+    return fake

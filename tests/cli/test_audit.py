@@ -9,7 +9,7 @@ import pytest
 
 from app.domain.identity import Actor
 from tests.cli.conftest import Command
-from tests.support.records import FileRecords
+from tests.support.repository import FileRepository
 from tests.support.templates import numbered
 
 ODD = ":key: [b]\u202e\x9b2J \ufb01 Žofie"
@@ -17,11 +17,11 @@ ODD = ":key: [b]\u202e\x9b2J \ufb01 Žofie"
 
 @pytest.fixture
 def filled(likeness: Command) -> Command:
-    records = FileRecords(likeness.data / "gallery.sqlite3")
-    records.enroll("guests", "ada", numbered("ada", 1), by=Actor("key:1", "r-1"))
-    records.put_subject("guests", ODD, {"name": "Augusta"})
-    records.put_subject("staff", "ada", {})
-    records.close()
+    repository = FileRepository(likeness.data / "gallery.sqlite3")
+    repository.enroll("guests", "ada", numbered("ada", 1), by=Actor("key:1", "r-1"))
+    repository.put_subject("guests", ODD, {"name": "Augusta"})
+    repository.put_subject("staff", "ada", {})
+    repository.close()
     return likeness
 
 
@@ -96,7 +96,7 @@ def test_a_whole_log_is_told_with_its_head_which_stays_part_of_it(filled: Comman
             "UPDATE audit SET entry = replace(entry, 'key:1', 'key:2') WHERE seq = 2",
             "entry 2 was changed, or one before it",
         ),
-        ("DELETE FROM audit WHERE seq = 3", "want entry 3, found 4"),
+        ("DELETE FROM audit WHERE seq = 3", "expected entry 3, got 4"),
         ("DELETE FROM audit WHERE seq = 5", "the entries after 4 are missing"),
     ],
 )
@@ -111,7 +111,7 @@ def test_a_broken_log_is_told_and_ends_with_2(filled: Command, statement: str, f
 
 
 def test_a_head_that_was_never_there_is_told(filled: Command) -> None:
-    assert document(filled, "verify", "--head", "0" * 63 + "1", exit_code=2)["fault"].endswith("made anew or cut")
+    assert document(filled, "verify", "--head", "0" * 63 + "1", exit_code=2)["fault"].endswith("replaced or cut")
 
 
 def test_where_there_is_no_gallery_there_is_no_whole_log(likeness: Command) -> None:

@@ -78,7 +78,7 @@ def test_people_read_a_line_a_rejected_photo_and_the_counts(likeness: Command, a
 
     assert done.exit_code == 0
     assert done.stdout.splitlines() == [
-        f"{album / 'broken.jpg'}: the bytes are no image of a known kind",
+        f"{album / 'broken.jpg'}: expected an image, got bytes of an unknown format",
         "person 1: 3 photos",
         "person 2: 2 photos",
         "5 photos: 2 people on several, 0 on one each, 1 rejected",
@@ -98,7 +98,7 @@ def test_where_no_photo_has_a_face_the_command_ends_with_2(likeness: Command) ->
     [
         (["--output", "album/hopper"], "want an empty or a new folder"),
         (["--output", "album/new"], "outside of"),
-        (["--fmr", "1e-9"], "want an FMR of at least"),
+        (["--fmr", "1e-9"], "expected an FMR of at least"),
         (["--truth"], "wants a folder a person"),
         (["--fmr", "0.01", "--threshold", "1"], "not both"),
     ],

@@ -69,7 +69,10 @@ def test_a_photo_that_is_rejected_is_told_with_its_file_and_reason(likeness: Com
     (rejected,) = tally(likeness, people)["rejected"]
 
     assert rejected["file"] == str(people / "hopper" / "broken.jpg")
-    assert (rejected["code"], rejected["detail"]) == ("invalid_image", "the bytes are no image of a known kind")
+    assert (rejected["code"], rejected["detail"]) == (
+        "invalid_image",
+        "expected an image, got bytes of an unknown format",
+    )
 
 
 def test_people_read_a_line_a_rejected_photo_and_the_counts(likeness: Command, people: Path) -> None:
@@ -78,7 +81,7 @@ def test_people_read_a_line_a_rejected_photo_and_the_counts(likeness: Command, p
 
     assert done.exit_code == 0
     assert done.stdout.splitlines() == [
-        f"{people / 'hopper' / 'broken.jpg'}: the bytes are no image of a known kind",
+        f"{people / 'hopper' / 'broken.jpg'}: expected an image, got bytes of an unknown format",
         "2 enrolled, 0 already there, 1 rejected",
     ]
     assert "enrolling" in done.stderr

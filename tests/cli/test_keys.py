@@ -13,7 +13,7 @@ from app.audit.log import AuditLog
 from app.domain.clock import written
 from app.domain.errors import Unauthorized
 from app.domain.identity import Caller, Scope
-from app.storage.sqlite import Database
+from app.storage.migrate import open_migrated
 from tests.cli.conftest import Command
 
 
@@ -25,7 +25,7 @@ def document(likeness: Command, *arguments: object) -> dict[str, Any]:
 
 def caller(likeness: Command, text: str) -> Caller:
     """Who a service on the same data takes the key for."""
-    with closing(Database(likeness.data / "gallery.sqlite3")) as database:
+    with closing(open_migrated(likeness.data / "gallery.sqlite3")) as database:
         return KeyStore(database).caller(text)
 
 
@@ -87,7 +87,7 @@ def test_a_key_is_ended_by_its_id_or_by_itself_and_the_log_says_by_whom(
     monkeypatch.setattr("getpass.getuser", lambda: "ada")
     made = document(likeness, "create", "--scopes", "verify")
     done = likeness("keys", "revoke", made[by])
-    with closing(Database(likeness.data / "gallery.sqlite3")) as database:
+    with closing(open_migrated(likeness.data / "gallery.sqlite3")) as database:
         entries = AuditLog(database).entries()
 
     assert (done.exit_code, done.stdout) == (0, f"{made['id']} is revoked\n")

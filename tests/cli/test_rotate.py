@@ -1,4 +1,4 @@
-"""`likeness gallery rotate`: from clear to sealed, from key to key; and what opens afterwards."""
+"""`likeness gallery rotate`: from no key to a key, from key to key; and which key opens the gallery afterwards."""
 
 import base64
 import json
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command
-from tests.support.records import FileRecords
+from tests.support.repository import FileRepository
 from tests.support.templates import numbered, unit
 
 OLD, NEW = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
@@ -15,9 +15,9 @@ OLD, NEW = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2)
 
 @pytest.fixture
 def filled(likeness: Command) -> Command:
-    records = FileRecords(likeness.data / "gallery.sqlite3")
-    records.enroll("guests", "ada", numbered("ada", 1, 2))
-    records.close()
+    repository = FileRepository(likeness.data / "gallery.sqlite3")
+    repository.enroll("guests", "ada", numbered("ada", 1, 2))
+    repository.close()
     return likeness
 
 
@@ -27,12 +27,12 @@ def readable(likeness: Command) -> bool:
     return unit(1).tobytes() in kept
 
 
-def test_a_gallery_in_clear_is_sealed_and_opens_with_the_key_alone(filled: Command) -> None:
+def test_a_gallery_in_clear_is_encrypted_and_opens_with_the_key_alone(filled: Command) -> None:
     before = readable(filled)
     done = filled("gallery", "rotate", encryption_key=OLD)
     checks = [filled("gallery", "check", encryption_key=key).exit_code for key in (OLD, NEW, f"{NEW},{OLD}")]
 
-    assert (done.exit_code, done.stdout) == (0, "2 faces sealed with the first key\n")
+    assert (done.exit_code, done.stdout) == (0, "2 faces encrypted with the first key\n")
     assert (before, readable(filled)) == (True, False)
     assert checks == [0, 2, 0]
     assert filled("gallery", "check").exit_code == 2
@@ -51,7 +51,7 @@ def test_from_key_to_key_the_old_one_is_done_with(filled: Command, tmp_path: Pat
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({}, "want a key: LIKENESS_ENCRYPTION_KEY or LIKENESS_ENCRYPTION_KEY_FILE"),
+        ({}, "expected LIKENESS_ENCRYPTION_KEY or LIKENESS_ENCRYPTION_KEY_FILE"),
         ({"encryption_key": "short"}, "encryption key 1 "),
         ({"encryption_key": NEW, "encryption_key_file": "x"}, "got both"),
         ({"encryption_key_file": "nowhere"}, "cannot read the encryption key"),

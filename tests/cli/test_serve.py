@@ -2,32 +2,11 @@
 
 import pickle
 import socket
-from typing import Any
 
 import pytest
 
-from app.serving import Bounds
-from tests.cli.conftest import Command
-
-
-class Served:
-    """Remembers what it was asked to serve, and where."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[Any, dict[str, Any]]] = []
-
-    def __call__(self, app: Any, **options: Any) -> None:
-        self.asked.append((app, options))
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Served:
-    """Nothing listens; and the tests' own logging is put back."""
-    fake = Served()
-    monkeypatch.setattr("app.serving.serve", fake)
-    monkeypatch.setattr("app.supervision.serve", fake)
-    monkeypatch.setattr("app.observability.logging.configure_logging", lambda *_, **__: None)
-    return fake
+from app.server.protocol import ConnectionLimits
+from tests.cli.conftest import Command, Served
 
 
 def test_it_serves_where_the_settings_say(likeness: Command, server: Served) -> None:
@@ -37,7 +16,7 @@ def test_it_serves_where_the_settings_say(likeness: Command, server: Served) -> 
     assert done.exit_code == 0
     assert app.title == "Likeness"
     assert (options["host"], options["port"]) == ("::1", 8123)
-    assert options["bounds"] == Bounds(connections=1024, head_bytes=2048, head_seconds=10)
+    assert options["limits"] == ConnectionLimits(max_connections=1024, max_head_bytes=2048, head_timeout=10)
 
 
 def test_several_workers_each_make_the_application_themselves(likeness: Command, server: Served) -> None:

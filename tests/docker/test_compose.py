@@ -6,9 +6,9 @@ import time
 import httpx2
 
 from tests.support.api import Api
+from tests.support.load import Ledger, assert_kept, enrolling
 
 from .engine import inspect, run
-from .load import Load
 from .project import Project
 
 GALLERY = "astronauts"
@@ -41,20 +41,20 @@ def test_it_is_published_on_loopback_only(project: Project) -> None:
     assert bound == "127.0.0.1"
 
 
-def test_a_stop_under_load_answers_what_is_under_way_and_loses_nothing_acknowledged(
-    project: Project, api: Api, photos: Photos
-) -> None:
-    with Load(project.url, GALLERY, photos["collins"]) as load:
+def test_a_stop_under_load_answers_what_is_under_way_and_loses_nothing_acknowledged(project: Project, api: Api) -> None:
+    ledger = Ledger()
+    with enrolling(project.url, ledger, deletions=False):
         time.sleep(2)
         asked = time.monotonic()
         seconds = project.stop()
-    assert load.under_way(asked)
-    assert {attempt.status for attempt in load.begun_before(asked)} == {201}
+    before = [attempt for attempt in ledger.attempts if attempt.began < asked]
+    assert any(attempt.ended > asked for attempt in before)
+    assert {attempt.code for attempt in before} == {"ok"}
     assert seconds < 11  # ten, and what Compose itself takes
     assert project.exit_code() in {0, 143}
 
     project.up()
-    assert [subject for subject in load.acknowledged() if not api.face_ids(GALLERY, subject)] == []
+    assert_kept(api, ledger)
 
 
 def test_published_elsewhere_it_serves_only_where_there_is_a_key(published_elsewhere: Project) -> None:

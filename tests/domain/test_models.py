@@ -25,7 +25,7 @@ POINTS = np.zeros((5, 2), np.float32)
 def test_a_box_has_a_size_an_area_and_a_centre() -> None:
     box = Box(left=-10, top=20, right=30, bottom=100)
 
-    assert (box.width, box.height, box.area, box.centre) == (40, 80, 3200, (10, 60))
+    assert (box.width, box.height, box.area, box.center) == (40, 80, 3200, (10, 60))
 
 
 @pytest.mark.parametrize(

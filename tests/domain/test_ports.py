@@ -3,7 +3,7 @@ import inspect
 import pytest
 
 from app.domain.ports import Detector, Embedder, Observer
-from app.faces.mtcnn.cascade import Mtcnn
+from app.faces.detector.mtcnn import Mtcnn
 from app.inference.embedder import OnnxEmbedder
 from app.observability.metrics import Metrics
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 
 import pytest
@@ -10,6 +9,7 @@ from PIL import Image
 
 from tests.support.answers import answered, problem
 from tests.support.api import Api, at_once
+from tests.support.background import submit
 from tests.support.photos import COLLINS, HOPPER, collins, hopper, jpeg, shared
 from tests.support.server import Server
 
@@ -52,12 +52,11 @@ def test_past_its_deadline_a_photo_has_504_and_lets_its_thread_go(hasty: Api) ->
 
 def test_others_are_answered_while_the_faces_of_a_crowd_are_embedded(api: Api) -> None:
     pairs = 0
-    with ThreadPoolExecutor(1) as pool:
-        embedding = pool.submit(api.embed, crowd(100), faces="all")
-        while not embedding.done():
-            answered(api.verify(HOPPER, COLLINS))
-            pairs += 1
-        (result,) = answered(embedding.result())["results"]
+    embedding = submit(partial(api.embed, crowd(100), faces="all"))
+    while not embedding.done():
+        answered(api.verify(HOPPER, COLLINS))
+        pairs += 1
+    (result,) = answered(embedding.result())["results"]
     assert len(result["faces"]) >= 95
     assert pairs > 1
 

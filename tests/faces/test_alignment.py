@@ -8,7 +8,7 @@ from skimage.transform import SimilarityTransform
 
 from app.domain.models import Box, Face, Floats, Landmarks, Pixels
 from app.faces.alignment import ARCFACE_112, LandmarkAligner, Transform, similarity_transform
-from app.faces.mtcnn.cascade import Mtcnn
+from app.faces.detector.mtcnn import Mtcnn
 from app.inference.manifest import LandmarkAlignment, read_embedder
 from tests.support.geometry import ANGLES, COORDINATES, SCALES, moved, similarity
 
@@ -65,7 +65,7 @@ def test_landmarks_less_than_a_pixel_apart_still_have_a_scale() -> None:
     np.testing.assert_allclose(transform, [[100, 0, 0], [0, 100, 0]], atol=1e-3)
 
 
-def test_the_template_is_the_one_that_the_served_network_was_trained_on(models_dir: Path) -> None:
+def test_the_template_is_that_of_the_served_network(models_dir: Path) -> None:
     assert read_embedder(models_dir / "mobilefacenet-128").alignment == LandmarkAlignment(template=ARCFACE_112)
 
 
@@ -78,14 +78,14 @@ def test_a_mirror_image_is_never_reflected_back() -> None:
 
 
 @given(point=st.tuples(COORDINATES, COORDINATES))
-def test_coinciding_points_have_no_scale_and_go_to_the_centre_of_the_target(point: tuple[float, float]) -> None:
+def test_coinciding_points_have_no_scale_and_go_to_the_center_of_the_target(point: tuple[float, float]) -> None:
     transform = similarity_transform(np.tile(np.float32(point), (5, 1)), TEMPLATE)
 
     assert np.array_equal(transform[:, :2], np.zeros((2, 2)))
     assert transform[:, 2] == pytest.approx(TEMPLATE.mean(0), abs=1e-4)
 
 
-def test_coinciding_landmarks_give_a_crop_of_which_nothing_is_inside(hopper: Pixels) -> None:
+def test_coinciding_landmarks_give_a_crop_with_nothing_inside(hopper: Pixels) -> None:
     crop = LandmarkAligner().align(hopper, face_at(np.full((5, 2), 200)))
 
     assert crop.pixels.shape == (112, 112, 3)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from app.domain.models import AlignedCrop, Box, Face, Landmarks, Pixels
 from app.faces.alignment import ARCFACE_112, BoxAligner, LandmarkAligner, arcface_template, open_aligner
-from app.faces.mtcnn.cascade import Mtcnn
+from app.faces.detector.mtcnn import Mtcnn
 from app.faces.quality import assess
 from app.inference.manifest import BoxAlignment, EmbedderManifest, LandmarkAlignment, ModelFile, digest_of
 from tests.support.facenet_pytorch import package
@@ -26,7 +26,7 @@ def cut(image: Pixels, box: Box, size: int = 160, margin: int = 14) -> AlignedCr
 
 
 def extracted(image: Pixels, box: Box, size: int, margin: int) -> Pixels:
-    """facenet-pytorch's crop of a Pillow image, as its documentation gives one."""
+    """Return facenet-pytorch's crop of a Pillow image, as in its documentation."""
     corners = np.array([box.left, box.top, box.right, box.bottom])
     extract_face = package().models.mtcnn.extract_face
     return extract_face(Image.fromarray(image), corners, size, margin).numpy().transpose(1, 2, 0).astype(np.uint8)
@@ -50,7 +50,7 @@ def test_a_detected_face_is_cut_as_facenet_pytorch_cuts_it(detector: Mtcnn, hopp
         assert crop.inside == 1
 
 
-def test_the_margin_is_seen_in_the_crop_half_at_each_end() -> None:
+def test_half_of_the_margin_is_at_each_side_of_the_crop() -> None:
     photo = np.zeros((300, 300, 3), np.uint8)
     photo[100:200, 100:200] = 255
 
@@ -107,12 +107,12 @@ def test_a_face_is_as_good_by_its_box_as_by_its_landmarks(detector: Mtcnn, hoppe
         (BoxAlignment(margin=14), 160, BoxAligner),
     ],
 )
-def test_a_manifest_says_how_its_faces_are_cut(
+def test_the_manifest_decides_how_faces_are_aligned(
     detector: Mtcnn, hopper: Pixels, alignment: LandmarkAlignment | BoxAlignment, size: int, kind: type
 ) -> None:
     manifest = EmbedderManifest(
         id="any",
-        license="MIT",
+        licence="MIT",
         provenance={},
         kind="embedder",
         file=ModelFile(path="any.onnx", digest=digest_of(b"")),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from app.domain.errors import LowQuality
 from app.domain.models import AlignedCrop, Box, Face, Landmarks, Pixels, Quality
 from app.faces.alignment import ARCFACE_112, LandmarkAligner
-from app.faces.mtcnn.cascade import Mtcnn
+from app.faces.detector.mtcnn import Mtcnn
 from app.faces.quality import HALF_SHARP, QualityBounds, assess
 
 GREY = AlignedCrop(np.full((112, 112, 3), 127, np.uint8), 1.0)
@@ -99,7 +99,7 @@ def test_the_mirror_image_is_as_frontal(nose: tuple[float, float]) -> None:
     assert mirrored.frontality == pytest.approx(plain.frontality, abs=1e-4)
 
 
-def test_landmarks_in_one_point_are_no_crash() -> None:
+def test_coinciding_landmarks_have_a_frontality() -> None:
     nowhere = Face(Box(0, 0, 9, 9), Landmarks(np.full((5, 2), 3, np.float32)), 1.0)
 
     assert 0 <= assess(nowhere, GREY).frontality <= 1
@@ -137,7 +137,7 @@ def test_a_face_at_the_bounds_is_good_enough() -> None:
     BOUNDS.require(Quality(size=0.25, sharpness=0.15, frontality=0.2, inside=0.6))
 
 
-def test_a_refused_face_is_told_every_part_that_falls_short() -> None:
+def test_a_refused_face_has_a_reason_for_each_part_that_is_too_low() -> None:
     with pytest.raises(LowQuality) as refusal:
         BOUNDS.require(Quality(size=0.1, sharpness=0.5, frontality=0.5, inside=0.333))
 

@@ -13,7 +13,7 @@ SIZES = st.floats(1, 300)
 
 
 def face(x: float, y: float, side: float) -> Face:
-    """A square face about (x, y)."""
+    """Return a square face with its centre at (x, y)."""
     half = side / 2
     return Face(Box(x - half, y - half, x + half, y + half), Landmarks(np.zeros((5, 2), np.float32)), 0.9)
 
@@ -28,13 +28,13 @@ def test_a_photo_without_a_face_has_none_to_choose(rule: FaceRule) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_the_one_face_is_meant_wherever_it_is(rule: FaceRule) -> None:
+def test_the_only_face_is_chosen_wherever_it_is(rule: FaceRule) -> None:
     alone = face(5, 5, 20)
 
     assert choose([alone], rule, SHAPE) is alone
 
 
-def test_only_refuses_several_faces_and_hands_them_over() -> None:
+def test_only_refuses_several_faces_and_returns_them() -> None:
     faces = [face(100, 100, 90), face(700, 300, 20)]
 
     with pytest.raises(MultipleFaces, match="want one face, found 2") as refusal:
@@ -49,7 +49,7 @@ def test_largest_takes_a_face_clearly_larger_however_far_from_the_middle() -> No
     assert choose([central, large], "largest", SHAPE) is large
 
 
-def test_of_faces_of_nearly_equal_size_largest_takes_the_central_one() -> None:
+def test_largest_takes_the_central_one_of_nearly_equal_faces() -> None:
     larger, central = face(60, 60, 100), face(480, 300, 72)
 
     assert choose([larger, central], "largest", SHAPE) is central
@@ -92,5 +92,5 @@ def test_the_order_in_which_faces_are_found_does_not_matter(faces: list[Face], r
 
 
 def distance_to_middle(face: Face) -> float:
-    x, y = face.box.centre
+    x, y = face.box.center
     return float(np.hypot(x - 500, y - 300))

@@ -1,4 +1,4 @@
-"""How much of an aligned crop comes from within the photo."""
+"""The share of an aligned crop that comes from within the photo."""
 
 import cv2
 import numpy as np
@@ -15,14 +15,14 @@ SIDES = st.integers(1, 200)
 @given(
     angle=ANGLES,
     scale=st.floats(0.4, 8),
-    centre=st.tuples(st.floats(-50, 250), st.floats(-50, 250)),
+    center=st.tuples(st.floats(-50, 250), st.floats(-50, 250)),
     shape=st.tuples(SIDES, SIDES),
 )
 def test_the_share_inside_is_that_of_a_white_photo_warped_on_black(
-    angle: float, scale: float, centre: tuple[float, float], shape: tuple[int, int]
+    angle: float, scale: float, center: tuple[float, float], shape: tuple[int, int]
 ) -> None:
     turn = similarity(angle, scale, (0, 0))
-    transform = np.column_stack([turn[:, :2], 56 - turn[:, :2] @ centre])
+    transform = np.column_stack([turn[:, :2], 56 - turn[:, :2] @ center])
     white = cv2.warpAffine(np.ones(shape, np.float32), transform, (112, 112), flags=cv2.INTER_LINEAR)
 
     assert share_inside(transform, 112, shape) == pytest.approx(white.mean(), abs=0.02)

@@ -5,7 +5,7 @@ import pytest
 
 from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
-from tests.support.records import FileRecords
+from tests.support.repository import FileRepository
 
 
 @pytest.fixture
@@ -14,26 +14,26 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def records(path: Path) -> Iterator[GalleryRepository]:
-    opened = FileRecords(path)
+def repository(path: Path) -> Iterator[FileRepository]:
+    opened = FileRepository(path)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def others(path: Path) -> Iterator[GalleryRepository]:
-    """The records of another process: a second connection to the same file."""
-    opened = FileRecords(path)
+def others(path: Path) -> Iterator[FileRepository]:
+    """The repository of another process: a second connection to the same file."""
+    opened = FileRepository(path)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def gallery(records: GalleryRepository) -> GallerySearch:
-    return GallerySearch(records)
+def search(repository: GalleryRepository) -> GallerySearch:
+    return GallerySearch(repository)
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Where a gallery may be exported to."""
+    """The path of an export."""
     return tmp_path / "guests.jsonl"

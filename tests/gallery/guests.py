@@ -9,21 +9,21 @@ from tests.support.templates import numbered
 ODD = "Žofie / 李 '; DROP TABLE faces; --\u2028"
 
 
-def fill(records: GalleryRepository) -> None:
-    records.put_subject("guests", "ada", {"name": "Ada", "tags": [1, None, "ü"]})
-    records.enroll("guests", "ada", numbered("ada", 1, 2))
-    records.enroll("guests", ODD, numbered(ODD, 3))
-    records.put_subject("guests", "nobody yet", {})
+def fill(repository: GalleryRepository) -> None:
+    repository.put_subject("guests", "ada", {"name": "Ada", "tags": [1, None, "ü"]})
+    repository.enroll("guests", "ada", numbered("ada", 1, 2))
+    repository.enroll("guests", ODD, numbered(ODD, 3))
+    repository.put_subject("guests", "nobody yet", {})
 
 
-def contents(records: GalleryRepository, gallery: str) -> dict[str, Any]:
+def contents(repository: GalleryRepository, gallery: str) -> dict[str, Any]:
     """All that a gallery holds, in values that can be compared."""
     return {
         subject.subject_id: (
             subject.metadata,
-            [values(face) for face in records.faces(gallery, subject.subject_id)],
+            [values(face) for face in repository.faces(gallery, subject.subject_id)],
         )
-        for subject in records.subjects(gallery, 1000, "")
+        for subject in repository.subjects(gallery, 1000, "")
     }
 
 

@@ -1,4 +1,4 @@
-"""The gallery as a plain dictionary, searched by looking at everything."""
+"""The gallery as a plain dictionary, searched by comparing with every face."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +12,8 @@ from app.domain.models import Floats
 class PlainSubject:
     metadata: dict[str, int] = field(default_factory=dict)
     faces: dict[str, Floats] = field(default_factory=dict)
+    damaged: set[str] = field(default_factory=set)
+    """The ids of its damaged faces."""
 
 
 @dataclass
@@ -30,6 +32,7 @@ class PlainGallery:
     def delete_face(self, subject_id: str, face_id: str) -> None:
         self.revision += 1
         del self.subjects[subject_id].faces[face_id]
+        self.subjects[subject_id].damaged.discard(face_id)
 
     def delete_subject(self, subject_id: str) -> None:
         self.revision += 1
@@ -39,18 +42,32 @@ class PlainGallery:
         self.revision += any(subject.faces for subject in self.subjects.values())
         for subject in self.subjects.values():
             subject.faces.clear()
+            subject.damaged.clear()
+
+    def repair(self) -> None:
+        for subject_id, face_id in self.damaged():
+            self.delete_face(subject_id, face_id)
 
     def faces(self) -> Iterator[tuple[str, str, Floats]]:
-        """(subject, face, vector) of everyone."""
+        """Yield (subject, face, vector) of every face."""
         for subject_id, subject in self.subjects.items():
             for face_id, vector in subject.faces.items():
                 yield subject_id, face_id, vector
 
+    def damaged(self) -> set[tuple[str, str]]:
+        """Return (subject, face) of every damaged face."""
+        return {(name, face_id) for name, subject in self.subjects.items() for face_id in subject.damaged}
+
+    def intact(self) -> list[tuple[str, str, Floats]]:
+        """Return (subject, face, vector) of every face that is not damaged."""
+        damaged = self.damaged()
+        return [face for face in self.faces() if face[:2] not in damaged]
+
     def search(self, probe: Floats, subjects: int, threshold: float) -> list[tuple[str, str]]:
-        """The nearest face of each of the `subjects` nearest subjects within `threshold`, nearest first."""
+        """Return the nearest face of each of the `subjects` nearest subjects within `threshold`, nearest first."""
         measured = sorted(
             (float(np.sum((vector.astype(np.float64) - probe) ** 2)), subject_id, face_id)
-            for subject_id, face_id, vector in self.faces()
+            for subject_id, face_id, vector in self.intact()
         )
         nearest: dict[str, str] = {}
         for distance, subject_id, face_id in measured:

@@ -1,4 +1,4 @@
-"""A phone stores the photo as its sensor lay and says so in EXIF; the service sees it as its owner does."""
+"""A phone stores the photo as its sensor was held and says so in EXIF; the decoded photo is upright."""
 
 import io
 import struct
@@ -9,30 +9,28 @@ from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngImageFile
 
 from app.domain.models import Pixels
-from app.images.decoding import ImageLimits, decode
+from app.images.decode import ImageLimits, decode
 from tests.support.encoding import ORIENTATION, encoded, exif, exif_block
 
 LIMITS = ImageLimits()
 KINDS = ["JPEG RGB", "JPEG L", "JPEG CMYK", "PNG RGB", "PNG P", "WEBP RGBA", "TIFF RGB", "AVIF RGB"]
-# Where white and red are stored above green and blue, so they lie upright, row by row (EXIF 2.32, tag Orientation).
+# The quarters of the upright photo, row by row, where white and red are stored above green and blue (EXIF 2.32).
 CORNERS = {1: "wrgb", 2: "rwbg", 3: "bgrw", 4: "gbwr", 5: "wgrb", 6: "gwbr", 7: "brgw", 8: "rbwg"}
 SIZES = dict.fromkeys(range(1, 5), (32, 48)) | dict.fromkeys(range(5, 9), (48, 32))
-COLOURS = {"w": (255, 255, 255), "r": (255, 0, 0), "g": (0, 255, 0), "b": (0, 0, 255)}
+COLORS = {"w": (255, 255, 255), "r": (255, 0, 0), "g": (0, 255, 0), "b": (0, 0, 255)}
 
 
 def marked() -> Image.Image:
-    """48 x 32, a colour in every quarter: white and red above green and blue."""
-    quarters = np.array([[COLOURS["w"], COLOURS["r"]], [COLOURS["g"], COLOURS["b"]]], np.uint8)
+    """Return a photo of 48 x 32 with a colour in every quarter: white and red above green and blue."""
+    quarters = np.array([[COLORS["w"], COLORS["r"]], [COLORS["g"], COLORS["b"]]], np.uint8)
     return Image.fromarray(quarters.repeat(16, axis=0).repeat(24, axis=1))
 
 
 def corners(pixels: Pixels) -> str:
-    """The colour in the middle of each quarter, row by row."""
+    """Return the colour in the middle of each quarter, row by row."""
     height, width = pixels.shape[:2]
     seen = [pixels[y, x] for y in (height // 4, 3 * height // 4) for x in (width // 4, 3 * width // 4)]
-    return "".join(
-        min(COLOURS, key=lambda name: int(np.abs(COLOURS[name] - colour.astype(int)).sum())) for colour in seen
-    )
+    return "".join(min(COLORS, key=lambda name: int(np.abs(COLORS[name] - color.astype(int)).sum())) for color in seen)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -45,7 +43,7 @@ def test_each_orientation_is_undone_as_exif_defines_it(orientation: int) -> None
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_is_turned_as_pillow_turns_it(kind: str, orientation: int) -> None:
+def test_every_format_is_rotated_as_pillow_rotates_it(kind: str, orientation: int) -> None:
     kind, mode = kind.split()
     data = encoded(marked().convert(mode), kind, exif=exif(orientation))
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
@@ -55,7 +53,7 @@ def test_every_kind_is_turned_as_pillow_turns_it(kind: str, orientation: int) ->
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
-def test_an_orientation_that_exif_does_not_define_turns_nothing(kind: str, orientation: int) -> None:
+def test_an_orientation_that_exif_does_not_define_is_ignored(kind: str, orientation: int) -> None:
     assert corners(decode(encoded(marked(), kind, exif=exif(orientation)), LIMITS)) == CORNERS[1]
 
 
@@ -83,11 +81,11 @@ def test_nonsense_beside_the_orientation_does_not_spoil_the_photo(
     "block", [b"Exif\0\0", b"Exif\0\0II*\0", b"Exif\0\0no tags at all", exif_block((ORIENTATION, 2, 4, b"six\0"))]
 )
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
-def test_exif_that_cannot_be_read_turns_nothing(block: bytes) -> None:
+def test_exif_that_cannot_be_read_is_ignored(block: bytes) -> None:
     assert corners(decode(encoded(marked(), "JPEG", exif=block), LIMITS)) == CORNERS[1]
 
 
-def test_a_png_that_says_it_behind_its_pixels_is_turned() -> None:
+def test_a_png_with_exif_behind_its_pixels_is_rotated() -> None:
     data = encoded(marked(), "PNG", exif=exif(6))
     place = data.index(b"eXIf") - 4
     size = 12 + int.from_bytes(data[place : place + 4], "big")
@@ -97,9 +95,17 @@ def test_a_png_that_says_it_behind_its_pixels_is_turned() -> None:
     assert corners(decode(moved, LIMITS)) == CORNERS[6]
 
 
-def test_a_plain_png_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """OpenCV does; Pillow would do so again to see what stands behind the pixels."""
+def test_a_png_is_decoded_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenCV does; Pillow would do it again to look for EXIF behind the pixels."""
     monkeypatch.setattr(PngImageFile, "load", lambda *_: pytest.fail("decoded again"))
 
     assert corners(decode(encoded(marked(), "PNG", exif=exif(6)), LIMITS)) == CORNERS[6]
     assert corners(decode(encoded(marked(), "PNG"), LIMITS)) == CORNERS[1]
+
+
+@pytest.mark.parametrize("filler", [b"\xff", b"\xff\xff\xff"])
+def test_filler_bytes_before_a_segment_do_not_hide_it(filler: bytes) -> None:
+    data = encoded(marked(), "JPEG", exif=exif(3))
+    place = data.index(b"\xff\xe1")
+
+    assert corners(decode(data[:place] + filler + data[place:], LIMITS)) == CORNERS[3]

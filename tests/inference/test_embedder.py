@@ -7,7 +7,7 @@ import pytest
 from app.domain.errors import InferenceFailed
 from app.domain.models import AlignedCrop, Pixels
 from app.faces.alignment import LandmarkAligner
-from app.faces.mtcnn.cascade import Mtcnn
+from app.faces.detector.mtcnn import Mtcnn
 from app.inference.embedder import OnnxEmbedder
 from app.inference.manifest import digest_of, read_checked, read_embedder
 from app.inference.onnx_session import Session
@@ -20,8 +20,8 @@ def embedder(model: bytes, dimension: int = DIMENSION, batch: Literal[1] | None 
     return OnnxEmbedder(Session(model, provider="cpu"), manifest_of(model, SIDE, dimension, batch))
 
 
-def crop_of(colour: tuple[int, int, int], side: int = SIDE) -> AlignedCrop:
-    return AlignedCrop(np.full((side, side, 3), colour, np.uint8), 1.0)
+def crop_of(color: tuple[int, int, int], side: int = SIDE) -> AlignedCrop:
+    return AlignedCrop(np.full((side, side, 3), color, np.uint8), 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +33,13 @@ def served(models_dir: Path) -> OnnxEmbedder:
 
 @pytest.fixture(scope="module")
 def crops(detector: Mtcnn, hopper: Pixels, collins: Pixels) -> list[AlignedCrop]:
-    """Two people, each as they are and mirrored, and plain grey."""
+    """Return crops of two people, of their mirror images, and of plain grey."""
     photos = [hopper, collins, hopper[:, ::-1].copy(), collins[:, ::-1].copy()]
     aligned = [LandmarkAligner().align(photo, detector.detect(photo)[0]) for photo in photos]
     return [*aligned, AlignedCrop(np.full((112, 112, 3), 127, np.uint8), 1.0)]
 
 
-def test_a_crop_becomes_a_vector_under_the_networks_digest() -> None:
+def test_an_embedding_has_a_unit_vector_and_the_digest_of_the_network() -> None:
     tiny = embedder(mean_colour())
 
     (embedding,) = tiny.embed([crop_of(YELLOW)])
@@ -67,24 +67,24 @@ def test_a_vector_cannot_be_written_to() -> None:
         embedding.vector[0] = 0
 
 
-def test_a_network_that_answers_short_has_failed() -> None:
-    with pytest.raises(InferenceFailed, match=r"want vectors \(2, 3\), got \(1, 3\)"):
+def test_a_network_with_too_few_outputs_has_failed() -> None:
+    with pytest.raises(InferenceFailed, match=r"expected vectors \(2, 3\), got \(1, 3\)"):
         embedder(first_only()).embed([crop_of(RED), crop_of(YELLOW)])
 
 
-def test_a_network_of_one_crop_a_run_is_run_for_each() -> None:
+def test_a_network_of_batch_1_is_run_for_each_crop() -> None:
     vectors = [item.vector.tolist() for item in embedder(first_only(), batch=1).embed([crop_of(RED), crop_of(YELLOW)])]
 
     assert vectors == [pytest.approx([1, 0, 0]), pytest.approx([0.6, 0.8, 0])]
 
 
 @pytest.mark.parametrize(
-    ("light", "provider", "runs"), [(10_000, "cpu", [2, 2, 1]), (0, "cpu", [5]), (10_000, "cuda", [5])]
+    ("small", "provider", "runs"), [(10_000, "cpu", [2, 2, 1]), (0, "cpu", [5]), (10_000, "cuda", [5])]
 )
-def test_a_light_network_is_run_on_few_crops_at_once_and_any_other_on_all(
-    monkeypatch: pytest.MonkeyPatch, light: int, provider: str, runs: list[int]
+def test_a_small_network_on_a_cpu_is_run_in_small_batches(
+    monkeypatch: pytest.MonkeyPatch, small: int, provider: str, runs: list[int]
 ) -> None:
-    monkeypatch.setattr("app.inference.embedder.LIGHT", light)
+    monkeypatch.setattr("app.inference.embedder.SMALL_MODEL_BYTES", small)
     session, seen, run = Session(mean_colour(), provider="cpu"), [], Session.run
     session.provider = provider
     tiny = OnnxEmbedder(session, manifest_of(mean_colour()))
@@ -97,12 +97,12 @@ def test_a_light_network_is_run_on_few_crops_at_once_and_any_other_on_all(
     assert vectors == [red, yellow, red, yellow, red]
 
 
-def test_a_network_of_another_dimension_than_its_manifests_has_failed() -> None:
-    with pytest.raises(InferenceFailed, match=r"want vectors \(1, 128\), got \(1, 3\)"):
+def test_a_network_of_another_dimension_than_in_its_manifest_has_failed() -> None:
+    with pytest.raises(InferenceFailed, match=r"expected vectors \(1, 128\), got \(1, 3\)"):
         embedder(mean_colour(), dimension=128).embed([crop_of(RED)])
 
 
-def test_crops_of_another_size_than_the_networks_are_a_failed_inference() -> None:
+def test_crops_of_another_size_than_the_networks_fail() -> None:
     with pytest.raises(InferenceFailed):
         embedder(mean_colour()).embed([crop_of(RED, side=SIDE + 1)])
 
@@ -117,16 +117,14 @@ def test_the_served_network_gives_unit_vectors_of_the_manifests_dimension(
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(5), abs=1e-5)
 
 
-def test_the_served_network_gives_a_batch_what_it_gives_each_alone(
-    served: OnnxEmbedder, crops: list[AlignedCrop]
-) -> None:
+def test_the_served_network_gives_the_same_in_a_batch_as_alone(served: OnnxEmbedder, crops: list[AlignedCrop]) -> None:
     together = np.stack([embedding.vector for embedding in served.embed(crops)])
     alone = np.stack([served.embed([crop])[0].vector for crop in crops])
 
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-5)
 
 
-def test_the_served_network_tells_two_people_apart_and_knows_their_mirror_images(
+def test_the_served_network_tells_two_people_apart_but_not_their_mirror_images(
     served: OnnxEmbedder, crops: list[AlignedCrop]
 ) -> None:
     hopper, collins, hopper_mirrored, collins_mirrored, _ = (item.vector for item in served.embed(crops))

@@ -1,11 +1,10 @@
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import onnxruntime
 import pytest
 
 from app.domain.errors import InferenceFailed, StartError
 from app.inference.onnx_session import Session, available_providers, runtime_version
+from tests.support.background import map_in_threads
 from tests.support.networks import sum_and_product
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -42,8 +41,7 @@ def test_a_network_is_a_function_of_arrays_with_its_outputs_in_its_own_order() -
 def test_many_threads_may_run_one_session_at_once() -> None:
     session = Session(sum_and_product(), provider="cpu")
 
-    with ThreadPoolExecutor(8) as pool:
-        totals = [total for total, _ in pool.map(lambda number: session.run(A * number, B), range(200))]
+    totals = [total for total, _ in map_in_threads(lambda number: session.run(A * number, B), range(200), 8)]
 
     assert all(np.array_equal(total, A * number + B) for number, total in enumerate(totals))
 

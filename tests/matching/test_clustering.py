@@ -1,4 +1,4 @@
-"""Groups of faces against SciPy's and scikit-learn's, which need all distances at once."""
+"""Clusters of faces against SciPy's and scikit-learn's, which need all distances at once."""
 
 import numpy as np
 import pytest
@@ -11,13 +11,13 @@ from sklearn.cluster import AgglomerativeClustering
 from app.domain.errors import InvalidRequest, StartError
 from app.domain.models import Floats
 from app.matching import clustering
-from app.matching.clustering import group
+from app.matching.clustering import cluster_faces
 
 THRESHOLDS = st.floats(0.05, 3.5)
 
 
 def faces(seed: int, people: int, photos: int, spread: float) -> Floats:
-    """(people * photos, 6)"""
+    """Return unit vectors (people * photos, 6)."""
     random = np.random.default_rng(seed)
     vectors = np.repeat(random.standard_normal((people, 6)), photos, axis=0)
     vectors += spread * random.standard_normal(vectors.shape)
@@ -25,7 +25,7 @@ def faces(seed: int, people: int, photos: int, spread: float) -> Floats:
 
 
 def together(labels: object) -> list[list[bool]]:
-    """Which two are in one group, whatever the groups are called."""
+    """Return which pairs are in one group, whatever the labels."""
     numbers = np.asarray(labels)
     grid: list[list[bool]] = np.equal.outer(numbers, numbers).tolist()
     return grid
@@ -35,9 +35,9 @@ def together(labels: object) -> list[list[bool]]:
 def test_groups_are_those_of_average_linkage_over_all_pairs(seed: int, spread: float, threshold: float) -> None:
     vectors = faces(seed, 7, 4, spread)
     distances = pdist(vectors.astype(np.float64), "sqeuclidean")
-    wanted = hierarchy.fcluster(hierarchy.linkage(distances, "average"), threshold, "distance")
+    expected = hierarchy.fcluster(hierarchy.linkage(distances, "average"), threshold, "distance")
 
-    assert together(group(vectors, threshold)) == together(wanted)
+    assert together(cluster_faces(vectors, threshold)) == together(expected)
 
 
 @pytest.mark.parametrize("threshold", [0.2, 0.7, 1.2, 1.9])
@@ -48,31 +48,31 @@ def test_groups_are_scikit_learns(monkeypatch: pytest.MonkeyPatch, threshold: fl
     settings = {"n_clusters": None, "metric": "precomputed", "linkage": "average", "distance_threshold": threshold}
     theirs = AgglomerativeClustering(**settings).fit_predict(distances.astype(np.float64))
 
-    assert together(group(vectors, threshold)) == together(theirs)
+    assert together(cluster_faces(vectors, threshold)) == together(theirs)
 
 
 def test_a_chain_of_look_alikes_is_not_one_person() -> None:
     angles = np.radians(30.0 * np.arange(7))
     chain = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
 
-    labels = group(chain, 0.5)
+    labels = cluster_faces(chain, 0.5)
 
     assert max(((chain[a] - chain[b]) ** 2).sum() for a in range(7) for b in range(7) if labels[a] == labels[b]) < 1.1
 
 
-def test_the_largest_group_comes_first_and_of_equal_ones_the_one_met_first() -> None:
+def test_groups_are_ordered_by_size_and_then_by_their_first_face() -> None:
     east, north, west, south = np.float32([[1, 0], [0, 1], [-1, 0], [0, -1]])
     vectors = np.stack([east, north, west, north, south, south])
 
-    assert group(vectors, 0.1).tolist() == [2, 0, 3, 0, 1, 1]
+    assert cluster_faces(vectors, 0.1).tolist() == [2, 0, 3, 0, 1, 1]
 
 
-def test_more_faces_that_hang_together_than_memory_holds_are_refused() -> None:
-    with pytest.raises(InvalidRequest, match="at most 3 faces that hang together, got 4"):
-        group(np.float32([[1, 0]] * 4), 0.1, most=3)
+def test_too_many_connected_faces_are_refused() -> None:
+    with pytest.raises(InvalidRequest, match=r"expected at most 3 faces connected .*, got 4"):
+        cluster_faces(np.float32([[1, 0]] * 4), 0.1, max_connected=3)
 
 
 def test_without_scipy_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clustering, "find_spec", lambda _: None)
     with pytest.raises(StartError, match=r"likeness\[cluster\]"):
-        group(np.float32([[1, 0]]), 0.1)
+        cluster_faces(np.float32([[1, 0]]), 0.1)

@@ -23,6 +23,6 @@ def test_a_promise_for_the_worst_rests_on_the_pairs_of_the_smallest_cohort() -> 
     ],
     ids=["data without cohorts", "too few rates between", "too few thresholds", "unordered thresholds"],
 )
-def test_cohorts_that_are_not_whole_are_no_calibration(parts: dict[str, tuple[float, ...]]) -> None:
+def test_incomplete_cohorts_are_refused(parts: dict[str, tuple[float, ...]]) -> None:
     with pytest.raises(ValidationError):
         calibration(**(COHORTS | parts))

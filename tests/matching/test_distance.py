@@ -39,7 +39,7 @@ def test_a_distance_lies_between_0_and_4_and_has_no_direction(first: Floats, sec
 
 
 @given(vector=UNITS)
-def test_a_vector_is_at_no_distance_from_itself_and_at_4_from_its_opposite(vector: Floats) -> None:
+def test_a_vector_is_at_distance_0_from_itself_and_4_from_its_opposite(vector: Floats) -> None:
     assert distance_between(embedding(vector), embedding(vector)).squared_l2 == 0
     assert distance_between(embedding(vector), embedding(-vector)).squared_l2 == pytest.approx(4, abs=1e-6)
 
@@ -54,7 +54,7 @@ def test_vectors_of_two_models_have_no_distance() -> None:
 
 
 @given(rows=st.lists(UNITS, min_size=1, max_size=4), columns=st.lists(UNITS, min_size=1, max_size=4))
-def test_many_distances_are_the_single_ones(rows: list[Floats], columns: list[Floats]) -> None:
+def test_a_matrix_of_distances_equals_the_single_ones(rows: list[Floats], columns: list[Floats]) -> None:
     many = distances_between(np.stack(rows), np.stack(columns))
     singles = [[distance_between(embedding(a), embedding(b)).squared_l2 for b in columns] for a in rows]
 

@@ -1,4 +1,4 @@
-"""The probability that two faces are one person's, at even odds."""
+"""The probability that two faces are one person's, at equal prior odds."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""`calibration.json` beside a model."""
+"""Reading the `calibration.json` of a model folder."""
 
 from pathlib import Path
 

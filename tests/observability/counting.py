@@ -15,8 +15,8 @@ def main() -> None:
     metrics.describe(version="1.0", model="m", digest="sha256:1", provider="cpu", runtime="1.31")
     metrics.problem("unauthorized")
     metrics.batch(4)
-    metrics.sample()
-    with metrics.under_way():
+    metrics.publish()
+    with metrics.in_flight():
         print("ready", flush=True)  # noqa: T201
         for line in sys.stdin:
             Path(line.strip()).write_bytes(metrics.render())

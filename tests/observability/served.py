@@ -25,7 +25,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         await super().startup(sockets)  # type: ignore[arg-type]
         port = self.servers[0].sockets[0].getsockname()[1]
-        threading.Thread(target=self.ask, args=(port,)).start()
+        threading.Thread(target=self.ask, args=(port,), daemon=True).start()
 
     def ask(self, port: int) -> None:
         for path in ("openapi.json", "subjects/ada?secret=1"):

@@ -2,13 +2,13 @@
 
 import logging
 import math
-import threading
 
 import pytest
 
 from app.observability.gauges import MAX_GALLERIES, GallerySize
 from app.observability.metrics import CONTENT_TYPE, Metrics
 from tests.observability.conftest import Sample
+from tests.support.background import map_in_threads
 
 
 def test_a_request_is_counted_by_route_method_and_status_and_timed_by_route(metrics: Metrics, sample: Sample) -> None:
@@ -32,10 +32,10 @@ def test_a_method_that_nobody_knows_makes_no_series_of_its_own(metrics: Metrics,
 
 
 def test_requests_in_flight_are_those_inside_also_when_one_fails(metrics: Metrics, sample: Sample) -> None:
-    with metrics.under_way(), metrics.under_way():
+    with metrics.in_flight(), metrics.in_flight():
         assert sample("likeness_requests_in_flight") == 2
 
-    with pytest.raises(ZeroDivisionError), metrics.under_way():
+    with pytest.raises(ZeroDivisionError), metrics.in_flight():
         1 / 0  # noqa: B018
 
     assert sample("likeness_requests_in_flight") == 0
@@ -210,16 +210,12 @@ def test_two_applications_in_a_process_do_not_mix(metrics: Metrics) -> None:
 
 
 def test_no_event_is_lost_between_threads(metrics: Metrics, sample: Sample) -> None:
-    def work() -> None:
-        for _ in range(500):
+    def count(_: int) -> None:
+        for _event in range(500):
             metrics.compared(1.5, match=True)
             metrics.problem("overloaded")
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    map_in_threads(count, range(4), 4)
 
     assert sample("likeness_verification_distance_count", match="true") == 2000
     assert math.isclose(sample("likeness_verification_distance_sum", match="true") or 0, 3000)

@@ -220,12 +220,12 @@ class Collector(HTTPServer):
     def __init__(self) -> None:
         self.got: list[tuple[str, bytes]] = []
         super().__init__(("127.0.0.1", 0), _Taking)
-        self.thread = threading.Thread(target=self.serve_forever)
+        self.thread = threading.Thread(target=self.serve_forever, daemon=True)
         self.thread.start()
 
     def close(self) -> None:
         self.shutdown()
-        self.thread.join()
+        self.thread.join(10)
         self.server_close()
 
 

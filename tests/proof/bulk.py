@@ -14,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 from app.domain.errors import InputError
-from app.images.decoding import ImageLimits, decode
+from app.images.decode import ImageLimits, decode
 
 from .mutations import hostile_photo
 

@@ -5,11 +5,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.api.problems import PROBLEM_TYPES
+from tests.support.background import map_in_threads
 from tests.support.server import Server
 from tests.support.wire import KeptWire, Reply
 
@@ -54,9 +54,7 @@ def kept(number: int, hostile: Hostile) -> Path:
 
 def fuzz(server: Server, numbers: Iterable[int], tally: Tally) -> Tally:
     waiting = iter(list(numbers))
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
-        for done in [pool.submit(_one_connection, server, waiting, tally) for _ in range(CONNECTIONS)]:
-            done.result()
+    map_in_threads(lambda _: _one_connection(server, waiting, tally), range(CONNECTIONS), CONNECTIONS, within=3600)
     return tally
 
 

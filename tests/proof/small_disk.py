@@ -28,7 +28,9 @@ class Disk:
         command = [*UNSHARE, "sh", "-c", MOUNT, str(self.on), str(self._kib)]
         self._holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._holder.stdout is not None
-        assert self._holder.stdout.readline() == "mounted\n"
+        if self._holder.stdout.readline() != "mounted\n":
+            self.__exit__()
+            pytest.fail("the small disk could not be mounted")
         return self
 
     def __exit__(self, *_: object) -> None:

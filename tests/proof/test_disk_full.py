@@ -8,10 +8,10 @@ import pytest
 
 from tests.support.answers import problem, verification
 from tests.support.api import Api, subject_path
+from tests.support.load import PHOTO, stored
 from tests.support.photos import COLLINS, COLLINS_AGAIN, HOPPER
 
 from .lengths import length, report
-from .loads import PHOTO, stored
 from .small_disk import Disk, ServerOn
 
 KIB = length(1024, 4096)
@@ -89,10 +89,9 @@ def test_on_a_full_disk_a_change_is_refused_whole(
 
 def test_a_service_killed_on_a_full_disk_has_lost_nothing(disk: Disk) -> None:
     disk.fill(leave_kib=KIB // 4)
-    server = ServerOn(disk).start()
-    with Api.of(server) as api:
+    with ServerOn(disk) as server, Api.of(server) as api:
         promised, _ = enrol_until_full(api)
-    server.kill()
+        server.kill()
     disk.clear()
     with ServerOn(disk) as again, Api.of(again) as api:
         assert stored(api) == promised
@@ -102,4 +101,4 @@ def test_a_start_on_a_full_disk_reports_that_there_is_no_space(disk: Disk) -> No
     with ServerOn(disk) as server, Api.of(server) as api:
         assert api.enroll("staff", "collins", COLLINS).status_code == 201
     disk.fill()
-    assert "no space" in ServerOn(disk).refused(60)
+    assert "no space" in ServerOn(disk).refused()

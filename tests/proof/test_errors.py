@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from app.api.problems import PROBLEM_TYPES
 from tests.support.answers import problem
 from tests.support.api import Api, bearer
+from tests.support.background import map_in_threads
 from tests.support.commands import new_keys
 from tests.support.encoding import png_header
 from tests.support.hostile import PDF
@@ -53,8 +53,7 @@ ALONE = {"upload_timeout", "deadline_exceeded", "model_mismatch", "storage_full"
 
 def first_refused(call: Callable[[], httpx2.Response], *, at_once: int) -> httpx2.Response:
     """Send many at once, and return the first answer that is no success."""
-    with ThreadPoolExecutor(at_once) as pool:
-        answers = [each.result() for each in [pool.submit(call) for _ in range(at_once)]]
+    answers = map_in_threads(lambda _: call(), range(at_once), at_once)
     return next(answer for answer in answers if not answer.is_success)
 
 

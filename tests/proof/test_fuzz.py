@@ -4,11 +4,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from app.images.decoding import ImageLimits, decode
+from app.images.decode import ImageLimits, decode
 from tests.support.server import MIB, REPOSITORY, Server
 
 from .corpus import corpus
@@ -16,7 +17,7 @@ from .fuzzing import FINDINGS, Tally, fuzz
 from .hostile_forms import hostile_request
 from .lengths import length, report
 from .mutations import hostile_photo
-from .watching import Watch, fifth, lowest_resident
+from .watching import fifth, lowest_resident, watching
 
 REQUESTS = length(600, 20_000)
 PHOTOS = length(6_000, 300_000)
@@ -36,9 +37,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.mark.timeout(3600)
 def test_every_hostile_request_is_answered_as_planned_and_memory_stays_bounded(server: Server) -> None:
-    with Watch(server, every=0.2) as watch:
+    with watching(server, every=0.2) as samples:
         tally = fuzz(server, range(REQUESTS), Tally())
-    middle, last = (lowest_resident(fifth(watch.samples, number)) for number in (2, -1))
+    middle, last = (lowest_resident(fifth(samples, number)) for number in (2, -1))
     report(f"{REQUESTS} requests: {dict(tally.answers)}, slowest {tally.slowest:.2f} s")
     report(f"held for good: {middle // MIB} MiB, then {last // MIB}; peak {server.peak() // MIB} MiB")
     assert tally.findings == []
@@ -78,7 +79,10 @@ def test_every_photo_of_the_corpus_decodes(kind: str) -> None:
 def test_no_hostile_photo_crashes_a_decoder_or_escapes_the_table_of_errors(tmp_path: Path) -> None:
     share = PHOTOS // PROCESSES
     running = [_decoding(share * place, share, tmp_path / f"journal-{place}") for place in range(PROCESSES)]
-    outputs = [process.communicate()[0] for process in running]
+    with ExitStack() as stack:
+        for process in running:
+            stack.callback(process.kill)
+        outputs = [process.communicate()[0] for process in running]
     crashed = [_kept(tmp_path / f"journal-{place}") for place, process in enumerate(running) if process.returncode]
     assert crashed == [], f"the decoders died with {[process.returncode for process in running]}"
     *remarks, totals = [json.loads(line) for output in outputs for line in output.splitlines()]

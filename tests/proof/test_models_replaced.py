@@ -54,7 +54,7 @@ def test_a_running_service_answers_as_before_and_the_next_start_refuses(
         before = distances(api)
         spoil(models / network)
         assert distances(api) == before
-    words = server.refused(60)
+    words = server.refused()
     assert word in words
     assert network.name in words
 

@@ -6,12 +6,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import pytest
 
 from tests.support.answers import verification
 from tests.support.api import Api
+from tests.support.background import background
 from tests.support.commands import eventually
 from tests.support.photos import COLLINS, COLLINS_AGAIN
 from tests.support.server import HOST, Server
@@ -46,19 +48,12 @@ def connected(server: Server) -> socket.socket:
 @contextmanager
 def dripping(server: Server, sent_at_once: int) -> Iterator[list[socket.socket]]:
     """Open connections that have sent that much of a correct request, and then send a byte now and then."""
-    crowd = [connected(server) for _ in range(CROWD)]
-    over = threading.Event()
-    for caller in crowd:
-        caller.sendall(SOUND[:sent_at_once])
-    drip = threading.Thread(target=_drip, args=(crowd, sent_at_once, over), daemon=True)
-    drip.start()
-    try:
-        yield crowd
-    finally:
-        over.set()
-        drip.join()
+    with ExitStack() as stack:
+        crowd = [stack.enter_context(connected(server)) for _ in range(CROWD)]
         for caller in crowd:
-            caller.close()
+            caller.sendall(SOUND[:sent_at_once])
+        with background(partial(_drip, crowd, sent_at_once)):
+            yield crowd
 
 
 def _drip(crowd: list[socket.socket], place: int, over: threading.Event) -> None:

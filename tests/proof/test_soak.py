@@ -5,7 +5,6 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.api import Api
+from tests.support.background import DEADLINE, map_in_threads
+from tests.support.load import stored
 from tests.support.server import MIB, Server
 
 from .lengths import length, report
-from .loads import stored
 from .soaking import GALLERY, Client
-from .watching import FIFTHS, Watch, fifth, lowest_resident, median_descriptors
+from .watching import FIFTHS, Sample, fifth, lowest_resident, median_descriptors, watching
 
 CLIENTS = 8
 SECONDS = float(os.environ.get("LIKENESS_PROOF_SOAK_SECONDS", length(25.0, 900.0)))
@@ -32,7 +32,7 @@ P99_RATIO = length(4.0, 2.0)
 @dataclass(frozen=True, slots=True)
 class Soak:
     clients: list[Client]
-    watch: Watch
+    samples: list[Sample]
     began: float
     found: dict[str, list[str]]
     """The faces of every subject in the end."""
@@ -55,17 +55,16 @@ def soak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soak]:
     with Server(tmp_path_factory.mktemp("soak") / "data", LIKENESS_RATE_LIMIT="0") as server, ExitStack() as stack:
         clients = [Client(number, stack.enter_context(Api.of(server))) for number in range(CLIENTS)]
         clients[0].api.create(GALLERY)
-        with Watch(server, every=SECONDS / 250) as watch, ThreadPoolExecutor(CLIENTS) as pool:
+        with watching(server, every=SECONDS / 250) as samples:
             began = time.monotonic()
-            for run in [pool.submit(each.run, began + SECONDS) for each in clients]:
-                run.result()
-        done = Soak(clients, watch, began, stored(clients[0].api, GALLERY))
+            map_in_threads(lambda each: each.run(began + SECONDS), clients, CLIENTS, within=SECONDS + DEADLINE)
+        done = Soak(clients, samples, began, stored(clients[0].api, GALLERY))
         report_figures(done, server.log)
         yield done
 
 
 def report_figures(soak: Soak, log: Path) -> None:
-    second, last = fifth(soak.watch.samples, 1), fifth(soak.watch.samples, -1)
+    second, last = fifth(soak.samples, 1), fifth(soak.samples, -1)
     held = [lowest_resident(each) // MIB for each in (second, last)]
     report(f"\n{soak.answers().total()} requests in {SECONDS:.0f} s; log {log}\n{dict(sorted(soak.answers().items()))}")
     report(f"p99 by fifth: {[round(soak.p99(number), 3) for number in range(FIFTHS)]} s")
@@ -93,12 +92,12 @@ def test_what_is_enrolled_is_exactly_what_should_be(soak: Soak) -> None:
 
 
 def test_memory_stays_flat(soak: Soak) -> None:
-    samples = soak.watch.samples
+    samples = soak.samples
     assert lowest_resident(fifth(samples, -1)) - lowest_resident(fifth(samples, 1)) < RESIDENT_GROWTH
 
 
 def test_descriptors_stay_flat(soak: Soak) -> None:
-    samples = soak.watch.samples
+    samples = soak.samples
     assert median_descriptors(fifth(samples, -1)) - median_descriptors(fifth(samples, 0)) <= DESCRIPTOR_GROWTH
 
 

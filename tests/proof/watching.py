@@ -3,10 +3,11 @@
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Self
 
+from tests.support.background import background
 from tests.support.server import Server, family
 
 FIFTHS = 5
@@ -25,26 +26,18 @@ def sample(server: Server, at: float = 0.0) -> Sample:
     return Sample(at, server.resident(), descriptors)
 
 
-class Watch:
+@contextmanager
+def watching(server: Server, every: float) -> Iterator[list[Sample]]:
     """Take samples while the block runs."""
+    samples: list[Sample] = []
 
-    def __init__(self, server: Server, every: float) -> None:
-        self._server, self._every, self._over = server, every, threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self.samples: list[Sample] = []
-
-    def _run(self) -> None:
+    def watch(over: threading.Event) -> None:
         began = time.monotonic()
-        while not self._over.wait(self._every):
-            self.samples.append(sample(self._server, time.monotonic() - began))
+        while not over.wait(every):
+            samples.append(sample(server, time.monotonic() - began))
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
+    with background(watch):
+        yield samples
 
 
 def fifth(samples: Sequence[Sample], number: int) -> list[Sample]:

@@ -13,10 +13,10 @@ from app.faces.alignment import LandmarkAligner
 from app.faces.quality import QualityBounds
 from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
-from app.images.decoding import ImageLimits
+from app.images.decode import ImageLimits
 from app.inference.micro_batcher import MicroBatcher
 from app.matching.calibration import Calibration
-from app.matching.policy import ThresholdPolicy
+from app.matching.threshold_policy import ThresholdPolicy
 from app.pipeline import FacePipeline
 from app.services.enrollment import Answer, Enrollment, EnrollmentResult
 from app.services.extraction import Extraction, Upload
@@ -26,7 +26,7 @@ from app.services.timing import StageTimer
 from app.services.verification import Verification
 from tests.support.calibrations import calibration
 from tests.support.fakes import FakeDetector, FakeEmbedder, photo
-from tests.support.records import FileRecords
+from tests.support.repository import FileRepository
 
 NO_BOUNDS = QualityBounds(size=0, sharpness=0, frontality=0, inside=0)
 
@@ -46,7 +46,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class Bench:
-    records: GalleryRepository
+    repository: GalleryRepository
     extraction: Extraction
     verification: Verification
     identification: Identification
@@ -82,20 +82,20 @@ def shape(enrolled: Any, rejected: Any) -> Answer:
 async def open_bench(folder: Path, **parts: Any) -> AsyncIterator[Bench]:
     made = replace(Parts(), **parts)
     policy = ThresholdPolicy(made.calibration, default_fmr=1e-3, default_fpir=1e-2)
-    records = FileRecords(folder / "gallery.sqlite3")
+    repository = FileRepository(folder / "gallery.sqlite3")
     photos = WorkerPool("photo", threads=made.threads, max_waiting=made.max_waiting, deadline=10)
     store = WorkerPool("store", threads=1, max_waiting=64, deadline=10)
     reader = FacePipeline(made.detector, LandmarkAligner(), ImageLimits())
     async with MicroBatcher(made.embedder.embed, max_batch=8, max_waiting=64) as batcher:
-        extraction, gallery = Extraction(reader, photos, batcher, made.observer), GallerySearch(records)
+        extraction, gallery = Extraction(reader, photos, batcher, made.observer), GallerySearch(repository)
         yield Bench(
-            records=records,
+            repository=repository,
             extraction=extraction,
-            verification=Verification(extraction, policy, records, store, made.observer),
-            identification=Identification(extraction, policy, gallery, records, store),
-            enrollment=Enrollment(extraction, records, made.bounds, store, made.observer),
-            galleries=Galleries(records, gallery, store),
+            verification=Verification(extraction, policy, repository, store, made.observer),
+            identification=Identification(extraction, policy, gallery, repository, store),
+            enrollment=Enrollment(extraction, repository, made.bounds, store, made.observer),
+            galleries=Galleries(repository, gallery, store),
         )
     photos.close()
     store.close()
-    records.close()
+    repository.close()

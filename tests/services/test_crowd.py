@@ -7,10 +7,10 @@ from PIL import Image
 
 from app.domain.models import Pixels
 from app.faces.alignment import LandmarkAligner
-from app.faces.mtcnn.cascade import Mtcnn
-from app.images.decoding import ImageLimits
+from app.faces.detector.mtcnn import Mtcnn
+from app.images.decode import ImageLimits
 from app.pipeline import FacePipeline
-from tests.images.test_slow import encoded
+from tests.support.encoding import encoded
 
 FACES, COLUMNS, TILE = 300, 20, (400, 333)
 SECONDS = 20.0  # of the processor: 3.4 where this was written, on a machine shared with others

@@ -33,7 +33,7 @@ POOR: dict[str, tuple[bytes, FakeDetector]] = {
 
 async def test_a_good_face_is_enrolled_as_it_was_seen(bench: Bench) -> None:
     answer = await bench.enroll("guests", "ada", photo(None, 85))
-    (face,) = bench.records.faces("guests", "ada")
+    (face,) = bench.repository.faces("guests", "ada")
 
     assert answer == {"enrolled": [face.face_id], "rejected": {}}
     assert face.embedding.vector.tolist() == pytest.approx([0.5, 0.75**0.5])
@@ -46,7 +46,7 @@ async def test_every_good_image_is_enrolled_and_every_bad_one_told_by_its_index(
     answer = await bench.enroll("guests", "ada", b"no image", photo(10), photo(None), photo(20))
 
     assert answer["rejected"] == {"0": "invalid_image", "2": "face_not_found"}
-    assert [face.face_id for face in bench.records.faces("guests", "ada")] == answer["enrolled"]
+    assert [face.face_id for face in bench.repository.faces("guests", "ada")] == answer["enrolled"]
     assert len(answer["enrolled"]) == 2
 
 
@@ -87,7 +87,7 @@ async def test_where_every_image_is_rejected_nothing_is_made(bench: Bench) -> No
         (0, "face_not_found"),
         (1, "invalid_image"),
     ]
-    assert bench.records.galleries() == []
+    assert bench.repository.galleries() == []
 
 
 async def test_the_same_key_enrols_once_and_answers_the_same(bench: Bench) -> None:
@@ -95,13 +95,13 @@ async def test_the_same_key_enrols_once_and_answers_the_same(bench: Bench) -> No
     again = await bench.enroll("guests", "ada", photo(10), b"no image", key="key")
 
     assert again == first
-    assert bench.records.gallery("guests").faces == 1
+    assert bench.repository.gallery("guests").faces == 1
 
 
 async def test_the_same_key_at_once_enrols_once(bench: Bench) -> None:
     answers = await asyncio.gather(*(bench.enroll("guests", "ada", photo(10), key="key") for _ in range(5)))
 
-    assert bench.records.gallery("guests").faces == 1
+    assert bench.repository.gallery("guests").faces == 1
     assert all(answer == answers[0] for answer in answers)
 
 
@@ -118,7 +118,7 @@ async def test_a_moment_of_overload_fails_the_request_and_is_not_remembered(tmp_
     async with open_bench(tmp_path, threads=1, max_waiting=1) as bench:
         with pytest.raises(Overloaded):
             await bench.enroll("guests", "ada", *images, key="key")
-        empty = bench.records.galleries()
+        empty = bench.repository.galleries()
     async with open_bench(tmp_path) as bench:
         answer = await bench.enroll("guests", "ada", *images, key="key")
 
@@ -130,11 +130,11 @@ async def test_a_network_that_fails_enrols_nothing(tmp_path: Path) -> None:
     async with open_bench(tmp_path, embedder=BrokenEmbedder()) as bench:
         with pytest.raises(InferenceFailed):
             await bench.enroll("guests", "ada", photo(10))
-        assert bench.records.galleries() == []
+        assert bench.repository.galleries() == []
 
 
 async def test_a_gallery_of_another_model_is_refused(bench: Bench) -> None:
-    bench.records.enroll("guests", "eve", [template("1", "eve", unit(1, 2))])
+    bench.repository.enroll("guests", "eve", [template("1", "eve", unit(1, 2))])
 
     with pytest.raises(ModelMismatch):
         await bench.enroll("guests", "ada", photo(10))
@@ -158,6 +158,6 @@ async def test_what_is_deleted_is_gone_from_the_records(bench: Bench, what: str)
 
 async def test_two_colours_are_as_far_apart_as_was_worked_out_by_hand(bench: Bench) -> None:
     await bench.enroll_reds("guests", "ada", 30, 200)
-    first, second = (face.embedding.vector for face in bench.records.faces("guests", "ada"))
+    first, second = (face.embedding.vector for face in bench.repository.faces("guests", "ada"))
 
     assert float(((first - second) ** 2).sum()) == pytest.approx(apart(30, 200), abs=1e-6)

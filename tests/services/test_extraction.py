@@ -9,7 +9,7 @@ import pytest
 
 from app.domain.errors import InferenceFailed, LikenessError, Overloaded
 from app.faces.alignment import LandmarkAligner
-from app.images.decoding import ImageLimits
+from app.images.decode import ImageLimits
 from app.pipeline import FacePipeline, PhotoFaces
 from app.services.extraction import Upload, naming_image
 from app.services.timing import STAGES, StageTimer

@@ -57,7 +57,7 @@ async def test_top_k_keeps_the_nearest(bench: Bench) -> None:
 
 async def test_a_candidate_comes_with_its_face_metadata_and_probability(bench: Bench) -> None:
     _, face_id = await bench.enroll_reds("guests", "ada", 0, 100)
-    bench.records.put_subject("guests", "ada", {"name": "Ada"})
+    bench.repository.put_subject("guests", "ada", {"name": "Ada"})
     ((candidate,),) = (await identify(bench, 100)).candidates
 
     assert (candidate.face_id, candidate.metadata) == (face_id, {"name": "Ada"})
@@ -121,7 +121,7 @@ async def test_the_answer_tells_the_gallery_that_was_searched(bench: Bench) -> N
     await bench.enroll_reds("guests", "ada", 0, 1)
     found = await identify(bench, 0)
 
-    assert found.gallery == bench.records.gallery("guests")
+    assert found.gallery == bench.repository.gallery("guests")
     assert found.decision.templates == 2
 
 
@@ -131,7 +131,7 @@ async def test_a_gallery_that_is_not_there_is_not_found_before_the_photo_is_open
 
 
 async def test_a_gallery_of_another_model_is_refused(bench: Bench) -> None:
-    bench.records.enroll("guests", "ada", [template("1", "ada", unit(1, 2))])
+    bench.repository.enroll("guests", "ada", [template("1", "ada", unit(1, 2))])
 
     with pytest.raises(ModelMismatch):
         await identify(bench, 0)

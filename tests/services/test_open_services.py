@@ -18,6 +18,7 @@ from app.services.container import Models
 from app.services.extraction import Upload
 from app.services.timing import StageTimer
 from app.settings import Settings
+from app.storage.migrate import open_migrated
 from app.storage.sqlite import Database
 from tests.support.calibrations import calibration
 from tests.support.fakes import FAKE_MODEL, FakeDetector, FakeEmbedder, photo
@@ -160,8 +161,10 @@ def test_a_data_directory_that_cannot_be_made_stops_the_start(settings: Settings
 @pytest.mark.anyio
 async def test_a_start_that_fails_late_leaves_nothing_open(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Database] = []
-    monkeypatch.setattr("app.gallery.search.GallerySearch.warm", lambda _: 1 / 0)
-    monkeypatch.setattr("app.bootstrap.storage.Database", lambda path: opened.append(Database(path)) or opened[-1])
+    monkeypatch.setattr("app.gallery.search.GallerySearch.load_indexes", lambda _: 1 / 0)
+    monkeypatch.setattr(
+        "app.bootstrap.storage.open_migrated", lambda path: opened.append(open_migrated(path)) or opened[-1]
+    )
 
     with pytest.raises(ZeroDivisionError):
         async with open_services(settings):
@@ -169,4 +172,4 @@ async def test_a_start_that_fails_late_leaves_nothing_open(settings: Settings, m
     assert len(opened) == 2
     for database in opened:
         with pytest.raises(ServiceError, match="closed"):
-            database.version()
+            database.data_version()

@@ -57,23 +57,23 @@ def enrolled(days_ago: float, seed: int) -> list[object]:
 
 async def test_a_sweep_erases_what_is_older_and_says_so(bench: Bench) -> None:
     for seed, days in enumerate((0, 0.9, 1.1, 400)):
-        bench.records.enroll("guests", "ada", enrolled(days, seed))  # type: ignore[arg-type]
+        bench.repository.enroll("guests", "ada", enrolled(days, seed))  # type: ignore[arg-type]
     noticed = Noticed()
     await Retention(bench.galleries, DAY, noticed).sweep()
     await Retention(bench.galleries, DAY, noticed).sweep()
 
-    assert [face.face_id for face in bench.records.faces("guests", "ada")] == ["0", "1"]
+    assert [face.face_id for face in bench.repository.faces("guests", "ada")] == ["0", "1"]
     assert noticed.events == [("expired", 2), ("expired", 0)]
-    told = AuditLog(bench.records.database).entries("guests")[-2:]  # type: ignore[attr-defined]
+    told = AuditLog(bench.repository.database).entries("guests")[-2:]  # type: ignore[attr-defined]
     assert [(each["by"], each["action"]) for each in told] == [("retention", "face.expire")] * 2
 
 
 async def test_what_was_erased_leaves_this_process_too(bench: Bench) -> None:
-    bench.records.enroll("guests", "ada", enrolled(2, 1) + enrolled(0, 2))  # type: ignore[arg-type]
-    gallery = bench.galleries._gallery
-    gallery.warm()
+    bench.repository.enroll("guests", "ada", enrolled(2, 1) + enrolled(0, 2))  # type: ignore[arg-type]
+    search = bench.galleries._search
+    search.load_indexes()
     await Retention(bench.galleries, DAY, Noticed()).sweep()
-    memory = gallery._cache["guests"].index._vectors()
+    memory = search._indexed["guests"].index._vectors()
 
     assert not (memory @ unit(1) > 0.99).any()
     assert (memory @ unit(2) > 0.99).any()
@@ -127,9 +127,9 @@ async def test_it_sweeps_hourly_and_more_often_where_little_is_kept(
 
 
 async def test_an_embedding_is_as_it_was_where_nothing_expired(bench: Bench, tmp_path: Path) -> None:
-    bench.records.enroll("guests", "ada", enrolled(0, 3))  # type: ignore[arg-type]
+    bench.repository.enroll("guests", "ada", enrolled(0, 3))  # type: ignore[arg-type]
     before = (tmp_path / "gallery.sqlite3-wal").read_bytes()
     await Retention(bench.galleries, DAY, Noticed()).sweep()
 
     assert (tmp_path / "gallery.sqlite3-wal").read_bytes() == before
-    assert isinstance(bench.records.faces("guests", "ada")[0].embedding, Embedding)
+    assert isinstance(bench.repository.faces("guests", "ada")[0].embedding, Embedding)

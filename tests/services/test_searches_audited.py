@@ -9,7 +9,7 @@ from app.concurrency.worker_pool import WorkerPool
 from app.domain.identity import Actor
 from app.gallery.search import GallerySearch
 from app.services.galleries import Galleries
-from tests.support.records import FileRecords
+from tests.support.repository import FileRepository
 
 pytestmark = pytest.mark.anyio
 ADA = Actor("key:ada", "r-1")
@@ -30,12 +30,15 @@ async def test_each_subject_that_was_named_is_told_or_that_nobody_was(
     found: list[str],
     told: list[str | None],
 ) -> None:
-    records, workers = FileRecords(tmp_path / "g.sqlite3"), WorkerPool("store", threads=1, max_waiting=9, deadline=9)
-    galleries = Galleries(records, GallerySearch(records), workers, audit_searches=audited)
-    await galleries.note_search(ADA, "subject.identify", "guests", found)
-    entries = AuditLog(records.database).entries()
+    repository, workers = (
+        FileRepository(tmp_path / "g.sqlite3"),
+        WorkerPool("store", threads=1, max_waiting=9, deadline=9),
+    )
+    galleries = Galleries(repository, GallerySearch(repository), workers, audit_searches=audited)
+    await galleries.audit_search(ADA, "subject.identify", "guests", found)
+    entries = AuditLog(repository.database).entries()
     workers.close()
-    records.close()
+    repository.close()
 
     assert [each.get("subject") for each in entries] == told
     assert all(

@@ -131,14 +131,14 @@ async def test_the_threshold_of_a_subject_is_chosen_for_as_many_comparisons_as_i
 
 
 async def test_a_subject_without_a_face_cannot_be_compared(bench: Bench) -> None:
-    bench.records.put_subject("guests", "ada", {})
+    bench.repository.put_subject("guests", "ada", {})
 
     with pytest.raises(NotFound, match="'ada' has no enrolled face"):
         await subject(bench, 0)
 
 
 async def test_a_subject_of_another_model_cannot_be_compared(bench: Bench) -> None:
-    bench.records.enroll("guests", "ada", [template("1", "ada", unit(1, 2))])
+    bench.repository.enroll("guests", "ada", [template("1", "ada", unit(1, 2))])
 
     with pytest.raises(ModelMismatch):
         await subject(bench, 0)

@@ -13,9 +13,9 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
-from app import serving
-from app.api.lifecycle import Lifecycle
-from app.serving import Bounds
+from app.server.protocol import ConnectionLimits
+from app.server.server import serve
+from app.server.shutdown import Lifecycle
 
 HOST, PATIENCE = "127.0.0.1", 10.0
 
@@ -51,11 +51,17 @@ class Echo:
             return
         self.asked.append(scope["path"])
         self.askers.append(scope["client"][0])
-        with self.lifecycle.under_way():
+        with self.lifecycle.in_flight():
             length = 0 if scope["path"] == "/early" else await self._length(receive)
             while scope["path"] == "/held" and not self.held.is_set():  # noqa: ASYNC110 - a test's thread sets it
                 await asyncio.sleep(0.01)
             await self._answer(send, {"path": scope["path"], "bytes": length})
+
+    def wait_until_asked(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not self.asked:
+            assert time.monotonic() < deadline, "no request came"
+            time.sleep(0.01)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -83,6 +89,7 @@ class Client:
     """A connection, byte by byte."""
 
     def __init__(self, port: int) -> None:
+        self.opened = time.monotonic()
         self._socket = socket.create_connection((HOST, port), PATIENCE)
 
     def send(self, data: bytes) -> bool:
@@ -101,15 +108,13 @@ class Client:
         length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-l"))
         return int(head.split()[1]), json.loads(self._received(length))
 
-    def closed_after(self) -> float:
-        """The seconds until the server closes; what it sends before is thrown away."""
-        started = time.monotonic()
+    def wait_closed(self) -> None:
+        """Return when the server has closed; what it sends before is thrown away. Raises TimeoutError."""
         try:
             while self._socket.recv(65536):
                 pass
         except ConnectionResetError:
             pass
-        return time.monotonic() - started
 
     def is_open(self, seconds: float) -> bool:
         """Whether the server has neither closed nor sent anything when that time is over."""
@@ -122,12 +127,14 @@ class Client:
             self._socket.settimeout(PATIENCE)
         return False
 
-    def drip(self, piece: bytes, every: float, most: float) -> float:
-        """Send `piece` again and again; the seconds until the server would take no more, or `most`."""
-        started = time.monotonic()
-        while time.monotonic() - started < most and self.send(piece):
+    def drip(self, piece: bytes, every: float) -> bool:
+        """Send `piece` again and again; whether the server closed before PATIENCE was over."""
+        deadline = time.monotonic() + PATIENCE
+        while self.send(piece):
+            if time.monotonic() > deadline:
+                return False
             time.sleep(every)
-        return time.monotonic() - started
+        return True
 
     def close(self) -> None:
         self._socket.close()
@@ -165,13 +172,13 @@ class Listening:
 
 
 @contextmanager
-def listening(bounds: Bounds, app: Echo | None = None, trusted: str | None = None) -> Iterator[Listening]:
+def listening(limits: ConnectionLimits, app: Echo | None = None, trusted: str | None = None) -> Iterator[Listening]:
     echo = app or Echo()
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = probe.getsockname()[1]
-    options = {"host": HOST, "port": port, "bounds": bounds, "trusted_proxies": trusted}
-    thread = threading.Thread(target=serving.serve, args=(echo,), kwargs=options, daemon=True)
+    options = {"host": HOST, "port": port, "limits": limits, "trusted_proxies": trusted}
+    thread = threading.Thread(target=serve, args=(echo,), kwargs=options, daemon=True)
     thread.start()
     assert echo.started.wait(PATIENCE), "the server did not start"
     server = Listening(echo, port, thread)

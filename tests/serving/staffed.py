@@ -10,19 +10,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from starlette.types import Receive, Send
+from starlette.types import Receive, Scope, Send
 
-from app import supervision
 from app.domain.errors import StartError
-from app.serving import Bounds
+from app.server import supervisor
+from app.server.protocol import ConnectionLimits
 from tests.serving.listening import HOST, Echo
 
-BOUNDS = Bounds(connections=50, head_bytes=2048, head_seconds=5)
+LIMITS = ConnectionLimits(max_connections=50, max_head_bytes=2048, head_timeout=5)
 
 
 @dataclass
 class Signed(Echo):
     """`/slow` takes a second, `/stuck` holds the whole process, and does not hear a signal meanwhile."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            logging.info("asked for %s", scope["path"])
+        await super().__call__(scope, receive, send)
 
     async def _answer(self, send: Send, document: dict[str, Any]) -> None:
         if document["path"] == "/slow":
@@ -56,16 +61,16 @@ def main() -> None:
     how, port, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
     logging.basicConfig(level=logging.INFO)
     if how == "impatient":
-        supervision._PATIENCE_SECONDS = 1
+        supervisor._STOP_SECONDS = 1
     if how == "attentive":
-        supervision._MOST_SILENT = 6
+        supervisor._MAX_SILENT_TICKS = 6
     try:
-        supervision.serve(
+        supervisor.serve(
             partial(make, how, folder),
             workers=2,
             host=HOST,
             port=port,
-            bounds=BOUNDS,
+            limits=LIMITS,
             trusted_proxies=None,
             shutdown_delay=0,
         )

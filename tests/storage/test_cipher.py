@@ -1,4 +1,4 @@
-"""What is closed opens again, with its key and about its place, and in no other way."""
+"""An encrypted value can be decrypted with its key and its additional data, and in no other way."""
 
 import base64
 
@@ -10,58 +10,60 @@ from app.domain.errors import ServiceError, StartError
 from app.storage.cipher import KEY_BYTES, AesGcmCipher, NoCipher, parse_keys
 
 OLD, NEW, OTHER = (bytes([number]) * KEY_BYTES for number in (1, 2, 3))
-VAULT = AesGcmCipher([NEW])
-VALUES, ABOUTS, KEYS = (
+CIPHER = AesGcmCipher([NEW])
+VALUES, AADS, KEYS = (
     st.binary(max_size=300),
     st.text(st.characters(exclude_categories=["Cs"])),
     st.binary(min_size=32, max_size=32),
 )
-ABOUT = '["vector", 1, "ada", "f"]'
+AAD = '["vector", 1, "ada", "f"]'
 
 
-@given(value=VALUES, about=ABOUTS, key=KEYS)
-def test_what_is_closed_opens_to_what_it_was(value: bytes, about: str, key: bytes) -> None:
+@given(value=VALUES, aad=AADS, key=KEYS)
+def test_what_is_encrypted_opens_to_what_it_was(value: bytes, aad: str, key: bytes) -> None:
     cipher = AesGcmCipher([key])
 
-    assert cipher.open(cipher.close(value, about), about) == value
+    assert cipher.decrypt(cipher.encrypt(value, aad), aad) == value
 
 
-@given(value=VALUES, about=ABOUTS, other=ABOUTS)
-def test_it_opens_only_about_what_it_was_closed_about(value: bytes, about: str, other: str) -> None:
-    closed = VAULT.close(value, about)
-    elsewhere = other + "x" * (other == about)
+@given(value=VALUES, aad=AADS, other=AADS)
+def test_it_opens_only_with_the_data_it_was_encrypted_with(value: bytes, aad: str, other: str) -> None:
+    encrypted = CIPHER.encrypt(value, aad)
+    elsewhere = other + "x" * (other == aad)
 
     with pytest.raises(ServiceError, match="changed or moved"):
-        VAULT.open(closed, elsewhere)
+        CIPHER.decrypt(encrypted, elsewhere)
 
 
 @settings(max_examples=20)
 @given(value=st.binary(max_size=12))
 def test_with_any_one_bit_flipped_it_does_not_open(value: bytes) -> None:
-    closed = VAULT.close(value, ABOUT)
+    encrypted = CIPHER.encrypt(value, AAD)
     flipped = [
-        closed[:at] + bytes([closed[at] ^ 1 << bit]) + closed[at + 1 :] for at in range(len(closed)) for bit in range(8)
+        encrypted[:at] + bytes([encrypted[at] ^ 1 << bit]) + encrypted[at + 1 :]
+        for at in range(len(encrypted))
+        for bit in range(8)
     ]
 
-    assert [each for each in flipped if _opens(VAULT, each)] == []
+    assert [each for each in flipped if _opens(CIPHER, each)] == []
 
 
 @given(value=VALUES, more=st.binary(min_size=1, max_size=40), cut=st.integers(0, 400))
 def test_cut_short_or_drawn_out_it_does_not_open(value: bytes, more: bytes, cut: int) -> None:
-    closed = VAULT.close(value, ABOUT)
+    encrypted = CIPHER.encrypt(value, AAD)
 
-    assert not _opens(VAULT, closed[: cut % len(closed)])
-    assert not _opens(VAULT, closed + more)
+    assert not _opens(CIPHER, encrypted[: cut % len(encrypted)])
+    assert not _opens(CIPHER, encrypted + more)
 
 
 @given(st.binary(max_size=100))
-def test_what_was_never_closed_does_not_open(written: bytes) -> None:
-    assert not _opens(VAULT, written)
+def test_what_was_never_encrypted_does_not_open(written: bytes) -> None:
+    assert not _opens(CIPHER, written)
 
 
 @given(st.binary(min_size=8, max_size=300))
 def test_nothing_of_a_value_shows_and_two_closings_of_it_share_nothing(value: bytes) -> None:
-    one, other = VAULT.close(value, ABOUT), VAULT.close(value, ABOUT)
+    one, other = CIPHER.encrypt(value, AAD), CIPHER.encrypt(value, AAD)
 
     assert value not in one
     assert one[9:21] != other[9:21]
@@ -70,26 +72,26 @@ def test_nothing_of_a_value_shows_and_two_closings_of_it_share_nothing(value: by
 
 
 def test_the_first_key_closes_and_all_of_them_open() -> None:
-    earlier, later = AesGcmCipher([OLD]).close(b"x", ABOUT), AesGcmCipher([NEW, OLD]).close(b"x", ABOUT)
+    earlier, later = AesGcmCipher([OLD]).encrypt(b"x", AAD), AesGcmCipher([NEW, OLD]).encrypt(b"x", AAD)
 
-    assert AesGcmCipher([NEW, OLD]).open(earlier, ABOUT) == b"x"
-    assert AesGcmCipher([NEW]).open(later, ABOUT) == b"x"
+    assert AesGcmCipher([NEW, OLD]).decrypt(earlier, AAD) == b"x"
+    assert AesGcmCipher([NEW]).decrypt(later, AAD) == b"x"
     assert not _opens(AesGcmCipher([OLD]), later)
     assert not _opens(AesGcmCipher([NEW]), earlier)
 
 
 def test_a_key_that_is_not_here_is_told_from_a_value_that_was_changed() -> None:
-    closed = VAULT.close(b"x", ABOUT)
+    encrypted = CIPHER.encrypt(b"x", AAD)
 
-    with pytest.raises(ServiceError, match="sealed with a key that is not given"):
-        AesGcmCipher([OTHER]).open(closed, ABOUT)
+    with pytest.raises(ServiceError, match="encrypted with a key that is not given"):
+        AesGcmCipher([OTHER]).decrypt(encrypted, AAD)
     with pytest.raises(ServiceError, match="changed or moved"):
-        VAULT.open(closed[:-1], ABOUT)
+        CIPHER.decrypt(encrypted[:-1], AAD)
 
 
-@given(value=VALUES, about=ABOUTS)
-def test_without_a_key_values_are_as_they_are(value: bytes, about: str) -> None:
-    assert NoCipher().close(value, about) == NoCipher().open(value, about) == value
+@given(value=VALUES, aad=AADS)
+def test_without_a_key_values_are_as_they_are(value: bytes, aad: str) -> None:
+    assert NoCipher().encrypt(value, aad) == NoCipher().decrypt(value, aad) == value
 
 
 @given(keys=st.lists(KEYS, min_size=1, max_size=4), between=st.sampled_from([",", "\n", " ", ",\n", "\r\n", " , "]))
@@ -103,14 +105,14 @@ def test_keys_are_read_in_their_order_however_they_are_separated(keys: list[byte
     ("text", "words"),
     [
         ("", "base64 of 32 bytes, as `openssl rand -base64 32` prints it"),
-        (" ,\n", "want an encryption key"),
-        (base64.b64encode(b"k" * 31).decode(), "key 1 has 31 bytes, want 32"),
-        (base64.b64encode(b"k" * 33).decode(), "key 1 has 33 bytes, want 32"),
+        (" ,\n", "expected an encryption key"),
+        (base64.b64encode(b"k" * 31).decode(), "key 1: expected 32 bytes, got 31"),
+        (base64.b64encode(b"k" * 33).decode(), "key 1: expected 32 bytes, got 33"),
         (base64.b64encode(OLD).decode() + ",secret-but-not-base64!", "key 2 is not base64"),
         (base64.b64encode(OLD).decode()[:-1], "key 1 is not base64"),
         (base64.b64encode(OLD).decode().replace("QEB", "QE!B", 1), "key 1 is not base64"),
         ("ключ", "key 1 is not base64"),
-        (OLD.hex(), "key 1 has 48 bytes, want 32"),
+        (OLD.hex(), "key 1: expected 32 bytes, got 48"),
     ],
 )
 def test_a_key_that_is_none_is_told_by_its_number_and_never_shown(text: str, words: str) -> None:
@@ -123,7 +125,7 @@ def test_a_key_that_is_none_is_told_by_its_number_and_never_shown(text: str, wor
 
 def _opens(cipher: AesGcmCipher, written: bytes) -> bool:
     try:
-        cipher.open(written, ABOUT)
+        cipher.decrypt(written, AAD)
     except ServiceError:
         return False
     return True

@@ -22,7 +22,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def database(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     monkeypatch.setattr(module, "_PRAGMAS", PRAGMAS)
-    opened = Database(path, patience=0.05)
+    opened = Database(path, busy_timeout=0.05)
     with opened.writing() as db:
         db.execute("CREATE TABLE words (word TEXT UNIQUE)")
     yield opened
@@ -32,7 +32,7 @@ def database(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
 @pytest.fixture
 def other(path: Path, database: Database) -> Iterator[sqlite3.Connection]:
     """Another process on the file of `database`."""
-    assert database.version() is not None
+    assert database.data_version() is not None
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         yield connection
 
@@ -45,28 +45,19 @@ def words(database: Database) -> list[str]:
 def test_the_version_changes_with_what_others_commit_and_with_nothing_else(
     database: Database, other: sqlite3.Connection
 ) -> None:
-    first = database.version()
+    first = database.data_version()
     with database.writing() as db:
         db.execute("INSERT INTO words VALUES ('own')")
     words(database)
-    own = database.version()
+    own = database.data_version()
     other.execute("BEGIN IMMEDIATE")
     other.execute("INSERT INTO words VALUES ('other')")
-    not_yet = database.version()
+    not_yet = database.data_version()
     other.execute("COMMIT")
 
     assert first == own == not_yet
-    assert database.version() != first
-    assert database.version() == database.version()
-
-
-def test_tables_are_made_where_they_are_not_there_and_left_where_they_are(database: Database) -> None:
-    for _ in range(2):
-        database.create("app.access")
-        with database.writing() as db:
-            db.execute("INSERT OR IGNORE INTO keys VALUES ('1', '', x'', '[]', NULL, NULL, NULL, '', NULL, NULL)")
-    with database.reading() as db:
-        assert db.execute("SELECT count(*) FROM keys").fetchone()[0] == 1
+    assert database.data_version() != first
+    assert database.data_version() == database.data_version()
 
 
 def test_a_change_that_fails_is_undone_and_the_next_one_works(database: Database) -> None:
@@ -105,7 +96,7 @@ def test_a_closed_file_and_a_wrong_statement_are_our_own_fault(database: Databas
         db.execute("SELECT * FROM missing")
     database.close()
     with pytest.raises(ServiceError, match="closed"):
-        database.version()
+        database.data_version()
 
 
 def test_only_its_owner_can_read_the_folder_and_the_files(database: Database, path: Path) -> None:

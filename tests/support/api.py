@@ -1,12 +1,12 @@
 """The HTTP API as a caller would wrap it: a method for each route, which returns the raw response."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx2
 
+from tests.support.background import map_in_threads
 from tests.support.server import Server
 
 T = TypeVar("T")
@@ -108,5 +108,4 @@ def bearer(key: str) -> dict[str, str]:
 
 
 def at_once(calls: Iterable[Callable[[], T]], workers: int = 8) -> Sequence[T]:
-    with ThreadPoolExecutor(workers) as pool:
-        return [future.result() for future in [pool.submit(call) for call in calls]]
+    return map_in_threads(lambda call: call(), calls, workers)

@@ -104,14 +104,18 @@ class Server:
         self.process.kill()
         self.process.wait(STOPPED_WITHIN)
 
-    def refused(self, within: float = 30) -> str:
-        """Launch it, expect that it ends with exit status 2, and return what it wrote."""
+    def fail_to_start(self) -> tuple[int, str]:
+        """Launch it, and return the exit status and the words of a start that must fail."""
         self.launch()
         try:
-            assert self.process.wait(within) == 2
+            return self.process.wait(READY_WITHIN), self.log.read_text().strip()
         finally:
             self.kill()
-        words = self.log.read_text().strip()
+
+    def refused(self) -> str:
+        """Return the words of a start that must fail with exit status 2."""
+        status, words = self.fail_to_start()
+        assert status == 2
         assert "Traceback" not in words
         return words
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from app.faces.alignment import LandmarkAligner
-from app.faces.mtcnn.cascade import CascadeOptions
+from app.faces.detector.mtcnn import CascadeOptions
 from training.served import ServedReader
 from training.sights import FaceFinder
 

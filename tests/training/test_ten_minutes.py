@@ -1,4 +1,4 @@
-"""docs/TRAINING.md's ten minutes, as they stand there, on photos of two people, and of others made of them."""
+"""docs/training.md's ten minutes, as they stand there, on photos of two people, and of others made of them."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from app.domain.models import Pixels
 from app.inference.manifest import digest_of, read_embedder
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "TRAINING.md"
+PAGE = ROOT / "docs" / "training.md"
 PHOTOS_A_PERSON = 3
 NO_MATCH = 1
 WIDTHS = (0.7, 0.85, 1.0, 1.15, 1.3)  # calibrate wants nine people

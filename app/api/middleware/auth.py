@@ -11,10 +11,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access.authenticator import is_address, network_of
 from app.access.rate_limiter import Allowance, RateLimiter, whole_seconds
-from app.api.lifecycle import Lifecycle
 from app.api.problems import answer
 from app.domain.errors import AccessError, Forbidden, Overloaded, Unauthorized
 from app.domain.identity import Actor, Caller, anyone
+from app.server.shutdown import Lifecycle
 from app.services.container import Services
 
 PROBES = ("/healthz", "/readyz")
@@ -51,12 +51,12 @@ class Authentication:
     def _caller(self, scope: Scope) -> tuple[Caller, Unauthorized | None]:
         """Who asks; where their key does not hold, their address, which is counted: nobody tries keys without end."""
         services: Services | None = getattr(scope["app"].state, "services", None)
-        if services is None or (self._lifecycle.refusing and route_path(scope) != METRICS):
+        if services is None or (self._lifecycle.draining and route_path(scope) != METRICS):
             raise Overloaded("starting, or shutting down")
         client: Sequence[object] = scope.get("client") or ("unknown",)
         headers, address = Headers(scope=scope), str(client[0])
         if services.authenticator.loopback_only() and _from_another_page(headers):
-            raise Forbidden("without keys, only this machine's own pages and names may ask (see docs/OPERATIONS.md)")
+            raise Forbidden("without keys, only local pages and host names are accepted (see docs/operations/keys.md)")
         try:
             return services.authenticator.caller(_keys_in(headers), address), None
         except Unauthorized as error:

@@ -8,8 +8,8 @@ from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import problems
-from app.api.lifecycle import Lifecycle
 from app.domain.errors import DeadlineExceeded, Overloaded
+from app.server.shutdown import Lifecycle
 
 
 class Deadline:
@@ -30,11 +30,11 @@ class Deadline:
 
         try:
             async with asyncio.timeout(self._seconds) as limit:
-                with self._lifecycle.cuttable(limit):
+                with self._lifecycle.abortable(limit):
                     await self._app(scope, receive, send_and_note)
         except TimeoutError:
             if begun or not limit.expired():
                 raise
             late = f"no answer within {self._seconds:g} s"
-            error = Overloaded("shutting down") if self._lifecycle.refusing else DeadlineExceeded(late)
+            error = Overloaded("shutting down") if self._lifecycle.draining else DeadlineExceeded(late)
             await problems.answer(Request(scope), error)(scope, receive, send)

@@ -7,12 +7,12 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.lifecycle import Lifecycle
 from app.api.middleware.auth import METRICS, is_public, route_path
 from app.domain.errors import LikenessError
 from app.observability.logging import log_request
 from app.observability.metrics import Metrics
 from app.observability.route_names import RouteNames
+from app.server.shutdown import Lifecycle
 
 
 class RequestMetrics:
@@ -36,7 +36,7 @@ class RequestMetrics:
             if quiet:
                 await self._app(scope, receive, send_and_note)
             else:
-                with self._metrics.under_way(), self._lifecycle.under_way():
+                with self._metrics.in_flight(), self._lifecycle.in_flight():
                     await self._app(scope, receive, send_and_note)
         except Exception:  # answered outside of here, by the framework's last resort
             scope["state"]["problem"] = LikenessError.code

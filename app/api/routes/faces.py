@@ -66,7 +66,7 @@ async def identify(
         timer=timer,
     )
     named = [candidate.subject_id for candidates in found.candidates for candidate in candidates]
-    await services.galleries.note_search(actor, "subject.identify", asked.gallery, named)
+    await services.galleries.audit_search(actor, "subject.identify", asked.gallery, named)
     return presenter.identification(found)
 
 

@@ -166,5 +166,5 @@ async def verify_subject(
         threshold=asked.threshold,
         timer=timer,
     )
-    await services.galleries.note_search(actor, "subject.verify", gallery, [subject])
+    await services.galleries.audit_search(actor, "subject.verify", gallery, [subject])
     return presenter.subject_verification(verified, subject)

@@ -1,0 +1,232 @@
+"""
+MTCNN (Zhang et al. 2016) on ONNX Runtime, with the boxes of facenet-pytorch 2.6.0.
+
+facenet-pytorch and insightface's old MTCNN resize the photo once for every pyramid level and cut out each crop in a
+Python loop; their users complain of time that grows with the photo, and of a crash if a candidate lies outside it. Here
+one integral image serves all levels and crops, candidates are arrays throughout, and empty windows are dropped. With
+facenet-pytorch's options the boxes are equal to 0.01 px (tests/faces/detector/test_parity.py). The service uses fewer
+levels (`SERVING_OPTIONS`), which moves boxes a little and finds the same faces; docs/EVALUATION.md has the losses.
+
+The landmarks come from a square that the box has left since, and are noisy: 1.3 px of the 112 px crop on LFW. If the
+photo's edge cuts the face, the rest is stretched to O-Net's square (Zhang's own code, and davidsandberg's, pad with
+black), and the error is 9 px. Therefore O-Net runs again on the square around each box, and on its mirror image, with
+black beyond the edge. The face is aligned by the mean of both (`Face.refined`); its box and the reported landmarks do
+not change. docs/EVALUATION.md has the gain.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from app.domain.models import Box, Face, Floats, Landmarks, Pixels
+from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet, load_nets
+from app.faces.detector.nms import apply_offsets, clipped_windows, nms, to_square, windows
+from app.faces.detector.pyramid import CELL, AreaPooling, BufferPool, downscale, pyramid_scales
+from app.inference.onnx_session import Provider
+
+STRIDE = 2  # of P-Net, in pixels of a level
+EDGE_REFINEMENTS = 2  # times that the box of a face that the edge cuts is moved before its landmarks are refined
+MIRROR_ORDER = [1, 0, 2, 4, 3]  # the landmark of the mirror image that each landmark is
+MIN_DOWNSCALED_FACE = 20.0  # pixels that the smallest face keeps in a downscaled photo
+LEVEL_OVERLAP, OVERLAP = 0.5, 0.7  # of boxes of the same face: within a level, and in all later steps
+
+
+@dataclass(frozen=True, slots=True)
+class CascadeOptions:
+    """
+    Options of the three stages. The defaults are facenet-pytorch's; two limits bound the time and memory of any photo.
+
+    If the first level would have more than `max_level_pixels`, `min_face` is raised until it fits. If that leaves no
+    face below 40 px, the photo is first downscaled by 2, 3 and so on: by default from 11 megapixels.
+    If a level, or all together, have more than `max_candidates`, the most probable are kept; a photo of a crowd has
+    about 1,000.
+    `include_last_level` adds a level for faces as large as the photo, which `factor` may skip.
+    Without `refine_landmarks` faces are aligned by the landmarks that facenet-pytorch finds.
+    """
+
+    min_face: float = 20.0
+    thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
+    factor: float = 0.709
+    include_last_level: bool = False
+    max_level_pixels: int = 1_000_000
+    max_candidates: int = 5_000
+    refine_landmarks: bool = True
+
+    def min_face_in(self, height: int, width: int) -> float:
+        """Return the size of the smallest face to detect in a photo of this size, in pixels."""
+        return max(self.min_face, self._min_face_of_level_limit(height, width))
+
+    def downscaling_of(self, height: int, width: int) -> int:
+        """Return by how much a photo of this size is downscaled before detection."""
+        return max(1, int(self._min_face_of_level_limit(height, width) / MIN_DOWNSCALED_FACE))
+
+    def _min_face_of_level_limit(self, height: int, width: int) -> float:
+        return CELL * math.sqrt(height * width / self.max_level_pixels)
+
+
+SERVING_OPTIONS = CascadeOptions(min_face=40.0, thresholds=(0.7, 0.7, 0.7), factor=0.68, include_last_level=True)
+"""The service's options: fewer levels and candidates, and the same people found in real photos (docs/EVALUATION.md)."""
+
+
+def cascade_options(min_face: float | None) -> CascadeOptions:
+    """Return the service's options, or facenet-pytorch's with the given smallest face."""
+    return SERVING_OPTIONS if min_face is None else CascadeOptions(min_face=min_face)
+
+
+def load_mtcnn(folder: Path, options: CascadeOptions, *, provider: Provider = "auto", threads: int = 1) -> Mtcnn:
+    """Load the detector of a model folder. Raises StartError as `load_nets` does."""
+    return Mtcnn(*load_nets(folder, provider=provider, threads=threads), options)
+
+
+class Mtcnn:
+    """Detects faces with five landmarks. Thread-safe: no call changes it."""
+
+    def __init__(
+        self, pnet: ProposalNet, rnet: RefineNet, onet: OutputNet, options: CascadeOptions | None = None
+    ) -> None:
+        self._pnet, self._rnet, self._onet = pnet, rnet, onet
+        self._options = options or CascadeOptions()
+        self._buffers = BufferPool()
+
+    def detect(self, image: Pixels) -> list[Face]:
+        """Return all faces of an upright (H, W, 3) uint8 RGB photo, largest first."""
+        height, width = image.shape[:2]
+        factor = self._options.downscaling_of(height, width)
+        image = downscale(image, factor)
+        with self._buffers.borrow(image) as buffer:
+            photo = AreaPooling(image, buffer)
+            candidates = self._propose(photo, self._options.min_face_in(height, width) / factor)
+            candidates = self._refine(photo, candidates)
+            faces = [_upscale(face, factor) for face in self._output(photo, candidates)]
+        return sorted(faces, key=lambda face: -face.box.area)
+
+    def _propose(self, photo: AreaPooling, min_face: float) -> Floats:
+        """Return the squares (N, 4) that P-Net takes for faces."""
+        options = self._options
+        scales = pyramid_scales(
+            photo.height, photo.width, min_face, options.factor, include_last_level=options.include_last_level
+        )
+        levels = [self._propose_in_level(photo, scale) for scale in scales]
+        found = self._most_probable(np.concatenate([np.empty((0, 9), np.float32), *levels]))
+        found = found[nms(found[:, :4], found[:, 4], OVERLAP)]
+        return to_square(apply_offsets(found[:, :4], found[:, 5:], inclusive=False))
+
+    def _propose_in_level(self, photo: AreaPooling, scale: float) -> Floats:
+        """Return the candidates of one level (N, 9): box in the photo, probability, four offsets."""
+        level = photo.level(int(photo.height * scale + 1), int(photo.width * scale + 1))
+        logits, offsets = self._pnet(level)
+        rows, columns = np.nonzero(logits >= _logit(self._options.thresholds[0]))
+        corners = np.stack([columns, rows, columns, rows], axis=1) * STRIDE + [1, 1, CELL, CELL]
+        boxes = np.floor(corners.astype(np.float32) / np.float32(scale))
+        found = np.concatenate(
+            [boxes, _sigmoid(logits[rows, columns, None]), offsets[:, rows, columns].T], axis=1, dtype=np.float32
+        )
+        found = self._most_probable(found)
+        return found[nms(found[:, :4], found[:, 4], LEVEL_OVERLAP)]
+
+    def _most_probable(self, found: Floats) -> Floats:
+        """Return the candidates (N, 9), or the most probable of too many, in their order."""
+        limit = self._options.max_candidates
+        if len(found) <= limit:
+            return found
+        return found[np.sort(np.argpartition(-found[:, 4], limit)[:limit])]
+
+    def _refine(self, photo: AreaPooling, candidates: Floats) -> Floats:
+        """Return the squares (N, 4) that R-Net keeps, moved to the face."""
+        candidates, crops = _visible_crops(photo, candidates, 24)
+        if not len(candidates):
+            return candidates
+        probabilities, offsets = self._rnet(crops)
+        sure = probabilities > self._options.thresholds[1]
+        candidates, probabilities, offsets = candidates[sure], probabilities[sure], offsets[sure]
+        kept = nms(candidates, probabilities, OVERLAP)
+        return to_square(apply_offsets(candidates[kept], offsets[kept], inclusive=True))
+
+    def _output(self, photo: AreaPooling, candidates: Floats) -> list[Face]:
+        """Return the faces that O-Net keeps, with their landmarks."""
+        candidates, crops = _visible_crops(photo, candidates, 48)
+        if not len(candidates):
+            return []
+        probabilities, offsets, landmarks = self._onet(crops)
+        sure = probabilities > self._options.thresholds[2]
+        candidates, probabilities, offsets = candidates[sure], probabilities[sure], offsets[sure]
+        points = _to_pixels(candidates, landmarks[sure])
+        boxes = apply_offsets(candidates, offsets, inclusive=True)
+        kept = nms(boxes, probabilities, OVERLAP, "min")
+        boxes, points, probabilities = boxes[kept], points[kept], probabilities[kept]
+        refined: list[Landmarks | None] = [None] * len(kept)
+        if self._options.refine_landmarks and len(kept):
+            cut = _reach_beyond(photo, candidates[kept])
+            refined = [Landmarks(each) for each in self._refine_landmarks(photo, boxes, cut)]
+        return [
+            Face(Box(*map(float, corners)), Landmarks(five), float(probability), better)
+            for corners, five, probability, better in zip(boxes, points, probabilities, refined, strict=True)
+        ]
+
+    def _refine_landmarks(self, photo: AreaPooling, boxes: Floats, cut: npt.NDArray[np.bool_]) -> Floats:
+        """Return O-Net's landmarks (N, 5, 2) around each box (N, 4); boxes `cut` by the edge are moved before."""
+        squares = to_square(boxes)
+        for _ in range(EDGE_REFINEMENTS if cut.any() else 0):
+            _, offsets, _ = self._onet(photo.crops(windows(squares[cut]), 48))
+            squares[cut] = to_square(apply_offsets(squares[cut], offsets, inclusive=True))
+        crops = photo.crops(windows(squares), 48)
+        _, _, original = self._onet(crops)
+        _, _, mirrored = self._onet(np.ascontiguousarray(crops[:, :, ::-1]))
+        return _to_pixels(squares, (original + _mirror(mirrored)) * np.float32(0.5))
+
+
+def _mirror(landmarks: Floats) -> Floats:
+    """Return the landmarks (N, 5, 2), as shares of a square, of its mirror image."""
+    points = landmarks[:, MIRROR_ORDER]
+    points[..., 0] = 1 - points[..., 0]
+    return points
+
+
+def _upscale(face: Face, factor: int) -> Face:
+    """
+    Return a face of a photo downscaled by `factor` in pixels of the original photo.
+
+    Boxes count pixels from one: pixel n is factor * n - factor + 1 to factor * n of the original.
+    """
+    if factor == 1:
+        return face
+    left, top, right, bottom = face.box.left, face.box.top, face.box.right, face.box.bottom
+    box = Box(factor * left - factor + 1, factor * top - factor + 1, factor * right, factor * bottom)
+
+    def upscale(landmarks: Landmarks) -> Landmarks:
+        return Landmarks(landmarks.points * np.float32(factor) - np.float32((factor - 1) / 2))
+
+    return Face(box, upscale(face.landmarks), face.confidence, upscale(face.refined) if face.refined else None)
+
+
+def _to_pixels(squares: Floats, landmarks: Floats) -> Floats:
+    """Convert landmarks (N, 5, 2) from shares of the squares (N, 4) to pixels of the photo."""
+    side = squares[:, None, 2:] - squares[:, None, :2] + np.float32(1)  # (N, 1, 2)
+    points: Floats = side * landmarks + squares[:, None, :2] - np.float32(1)
+    return points
+
+
+def _reach_beyond(photo: AreaPooling, squares: Floats) -> npt.NDArray[np.bool_]:
+    """Return which of the squares (N, 4) reach beyond the photo."""
+    beyond = windows(squares) - clipped_windows(squares, photo.height, photo.width)  # (N, 4)
+    return np.asarray(np.any(beyond, axis=1))
+
+
+def _visible_crops(photo: AreaPooling, candidates: Floats, size: int) -> tuple[Floats, Floats]:
+    """Return the candidates that touch the photo, and their crops (N, size, size, 4)."""
+    within = clipped_windows(candidates, photo.height, photo.width)
+    visible = (within[:, 2:] > within[:, :2]).all(axis=1)
+    return candidates[visible], photo.crops(within[visible], size)
+
+
+def _logit(probability: float) -> np.float32:
+    return np.float32(math.log(probability / (1 - probability)) if probability > 0 else -math.inf)
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-logits)), np.float32)

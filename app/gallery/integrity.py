@@ -1,0 +1,82 @@
+"""Find the rows that cannot be read any more, and remove them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from app.audit import log as audit
+from app.domain.errors import ServiceError
+from app.domain.identity import Actor
+from app.gallery import codec
+from app.gallery.codec import DamagedRow, DamagedValue, GalleryInfo
+from app.gallery.key_rotation import require_all_keys
+from app.gallery.transaction import GalleryTransaction, damaged_face
+from app.storage.sqlite import Connection
+
+
+def check_file(db: Connection) -> list[DamagedRow]:
+    """Return what SQLite's own check finds."""
+    return [DamagedRow("file", row[0]) for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+
+
+def damaged_rows(transaction: GalleryTransaction, gallery_id: str | None = None) -> list[DamagedRow]:
+    """Return every row of the gallery (of all galleries) that cannot be read. Raises StartError if a key is missing."""
+    galleries = transaction.galleries() if gallery_id is None else [transaction.gallery(gallery_id)]
+    found = [row for gallery in galleries for row in _damaged_in_gallery(transaction, gallery)]
+    if found:
+        require_all_keys(transaction.db, transaction.codec.cipher)
+    return found
+
+
+def _damaged_in_gallery(transaction: GalleryTransaction, gallery: GalleryInfo) -> Iterator[DamagedRow]:
+    db, row_codec, where = transaction.db, transaction.codec, (gallery.number,)
+    for row in db.execute(f"{codec.FACE} WHERE gallery = ? ORDER BY subject, rowid", where):
+        if error := _error(row_codec.template, gallery, row):
+            yield damaged_face(gallery, row, error)
+    for row in db.execute(f"{codec.METADATA} WHERE gallery = ? ORDER BY id", where):
+        if error := _error(row_codec.metadata, gallery.number, row):
+            yield DamagedRow("metadata", str(error), gallery.id, row["id"])
+    for row in db.execute(f"{codec.RESPONSE} WHERE gallery = ?", where):
+        if error := _error(row_codec.response, gallery.number, row):
+            yield DamagedRow("idempotency_key", str(error), gallery.id, row["subject"], idempotency_key=row["key"])
+
+
+def _error(read: Callable[..., object], *arguments: object) -> DamagedValue | None:
+    try:
+        read(*arguments)
+    except DamagedValue as error:
+        return error
+    return None
+
+
+def repair(transaction: GalleryTransaction, rows: Sequence[DamagedRow], by: Actor) -> list[DamagedRow]:
+    """
+    Remove the damaged faces and saved responses, and empty the damaged metadata; return what was removed.
+
+    A row that is not damaged (any more) is left alone. Raises ServiceError if the file itself is damaged.
+    """
+    if any(row.kind == "file" for row in rows):
+        raise ServiceError("the database file itself is damaged, and removing rows cannot repair it: restore a backup")
+    wanted = set(rows)
+    repaired = [row for row in damaged_rows(transaction) if row in wanted]
+    for row in repaired:
+        _repair_row(transaction, transaction.gallery(row.gallery_id), row, by)
+    return repaired
+
+
+def _repair_row(transaction: GalleryTransaction, gallery: GalleryInfo, row: DamagedRow, by: Actor) -> None:
+    if row.kind == "face":
+        transaction.log_removals(gallery, "id = ?", row.face_id)
+        transaction.db.execute("DELETE FROM faces WHERE gallery = ? AND id = ?", (gallery.number, row.face_id))
+        transaction.delete_saved_responses(gallery, row.subject_id)
+        audit.append(transaction.db, by, "face.repair", gallery.id, subject=row.subject_id, face=row.face_id)
+        return
+    if row.kind == "metadata":
+        transaction.set_metadata(gallery, row.subject_id, {})
+        transaction.raise_revision(gallery)
+    else:
+        transaction.db.execute(
+            "DELETE FROM idempotency_keys WHERE gallery = ? AND subject = ? AND key = ?",
+            (gallery.number, row.subject_id, row.idempotency_key),
+        )
+    audit.append(transaction.db, by, "subject.repair", gallery.id, subject=row.subject_id, removed=row.kind)

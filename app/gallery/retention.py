@@ -1,0 +1,58 @@
+"""Erase the faces and subjects that are older than the operator keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.audit import log as audit
+from app.domain.identity import Actor
+from app.gallery.codec import GalleryInfo
+from app.gallery.transaction import GalleryTransaction
+from app.storage.sqlite import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """The number of faces erased in a gallery; 0 if only subjects without a face were."""
+
+    gallery_id: str
+    faces: int
+
+
+_OLD_SUBJECTS = """created_at < ? AND NOT EXISTS
+    (SELECT 1 FROM faces WHERE faces.gallery = subjects.gallery AND faces.subject = subjects.id)"""
+
+
+def has_expired(db: Connection, before: str) -> bool:
+    row = db.execute(
+        f"""SELECT EXISTS (SELECT 1 FROM faces WHERE enrolled_at < ?)
+            OR EXISTS (SELECT 1 FROM subjects WHERE {_OLD_SUBJECTS})""",
+        (before, before),
+    ).fetchone()
+    return bool(row[0])
+
+
+def expire(transaction: GalleryTransaction, before: str, by: Actor) -> list[Expired]:
+    """Erase faces enrolled before that time, and subjects as old that have no face; one entry a gallery changed."""
+    results = [_expire_in_gallery(transaction, gallery, before, by) for gallery in transaction.galleries()]
+    return [expired for expired in results if expired]
+
+
+def _expire_in_gallery(transaction: GalleryTransaction, gallery: GalleryInfo, before: str, by: Actor) -> Expired | None:
+    faces = transaction.db.execute(
+        "SELECT id, subject FROM faces WHERE gallery = ? AND enrolled_at < ?", (gallery.number, before)
+    ).fetchall()
+    if faces:
+        transaction.log_removals(gallery, "enrolled_at < ?", before)
+        transaction.db.execute("DELETE FROM faces WHERE gallery = ? AND enrolled_at < ?", (gallery.number, before))
+    for row in faces:
+        transaction.delete_saved_responses(gallery, row["subject"])
+        audit.append(transaction.db, by, "face.expire", gallery.id, subject=row["subject"], face=row["id"])
+    subjects = transaction.db.execute(
+        f"DELETE FROM subjects WHERE gallery = ? AND {_OLD_SUBJECTS} RETURNING id", (gallery.number, before)
+    ).fetchall()
+    if subjects and not faces:
+        transaction.raise_revision(gallery)
+    for row in subjects:
+        audit.append(transaction.db, by, "subject.expire", gallery.id, subject=row["id"])
+    return Expired(gallery.id, len(faces)) if faces or subjects else None

@@ -1,0 +1,64 @@
+"""Refined landmarks are nearer the truth; facenet-pytorch's boxes and landmarks do not change."""
+
+import numpy as np
+import pytest
+
+from app.domain.models import Face, Floats, Pixels
+from app.faces.detector import mtcnn
+from app.faces.detector.mtcnn import CascadeOptions, Mtcnn
+from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet
+
+Nets = tuple[ProposalNet, RefineNet, OutputNet]
+PEOPLE = pytest.mark.parametrize("person", ["hopper", "collins"])
+EYES = 35.2  # their distance in the 112 px crop
+TIGHT = 1.2  # half a tight photo's side, in distances of the eyes
+
+
+@pytest.fixture
+def portrait(request: pytest.FixtureRequest, person: str) -> Pixels:
+    photo: Pixels = request.getfixturevalue(person)
+    return photo
+
+
+def tightly_cut(photo: Pixels, face: Face) -> tuple[Pixels, Floats]:
+    """Return the photo cut tightly around the face, and the landmarks in it."""
+    points = face.landmarks.points
+    center, half = points.mean(0), TIGHT * np.linalg.norm(points[1] - points[0])
+    (left, top), (right, bottom) = (center - half).astype(int), (center + half).astype(int)
+    return np.ascontiguousarray(photo[top:bottom, left:right]), points - np.float32([left, top])
+
+
+def error_of(found: Floats, true: Floats) -> float:
+    """Return the root mean square of the landmarks' errors, in pixels of the aligned crop."""
+    scale = EYES / np.linalg.norm(true[1] - true[0])
+    return float(scale * np.sqrt(((found - true) ** 2).sum(1).mean()))
+
+
+@PEOPLE
+def test_refined_landmarks_in_a_tight_photo_are_those_of_the_whole_photo(nets: Nets, portrait: Pixels) -> None:
+    (face,) = Mtcnn(*nets).detect(portrait)
+    photo, true = tightly_cut(portrait, face)
+
+    (found,) = Mtcnn(*nets).detect(photo)
+
+    assert error_of(found.points, true) < 1.5
+    assert error_of(found.landmarks.points, true) > 5
+
+
+@PEOPLE
+def test_boxes_and_landmarks_of_facenet_pytorch_do_not_change(nets: Nets, portrait: Pixels) -> None:
+    (ours,), (theirs,) = (
+        Mtcnn(*nets, CascadeOptions(refine_landmarks=look)).detect(portrait) for look in (True, False)
+    )
+
+    assert (ours.box, ours.confidence) == (theirs.box, theirs.confidence)
+    assert np.array_equal(ours.landmarks.points, theirs.landmarks.points)
+    assert theirs.refined is None
+    assert np.array_equal(theirs.points, theirs.landmarks.points)
+
+
+def test_landmarks_of_a_mirror_image_are_mirrored_back() -> None:
+    straight = np.float32([[(0.2, 0.4), (0.5, 0.42), (0.4, 0.6), (0.25, 0.8), (0.48, 0.82)]])
+    mirrored = np.float32([[(0.5, 0.42), (0.8, 0.4), (0.6, 0.6), (0.52, 0.82), (0.75, 0.8)]])
+
+    assert np.allclose(mtcnn._mirror(mirrored), straight)

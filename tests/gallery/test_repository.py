@@ -1,0 +1,135 @@
+"""Galleries and subjects as rows: what is there, what it counts, and what raises the revision."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from app.domain.errors import ModelMismatch, NotFound
+from app.gallery.repository import GalleryRepository
+from tests.support.templates import FACE, MODEL, QUALITY, numbered, template, unit
+
+IDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=128)
+
+
+def test_a_new_gallery_is_empty_and_bound_to_no_model(repository: GalleryRepository) -> None:
+    gallery, made = repository.create_gallery("guests")
+
+    assert made
+    assert (gallery.id, gallery.subjects, gallery.faces, gallery.revision, gallery.model) == ("guests", 0, 0, 0, None)
+
+
+def test_creating_a_gallery_again_changes_nothing(repository: GalleryRepository) -> None:
+    repository.enroll("guests", "ada", numbered("ada", 1))
+    before = repository.gallery("guests")
+
+    assert repository.create_gallery("guests") == (before, False)
+
+
+def test_metadata_is_replaced_as_a_whole_and_faces_stay(repository: GalleryRepository) -> None:
+    repository.enroll("guests", "ada", numbered("ada", 1))
+    repository.put_subject("guests", "ada", {"name": "Ada", "born": 1815})
+    subject, made = repository.put_subject("guests", "ada", {"tags": ["ü", None]})
+
+    assert not made
+    assert (subject.metadata, subject.faces) == ({"tags": ["ü", None]}, 1)
+
+
+def test_subjects_come_in_pages_by_id(repository: GalleryRepository) -> None:
+    for name in ("d", "a", "c", "b"):
+        repository.put_subject("guests", name, {})
+
+    assert [each.subject_id for each in repository.subjects("guests", 3, "")] == ["a", "b", "c"]
+    assert [each.subject_id for each in repository.subjects("guests", 3, "c")] == ["d"]
+
+
+def test_metadata_is_told_of_those_who_are_still_there(repository: GalleryRepository) -> None:
+    repository.put_subject("guests", "ada", {"name": "Ada"})
+
+    assert repository.metadata("guests", ["gone", "ada"]) == {"ada": {"name": "Ada"}}
+    assert repository.metadata("guests", []) == {}
+
+
+def test_a_face_comes_back_as_it_was_enrolled(repository: GalleryRepository) -> None:
+    enrolled = template("f", "ada", unit(1, 128))
+    repository.enroll("guests", "ada", [enrolled])
+    (face,) = repository.faces("guests", "ada")
+
+    assert (face.face_id, face.subject_id, face.enrolled_at) == ("f", "ada", enrolled.enrolled_at)
+    assert (face.face.box, face.face.confidence, face.quality) == (FACE.box, FACE.confidence, QUALITY)
+    assert face.embedding.model == MODEL
+    np.testing.assert_array_equal(face.embedding.vector, unit(1, 128))
+    np.testing.assert_array_equal(face.face.landmarks.points, FACE.landmarks.points)
+
+
+def test_faces_are_listed_oldest_first(repository: GalleryRepository) -> None:
+    for seed in (5, 3, 9):
+        repository.enroll("guests", "ada", numbered("ada", seed))
+    repository.delete_face("guests", "ada", "9")
+    repository.enroll("guests", "ada", numbered("ada", 1))
+
+    assert [face.face_id for face in repository.faces("guests", "ada")] == ["5", "3", "1"]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        lambda repository: repository.gallery("none"),
+        lambda repository: repository.delete_gallery("none"),
+        lambda repository: repository.subjects("none", 10, ""),
+        lambda repository: repository.metadata("none", []),
+        lambda repository: repository.subject("guests", "none"),
+        lambda repository: repository.delete_subject("guests", "none"),
+        lambda repository: repository.faces("guests", "none"),
+        lambda repository: repository.delete_face("guests", "ada", "none"),
+        lambda repository: repository.delete_face("guests", "bob", "1"),
+        lambda repository: repository.changes_since("none", None),
+    ],
+)
+def test_what_is_not_there_is_not_found_and_changes_nothing(
+    repository: GalleryRepository, question: Callable[[GalleryRepository], object]
+) -> None:
+    repository.enroll("guests", "ada", numbered("ada", 1))
+    repository.put_subject("guests", "bob", {})
+    before = repository.galleries()
+
+    with pytest.raises(NotFound, match=r"none|'bob' has no face '1'"):
+        question(repository)
+    assert repository.galleries() == before
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(gallery=IDS, subject=IDS)
+@example(gallery="'; DROP TABLE faces; --", subject="%_?*' OR 1=1 --")
+def test_an_id_is_any_string(repository: GalleryRepository, gallery: str, subject: str) -> None:
+    repository.enroll(gallery, subject, [template(subject, subject, unit(1))])
+
+    assert [each.subject_id for each in repository.subjects(gallery, 9, "")] == [subject]
+    assert [face.face_id for face in repository.faces(gallery, subject)] == [subject]
+    assert list(repository.metadata(gallery, [subject])) == [subject]
+    repository.delete_face(gallery, subject, subject)
+    repository.delete_gallery(gallery)
+    assert repository.galleries() == []
+
+
+def test_a_gallery_belongs_to_the_model_that_filled_it_even_when_emptied(repository: GalleryRepository) -> None:
+    repository.enroll("guests", "ada", numbered("ada", 1))
+    repository.delete_subject("guests", "ada")
+
+    with pytest.raises(ModelMismatch, match=f"filled by model {MODEL}, not sha256:other"):
+        repository.enroll("guests", "ada", [template("2", "ada", unit(2), "sha256:other")])
+    assert repository.gallery("guests").model == MODEL
+
+
+def test_a_subject_put_without_metadata_keeps_what_it_had(repository: GalleryRepository) -> None:
+    repository.put_subject("guests", "ada", {"name": "Ada"})
+    subject, made = repository.put_subject("guests", "ada", None)
+    assert (subject.metadata, made) == ({"name": "Ada"}, False)
+
+
+def test_only_the_owner_may_read_the_files(repository: GalleryRepository, path: Path) -> None:
+    repository.create_gallery("guests")
+    assert {file.stat().st_mode & 0o077 for file in path.parent.glob("gallery.sqlite3*")} == {0}
