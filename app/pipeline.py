@@ -63,6 +63,10 @@ class FacePipeline:
             aligned = [self.align(image, face) for face in selected]
         return PhotoFaces(aligned, len(faces), width=image.shape[1], height=image.shape[0])
 
+    def with_aligner(self, aligner: Aligner) -> FacePipeline:
+        """Return a pipeline that aligns for another embedder, with the same detector and limits."""
+        return FacePipeline(self._detector, aligner, self._limits, self._max_faces)
+
     def decode(self, data: bytes) -> Pixels:
         """Return the upright photo. Raises InvalidImage, UnsupportedImage or ImageTooLarge."""
         return decode(data, self._limits)

@@ -1,7 +1,7 @@
-"""What can go wrong in training, told to the person at the terminal (exit status 2)."""
+"""The errors that a command reports in one line (exit status 2)."""
 
 from __future__ import annotations
 
 
 class TrainingError(Exception):
-    """The data, the configuration or the installation is at fault; the message says what was wanted and what came."""
+    """The data, the config or the installation cannot be used; the message says what was expected and what came."""

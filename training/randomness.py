@@ -1,7 +1,7 @@
 """
 Random numbers as a function of where they are used: (seed, stream, counters).
 
-Nothing has to be saved for an exact resume, and threads may draw in any order.
+So an exact resume needs no saved state, and threads may draw in any order.
 """
 
 from enum import IntEnum
@@ -11,7 +11,7 @@ import torch
 
 
 class Stream(IntEnum):
-    """The uses of randomness; two streams never meet."""
+    """The uses of randomness; different streams are independent."""
 
     PEOPLE = 0
     FACES = 1
@@ -27,10 +27,10 @@ def generator(seed: int, stream: Stream, *counters: int) -> np.random.Generator:
 
 
 def torch_seed(seed: int, stream: Stream, *counters: int) -> int:
-    """The same for PyTorch, whose generators take one number."""
+    """Return a seed for PyTorch, whose generators take one number."""
     return int(generator(seed, stream, *counters).integers(2**63))
 
 
 def torch_generator(seed: int, stream: Stream, *counters: int) -> torch.Generator:
-    """On the CPU, so that every device draws the same."""
+    """Return a generator on the CPU, so that every device draws the same numbers."""
     return torch.Generator().manual_seed(torch_seed(seed, stream, *counters))

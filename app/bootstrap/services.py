@@ -29,8 +29,8 @@ from app.services.extraction import Extraction
 from app.services.galleries import Galleries
 from app.services.identification import Identification
 from app.services.retention_task import Retention
-from app.services.worker_sync import WorkerSync
 from app.services.verification import Verification
+from app.services.worker_sync import WorkerSync
 from app.settings import Settings
 
 STORE_THREADS = 2  # SQLite writes one at a time

@@ -12,7 +12,7 @@ from app.domain.models import Face
 FaceRule: TypeAlias = Literal["largest", "center", "only"]
 
 TIE = 0.5
-"""The share of the largest face's area from which another counts as equally large (docs/EVALUATION.md)."""
+"""The share of the largest face's area from which another counts as equally large (docs/evaluation.md)."""
 
 
 def choose(faces: Sequence[Face], rule: FaceRule, shape: tuple[int, int]) -> Face:

@@ -1,8 +1,8 @@
 """
 Read `calibration.json`: the error rates of a model at each threshold, measured on named data.
 
-training/calibrate.py writes it, docs/CALIBRATION.md explains it. Between two measured thresholds the worse rate of both
-is given, so that a stated rate is never better than the measured one.
+training/calibration/fit.py writes it, docs/calibration.md explains it. Between two measured thresholds the worse rate of
+both is given, so that a stated rate is never better than the measured one.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ CALIBRATION = "calibration.json"
 
 Interval = tuple[float, float]
 """A 95 % confidence interval, bootstrapped over people."""
-Promise: TypeAlias = Literal["average", "worst"]
-"""For whom an FMR is promised: for all people on average, or for those of the worst cohort."""
+FmrScope: TypeAlias = Literal["overall", "worst_cohort"]
+"""The people that an FMR holds for: all on average, or also those of the worst cohort."""
 
 
 class _Section(BaseModel):
@@ -83,7 +83,9 @@ class Calibration(_Section):
 
     model: str = Field(description="Digest of the embedder that was measured.")
     data: CalibrationData
-    promise: Promise = Field("average", description="`average` over the people of `data`, or `worst` of the cohorts.")
+    fmr_scope: FmrScope = Field(
+        "overall", description="`overall`: over all people of `data`; `worst_cohort`: also in every cohort."
+    )
     finest_fmr: float = Field(gt=0, le=1, description="About 3 / independent impostor pairs (the rule of three).")
     rates: tuple[Rates, ...] = Field(min_length=2, description="By rising threshold.")
     probability: ProbabilityMap
@@ -107,8 +109,8 @@ class Calibration(_Section):
         rates = [self.between_cohorts or self.cohort_thresholds, *(cohort.fmr for cohort in self.cohorts)]
         if any(len(each) != len(self.cohort_thresholds) for each in rates):
             raise ValueError("expected an FMR for each of cohort_thresholds")
-        if self.promise == "worst" and not self.cohorts:
-            raise ValueError("want cohorts to promise for the worst of them")
+        if self.fmr_scope == "worst_cohort" and not self.cohorts:
+            raise ValueError("expected cohorts with fmr_scope worst_cohort")
         return self
 
     @property
@@ -119,7 +121,7 @@ class Calibration(_Section):
     @property
     def people_pairs(self) -> int:
         """How many pairs of people are behind the promise; of the smallest cohort, where it is for the worst."""
-        cohorts = self.cohorts if self.promise == "worst" else ()
+        cohorts = self.cohorts if self.fmr_scope == "worst_cohort" else ()
         return min([self.data.impostor_people_pairs, *(pairs_among(cohort.people) for cohort in cohorts)])
 
     def at(self, fmr: float) -> OperatingPoint:

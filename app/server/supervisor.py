@@ -1,7 +1,7 @@
 """
 Several worker processes that serve one port, and the supervisor that starts, watches and stops them.
 
-Neither uvicorn's supervisor nor gunicorn keeps what docs/OPERATIONS.md promises: docs/ARCHITECTURE.md has the
+Neither uvicorn's supervisor nor gunicorn keeps what docs/operations/deploy.md promises: docs/architecture.md has the
 measurements. Workers are spawned and not forked, since the networks have threads; the port is bound once, here.
 """
 

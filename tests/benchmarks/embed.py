@@ -20,10 +20,11 @@ from tests.benchmarks.effort import Effort
 from tests.benchmarks.measure import Contestant, Laps, race, ratio
 from tests.benchmarks.report import SHARE, Row, at_least
 from tests.support.networks import manifest_of
-from training.export import check_parity, embedder_graph
-from training.networks import Embedder, FaceNetwork, build, cost
-from training.networks.embedder import Views
+from training.export.onnx import check_parity, embedder_graph
+from training.networks import cost
+from training.networks.embedder import Embedder, FaceNetwork, Views
 from training.networks.mobilefacenet import MobileFaceNet
+from training.networks.registry import build
 
 BATCHES = (1, 8)
 SIDES = (256, 512, 1024)
@@ -141,8 +142,8 @@ def against_torch(batch: int, effort: Effort) -> Iterator[Row]:
             ours=laps["ours"].time(),
             peer=peer,
             theirs=laps[peer].time(),
-            note="random weights, exported by training/export.py, equal to torch's vectors to 1e-5. torch eager is as "
-            "it comes; channels_last is the memory layout that training uses.",
+            note="random weights, exported by training/export/onnx.py, equal to torch's vectors to 1e-5. torch eager "
+            "is as it comes; channels_last is the memory layout that training uses.",
         )
 
 

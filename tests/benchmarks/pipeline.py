@@ -23,7 +23,7 @@ from tests.benchmarks.peers import Pipeline
 from tests.benchmarks.report import Row, Target, at_least
 from tests.benchmarks.served import Client, Served, verify
 from tests.support.published import random_inception_resnet, saved
-from training import import_facenet
+from training.export import import_facenet
 
 PEOPLE = 8631  # that the published network tells apart
 SAME_SETTINGS = {"LIKENESS_MIN_FACE": "20"}

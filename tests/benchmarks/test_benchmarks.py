@@ -30,7 +30,7 @@ from tests.benchmarks.report import Report, Row, Target, at_least, at_most, docu
 from tests.benchmarks.served import Answer, Load, Question
 from tests.support.facenet_pytorch import batched_nms
 from tests.support.server import MIB, REPOSITORY, ServerFailed
-from training.networks import build
+from training.networks.registry import build
 
 BRIEF = Effort(seconds=0.0, requests=50, starts=1)
 

@@ -112,7 +112,7 @@ def test_the_manifest_decides_how_faces_are_aligned(
 ) -> None:
     manifest = EmbedderManifest(
         id="any",
-        licence="MIT",
+        license="MIT",
         provenance={},
         kind="embedder",
         file=ModelFile(path="any.onnx", digest=digest_of(b"")),

@@ -7,10 +7,10 @@ from tests.support.calibrations import COHORTS, calibration
 
 
 def test_a_promise_for_the_worst_rests_on_the_pairs_of_the_smallest_cohort() -> None:
-    assert calibration(**COHORTS, promise="worst").people_pairs == 10
+    assert calibration(**COHORTS, fmr_scope="worst_cohort").people_pairs == 10
     assert calibration(**COHORTS).people_pairs == 45
-    with pytest.raises(ValidationError, match="want cohorts"):
-        calibration(promise="worst")
+    with pytest.raises(ValidationError, match="expected cohorts"):
+        calibration(fmr_scope="worst_cohort")
 
 
 @pytest.mark.parametrize(

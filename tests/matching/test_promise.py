@@ -12,10 +12,11 @@ from scipy import stats
 from app.domain.models import Distance, Floats
 from app.matching.calibration import Calibration
 from tests.support.calibrations import DATA, MODEL, calibration
-from training import calibrate
-from training.all_pairs import AllPairs, all_pairs, interval, rate_curves
-from training.served import ServedModel
-from training.sights import FaceFinder, embed_faces
+from training.calibration import fit
+from training.evaluation.all_pairs import AllPairs, all_pairs
+from training.evaluation.bootstrap import interval, rate_curves
+from training.pipeline.detection_cache import FaceFinder, embed_faces
+from training.pipeline.served_model import ServedModel
 
 PEOPLE = 60
 IMPOSTORS = PEOPLE * (PEOPLE - 1) // 2
@@ -47,9 +48,9 @@ def calibrated(seed: int, shape: tuple[float, float]) -> tuple[Calibration, AllP
     genuine = 2 * np.random.default_rng(seed + 1).beta(2, 5, size=PEOPLE).astype(np.float32)
     pairs = pairs_of(genuine, strangers(seed, shape, IMPOSTORS))
     made = calibration(
-        rates=calibrate.measured_rates(pairs),
-        finest_fmr=calibrate.RULE_OF_THREE / pairs.impostor_people_pairs,
-        probability=calibrate.fit_probability(pairs.genuine, pairs.impostors),
+        rates=fit.measured_rates(pairs),
+        finest_fmr=fit.RULE_OF_THREE / pairs.impostor_people_pairs,
+        probability=fit.fit_probability(pairs.genuine, pairs.impostors),
     )
     return made, pairs
 
@@ -121,11 +122,11 @@ def halves(shared_data: Path, models_dir: Path) -> list[AllPairs]:
 @pytest.mark.parametrize("fmr", [1e-2, 1e-3, 1e-4])
 def test_a_promise_made_on_half_of_the_people_is_kept_on_the_other_half(halves: list[AllPairs], fmr: float) -> None:
     seen, other = halves
-    made = calibrate.calibrated(MODEL, DATA.model_copy(update={"name": "half of lfw_dev"}), seen)
+    made = fit.fit_calibration(MODEL, DATA.model_copy(update={"name": "half of lfw_dev"}), seen)
     threshold = made.at(fmr).threshold
     kept, _ = rate_curves(other, np.array([threshold]), replicates=200)
 
-    assert made.finest < 1e-4
+    assert made.smallest_fmr < 1e-4
     assert interval(kept[1:, 0])[0] <= fmr  # no more than the promise, as far as these people can tell
     assert kept[0, 0] <= 2 * fmr
 

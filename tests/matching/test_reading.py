@@ -13,7 +13,7 @@ BROKEN = {
     "cut off": calibration().model_dump_json()[:100],
     "no object": "[]",
     "a field missing": "{}",
-    "a field unknown": calibration().model_dump_json().replace('"promise"', '"oath"'),
+    "a field unknown": calibration().model_dump_json().replace('"fmr_scope"', '"oath"'),
 }
 
 

@@ -1,4 +1,4 @@
-"""A tiny training set made on the spot, and a tiny network to train on it: no shared data is needed."""
+"""A tiny generated training set, and a tiny network to train on it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,18 +9,21 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from PIL import Image
 from torch import Tensor, nn
 
-from training import networks
-from training.config import TrainConfig
-from training.networks import FaceNetwork
+from app.domain.models import Pixels
+from training.config.schema import TrainConfig
+from training.data.dataset import FaceSet, read_faces
+from training.networks.embedder import FaceNetwork
+from training.networks.registry import NETWORKS, build
 
 settings.register_profile("unhurried", deadline=None)  # the machine may be busy training
 settings.load_profile("unhurried")
 
 
 class TinyNetwork(FaceNetwork):
-    """3 channels, a BatchNorm, an average over the image, 8 numbers."""
+    """A convolution, a BatchNorm and a linear layer to 8 numbers."""
 
     crop_size: ClassVar[int] = 112
     mean: ClassVar[tuple[float, float, float]] = (127.5, 127.5, 127.5)
@@ -55,7 +58,7 @@ def _write_crop(path: Path, *, seed: int, size: int = 144) -> Path:
 
 @pytest.fixture
 def write_crop() -> Callable[..., Path]:
-    """(path, seed=, size=): blobs of colour that differ from seed to seed."""
+    """A function (path, seed=, size=) that writes an image of blobs, different for each seed."""
     return _write_crop
 
 
@@ -70,12 +73,29 @@ def people(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def faces(people: Path) -> FaceSet:
+    return read_faces([people])
+
+
+@pytest.fixture
+def lfw_photos(tmp_path: Path, hopper: Pixels, collins: Pixels) -> Path:
+    """Two people with three photos each, smaller and smaller, named as in LFW."""
+    root = tmp_path / "photos"
+    for name, pixels in (("Hopper", hopper), ("Collins", collins)):
+        (root / name).mkdir(parents=True)
+        for number in (1, 2, 3):
+            small = Image.fromarray(pixels).resize((400 - 60 * number, 400 - 60 * number))
+            small.save(root / name / f"{name}_{number:04d}.jpg", quality=95 - 10 * number)
+    return root
+
+
+@pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Weights of the network `tiny`, which is in the registry for one test."""
-    monkeypatch.setitem(networks.NETWORKS, "tiny", TinyNetwork)
+    """Weights of the network `tiny`, which is registered for one test."""
+    monkeypatch.setitem(NETWORKS, "tiny", TinyNetwork)
     torch.manual_seed(3)
     path = tmp_path / "tiny.pt"
-    torch.save(networks.build("tiny", 8).state_dict(), path)
+    torch.save(build("tiny", 8).state_dict(), path)
     return path
 
 
@@ -88,6 +108,6 @@ def config(people: Path, tiny: Path) -> TrainConfig:
             "network": {"name": "tiny", "embedding_size": 8, "weights": tiny},
             "batch": {"people": 3, "faces": 2},
             "loss": {"miner": "batch-hard"},
-            "optimiser": {"steps": 6, "warm_up": 2},
+            "optimizer": {"steps": 6, "warmup_steps": 2},
         }
     )

@@ -2,8 +2,8 @@
 NN2, NN3 and NN4 of FaceNet (Schroff et al. 2015, arXiv:1503.03832, table 2 and section 3.3): Inception networks.
 
 They have GoogLeNet's modules (Szegedy et al. 2015) with L2 pooling where the table says "L2", and no BatchNorm. The
-paper does not say the constants of "norm" (here PyTorch's, those of AlexNet with k = 1), how pixels are scaled, and how
-weights start.
+paper does not give the constants of "norm" (here PyTorch's, which are AlexNet's with k = 1), the scale of pixels, or
+the initial weights.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from training.networks.embedder import FaceNetwork
-from training.networks.layers import L2Pool, convolution, halved, start_evenly
+from training.networks.layers import L2Pool, convolution, halving_pool, he_init
 
 
 class Row(NamedTuple):
-    """A row of table 2: channels that come out of each convolution, 0 where there is none."""
+    """A row of table 2: output channels of each convolution, 0 where there is none."""
 
     name: str
     one: int
@@ -29,7 +29,7 @@ class Row(NamedTuple):
     five: int
     pool: Literal["max", "L2"]
     project: int
-    """0 where the pooled channels go on as they are."""
+    """0: the pooled channels are not projected."""
 
     @property
     def stride(self) -> int:
@@ -82,9 +82,9 @@ class Inception(FaceNetwork):
     def __init__(self, embedding_size: int, rows: Sequence[Row], stem: tuple[int, int, int] = (64, 64, 192)) -> None:
         super().__init__(embedding_size)
         first, reduced, self.channels = stem
-        self.conv1, self.pool1, self.norm1 = convolution(3, first, 7, 2), halved(), nn.LocalResponseNorm(5)
+        self.conv1, self.pool1, self.norm1 = convolution(3, first, 7, 2), halving_pool(), nn.LocalResponseNorm(5)
         self.inception2 = nn.Sequential(convolution(first, reduced), convolution(reduced, self.channels, 3))
-        self.norm2, self.pool2 = nn.LocalResponseNorm(5), halved()
+        self.norm2, self.pool2 = nn.LocalResponseNorm(5), halving_pool()
         self._names = [f"inception{row.name}" for row in rows]
         for name, row in zip(self._names, rows, strict=True):
             self.add_module(name, InceptionModule(self.channels, row))
@@ -106,7 +106,7 @@ class NN2(Inception):
     def __init__(self, embedding_size: int = 128, rows: Sequence[Row] = NN2_ROWS) -> None:
         super().__init__(embedding_size, rows)
         self.linear = nn.Linear(self.channels, embedding_size)
-        start_evenly(self)
+        he_init(self)
 
     def forward(self, pixels: Tensor) -> Tensor:
         y: Tensor = self.linear(self.features(pixels).mean((2, 3)))  # (N, D)
@@ -123,8 +123,8 @@ class NN4(NN2):
     """
     NN2 at 96 px without the 5 x 5 convolutions "in the higher layers": 6.6 M parameters, 285 M multiply-adds.
 
-    Which layers the paper does not say. Without those of 4e, 5a and 5b the total is its 285 M; 4d too would give 282 M,
-    5a and 5b alone 289 M.
+    The paper does not say which layers. Without those of 4e, 5a and 5b the total is the paper's 285 M; without 4d too
+    it would be 282 M, and without 5a and 5b alone 289 M.
     """
 
     crop_size = 96

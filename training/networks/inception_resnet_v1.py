@@ -1,8 +1,9 @@
 """
 Inception-ResNet-v1 (Szegedy et al. 2016, arXiv:1602.07261, section 3.2) as davidsandberg/facenet trains it for faces.
 
-Tensor names and numbers are those of facenet-pytorch 2.6.0, so that its published weights load. Against the paper it
-has residuals scaled by 0.17, 0.10 and 0.20, a last block without ReLU, and a linear layer with BatchNorm for a head.
+Tensor names and numbers are those of facenet-pytorch 2.6.0, so that its published weights load. Unlike
+the paper's, it has residuals scaled by 0.17, 0.10 and 0.20, a last block without ReLU, and a linear layer with
+BatchNorm as its head.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ class InceptionResnetV1(FaceNetwork):
     """23.5 M parameters and 1.42 G multiply-adds at 160 px; published with 512 numbers, trainable with any."""
 
     crop_size = 160
-    left_out = ("logits.",)
+    ignored_prefixes = ("logits.",)
 
     def __init__(self, embedding_size: int = 512) -> None:
         super().__init__(embedding_size)

@@ -1,4 +1,4 @@
-"""What the networks of the FaceNet paper are made of, and how their weights start."""
+"""The layers of the networks of the FaceNet paper, and their initial weights."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 TINY = 1e-12
-"""Below a square that matters; it keeps the root's gradient finite where every input is 0."""
+"""Smaller than any relevant square; it keeps the root's gradient finite where every input is 0."""
 
 
 def convolution(inputs: int, outputs: int, kernel: int = 1, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2), nn.ReLU())
 
 
-def halved() -> nn.MaxPool2d:
+def halving_pool() -> nn.MaxPool2d:
     return nn.MaxPool2d(3, stride=2, padding=1)
 
 
 class L2Pool(nn.Module):
     """
-    The root of the mean square of 3 x 3 places, one apart (FaceNet, table 2: "L2 pooling").
+    The root of the mean square of 3 x 3 positions, with stride 1 (FaceNet, table 2: "L2 pooling").
 
-    The mean, not the sum, as Sermanet et al. 2012 (arXiv:1204.3968) weigh it: the scale stays, layer after layer.
+    The mean instead of the sum, as in Sermanet et al. 2012 (arXiv:1204.3968), keeps the scale from layer to layer.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -41,9 +41,10 @@ class Maxout(nn.Module):
         return y.view(-1, *self.shape).amax(2)
 
 
-def start_evenly(network: nn.Module) -> None:
+def he_init(network: nn.Module) -> None:
     """
-    He et al. 2015: without BatchNorm, PyTorch's own start shrinks each layer sixfold, and every face gets one vector.
+    Initialise as He et al. 2015: with PyTorch's own initial weights and no BatchNorm, each layer shrinks its input six
+    times, and every face gets the same vector.
     """
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):

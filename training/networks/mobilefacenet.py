@@ -33,7 +33,7 @@ def convolution(inputs: int, outputs: int, kernel: int = 1, *, stride: int = 1, 
 
 
 class Bottleneck(nn.Module):
-    """Expand, convolve each channel by itself, project; the input is added where the shapes allow it."""
+    """Expands, convolves each channel by itself, and projects; the input is added where the shapes allow it."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class DepthwiseSeparable(nn.Module):
 
 
 class GlobalDepthwise(nn.Module):
-    """Weighs the 7 x 7 places of each channel: the paper's replacement for average pooling."""
+    """Weights the 7 x 7 positions of each channel: the paper's replacement for average pooling."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
 """
-P-Net, R-Net and O-Net (Zhang et al. 2016) with the tensor names of facenet-pytorch 2.6.0; how they are served is in
-`mtcnn_served`.
+P-Net, R-Net and O-Net (Zhang et al. 2016) with the tensor names of facenet-pytorch 2.6.0; their
+served form is in training/export/mtcnn_graph.py.
 
 They take float32 RGB pixels in [0, 255], NHWC: (x - 127.5) / 128 is folded into the first convolution.
 """
@@ -73,12 +73,12 @@ def fold_normalisation(network: PNet | RNet | ONet) -> None:
     """Move (x - 127.5) / 128 into `conv1`, so that the network takes pixels. Exact: no MTCNN convolution pads."""
     weight, bias = network.conv1.weight, network.conv1.bias
     if bias is None:
-        raise ValueError("want a first convolution with a bias")
+        raise ValueError("expected a first convolution with a bias")
     with torch.no_grad():
         weight.div_(128)
         bias.sub_(127.5 * weight.double().sum((1, 2, 3)))
 
 
 def _flat(x: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, W * H * C): the order in which the published weights were trained."""
+    """Flatten (N, C, H, W) to (N, W * H * C), the order in which the published weights were trained."""
     return x.permute(0, 3, 2, 1).flatten(1)

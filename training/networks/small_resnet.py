@@ -1,9 +1,9 @@
 """
 A small residual network of plain 3 x 3 convolutions (He et al. 2016, arXiv:1512.03385), to train from scratch on a CPU.
 
-Ours. A sixth of MobileFaceNet's multiply-adds, and none of the depthwise convolutions in which a CPU mostly moves
-memory: a step is eight times as fast. As in FaceNet no BatchNorm follows the last layer, so that the spread of the
-vectors is learned, and can be lost.
+It has a sixth of MobileFaceNet's multiply-adds and no depthwise convolutions, which on a CPU mostly move memory: a step
+is eight times as fast. As in FaceNet no BatchNorm follows the last layer, so that the spread of the vectors is learned,
+and can collapse.
 """
 
 from torch import Tensor, nn

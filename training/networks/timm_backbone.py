@@ -1,7 +1,7 @@
 """
-Any network of timm by its name there, `timm:mobilenetv2_100`, with a linear layer to the embedding for a head.
+Any network of timm by its name, `timm:mobilenetv2_100`, with a linear layer to the embedding.
 
-At the size of its ImageNet weights, or at another: `timm:mobilenetv2_100@112`.
+The crop size is that of its ImageNet weights, or another: `timm:mobilenetv2_100@112`.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ class TimmMissing(TrainingError):
 
 
 class UnknownBackbone(TrainingError):
-    """timm has no network of this name, or the size is none."""
+    """timm has no network of this name, or the size is not usable."""
 
 
 class TimmBackbone(FaceNetwork):
-    """Normalised as timm's configuration of the network says; nothing is downloaded."""
+    """Normalises as timm's configuration of the network says; nothing is downloaded."""
 
     def __init__(self, name: str, embedding_size: int) -> None:
         super().__init__(embedding_size)
         backbone, _, size = name.removeprefix(PREFIX).partition("@")
         self.backbone = _create(backbone, embedding_size)
-        known = self.backbone.default_cfg
-        self.crop_size = _side(name, size or str(known["input_size"][-1]))
-        self.mean, self.std = _scaled(known["mean"]), _scaled(known["std"])
+        defaults = self.backbone.default_cfg
+        self.crop_size = _crop_size(name, size or str(defaults["input_size"][-1]))
+        self.mean, self.std = _scaled(defaults["mean"]), _scaled(defaults["std"])
 
     def forward(self, pixels: Tensor) -> Tensor:
         y: Tensor = self.backbone(pixels)  # (N, D)
@@ -48,8 +48,8 @@ def _create(name: str, embedding_size: int) -> Any:
     timm = _import_timm()
     names = timm.list_models()
     if name not in names:
-        near = ", ".join(get_close_matches(name, names)) or "timm.list_models() names them all"
-        raise UnknownBackbone(f"timm has no network {name!r}; near it: {near}")
+        similar = ", ".join(get_close_matches(name, names)) or "see timm.list_models()"
+        raise UnknownBackbone(f"timm has no network {name!r}; similar names: {similar}")
     return timm.create_model(name, pretrained=False, num_classes=embedding_size)
 
 
@@ -66,8 +66,10 @@ def _import_timm() -> Any:
 
 def _declare_missing_operators() -> None:
     """
-    timm imports torchvision, and torchvision's Python part fails where its compiled part does not load, as that of PyPI
-    beside a PyTorch for CPUs. No network here calls these two operators: declared, they need not be there.
+    Declare two operators of torchvision that no network here calls.
+
+    timm imports torchvision, whose Python part fails if its compiled part does not load, as with PyPI's torchvision and
+    a PyTorch for CPUs.
     """
     found = importlib.util.find_spec("torchvision")
     if found is None or found.origin is None or hasattr(torch.ops.torchvision, "nms"):
@@ -80,13 +82,13 @@ def _declare_missing_operators() -> None:
             torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 
-def _side(name: str, text: str) -> int:
+def _crop_size(name: str, text: str) -> int:
     if not text.isdecimal() or not 16 <= int(text) <= 1024:
-        raise UnknownBackbone(f"want timm:NAME@SIZE with a size from 16 to 1024, got {name!r}")
+        raise UnknownBackbone(f"expected timm:NAME@SIZE with a size from 16 to 1024, got {name!r}")
     return int(text)
 
 
 def _scaled(shares: tuple[float, float, float]) -> RGB:
-    """Of white, 0 to 1, to pixels, 0 to 255."""
+    """Convert shares of white, 0 to 1, to pixels, 0 to 255."""
     red, green, blue = (255 * share for share in shares)
     return red, green, blue

@@ -1,8 +1,8 @@
 """
 NN1 of FaceNet (Schroff et al. 2015, arXiv:1503.03832, table 1): Zeiler and Fergus's network with 1 x 1 convolutions.
 
-The paper does not say the constants of its "rnorm" (here PyTorch's, those of AlexNet with k = 1), how its pixels are
-scaled, and how its weights start. Its "concat" row only joins what one network computes in parts.
+The paper does not give the constants of "rnorm" (here PyTorch's, which are AlexNet's with k = 1), the scale of pixels,
+and the initial weights. Its "concat" row only joins what one network computes in parts.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from training.networks.embedder import FaceNetwork
-from training.networks.layers import Maxout, convolution, halved, start_evenly
+from training.networks.layers import Maxout, convolution, halving_pool, he_init
 
 
 class NN1(FaceNetwork):
@@ -20,17 +20,17 @@ class NN1(FaceNetwork):
 
     def __init__(self, embedding_size: int = 128) -> None:
         super().__init__(embedding_size)
-        self.conv1, self.pool1 = convolution(3, 64, 7, 2), halved()
+        self.conv1, self.pool1 = convolution(3, 64, 7, 2), halving_pool()
         self.rnorm1 = nn.LocalResponseNorm(5)
         self.conv2a, self.conv2 = convolution(64, 64), convolution(64, 192, 3)
-        self.rnorm2, self.pool2 = nn.LocalResponseNorm(5), halved()
-        self.conv3a, self.conv3, self.pool3 = convolution(192, 192), convolution(192, 384, 3), halved()
+        self.rnorm2, self.pool2 = nn.LocalResponseNorm(5), halving_pool()
+        self.conv3a, self.conv3, self.pool3 = convolution(192, 192), convolution(192, 384, 3), halving_pool()
         self.conv4a, self.conv4 = convolution(384, 384), convolution(384, 256, 3)
         self.conv5a, self.conv5 = convolution(256, 256), convolution(256, 256, 3)
-        self.conv6a, self.conv6, self.pool4 = convolution(256, 256), convolution(256, 256, 3), halved()
+        self.conv6a, self.conv6, self.pool4 = convolution(256, 256), convolution(256, 256, 3), halving_pool()
         self.fc1, self.fc2 = Maxout(7 * 7 * 256, 32 * 128), Maxout(32 * 128, 32 * 128)
         self.fc7128 = nn.Linear(32 * 128, embedding_size)
-        start_evenly(self)
+        he_init(self)
 
     def forward(self, pixels: Tensor) -> Tensor:
         x = self.rnorm1(self.pool1(self.conv1(pixels)))  # (N, 64, 55, 55)

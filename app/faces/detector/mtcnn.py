@@ -5,13 +5,13 @@ facenet-pytorch and insightface's old MTCNN resize the photo once for every pyra
 Python loop; their users complain of time that grows with the photo, and of a crash if a candidate lies outside it. Here
 one integral image serves all levels and crops, candidates are arrays throughout, and empty windows are dropped. With
 facenet-pytorch's options the boxes are equal to 0.01 px (tests/faces/detector/test_parity.py). The service uses fewer
-levels (`SERVING_OPTIONS`), which moves boxes a little and finds the same faces; docs/EVALUATION.md has the losses.
+levels (`SERVING_OPTIONS`), which moves boxes a little and finds the same faces; docs/evaluation.md has the losses.
 
 The landmarks come from a square that the box has left since, and are noisy: 1.3 px of the 112 px crop on LFW. If the
 photo's edge cuts the face, the rest is stretched to O-Net's square (Zhang's own code, and davidsandberg's, pad with
 black), and the error is 9 px. Therefore O-Net runs again on the square around each box, and on its mirror image, with
 black beyond the edge. The face is aligned by the mean of both (`Face.refined`); its box and the reported landmarks do
-not change. docs/EVALUATION.md has the gain.
+not change. docs/evaluation.md has the gain.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class CascadeOptions:
 
 
 SERVING_OPTIONS = CascadeOptions(min_face=40.0, thresholds=(0.7, 0.7, 0.7), factor=0.68, include_last_level=True)
-"""The service's options: fewer levels and candidates, and the same people found in real photos (docs/EVALUATION.md)."""
+"""The service's options: fewer levels and candidates, and the same people found in real photos (docs/evaluation.md)."""
 
 
 def cascade_options(min_face: float | None) -> CascadeOptions:

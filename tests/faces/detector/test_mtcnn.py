@@ -6,7 +6,7 @@ from app.faces.detector.mtcnn import CascadeOptions, Mtcnn
 from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet
 from tests.support.background import map_in_threads
 from tests.support.stages import OneCell, Sure, SureOutput
-from training.finding import overlap
+from training.evaluation.detection_recall import intersection_over_union
 
 Nets = tuple[ProposalNet, RefineNet, OutputNet]
 HOPPER_BOX, COLLINS_BOX = (174, 120, 356, 340), (181, 62, 268, 173)
@@ -148,7 +148,7 @@ def test_faces_of_a_downscaled_photo_are_near_those_of_the_original(
     (exact,) = Mtcnn(*nets, CascadeOptions(min_face=bounded.min_face_in(height, width))).detect(photo)
 
     off = np.linalg.norm(face.landmarks.points - exact.landmarks.points, axis=1)
-    assert overlap(face.box, exact.box) > 0.85
+    assert intersection_over_union(face.box, exact.box) > 0.85
     assert off.max() < 0.05 * exact.box.width
 
 

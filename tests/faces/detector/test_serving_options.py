@@ -11,7 +11,7 @@ from app.domain.models import Face, Pixels
 from app.faces.detector.mtcnn import SERVING_OPTIONS, CascadeOptions, Mtcnn, cascade_options
 from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet
 from app.images.decode import ImageLimits, decode
-from training.finding import overlap
+from training.evaluation.detection_recall import intersection_over_union
 
 Nets = tuple[ProposalNet, RefineNet, OutputNet]
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -73,4 +73,4 @@ def test_a_given_smallest_face_uses_their_options() -> None:
 
 
 def has(found: list[Face], wanted: list[Face]) -> bool:
-    return all(any(overlap(face.box, each.box) > 0.5 for each in found) for face in wanted)
+    return all(any(intersection_over_union(face.box, each.box) > 0.5 for each in found) for face in wanted)

@@ -21,13 +21,13 @@ def test_a_linear_layer_costs_its_weights_and_one_without_a_bias_no_more() -> No
     assert cost.total(rows) == (7 * 13 + 28, 7 * 13 + 28)
 
 
-def test_each_channel_alone_costs_its_own_window() -> None:
+def test_a_depthwise_convolution_costs_one_window_per_channel() -> None:
     (row,) = cost.table(nn.Sequential(nn.Conv2d(3, 3, 3, padding=1, groups=3, bias=False)), 4)
 
     assert row.multiply_adds == 4 * 4 * 3 * 9
 
 
-def test_a_layer_used_twice_is_paid_twice_and_owned_once() -> None:
+def test_a_layer_used_twice_costs_twice_with_its_parameters_counted_once() -> None:
     shared = nn.Conv2d(3, 3, 1, bias=False)
 
     (row,) = cost.table(nn.Sequential(nn.Sequential(shared, shared)), 2)
@@ -35,7 +35,7 @@ def test_a_layer_used_twice_is_paid_twice_and_owned_once() -> None:
     assert (row.parameters, row.multiply_adds) == (9, 2 * 4 * 9)
 
 
-def test_counting_leaves_the_network_as_it_was() -> None:
+def test_counting_does_not_change_the_network() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Dropout()).train()
     before = {name: part.clone() for name, part in network.state_dict().items()}
 

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
-from training.networks import Embedder, build, cost
+from training.networks import cost
 from training.networks.cost import Cost
+from training.networks.embedder import Embedder
+from training.networks.registry import build
 
 TABLE_1 = """
     conv1  64x110x110     9K   115M
@@ -71,7 +73,7 @@ def number(text: str) -> float:
 
 
 def unit(text: str) -> float:
-    """One of the last digit that the paper prints."""
+    """Return one unit of the last printed digit."""
     return {"K": 1e3, "M": 1e6}.get(text[-1], 1) / 10 ** len(text.rstrip("KM").partition(".")[2])
 
 
@@ -88,13 +90,13 @@ def test_every_row_has_the_size_and_the_cost_that_the_paper_prints(name: str, ta
 @pytest.mark.parametrize("name", TOTALS)
 def test_the_totals_are_the_papers_to_three_hundredths(name: str) -> None:
     parameters, multiply_adds = cost.total(counted(name))
-    wanted = TOTALS[name]
+    expected = TOTALS[name]
 
-    assert wanted[0] is None or parameters == pytest.approx(wanted[0], rel=0.03)
-    assert multiply_adds == pytest.approx(wanted[1], rel=0.03)
+    assert expected[0] is None or parameters == pytest.approx(expected[0], rel=0.03)
+    assert multiply_adds == pytest.approx(expected[1], rel=0.03)
 
 
-def test_nn4_without_just_these_5_x_5_convolutions_meets_its_total_to_a_million() -> None:
+def test_nn4_without_these_5_x_5_convolutions_meets_its_total_to_a_million() -> None:
     assert round(cost.total(counted("nn4"))[1] / 1e6) == 285
 
 
@@ -105,7 +107,7 @@ def test_nn3_is_nn2_at_160_px() -> None:
     assert build("nn3").crop_size == 160
 
 
-def test_nns2_looks_at_140_x_116_px() -> None:
+def test_nns2_uses_140_x_116_px() -> None:
     network = build("nns2", 16).eval()
     pixels = torch.randn(1, 3, 140, 140)
     blank = pixels.clone()
@@ -118,7 +120,7 @@ def test_nns2_looks_at_140_x_116_px() -> None:
 
 
 @pytest.mark.parametrize("name", ["nn3", "nn4", "nns1", "nns2"])
-def test_untrained_networks_already_tell_two_pictures_apart(name: str) -> None:
+def test_untrained_networks_distinguish_two_images(name: str) -> None:
     torch.manual_seed(1)
     embedder = Embedder(build(name, 32)).eval()
     size = embedder.network.crop_size

@@ -1,4 +1,4 @@
-"""Against facenet-pytorch 2.6.0's own class."""
+"""The network equals the class of facenet-pytorch 2.6.0."""
 
 from pathlib import Path
 
@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from tests.support.published import random_inception_resnet, saved
-from training.networks import UnusableWeights, build, cost, load_state
+from training.networks import cost
+from training.networks.registry import build
+from training.networks.weights import UnusableWeights, load_state
 
 NAME = "inception_resnet_v1"
 
@@ -35,7 +37,7 @@ def test_it_computes_what_facenet_pytorch_does_from_the_same_file(theirs: nn.Mod
     torch.testing.assert_close(got, wanted, atol=1e-5, rtol=0)
 
 
-def test_it_costs_what_facenet_pytorchs_costs(theirs: nn.Module) -> None:
+def test_it_costs_as_much_as_facenet_pytorchs(theirs: nn.Module) -> None:
     parameters, multiply_adds = cost.total(cost.table(build(NAME, 512), 160))
 
     assert (parameters, multiply_adds) == cost.total(cost.table(theirs, 160))
@@ -43,7 +45,7 @@ def test_it_costs_what_facenet_pytorchs_costs(theirs: nn.Module) -> None:
     assert multiply_adds == pytest.approx(1.42e9, rel=0.002)
 
 
-def test_the_classifier_of_the_people_trained_on_is_left_out_and_nothing_else(file: Path, tmp_path: Path) -> None:
+def test_only_the_classifier_of_a_published_file_is_ignored(file: Path, tmp_path: Path) -> None:
     other = torch.load(file, weights_only=True) | {"extra.weight": torch.zeros(1)}
     torch.save(other, tmp_path / "other.pt")
 
@@ -60,5 +62,5 @@ def test_old_files_without_counters_of_batches_load(file: Path, tmp_path: Path) 
 
 
 def test_weights_of_512_numbers_are_refused_by_a_network_of_128(file: Path) -> None:
-    with pytest.raises(UnusableWeights, match=r"last_linear\.weight \(want \(128, 1792\), got \(512, 1792\)\)"):
+    with pytest.raises(UnusableWeights, match=r"last_linear\.weight \(expected \(128, 1792\), got \(512, 1792\)\)"):
         load_state(build(NAME, 128), file)

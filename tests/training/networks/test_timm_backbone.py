@@ -1,4 +1,4 @@
-"""timm's networks by name; without timm, one clear message."""
+"""timm's networks by name, and the error without timm."""
 
 import importlib.util
 from typing import Any
@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from training.errors import TrainingError
-from training.export import check_parity, embedder_graph
-from training.networks import Embedder, build, timm_backbone
+from training.export.onnx import check_parity, embedder_graph
+from training.networks import timm_backbone
+from training.networks.embedder import Embedder
+from training.networks.registry import build
 
 with_timm = pytest.mark.skipif(importlib.util.find_spec("timm") is None, reason="the extra `timm` is not installed")
 
@@ -43,10 +45,10 @@ def test_a_backbone_is_exported_like_any_network() -> None:
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("timm:mobilenetv2_10", "timm has no network 'mobilenetv2_10'; near it: .*mobilenetv2_100"),
+        ("timm:mobilenetv2_10", "timm has no network 'mobilenetv2_10'; similar names: .*mobilenetv2_100"),
         (
             "timm:mobilenetv2_100@large",
-            "want timm:NAME@SIZE with a size from 16 to 1024, got 'timm:mobilenetv2_100@large'",
+            "expected timm:NAME@SIZE with a size from 16 to 1024, got 'timm:mobilenetv2_100@large'",
         ),
     ],
 )

@@ -1,0 +1,165 @@
+"""calibration.json and MODEL_CARD.md, made with the served model and changed copies of two faces."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageEnhance
+
+from app.domain.models import Distance
+from app.inference.manifest import BoxAlignment, read_embedder
+from app.matching.calibration import read_calibration
+from tests.support import sources
+from training.calibration import fit
+from training.calibration.fit import fit_probability, probabilities
+from training.errors import TrainingError
+from training.evaluation import lfw
+from training.evaluation.verification import VerificationTask
+from training.export import model_card, wrap
+from training.export.preprocessing import Preprocessing
+from training.pipeline.detection_cache import FaceFinder
+
+
+@pytest.fixture
+def people(tmp_path, lfw_photos):
+    """The photos of two people, and a list of pairs."""
+    lines = ["2 1", "Hopper 1 2", "Hopper 1 Collins 1", "Collins 2 3", "Hopper 3 Collins 2"]
+    (tmp_path / "pairs.txt").write_text("\n".join(lines))
+    return lfw_photos
+
+
+@pytest.fixture
+def crowd(tmp_path, people):
+    """Twelve folders with two photos each, in different light: two people in truth, but enough to count."""
+    for number in range(12):
+        folder = tmp_path / "crowd" / f"person{number:02d}"
+        folder.mkdir(parents=True)
+        name = ("Hopper", "Collins")[number % 2]
+        for photo in (1, 2):
+            file = f"{name}_{photo:04d}.jpg"
+            ImageEnhance.Brightness(Image.open(people / name / file)).enhance(0.6 + 0.07 * number).save(folder / file)
+    return tmp_path / "crowd"
+
+
+@pytest.fixture
+def cohorts(tmp_path, people):
+    """Two people in one cohort; one person twice, so without an impostor pair, in another."""
+    for cohort, photos in (("strangers", ("Hopper_0001", "Collins_0001")), ("alone", ("Hopper_0001", "Hopper_0002"))):
+        (tmp_path / "cohorts" / cohort).mkdir(parents=True)
+        for photo in photos:
+            shutil.copy(people / photo[:-5] / f"{photo}.jpg", tmp_path / "cohorts" / cohort)
+    return tmp_path / "cohorts"
+
+
+@pytest.fixture
+def model(tmp_path, models_dir):
+    """A copy of the default model, without its calibration."""
+    folder = tmp_path / "mobilefacenet-128"
+    shutil.copytree(models_dir / "mobilefacenet-128", folder, ignore=shutil.ignore_patterns("calibration.json"))
+    return folder
+
+
+def test_the_service_reads_the_calibration(crowd, cohorts, model, models_dir):
+    fit.calibrate(crowd, "a crowd", model, cohorts, models_dir)
+    found = read_calibration(model, read_embedder(model).file.digest)
+    assert found is not None
+    assert (found.data.people, found.data.genuine_pairs, found.data.impostor_pairs) == (12, 12, 264)
+    assert found.finest_fmr == pytest.approx(3 / 66)
+    assert [(cohort.name, cohort.impostor_pairs) for cohort in found.cohorts] == [("strangers", 1)]
+
+
+def test_a_wrapped_model_that_crops_by_the_box_can_be_calibrated(crowd, models_dir, tmp_path):
+    source = sources.write(tmp_path / "source.onnx", shape=(1, 3, sources.SIDE, sources.SIDE), rows=1)
+    preprocessing = Preprocessing(sources.SIDE, (127.5,) * 3, (128.0,) * 3, bgr=False)
+    wrap.wrap_model(source, tmp_path / "mine", preprocessing, alignment=BoxAlignment(margin=4), license_="CC0")
+    fit.calibrate(crowd, "a crowd", tmp_path / "mine", None, models_dir)
+    found = read_calibration(tmp_path / "mine", read_embedder(tmp_path / "mine").file.digest)
+    assert found is not None
+    assert (found.data.genuine_pairs, found.data.impostor_pairs) == (12, 264)
+
+
+def test_fmrs_of_the_worst_cohort_need_cohorts_that_are_large_enough(crowd, cohorts, model, models_dir):
+    with pytest.raises(TrainingError, match="needs --cohorts"):
+        fit.calibrate(crowd, "a crowd", model, None, models_dir, fmr_scope="worst_cohort")
+    with pytest.raises(TrainingError, match="1 pairs of people"):
+        fit.calibrate(crowd, "a crowd", model, cohorts, models_dir, fmr_scope="worst_cohort")
+    assert not (model / "calibration.json").exists()
+
+
+def test_the_summary_has_the_scope_and_the_finest_fmr(crowd, model, models_dir):
+    fit.calibrate(crowd, "a crowd", model, None, models_dir)
+    assert re.fullmatch(r"FMRs \(overall\) on a crowd, the finest 4\.5e-02 \(66 pairs of people\)", fit.summary(model))
+
+
+def test_too_few_people_for_any_fmr_are_refused(people, model, models_dir):
+    with pytest.raises(TrainingError, match="at least 9 people"):
+        fit.calibrate(people, "two people", model, None, models_dir)
+
+
+def test_a_report_has_the_protocol_and_all_pairs_and_becomes_a_card(people, model, models_dir, tmp_path):
+    task = VerificationTask.open(people, tmp_path / "pairs.txt", FaceFinder(models_dir))
+    report = lfw.run(task, model, model)
+    lfw.write(report, tmp_path / "report.json", tmp_path / "plot.png")
+    assert report["accuracy"]["mean"] == 1.0
+    assert report["faces_not_found"] == 0
+    assert [row["tmr"] for row in report["gain"]["clean"]] == [0.0] * len(lfw.FMRS)
+    with Image.open(tmp_path / "plot.png") as plot:
+        assert plot.width > 500
+    run = {
+        "config": {"network": {"weights": "start.pt"}},
+        "config_sha256": "c0ffee",
+        "seed": 5,
+        "commit": "abc",
+        "torch": "2",
+        "threads": 2,
+        "seconds": 3,
+        "data": {"files_sha256": "da", "by_root": {"crews": {"people": 2, "faces": 6}}},
+    }
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    text = model_card.write(model, tmp_path, tmp_path / "report.json").read_text()
+    assert "| accuracy over folds | 1.0000 +- 0.0000 | 1.0000 +- 0.0000 |" in text
+    assert "c0ffee" in text
+
+
+def test_a_report_of_another_model_is_refused_for_a_card(model, tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "report.json").write_text('{"model": {"digest": "sha256:other"}}')
+    with pytest.raises(TrainingError, match="sha256:other"):
+        model_card.write(model, tmp_path, tmp_path / "report.json")
+
+
+def test_images_that_are_missing_are_counted_and_named(people, models_dir, tmp_path):
+    (people / "Hopper" / "Hopper_0003.jpg").unlink()
+    with pytest.raises(TrainingError, match=r"1 images .*Hopper_0003.jpg"):
+        VerificationTask.open(people, tmp_path / "pairs.txt", FaceFinder(models_dir))
+
+
+def test_separated_pairs_give_a_finite_slope():
+    fitted = fit_probability(np.full(20, 0.2, np.float32), np.full(50, 1.9, np.float32))
+    at = probabilities(np.array([0.2, 1.9], np.float32), fitted)
+    assert 0.9 < at[0] < 1
+    assert 0 < at[1] < 0.1
+
+
+@given(gap=st.floats(0.3, 0.8), seed=st.integers(0, 100))
+def test_probability_falls_with_distance_and_is_one_half_between_the_two_kinds(gap, seed):
+    random = np.random.default_rng(seed)
+    genuine = random.normal(1 - gap / 2, 0.2, 300).clip(0, 4).astype(np.float32)
+    impostors = random.normal(1 + gap / 2, 0.2, 300).clip(0, 4).astype(np.float32)
+    fitted = fit_probability(genuine, impostors)
+    at = probabilities(np.array([0.5, 1.0, 1.5], np.float32), fitted)
+    assert at[0] > at[1] > at[2]
+    assert at[1] == pytest.approx(0.5, abs=0.2)
+
+
+def test_probabilities_are_those_the_service_computes(models_dir):
+    folder = models_dir / "mobilefacenet-128"
+    shipped = read_calibration(folder, read_embedder(folder).file.digest)
+    assert shipped is not None
+    distances = np.array([0.1, 1.0, 1.7], np.float32)
+    served = [shipped.probability_at(Distance(float(distance))) for distance in distances]
+    np.testing.assert_allclose(probabilities(distances, shipped.probability), served)

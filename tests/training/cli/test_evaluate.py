@@ -1,0 +1,139 @@
+"""`python -m training evaluate`, through the served pipeline, on copies of two faces."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from training.cli.main import cli
+from training.evaluation import hardest_pairs, robustness
+from training.evaluation.verification import VerificationTask
+from training.pipeline.detection_cache import FaceFinder
+from training.pipeline.served_model import ServedModel
+
+PAIRS = """2 2
+Hopper 1 2
+Collins 1 2
+Hopper 1 Collins 1
+Hopper 2 Collins 2
+Hopper 1 3
+Collins 1 3
+Hopper 3 Collins 1
+Hopper 1 Collins 3
+"""
+
+
+@pytest.fixture
+def photos(tmp_path, lfw_photos):
+    (tmp_path / "pairs.txt").write_text(PAIRS)
+    return lfw_photos
+
+
+@pytest.fixture
+def evaluate(tmp_path, models_dir):
+    """Run a command below `evaluate`; return its report and output."""
+
+    def run(*arguments):
+        given = [*map(str, arguments), "--model", "mobilefacenet-128", "--models-dir", str(models_dir)]
+        given += ["--json", str(tmp_path / "report.json"), "--cache", str(tmp_path / "cache")]
+        done = CliRunner().invoke(cli, ["evaluate", *given], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return json.loads((tmp_path / "report.json").read_text()), done.output
+
+    return run
+
+
+def test_the_hardest_pairs_are_those_of_all_pairs():
+    random = np.random.default_rng(0)
+    vectors = random.standard_normal((12, 5))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    person_of = np.arange(12) // 3
+    pairs = [(a, b, float(((vectors[a] - vectors[b]) ** 2).sum())) for a in range(12) for b in range(a + 1, 12)]
+    impostors = sorted((p for p in pairs if person_of[p[0]] != person_of[p[1]]), key=lambda pair: pair[2])[:4]
+    missed = sorted((p for p in pairs if person_of[p[0]] == person_of[p[1]]), key=lambda pair: -pair[2])[:4]
+    for found, expected in zip(hardest_pairs.hardest(vectors, person_of, 4), (impostors, missed), strict=True):
+        assert [pair[:2] for pair in found] == [pair[:2] for pair in expected]
+        assert [pair[2] for pair in found] == pytest.approx([pair[2] for pair in expected], abs=1e-5)
+
+
+def test_the_lfw_report_has_groups_curves_and_a_picture_of_errors(photos, evaluate, tmp_path):
+    rows = [f"{path.relative_to(photos)},navy" for path in photos.rglob("*.jpg")]
+    (tmp_path / "groups.csv").write_text("\n".join(["path,group", *rows]))
+    options = ["--groups", tmp_path / "groups.csv", "--plot", tmp_path / "det.png", "--errors", tmp_path / "errors.png"]
+    report, output = evaluate("lfw", "--images", photos, "--pairs", tmp_path / "pairs.txt", *options)
+    (navy,) = report["groups"]
+    assert (navy["name"], navy["people"], navy["impostor_pairs"], navy["genuine_pairs"]) == ("navy", 2, 9, 6)
+    assert (navy["fmr"], navy["tmr"]) == (0.0, 1.0)
+    assert "navy: FMR 0" in output
+    with (tmp_path / "det.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["probes"] for row in rows} == {"clean", "degraded"}
+    assert len(rows) == sum(len(each["curve"]) for each in report["all_pairs"].values())
+    with Image.open(tmp_path / "errors.png") as picture:
+        assert picture.width > 500
+
+
+def test_pairs_without_people_are_evaluated_without_all_pairs(photos, evaluate, tmp_path):
+    rows = ["Hopper/Hopper_0001.jpg,Collins/Collins_0001.jpg,1,a", "Hopper/Hopper_0001.jpg,Hopper/Hopper_0002.jpg,0,b"]
+    rows += ["Hopper/Hopper_0001.jpg,Hopper/Hopper_0003.jpg,1,b", "Hopper/Hopper_0002.jpg,Collins/Collins_0002.jpg,0,a"]
+    (tmp_path / "pairs.csv").write_text("\n".join(["first,second,same,fold", *rows]))
+    options = ["--baseline", "mobilefacenet-128", "--plot", tmp_path / "det.png"]
+    report, _ = evaluate("lfw", "--images", photos, "--pairs", tmp_path / "pairs.csv", *options)
+    assert (report["people"], report["all_pairs"], report["gain"]) == (None, {}, {})
+    assert len(report["accuracy"]["folds"]) == 2
+    assert (tmp_path / "det.csv").exists()
+
+
+def test_a_model_is_compared_with_another_in_one_command(photos, evaluate, tmp_path):
+    report, output = evaluate(
+        "lfw", "--images", photos, "--pairs", tmp_path / "pairs.txt", "--baseline", "mobilefacenet-128"
+    )
+    assert report["gain"]["protocol"]["accuracy"] == {"mean": 0.0, "interval": [0.0, 0.0]}
+    assert "gain over the baseline, accuracy: +0.0000 [+0.0000, +0.0000]" in output
+
+
+def test_cohorts_are_folders_or_groups_of_a_csv(photos, evaluate, tmp_path):
+    by_folder = tmp_path / "cohorts"
+    (by_folder / "navy").mkdir(parents=True)
+    for name in ("Hopper", "Collins"):
+        shutil.copy(photos / name / f"{name}_0001.jpg", by_folder / "navy")
+    (photos / "groups.csv").write_text(
+        "path,group,person\nHopper/Hopper_0001.jpg,navy,Hopper\nHopper/Hopper_0002.jpg,navy,Hopper\n"
+        "Collins/Collins_0001.jpg,navy,Collins\n"
+    )
+    folders, output = evaluate("cohorts", "--images", by_folder, "--baseline", "mobilefacenet-128")
+    listed, _ = evaluate("cohorts", "--csv", photos / "groups.csv", "--threshold", "4")
+    assert [(row["people"], row["impostor_pairs"], row["fmr"]) for row in folders["cohorts"]] == [(2, 1, 0.0)]
+    assert folders["threshold"] == pytest.approx(1.185, abs=0.01)
+    assert [(row["people"], row["impostor_pairs"], row["fmr"]) for row in listed["cohorts"]] == [(2, 2, 1.0)]
+    assert "navy: FMR 0 [0, 1]" in output
+
+
+def test_sensitivity_has_one_row_per_condition(photos, models_dir, tmp_path):
+    finder = FaceFinder(models_dir)
+    task = VerificationTask.open(photos, tmp_path / "pairs.txt", finder)
+    model = ServedModel.open(models_dir / "mobilefacenet-128")
+    report = robustness.run(task, model, finder, robustness.conditions([10], [40, 24]))
+    assert [(row["kind"], row["value"]) for row in report["rows"]] == [
+        ("as it is", None),
+        ("jpeg_quality", 10),
+        ("face_width", 40),
+        ("face_width", 24),
+    ]
+    assert report["rows"][0]["accuracy"]["mean"] == 1.0
+    assert len(robustness.summary(report).splitlines()) == 4
+
+
+def test_a_face_is_shrunk_to_its_width_and_never_enlarged(photos, models_dir):
+    finder = FaceFinder(models_dir)
+    (path, *_) = sorted(photos.rglob("*.jpg"))
+    (face,) = finder.find_all([path], "detect").faces
+    shrunk, unchanged = robustness.conditions([], [30, 4000])[1:]
+    with Image.open(path) as image:
+        photo = np.asarray(image)
+    assert finder.find(shrunk.change(photo, face.box)).box.width == pytest.approx(30, rel=0.15)
+    assert np.array_equal(unchanged.change(photo, face.box), photo)

@@ -1,0 +1,49 @@
+import resource
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.engine import checkpoints
+from training.engine.checkpoints import NotSaved, UnusableCheckpoint
+
+
+def test_the_newest_checkpoint_is_read_and_the_previous_one_kept(tmp_path: Path) -> None:
+    for step in range(3):
+        checkpoints.save(tmp_path, {"step": step, "network": {"w": torch.full((2,), step)}})
+
+    assert checkpoints.load(tmp_path)["step"] == 2
+    assert torch.load(tmp_path / "checkpoint.previous.pt", weights_only=True)["step"] == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.pt", "checkpoint.previous.pt"}
+
+
+@pytest.mark.parametrize("length", [0, 10, 300])
+def test_a_torn_checkpoint_falls_back_to_the_previous_one(tmp_path: Path, length: int) -> None:
+    checkpoints.save(tmp_path, {"step": 1})
+    current = checkpoints.save(tmp_path, {"step": 2})
+    current.write_bytes(current.read_bytes()[:length])
+
+    assert checkpoints.load(tmp_path)["step"] == 1
+
+
+def test_a_full_disk_leaves_the_files_that_were_there(tmp_path: Path) -> None:
+    checkpoints.save(tmp_path, {"step": 1})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    try:
+        with pytest.raises(NotSaved, match=r"cannot write the 0\.4 MB of .*: File too large; make room, then go on"):
+            checkpoints.save(tmp_path, {"step": 2, "weights": torch.zeros(100_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert checkpoints.load(tmp_path)["step"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_a_missing_or_unreadable_checkpoint_is_named(tmp_path: Path) -> None:
+    assert not checkpoints.exists(tmp_path)
+    with pytest.raises(UnusableCheckpoint, match=f"no checkpoint to resume from in {tmp_path}"):
+        checkpoints.load(tmp_path)
+    (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(UnusableCheckpoint, match=r"checkpoint\.pt cannot be read"):
+        checkpoints.load(tmp_path)

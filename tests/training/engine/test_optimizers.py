@@ -1,0 +1,64 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from training.config.schema import OptimizerConfig
+from training.engine.optimizers import build_optimizer, weight_average
+
+RATE = 0.5
+FIRST_STEP = {
+    "sgd": 2.0 * RATE,
+    "adagrad": 2.0 / math.sqrt(0.1 + 4.0) * RATE,
+    "adam": RATE,
+    "adamw": RATE,
+    "rmsprop": 2.0 / math.sqrt(0.01 * 4.0) * RATE,
+}
+
+
+def one_step(name: str, weight_decay: float, gradient: float = 2.0) -> float:
+    """Return how far a weight of 1 moves."""
+    weight = nn.Parameter(torch.ones(1))
+    config = OptimizerConfig.model_validate({"name": name, "lr": RATE, "weight_decay": weight_decay})
+    weight.grad = torch.tensor([gradient])
+    build_optimizer([weight], config).step()
+    return 1 - weight.item()
+
+
+@pytest.mark.parametrize("name", FIRST_STEP)
+def test_the_first_step_is_that_of_the_textbook(name: str) -> None:
+    assert one_step(name, 0) == pytest.approx(FIRST_STEP[name], rel=1e-4)
+
+
+def test_weight_decay_is_part_of_the_gradient_except_in_adamw() -> None:
+    assert one_step("sgd", 0.1) == pytest.approx(2.1 * RATE)
+    assert one_step("adam", 0.1) == pytest.approx(RATE, rel=1e-4)
+    assert one_step("adamw", 0.1) == pytest.approx(RATE + 0.1 * RATE, rel=1e-4)
+
+
+def test_the_average_of_weights_ramps_up_to_its_decay() -> None:
+    layer = nn.BatchNorm1d(1)
+    average = weight_average(layer, 0.9)
+    naive = 1.0
+    for update in range(1, 200):
+        with torch.no_grad():
+            layer.weight.fill_(float(update % 3))
+        layer.num_batches_tracked.fill_(update)
+        average.update_parameters(layer)
+        decay = min(0.9, (1 + update) / (10 + update))
+        naive = decay * naive + (1 - decay) * (update % 3)
+
+    assert average.module.weight.item() == pytest.approx(naive, rel=1e-5)
+    assert average.module.num_batches_tracked.item() == 199
+    assert layer.weight.item() == 199 % 3
+
+
+def test_an_average_resumes_from_its_state_dict() -> None:
+    layer = nn.Linear(2, 2)
+    before, after = weight_average(layer, 0.5), weight_average(nn.Linear(2, 2), 0.5)
+    before.update_parameters(nn.Linear(2, 2))
+    after.load_state_dict(before.state_dict())
+
+    assert int(after.n_averaged) == 2
+    assert torch.equal(after.module.weight, before.module.weight)

@@ -1,0 +1,50 @@
+"""Photos cropped as tightly as others."""
+
+import numpy as np
+import pytest
+
+from app.faces.alignment import similarity_transform
+from training.evaluation.cropping import TEMPLATE, LandmarkedPhoto, align, crop_photo, landmark_finders
+
+
+def known(_, points):
+    return points
+
+
+@pytest.fixture
+def scene(collins, detector):
+    return LandmarkedPhoto(collins, detector.detect(collins)[0].landmarks.points)
+
+
+def test_a_cropped_photo_aligns_as_the_whole_one(scene):
+    tight = crop_photo(scene, np.array([56.0, 70.0, 90.0]))
+    whole, view = align(scene, known, "black"), align(tight, known, "black")
+    middle = slice(40, 80)
+    assert tight.photo.shape == (200, 200, 3)
+    difference = np.abs(whole.pixels[middle, middle].astype(int) - view.pixels[middle, middle])
+    assert difference.mean() < 3  # it was resampled twice
+    assert not view.pixels[:20].any()
+
+
+def test_the_share_inside_is_that_of_the_crop(scene):
+    turned = np.degrees(np.arctan2(*similarity_transform(scene.points, TEMPLATE)[::-1, 0]))
+    assert abs(turned) < 10
+    view = align(crop_photo(scene, np.array([55.5, 55.5, 56.0])), known, "black")
+    assert view.inside == pytest.approx(0.25, abs=0.01)
+    assert view.landmark_error == 0
+
+
+def test_the_border_fills_what_lies_beyond_the_photo(scene):
+    tight = crop_photo(scene, np.array([56.0, 70.0, 80.0]))
+    corners = {border: align(tight, known, border).pixels[0, 0] for border in ("black", "grey", "replicated")}
+    assert (corners["black"].tolist(), corners["grey"].tolist()) == ([0, 0, 0], [127, 127, 127])
+    assert corners["replicated"].any()
+
+
+def test_refining_and_padding_find_landmarks_where_facenet_pytorch_does_not(scene, models_dir):
+    tight = crop_photo(scene, np.array([56.0, 72.0, 85.0]))
+    off = {name: align(tight, finder, "black").landmark_error for name, finder in landmark_finders(models_dir).items()}
+    assert off["known"] == 0
+    assert off["refined"] < 3
+    assert off["photo padded, black"] < 3
+    assert off["facenet-pytorch's"] > 5

@@ -1,0 +1,93 @@
+"""False match rates within and between cohorts, compared with plain loops."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from training.errors import TrainingError
+from training.evaluation.demographics import CohortFaces, cohort_rates, first_per_person, infer_people, measure
+
+THRESHOLDS = [0.9, 1.4]
+
+
+def faces(cohort_of, person_of, seed=0):
+    """Return random unit vectors (N, 4) of these cohorts and people."""
+    vectors = np.random.default_rng(seed).standard_normal((len(cohort_of), 4))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    inside = np.linspace(0.5, 1, len(cohort_of), dtype=np.float32)
+    names = tuple(f"cohort{number}" for number in range(max(cohort_of) + 1))
+    return CohortFaces(names, vectors.astype(np.float32), np.array(cohort_of), np.array(person_of), inside)
+
+
+def distance(given, a, b):
+    return float(((given.vectors[a] - given.vectors[b]) ** 2).sum())
+
+
+def share(given, pairs, threshold):
+    return np.mean([distance(given, a, b) <= threshold for a, b in pairs])
+
+
+@pytest.fixture
+def crowd():
+    """Three cohorts, some people with two photos; person 3 is in two of them."""
+    return faces([0] * 9 + [1] * 8 + [2] * 7, [0, 0, 1, 2, 3, 4, 5, 6, 6, 3, 8, 9, 9, 10, 11, 12, 13, *range(20, 27)])
+
+
+def test_within_a_cohort_each_impostor_pair_counts_once(crowd):
+    measured = measure(crowd, THRESHOLDS, replicates=0).cohorts[0]
+    pairs = [(a, b) for a, b in combinations(range(9), 2) if crowd.person_of[a] != crowd.person_of[b]]
+    assert (measured.name, measured.people, measured.images, measured.impostor_pairs) == ("cohort0", 7, 9, len(pairs))
+    np.testing.assert_allclose(measured.fmr, [[share(crowd, pairs, t) for t in THRESHOLDS]])
+    np.testing.assert_allclose(measured.tmr, [[share(crowd, [(0, 1), (7, 8)], t) for t in THRESHOLDS]])
+
+
+def test_between_cohorts_a_person_in_both_is_no_impostor(crowd):
+    measured = measure(crowd, THRESHOLDS, replicates=0)
+    pairs = [
+        (a, b)
+        for a, b in combinations(range(24), 2)
+        if crowd.cohort_of[a] != crowd.cohort_of[b] and crowd.person_of[a] != crowd.person_of[b]
+    ]
+    assert measured.between_pairs == len(pairs)
+    np.testing.assert_allclose(measured.between, [[share(crowd, pairs, t) for t in THRESHOLDS]])
+
+
+def test_a_bootstrap_sample_draws_people_within_their_cohort():
+    given = faces([0] * 4, [0, 0, 1, 2])
+    sampled = cohort_rates(given, [1.4], replicates=300, seed=5)[0].fmr[1:, 0]
+    draws = np.random.default_rng(5).integers(3, size=(300, 3))
+
+    def rate(times):
+        weights = [times[given.person_of[a]] * times[given.person_of[b]] for a, b in strangers]
+        near = [distance(given, a, b) <= 1.4 for a, b in strangers]
+        return np.dot(weights, near) / max(sum(weights), 1e-12)
+
+    strangers = [(a, b) for a, b in combinations(range(4), 2) if given.person_of[a] != given.person_of[b]]
+    np.testing.assert_allclose(sampled, [rate(np.bincount(draw, minlength=3)) for draw in draws])
+
+
+def test_photos_close_through_others_are_of_one_person_and_the_first_counts():
+    angles = np.radians([0, 40, 80, 180])  # neighbours at 0.47, ends of the chain at 1.65
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    person_of = infer_people([vectors])
+    assert len(set(person_of[:3])) == 1
+    assert person_of[3] != person_of[0]
+    assert first_per_person(np.zeros(4, int), person_of).tolist() == [True, False, False, True]
+    assert first_per_person(np.array([0, 0, 1, 1]), person_of).tolist() == [True, False, True, True]
+
+
+def test_a_repeat_according_to_one_model_counts_for_all():
+    apart, near = np.eye(3, dtype=np.float32), np.float32([[1, 0, 0], [1, 0, 0], [0, 0, 1]])
+    assert infer_people([apart, near]).tolist() == infer_people([near]).tolist()
+
+
+def test_cohorts_without_two_people_are_refused():
+    with pytest.raises(TrainingError, match="two people"):
+        measure(faces([0, 0, 1], [0, 0, 1]), THRESHOLDS)
+
+
+def test_the_rule_of_three_bounds_the_rate_if_no_pair_matched():
+    quiet = cohort_rates(faces([0] * 5, range(5)), [0.0], replicates=20)[0]
+    assert quiet.fmr[0, 0] == 0
+    assert quiet.interval(0) == (0.0, pytest.approx(3 / 10))

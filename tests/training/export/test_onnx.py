@@ -1,0 +1,91 @@
+"""Export to ONNX, with the manifest that the service reads."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from app.inference.manifest import digest_of, read_checked, read_embedder
+from app.inference.onnx_session import Session
+from training.export import onnx
+from training.networks.embedder import Embedder
+from training.networks.registry import build
+from training.networks.weights import UnusableWeights, load_state
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """The state dict of a MobileFaceNet with random weights."""
+    torch.manual_seed(4)
+    path = tmp_path / "network.pt"
+    torch.save(build("mobilefacenet", 128).state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def folder(weights, tmp_path):
+    onnx.export_model(weights, tmp_path / "mine", license_="MIT")
+    return tmp_path / "mine"
+
+
+@pytest.fixture
+def crops():
+    return np.random.default_rng(2).integers(0, 256, (6, 112, 112, 3), np.uint8)
+
+
+def test_the_graph_gives_the_vectors_of_pytorch_to_five_decimals(folder, weights, crops):
+    network = build("mobilefacenet", 128)
+    load_state(network, weights)
+    with torch.inference_mode():
+        expected = Embedder(network, views="mirror").eval()(torch.from_numpy(crops)).numpy()
+    (got,) = Session((folder / "embedder.onnx").read_bytes(), provider="cpu").run(crops)
+    assert np.abs(got - expected).max() <= 1e-5
+    np.testing.assert_allclose(np.linalg.norm(got, axis=1), 1, atol=1e-5)
+
+
+def test_the_service_reads_the_manifest(folder):
+    manifest = read_embedder(folder)
+    assert (manifest.id, manifest.dimension, manifest.crop_size, manifest.license) == ("mine", 128, 112, "MIT")
+    assert digest_of(read_checked(folder, manifest.file)) == manifest.file.digest
+
+
+def test_the_manifest_records_the_run_of_the_weights(weights, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    weights.rename(run / "network.pt")
+    facts = {
+        "config": {"network": {"weights": "/far/away/start.pt"}},
+        "config_sha256": "c0",
+        "data": {"files_sha256": "da"},
+        "seed": 9,
+        "commit": "abc",
+    }
+    (run / "run.json").write_text(json.dumps(facts))
+    onnx.export_model(run, tmp_path / "mine", license_="MIT", views="crop")
+    provenance = read_embedder(tmp_path / "mine").provenance
+    assert provenance["started_from"] == "start.pt"
+    assert (provenance["seed"], provenance["commit"], provenance["passes"]) == ("9", "abc", "crop")
+
+
+def test_a_graph_that_computes_something_else_is_refused(folder):
+    other = Embedder(build("mobilefacenet", 128)).eval()
+    with pytest.raises(onnx.ParityError, match="difference"):
+        onnx.check_parity(other, (folder / "embedder.onnx").read_bytes())
+
+
+@pytest.mark.parametrize("name", ["nn4", "nns2"])
+def test_networks_of_another_size_get_a_template_and_a_graph_of_theirs(tmp_path, name):
+    torch.manual_seed(2)
+    network = build(name, 32)
+    torch.save(network.state_dict(), tmp_path / "network.pt")
+    onnx.export_model(tmp_path / "network.pt", tmp_path / name, network=name, embedding_size=32, license_="MIT")
+    manifest = read_embedder(tmp_path / name)
+    assert (manifest.crop_size, manifest.dimension) == (network.crop_size, 32)
+    assert manifest.alignment.template[0][0] == pytest.approx(38.2946 * network.crop_size / 112)
+
+
+def test_weights_of_another_network_are_refused_and_nothing_is_written(tiny, tmp_path):
+    with pytest.raises(UnusableWeights):
+        onnx.export_model(tiny, tmp_path / "mine", license_="MIT")
+    assert not (tmp_path / "mine").exists()

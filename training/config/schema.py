@@ -1,0 +1,225 @@
+"""Every option of a training run: its meaning, default and bounds."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from training.losses.objectives import LOSSES
+from training.losses.reducers import REDUCERS
+from training.networks.embedder import Views
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
+def one_of(names: Iterable[str]) -> AfterValidator:
+    """Accept only these names, the keys of a registry."""
+
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"expected one of {', '.join(names)}")
+        return name
+
+    return AfterValidator(check)
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RunConfig(Section):
+    seed: int = Field(default=1, ge=0, description="For sampling, augmentation and fresh weights.")
+    threads: int = Field(default=2, ge=1, description="PyTorch's threads. Another number may change the last bits.")
+    num_workers: int = Field(default=1, ge=1, le=64, description="Threads that read and augment the next batch.")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto is CUDA where there is one.")
+    precision: Literal["float32", "bfloat16", "float16"] = Field(
+        default="float32", description="The network's arithmetic; weights and losses stay float32."
+    )
+    checkpoint_every: int = Field(default=50, ge=1, description="Steps between two checkpoints.")
+
+
+class DataConfig(Section):
+    roots: tuple[Path, ...] = Field(
+        min_length=1, description="Folders with one folder per person, or CSV files with columns path and person."
+    )
+    minimum_faces: int = Field(default=2, ge=1, description="People with fewer usable crops are left out.")
+
+
+class NetworkConfig(Section):
+    name: str = Field(default="mobilefacenet", description="A name in training.networks.registry, or timm:NAME.")
+    embedding_size: int = Field(default=128, ge=2, description="Numbers in a vector.")
+    weights: Path | None = Field(
+        default=None, description="Starting weights, also the teacher's. None starts from scratch."
+    )
+    batch_norm: Literal["frozen", "updated"] = Field(
+        default="frozen", description="Whether BatchNorm keeps the statistics of the starting weights."
+    )
+    dropout: Decay = Field(default=0, description="Dropout probability before the last layer.")
+
+
+class TeacherConfig(Section):
+    network: str | None = Field(default=None, description="The teacher's network; None is network.name.")
+    weights: Path | None = Field(
+        default=None, description="A state dict, or the folder of a served model; None is network.weights."
+    )
+    views: Views = Field(default="mirror", description="The views of a crop whose vectors are averaged.")
+
+
+class BatchConfig(Section):
+    people: int = Field(default=32, ge=2, description="P of a P x K batch.")
+    faces: int = Field(default=4, ge=2, description="K of a P x K batch.")
+    chunk_size: int = Field(
+        default=0, ge=0, description="Faces in memory at once, without changing the gradient. 0 is the whole batch."
+    )
+
+
+class OfflineMiningConfig(Section):
+    every: int = Field(default=0, ge=0, description="Steps between two minings of a pool. 0 mines in each batch.")
+    people: int = Field(default=200, ge=2, description="P of a P x K pool.")
+    faces: int = Field(default=8, ge=2, description="K of a P x K pool.")
+
+
+class LossConfig(Section):
+    kind: Annotated[str, one_of(LOSSES)] = Field(default="triplet", description=f"One of {', '.join(LOSSES)}.")
+    miner: str = Field(
+        description="Chooses what a batch is trained on: "
+        + "; ".join(f"{', '.join(loss.miners)} with {kind}" for kind, loss in LOSSES.items())
+        + "."
+    )
+    margin: float = Field(
+        default=0.2, gt=0, lt=4, description="triplet: alpha of FaceNet's eq. 3, in squared L2; contrastive: in L2."
+    )
+    reducer: Annotated[str, one_of(REDUCERS)] = Field(default="mean", description="From losses to one number.")
+    distillation_weight: float = Field(
+        default=2, ge=0, description="Weight of ||embedding - teacher's||^2. 0 needs no teacher."
+    )
+
+    @model_validator(mode="after")
+    def _miner_fits_the_loss(self) -> Self:
+        miners = LOSSES[self.kind].miners
+        if self.miner not in miners:
+            raise ValueError(f"miner: expected {' or '.join(miners)} with the {self.kind} loss, got {self.miner!r}")
+        return self
+
+
+class PretrainingConfig(Section):
+    steps: int = Field(default=0, ge=0, description="First steps, trained by ArcFace over the people. 0 is none.")
+    scale: float = Field(default=32, gt=0, le=128, description="s of ArcFace's eq. 3.")
+    margin: float = Field(default=0.5, ge=0, lt=1.5, description="m of ArcFace's eq. 3, in radians.")
+
+
+class OptimizerConfig(Section):
+    name: Literal["sgd", "adagrad", "adam", "adamw", "rmsprop"] = Field(
+        default="sgd", description="sgd is with momentum; adagrad is FaceNet's."
+    )
+    steps: int = Field(default=120, ge=1, description="Batches in all.")
+    lr: float = Field(default=0.01, gt=0, description="The learning rate at its peak.")
+    warmup_steps: int = Field(default=20, ge=0, description="Steps of linear warm-up before the schedule.")
+    schedule: Literal["cosine", "constant", "exponential", "file"] = Field(
+        default="cosine", description="cosine falls to 0, exponential to lr * decay."
+    )
+    decay: float = Field(default=0.01, gt=0, le=1, description="Final share of the learning rate with exponential.")
+    schedule_file: Path | None = Field(default=None, description="Lines 'step: lr'; each holds until the next.")
+    momentum: Decay = Field(default=0.9, description="For SGD and RMSProp.")
+    betas: tuple[Decay, Decay] = Field(default=(0.9, 0.999), description="For Adam and AdamW.")
+    weight_decay: float = Field(default=0, ge=0, description="For every optimizer; decoupled in AdamW.")
+    clip_norm: float = Field(default=5, gt=0, description="Largest norm of the gradient.")
+    ema_decay: Decay = Field(default=0, description="Decay of a moving average of the weights to keep. 0 is none.")
+
+    @model_validator(mode="after")
+    def _schedule_has_its_file(self) -> Self:
+        if (self.schedule == "file") != (self.schedule_file is not None):
+            raise ValueError("schedule_file: expected a file if and only if schedule is 'file'")
+        return self
+
+
+class EvaluationConfig(Section):
+    every: int = Field(default=0, ge=0, description="Steps between evaluations; the best weights are kept. 0 is none.")
+    held_out: float = Field(default=0, ge=0, le=0.5, description="Share of the people never trained on.")
+    seed: int = Field(default=0, ge=0, description="Chooses the held-out people, independently of run.seed.")
+    roots: tuple[Path, ...] = Field(default=(), description="Other people to evaluate on, instead of held-out ones.")
+    shared_names: Literal["refuse", "accept"] = Field(
+        default="refuse", description="Whether equal names in training and evaluation may be different people."
+    )
+    fmr: float = Field(default=1e-3, gt=0, lt=1, description="The FMR of the TMR; raised to what the people support.")
+    best_by: Literal["auc", "tmr"] = Field(default="auc", description="The measure that the best weights maximise.")
+
+    @model_validator(mode="after")
+    def _has_people_to_evaluate_on(self) -> Self:
+        if (self.every or self.held_out) and (self.held_out > 0) == (len(self.roots) > 0):
+            raise ValueError("expected either held_out or roots to evaluate on")
+        return self
+
+
+class HealthChecksConfig(Section):
+    patience: int = Field(
+        default=50, ge=0, description="Steps that a collapse must last to stop the run. 0 disables all checks."
+    )
+
+
+class AugmentationConfig(Section):
+    share: Share = Field(default=0.75, description="Share of the views that are changed at all.")
+    flip: Share = Field(default=0.5, description="Of those, the share that is mirrored.")
+    landmark_noise: float = Field(default=1, ge=0, le=8, description="Standard deviation in px of each landmark.")
+    shift: float = Field(default=0, ge=0, le=16, description="Largest move in px of the crop: a random crop.")
+    scale: float = Field(default=0.03, ge=0, le=0.2, description="Standard deviation, as a share.")
+    rotation: float = Field(default=1.2, ge=0, le=45, description="Standard deviation in degrees.")
+    brightness: float = Field(default=0.1, ge=0, le=1, description="Largest shift, as a share of white.")
+    contrast: float = Field(default=0.2, ge=0, lt=1, description="Largest change of the slope.")
+    gamma: float = Field(default=0.2, ge=0, le=2, description="Largest change of the exponent's logarithm.")
+    saturation: Share = Field(default=0, description="Largest change of the distance to grey, as a share.")
+    tint: float = Field(default=0, ge=0, lt=1, description="Largest change of each channel, as a share.")
+    degraded_share: Share = Field(default=0.35, description="Share of small or blurred views.")
+    blur_share: Share = Field(default=0.3, description="Of those, the share that is blurred instead of small.")
+    blur_sigma: tuple[Positive, Positive] = Field(default=(0.6, 2.0), description="Range in px.")
+    face_size: tuple[int, int] = Field(default=(36, 90), description="Range in px of a small crop's width.")
+    jpeg_share: Share = Field(default=0.7, description="Share of degraded views that are kept as JPEG.")
+    jpeg_quality: tuple[int, int] = Field(default=(30, 95), description="Range.")
+    edge_share: Share = Field(default=0, description="Share of views cut at the photo's edge; targets are not cut.")
+    edge_depth: float = Field(default=0.25, ge=0, le=0.5, description="Deepest cut, as a share of the crop's width.")
+
+    @model_validator(mode="after")
+    def _ranges_ascend(self) -> Self:
+        bounds = {"blur_sigma": (0, 20), "face_size": (8, 112), "jpeg_quality": (1, 100)}
+        for name, (least, most) in bounds.items():
+            low, high = getattr(self, name)
+            if not least <= low <= high <= most:
+                raise ValueError(f"{name}: expected {least} <= low <= high <= {most}, got [{low}, {high}]")
+        return self
+
+
+class TrainConfig(Section):
+    run: RunConfig = RunConfig()
+    data: DataConfig
+    network: NetworkConfig = NetworkConfig()
+    teacher: TeacherConfig = TeacherConfig()
+    batch: BatchConfig = BatchConfig()
+    offline_mining: OfflineMiningConfig = OfflineMiningConfig()
+    pretraining: PretrainingConfig = PretrainingConfig()
+    loss: LossConfig
+    optimizer: OptimizerConfig = OptimizerConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    health_checks: HealthChecksConfig = HealthChecksConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+
+    @model_validator(mode="after")
+    def _distillation_has_a_teacher(self) -> Self:
+        if self.loss.distillation_weight and self.network.weights is None and self.teacher.weights is None:
+            raise ValueError(
+                "loss.distillation_weight: expected network.weights or teacher.weights; give one, or set 0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _offline_mining_has_triplets(self) -> Self:
+        if self.offline_mining.every and self.loss.kind != "triplet":
+            raise ValueError("offline_mining.every: only triplets are mined offline; set 0")
+        return self
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()

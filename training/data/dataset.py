@@ -1,0 +1,155 @@
+"""The faces to train on: aligned crops of people, those that are unusable, and the pixels of a crop."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain.models import Pixels
+from training.data.sources import SUFFIXES, PersonFiles, UnusableData, list_people
+from training.errors import TrainingError
+
+__all__ = ["SUFFIXES", "FaceSet", "Skipped", "UnusableData", "UnusableImage", "read_crop", "read_faces"]
+
+CROP_SIZE = 144
+MARGIN = 16
+
+
+class UnusableImage(TrainingError):
+    """A file is not an aligned crop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file or person that was left out, and the reason."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class FaceSet:
+    """N faces of P people, each named root/folder, so that equal folder names under two roots are two people."""
+
+    names: tuple[str, ...]
+    paths: tuple[Path, ...]
+    person_of: tuple[int, ...]
+    file_digests: tuple[str, ...]  # SHA-256 of each file
+    skipped: tuple[Skipped, ...]
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """The person's number of each face, (N,)."""
+        return np.array(self.person_of, dtype=np.int64)
+
+    @cached_property
+    def faces_of(self) -> tuple[NDArray[np.int64], ...]:
+        """The face indices of each person."""
+        return tuple(np.flatnonzero(self.labels == person) for person in range(len(self.names)))
+
+    def subset(self, people: Sequence[int]) -> "FaceSet":
+        """Return the faces of these people, renumbered in the order given."""
+        faces = [int(face) for person in people for face in self.faces_of[person]]
+        number = {person: index for index, person in enumerate(people)}
+        names = tuple(self.names[person] for person in people)
+        return replace(
+            self,
+            names=names,
+            paths=tuple(self.paths[face] for face in faces),
+            person_of=tuple(number[self.person_of[face]] for face in faces),
+            file_digests=tuple(self.file_digests[face] for face in faces),
+            digest=hashlib.sha256("\n".join([self.digest, *names]).encode()).hexdigest(),
+        )
+
+
+def read_faces(roots: Sequence[Path], *, minimum: int = 2, threads: int = 2) -> FaceSet:
+    """Return all people under `roots` with at least `minimum` readable crops. Raises UnusableData if fewer than two."""
+    people = [person for root in roots for person in list_people(root)]
+    with ThreadPoolExecutor(threads) as pool:
+        examined = list(pool.map(_examine, people))
+    kept = [person for person in examined if len(person.digests) >= minimum]
+    skipped = tuple(skip for person in examined for skip in _skipped(person, minimum))
+    if len(kept) < 2:
+        expected = f"expected at least 2 people with {minimum} crops each under {_comma_separated(roots)}"
+        raise UnusableData(f"{expected}, got {len(kept)}{_example(skipped)}")
+    return _face_set(kept, skipped)
+
+
+def read_crop(path: Path) -> Pixels:
+    """Return the RGB pixels (144, 144, 3). Raises UnusableImage."""
+    try:
+        return _decode(path.read_bytes())
+    except OSError as error:
+        raise UnusableImage(f"{path} cannot be read any more: {error.strerror}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _ExaminedPerson:
+    source: PersonFiles
+    digests: dict[str, str]
+    unusable: tuple[Skipped, ...]
+
+
+def _examine(person: PersonFiles) -> _ExaminedPerson:
+    digests, unusable = {}, []
+    for name, path in person.files.items():
+        try:
+            data = path.read_bytes()
+            _decode(data)
+        except OSError as error:
+            unusable.append(Skipped(path, error.strerror or str(error)))
+        except UnusableImage as error:
+            unusable.append(Skipped(path, str(error)))
+        else:
+            digests[name] = hashlib.sha256(data).hexdigest()
+    return _ExaminedPerson(person, digests, tuple(unusable))
+
+
+def _decode(data: bytes) -> Pixels:
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
+    if image is None:
+        raise UnusableImage("no readable image")
+    if image.shape != (CROP_SIZE, CROP_SIZE, 3):
+        raise UnusableImage(f"expected {CROP_SIZE} x {CROP_SIZE} pixels, got {image.shape[1]} x {image.shape[0]}")
+    return image.astype(np.uint8, copy=False)
+
+
+def _skipped(person: _ExaminedPerson, minimum: int) -> Iterator[Skipped]:
+    yield from person.unusable
+    if len(person.digests) < minimum:
+        source = person.source.source
+        path = source if source.is_dir() else Path(person.source.name)
+        yield Skipped(path, f"expected {minimum} usable crops, got {len(person.digests)}")
+
+
+def _example(skipped: Sequence[Skipped]) -> str:
+    return f"; {len(skipped)} skipped, such as {skipped[0].path}: {skipped[0].reason}" if skipped else ""
+
+
+def _face_set(people: Sequence[_ExaminedPerson], skipped: tuple[Skipped, ...]) -> FaceSet:
+    digest = hashlib.sha256()
+    for person in people:
+        for name, content in person.digests.items():
+            digest.update(f"{person.source.name}/{name} {content}\n".encode())
+    return FaceSet(
+        names=tuple(person.source.name for person in people),
+        paths=tuple(person.source.files[name] for person in people for name in person.digests),
+        person_of=tuple(number for number, person in enumerate(people) for _ in person.digests),
+        file_digests=tuple(content for person in people for content in person.digests.values()),
+        skipped=skipped,
+        digest=digest.hexdigest(),
+    )
+
+
+def _comma_separated(roots: Sequence[Path]) -> str:
+    return ", ".join(map(str, roots)) or "no folder at all"

@@ -1,0 +1,54 @@
+"""The phases of a run: ArcFace pre-training, then mining in batches or offline mining in rounds."""
+
+from collections.abc import Iterator
+
+from training.config.schema import TrainConfig
+from training.data.dataset import FaceSet
+from training.data.loader import Batch, BatchLoader, Sampler
+from training.data.samplers import PeopleSampler
+from training.engine.checkpoints import State
+from training.engine.distributed import Processes
+from training.engine.offline_mining import OfflineMining
+from training.engine.train_step import Learner
+
+
+class Curriculum:
+    """Yields the batches of a run from the learner's step on. Raises TooFewPeople or TooFewFaces."""
+
+    def __init__(self, config: TrainConfig, faces: FaceSet, learner: Learner, processes: Processes) -> None:
+        self._config, self._faces, self._learner, self._processes = config, faces, learner, processes
+        self._people = PeopleSampler(faces.faces_of, config.batch.people, config.batch.faces, config.run.seed)
+        self._offline = OfflineMining(config, faces, processes) if config.offline_mining.every else None
+        self.warning = self._people.warning()
+
+    def batches(self) -> Iterator[tuple[int, Batch]]:
+        """Yield every remaining step with its batch; the caller must train on it before taking the next."""
+        while self._learner.step < self._config.optimizer.steps:
+            sampler, end = self._phase()
+            yield from self._loader(sampler).prefetch(self._learner.step, min(end, self._config.optimizer.steps))
+
+    def state_dict(self) -> State:
+        return self._offline.state_dict() if self._offline else {}
+
+    def load_state_dict(self, state: State) -> None:
+        if self._offline:
+            self._offline.load_state_dict(state)
+
+    def _phase(self) -> tuple[Sampler, int]:
+        """Return the sampler of the current phase, and the step at which the phase ends."""
+        config, step = self._config, self._learner.step
+        if self._offline is None:
+            return self._people, config.optimizer.steps
+        if step < config.pretraining.steps:
+            return self._people, config.pretraining.steps
+        return self._offline.sampler(self._learner), self._offline.end_of_round(step)
+
+    def _loader(self, sampler: Sampler) -> BatchLoader:
+        return BatchLoader(
+            self._faces,
+            sampler,
+            self._config.augmentation,
+            self._config.run.seed,
+            num_workers=self._config.run.num_workers,
+            shard=self._processes.shard,
+        )

@@ -1,0 +1,124 @@
+"""
+Distillation: the targets of training are a teacher's vectors of the clean crops (Hinton et al. 2015, arXiv:1503.02531,
+with vectors instead of classes).
+
+The teacher is the starting network averaged over views of the crop, unless the config names another file.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from app.domain.models import Pixels
+from app.faces.alignment import ARCFACE_112
+from app.inference.manifest import EmbedderManifest, LandmarkAlignment, read_checked, read_embedder
+from app.inference.onnx_session import Session
+from training.config.schema import TrainConfig
+from training.data.augmentation import SIZE, center_crop, resize
+from training.data.dataset import FaceSet, read_crop
+from training.engine import checkpoints
+from training.networks.embedder import Embedder, FaceNetwork, Views, views_of
+from training.networks.registry import build
+from training.networks.weights import UnusableWeights, load_state
+
+_CHUNK = 64
+
+Progress = Callable[[range], Iterable[int]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Teacher:
+    """`embed` maps uint8 crops (C, 112, 112, 3) to unit vectors (C, D); `digest` identifies the teacher."""
+
+    embed: Callable[[Tensor], Tensor]
+    digest: str
+
+
+def network_teacher(network: FaceNetwork, *, views: Views = "mirror", device: torch.device | None = None) -> Teacher:
+    """Return a teacher with the present weights of the network."""
+    digest = hashlib.sha256(f"views {views}".encode())
+    for name, tensor in network.state_dict().items():
+        digest.update(name.encode() + tensor.cpu().numpy().tobytes())
+    embedder = Embedder(network, views=views).eval().to(device)
+    return Teacher(lambda crops: embedder(crops.to(device)).cpu(), digest.hexdigest())
+
+
+def served_model_teacher(folder: Path, *, views: Views = "mirror") -> Teacher:
+    """Return a served model that aligns faces as these crops are aligned. Raises UnusableWeights or StartError."""
+    manifest = read_embedder(folder)
+    if not _has_same_alignment(manifest):
+        raise UnusableWeights(f"teacher.weights: {folder} aligns faces in another way than the training crops")
+    session = Session(read_checked(folder, manifest.file), provider="auto")
+
+    def vectors_of(crops: Pixels) -> Tensor:
+        resized = np.stack([resize(crop, manifest.crop_size) for crop in crops])
+        batches = np.split(resized, len(resized)) if manifest.batch == 1 else [resized]
+        return torch.from_numpy(np.concatenate([session.run(batch)[0] for batch in batches]))  # (C, D)
+
+    def embed(crops: Tensor) -> Tensor:
+        views_ = [
+            view.round().byte().permute(0, 2, 3, 1) for view in views_of(crops.permute(0, 3, 1, 2).float(), views)
+        ]
+        return functional.normalize(torch.stack([vectors_of(view.numpy()) for view in views_]).sum(0))
+
+    return Teacher(embed, f"{manifest.file.digest} views {views}")
+
+
+def _has_same_alignment(manifest: EmbedderManifest) -> bool:
+    """Return whether the model aligns by the same landmark template as the training crops, to a pixel."""
+    if not isinstance(manifest.alignment, LandmarkAlignment):
+        return False
+    template = np.array(manifest.alignment.template) * SIZE / manifest.crop_size
+    return bool(np.abs(template - ARCFACE_112).max() <= 1)
+
+
+def build_teacher(config: TrainConfig, network: FaceNetwork, device: torch.device | None = None) -> Teacher:
+    """Return the teacher of the config: unless it names another, `network` with its starting weights."""
+    settings = config.teacher
+    if settings.weights is None:
+        return network_teacher(network, views=settings.views, device=device)
+    if settings.weights.is_dir():
+        return served_model_teacher(settings.weights, views=settings.views)
+    other = build(settings.network or config.network.name, config.network.embedding_size)
+    load_state(other, settings.weights)
+    return network_teacher(other, views=settings.views, device=device)
+
+
+def teacher_targets(teacher: Teacher, faces: FaceSet, cache: Path, size: int, progress: Progress = iter) -> Tensor:
+    """
+    Return unit vectors (N, D) of all faces, D = `size`; from `cache` if it holds this teacher's vectors of these files.
+
+    `progress` wraps the range of chunks, for a progress bar.
+    """
+    key = hashlib.sha256((teacher.digest + faces.digest).encode()).hexdigest()
+    if (targets := _read(cache, key)) is None:
+        targets = _embed(teacher, faces, progress)
+        if targets.shape[1] != size:
+            raise UnusableWeights(f"expected a teacher with vectors of {size} numbers, got {targets.shape[1]}")
+        checkpoints.write(cache, {"key": key, "targets": targets})
+    return targets
+
+
+@torch.inference_mode()
+def _embed(teacher: Teacher, faces: FaceSet, progress: Progress) -> Tensor:
+    starts = range(0, len(faces), _CHUNK)
+    return torch.cat([teacher.embed(_crops(faces, start)) for start in progress(starts)]).clone()
+
+
+def _crops(faces: FaceSet, start: int) -> Tensor:
+    crops = [center_crop(read_crop(path)) for path in faces.paths[start : start + _CHUNK]]
+    return torch.from_numpy(np.stack(crops))  # (C, 112, 112, 3)
+
+
+def _read(cache: Path, key: str) -> Tensor | None:
+    if not cache.exists():
+        return None
+    saved = torch.load(cache, weights_only=True)
+    targets: Tensor = saved["targets"]
+    return targets if saved["key"] == key else None

@@ -1,0 +1,108 @@
+"""The output of a run while it trains: a progress bar, warnings, and TensorBoard scalars."""
+
+from collections import deque
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from statistics import fmean
+from types import TracebackType
+from typing import Self
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch.utils.tensorboard import SummaryWriter
+
+from training.engine.validation import Validation
+
+_MEAN_OVER = 20  # steps
+_LINE_EVERY = 10  # steps, where there is no terminal for the bar
+
+
+@dataclass(frozen=True, slots=True)
+class StepMetrics:
+    """
+    Measurements of one step; distances are squared L2.
+
+    `active_share` is the share of the `mined` triplets that violate the margin, `spread` the mean distance of a vector
+    to the mean vector.
+    """
+
+    loss: float
+    objective: float
+    distillation: float
+    mined: int
+    active_share: float
+    genuine_distance: float
+    impostor_distance: float
+    spread: float
+    grad_norm: float
+    lr: float
+    images_per_second: float
+
+
+class RunLogger:
+    """Logs one run; of several processes only the main one is `enabled`."""
+
+    def __init__(self, folder: Path, steps: int, *, first: int = 0, enabled: bool = True) -> None:
+        self._recent: deque[StepMetrics] = deque(maxlen=_MEAN_OVER)
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first) if enabled else None
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            speed_estimate_period=60,
+            disable=not enabled,
+        )
+        self._task = self._bar.add_task("training", total=steps, completed=first)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+        if self._board:
+            self._board.close()
+
+    def log_step(self, step: int, metrics: StepMetrics) -> None:
+        self._recent.append(metrics)
+        self._add(asdict(metrics), step)
+        self._bar.update(self._task, completed=step + 1, description=_line(metrics))
+        if not self._bar.console.is_terminal and (step + 1) % _LINE_EVERY == 0:
+            self._print(f"step {step + 1}: {_line(metrics)}")
+
+    def log_validation(self, validation: Validation | None) -> None:
+        if validation is None:
+            return
+        self._add({"auc": validation.auc, "tmr": validation.tmr}, validation.step)
+        self._print(f"step {validation.step}: {validation}")
+
+    def warn(self, warning: str | None) -> None:
+        if warning is not None:
+            self._print(f"warning: {warning}")
+
+    def mean_metrics(self) -> dict[str, float]:
+        """Return the means of the last steps, at most 20."""
+        return {
+            field.name: fmean(getattr(step, field.name) for step in self._recent)
+            for field in fields(StepMetrics)
+            if self._recent
+        }
+
+    def _print(self, line: str) -> None:
+        if self._board:
+            self._bar.console.print(line, highlight=False)
+
+    def _add(self, values: dict[str, float], step: int) -> None:
+        if self._board:
+            for name, value in values.items():
+                self._board.add_scalar(name, value, step)
+
+
+def _line(metrics: StepMetrics) -> str:
+    return (
+        f"loss {metrics.loss:.3f} active {metrics.active_share:.0%} of {metrics.mined} "
+        f"genuine {metrics.genuine_distance:.2f} impostor {metrics.impostor_distance:.2f} "
+        f"{metrics.images_per_second:.0f} images/s"
+    )

@@ -1,0 +1,213 @@
+"""One training step: embed, mine, compute the loss, backpropagate, update the weights."""
+
+import math
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
+from torch.nn.utils import clip_grad_norm_
+from torch.optim.swa_utils import AveragedModel
+
+from training.config.schema import LossConfig, TrainConfig
+from training.data.loader import Batch
+from training.engine.checkpoints import State
+from training.engine.distributed import Processes
+from training.engine.grad_cache import GradCache, faces_are_coupled
+from training.engine.logging import StepMetrics
+from training.engine.optimizers import build_optimizer, weight_average
+from training.errors import TrainingError
+from training.losses import functional as losses
+from training.losses.arcface import ArcFace
+from training.losses.objectives import LOSSES, Objective
+from training.losses.reducers import REDUCERS
+from training.networks.dropout import drop_before_head
+from training.networks.embedder import Embedder, FaceNetwork
+from training.randomness import Stream, torch_generator
+
+SINGLE_PROCESS = Processes()
+
+
+class Diverged(TrainingError):
+    """The loss is not finite, or far above chance."""
+
+
+@dataclass(slots=True, eq=False)
+class Learner:
+    """
+    Everything that changes during training.
+
+    `targets` (N, D) are the teacher's vectors of all faces, if there is a teacher; `arcface` is the loss of the first
+    `pretraining_steps`; `average` is the moving average of the weights, if one is kept.
+    """
+
+    embedder: Embedder
+    grad_cache: GradCache
+    optimizer: torch.optim.Optimizer
+    scaler: GradScaler
+    loss: LossConfig
+    clip_norm: float
+    seed: int
+    targets: Tensor | None
+    arcface: ArcFace | None
+    pretraining_steps: int
+    average: AveragedModel | None
+    processes: Processes
+    step: int = 0
+    seconds: float = 0
+
+    def train_step(self, batch: Batch, lr: float) -> StepMetrics:
+        """Update the weights once, for the loss objective + distillation weight * ||embedding - target||^2."""
+        start = time.perf_counter()
+        device, own = self.processes.device, self.processes.shard(len(batch.faces))
+        vectors = self.grad_cache.embed(batch.views, self.step)  # (B / processes, D)
+        joint = self.processes.all_gather(vectors.detach()).requires_grad_()  # (B, D)
+        labels = batch.labels.to(device)
+        each = self._objective(batch)(joint, labels)  # (T,)
+        objective = REDUCERS[self.loss.reducer](each)
+        distillation = self._distillation(joint, batch)
+        loss = self._finite(objective + self.loss.distillation_weight * distillation)
+        self.optimizer.zero_grad()
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        assert joint.grad is not None  # noqa: S101 - for the type checker
+        self.grad_cache.backward(batch.views, vectors, joint.grad[own], self.step)
+        grad_norm = self._step_optimizer(lr)
+        self.seconds += (took := time.perf_counter() - start)
+        genuine, impostor = losses.mean_distances(losses.squared_l2(joint.detach()), labels)
+        return StepMetrics(
+            loss=loss.item(),
+            objective=objective.item(),
+            distillation=distillation.item(),
+            mined=len(each),
+            active_share=losses.active_share(each),
+            genuine_distance=genuine,
+            impostor_distance=impostor,
+            spread=losses.spread(joint.detach()),
+            grad_norm=grad_norm,
+            lr=lr,
+            images_per_second=len(batch.faces) / took,
+        )
+
+    @property
+    def network(self) -> FaceNetwork:
+        return self.embedder.network
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the weights to evaluate and to keep: their moving average, where there is one."""
+        network = self.average.module if self.average else self.network
+        return dict(network.state_dict())
+
+    def state_dict(self) -> State:
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "arcface": self.arcface.state_dict() if self.arcface else None,
+            "average": self.average.state_dict() if self.average else None,
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.arcface:
+            self.arcface.load_state_dict(state["arcface"])
+        if self.average:
+            self.average.load_state_dict(state["average"])
+        self.step, self.seconds = state["step"], state["seconds"]
+
+    def _objective(self, batch: Batch) -> Objective:
+        if self.arcface and self.step < self.pretraining_steps:
+            return self.arcface
+        random = torch_generator(self.seed, Stream.MINING, self.step)
+        return LOSSES[self.loss.kind].objective(self.loss.miner, self.loss.margin, random, batch.triplets)
+
+    def _distillation(self, embeddings: Tensor, batch: Batch) -> Tensor:
+        if self.targets is None:
+            return embeddings.new_zeros(())
+        return losses.distillation_losses(embeddings, self.targets[batch.faces].to(embeddings.device)).mean()
+
+    def _finite(self, loss: Tensor) -> Tensor:
+        if not math.isfinite(loss.item()):
+            raise Diverged(f"the loss is {loss.item()} at step {self.step}: lower optimizer.lr")
+        return loss
+
+    def _step_optimizer(self, lr: float) -> float:
+        """Update the weights and return the gradient's norm before clipping."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.scaler.unscale_(self.optimizer)
+        if self.arcface and self.arcface.centers.grad is not None:
+            self.processes.all_reduce_mean(self.arcface.centers.grad)  # removes rounding differences between processes
+        norm = float(clip_grad_norm_(self._parameters(), self.clip_norm))
+        if not (math.isfinite(norm) or self.scaler.is_enabled()):  # the scaler skips such a step by itself
+            raise Diverged(f"the gradient is {norm} at step {self.step}: lower optimizer.lr")
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.average:
+            self.average.update_parameters(self.network)
+        self.step += 1
+        return norm
+
+    def _parameters(self) -> list[nn.Parameter]:
+        return [*self.embedder.parameters(), *(self.arcface.parameters() if self.arcface else ())]
+
+
+def build_learner(
+    network: FaceNetwork,
+    config: TrainConfig,
+    targets: Tensor | None,
+    *,
+    people: int = 0,
+    processes: Processes = SINGLE_PROCESS,
+) -> Learner:
+    """Return a learner at step 0; `people` is the number of classes of ArcFace, where the config pre-trains with it."""
+    drop_before_head(network, config.network.dropout)
+    embedder = _trainable(network, frozen=config.network.batch_norm == "frozen").to(processes.device)
+    arcface = _arcface(network, config, people, processes)
+    parameters = [*network.parameters(), *(arcface.parameters() if arcface else ())]
+    return Learner(
+        embedder=embedder,
+        grad_cache=_grad_cache(embedder, config, processes),
+        optimizer=build_optimizer(parameters, config.optimizer),
+        scaler=GradScaler(processes.device.type, enabled=config.run.precision == "float16"),
+        loss=config.loss,
+        clip_norm=config.optimizer.clip_norm,
+        seed=config.run.seed,
+        targets=targets,
+        arcface=arcface,
+        pretraining_steps=config.pretraining.steps,
+        average=weight_average(network, config.optimizer.ema_decay) if config.optimizer.ema_decay else None,
+        processes=processes,
+    )
+
+
+def _arcface(network: FaceNetwork, config: TrainConfig, people: int, processes: Processes) -> ArcFace | None:
+    settings = config.pretraining
+    if not settings.steps:
+        return None
+    return ArcFace(people, network.embedding_size, scale=settings.scale, margin=settings.margin).to(processes.device)
+
+
+def _grad_cache(embedder: Embedder, config: TrainConfig, processes: Processes) -> GradCache:
+    return GradCache(
+        embedder=embedder,
+        model=processes.data_parallel(embedder),
+        processes=processes,
+        chunk_size=config.batch.chunk_size,
+        precision=config.run.precision,
+        seed=config.run.seed,
+        coupled=faces_are_coupled(embedder) or config.network.dropout > 0,
+    )
+
+
+def _trainable(network: FaceNetwork, *, frozen: bool) -> Embedder:
+    """Switch to training mode; with `frozen`, BatchNorm keeps its statistics and trains only its scale and shift."""
+    embedder = Embedder(network).train()
+    for layer in network.modules():
+        if frozen and isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            layer.eval()
+    return embedder

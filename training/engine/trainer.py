@@ -1,0 +1,199 @@
+"""The training run, from config to weights: read from `train` down; one step is in `train_step`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import torch
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+
+from training.config.schema import TrainConfig
+from training.data.dataset import FaceSet
+from training.data.splits import split
+from training.engine import checkpoints, distillation, run_record
+from training.engine.best_checkpoint import BestCheckpoint
+from training.engine.checkpoints import State, UnusableCheckpoint
+from training.engine.curriculum import Curriculum
+from training.engine.distributed import Processes, init_distributed
+from training.engine.health_checks import HealthChecks
+from training.engine.logging import RunLogger
+from training.engine.lr_schedules import lr_schedule
+from training.engine.malloc import keep_freed_memory
+from training.engine.run_record import RECORD, WEIGHTS
+from training.engine.signals import interrupt_event
+from training.engine.train_step import Learner, build_learner
+from training.errors import TrainingError
+from training.networks.embedder import FaceNetwork
+from training.networks.registry import build
+from training.networks.weights import load_state
+
+console = Console(stderr=True)
+
+
+class Interrupted(TrainingError):
+    """The run was stopped by Ctrl-C after a checkpoint; the message says where it is and how to go on."""
+
+
+def train(config: TrainConfig, output: Path, *, resume: bool) -> Path:
+    """
+    Train and return `output`/network.pt, a state dict; run.json beside it records how it was made.
+
+    Raises a TrainingError for unusable data, weights, checkpoints, disks or devices, or Collapsed, AtChance, Diverged
+    or Interrupted.
+    """
+    with init_distributed(config.run) as processes, checkpoints.report_full_disk(output):
+        console.quiet = not processes.is_main
+        _train(config, output, processes, resume=resume)
+        processes.barrier()
+    return output / WEIGHTS
+
+
+def _train(config: TrainConfig, output: Path, processes: Processes, *, resume: bool) -> None:
+    """Run in a frame of its own, so that what holds the process group (DDP) is freed before the group is destroyed."""
+    state = _open_output(config, output, resume=resume)
+    processes.barrier()  # every process has read `output` before the main one writes there
+    _configure_threads(config)
+    trainer = Trainer(config, output, processes)
+    if state is not None:
+        trainer.load_state_dict(state)
+    if not (output / RECORD).exists():  # it is written last
+        trainer.train()
+
+
+class Trainer:
+    """The parts of a run, whose states make a checkpoint, and the loop over its steps."""
+
+    def __init__(self, config: TrainConfig, output: Path, processes: Processes) -> None:
+        self.config, self.output, self.processes = config, output, processes
+        self.faces, held_out = _read_faces(config)
+        self.learner = _learner(config, self.faces, output, processes)
+        self.curriculum = Curriculum(config, self.faces, self.learner, processes)
+        self.best = BestCheckpoint(
+            config.evaluation, config.optimizer.steps, held_out if processes.is_main else None, output
+        )
+        self.health = HealthChecks(config.loss, config.health_checks.patience, config.pretraining.steps)
+
+    def train(self) -> None:
+        """Run the remaining steps, then write network.pt and run.json."""
+        for warning in (self.curriculum.warning, _frozen_statistics_warning(self.config)):
+            if warning:
+                console.print(f"warning: {warning}")
+        metrics = self._run_steps()
+        if self.processes.is_main:
+            checkpoints.write(self.output / WEIGHTS, self.best.load() or self.learner.weights())
+            run_record.write(
+                self.output / RECORD,
+                self.config,
+                self.faces,
+                seconds=self.learner.seconds,
+                metrics=metrics,
+                evaluation=self.best.report(),
+            )
+
+    def _run_steps(self) -> dict[str, float]:
+        """Return the mean metrics of the last steps."""
+        steps, lr = self.config.optimizer.steps, lr_schedule(self.config.optimizer)
+        first, is_main = self.learner.step, self.processes.is_main
+        with interrupt_event() as interrupted, RunLogger(self.output, steps, first=first, enabled=is_main) as logger:
+            for step, batch in self.curriculum.batches():
+                metrics = self.learner.train_step(batch, lr(step))
+                logger.log_step(step, metrics)
+                logger.warn(self.health.check(step, metrics))
+                logger.log_validation(self.best.update(self.learner))
+                self._save(stop=self.processes.any(interrupted.is_set()))
+        return logger.mean_metrics()
+
+    def _save(self, *, stop: bool) -> None:
+        """Save a checkpoint where one is due; raise Interrupted where the run has to stop."""
+        step, end = self.learner.step, self.config.optimizer.steps
+        if (stop or step == end or step % self.config.run.checkpoint_every == 0) and self.processes.is_main:
+            checkpoints.save(self.output, self.state_dict())
+        if stop and step < end:
+            self.processes.barrier()
+            raise Interrupted(f"stopped after step {step}; saved in {self.output}, go on with --resume")
+
+    def state_dict(self) -> State:
+        return {
+            "config": self.config.model_dump(mode="json"),
+            "faces": self.faces.digest,
+            "learner": self.learner.state_dict(),
+            "curriculum": self.curriculum.state_dict(),
+            "best": self.best.state_dict(),
+            "health": self.health.state_dict(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        if state["faces"] != self.faces.digest:
+            raise UnusableCheckpoint("the training images have changed since the checkpoint: choose a new output")
+        self.learner.load_state_dict(state["learner"])
+        self.curriculum.load_state_dict(state["curriculum"])
+        self.best.load_state_dict(state["best"])
+        self.health.load_state_dict(state["health"])
+
+
+def _open_output(config: TrainConfig, output: Path, *, resume: bool) -> State | None:
+    """Return the checkpoint to resume from, if any, and write config.json; never overwrite another run."""
+    if not resume and checkpoints.exists(output):
+        raise UnusableCheckpoint(f"{output} already holds a run: resume it, or choose another output")
+    state = checkpoints.load(output) if resume else None
+    if state is not None and state["config"] != config.model_dump(mode="json"):
+        raise UnusableCheckpoint(f"{output} was started with another config: use that one, or choose another output")
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "config.json").write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return state
+
+
+def _configure_threads(config: TrainConfig) -> None:
+    keep_freed_memory()
+    torch.set_num_threads(config.run.threads)
+    cv2.setNumThreads(1)
+
+
+def _read_faces(config: TrainConfig) -> tuple[FaceSet, FaceSet | None]:
+    """Return the faces to train on and the held-out ones."""
+    with console.status("reading the faces"):
+        faces, held_out = split(config)
+    console.print(f"{len(faces)} faces of {len(faces.names)} people")
+    if held_out is not None:
+        console.print(f"{len(held_out)} faces of {len(held_out.names)} people held out")
+    for skip in faces.skipped:
+        console.print(f"skipped {skip.path}: {skip.reason}")
+    return faces, held_out
+
+
+def _learner(config: TrainConfig, faces: FaceSet, output: Path, processes: Processes) -> Learner:
+    """Build the network with its starting weights; unless the config names another, it is also the teacher."""
+    torch.manual_seed(config.run.seed)
+    network = build(config.network.name, config.network.embedding_size)
+    if config.network.weights is not None:
+        load_state(network, config.network.weights)
+    weight = config.loss.distillation_weight
+    targets = _teacher_targets(config, network, faces, output, processes) if weight else None
+    return build_learner(network, config, targets, people=len(faces.names), processes=processes)
+
+
+def _teacher_targets(
+    config: TrainConfig, network: FaceNetwork, faces: FaceSet, output: Path, processes: Processes
+) -> Tensor:
+    """Compute the targets in the main process; the others wait and read them from disk."""
+    teacher = distillation.build_teacher(config, network, processes.device)
+    if not processes.is_main:
+        processes.barrier()
+    targets = distillation.teacher_targets(
+        teacher, faces, output / "teacher.pt", network.embedding_size, _with_progress
+    )
+    if processes.is_main:
+        processes.barrier()
+    return targets
+
+
+def _with_progress(chunks: range) -> Iterator[int]:
+    return iter(track(chunks, "teacher", console=console))
+
+
+def _frozen_statistics_warning(config: TrainConfig) -> str | None:
+    if config.network.weights is not None or config.network.batch_norm == "updated":
+        return None
+    return "BatchNorm statistics of fresh weights are frozen: set network.batch_norm to 'updated'"

@@ -1,0 +1,108 @@
+"""
+`python -m training export`: trained weights to a served model folder.
+
+The graph takes uint8 RGB crops (N, size, size, 3) and returns unit float32 vectors (N, D): normalisation, averaging
+over views and L2 are inside, so that serving cannot differ from training. The file is written only if ONNX Runtime
+computes PyTorch's vectors to `PARITY`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from app.faces.alignment import arcface_template
+from app.inference.manifest import LandmarkAlignment, digest_of
+from app.inference.onnx_session import Session
+from training.engine.run_record import RECORD, WEIGHTS
+from training.errors import TrainingError
+from training.export.model_package import write_model
+from training.export.torch_to_onnx import to_onnx
+from training.networks.embedder import ZOOM, Embedder, Views
+from training.networks.registry import build
+from training.networks.weights import load_state
+
+PARITY = 1e-5
+"""Largest difference of a component of a unit vector between PyTorch and ONNX Runtime."""
+PASSES: dict[Views, str] = {
+    "crop": "crop",
+    "mirror": "crop and mirror image, averaged",
+    "zoom": f"crop, mirror image, and both enlarged {ZOOM} times, averaged",
+}
+
+
+class ParityError(TrainingError):
+    """The exported graph does not compute what the network does."""
+
+
+def export_model(
+    source: Path,
+    output: Path,
+    *,
+    network: str = "mobilefacenet",
+    embedding_size: int = 128,
+    views: Views = "mirror",
+    license_: str,
+) -> Path:
+    """
+    Write `output`/embedder.onnx and its manifest, and return the manifest's path.
+
+    `source` is the folder of a run, or a state dict. Raises UnusableWeights, ParityError or UnwritableModel.
+    """
+    weights = source / WEIGHTS if source.is_dir() else source
+    backbone = build(network, embedding_size)
+    load_state(backbone, weights)
+    embedder = Embedder(backbone, views=views).eval()
+    graph = embedder_graph(embedder)
+    check_parity(embedder, graph)
+    return write_model(
+        output,
+        graph,
+        license_=license_,
+        provenance=_provenance(source) | {"passes": PASSES[views]},
+        crop_size=backbone.crop_size,
+        alignment=LandmarkAlignment(template=arcface_template(backbone.crop_size)),
+        dimension=embedding_size,
+    )
+
+
+def _provenance(source: Path) -> dict[str, str]:
+    """Return where the weights come from: for a run its config, seed, data and commit."""
+    if not source.is_dir():
+        return {"weights": source.name, "weights_sha256": digest_of(source.read_bytes())}
+    record = json.loads((source / RECORD).read_text(encoding="utf-8"))
+    return {
+        "trained_by": "python -m training train",
+        "weights_sha256": digest_of((source / WEIGHTS).read_bytes()),
+        "started_from": Path(record["config"]["network"]["weights"] or "random weights").name,
+        "config_sha256": record["config_sha256"],
+        "data_sha256": record["data"]["files_sha256"],
+        "seed": str(record["seed"]),
+        "commit": str(record["commit"]),
+        **({"blend": json.dumps(record["blend"])} if "blend" in record else {}),
+    }
+
+
+def embedder_graph(embedder: Embedder) -> bytes:
+    """Return an ONNX graph from `crops` uint8 (batch, H, W, 3) to `embeddings` float32 (batch, D)."""
+    size = embedder.network.crop_size
+    example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
+    return to_onnx(embedder, example, "crops", ["embeddings"], {0: "batch"})
+
+
+def check_parity(embedder: Embedder, graph: bytes, crops: npt.NDArray[np.uint8] | None = None) -> float:
+    """Return the largest difference of a component on `crops` (noise by default). Raises ParityError beyond PARITY."""
+    size = embedder.network.crop_size
+    if crops is None:
+        crops = np.random.default_rng(0).integers(0, 256, (5, size, size, 3), np.uint8)
+    with torch.inference_mode():
+        expected = embedder(torch.from_numpy(crops)).numpy()
+    (got,) = Session(graph, provider="cpu").run(crops)
+    difference = float(np.abs(got - expected).max())
+    if not difference <= PARITY:
+        raise ParityError(f"expected vectors equal to {PARITY:g}, got a difference of {difference:.3g}")
+    return difference

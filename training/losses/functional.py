@@ -1,0 +1,53 @@
+"""Distances, losses per triplet, pair or face, and measures of a batch's embeddings."""
+
+import torch
+from torch import Tensor
+
+from training.miners.pairs import Pairs
+from training.miners.triplets import Triplets
+
+_TINY = 1e-12
+
+
+def squared_l2(embeddings: Tensor) -> Tensor:
+    """Return the squared L2 distances (B, B) of unit vectors (B, D), in [0, 4]."""
+    return (2 - 2 * embeddings @ embeddings.T).clamp(0, 4)  # (B, B)
+
+
+def triplet_losses(distances: Tensor, triplets: Triplets, margin: float) -> Tensor:
+    """Return [d(a, p) - d(a, n) + margin]+ of each triplet, from distances (B, B): FaceNet eq. 3 before the sum."""
+    positive = distances[triplets.anchors, triplets.positives]  # (T,)
+    negative = distances[triplets.anchors, triplets.negatives]  # (T,)
+    return (positive - negative + margin).relu()
+
+
+def contrastive_losses(distances: Tensor, pairs: Pairs, margin: float) -> Tensor:
+    """
+    Return the loss of each pair (Hadsell et al. 2006, eq. 4): D^2 / 2 for a genuine one, ([margin - D]+)^2 / 2 for an
+    impostor one. `distances` (B, B) are squared and D is their root; at D = 0 the root's gradient is taken as 0.
+    """
+    squared = distances[pairs.first, pairs.second]  # (T,)
+    root = squared.clamp(min=_TINY).sqrt()
+    return torch.where(pairs.same, squared, (margin - root).relu().square()) / 2
+
+
+def distillation_losses(embeddings: Tensor, targets: Tensor) -> Tensor:
+    """Return ||embedding - target||^2 of each face, (B, D) both: this keeps the embedding, and thresholds, in place."""
+    return (embeddings - targets).square().sum(1)  # (B,)
+
+
+def active_share(losses: Tensor) -> float:
+    """Return the share of losses above zero: of triplets, those that still violate the margin."""
+    return float((losses > 0).float().mean()) if len(losses) else 0.0
+
+
+def mean_distances(distances: Tensor, people: Tensor) -> tuple[float, float]:
+    """Return the mean distance of genuine pairs and of impostor pairs, from distances (B, B) of people (B,)."""
+    same = people[:, None] == people[None, :]  # (B, B)
+    other_face = ~torch.eye(len(people), dtype=torch.bool, device=people.device)
+    return float(distances[same & other_face].mean()), float(distances[~same].mean())
+
+
+def spread(embeddings: Tensor) -> float:
+    """Return the mean squared L2 distance of unit vectors (B, D) to their mean: 0 where all are equal, at most 1."""
+    return max(0.0, float(1 - embeddings.mean(0).square().sum()))
