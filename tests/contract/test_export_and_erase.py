@@ -13,7 +13,7 @@ from .conftest import Service
 @pytest.fixture
 def photo(gallery: str) -> bytes:
     """A photo with a vector that no other test has enrolled."""
-    return jpeg(hopper().crop((int(gallery.split("-")[1]) % 50, 0, 512, 600)))
+    return jpeg(hopper().crop((1 + int(gallery.split("-")[1]) % 49, 0, 512, 600)))
 
 
 @pytest.fixture
