@@ -1,4 +1,4 @@
-"""Two public-domain people, the real detector, and the photos that not every machine has."""
+"""Fixtures that several tiers share; the marker and the timeout of each tier."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,15 +18,29 @@ from app.inference.onnx_session import Session
 from app.storage import sqlite
 from tests.support.gate import Gate
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+pytest_plugins = ["tests.support.hang_guard"]
+TESTS = Path(__file__).resolve().parent
+REPOSITORY = TESTS.parent
+TIERS = {"unit": 120, "contract": 120, "e2e": 300, "proof": 900, "docker": 1800, "benchmarks": 600}
+"""Seconds after which a test is ended. They are far above what a test takes, so that a busy machine fails none."""
+MARKED = {"e2e", "proof", "docker"}
 
 settings.register_profile("unhurried", deadline=None)  # the machine may be busy training
 settings.load_profile("unhurried")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        tier = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
+        if tier in MARKED:
+            item.add_marker(tier)
+        if tier in TIERS and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(TIERS[tier]))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def quick_disk() -> Iterator[None]:
-    """No fsync: nobody pulls the plug of this process (runtime/test_database.py sees that it is there otherwise)."""
+    """Do without fsync, because no power is lost here (storage/test_sqlite.py checks that fsync is on otherwise)."""
     pragmas = [pragma.replace("synchronous=FULL", "synchronous=OFF") for pragma in sqlite._PRAGMAS]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sqlite, "_PRAGMAS", pragmas)

@@ -15,7 +15,8 @@ from tests.benchmarks.cores import all_cores, pinned
 from tests.benchmarks.effort import Effort
 from tests.benchmarks.measure import Contestant, Seconds, race, ratio
 from tests.benchmarks.report import Row, at_least, at_most
-from tests.benchmarks.served import Load, NotServed, Served, load, verify
+from tests.benchmarks.served import Load, Served, load, verify
+from tests.support.server import ServerFailed
 
 CLIENTS, SPELLS = 8, 3
 SCALING, TAIL, HTTP = 1.8, 3.0, 1.05
@@ -60,7 +61,7 @@ def spells(folder: Path, cores: Sequence[int], seconds: float) -> tuple[list[Loa
 def scaling(case: str, one: Sequence[Load], two: Sequence[Load]) -> Row:
     for each in (*one, *two):
         if others := each.others():
-            raise NotServed(f"{len(others)} of {len(each.answers)} requests failed: {others[0]}")
+            raise ServerFailed(f"{len(others)} of {len(each.answers)} requests failed: {others[0]}")
     alone, both = (np.array([each.throughput() for each in some]) for some in (one, two))
     return Row(
         stage="two cores",

@@ -15,9 +15,9 @@ from app.settings import Settings
 from tests.benchmarks import peers, photos
 from tests.benchmarks.cores import one_core
 from tests.benchmarks.effort import Effort
-from tests.benchmarks.machine import REPOSITORY
 from tests.benchmarks.measure import Contestant, race, ratio
 from tests.benchmarks.report import Row, at_least, at_most
+from tests.support.server import REPOSITORY
 
 MODELS = REPOSITORY / "models"
 SPEEDUPS = {20: 3.0, 40: 5.0, 80: 6.0}

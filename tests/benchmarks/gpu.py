@@ -28,10 +28,11 @@ from app.inference.onnx_session import Provider
 from app.services.container import Models
 from app.settings import Settings
 from tests.benchmarks import memory, photos
-from tests.benchmarks.machine import REPOSITORY, Machine, commit
+from tests.benchmarks.machine import Machine, commit
 from tests.benchmarks.measure import Contestant, Laps, Pace, race
 from tests.benchmarks.report import Report, Row, document, table
-from tests.benchmarks.served import NotServed, Served, load, verify
+from tests.benchmarks.served import Served, load, verify
+from tests.support.server import REPOSITORY, ServerFailed
 
 BATCHES = (1, 8, 64)
 CLIENTS = (1, 8, 32)
@@ -116,7 +117,7 @@ def verified(service: Served, trial: Trial) -> Row:
     question = verify(photos.pair())
     loads = {clients: load(service, question, clients, trial.seconds) for clients in CLIENTS}
     if others := [each for one in loads.values() for each in one.others()]:
-        raise NotServed(f"{len(others)} requests failed: {others[0]}")
+        raise ServerFailed(f"{len(others)} requests failed: {others[0]}")
     best = max(loads, key=lambda clients: loads[clients].throughput())
     rate = loads[best].throughput()
     return Row(
@@ -159,7 +160,7 @@ def main(
     """Measure on a GPU, and print the table."""
     try:
         report = measured(Trial(Settings(provider=provider, _env_file=None).provider, seconds, requests))
-    except (NoGpu, StartError, NotServed) as error:
+    except (NoGpu, StartError, ServerFailed) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
     Console(width=200 if not sys.stdout.isatty() else None).print(table(report))
@@ -171,7 +172,7 @@ def main(
 
 
 def measured(trial: Trial) -> Report:
-    """Raises NoGpu, StartError or NotServed."""
+    """Raises NoGpu, StartError or ServerFailed."""
     machine = Machine.this(gpu="" if trial.provider == "cpu" else gpu_name())
     return Report(
         date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",

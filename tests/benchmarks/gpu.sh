@@ -18,5 +18,5 @@ fi
 
 [ -x "$VENV/bin/python" ] || "${PYTHON:-python3}" -m venv "$VENV"
 "$VENV/bin/python" -m pip --disable-pip-version-check install --quiet --constraint constraints.txt \
-    --editable '.[gpu]' httpx2 pytest # the last two are what tests/end_to_end/server.py imports
+    --editable '.[gpu]'
 exec "$VENV/bin/python" -m tests.benchmarks.gpu --provider cuda "$@"

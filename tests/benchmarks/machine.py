@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.support.server import REPOSITORY
+
 PACKAGES = (
     "onnxruntime", "numpy", "opencv-python-headless", "simplejpeg", "pillow", "faiss-cpu", "fastapi", "uvicorn",
     "torch", "facenet-pytorch",

@@ -1,9 +1,9 @@
 """
 facenet-pytorch 2.6.0, as its README uses it, in torch eager on one thread.
 
-It needs two functions of torchvision, which has no CPU build for this torch. Its non-maximum suppression is stood in
-for by ONNX Runtime's kernel, which is C++ too and equal (both compare plain floats, first come first kept); the tests'
-own stand-in is a plain loop, which would flatter us.
+It needs two functions of torchvision, which has no CPU build for this torch. ONNX Runtime's kernel takes the place of
+its non-maximum suppression: it is C++ too and gives equal results. The stand-in of the tests is a plain loop, too
+slow for a fair comparison.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from PIL import Image
 
 from app.domain.models import Pixels
 from app.images.decode import ImageLimits, decode
-from tests.benchmarks.machine import REPOSITORY
+from tests.support.server import REPOSITORY
 
 SHARED = REPOSITORY.parent / "shared" / "data" / "photos"
 REAL = {

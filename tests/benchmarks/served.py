@@ -1,9 +1,9 @@
-"""A server in a process of its own, what it uses, and clients that cost next to nothing."""
+"""A server that is measured, and clients that cost next to nothing."""
 
 from __future__ import annotations
 
 import http.client
-import subprocess
+import itertools
 import sys
 import time
 import uuid
@@ -11,26 +11,22 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 
-from tests.benchmarks.machine import REPOSITORY, cpu_seconds
+from tests.benchmarks.machine import cpu_seconds
 from tests.benchmarks.measure import Seconds
-from tests.end_to_end.server import HOST, environment, family, free_port, pages
+from tests.support.server import HOST, Server, ServerFailed
 
-READY_WITHIN, STOPPED_WITHIN, ANSWERED_WITHIN = 60.0, 15.0, 60.0
+ANSWERED_WITHIN = 60.0
 IDLE = 2.0
 """Seconds after which a client opens a new connection; uvicorn closes an idle one after five."""
 OK, CREATED, REFUSED = 200, 201, 503
+_NUMBERS = itertools.count()
 _BOUNDLESS = {"LIKENESS_RATE_LIMIT": "1000000", "LIKENESS_LOG_LEVEL": "warning"}
 
 
-class NotServed(Exception):
-    """The server did not start, or answered something else than was expected."""
-
-
-class Served:
+class Served(Server):
     """
     `python -m MODULE` on a port of its own, until the block ends; `settings` are environment variables.
 
@@ -38,62 +34,13 @@ class Served:
     """
 
     def __init__(self, folder: Path, *module: str, provider: str = "cpu", **settings: str) -> None:
-        self._module = module or ("app", "serve")
-        self.port = free_port()
-        self._log = folder / f"server-{self.port}.log"
-        own = {"LIKENESS_HOST": HOST, "LIKENESS_PORT": str(self.port), "LIKENESS_PROVIDER": provider}
-        self._environment = environment(folder / f"data-{self.port}", **_BOUNDLESS, **own, **settings)
-
-    def __enter__(self) -> Self:
-        self.launch()
-        self.wait()
-        return self
-
-    def launch(self) -> None:
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", *self._module],
-                cwd=REPOSITORY,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-
-    def wait(self) -> None:
-        """Until it is ready. Raises NotServed."""
-        until = time.monotonic() + READY_WITHIN
-        while not self._ready():
-            if self._process.poll() is not None or time.monotonic() > until:
-                self._process.kill()
-                raise NotServed(f"no server (exit {self._process.poll()}):\n{self._log.read_text()}")
-            time.sleep(0.01)
-
-    def _ready(self) -> bool:
-        try:
-            connection = http.client.HTTPConnection(HOST, self.port, timeout=5)
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == OK
-        except OSError:
-            return False
-        finally:
-            connection.close()
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(STOPPED_WITHIN)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            raise
+        command = [sys.executable, "-m", *(module or ("app", "serve"))]
+        super().__init__(folder / f"data-{next(_NUMBERS)}", command=command, **{**_BOUNDLESS, **settings})
+        self._settings["LIKENESS_PROVIDER"] = provider
 
     def cpu(self) -> float:
-        """Seconds used so far."""
-        return cpu_seconds(self._process.pid)
-
-    def resident(self) -> int:
-        """Bytes, its children's too."""
-        return sum(pages(pid, "VmRSS") for pid in family(self._process.pid))
+        """Return the seconds used so far."""
+        return cpu_seconds(self.process.pid)
 
     def client(self, question: Question) -> Client:
         return Client(self.port, question)
@@ -109,7 +56,7 @@ class Question:
 
     @classmethod
     def of(cls, path: str, images: Sequence[tuple[str, bytes]], **fields: str) -> Question:
-        """Of multipart parts: files, and plain fields."""
+        """Build a multipart form of files and plain fields."""
         boundary = uuid.uuid4().hex.encode()
         parts = [(f'"{name}"; filename="photo.jpg"\r\nContent-Type: image/jpeg', data) for name, data in images]
         parts += [(f'"{name}"', value.encode()) for name, value in fields.items()]
@@ -143,7 +90,7 @@ class Client:
         self._question = question
 
     def ask(self) -> Answer:
-        """Whatever comes. Raises OSError or HTTPException where nothing does."""
+        """Return any answer. Raises OSError or HTTPException if there is none."""
         if time.monotonic() - self._answered > IDLE:
             self.close()  # the next request opens it again
         began = time.perf_counter()
@@ -156,10 +103,10 @@ class Client:
         return Answer(response.status, body, began, time.perf_counter() - began, pause)
 
     def must(self) -> Answer:
-        """Raises NotServed where it is neither an answer nor made what was asked for."""
+        """Return a successful answer. Raises ServerFailed on any other."""
         answer = self.ask()
         if answer.status not in (OK, CREATED):
-            raise NotServed(f"{self._question.path}: {answer.status} {answer.body[:500]!r}")
+            raise ServerFailed(f"{self._question.path}: {answer.status} {answer.body[:500]!r}")
         return answer
 
     def close(self) -> None:
@@ -168,7 +115,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What some clients got who asked for `lasted` seconds; `lost` are those that no answer came to."""
+    """The answers to some clients in `lasted` seconds; `lost` are the requests without an answer."""
 
     answers: Sequence[Answer]
     lost: Sequence[str]
@@ -178,16 +125,16 @@ class Load:
         return np.sort([answer.seconds for answer in self.answers if answer.status == status])
 
     def throughput(self) -> float:
-        """Answers with 200, a second."""
+        """Return the successful answers for each second."""
         return len(self.latencies()) / self.lasted
 
     def others(self) -> list[str]:
-        """What was neither answered nor refused."""
+        """Return the requests that were neither answered nor refused."""
         return [str(each.status) for each in self.answers if each.status not in (OK, REFUSED)] + list(self.lost)
 
 
 def load(served: Served, question: Question, clients: int, seconds: float) -> Load:
-    """From so many clients at once, each asking again when it is answered, or when a refusal says that it may."""
+    """Ask from so many clients at once; each asks again when it is answered, or when a refusal allows it."""
     began = time.perf_counter()
 
     def one(_: int) -> tuple[list[Answer], list[str]]:

@@ -15,6 +15,7 @@ from unittest import mock
 import numpy as np
 
 from app.bootstrap import services as bootstrap
+from app.bootstrap.models import open_models as real_open_models
 from app.domain.models import AlignedCrop, Box, Embedding, Face, Landmarks, Pixels, Quality
 from app.faces.alignment import ARCFACE_112
 from app.main import create_app
@@ -56,10 +57,9 @@ class StillPipeline:
 @contextmanager
 def stubs() -> Iterator[None]:
     """In place of what reads photos and faces, wherever services are opened."""
-    real = bootstrap.open_models
 
     def open_models(settings: Settings) -> Models:
-        models = real(settings)
+        models = real_open_models(settings)
         embedder = StillEmbedder(models.embedder.model, models.embedder_manifest.dimension)
         return replace(models, detector=StillDetector(), embedder=embedder)
 

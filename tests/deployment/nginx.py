@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.end_to_end.server import HOST, Server, free_port
+from tests.support.server import HOST, Server, free_port
 
 from .manifests import REPOSITORY
 

@@ -11,8 +11,8 @@ import pytest
 
 from app.api.problems import PROBLEM_TYPES
 from app.settings import Settings
-from tests.end_to_end.likeness import Likeness
-from tests.end_to_end.server import HOST, Server
+from tests.support.api import Api
+from tests.support.server import HOST, Server
 
 from .manifests import REPOSITORY
 from .nginx import NGINX, TLS, Nginx
@@ -59,7 +59,7 @@ def zeros(size: int) -> Iterator[bytes]:
 @needs_nginx
 def test_a_photo_is_answered_over_tls_and_nothing_without(nginx: Nginx) -> None:
     with nginx.client("127.0.0.2") as client:
-        answer = Likeness(client).detect(PHOTO.read_bytes())
+        answer = Api(client).detect(PHOTO.read_bytes())
     unencrypted = httpx2.get(f"http://{HOST}:{nginx.port}/readyz")
 
     assert answer.status_code == 200

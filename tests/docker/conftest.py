@@ -1,15 +1,16 @@
-"""Images built and run for real. Collected only where this folder is named: `make docker-test`."""
+"""Images are built and run. The tests are collected only if this folder is named, as `make docker-test` does."""
 
 import base64
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
 
-from ..end_to_end.likeness import Likeness
-from .engine import COMPOSE_COMMANDS, REPOSITORY, answers, build, docker
+from tests.support.api import Api
+from tests.support.server import REPOSITORY
+
+from .engine import COMPOSE_COMMANDS, answers, build, docker
 from .project import Project, wait_until_healthy
 
 USER = 10001
@@ -19,11 +20,6 @@ GPU_IMAGE = "LIKENESS_TEST_GPU_IMAGE"
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
     named = any("tests/docker" in argument for argument in config.invocation_params.args)
     return None if named else True
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        item.add_marker(pytest.mark.timeout(1800))  # a first build fetches every package
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,7 +50,7 @@ def compose(request: pytest.FixtureRequest) -> tuple[str, ...]:
 
 @pytest.fixture(scope="session")
 def project(compose: tuple[str, ...], cpu_image: str) -> Iterator[Project]:  # noqa: ARG001
-    """One for all tests that leave it running."""
+    """One project for all tests that leave it running."""
     running = Project(compose, LIKENESS_MAX_FACES="7", LIKENESS_MEMORY_LIMIT="2g")
     try:
         running.up()
@@ -65,7 +61,7 @@ def project(compose: tuple[str, ...], cpu_image: str) -> Iterator[Project]:  # n
 
 @pytest.fixture
 def published_elsewhere(compose: tuple[str, ...], cpu_image: str) -> Iterator[Project]:  # noqa: ARG001
-    """Not up yet."""
+    """A project that is published on all addresses, and not up yet."""
     prepared = Project(compose, LIKENESS_PUBLISH="0.0.0.0")  # noqa: S104
     yield prepared
     prepared.down("--volumes")
@@ -83,21 +79,21 @@ def encryption_key(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def encrypted(compose: tuple[str, ...], cpu_image: str, encryption_key: Path) -> Iterator[Project]:  # noqa: ARG001
-    """Not up yet."""
+    """A project whose gallery is encrypted, and not up yet."""
     prepared = Project(compose, "docker/compose.encryption.yml", LIKENESS_ENCRYPTION_KEY_FILE=str(encryption_key))
     yield prepared
     prepared.down("--volumes")
 
 
 @pytest.fixture
-def likeness(project: Project) -> Iterator[Likeness]:
-    with httpx2.Client(base_url=project.url, timeout=30) as http:
-        yield Likeness(http)
+def api(project: Project) -> Iterator[Api]:
+    with Api.at(project.url) as client:
+        yield client
 
 
 @pytest.fixture
 def start(cpu_image: str) -> Iterator[Callable[..., str]]:
-    """Starts a container of the cpu image with these options and waits until it is healthy."""
+    """A function that starts a container of the cpu image and waits until it is healthy."""
     started: list[str] = []
 
     def healthy(*options: str) -> str:
@@ -112,6 +108,6 @@ def start(cpu_image: str) -> Iterator[Callable[..., str]]:
 
 @pytest.fixture(scope="session")
 def photos() -> dict[str, bytes]:
-    """By the file's name without `.jpg`; all of them are in the public domain."""
+    """Photos by file name, without `.jpg`; all of them are in the public domain."""
     folder: Path = REPOSITORY / "docs" / "images"
     return {name: (folder / f"{name}.jpg").read_bytes() for name in ("collins", "collins-again", "hopper")}

@@ -1,17 +1,17 @@
-"""Docker and Compose as an operator types them."""
+"""Commands of Docker and Compose."""
 
 import os
 import shutil
 import subprocess
 from collections.abc import Sequence
-from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.support.server import REPOSITORY
+
 COMPOSE_COMMANDS = {"v1": ("docker-compose",), "v2": ("docker", "compose")}
 
 
 def run(command: Sequence[str], **environment: str) -> subprocess.CompletedProcess[str]:
-    """With none of the caller's own LIKENESS_ and COMPOSE_ variables."""
+    """Run it without the LIKENESS_ and COMPOSE_ variables of this process."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("LIKENESS_", "COMPOSE_"))}
     return subprocess.run(
         command, cwd=REPOSITORY, env={**inherited, **environment}, capture_output=True, text=True, check=False
@@ -31,11 +31,7 @@ def docker(*arguments: str) -> str:
 
 
 def build(target: str) -> str:
-    """
-    Build the image `likeness:<target>` of this tree, as Compose names it.
-
-    The build uses the network of this machine, which can reach the package registries.
-    """
+    """Build the image `likeness:<target>` on this machine's network, which is known to reach the packages."""
     tag = f"likeness:{target}"
     docker(
         *("build", "--network", "host", "--file", "docker/Dockerfile", "--target", target),

@@ -1,4 +1,4 @@
-"""The compose files with the profile `cpu`, brought up as a project of its own on a port of its own."""
+"""The profile `cpu` of the compose files, as a separate project on a free port."""
 
 import subprocess
 import time
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from ..end_to_end.server import free_port
+from tests.support.server import free_port
+
 from .engine import docker, inspect, run, succeed
 
 SERVICE = "likeness-cpu"
@@ -35,7 +36,7 @@ class Project:
         return succeed([*self._command, *arguments], **self._environment)
 
     def once(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """`likeness` with these arguments in a container of its own, on the project's volume."""
+        """Run `likeness` with these arguments in a new container, on the volume of the project."""
         return run([*self._command, "run", "--rm", "-T", SERVICE, *arguments], **self._environment)
 
     def up(self) -> None:
@@ -48,7 +49,7 @@ class Project:
         return docker("ps", "--all", "--quiet", *filters)
 
     def stop(self) -> float:
-        """Seconds that it took."""
+        """Stop it, and return the seconds that it took."""
         began = time.monotonic()
         self.compose("stop")
         return time.monotonic() - began

@@ -1,4 +1,4 @@
-"""`docker compose --profile cpu up`, used, started again, and stopped under load; with every Compose that is here."""
+"""`docker compose --profile cpu up`: used, started again, and stopped under load, with each installed Compose."""
 
 import json
 import time
@@ -6,36 +6,38 @@ from pathlib import Path
 
 import httpx2
 
-from ..end_to_end.likeness import Likeness
+from tests.support.api import Api
+from tests.support.load import Ledger, assert_kept, enrolling
+
 from .engine import inspect, run
-from .load import Load
 from .project import Project
 
 GALLERY = "astronauts"
+Photos = dict[str, bytes]
 
 
-def test_it_says_whether_two_photos_are_of_one_person(likeness, photos):
-    assert likeness.verify(photos["collins"], photos["collins-again"]).json()["match"] is True
-    assert likeness.verify(photos["collins"], photos["hopper"]).json()["match"] is False
+def test_it_says_whether_two_photos_are_of_one_person(api: Api, photos: Photos) -> None:
+    assert api.verify(photos["collins"], photos["collins-again"]).json()["match"] is True
+    assert api.verify(photos["collins"], photos["hopper"]).json()["match"] is False
 
 
-def test_the_gallery_is_found_again_by_a_new_container(project, likeness, photos):
-    assert likeness.enroll(GALLERY, "collins", photos["collins"]).status_code == 201
-    assert identified(likeness, photos["collins-again"]) == ["collins"]
+def test_the_gallery_is_found_again_by_a_new_container(project: Project, api: Api, photos: Photos) -> None:
+    assert api.enroll(GALLERY, "collins", photos["collins"]).status_code == 201
+    assert identified(api, photos["collins-again"]) == ["collins"]
     before = project.container()
     project.down()
     project.up()
     assert project.container() != before
-    assert identified(likeness, photos["collins-again"]) == ["collins"]
-    assert identified(likeness, photos["hopper"]) == []
+    assert identified(api, photos["collins-again"]) == ["collins"]
+    assert identified(api, photos["hopper"]) == []
 
 
-def test_its_root_cannot_be_written(project):
+def test_its_root_cannot_be_written(project: Project) -> None:
     refused = run(["docker", "exec", project.container(), "touch", "/srv/likeness/mark"])
     assert "Read-only file system" in refused.stderr
 
 
-def test_it_is_published_on_loopback_only(project):
+def test_it_is_published_on_loopback_only(project: Project) -> None:
     bound = inspect(project.container(), '(index (index .NetworkSettings.Ports "8000/tcp") 0).HostIp')
     assert bound == "127.0.0.1"
 
@@ -60,21 +62,23 @@ def test_the_encryption_key_reaches_the_service_as_a_file_only(encrypted: Projec
     assert encryption_key.read_text() not in inspect(encrypted.container(), "json .")
 
 
-def test_a_stop_under_load_answers_what_is_under_way_and_loses_nothing_acknowledged(project, likeness, photos):
-    with Load(project.url, GALLERY, photos["collins"]) as load:
+def test_a_stop_under_load_answers_what_is_under_way_and_loses_nothing_acknowledged(project: Project, api: Api) -> None:
+    ledger = Ledger()
+    with enrolling(project.url, ledger, deletions=False):
         time.sleep(2)
         asked = time.monotonic()
         seconds = project.stop()
-    assert load.under_way(asked)
-    assert {attempt.status for attempt in load.begun_before(asked)} == {201}
+    before = [attempt for attempt in ledger.attempts if attempt.began < asked]
+    assert any(attempt.ended > asked for attempt in before)
+    assert {attempt.code for attempt in before} == {"ok"}
     assert seconds < 11  # ten, and what Compose itself takes
     assert project.exit_code() in {0, 143}
 
     project.up()
-    assert [subject for subject in load.acknowledged() if not likeness.face_ids(GALLERY, subject)] == []
+    assert_kept(api, ledger)
 
 
-def test_published_elsewhere_it_serves_only_where_there_is_a_key(published_elsewhere):
+def test_published_elsewhere_it_serves_only_where_there_is_a_key(published_elsewhere: Project) -> None:
     refused = published_elsewhere.once("serve")
     assert refused.returncode == 2
     assert "likeness keys create" in refused.stderr + refused.stdout
@@ -86,5 +90,5 @@ def test_published_elsewhere_it_serves_only_where_there_is_a_key(published_elsew
     assert httpx2.get(models, headers={"X-API-Key": json.loads(made.stdout)["key"]}).status_code == 200
 
 
-def identified(likeness: Likeness, photo: bytes) -> list[str]:
-    return [candidate["subject_id"] for candidate in likeness.candidates(photo, GALLERY)]
+def identified(api: Api, photo: bytes) -> list[str]:
+    return api.names(photo, GALLERY)

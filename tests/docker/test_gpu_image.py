@@ -1,4 +1,4 @@
-"""The GPU image where there is no GPU: all but the driver is in it, and it says so rather than serve on the CPU."""
+"""The GPU image on a machine without a GPU: all but the driver is in it, and it never serves on the CPU."""
 
 import pytest
 
@@ -17,23 +17,23 @@ def no_gpu() -> None:
         pytest.skip("this host has the NVIDIA runtime")
 
 
-def test_it_stops_with_a_reason_and_never_serves_on_the_cpu(gpu_image):
+def test_it_stops_with_a_reason_and_never_serves_on_the_cpu(gpu_image: str) -> None:
     without = ["--env", "NVIDIA_VISIBLE_DEVICES=void"]
     refused = run(["docker", "run", "--rm", "--read-only", *without, *LOOPBACK, gpu_image])
     assert refused.returncode == 2
     assert "provider 'cuda' was asked for" in refused.stderr
 
 
-def test_only_the_drivers_own_library_is_left_to_the_host(gpu_image):
+def test_only_the_drivers_own_library_is_left_to_the_host(gpu_image: str) -> None:
     assert docker("run", "--rm", "--entrypoint", "sh", gpu_image, "-c", CUDA_LIBRARIES) == "libcuda.so.1"
 
 
-def test_it_holds_no_installer_no_compiler_and_no_torch(gpu_image):
+def test_it_holds_no_installer_no_compiler_and_no_torch(gpu_image: str) -> None:
     assert docker("run", "--rm", "--entrypoint", "python", gpu_image, "-c", ABSENT) == "[]"
 
 
 @pytest.mark.usefixtures("gpu_image", "no_gpu")
-def test_compose_without_a_profile_refuses_to_start_it(compose):
+def test_compose_without_a_profile_refuses_to_start_it(compose: tuple[str, ...]) -> None:
     name = ["--project-name", "likeness-test-gpu"]
     refused = run([*compose, *name, "up", "--detach", "--no-build"], LIKENESS_PUBLISH_PORT="0")
     run([*compose, *name, "down", "--volumes"])

@@ -1,1 +1,1 @@
-"""Likeness as a process under hostile input, long load and faults; `make proof` runs the long versions."""
+"""A server under hostile input, long load and faults; `make proof` runs the long versions."""

@@ -1,8 +1,8 @@
 """
-Decode hostile photos in a process of its own, so that a native crash is an exit status and not the end of the tests.
+Decode hostile photos in a separate process, so that a native crash does not end the tests.
 
-`python -m tests.proof.bulk FIRST COUNT JOURNAL`: the journal names the number being decoded before it is touched; every
-remark is one line of JSON on stdout.
+`python -m tests.proof.bulk FIRST COUNT JOURNAL` writes each number to the journal before it decodes that photo, and
+each finding as one line of JSON to stdout.
 """
 
 import json
@@ -23,7 +23,7 @@ MIB = 2**20
 
 
 def outcome(data: bytes) -> str:
-    """`photo`, the problem's code, or the exception that must not be."""
+    """Return `photo`, the code of the problem, or the exception that must not happen."""
     try:
         pixels = decode(data, ImageLimits())
     except InputError as error:
@@ -45,12 +45,12 @@ def main(first: int, count: int, journal: Path) -> None:
             seconds = time.monotonic() - began
             seen[found.partition(" ")[0]] += 1
             if found.startswith("unplanned") or seconds > SLOW_SECONDS:
-                say(number=number, outcome=found, seconds=round(seconds, 1))
-    say(seen=seen, peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+                write(number=number, outcome=found, seconds=round(seconds, 1))
+    write(seen=seen, peak_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 
-def say(**remark: object) -> None:
-    print(json.dumps(remark), flush=True)  # noqa: T201
+def write(**finding: object) -> None:
+    print(json.dumps(finding), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

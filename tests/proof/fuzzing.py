@@ -1,4 +1,4 @@
-"""Hostile requests over several keep-alive connections, and a file for each that is answered as none should be."""
+"""Send hostile requests over several keep-alive connections; keep each one with an unplanned answer in a file."""
 
 import tempfile
 import threading
@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.api.problems import PROBLEM_TYPES
-from tests.end_to_end.server import Server
 from tests.support.background import map_in_threads
+from tests.support.server import Server
+from tests.support.wire import KeptWire, Reply
 
 from .hostile_forms import Hostile, hostile_request
-from .wire import Reply, Wire
 
 FINDINGS = Path(tempfile.gettempdir()) / "likeness-proof"
 CONNECTIONS = 4
 PLANNED = {200, 201, 404, 413, 415, 422}
 BROKEN_HTTP = {*PLANNED, 400, 408, 431}
-"""Where HTTP itself is broken the server may refuse before the service sees anything, or hang up."""
+"""If HTTP itself is broken, the server may also refuse the request before the service sees it, or hang up."""
 STATUS_OF = {code: int(kind.status) for code, kind in PROBLEM_TYPES.items()} | {
     "invalid_http": 400,
     "headers_too_large": 431,
@@ -28,16 +28,16 @@ STATUS_OF = {code: int(kind.status) for code, kind in PROBLEM_TYPES.items()} | {
 
 @dataclass
 class Tally:
-    """What came of the requests so far; shared by the connections."""
+    """The answers so far; shared by the connections."""
 
     answers: Counter[str] = field(default_factory=Counter)
     findings: list[str] = field(default_factory=list)
     slowest: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def note(self, number: int, hostile: Hostile, said: str, fault: str | None, seconds: float) -> None:
+    def note(self, number: int, hostile: Hostile, answer: str, fault: str | None, seconds: float) -> None:
         with self.lock:
-            self.answers[said] += 1
+            self.answers[answer] += 1
             self.slowest = max(self.slowest, seconds)
             if fault:
                 self.findings.append(
@@ -59,18 +59,18 @@ def fuzz(server: Server, numbers: Iterable[int], tally: Tally) -> Tally:
 
 
 def _one_connection(server: Server, waiting: Iterable[int], tally: Tally) -> None:
-    with Wire(server.port) as wire:
+    with KeptWire(server.port) as wire:
         for number in waiting:  # a list's iterator hands each number to one thread only
             hostile = hostile_request(number)
             began = time.monotonic()
-            said, fault = _asked(wire, hostile)
-            tally.note(number, hostile, said, fault, time.monotonic() - began)
-            if said == "nobody listens":
+            answer, fault = _ask(wire, hostile)
+            tally.note(number, hostile, answer, fault, time.monotonic() - began)
+            if answer == "nobody listens":
                 return
 
 
-def _asked(wire: Wire, hostile: Hostile) -> tuple[str, str | None]:
-    """What the server said, in a word, and what is wrong with that."""
+def _ask(wire: KeptWire, hostile: Hostile) -> tuple[str, str | None]:
+    """Return a short form of the answer, and what is wrong with it."""
     try:
         reply = wire.ask(hostile.data) if hostile.framed else wire.ask_alone(hostile.data)
     except TimeoutError:

@@ -1,12 +1,13 @@
-"""Whole HTTP requests whose multipart bodies break their own rules, one for each number."""
+"""HTTP requests with multipart bodies that break the rules of multipart or HTTP, one for each number."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from tests.support.photos import COLLINS, HOPPER, small_jpeg
+
 from .lengths import SEED
 from .mutations import flipped_bytes, hostile_photo, odd_number, truncated
-from .photos import COLLINS, HOPPER, small_jpeg
 
 BOUNDARY = b"likeness-proof"
 Part = tuple[bytes, bytes]
@@ -41,14 +42,14 @@ BOUNDARIES = (b"", b"other", b"likeness", b"likeness-proof-", b"x" * 200, b'"lik
 
 @dataclass(frozen=True, slots=True)
 class Hostile:
-    """A request as bytes for a socket; `framed`: HTTP itself is kept to, so the connection is good for the next."""
+    """The bytes of a request; `framed` means that it is correct HTTP, so that the connection can be used again."""
 
     data: bytes
     framed: bool
 
 
 def hostile_request(number: int) -> Hostile:
-    """A request of this number: a hostile photo in a sound form, a hostile form, or a form in hostile HTTP."""
+    """Return a hostile photo in a correct form, a hostile form, or a form in hostile HTTP."""
     random = Random(f"{SEED} request {number}")  # noqa: S311
     path, fields = random.choice(ROUTES)
     photos = [_photo(random, number + place) for place in range(len(fields))]
@@ -90,7 +91,7 @@ def _field(random: Random) -> Part:
 
 
 def other_boundary(path: str, parts: Sequence[Part], random: Random) -> bytes:
-    """The head names one boundary, the body uses another."""
+    """Name one boundary in the head and use another in the body."""
     return request(path, form(parts, random.choice((BOUNDARY, *BOUNDARIES))), boundary=random.choice(BOUNDARIES))
 
 
@@ -107,7 +108,7 @@ def altered_body(path: str, parts: Sequence[Part], random: Random) -> bytes:
 
 
 def odd_part(path: str, parts: Sequence[Part], random: Random) -> bytes:
-    """One more part whose head is not what a head should be."""
+    """Add a part with a malformed head."""
     body = small_jpeg(COLLINS)
     odd = random.choice(
         [
@@ -142,7 +143,7 @@ def more_fields(path: str, parts: Sequence[Part], random: Random) -> bytes:
 
 
 def nested(path: str, parts: Sequence[Part], random: Random) -> bytes:
-    """A form in a part of a form, under the same boundary or another."""
+    """Put a form in a part of a form, with the same boundary or another."""
     inner = random.choice((BOUNDARY, b"inner"))
     body = form(parts, inner)
     for _ in range(random.choice((1, 3, 30))):
@@ -152,7 +153,7 @@ def nested(path: str, parts: Sequence[Part], random: Random) -> bytes:
 
 
 def wrong_length(path: str, parts: Sequence[Part], random: Random) -> bytes:
-    """Content-Length tells of fewer bytes, or more, than come; or is no number at all."""
+    """Give a Content-Length of fewer or more bytes than are sent."""
     body = form(parts)
     told = random.choice((0, 1, len(body) // 2, len(body) - 1, len(body) + 1, 10 * len(body), 10**15))
     return request(path, body, length=told)
@@ -181,7 +182,7 @@ def odd_head(path: str, parts: Sequence[Part], random: Random) -> bytes:
 
 
 def chunked(path: str, parts: Sequence[Part], random: Random) -> bytes:
-    """Sound or broken chunks in place of a length."""
+    """Send correct or broken chunks in place of a length."""
     body = form(parts)
     size = random.choice((1000, 7, len(body)))
     pieces = [body[start : start + size] for start in range(0, len(body), size)][:400]

@@ -1,4 +1,4 @@
-"""How long a proof runs: `LIKENESS_PROOF=full` (make proof) for the real thing, a taste of it otherwise."""
+"""How long a proof runs: at full length with `LIKENESS_PROOF=full` (make proof), else for a short time."""
 
 import os
 import sys
@@ -8,13 +8,13 @@ N = TypeVar("N", int, float)
 
 FULL = os.environ.get("LIKENESS_PROOF") == "full"
 SEED = os.environ.get("LIKENESS_PROOF_SEED", "likeness")
-"""Every random choice hangs on it, and on nothing else: a run can be repeated."""
+"""Every random choice depends on it alone, so that a run can be repeated."""
 
 
 def length(short: N, full: N) -> N:
     return full if FULL else short
 
 
-def tell(figures: object) -> None:
-    """For the report of a run: seen with `pytest -s`, and where a test fails."""
+def report(figures: object) -> None:
+    """Write figures that are shown with `pytest -s` and when a test fails."""
     sys.stdout.write(f"{figures}\n")

@@ -1,11 +1,11 @@
-"""A photo made hostile: the same seed and number give the same bytes, anywhere."""
+"""Photos with random faults: the same seed and number give the same bytes on every machine."""
 
 import struct
 from collections.abc import Callable
 from random import Random
 
+from .corpus import corpus
 from .lengths import SEED
-from .photos import corpus
 from .pieces import joined, sized_fields, split
 
 Mutation = Callable[[bytes, Random], bytes]
@@ -15,7 +15,7 @@ ODD_SIDES = (0, 1, 2, 3, 7, 17, 159, 161, 1000, 4999, 16383, 30_000, 65_535, 0x7
 
 
 def hostile_photo(number: int) -> bytes:
-    """The photo of this number: one of the corpus, changed one to four times."""
+    """Return one photo of the corpus, changed one to four times."""
     random = Random(f"{SEED} photo {number}")  # noqa: S311
     data = random.choice(list(corpus().values()))
     for _ in range(random.choice((1, 1, 1, 2, 4))):
@@ -24,7 +24,7 @@ def hostile_photo(number: int) -> bytes:
 
 
 def place(data: bytes, random: Random) -> int:
-    """Anywhere, but half of the time near the start, where the headers are."""
+    """Return a random place, half of the time near the start, where the headers are."""
     return random.randrange(min(len(data), 300) if random.random() < 0.5 else len(data)) if data else 0
 
 
@@ -47,7 +47,7 @@ def truncated(data: bytes, random: Random) -> bytes:
 
 
 def odd_number(data: bytes, random: Random) -> bytes:
-    """A length, an offset, a count: whatever stood there now says something extreme."""
+    """Replace a number, such as a length, an offset or a count, by an extreme one."""
     form = random.choice((">B", ">H", "<H", ">I", "<I"))
     size = struct.calcsize(form)
     at = place(data, random)
@@ -65,13 +65,13 @@ def put_in(data: bytes, random: Random) -> bytes:
 
 
 def spliced(data: bytes, random: Random) -> bytes:
-    """The head of one format, the tail of another."""
+    """Join the head of one format and the tail of another."""
     other = random.choice(list(corpus().values()))
     return data[: place(data, random)] + other[place(other, random) :]
 
 
 def other_sides(data: bytes, random: Random) -> bytes:
-    """Another width, height or both than the pixels that follow."""
+    """Give another width, height or both than the pixels have."""
     changed = bytearray(data)
     fields = [(at, form) for at, form in sized_fields(data) if at + struct.calcsize(form) <= len(data)]
     for at, form in fields[random.randrange(2) :]:
@@ -100,7 +100,7 @@ def pieces_shuffled(data: bytes, random: Random) -> bytes:
 
 
 def piece_rewritten(data: bytes, random: Random) -> bytes:
-    """Other content under a right checksum and a right length."""
+    """Change the content of a piece under a correct checksum and a correct length."""
     pieces = split(data)
     at = random.randrange(len(pieces)) if pieces else 0
     changed = [flipped_bytes(piece, random) for piece in pieces[at : at + 1]]

@@ -1,7 +1,7 @@
 """
-Run by the Python of a bare installation, inside a network name space without a network; the standard library only.
+Start the service in a network name space without a network, verify two photos, and print the outcome.
 
-`python offline.py PHOTO PHOTO MODULE...`: starts the service, asks it to verify the two photos, prints what came of it.
+`python offline.py PHOTO PHOTO MODULE...` is run by the Python of a bare installation, with the standard library only.
 """
 
 import fcntl
@@ -25,7 +25,7 @@ URL = f"http://127.0.0.1:{PORT}"
 
 
 def loopback_up() -> None:
-    """As `ip link set lo up` does it."""
+    """Do what `ip link set lo up` does."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         asked = fcntl.ioctl(control, SIOCGIFFLAGS, struct.pack("16sh14x", b"lo", 0))
         flags = struct.unpack("16sh14x", asked)[1]

@@ -1,4 +1,4 @@
-"""Image files taken apart at the joints of their formats, so that mutations reach behind signatures and checksums."""
+"""Split image files into the chunks of their formats, so that mutations reach behind signatures and checksums."""
 
 import struct
 import zlib
@@ -14,7 +14,7 @@ LONE_MARKERS = {0x01, *range(0xD0, 0xDA)}
 
 
 def split(data: bytes) -> list[bytes]:
-    """Pieces that make `data` again when joined; formats without joints come in stretches of 64 bytes."""
+    """Return pieces that make `data` again when joined; formats without chunks are cut every 64 bytes."""
     if data.startswith(PNG):
         return [PNG, *_sized(data, 8, ">I", extra=12)]
     if data.startswith(JPEG):
@@ -27,7 +27,7 @@ def split(data: bytes) -> list[bytes]:
 
 
 def joined(pieces: list[bytes]) -> bytes:
-    """One file again, with the checksums and total lengths that decoders insist on."""
+    """Return one file, with the checksums and total lengths that decoders check."""
     if pieces and pieces[0] == PNG:
         pieces = [PNG, *map(_with_crc, pieces[1:])]
     data = b"".join(pieces)
@@ -35,7 +35,7 @@ def joined(pieces: list[bytes]) -> bytes:
 
 
 def sized_fields(data: bytes) -> list[tuple[int, str]]:
-    """Where width and height stand, each with its struct format."""
+    """Return the offsets of width and height, each with its struct format."""
     fixed = next((fields for start, fields in FIXED_SIZES.items() if data.startswith(start)), None)
     if fixed:
         return fixed
@@ -49,7 +49,7 @@ def sized_fields(data: bytes) -> list[tuple[int, str]]:
 
 
 def _marked_sizes(data: bytes) -> list[tuple[int, str]]:
-    """Behind a mark, of AVIF or JPEG 2000; the two digits of a PPM where there is none."""
+    """Return the sizes behind a mark of AVIF or JPEG 2000; otherwise the two digits of a PPM."""
     for mark, offsets in ((b"ispe", (8, 12)), (b"\xff\x51", (6, 10))):
         if (at := data.find(mark)) > 0:
             return [(at + offset, ">I") for offset in offsets]
@@ -57,11 +57,11 @@ def _marked_sizes(data: bytes) -> list[tuple[int, str]]:
 
 
 def _sized(data: bytes, start: int, form: str, *, extra: int, even: bool = False) -> Iterator[bytes]:
-    """Pieces that tell their own length in their first bytes; `extra` is what the length leaves out."""
+    """Return pieces that begin with their own length; `extra` is what that length leaves out."""
     while start < len(data):
         head = data[start : start + struct.calcsize(form)]
-        told = struct.unpack(form, head)[0] if len(head) == struct.calcsize(form) else 0
-        end = start + max(told + extra + (told % 2 if even else 0), 8)
+        size = struct.unpack(form, head)[0] if len(head) == struct.calcsize(form) else 0
+        end = start + max(size + extra + (size % 2 if even else 0), 8)
         yield data[start:end]
         start = end
 

@@ -1,4 +1,4 @@
-"""Loaded by schemathesis (SCHEMATHESIS_HOOKS): what its generator cannot know of this service, and no more."""
+"""Hooks for schemathesis (SCHEMATHESIS_HOOKS): what its generator cannot know about this service."""
 
 import base64
 import itertools
@@ -10,14 +10,14 @@ import schemathesis
 from hypothesis import strategies as st
 from requests.auth import AuthBase
 
-from .photos import COLLINS, COLLINS_AGAIN, small_jpeg
+from tests.support.photos import COLLINS, COLLINS_AGAIN, small_jpeg
 
 PHOTOS = {"<photo one>": COLLINS, "<photo two>": COLLINS_AGAIN, "<photo three>": small_jpeg(COLLINS, side=300)}
 ENROL = "POST /galleries/{gallery}/subjects/{subject}/faces"
 DELETE_FACE = "DELETE /galleries/{gallery}/subjects/{subject}/faces/{face}"
 FINE = 0.02
 """Rates below may be finer than the calibration supports. That limit depends on the model and on the number of faces
-enrolled, so no schema can tell it; test_errors.py meets it."""
+enrolled, so no schema can describe it; test_errors.py covers it."""
 
 schemathesis.openapi.format("binary", st.sampled_from(sorted(PHOTOS)))
 schemathesis.openapi.format("byte", st.sampled_from([base64.b64encode(data).decode() for data in PHOTOS.values()]))
@@ -26,8 +26,8 @@ enrolled: list[dict[str, str]] = []
 """Faces that may be deleted: their ids are made by the service and cannot be guessed."""
 
 
-class Developing(AuthBase):
-    """Photos in place of their names, at the last moment: bytes would not pass the generator's own validation."""
+class PhotosInPlace(AuthBase):
+    """Put photos in place of their names last: bytes would not pass the generator's own validation."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if isinstance(request.body, bytes) and b"multipart" in str(request.headers.get("content-type")).encode():
@@ -38,14 +38,14 @@ class Developing(AuthBase):
 
 @schemathesis.hook
 def before_call(_context: Any, case: Any, kwargs: dict[str, Any]) -> None:
-    kwargs["auth"] = Developing()
+    kwargs["auth"] = PhotosInPlace()
     if case.operation.label == DELETE_FACE and len(enrolled) > 1:
         case.path_parameters.update(enrolled.pop())
     for name in ("fmr", "fpir"):
         if isinstance(case.body, dict) and _is_too_fine(case.body.get(name)):
             case.body[name] = FINE
     if key := (case.headers or {}).get("idempotency-key"):
-        # A key used for two different requests is refused, by the definition of the header, which no schema can tell.
+        # a key used for two different requests is refused, which no schema can describe
         case.headers["idempotency-key"] = f"{next(numbers)}-{key}"[:255]
 
 

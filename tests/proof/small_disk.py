@@ -1,16 +1,15 @@
-"""A tiny file system, which a test can fill up and clear again, and servers whose data lies on it."""
+"""A small file system, which a test can fill and clear again, and servers with their data on it."""
 
 import contextlib
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Self
 
 import pytest
 
-from tests.end_to_end.server import REPOSITORY, Server, environment
+from tests.support.server import REPOSITORY, SERVE, Server
 
 UNSHARE = ("unshare", "--map-root-user", "--mount")
 MOUNT = 'mount -t tmpfs -o size=$1k none "$0" && echo mounted && exec sleep infinity'
@@ -19,7 +18,7 @@ KIB = 2**10
 
 
 class Disk:
-    """Mounted in a name space of its own, so that no one needs to be root; held by a process until the block ends."""
+    """A disk mounted in a new name space, so that no root is needed; a process holds it until the block ends."""
 
     def __init__(self, folder: Path, kib: int) -> None:
         require_mounts(folder)
@@ -40,17 +39,17 @@ class Disk:
 
     @property
     def enter(self) -> tuple[str, ...]:
-        """What to put before a command so that it sees the disk."""
+        """The words before a command that let it see the disk."""
         into = ("nsenter", "--target", str(self._holder.pid), "--user", "--mount", "--preserve-credentials")
         return (*into, "sh", "-c", ENTER, str(REPOSITORY))
 
     @property
     def filler(self) -> Path:
-        """Reached from outside."""
+        """The path of a file on the disk, seen from outside."""
         return Path(f"/proc/{self._holder.pid}/root{self.on}/filler")
 
     def fill(self, *, leave_kib: int = 0) -> None:
-        """Until no byte more fits; then give `leave_kib` back."""
+        """Fill it until no more byte fits; then give `leave_kib` back."""
         with self.filler.open("ab", buffering=0) as filler:
             with contextlib.suppress(OSError):
                 while filler.write(b"\0" * 4 * KIB):
@@ -65,20 +64,8 @@ class ServerOn(Server):
     """A server whose data directory lies on `disk`."""
 
     def __init__(self, disk: Disk, **settings: str) -> None:
-        super().__init__(disk.on / "data", **settings)
+        super().__init__(disk.on / "data", command=[*disk.enter, *SERVE], **settings)
         self.log = disk.on.with_name(f"{disk.on.name}-{self.port}.log")
-        self._disk = disk
-
-    def launch(self) -> Self:
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [*self._disk.enter, sys.executable, "-m", "app", "serve"],
-                env=environment(self.data_dir, **self._settings),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        return self
 
 
 def require_mounts(folder: Path) -> None:

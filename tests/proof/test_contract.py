@@ -1,4 +1,4 @@
-"""The service keeps to the letter of its OpenAPI document, as schemathesis reads it: every check, a live server."""
+"""A live server keeps to its OpenAPI document in every check of schemathesis."""
 
 import json
 import os
@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.server import REPOSITORY, Server
+from tests.support.api import Api, bearer
+from tests.support.commands import new_keys
+from tests.support.photos import COLLINS
+from tests.support.server import REPOSITORY, Server
 
-from .lengths import length, tell
-from .opening import bearer, client, new_key
-from .photos import COLLINS
+from .lengths import length, report
 
 EXAMPLES = length(4, 120)
 CASES = length(400, 2_000)
@@ -39,16 +40,16 @@ class Run:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("contract")
-    key = new_key(folder / "data", "--scopes", "admin,metrics", "--rate", "0")
-    with Server(folder / "data") as server, client(server, **bearer(key)) as likeness:
-        assert likeness.enroll("default", "collins", COLLINS).status_code == 201
+    (key,) = new_keys(folder / "data", ["--scopes", "admin,metrics", "--rate", "0"])
+    with Server(folder / "data") as server, Api.of(server, **bearer(key)) as api:
+        assert api.enroll("default", "collins", COLLINS).status_code == 201
         return schemathesis(server, folder, key)
 
 
 def schemathesis(server: Server, folder: Path, key: str) -> Run:
     program = Path(sys.executable).with_name("schemathesis")
     authorised = ["--header", f"Authorization: Bearer {key}"]
-    command = [program, "run", f"{server.url}/openapi.json", *authorised, *_options(folder)]
+    command = [str(program), "run", f"{server.url}/openapi.json", *authorised, *_options(folder)]
     output = folder / "schemathesis.txt"
     with output.open("wb") as written:
         environment = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.proof.schema_hooks", "PYTHONPATH": str(REPOSITORY)}
@@ -59,7 +60,7 @@ def schemathesis(server: Server, folder: Path, key: str) -> Run:
 
 
 def _options(folder: Path) -> list[str]:
-    """One worker, so that what one case deletes no other has just made; nothing excluded."""
+    """Return the options: one worker, so that no case deletes what another has just made; nothing is excluded."""
     choices = {"checks": "all", "workers": "1", "max-examples": str(EXAMPLES), "seed": SEED, "report": "json"}
     silent = {"generation-database": "none", "report-dir": str(folder), "request-timeout": "30"}
     named = [part for name, value in {**choices, **silent}.items() for part in (f"--{name}", value)]
@@ -67,19 +68,19 @@ def _options(folder: Path) -> list[str]:
 
 
 @pytest.mark.timeout(3600)
-def test_no_check_of_any_case_fails(run):
+def test_no_check_of_any_case_fails(run: Run) -> None:
     generated = run.report["test_cases"]["generated"]
-    tell(f"{generated} cases, seed {SEED}, {run.report['running_time']:.0f} s")
+    report(f"{generated} cases, seed {SEED}, {run.report['running_time']:.0f} s")
     assert run.failures() == [], f"read {run.output}"
     assert run.status == 0
     assert generated >= CASES
 
 
 @pytest.mark.parametrize("route", PHOTO_ROUTES)
-def test_photos_of_faces_reach_behind_the_validation(run, route):
+def test_photos_of_faces_reach_behind_the_validation(run: Run, route: str) -> None:
     assert run.accepted(f"POST {route}") > 0
 
 
-def test_every_operation_was_tested(run):
+def test_every_operation_was_tested(run: Run) -> None:
     assert run.report["operations"]["tested"] == run.report["operations"]["total"] > 15
     assert run.report["operations"]["errored"] == 0

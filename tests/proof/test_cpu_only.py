@@ -1,4 +1,4 @@
-"""Installed with what serving on a CPU needs and nothing more, and cut off from every network, the service serves."""
+"""With only the packages that serving on a CPU needs, and without any network, the service serves."""
 
 import json
 import shutil
@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.server import REPOSITORY, environment
-
-from .photos import IMAGES
+from tests.support.photos import IMAGES
+from tests.support.server import REPOSITORY, environment
 
 SOURCES = ("app", "training", "pyproject.toml", "README.md", "LICENSE", "NOTICE", "constraints.txt")
 NOT_NEEDED = ("torch", "matplotlib", "pytest", "onnx", "hypothesis", "scipy", "tensorboard", "httpx2", "requests")
@@ -36,7 +35,7 @@ print(json.dumps([name for name in names if fails(name)]))
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a new environment with `.[cpu]` in it, installed from a copy so that the repository stays as it is."""
+    """The Python of a new environment with `.[cpu]`, installed from a copy so that the repository stays as it is."""
     folder = tmp_path_factory.mktemp("cpu-only")
     source = folder / "source"
     source.mkdir()
@@ -44,7 +43,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy)(REPOSITORY / name, source / name)
     venv.create(folder / "venv", with_pip=True)
     python = folder / "venv" / "bin" / "python"
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     done = subprocess.run(
         [*pip, "--constraint", "constraints.txt", ".[cpu]"], cwd=source, capture_output=True, text=True, check=False
     )
@@ -54,7 +53,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def outcome(python: Path) -> dict[str, Any]:
-    """What offline.py saw in a network name space of its own."""
+    """The outcome of offline.py in a network name space of its own."""
     require_namespaces()
     script = Path(__file__).with_name("offline.py")
     photos = [str(IMAGES / name) for name in ("collins.jpg", "collins-again.jpg")]
@@ -73,27 +72,27 @@ def require_namespaces() -> None:
         pytest.skip(f"this machine lets nobody have a network name space: {tried.stderr.strip()}")
 
 
-def test_it_verifies_two_photos_without_a_network(outcome):
+def test_it_verifies_two_photos_without_a_network(outcome: dict[str, Any]) -> None:
     assert outcome["outside"] == []
     assert outcome["answer"]["match"] is True
     assert outcome["answer"]["distance"] < 0.5
 
 
-def test_it_ends_cleanly_there(outcome):
+def test_it_ends_cleanly_there(outcome: dict[str, Any]) -> None:
     assert outcome["status"] in {0, -15}
 
 
-def test_nothing_of_training_or_testing_is_installed(outcome):
+def test_nothing_of_training_or_testing_is_installed(outcome: dict[str, Any]) -> None:
     assert outcome["found"] == list(NEEDED)
 
 
-def test_every_part_of_the_service_but_tracing_can_be_imported(python):
+def test_every_part_of_the_service_but_tracing_can_be_imported(python: Path) -> None:
     command = [str(python), "-I", "-c", IMPORT_ALL]
     done = subprocess.run(command, cwd=python.parent, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == OF_THE_EXTRA_OTEL
 
 
-def test_this_test_runs_elsewhere(python):
-    """With the tests' own Python it would prove nothing."""
+def test_this_test_runs_elsewhere(python: Path) -> None:
+    """Check that it is not the Python of these tests, which would prove nothing."""
     assert Path(sys.prefix) != python.parents[1]

@@ -1,14 +1,17 @@
-"""A full disk costs what cannot be written, and nothing else."""
+"""On a full disk only those requests fail that have to write."""
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
 import pytest
 
-from tests.end_to_end.contract import problem, verification
-from tests.end_to_end.likeness import subject_path
+from tests.support.answers import problem, verification
+from tests.support.api import Api, subject_path
+from tests.support.load import PHOTO, stored
+from tests.support.photos import COLLINS, COLLINS_AGAIN, HOPPER
 
-from .lengths import length, tell
-from .loads import PHOTO, stored
-from .opening import client
-from .photos import COLLINS, COLLINS_AGAIN, HOPPER
+from .lengths import length, report
 from .small_disk import Disk, ServerOn
 
 KIB = length(1024, 4096)
@@ -16,22 +19,22 @@ MOST = 20_000
 
 
 @pytest.fixture
-def disk(tmp_path):
+def disk(tmp_path: Path) -> Iterator[Disk]:
     with Disk(tmp_path / "disk", KIB) as disk:
         yield disk
 
 
 @pytest.fixture
-def likeness(disk):
-    with ServerOn(disk) as server, client(server) as likeness:
-        yield likeness
+def api(disk: Disk) -> Iterator[Api]:
+    with ServerOn(disk) as server, Api.of(server) as api:
+        yield api
 
 
-def enrol_until_full(likeness):
-    """Who was acknowledged, and the answer that ended it."""
-    promised = {}
+def enrol_until_full(api: Api) -> tuple[dict[str, list[str]], httpx2.Response]:
+    """Return the acknowledged subjects with their faces, and the answer that ended it."""
+    promised: dict[str, list[str]] = {}
     for number in range(MOST):
-        answer = likeness.enroll("staff", f"subject {number}", PHOTO)
+        answer = api.enroll("staff", f"subject {number}", PHOTO)
         if answer.status_code != 201:
             return promised, answer
         promised[f"subject {number}"] = [answer.json()["enrolled"][0]["face_id"]]
@@ -39,64 +42,63 @@ def enrol_until_full(likeness):
 
 
 @pytest.mark.timeout(900)
-def test_enrolments_until_the_disk_is_full_are_all_kept_and_go_on_when_there_is_room(disk, likeness):
+def test_enrolments_until_the_disk_is_full_are_all_kept_and_go_on_when_there_is_room(disk: Disk, api: Api) -> None:
     disk.fill(leave_kib=KIB // 4)
-    promised, refusal = enrol_until_full(likeness)
-    tell(f"{len(promised)} enrolments fitted")
+    promised, refusal = enrol_until_full(api)
+    report(f"{len(promised)} enrolments fitted")
     problem(refusal, 507, "storage_full")
     assert len(promised) > 3
-    assert stored(likeness) == promised
+    assert stored(api) == promised
 
     disk.clear()
-    later = likeness.enroll("staff", "later", PHOTO)
+    later = api.enroll("staff", "later", PHOTO)
     assert later.status_code == 201, later.text
-    assert stored(likeness) == promised | {"later": [later.json()["enrolled"][0]["face_id"]]}
+    assert stored(api) == promised | {"later": [later.json()["enrolled"][0]["face_id"]]}
 
 
-def test_on_a_full_disk_everything_that_only_reads_goes_on(disk, likeness):
-    assert likeness.enroll("staff", "collins", COLLINS).status_code == 201
+def test_on_a_full_disk_everything_that_only_reads_goes_on(disk: Disk, api: Api) -> None:
+    assert api.enroll("staff", "collins", COLLINS).status_code == 201
     disk.fill()
-    assert verification(likeness.verify(COLLINS, COLLINS_AGAIN))["match"] is True
-    assert [found["subject_id"] for found in likeness.candidates(COLLINS_AGAIN, "staff")] == ["collins"]
-    assert likeness.verify_subject("staff", "collins", HOPPER).json()["match"] is False
-    assert likeness.http.get(subject_path("staff", "collins")).json()["faces"] == 1
-    assert likeness.http.get("/readyz").status_code == 200
+    assert verification(api.verify(COLLINS, COLLINS_AGAIN))["match"] is True
+    assert [found["subject_id"] for found in api.candidates(COLLINS_AGAIN, "staff")] == ["collins"]
+    assert api.verify_subject("staff", "collins", HOPPER).json()["match"] is False
+    assert api.http.get(subject_path("staff", "collins")).json()["faces"] == 1
+    assert api.http.get("/readyz").status_code == 200
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param(lambda likeness: likeness.enroll("staff", "hopper", HOPPER), id="enrol"),
-        pytest.param(lambda likeness: likeness.http.put("/galleries/another"), id="a new gallery"),
-        pytest.param(lambda likeness: likeness.describe("staff", "collins", {"a": "b" * 9000}), id="metadata"),
+        pytest.param(lambda api: api.enroll("staff", "hopper", HOPPER), id="enrol"),
+        pytest.param(lambda api: api.http.put("/galleries/another"), id="a new gallery"),
+        pytest.param(lambda api: api.describe("staff", "collins", {"a": "b" * 9000}), id="metadata"),
     ],
 )
-def test_on_a_full_disk_a_change_is_refused_whole(disk, likeness, change):
-    assert likeness.enroll("staff", "collins", COLLINS).status_code == 201
-    before = likeness.http.get("/galleries").json(), likeness.http.get(subject_path("staff", "collins")).json()
+def test_on_a_full_disk_a_change_is_refused_whole(
+    disk: Disk, api: Api, change: Callable[[Api], httpx2.Response]
+) -> None:
+    assert api.enroll("staff", "collins", COLLINS).status_code == 201
+    before = api.http.get("/galleries").json(), api.http.get(subject_path("staff", "collins")).json()
     disk.fill()
-    problem(change(likeness), 507, "storage_full")
+    problem(change(api), 507, "storage_full")
     assert (
-        likeness.http.get("/galleries").json(),
-        likeness.http.get(subject_path("staff", "collins")).json(),
+        api.http.get("/galleries").json(),
+        api.http.get(subject_path("staff", "collins")).json(),
     ) == before
 
 
-def test_a_service_killed_on_a_full_disk_has_lost_nothing(disk):
+def test_a_service_killed_on_a_full_disk_has_lost_nothing(disk: Disk) -> None:
     disk.fill(leave_kib=KIB // 4)
-    with ServerOn(disk) as server, client(server) as likeness:
-        promised, _ = enrol_until_full(likeness)
+    with ServerOn(disk) as server, Api.of(server) as api:
+        promised, _ = enrol_until_full(api)
         server.kill()
     disk.clear()
-    with ServerOn(disk) as again, client(again) as likeness:
-        assert stored(likeness) == promised
+    with ServerOn(disk) as again, Api.of(again) as api:
+        assert stored(api) == promised
 
 
-def test_a_start_on_a_full_disk_says_that_there_is_no_space(disk):
-    with ServerOn(disk) as server, client(server) as likeness:
-        assert likeness.enroll("staff", "collins", COLLINS).status_code == 201
+def test_a_start_on_a_full_disk_reports_that_there_is_no_space(disk: Disk) -> None:
+    with ServerOn(disk) as server, Api.of(server) as api:
+        assert api.enroll("staff", "collins", COLLINS).status_code == 201
     disk.fill()
-    status, words = ServerOn(disk).fail_to_start()
-    assert status == 2
-    assert "no space" in words
-    assert "Traceback" not in words
+    assert "no space" in ServerOn(disk).refused()

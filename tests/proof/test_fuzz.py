@@ -1,4 +1,4 @@
-"""No bytes that a caller can send break the service: not in a photo, not in a form, not in HTTP itself."""
+"""No bytes in a photo, in a form or in HTTP itself break the service."""
 
 import json
 import subprocess
@@ -10,21 +10,21 @@ from pathlib import Path
 import pytest
 
 from app.images.decode import ImageLimits, decode
-from tests.end_to_end.server import MIB, REPOSITORY, Server
+from tests.support.server import MIB, REPOSITORY, Server
 
+from .corpus import corpus
 from .fuzzing import FINDINGS, Tally, fuzz
 from .hostile_forms import hostile_request
-from .lengths import length, tell
+from .lengths import length, report
 from .mutations import hostile_photo
-from .photos import corpus
 from .watching import fifth, lowest_resident, watching
 
 REQUESTS = length(600, 20_000)
 PHOTOS = length(6_000, 300_000)
 PROCESSES = 2
 GROWTH, PEAK = 128 * MIB, 2048 * MIB
-"""Of what is held for good, from the middle fifth to the last (allocators keep what the largest photos needed); and the
-most that was ever held, by photos at work whose headers claim 36 megapixels."""
+"""Growth of what is held for good, from the middle fifth to the last (allocators keep what the largest photos needed);
+and the highest peak, with photos under way whose headers claim 36 megapixels."""
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +36,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.mark.timeout(3600)
-def test_every_hostile_request_is_answered_as_planned_and_memory_stays_bounded(server):
+def test_every_hostile_request_is_answered_as_planned_and_memory_stays_bounded(server: Server) -> None:
     with watching(server, every=0.2) as samples:
         tally = fuzz(server, range(REQUESTS), Tally())
     middle, last = (lowest_resident(fifth(samples, number)) for number in (2, -1))
-    tell(f"{REQUESTS} requests: {dict(tally.answers)}, slowest {tally.slowest:.2f} s")
-    tell(f"held for good: {middle // MIB} MiB, then {last // MIB}; peak {server.peak() // MIB} MiB")
+    report(f"{REQUESTS} requests: {dict(tally.answers)}, slowest {tally.slowest:.2f} s")
+    report(f"held for good: {middle // MIB} MiB, then {last // MIB}; peak {server.peak() // MIB} MiB")
     assert tally.findings == []
     assert sum(tally.answers.values()) == REQUESTS
     assert last - middle < GROWTH
@@ -49,15 +49,15 @@ def test_every_hostile_request_is_answered_as_planned_and_memory_stays_bounded(s
     assert server.process.poll() is None
 
 
-def test_after_all_that_every_line_of_the_log_is_a_record_and_none_tells_of_a_fault(server):
+def test_afterwards_every_line_of_the_log_is_a_record_and_none_an_error(server: Server) -> None:
     lines = server.log.read_bytes().splitlines()
     records = [json.loads(line) for line in lines if line.startswith(b"{")]
     assert len(records) == len(lines), [line for line in lines if not line.startswith(b"{")][:3]
     assert [record for record in records if record["level"] in {"error", "critical"}] == []
 
 
-def test_the_hostile_requests_reach_the_depths_of_the_service(server):
-    """A fuzzer that is turned away at the door proves nothing."""
+def test_the_hostile_requests_reach_the_depths_of_the_service(server: Server) -> None:
+    """Check that they are not all refused at once, which would prove nothing."""
     answers = fuzz(server, range(REQUESTS, REQUESTS + 300), Tally()).answers
     assert answers["200 application/json"] > 30
     assert answers["201 application/json"] > 3
@@ -65,18 +65,18 @@ def test_the_hostile_requests_reach_the_depths_of_the_service(server):
     assert answers["422 invalid_request"] > 10
 
 
-def test_a_request_can_be_repeated_from_its_number():
+def test_a_request_can_be_repeated_from_its_number() -> None:
     assert [hostile_request(number) for number in range(50)] == [hostile_request(number) for number in range(50)]
     assert len({hostile_request(number).data for number in range(50)}) > 40
 
 
 @pytest.mark.parametrize("kind", corpus())
-def test_what_the_hostile_photos_are_made_of_decodes(kind):
+def test_every_photo_of_the_corpus_decodes(kind: str) -> None:
     assert decode(corpus()[kind], ImageLimits()).shape == (160, 160, 3)
 
 
 @pytest.mark.timeout(3600)
-def test_no_hostile_photo_crashes_a_decoder_or_escapes_the_table_of_errors(tmp_path):
+def test_no_hostile_photo_crashes_a_decoder_or_escapes_the_table_of_errors(tmp_path: Path) -> None:
     share = PHOTOS // PROCESSES
     running = [_decoding(share * place, share, tmp_path / f"journal-{place}") for place in range(PROCESSES)]
     with ExitStack() as stack:
@@ -86,7 +86,7 @@ def test_no_hostile_photo_crashes_a_decoder_or_escapes_the_table_of_errors(tmp_p
     crashed = [_kept(tmp_path / f"journal-{place}") for place, process in enumerate(running) if process.returncode]
     assert crashed == [], f"the decoders died with {[process.returncode for process in running]}"
     *remarks, totals = [json.loads(line) for output in outputs for line in output.splitlines()]
-    tell(totals)
+    report(totals)
     assert [remark for remark in remarks if "number" in remark] == []
 
 
@@ -98,7 +98,7 @@ def _decoding(first: int, count: int, journal: Path) -> "subprocess.Popen[str]":
 
 
 def _kept(journal: Path) -> Path:
-    """The photo that a decoder died of, in a file."""
+    """Save the photo that a decoder died of in a file."""
     number = int(journal.read_text())
     FINDINGS.mkdir(exist_ok=True)
     path = FINDINGS / f"photo-{number}"

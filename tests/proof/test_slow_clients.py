@@ -1,4 +1,4 @@
-"""Callers who are slow, or leave in the middle, cost themselves and nobody else."""
+"""Clients that are slow, or leave in the middle, do not affect others."""
 
 import contextlib
 import json
@@ -11,15 +11,15 @@ from functools import partial
 
 import pytest
 
-from tests.end_to_end.contract import verification
-from tests.end_to_end.likeness import Likeness
-from tests.end_to_end.server import HOST, Server
+from tests.support.answers import verification
+from tests.support.api import Api
 from tests.support.background import background
+from tests.support.commands import eventually
+from tests.support.photos import COLLINS, COLLINS_AGAIN
+from tests.support.server import HOST, Server
+from tests.support.wire import read_reply
 
 from .hostile_forms import form, request
-from .opening import client
-from .photos import COLLINS, COLLINS_AGAIN
-from .wire import read_reply
 
 HEAD_SECONDS, UPLOAD_SECONDS = 2, 3
 CROWD = 40
@@ -36,9 +36,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def likeness(server: Server) -> Iterator[Likeness]:
-    with client(server) as likeness:
-        yield likeness
+def api(server: Server) -> Iterator[Api]:
+    with Api.of(server) as api:
+        yield api
 
 
 def connected(server: Server) -> socket.socket:
@@ -47,7 +47,7 @@ def connected(server: Server) -> socket.socket:
 
 @contextmanager
 def dripping(server: Server, sent_at_once: int) -> Iterator[list[socket.socket]]:
-    """A crowd of callers who have sent that much of a sound request, and then send a byte now and then."""
+    """Open connections that have sent that much of a correct request, and then send a byte now and then."""
     with ExitStack() as stack:
         crowd = [stack.enter_context(connected(server)) for _ in range(CROWD)]
         for caller in crowd:
@@ -65,28 +65,28 @@ def _drip(crowd: list[socket.socket], place: int, over: threading.Event) -> None
 
 
 @pytest.mark.parametrize("sent", [10, HEAD_END + 500], ids=["in the head", "in the body"])
-def test_a_crowd_of_slow_callers_does_not_hold_up_others(server, likeness, sent):
+def test_a_crowd_of_slow_callers_does_not_hold_up_others(server: Server, api: Api, sent: int) -> None:
     with dripping(server, sent):
         began = time.monotonic()
         for _ in range(5):
-            assert verification(likeness.verify(COLLINS, COLLINS_AGAIN))["match"] is True
+            assert verification(api.verify(COLLINS, COLLINS_AGAIN))["match"] is True
         assert time.monotonic() - began < 15
 
 
-def test_a_head_that_comes_byte_by_byte_is_not_waited_for(server):
+def test_a_head_that_comes_byte_by_byte_is_not_waited_for(server: Server) -> None:
     with dripping(server, 10) as crowd:
         time.sleep(HEAD_SECONDS)
         assert all(has_ended(caller) for caller in crowd)
 
 
-def test_a_body_that_comes_byte_by_byte_is_refused_in_words(server):
+def test_a_body_that_comes_byte_by_byte_is_refused_with_a_problem(server: Server) -> None:
     with dripping(server, HEAD_END + 500) as crowd:
         replies = [read_reply(caller) for caller in crowd]
     assert {reply and (reply.status, reply.code) for reply in replies} == {(408, "upload_timeout")}
 
 
 def has_ended(caller: socket.socket) -> bool:
-    """Waits for it, as long as the socket's own timeout allows; a reset is an end too."""
+    """Wait for the end, at most for the timeout of the socket; a reset is an end too."""
     try:
         return caller.recv(65536) == b""
     except ConnectionResetError:
@@ -95,28 +95,32 @@ def has_ended(caller: socket.socket) -> bool:
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
 @pytest.mark.parametrize("leave", ["close", "reset"])
-def test_who_leaves_in_mid_upload_leaves_nothing_behind(server, likeness, share, leave):
+def test_a_client_that_leaves_in_mid_upload_leaves_nothing_behind(
+    server: Server, api: Api, share: float, leave: str
+) -> None:
     place = HEAD_END + int(share * (len(SOUND) - HEAD_END))
     for _ in range(CROWD):
         caller = connected(server)
         caller.sendall(SOUND[:place])
         LEAVE[leave](caller)
-    assert verification(likeness.verify(COLLINS, COLLINS_AGAIN))["match"] is True
-    assert until(lambda: in_flight(likeness) == 0)
+    assert verification(api.verify(COLLINS, COLLINS_AGAIN))["match"] is True
+    assert eventually(lambda: in_flight(api) == 0, within=30)
 
 
-def test_who_leaves_before_the_answer_leaves_nothing_behind(server, likeness):
-    before = answered(likeness)
+def test_a_client_that_leaves_before_the_answer_leaves_nothing_behind(server: Server, api: Api) -> None:
+    before = answered(api)
     for _ in range(CROWD):
         caller = connected(server)
         caller.sendall(SOUND)
         caller.close()
-    assert until(lambda: answered(likeness) == before + CROWD)  # the server may still have had to read some of them
-    assert until(lambda: in_flight(likeness) == 0)
-    assert verification(likeness.verify(COLLINS, COLLINS_AGAIN))["match"] is True
+    assert eventually(
+        lambda: answered(api) == before + CROWD, within=30
+    )  # the server may still have had to read some of them
+    assert eventually(lambda: in_flight(api) == 0, within=30)
+    assert verification(api.verify(COLLINS, COLLINS_AGAIN))["match"] is True
 
 
-def test_nothing_of_this_is_logged_as_a_fault_of_the_service(server):
+def test_none_of_this_is_logged_as_an_error_of_the_service(server: Server) -> None:
     records = [json.loads(line) for line in server.log.read_text().splitlines()]
     assert [record for record in records if record["level"] in {"error", "critical"}] == []
     assert [record for record in records if record.get("status", 0) >= 500] == []
@@ -127,7 +131,7 @@ def close(caller: socket.socket) -> None:
 
 
 def reset(caller: socket.socket) -> None:
-    """Without a farewell, as a phone that loses its network."""
+    """Close without a FIN, as a phone does that loses its network."""
     caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     caller.close()
 
@@ -135,23 +139,12 @@ def reset(caller: socket.socket) -> None:
 LEAVE: dict[str, Callable[[socket.socket], None]] = {"close": close, "reset": reset}
 
 
-def in_flight(likeness: Likeness) -> float:
-    (number,) = told(likeness, "likeness_requests_in_flight")
-    return number
+def in_flight(api: Api) -> float:
+    return api.metric("likeness_requests_in_flight")
 
 
-def answered(likeness: Likeness) -> float:
-    """Requests to /detect, answered in whatever way."""
-    return sum(told(likeness, "likeness_requests_total{", 'route="/detect"'))
-
-
-def told(likeness: Likeness, metric: str, label: str = "") -> list[float]:
-    lines = likeness.http.get("/metrics").text.splitlines()
-    return [float(line.split()[-1]) for line in lines if line.startswith(metric) and label in line]
-
-
-def until(condition: Callable[[], bool], seconds: float = 30) -> bool:
-    deadline = time.monotonic() + seconds
-    while not (is_active := condition()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return is_active
+def answered(api: Api) -> float:
+    """Return the number of requests to /detect that have any answer."""
+    lines = api.http.get("/metrics").text.splitlines()
+    counted = [line for line in lines if line.startswith("likeness_requests_total{") and 'route="/detect"' in line]
+    return sum(float(line.split()[-1]) for line in counted)

@@ -1,4 +1,4 @@
-"""What the kernel says of a server over time: memory and file descriptors of the process and its children."""
+"""Memory and file descriptors of a server and its children over time."""
 
 import os
 import threading
@@ -6,10 +6,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
-from tests.end_to_end.server import Server, family
 from tests.support.background import background
+from tests.support.server import Server, family
 
 FIFTHS = 5
 
@@ -29,27 +28,27 @@ def sample(server: Server, at: float = 0.0) -> Sample:
 
 @contextmanager
 def watching(server: Server, every: float) -> Iterator[list[Sample]]:
-    """Sample while the block runs."""
+    """Take samples while the block runs."""
     samples: list[Sample] = []
-    with background(partial(_watch, server, every, samples)):
+
+    def watch(over: threading.Event) -> None:
+        began = time.monotonic()
+        while not over.wait(every):
+            samples.append(sample(server, time.monotonic() - began))
+
+    with background(watch):
         yield samples
 
 
-def _watch(server: Server, every: float, samples: list[Sample], over: threading.Event) -> None:
-    began = time.monotonic()
-    while not over.wait(every):
-        samples.append(sample(server, time.monotonic() - began))
-
-
 def fifth(samples: Sequence[Sample], number: int) -> list[Sample]:
-    """The samples of one fifth of the time, counted from 0; -1 is the last."""
+    """Return the samples of one fifth of the time, counted from 0; -1 is the last."""
     end = samples[-1].at
     start = (number % FIFTHS) * end / FIFTHS
     return [each for each in samples if start <= each.at <= start + end / FIFTHS]
 
 
 def lowest_resident(samples: Sequence[Sample]) -> int:
-    """What is held for good: a photo under way comes and goes on top of it."""
+    """Return what is held for good; photos under way come on top of it."""
     return min(each.resident for each in samples)
 
 

@@ -1,4 +1,4 @@
-"""Work for a thread that ends when the test says so."""
+"""Work for a thread that ends when the test lets it."""
 
 import asyncio
 import threading

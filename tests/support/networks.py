@@ -1,6 +1,7 @@
 """Networks small enough to compute by hand, built on the spot."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 from onnx import TensorProto, checker, helper, numpy_helper
@@ -32,7 +33,7 @@ def manifest_of(
     )
 
 
-def _model(nodes: list[object], inputs: list[object], outputs: list[object], *constants: object) -> bytes:
+def _model(nodes: Sequence[Any], inputs: Sequence[Any], outputs: Sequence[Any], *constants: Any) -> bytes:
     graph = helper.make_graph(nodes, "tiny", inputs, outputs, list(constants))
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     checker.check_model(model)

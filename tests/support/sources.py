@@ -30,7 +30,11 @@ def write(path: Path, *, shape: Any = ("n", 3, SIDE, SIDE), opset: int = 17, **h
     """
     more = {"inputs": [], "outputs": []} | how.pop("more", {})
     dtype, listed = how.pop("dtype", TensorProto.FLOAT), how.pop("listed", False)
-    constants = {"weights": WEIGHTS, "bias": BIAS, "flat": np.array([how.pop("rows", -1), 12], np.int64)}
+    constants: dict[str, Any] = {
+        "weights": WEIGHTS,
+        "bias": BIAS,
+        "flat": np.array([how.pop("rows", -1), 12], np.int64),
+    }
     constants["square"] = np.array([-1, NUMBERS, 1, 1], np.int64)
     inputs = [helper.make_tensor_value_info("data", dtype, shape)]
     if listed:  # as files before IR version 4 had to

@@ -16,7 +16,7 @@ class OneCell:
         logits = np.full((height, width), -np.inf, np.float32)
         logits[0, 0] = -np.inf if self.levels else np.log(0.9 / 0.1)
         self.levels.append(level.shape[:2])
-        return logits, np.tile(np.float32(self.offsets)[:, None, None], (1, height, width))
+        return logits, np.tile(np.array(self.offsets, np.float32)[:, None, None], (1, height, width))
 
 
 class Sure:

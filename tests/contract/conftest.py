@@ -1,0 +1,121 @@
+"""
+One suite of the HTTP contract, which runs on two kinds of service.
+
+`pytest tests/contract` calls the application in this process. `pytest tests/contract -m e2e` starts `likeness serve`
+and calls it over a socket. `pytest tests` does both. Either way there is one service for all tests. It asks for keys;
+the fixtures `http` and `api` have the key of an administrator.
+"""
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.testclient import TestClient
+
+from app.access.api_keys import KeyStore
+from app.bootstrap.storage import GALLERY_FILE
+from app.domain.identity import Scope
+from app.main import create_app
+from app.settings import Settings
+from app.storage.sqlite import Database
+from tests.support.api import Api
+from tests.support.server import REPOSITORY, Server
+
+HERE = Path(__file__).parent
+Connect = Callable[[dict[str, str]], httpx2.Client]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run the suite on a live service only if `-m` is given or tests/e2e runs too."""
+    if config.option.markexpr or any(item.path.is_relative_to(HERE.parent / "e2e") for item in items):
+        return
+    live = [item for item in items if item.path.is_relative_to(HERE) and item.get_closest_marker("e2e")]
+    config.hook.pytest_deselected(items=live)
+    items[:] = [item for item in items if item not in set(live)]
+
+
+@dataclass(frozen=True)
+class Service:
+    """`connect` opens a client that sends these headers with each request; `opened` closes it in the end."""
+
+    data_dir: Path
+    connect: Connect
+    keys: KeyStore
+    opened: ExitStack
+
+    def new_key(self, *scopes: Scope, **options: Any) -> str:
+        return self.keys.create(scopes, **options)[1]
+
+    def client(self, key: str | None = None, **headers: str) -> httpx2.Client:
+        client = self.connect(headers | ({"X-API-Key": key} if key else {}))
+        self.opened.callback(client.close)
+        return client
+
+
+@contextmanager
+def in_process(data_dir: Path) -> Iterator[Connect]:
+    settings = Settings(data_dir=data_dir, models_dir=REPOSITORY / "models", auth="on", rate_limit=0, _env_file=None)
+    app = create_app(settings)
+
+    def client(headers: dict[str, str]) -> TestClient:
+        return TestClient(app, raise_server_exceptions=False, headers=headers, follow_redirects=False)
+
+    with client({}) as opened:
+
+        def connect(headers: dict[str, str]) -> httpx2.Client:
+            made = client(headers)
+            made.portal = opened.portal  # one event loop for all clients
+            return made
+
+        yield connect
+
+
+@contextmanager
+def live(data_dir: Path) -> Iterator[Connect]:
+    with Server(data_dir, LIKENESS_AUTH="on", LIKENESS_RATE_LIMIT="0") as server:
+        yield lambda headers: Api.of(server, **headers).http
+
+
+@pytest.fixture(scope="session", params=["in-process", pytest.param("live", marks=pytest.mark.e2e)])
+def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    data_dir = tmp_path_factory.mktemp("contract") / "data"
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("LIKENESS_")]:
+            patch.delenv(name)
+        running = live(data_dir) if request.param == "live" else in_process(data_dir)
+        with running as connect, closing(Database(data_dir / GALLERY_FILE)) as database, ExitStack() as opened:
+            yield Service(data_dir, connect, KeyStore(database), opened)
+
+
+@pytest.fixture(scope="session")
+def keys(service: Service) -> dict[str, str]:
+    """One key for each scope, and `limited`: admin of the galleries mine and ours only."""
+    made = {scope.value: service.new_key(scope) for scope in Scope}
+    return made | {"limited": service.new_key(Scope.ADMIN, galleries=["mine", "ours"])}
+
+
+@pytest.fixture(scope="session")
+def http(service: Service, keys: dict[str, str]) -> httpx2.Client:
+    return service.client(keys["admin"])
+
+
+@pytest.fixture(scope="session")
+def api(http: httpx2.Client) -> Api:
+    return Api(http)
+
+
+@pytest.fixture(scope="session")
+def gallery_names() -> Iterator[str]:
+    return (f"gallery-{number}" for number in itertools.count())
+
+
+@pytest.fixture
+def gallery(gallery_names: Iterator[str]) -> str:
+    """A name that no other test uses."""
+    return next(gallery_names)

@@ -1,0 +1,108 @@
+"""Fields in a form, in JSON, or in the query: each known, each once, each within its bounds."""
+
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.support.answers import problem
+from tests.support.photos import base64_of
+
+NOT_AN_IMAGE = base64_of(b"never opened: fields come first")
+PAIR = {"image1": NOT_AN_IMAGE, "image2": NOT_AN_IMAGE}
+FORM = {"image1": b"never opened", "image2": b"never opened"}
+ONE = {"image": NOT_AN_IMAGE}
+BODIES = {
+    "/verify": PAIR,
+    "/identify": ONE,
+    "/detect": ONE,
+    "/embed": ONE,
+    "/galleries/default/subjects/ada/faces": ONE,
+    "/galleries/default/subjects/ada/verify": ONE,
+}
+
+
+def refused(http: httpx2.Client, path: str, body: dict[str, Any]) -> list[str]:
+    """Return the fields at fault."""
+    return [each["field"] for each in problem(http.post(path, json=body), 422, "invalid_request")["errors"]]
+
+
+def opened(http: httpx2.Client, path: str, **how: Any) -> bool:
+    """Return whether the fields were good, so that the image was opened."""
+    return bool(http.post(path, **how).json()["code"] == "invalid_image")
+
+
+@pytest.mark.parametrize("path", BODIES)
+def test_an_unknown_field_is_refused_by_its_name(http: httpx2.Client, path: str) -> None:
+    assert refused(http, path, {**BODIES[path], "treshold": 1.0}) == ["treshold"]
+    assert refused(http, path + "?treshold=1", BODIES[path]) == ["treshold"]
+
+
+def test_an_unknown_file_is_refused_by_its_name(http: httpx2.Client) -> None:
+    body = problem(http.post("/verify", files={**FORM, "image3": b"x"}), 422, "invalid_request")
+    assert body["errors"] == [{"field": "image3", "detail": "unknown image field"}]
+
+
+def test_a_field_may_stand_in_the_query_in_the_form_or_in_both_alike(http: httpx2.Client) -> None:
+    assert opened(http, "/verify?threshold=1.0", files=FORM)
+    assert opened(http, "/verify", files=FORM, data={"threshold": "1.0"})
+    assert opened(http, "/verify?threshold=1.0", files=FORM, data={"threshold": "1.0"})
+    assert opened(http, "/verify?face=only", json={**PAIR, "face": "only"})
+    assert opened(http, "/verify?fmr=0.1&fmr=0.1", json=PAIR)
+
+
+def test_a_field_given_twice_is_refused_where_the_two_differ(http: httpx2.Client) -> None:
+    response = http.post("/verify?threshold=1.0", files=FORM, data={"threshold": "1.1"})
+    assert response.json()["errors"] == [{"field": "threshold", "detail": "given twice"}]
+    assert refused(http, "/verify?face=center", {**PAIR, "face": "only"}) == ["face"]
+    assert refused(http, "/verify?fmr=0.1&fmr=0.2", PAIR) == ["fmr"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"face": 5},
+        {"face": ["largest"]},
+        {"fmr": 0},
+        {"fmr": 1},
+        {"fmr": True},
+        {"fmr": "often"},
+        {"fmr": []},
+        {"fmr": {}},
+        {"threshold": -1},
+        {"threshold": 4.01},
+        {"threshold": False},
+    ],
+    ids=str,
+)
+def test_a_field_out_of_its_bounds_is_named(http: httpx2.Client, fields: dict[str, Any]) -> None:
+    assert refused(http, "/verify", PAIR | fields) == list(fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"top_k": 0},
+        {"top_k": 101},
+        {"top_k": 2.5},
+        {"top_k": True},
+        {"gallery": ""},
+        {"gallery": "x" * 129},
+        {"gallery": 5},
+        {"fpir": 0},
+        {"fpir": 1.0},
+        {"faces": "some"},
+    ],
+    ids=str,
+)
+def test_a_field_of_an_identification_out_of_its_bounds_is_named(http: httpx2.Client, fields: dict[str, Any]) -> None:
+    assert refused(http, "/identify", ONE | fields) == list(fields)
+
+
+@pytest.mark.parametrize(("field", "value"), [("threshold", 0), ("threshold", 4), ("fmr", 0.999), ("threshold", None)])
+def test_a_field_at_its_bounds_is_accepted(http: httpx2.Client, field: str, value: float | None) -> None:
+    assert opened(http, "/verify", json={**PAIR, field: value})
+
+
+def test_several_faults_are_named_at_once(http: httpx2.Client) -> None:
+    assert refused(http, "/verify", {**PAIR, "fmr": 5, "face": "any", "colour": "red"}) == ["face", "fmr", "colour"]

@@ -1,0 +1,107 @@
+"""Images are recognised by content, and every colour mode becomes the same face."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.answers import overlap, verification
+from tests.support.api import Api, part
+from tests.support.encoding import encoded
+from tests.support.photos import (
+    COLLINS,
+    HOPPER,
+    HOPPER_AGAIN,
+    HOPPER_BOX,
+    TURNS,
+    base64_of,
+    collins,
+    deep,
+    deep_grey,
+    exif_turned,
+    hopper,
+    jpeg,
+    png,
+    with_alpha,
+)
+
+FORMATS: dict[str, Callable[[], bytes]] = {
+    "PNG": lambda: png(hopper()),
+    "WebP": lambda: encoded(hopper(), "WEBP", quality=90),
+    "lossless WebP": lambda: encoded(hopper(), "WEBP", lossless=True),
+    "WebP with alpha": lambda: encoded(with_alpha(hopper()), "WEBP", quality=90),
+    "BMP": lambda: encoded(hopper(), "BMP"),
+    "TIFF": lambda: encoded(hopper(), "TIFF"),
+    "TIFF with LZW": lambda: encoded(hopper(), "TIFF", compression="tiff_lzw"),
+    "GIF": lambda: encoded(hopper().quantize(256), "GIF"),
+    "animated GIF": lambda: encoded(hopper(), "GIF", save_all=True, append_images=[collins()]),
+    "progressive JPEG": lambda: encoded(hopper(), "JPEG", progressive=True),
+    "grey JPEG": lambda: jpeg(hopper().convert("L")),
+    "grey PNG": lambda: png(hopper().convert("L")),
+    "grey PNG with alpha": lambda: png(with_alpha(hopper()).convert("LA")),
+    "palette PNG": lambda: png(hopper().quantize(256)),
+    "palette PNG with transparency": lambda: encoded(hopper().quantize(255), "PNG", transparency=0),
+    "CMYK JPEG": lambda: jpeg(hopper().convert("CMYK")),
+    "CMYK TIFF": lambda: encoded(hopper().convert("CMYK"), "TIFF"),
+    "16-bit grey PNG": lambda: deep_grey(hopper()),
+    "16-bit colour PNG": lambda: deep(hopper(), ".png"),
+    "16-bit colour TIFF": lambda: deep(hopper(), ".tiff"),
+    "PNG with alpha": lambda: png(with_alpha(hopper())),
+}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_format_of_one_photo_shows_the_same_person(api: Api, kind: str) -> None:
+    photo = FORMATS[kind]()
+    body = verification(api.verify(HOPPER, photo))
+    assert body["match"] is True
+    assert body["distance"] < 0.5
+    assert overlap(body["faces"][1]["box"], HOPPER_BOX) > 0.7
+    assert verification(api.verify(COLLINS, photo))["match"] is False
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "16-bit colour PNG", "16-bit colour TIFF"])
+def test_lossless_formats_give_the_same_vector_as_each_other(api: Api, kind: str) -> None:
+    body = verification(api.verify(FORMATS["lossless WebP"](), FORMATS[kind]()))
+    assert body["distance"] < 1e-3
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+def test_an_exif_turned_copy_gives_the_answer_of_the_upright_photo(api: Api, orientation: int) -> None:
+    upright = verification(api.verify(HOPPER, HOPPER_AGAIN))
+    turned = verification(api.verify(exif_turned(hopper(), orientation), HOPPER_AGAIN))
+    assert turned["match"] is True
+    assert turned["distance"] == pytest.approx(upright["distance"], abs=0.1)
+    assert overlap(turned["faces"][0]["box"], upright["faces"][0]["box"]) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("hopper.jpg", "image/jpeg"),
+        ("hopper.txt", "text/plain"),
+        ("hopper.pdf", "application/pdf"),
+        ("hopper", "application/octet-stream"),
+        ("../../etc/passwd", "image/gif"),
+        ("日本 \U0001f469.jpg", "x/y"),
+    ],
+)
+def test_the_name_and_the_declared_type_are_not_believed(api: Api, name: str, kind: str) -> None:
+    files = [("image1", (name, png(hopper()), kind)), part("image2", HOPPER)]
+    assert verification(api.http.post("/verify", files=files))["match"] is True
+
+
+@pytest.mark.parametrize("prefix", ["", "data:image/jpeg;base64,", "data:image/png;base64,", "data:;base64,"])
+def test_images_can_be_base64_in_json(api: Api, prefix: str) -> None:
+    images = {"image1": prefix + base64_of(HOPPER), "image2": prefix + base64_of(HOPPER_AGAIN)}
+    by_json = verification(api.http.post("/verify", json=images))
+    by_form = verification(api.verify(HOPPER, HOPPER_AGAIN))
+    assert by_json["match"] is True
+    assert by_json["distance"] == pytest.approx(by_form["distance"], abs=1e-4)
+
+
+@pytest.mark.parametrize(("field", "value", "source"), [("fmr", 0.001, "fmr"), ("threshold", 0.9, "request")])
+def test_json_carries_the_operating_point_too(api: Api, field: str, value: float, source: str) -> None:
+    images = {"image1": base64_of(HOPPER), "image2": base64_of(COLLINS)}
+    body = verification(api.http.post("/verify", json={**images, field: value}))
+    assert body["threshold"]["source"] == source
+    assert body["match"] is False

@@ -1,0 +1,119 @@
+"""The OpenAPI document describes what the service does."""
+
+import re
+from typing import Any
+
+import httpx2
+import pytest
+
+from app.api.problems import PROBLEM_TYPES
+
+SUBJECT = "/galleries/{gallery}/subjects/{subject}"
+OPERATIONS = {
+    "/verify": {"post"},
+    "/identify": {"post"},
+    "/detect": {"post"},
+    "/embed": {"post"},
+    "/galleries": {"get"},
+    "/galleries/{gallery}": {"get", "put", "delete"},
+    "/galleries/{gallery}/subjects": {"get"},
+    SUBJECT: {"get", "put", "delete"},
+    f"{SUBJECT}/faces": {"get", "post"},
+    f"{SUBJECT}/faces/{{face}}": {"delete"},
+    f"{SUBJECT}/verify": {"post"},
+    f"{SUBJECT}/export": {"get"},
+    "/models": {"get"},
+    "/models/{model}/calibration": {"get"},
+    "/healthz": {"get"},
+    "/readyz": {"get"},
+    "/metrics": {"get"},
+}
+PHOTOS = {
+    "/verify": ["image1", "image2"],
+    "/identify": ["image"],
+    "/detect": ["image"],
+    "/embed": ["image"],
+    f"{SUBJECT}/faces": ["image"],
+    f"{SUBJECT}/verify": ["image"],
+}
+PROBLEM = {"$ref": "#/components/schemas/Problem"}
+Description = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def description(http: httpx2.Client) -> Description:
+    return dict(http.get("/openapi.json").json())
+
+
+def operations(description: Description) -> dict[str, Description]:
+    """Return the operations by method and path, without the probes, which promise no problems."""
+    return {
+        f"{method} {path}": operation
+        for path, methods in description["paths"].items()
+        for method, operation in methods.items()
+        if path not in ("/healthz", "/readyz")
+    }
+
+
+def body_of(description: Description, path: str, kind: str) -> Description:
+    return dict(description["paths"][path]["post"]["requestBody"]["content"][kind]["schema"])
+
+
+def test_every_route_is_described(description: Description) -> None:
+    assert {path: set(methods) for path, methods in description["paths"].items()} == OPERATIONS
+
+
+def test_the_description_does_not_change_with_the_prefix_asked_first(http: httpx2.Client) -> None:
+    paths = [http.get(f"{prefix}/openapi.json").json()["paths"].keys() for prefix in ("/v1", "", "/v1")]
+    assert paths[0] == paths[1] == paths[2]
+
+
+def test_every_operation_but_the_public_ones_requires_a_key(description: Description) -> None:
+    public = {
+        path for path, methods in description["paths"].items() for each in methods.values() if not each["security"]
+    }
+    assert public == {"/healthz", "/readyz"}
+    assert {scheme["type"] for scheme in description["components"]["securitySchemes"].values()} == {"http", "apiKey"}
+
+
+@pytest.mark.parametrize("path", PHOTOS)
+def test_both_forms_of_a_body_are_described(description: Description, path: str) -> None:
+    form, json = (body_of(description, path, kind) for kind in ("multipart/form-data", "application/json"))
+    assert form["required"] == json["required"] == PHOTOS[path]
+    assert form["properties"].keys() == json["properties"].keys()
+    assert form["additionalProperties"] is json["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(("kind", "written"), [("multipart/form-data", "binary"), ("application/json", "byte")])
+def test_an_image_is_described_as_a_file_or_as_base64(description: Description, kind: str, written: str) -> None:
+    image = {"type": "string", "format": written}
+    assert body_of(description, "/verify", kind)["properties"]["image1"] == image
+    for path in ("/embed", f"{SUBJECT}/faces"):
+        several = body_of(description, path, kind)["properties"]["image"]
+        assert several == {"type": "array", "items": image, "minItems": 1, "maxItems": 32}
+
+
+def test_the_fields_of_a_request_are_described_with_their_meaning(description: Description) -> None:
+    fields = body_of(description, "/identify", "application/json")["properties"]
+    assert fields.keys() == {"image", "face", "faces", "gallery", "top_k", "fpir", "threshold"}
+    assert all(field["description"] for name, field in fields.items() if name != "image")
+
+
+def test_every_problem_is_described_as_problem_json_with_its_codes(description: Description) -> None:
+    for name, operation in operations(description).items():
+        for code, kind in PROBLEM_TYPES.items():
+            response = operation["responses"][str(int(kind.status))]
+            assert response["content"] == {"application/problem+json": {"schema": PROBLEM}}, name
+            assert f"`{code}`" in response["description"], name
+
+
+def test_a_problem_is_described_with_the_members_of_the_contract(description: Description) -> None:
+    members = description["components"]["schemas"]["Problem"]["properties"]
+    assert members.keys() >= {"type", "title", "status", "detail", "instance", "code", "request_id", "image", "errors"}
+
+
+def test_every_operation_describes_its_answer(description: Description) -> None:
+    for name, operation in operations(description).items():
+        good = [response for status, response in operation["responses"].items() if re.match("2", status)]
+        assert good, name
+        assert all("content" in response or name.startswith("delete") for response in good), name
