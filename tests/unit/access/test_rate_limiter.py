@@ -1,7 +1,5 @@
 """No caller exceeds its limits, and each learns what remains."""
 
-import asyncio
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -55,29 +53,6 @@ def test_limiter_admits_what_a_list_of_all_times_would_admit(rate: int, gaps: li
             taken += [clock.milliseconds] * (not allowance.exceeded)
 
 
-def test_no_second_of_the_real_clock_admits_more_than_the_rate() -> None:
-    rate, limiter = 20, RateLimiter(20, 0)
-    taken: list[tuple[float, float]] = []
-    until = time.time() + 1.3
-    while (before := time.time()) < until:
-        allowance = limiter.acquire(ADA)
-        taken += [(before, time.time())] * (allowance is not None and not allowance.exceeded)
-        time.sleep(0.002)
-
-    assert len(taken) > rate
-    assert all(later - earlier > 1 for (earlier, _), (_, later) in zip(taken, taken[rate:], strict=False))
-
-
-def test_callers_do_not_share_their_rate() -> None:
-    limiter = RateLimiter(3, 0)
-    spent = [limiter.acquire(ADA) for _ in range(5)]
-    fresh = limiter.acquire(BOB)
-
-    assert [each.exceeded for each in spent if each] == [False, False, False, True, True]
-    assert fresh is not None
-    assert (fresh.exceeded, fresh.remaining) == (False, 2)
-
-
 def test_allowance_has_the_remaining_requests_and_the_reset_time(clock: Clock) -> None:
     limiter, states = RateLimiter(3, 0), []
     for gap in (0, 400, 100, 300):
@@ -116,39 +91,11 @@ def test_exceeded_allowance_raises_rate_limited_with_the_seconds_to_wait() -> No
     assert 0 < refused.value.seconds <= 1
 
 
-@pytest.mark.parametrize(("own", "taken"), [(None, 2), (5, 5), (1, 1)])
-def test_key_may_have_its_own_rate(own: int | None, taken: int) -> None:
-    limiter = RateLimiter(2, 0)
-    answers = [limiter.acquire(limited(own)) for _ in range(8)]
-
-    assert sum(not each.exceeded for each in answers if each) == taken
-
-
 @pytest.mark.parametrize(("service", "own"), [(0, None), (1, 0)])
 def test_rate_zero_means_no_limit_and_no_allowance(service: int, own: int | None) -> None:
     limiter = RateLimiter(service, 0)
 
     assert [limiter.acquire(limited(own)) for _ in range(50)] == [None] * 50
-
-
-@pytest.mark.anyio
-async def test_slots_limit_the_simultaneous_requests_of_a_caller() -> None:
-    limiter, gate = RateLimiter(0, 2), asyncio.Event()
-
-    async def request(caller: Caller) -> str:
-        with limiter.slot(caller):
-            await gate.wait()
-        return "done"
-
-    running = [asyncio.create_task(request(caller)) for caller in (ADA, ADA, BOB)]
-    await asyncio.sleep(0)
-    with pytest.raises(RateLimited, match="at most 2 simultaneous requests") as refused:
-        await asyncio.wait_for(request(ADA), 1)
-    gate.set()
-
-    assert refused.value.seconds == 1
-    assert await asyncio.gather(*running) == ["done"] * 3
-    assert await request(ADA) == "done"
 
 
 def test_failed_request_releases_its_slot() -> None:
