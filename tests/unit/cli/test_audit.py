@@ -119,3 +119,4 @@ def test_where_there_is_no_gallery_there_is_no_whole_log(likeness: Command) -> N
 
     assert done.exit_code == 2
     assert f"no gallery in {likeness.data}" in done.stderr
+    assert not likeness.data.exists()

@@ -23,6 +23,7 @@ def test_complete_installation_passes_every_check(likeness: Command) -> None:
 
     assert (done.exit_code, json.loads(done.stdout)["ok"]) == (0, True)
     assert [check["name"] for check in json.loads(done.stdout)["checks"]] == CHECKS
+    assert all(word in done.stdout for word in ("sha256:", "cpu", "onnxruntime"))
 
 
 def test_text_has_one_line_per_check(likeness: Command) -> None:

@@ -98,10 +98,11 @@ def test_hidden_files_and_files_outside_of_the_folders_are_ignored(likeness: Com
 
 def test_folder_without_photos_is_an_error(likeness: Command) -> None:
     (likeness.folder / "people" / "nobody").mkdir(parents=True)
-    done = likeness("enroll", likeness.folder / "people")
+    done, missing = (likeness("enroll", likeness.folder / name) for name in ("people", "missing"))
 
-    assert done.exit_code == 2
+    assert (done.exit_code, missing.exit_code) == (2, 2)
     assert "no photos in" in done.stderr
+    assert "missing" in missing.stderr
 
 
 def test_quality_bounds_of_the_settings_apply(likeness: Command, people: Path) -> None:

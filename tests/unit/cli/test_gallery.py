@@ -1,7 +1,6 @@
 """`likeness gallery ...`: the galleries without a server."""
 
 import json
-import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import REPOSITORY
 from tests.support.repository import FileRepository
-from tests.support.templates import numbered, template, unit
+from tests.support.templates import numbered
 from tests.unit.cli.conftest import Command
 
 
@@ -74,28 +72,6 @@ def test_what_cannot_be_done_is_told_in_words_and_ends_with_2(
     assert done.exit_code == 2
     assert words in done.stderr
     assert done.exception is None or isinstance(done.exception, SystemExit)
-
-
-def test_an_import_that_contradicts_what_is_there_is_told_in_words(filled: Command) -> None:
-    file = filled.folder / "guests.jsonl"
-    document(filled, "export", file, "--gallery", "guests")
-    file.write_text(file.read_text().replace('"ada"', '"eve"'))
-    done = filled("gallery", "import", file, "--gallery", "guests", "--json")
-
-    assert done.exit_code == 2
-    assert json.loads(done.stdout)["code"] == "invalid_request"
-    assert "one of these faces already" in json.loads(done.stdout)["detail"]
-
-
-def test_an_import_of_another_model_is_told_in_words(filled: Command) -> None:
-    file = filled.folder / "guests.jsonl"
-    document(filled, "export", file, "--gallery", "guests")
-    repository = FileRepository(filled.data / "gallery.sqlite3")
-    repository.enroll("other", "eve", [template("9", "eve", unit(9), "sha256:other")])
-    repository.close()
-    done = filled("gallery", "import", file, "--gallery", "other", "--json")
-
-    assert (done.exit_code, json.loads(done.stdout)["code"]) == (2, "model_mismatch")
 
 
 def test_a_whole_gallery_has_no_damage(filled: Command) -> None:
@@ -190,20 +166,3 @@ def test_rebuilding_keeps_what_is_there_and_gives_room_back(filled: Command) -> 
     assert done == {"ok": True}
     assert path.stat().st_size < before - 900_000
     assert document(filled, "list")["galleries"][1]["faces"] == 2
-
-
-def test_a_database_from_before_schema_versions_is_migrated(likeness: Command) -> None:
-    likeness.data.mkdir()
-    shutil.copyfile(REPOSITORY / "tests/unit/gallery/databases/version_0.sqlite3", likeness.data / "gallery.sqlite3")
-
-    assert "people: 2 subjects, 3 faces" in likeness("gallery", "list").stdout.splitlines()
-    assert likeness("audit", "verify").exit_code == 0
-
-
-@pytest.mark.parametrize("command", [["gallery", "list"], ["gallery", "check"], ["audit", "verify"], ["keys", "list"]])
-def test_a_database_of_a_newer_version_is_refused_in_words(filled: Command, command: list[str]) -> None:
-    spoil(filled, "PRAGMA user_version = 99")
-    done = filled(*command)
-
-    assert done.exit_code == 2
-    assert "or older, got version 99" in done.stderr

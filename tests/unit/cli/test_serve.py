@@ -28,15 +28,15 @@ def test_several_workers_each_make_the_application_themselves(likeness: Command,
     assert pickle.loads(pickle.dumps(make))().title == "Likeness"  # noqa: S301 - our own, of a moment ago
 
 
-@pytest.mark.parametrize("where", [{"host": "0.0.0.0"}, {"host": "192.168.1.7"}, {"published_on": "0.0.0.0"}])  # noqa: S104
-def test_an_address_that_others_reach_needs_a_key(likeness: Command, server: Served, where: dict[str, str]) -> None:
-    refused = likeness("serve", **where)
+def test_an_address_that_others_reach_needs_a_key(likeness: Command, server: Served) -> None:
+    places = [{"host": "0.0.0.0"}, {"host": "192.168.1.7"}, {"published_on": "0.0.0.0"}]  # noqa: S104
+    refused = [likeness("serve", **where) for where in places]
     asked_before = len(server.asked)
     likeness("keys", "create", "--scopes", "verify")
-    taken = likeness("serve", **where)
+    taken = likeness("serve", **places[0])
 
-    assert (refused.exit_code, asked_before) == (2, 0)
-    assert "likeness keys create" in refused.stderr
+    assert [(done.exit_code, "likeness keys create" in done.stderr) for done in refused] == [(2, True)] * 3
+    assert asked_before == 0
     assert (taken.exit_code, len(server.asked)) == (0, 1)
 
 
