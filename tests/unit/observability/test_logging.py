@@ -4,8 +4,6 @@ import asyncio
 import json
 import logging
 import re
-import subprocess
-import sys
 import warnings
 from datetime import UTC, datetime
 from typing import Any
@@ -202,24 +200,3 @@ def test_second_configuration_replaces_the_first(logging_to: Logging) -> None:
     logging.getLogger("app").info("once")
 
     assert parse(stream.getvalue())["message"] == "once"
-
-
-def test_server_writes_only_json_lines_without_names() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.unit.observability.served"],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    lines = [parse(line) for line in done.stderr.splitlines()]
-    failures = [each for each in lines if "exception" in each]
-
-    assert done.stdout == ""
-    assert [each["logger"] for each in failures] == ["uvicorn.error"]
-    assert failures[0]["exception"].endswith("RuntimeError: it broke\nhere")
-    assert failures[0]["request_id"] == "r-1"
-    assert any(each["message"].startswith("Uvicorn running") for each in lines)
-    assert any(each["message"].startswith("Finished server process") for each in lines)
-    assert "ada" not in done.stderr
-    assert "secret" not in done.stderr
