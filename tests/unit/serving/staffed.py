@@ -1,4 +1,4 @@
-"""`python -m tests.unit.serving.staffed HOW PORT FOLDER`: two workers, and an application that says which one answers."""
+"""`python -m tests.unit.serving.staffed HOW PORT FOLDER`: two workers, and an application that says which answers."""
 
 import asyncio
 import logging
