@@ -1,4 +1,4 @@
-"""`python -m tests.unit.server.staffed HOW PORT FOLDER`: two workers, and an application that says which one answers."""
+"""`python -m tests.unit.server.staffed HOW PORT FOLDER`: two workers whose application names the one that answers."""
 
 import asyncio
 import logging
