@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass
 class Noticed:
-    """Every event as (what, value), in order."""
+    """The events as (kind, value), in order."""
 
     events: list[tuple[Any, ...]] = field(default_factory=list)
 
