@@ -150,8 +150,8 @@ def against_torch(batch: int, effort: Effort) -> Iterator[Row]:
 class DefaultLayout(Embedder):
     """An embedder in torch's default memory layout."""
 
-    def _fitted(self, pixels: Tensor) -> Tensor:
-        return super()._fitted(pixels).contiguous()
+    def _resized(self, pixels: Tensor) -> Tensor:
+        return super()._resized(pixels).contiguous()
 
 
 def default_layout(embedder: Embedder) -> Embedder:
