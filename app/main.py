@@ -1,10 +1,11 @@
-"""The HTTP application: routers, error table, what happens to every request, and the services' lifetime."""
+"""Assemble the HTTP application: routers, error handlers, middleware, and the lifetime of the services."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
@@ -20,6 +21,7 @@ from app.api.middleware.raw_path import RawPath
 from app.api.middleware.request_id import RequestId
 from app.api.routes import docs, faces, galleries, health, models
 from app.api.routes import metrics as metrics_route
+from app.api.state import AppState, set_state, state_of
 from app.bootstrap.services import open_services
 from app.bootstrap.tracing import open_tracing
 from app.observability.metrics import Metrics
@@ -30,25 +32,27 @@ from app.settings import Settings
 
 DESCRIPTION = """Are these two photos of one person? Who of the enrolled people is this?
 
-Distances are squared Euclidean (L2) distances of unit vectors, in [0, 4]; a pair matches when `distance <= threshold`.
+Distances are squared Euclidean (L2) distances between unit vectors, in [0, 4].
+A pair matches when `distance <= threshold`.
 Every route is also reachable under `/v1`."""
 
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
-"""FastAPI's own would send paths, queries and exceptions, which may name people, to whatever the process has set up."""
+"""FastAPI's own telemetry would send paths, queries and exceptions, which may contain names of people."""
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application; its models are opened, and StartError raised (here too), when its lifespan begins."""
+    """Return the application; its lifespan opens the models. Both raise StartError."""
     lifecycle, metrics = Lifecycle(settings.shutdown_delay), Metrics(problems.PROBLEM_TYPES)
     tracing = open_tracing(__version__) if settings.tracing else NO_TRACING
+    stopped = AppState(lifecycle, metrics, tracing.span, settings.max_image_bytes)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
             async with open_services(settings, metrics) as services:
-                app.state.services = services
+                set_state(app, replace(stopped, services=services))
                 yield
-                del app.state.services
+                set_state(app, stopped)
         finally:
             await asyncio.to_thread(tracing.close)
 
@@ -62,21 +66,19 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         telemetry=NO_TELEMETRY,
     )
-    app.state.max_image_bytes, app.state.span = settings.max_image_bytes, tracing.span
-    app.state.lifecycle, app.state.metrics = lifecycle, metrics
-    metrics.ready(lambda: hasattr(app.state, "services") and not lifecycle.stopping)
+    set_state(app, stopped)
+    metrics.watch_readiness(lambda: state_of(app).is_ready)
     for router in (faces.router, galleries.router, models.router, health.router, metrics_route.router, docs.router):
         app.include_router(router)
     problems.install(app)
-    openapi.document(app)
-    # the last one added is the first that a request meets
+    openapi.customize_openapi(app)
+    # a request passes the middleware that was added last first
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, seconds=settings.upload_timeout)
     app.add_middleware(Deadline, seconds=settings.deadline, lifecycle=lifecycle)
-    app.add_middleware(
-        Authentication, limits=RateLimiter(settings.rate_limit, settings.max_concurrent), lifecycle=lifecycle
-    )
-    templates = RouteNames([*app.openapi()["paths"], *PUBLIC])
-    app.add_middleware(RequestMetrics, metrics=metrics, lifecycle=lifecycle, templates=templates)
+    rate_limiter = RateLimiter(settings.rate_limit, settings.max_concurrent)
+    app.add_middleware(Authentication, rate_limiter=rate_limiter, lifecycle=lifecycle)
+    route_names = RouteNames([*app.openapi()["paths"], *PUBLIC])
+    app.add_middleware(RequestMetrics, metrics=metrics, lifecycle=lifecycle, route_names=route_names)
     app.add_middleware(RawPath)
     app.add_middleware(tracing.middleware)
     app.add_middleware(RequestId)

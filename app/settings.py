@@ -1,4 +1,4 @@
-"""Every option once, with its meaning and bounds: environment variables `LIKENESS_*`, or a file `.env`."""
+"""The settings with their meaning and bounds: environment variables `LIKENESS_*`, or a file `.env`."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ BUNDLED_MODELS = Path(__file__).with_name("bundled_models")
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """Variables that look like ours and are none: a misspelt limit must not silently be no limit."""
+    """Return a message for each unknown LIKENESS_* variable: a misspelt limit must not silently have no effect."""
     known = {f"LIKENESS_{name.upper()}" for name in Settings.model_fields}
     given = [name for name in environment if name.upper().startswith("LIKENESS_") and name.upper() not in known]
-    return [f"{name} is no setting{_nearest(name.upper(), known)}" for name in sorted(given)]
+    return [f"{name} is not a setting{_nearest(name.upper(), known)}" for name in sorted(given)]
 
 
 def _nearest(name: str, known: set[str]) -> str:

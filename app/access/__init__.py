@@ -1,1 +1,1 @@
-"""Who may ask for what, and how often."""
+"""API keys, authentication and rate limits."""

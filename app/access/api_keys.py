@@ -1,8 +1,8 @@
 """
-API keys `lk_<id>_<secret>`: shown once, kept as a SHA-256, compared in constant time.
+API keys `lk_<id>_<secret>`: shown once, stored as a SHA-256, compared in constant time.
 
-The secret has 256 random bits, so a fast hash is enough: there is no dictionary to try (OWASP asks for slow ones for
-what people choose themselves). The prefix lets scanners for leaked secrets find a key.
+The secret has 256 random bits, so a fast hash is enough. A slow one, as OWASP recommends for passwords, protects
+secrets that people choose and a dictionary attack can guess. The prefix lets scanners for leaked secrets find a key.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from app.audit import log as audit
-from app.domain.clock import now, written
+from app.domain.clock import format_time, now
 from app.domain.errors import InvalidRequest, NotFound, Unauthorized
 from app.domain.identity import SYSTEM, Actor, Caller, Scope
 from app.storage.sqlite import Database, Row
 
 PREFIX = "lk"
-_NOBODY = b"\0" * 32
 _COLUMNS = "id, name, hash, scopes, galleries, rate, concurrent, created_at, expires_at, revoked_at"
+_NO_HASH = b"\0" * 32  # compared for an unknown id too, so that the time does not reveal whether the id exists
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Key:
     revoked_at: str | None
 
     def is_active(self, moment: str) -> bool:
+        """Return whether the key is valid at `moment`, given as ISO 8601."""
         return self.revoked_at is None and (self.expires_at is None or moment < self.expires_at)
 
     def caller(self) -> Caller:
@@ -47,13 +48,13 @@ class Key:
 
 
 class KeyStore:
-    """Thread-safe. What another process creates or revokes holds at the next request."""
+    """The keys of a database. Thread-safe; changes made by another process apply to the next request."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._seen: tuple[int, int] | None = None
+        self._loaded_version: tuple[int, int] | None = None
         self._own_changes = 0
-        self._known: dict[str, tuple[Key, bytes]] = {}
+        self._keys_by_id: dict[str, tuple[Key, bytes]] = {}
 
     def create(
         self,
@@ -66,11 +67,11 @@ class KeyStore:
         concurrent: int | None = None,
         by: Actor = SYSTEM,
     ) -> tuple[Key, str]:
-        """The key, and the text that its owner must keep: it is not to be had again."""
+        """Return the new key and its text, which is not stored and cannot be shown again."""
         if not scopes:
-            raise InvalidRequest("want at least one scope")
+            raise InvalidRequest("expected at least one scope")
         identifier, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-        expires = written(datetime.now(UTC) + lifetime) if lifetime else None
+        expires = format_time(datetime.now(UTC) + lifetime) if lifetime else None
         key = Key(identifier, name, tuple(scopes), galleries, rate, concurrent, now(), expires, None)
         row = (
             key.id,
@@ -86,13 +87,13 @@ class KeyStore:
         )
         with self._database.writing() as db:
             db.execute(f"INSERT INTO api_keys ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-            told = {"galleries": galleries, "expires_at": expires, "rate": rate, "concurrent": concurrent}
-            audit.append(db, by, "key.create", "", key=key.id, scopes=[scope.value for scope in scopes], **told)
+            details = {"galleries": galleries, "expires_at": expires, "rate": rate, "concurrent": concurrent}
+            audit.append(db, by, "key.create", "", key=key.id, scopes=[scope.value for scope in scopes], **details)
         self._own_changes += 1
         return key, f"{PREFIX}_{identifier}_{secret}"
 
     def revoke(self, identifier: str, by: Actor = SYSTEM) -> None:
-        """Raises NotFound; a key that is revoked already stays so."""
+        """Revoke a key; revoking it again changes nothing. Raises NotFound."""
         with self._database.writing() as db:
             if not db.execute("SELECT 1 FROM api_keys WHERE id = ?", (identifier,)).fetchone():
                 raise NotFound(f"no key {identifier!r}")
@@ -101,34 +102,35 @@ class KeyStore:
         self._own_changes += 1
 
     def all(self) -> list[Key]:
-        """Oldest first; revoked and expired ones too."""
-        self._follow()
-        return sorted((key for key, _ in self._known.values()), key=lambda key: (key.created_at, key.id))
+        """Return all keys, oldest first, including revoked and expired ones."""
+        self._reload_if_changed()
+        return sorted((key for key, _ in self._keys_by_id.values()), key=lambda key: (key.created_at, key.id))
 
-    def any(self) -> bool:
-        """Whether there ever was a key."""
-        self._follow()
-        return bool(self._known)
+    def has_keys(self) -> bool:
+        """Return whether a key was ever created."""
+        self._reload_if_changed()
+        return bool(self._keys_by_id)
 
-    def caller(self, text: str) -> Caller:
-        """Whose key `text` is. Raises Unauthorized, which does not tell a wrong key from an expired one."""
-        self._follow()
+    def authenticate(self, text: str) -> Caller:
+        """Return the caller that the key `text` belongs to. Raises Unauthorized, with one message for every reason."""
+        self._reload_if_changed()
         prefix, _, rest = text.partition("_")
         identifier, _, secret = rest.partition("_")
-        key, kept = self._known.get(identifier, (None, _NOBODY))
-        matches = hmac.compare_digest(_hash(secret), kept)
+        key, stored_hash = self._keys_by_id.get(identifier, (None, _NO_HASH))
+        matches = hmac.compare_digest(_hash(secret), stored_hash)
         if prefix != PREFIX or key is None or not matches or not key.is_active(now()):
-            raise Unauthorized("this key is unknown, expired or revoked")
+            raise Unauthorized("the key is unknown, expired or revoked")
         return key.caller()
 
-    def _follow(self) -> None:
-        state = self._database.data_version(), self._own_changes  # before the rows: later changes are read again
-        if state == self._seen:
+    def _reload_if_changed(self) -> None:
+        # read before the rows, so that a change in between is loaded the next time
+        version = self._database.data_version(), self._own_changes
+        if version == self._loaded_version:
             return
         with self._database.reading() as db:
             rows = db.execute(f"SELECT {_COLUMNS} FROM api_keys")
-            self._known = {row["id"]: (_key(row), row["hash"]) for row in rows}
-        self._seen = state
+            self._keys_by_id = {row["id"]: (_key(row), row["hash"]) for row in rows}
+        self._loaded_version = version
 
 
 def _key(row: Row) -> Key:

@@ -1,4 +1,4 @@
-"""Which caller a request comes from: the holder of its key, or anyone where no keys are asked for."""
+"""Decide who makes a request: the owner of its key, or an anonymous caller if the service requires no key."""
 
 from __future__ import annotations
 
@@ -8,53 +8,55 @@ from typing import Literal, TypeAlias
 
 from app.access.api_keys import KeyStore
 from app.domain.errors import StartError, Unauthorized
-from app.domain.identity import Caller, anyone
+from app.domain.identity import Caller, anonymous
 
 Auth: TypeAlias = Literal["auto", "on", "off"]
 
 NO_KEYS = (
-    "{address} can be reached from other machines, and there is no key: make one with `likeness keys create --scopes "
-    "verify,identify,enroll`, or listen on 127.0.0.1, or set LIKENESS_AUTH=off to let everybody in"
+    "other machines can reach {address}, and there is no key: create one with `likeness keys create --scopes "
+    "verify,identify,enroll`, listen on 127.0.0.1 instead, or set LIKENESS_AUTH=off to allow everybody everything"
 )
 
 
 class Authenticator:
-    """`reachable`: whether other machines can reach the service."""
+    """`reachable` says whether other machines can reach the service."""
 
     def __init__(self, keys: KeyStore, auth: Auth, *, reachable: bool) -> None:
         self._keys, self._auth, self._reachable = keys, auth, reachable
 
     def requires_key(self) -> bool:
-        """By `auto`: where other machines can reach the service, and where there ever was a key."""
-        return self._auth == "on" or (self._auth == "auto" and (self._reachable or self._keys.any()))
+        """Return whether a request needs a key; with `auto`, if the service is reachable or a key was ever created."""
+        return self._auth == "on" or (self._auth == "auto" and (self._reachable or self._keys.has_keys()))
 
     def loopback_only(self) -> bool:
-        """Whether it is the address alone that keeps others out."""
+        """Return whether nothing but the loopback address protects the service."""
         return not self._reachable and not self.requires_key()
 
-    def caller(self, given: Collection[str], address: str) -> Caller:
-        """Of the different keys `given`, which must be one. Raises Unauthorized."""
+    def authenticate(self, given: Collection[str], address: str) -> Caller:
+        """Return the owner of the one key in `given`, the distinct keys of a request. Raises Unauthorized."""
         if not self.requires_key():
-            return anyone(f"address:{network_of(address)}")
+            return anonymous(f"address:{network_of(address)}")
         if not given:
-            raise Unauthorized("want a key, as `Authorization: Bearer KEY` or `X-API-Key: KEY`")
+            raise Unauthorized("expected a key in `Authorization: Bearer KEY` or `X-API-Key: KEY`, got none")
         if len(given) > 1:
-            raise Unauthorized("want one key, got several that differ")
+            raise Unauthorized(f"expected one key, got {len(given)} different ones")
         (key,) = given
-        return self._keys.caller(key)
+        return self._keys.authenticate(key)
 
 
-def check_start(keys: KeyStore, auth: Auth, address: str, *, reachable: bool) -> str | None:
-    """A warning, or None. Raises StartError where the service would be open, or of no use, to other machines."""
+def check_exposure(keys: KeyStore, auth: Auth, address: str, *, reachable: bool) -> str | None:
+    """Return a warning or None. Raises StartError if other machines can reach the service and there is no key."""
     if auth == "off":
-        return f"LIKENESS_AUTH=off: whoever reaches {address} may do everything, with any key or none"
-    if reachable and not keys.any():
+        return f"LIKENESS_AUTH=off: everybody who can reach {address} may do everything, without a key"
+    if reachable and not keys.has_keys():
         raise StartError(NO_KEYS.format(address=address))
-    return None if auth == "auto" or keys.any() else "LIKENESS_AUTH=on, and there is no key yet: every request gets 401"
+    if auth == "on" and not keys.has_keys():
+        return "LIKENESS_AUTH=on and there is no key yet: every request is answered with 401"
+    return None
 
 
 def network_of(address: str) -> str:
-    """What one caller holds: an IPv4 address, or a whole /64 of IPv6."""
+    """Return what identifies a caller without a key: the IPv4 address, or the /64 network of an IPv6 address."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -71,7 +73,7 @@ def is_address(name: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches `host`; a name other than localhost is taken for reachable."""
+    """Return whether only this machine can reach `host`; any name except localhost counts as reachable."""
     try:
         return ipaddress.ip_address(host.strip("[]").partition("%")[0]).is_loopback
     except ValueError:

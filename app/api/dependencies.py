@@ -1,8 +1,8 @@
 """
-What a route asks for: the services, a stage timer, the uploaded images, ids out of the path.
+The dependencies of routes: services, stage timer, uploaded images, ids from the path, and the required scope.
 
-All of it by `async def`: FastAPI takes plain functions to a thread and back, each of which waits for the interpreter's
-lock behind the threads that work on photos.
+All of them are `async def`: FastAPI runs plain functions on a thread, and each switch between threads would wait for
+the interpreter's lock behind the threads that process photos.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import unquote
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Header, Path, Request
 from pydantic import BeforeValidator, StringConstraints
 
 from app.api.middleware.auth import actor_of, caller_of
 from app.api.presenters import Presenter
 from app.api.problems import ProblemContext
-from app.api.uploads import JSON, MULTIPART, Submission, read_submission
+from app.api.state import AppState, state_of
+from app.api.uploads import Submission, read_submission
 from app.domain.identity import Actor, Caller, Scope
 from app.gallery.codec import ID_PATTERN
 from app.services.container import Services
@@ -27,20 +28,9 @@ from app.services.timing import StageTimer
 MAX_IMAGES = 32
 
 
-async def services_of(request: Request) -> Services:
-    services: Services = request.app.state.services
-    return services
-
-
-async def timer_of(request: Request) -> StageTimer:
-    """Kept with the request too, for its metrics."""
-    request.state.timer = timer = StageTimer(request.app.state.span)
-    return timer
-
-
 @dataclass(frozen=True, slots=True)
 class RequiredScope:
-    """What the caller's key must allow: a scope (None: any key will do), and the gallery of the path, if it has one."""
+    """Checks that the caller has `scope` (None: any caller) and access to the gallery in the path, if there is one."""
 
     scope: Scope | None
 
@@ -49,12 +39,16 @@ class RequiredScope:
         if self.scope:
             caller.require(self.scope)
         if (gallery := request.path_params.get("gallery")) is not None:
-            caller.require_gallery(unquote(gallery, errors="replace"))  # what is no UTF-8 is told of a moment later
+            caller.require_gallery(unquote(gallery, errors="replace"))  # the validation of Id refuses invalid UTF-8
 
 
-def needs(scope: Scope | None) -> Any:
-    """For a route's `dependencies`: they are resolved before its body is read."""
+def require_scope(scope: Scope | None) -> Any:
+    """Return an entry for the `dependencies` of a route, which are resolved before its body is read."""
     return Depends(RequiredScope(scope))
+
+
+async def _state(request: Request) -> AppState:
+    return state_of(request.app)
 
 
 async def _caller(request: Request) -> Caller:
@@ -65,65 +59,51 @@ async def _actor(request: Request) -> Actor:
     return actor_of(request)
 
 
-Timer = Annotated[StageTimer, Depends(timer_of)]
-CallerOf = Annotated[Caller, Depends(_caller)]
-ActorOf = Annotated[Actor, Depends(_actor)]
-ServicesOf = Annotated[Services, Depends(services_of)]
+StateDep = Annotated[AppState, Depends(_state)]
+CallerDep = Annotated[Caller, Depends(_caller)]
+ActorDep = Annotated[Actor, Depends(_actor)]
 
 
-async def presenter_of(request: Request, services: ServicesOf, timer: Timer) -> Presenter:
-    return Presenter(ProblemContext.of(request), services, timer)
+async def _services(state: StateDep) -> Services:
+    return state.require_services()
 
 
-def images(*names: str, most: int = 1) -> Callable[..., Awaitable[Submission]]:
-    """The images of the fields `names`, each at most `most` times, and the other fields of the request."""
+async def _timer(request: Request, state: StateDep) -> StageTimer:
+    request.state.timer = timer = StageTimer(state.span)  # RequestMetrics reads it after the response
+    return timer
+
+
+ServicesDep = Annotated[Services, Depends(_services)]
+TimerDep = Annotated[StageTimer, Depends(_timer)]
+
+
+async def _presenter(request: Request, services: ServicesDep, timer: TimerDep) -> Presenter:
+    return Presenter(ProblemContext.of(request), services.models, timer)
+
+
+PresenterDep = Annotated[Presenter, Depends(_presenter)]
+
+
+def images(*names: str, max_each: int = 1) -> Callable[..., Awaitable[Submission]]:
+    """Return a dependency that reads the images `names`, each 1 to `max_each` times, and the other fields."""
 
     async def submission(
         request: Request,
-        services: ServicesOf,
-        _timer: Timer,  # the clock starts before the body is read
+        state: StateDep,
+        services: ServicesDep,
+        _started: TimerDep,  # the time of a request includes the reading of its body
     ) -> Submission:
-        services.extraction.require_capacity(len(names))  # or a flood would cost the reading of all that is refused
-        return await read_submission(request, names, most, request.app.state.max_image_bytes)
+        services.extraction.require_capacity(len(names))  # a request that will be refused is not read
+        return await read_submission(request, names, max_each, state.max_image_bytes)
 
     return submission
 
 
-def documented(fields: type, *names: str, most: int = 1) -> dict[str, Any]:
-    """OpenAPI's request body for `images(*names)` with `fields`, in both of its forms."""
-    return {"requestBody": {"required": True, "content": {kind: _body(fields, names, most, kind) for kind in _FORMATS}}}
-
-
-def _decoded(text: Any) -> Any:
-    """A path segment as the caller wrote it: routes see it percent-encoded (see Paths in middleware.py)."""
+def _decode(text: Any) -> Any:
     return unquote(text, errors="strict") if isinstance(text, str) else text
 
 
-PresenterOf = Annotated[Presenter, Depends(presenter_of)]
-Id = Annotated[str, StringConstraints(pattern=ID_PATTERN), BeforeValidator(_decoded), Path()]
+Id = Annotated[str, StringConstraints(pattern=ID_PATTERN), BeforeValidator(_decode), Path()]
+"""An id in the path, which is still percent-encoded there (see RawPath)."""
 
-_FORMATS = {MULTIPART: "binary", JSON: "byte"}
-
-
-def _body(fields: Any, names: tuple[str, ...], most: int, kind: str) -> dict[str, Any]:
-    image: dict[str, Any] = {"type": "string", "format": _FORMATS[kind]}
-    several = {"type": "array", "items": image, "minItems": 1, "maxItems": most}
-    own = fields.model_json_schema()
-    described = (
-        own["properties"] if kind == JSON else {name: _of_form(each) for name, each in own["properties"].items()}
-    )
-    schema = {
-        "type": "object",
-        "required": list(names),
-        "properties": {**dict.fromkeys(names, image if most == 1 else several), **described},
-        "additionalProperties": False,
-    }
-    return {"schema": schema | ({"not": own["not"]} if "not" in own else {})}
-
-
-def _of_form(field: dict[str, Any]) -> dict[str, Any]:
-    """A form cannot say null: a field that may be absent is left out."""
-    options: list[dict[str, Any]] = [option for option in field.get("anyOf", ()) if option != {"type": "null"}]
-    if not options:
-        return field
-    return {name: value for name, value in field.items() if name not in ("anyOf", "default")} | options[0]
+IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=255)]

@@ -1,4 +1,4 @@
-"""How the problem documents stand in OpenAPI."""
+"""The OpenAPI description: request bodies, problem documents, and security."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from fastapi import FastAPI
 from app.api.middleware.auth import is_public
 from app.api.problems import MEDIA_TYPE, PROBLEM_TYPES
 from app.api.responses import Problem
-from app.services.container import Services
+from app.api.state import state_of
+from app.api.uploads import JSON, MULTIPART
+
+_IMAGE_FORMATS = {MULTIPART: "binary", JSON: "byte"}
+_KEYS = {"key": {"type": "http", "scheme": "bearer"}, "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
 
 
-def _responses() -> dict[int | str, dict[str, Any]]:
+def _problem_responses() -> dict[int | str, dict[str, Any]]:
     codes: dict[int | str, list[str]] = {}
     for code, kind in PROBLEM_TYPES.items():
         codes.setdefault(int(kind.status), []).append(f"`{code}`")
@@ -22,18 +26,24 @@ def _responses() -> dict[int | str, dict[str, Any]]:
     }
 
 
-PROBLEMS = _responses()
+PROBLEMS = _problem_responses()
+"""The `responses` of a route."""
 
 
-_KEYS = {"key": {"type": "http", "scheme": "bearer"}, "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
+def request_body(fields: type, *names: str, max_each: int = 1) -> dict[str, Any]:
+    """Return the `openapi_extra` of a route with the dependency `images(*names)` and the other `fields`."""
+    content = {
+        media_type: {"schema": _body_schema(fields, names, max_each, media_type)} for media_type in _IMAGE_FORMATS
+    }
+    return {"requestBody": {"required": True, "content": content}}
 
 
-def document(app: FastAPI) -> None:
-    """FastAPI files every schema under the route's own media type; the problems' belongs under theirs."""
-    described = app.openapi
+def customize_openapi(app: FastAPI) -> None:
+    """Correct what FastAPI generates: the media type of problem documents, and the security in force."""
+    generate = app.openapi
 
     def openapi() -> dict[str, Any]:
-        description = described()
+        description = generate()
         for path in description["paths"].values():
             for operation in path.values():
                 for response in operation["responses"].values():
@@ -45,13 +55,37 @@ def document(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI documents it
 
 
+def _body_schema(fields: Any, names: tuple[str, ...], max_each: int, media_type: str) -> dict[str, Any]:
+    image: dict[str, Any] = {"type": "string", "format": _IMAGE_FORMATS[media_type]}
+    images = {"type": "array", "items": image, "minItems": 1, "maxItems": max_each}
+    own = fields.model_json_schema()
+    described = own["properties"]
+    if media_type == MULTIPART:
+        described = {name: _without_null(field) for name, field in described.items()}
+    schema = {
+        "type": "object",
+        "required": list(names),
+        "properties": {**dict.fromkeys(names, image if max_each == 1 else images), **described},
+        "additionalProperties": False,
+    }
+    return schema | ({"not": own["not"]} if "not" in own else {})
+
+
+def _without_null(field: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an optional field of a form, where it is left out instead of null."""
+    options: list[dict[str, Any]] = [option for option in field.get("anyOf", ()) if option != {"type": "null"}]
+    if not options:
+        return field
+    return {name: value for name, value in field.items() if name not in ("anyOf", "default")} | options[0]
+
+
 def _requires_key(app: FastAPI) -> bool:
-    services: Services | None = getattr(app.state, "services", None)
+    services = state_of(app).services
     return services is not None and services.authenticator.requires_key()
 
 
 def _secured(description: dict[str, Any]) -> dict[str, Any]:
-    """With the security that holds now: where no keys are asked for, none is described."""
+    """Add the security schemes, which a service that requires no key does not describe."""
     components = {**description.get("components", {}), "securitySchemes": _KEYS}
     paths = {
         path: {method: {**operation, "security": _security(path)} for method, operation in operations.items()}

@@ -1,4 +1,4 @@
-"""What the services found, in the words of the contract."""
+"""Shape the results of the services as the responses of the HTTP contract."""
 
 from __future__ import annotations
 
@@ -7,79 +7,76 @@ from typing import Any
 
 from app.api import responses
 from app.api.problems import ProblemContext, problem_of
-from app.domain.errors import LikenessError, Rejected
-from app.domain.models import Probe, Template
+from app.domain.errors import LikenessError
+from app.domain.models import Template
 from app.gallery.codec import SubjectFile
 from app.matching.threshold_policy import Decision
 from app.pipeline import PhotoFaces
-from app.services.container import Models, Services
+from app.services.container import Models
 from app.services.enrollment import EnrollmentResult
+from app.services.extraction import EmbeddedPhoto
 from app.services.identification import IdentificationResult
 from app.services.timing import StageTimer
 from app.services.verification import VerificationResult
 
 
 class Presenter:
-    """Shapes the answers to one request."""
+    """Shapes the response to one request."""
 
-    def __init__(self, origin: ProblemContext, services: Services, timer: StageTimer) -> None:
-        self._origin, self._services, self._timer = origin, services, timer
+    def __init__(self, context: ProblemContext, models: Models, timer: StageTimer) -> None:
+        self._context, self._models, self._timer = context, models, timer
 
-    def verification(self, verified: VerificationResult, names: Sequence[str]) -> responses.Verification:
-        return responses.Verification(**self._verification(verified, names))
+    def verification(self, result: VerificationResult, names: Sequence[str]) -> responses.Verification:
+        return responses.Verification(**self._verification(result, names))
 
-    def subject_verification(self, verified: VerificationResult, subject_id: str) -> responses.SubjectVerification:
-        parts = self._verification(verified, ["image"])
-        return responses.SubjectVerification(**parts, subject_id=subject_id, face_id=verified.face_id or "")
+    def subject_verification(self, result: VerificationResult, subject_id: str) -> responses.SubjectVerification:
+        members = self._verification(result, ["image"])
+        return responses.SubjectVerification(**members, subject_id=subject_id, face_id=result.face_id or "")
 
-    def identification(self, found: IdentificationResult) -> responses.Identification:
+    def identification(self, result: IdentificationResult) -> responses.Identification:
         return responses.Identification(
             faces=[
                 responses.IdentifiedFace(
-                    **responses.FaceOut.parts(probe.face, probe.quality),
+                    **responses.FaceOut.members(probe.face, probe.quality),
                     identified=bool(candidates),
                     candidates=[responses.CandidateOut.of(candidate) for candidate in candidates],
                 )
-                for probe, candidates in zip(found.probes, found.candidates, strict=True)
+                for probe, candidates in zip(result.probes, result.candidates, strict=True)
             ],
-            faces_found=found.faces_found,
-            gallery=responses.SearchedGallery.of(found.gallery),
+            faces_found=result.faces_found,
+            gallery=responses.SearchedGallery.of(result.gallery),
             threshold=responses.SearchThreshold(
-                **self._threshold(found.decision, found.decision.point.fmr), fpir=found.decision.overall_fmr
+                **self._threshold(result.decision, result.decision.point.fmr), fpir=result.decision.overall_fmr
             ),
-            **self._answer(),
+            **self._common(),
         )
 
     def detection(self, photo: PhotoFaces) -> responses.Detection:
         return responses.Detection(
-            faces=[responses.FaceOut(**responses.FaceOut.parts(face.face, face.quality)) for face in photo.faces],
+            faces=[responses.FaceOut(**responses.FaceOut.members(face.face, face.quality)) for face in photo.faces],
             faces_found=photo.faces_found,
-            image={"width": photo.width, "height": photo.height},
-            **self._answer(),
+            image=responses.ImageSize(width=photo.width, height=photo.height),
+            **self._common(),
         )
 
-    def embeddings(self, photos: Sequence[PhotoFaces | LikenessError], probes: Sequence[Probe]) -> responses.Embeddings:
-        waiting = iter(probes)
-        results = [
-            self._failed(photo) if isinstance(photo, LikenessError) else self._embedded(photo, waiting)
-            for photo in photos
-        ]
-        return responses.Embeddings(results=results, **self._answer())
+    def embeddings(self, photos: Sequence[EmbeddedPhoto | LikenessError]) -> responses.Embeddings:
+        return responses.Embeddings(results=[self._embed_result(photo) for photo in photos], **self._common())
 
-    def enrollment(self, enrolled: Sequence[EnrollmentResult], rejected: Sequence[Rejected]) -> dict[str, Any]:
+    def enrollment(self, result: EnrollmentResult) -> dict[str, Any]:
+        """Return the document of a responses.Enrollment, which the service stores under an Idempotency-Key."""
         return responses.Enrollment(
             enrolled=[
-                responses.NewFace(**_enrolled(each.template), index=each.index, faces_found=each.faces_found)
-                for each in enrolled
+                responses.NewFace(**_enrolled_members(each.template), index=each.index, faces_found=each.faces_found)
+                for each in result.enrolled
             ],
             rejected=[
-                responses.RejectedImage(index=each.index, problem=problem_of(self._origin, each.error))
-                for each in rejected
+                responses.RejectedImage(index=each.index, problem=problem_of(self._context, each.error))
+                for each in result.rejected
             ],
         ).model_dump()
 
-    def _verification(self, verified: VerificationResult, names: Sequence[str]) -> dict[str, Any]:
-        comparison, decision = verified.comparison, verified.decision
+    def _verification(self, result: VerificationResult, names: Sequence[str]) -> dict[str, Any]:
+        comparison, decision = result.comparison, result.decision
         return {
             "match": comparison.match,
             "distance": comparison.distance.squared_l2,
@@ -88,35 +85,33 @@ class Presenter:
             "threshold": responses.ThresholdOut(**self._threshold(decision, decision.overall_fmr)),
             "faces": [
                 responses.VerifiedFace(
-                    **responses.FaceOut.parts(probe.face, probe.quality), image=name, faces_found=probe.faces_found
+                    **responses.FaceOut.members(probe.face, probe.quality), image=name, faces_found=probe.faces_found
                 )
-                for name, probe in zip(names, verified.probes, strict=True)
+                for name, probe in zip(names, result.probes, strict=True)
             ],
-            **self._answer(),
+            **self._common(),
         }
 
     def _threshold(self, decision: Decision, fmr: float | None) -> dict[str, Any]:
-        calibration = self._services.models.calibration
-        return responses.threshold_parts(decision, fmr, calibration.data.name if calibration else None)
+        calibration = self._models.calibration
+        return responses.threshold_members(decision, fmr, calibration.data.name if calibration else None)
 
-    def _answer(self) -> dict[str, Any]:
-        manifest = self._services.models.embedder_manifest
+    def _common(self) -> dict[str, Any]:
+        manifest = self._models.embedder_manifest
         return {
             "model": responses.ModelOut(id=manifest.id, digest=manifest.file.digest),
             "timings_ms": self._timer.milliseconds(),
-            "request_id": self._origin.request_id,
+            "request_id": self._context.request_id,
         }
 
-    def _failed(self, error: LikenessError) -> responses.EmbedResult:
-        return responses.EmbedResult(faces=[], faces_found=0, error=problem_of(self._origin, error))
-
-    @staticmethod
-    def _embedded(photo: PhotoFaces, probes: Any) -> responses.EmbedResult:
+    def _embed_result(self, photo: EmbeddedPhoto | LikenessError) -> responses.EmbedResult:
+        if isinstance(photo, LikenessError):
+            return responses.EmbedResult(faces=[], faces_found=0, error=problem_of(self._context, photo))
         faces = [
             responses.EmbeddedFace(
-                **responses.FaceOut.parts(probe.face, probe.quality), embedding=probe.embedding.vector.tolist()
+                **responses.FaceOut.members(probe.face, probe.quality), embedding=probe.embedding.vector.tolist()
             )
-            for probe in (next(probes) for _ in photo.faces)
+            for probe in photo.probes
         ]
         return responses.EmbedResult(faces=faces, faces_found=photo.faces_found, error=None)
 
@@ -146,7 +141,7 @@ def loaded_models(models: Models) -> responses.LoadedModels:
     )
 
 
-def subject_file(file: SubjectFile) -> responses.SubjectExport:
+def subject_export(file: SubjectFile) -> responses.SubjectExport:
     subject = file.subject
     return responses.SubjectExport(
         gallery=file.gallery.id,
@@ -155,19 +150,22 @@ def subject_file(file: SubjectFile) -> responses.SubjectExport:
         created_at=subject.created_at,
         model=file.gallery.model,
         faces=[
-            responses.ExportedFace(**_enrolled(face), embedding=face.embedding.vector.tolist()) for face in file.faces
+            responses.ExportedFace(**_enrolled_members(face), embedding=face.embedding.vector.tolist())
+            for face in file.faces
         ],
         events=[dict(event) for event in file.events],
     )
 
 
 def enrolled_faces(templates: Sequence[Template]) -> responses.EnrolledFaces:
-    return responses.EnrolledFaces(faces=[responses.EnrolledFace(**_enrolled(template)) for template in templates])
+    return responses.EnrolledFaces(
+        faces=[responses.EnrolledFace(**_enrolled_members(template)) for template in templates]
+    )
 
 
-def _enrolled(template: Template) -> dict[str, Any]:
+def _enrolled_members(template: Template) -> dict[str, Any]:
     return {
-        **responses.FaceOut.parts(template.face, template.quality),
+        **responses.FaceOut.members(template.face, template.quality),
         "face_id": template.face_id,
         "subject_id": template.subject_id,
         "enrolled_at": template.enrolled_at,

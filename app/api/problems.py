@@ -1,4 +1,4 @@
-"""The one place where an error becomes an HTTP answer: RFC 9457 problem documents."""
+"""Turn every error into an RFC 9457 problem document. The only place that maps errors to HTTP statuses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
-CLIENT_LEFT = 499
+CLIENT_CLOSED_REQUEST = 499
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,34 +34,34 @@ class ProblemType:
 PROBLEM_TYPES: dict[str, ProblemType] = {
     errors.FaceNotFound.code: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "No face found"),
     errors.MultipleFaces.code: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "More than one face"),
-    errors.LowQuality.code: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "Face too poor to enrol"),
-    errors.InvalidImage.code: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "Not an image, or a broken one"),
-    errors.UnsupportedImage.code: ProblemType(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Image of a kind not accepted"),
+    errors.LowQuality.code: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "Face quality too low to enrol"),
+    errors.InvalidImage.code: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "Not a valid image"),
+    errors.UnsupportedImage.code: ProblemType(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Unsupported image format"),
     errors.ImageTooLarge.code: ProblemType(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Too many bytes or pixels"),
-    errors.InvalidRequest.code: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "Bad, missing or contradictory field"),
+    errors.InvalidRequest.code: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid, missing or contradictory field"),
     errors.UnsupportedOperatingPoint.code: ProblemType(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "Error rate finer than the calibration supports"
+        HTTPStatus.UNPROCESSABLE_ENTITY, "Error rate too low for the calibration"
     ),
     errors.NotFound.code: ProblemType(HTTPStatus.NOT_FOUND, "Not found"),
-    errors.ModelMismatch.code: ProblemType(HTTPStatus.CONFLICT, "The gallery was filled by another model"),
-    errors.Unauthorized.code: ProblemType(HTTPStatus.UNAUTHORIZED, "No key, or none that holds"),
-    errors.Forbidden.code: ProblemType(HTTPStatus.FORBIDDEN, "The key is not for this"),
+    errors.ModelMismatch.code: ProblemType(HTTPStatus.CONFLICT, "The gallery belongs to another model"),
+    errors.Unauthorized.code: ProblemType(HTTPStatus.UNAUTHORIZED, "Missing or invalid API key"),
+    errors.Forbidden.code: ProblemType(HTTPStatus.FORBIDDEN, "Not allowed"),
     errors.RateLimited.code: ProblemType(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests"),
-    "upload_timeout": ProblemType(HTTPStatus.REQUEST_TIMEOUT, "The body came too slowly"),
+    "upload_timeout": ProblemType(HTTPStatus.REQUEST_TIMEOUT, "Request body too slow"),
     "method_not_allowed": ProblemType(HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed"),
-    errors.Overloaded.code: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Too busy, or shutting down"),
-    errors.DeadlineExceeded.code: ProblemType(HTTPStatus.GATEWAY_TIMEOUT, "No answer in time"),
-    errors.StorageFull.code: ProblemType(HTTPStatus.INSUFFICIENT_STORAGE, "The disk takes no more"),
+    errors.Overloaded.code: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Overloaded or shutting down"),
+    errors.DeadlineExceeded.code: ProblemType(HTTPStatus.GATEWAY_TIMEOUT, "Deadline exceeded"),
+    errors.StorageFull.code: ProblemType(HTTPStatus.INSUFFICIENT_STORAGE, "Storage full"),
     errors.LikenessError.code: ProblemType(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error"),
 }
 
 
 def install(app: FastAPI) -> None:
-    app.exception_handler(errors.LikenessError)(_domain)
-    app.exception_handler(RequestValidationError)(_validation)
-    app.exception_handler(HTTPException)(_http)
-    app.exception_handler(ClientDisconnect)(_left)
-    app.exception_handler(Exception)(_unexpected)
+    app.exception_handler(errors.LikenessError)(_on_likeness_error)
+    app.exception_handler(RequestValidationError)(_on_validation_error)
+    app.exception_handler(HTTPException)(_on_http_error)
+    app.exception_handler(ClientDisconnect)(_on_disconnect)
+    app.exception_handler(Exception)(_on_unexpected_error)
 
 
 def request_id_of(request: Request) -> str:
@@ -70,7 +70,7 @@ def request_id_of(request: Request) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ProblemContext:
-    """What a problem document says of the request: its path and its id."""
+    """The path and the id of a request, for its problem document."""
 
     instance: str
     request_id: str
@@ -80,43 +80,43 @@ class ProblemContext:
         return cls(request.url.path, request_id_of(request))
 
 
-def problem(origin: ProblemContext, code: str, detail: str, **more: Any) -> dict[str, Any]:
-    """The document of one problem; extension members that are None are left out."""
+def problem(context: ProblemContext, code: str, detail: str, **more: Any) -> dict[str, Any]:
+    """Return a problem document; extension members that are None are left out."""
     kind = PROBLEM_TYPES[code]
     document = {
         "type": f"/problems/{code}",
         "title": kind.title,
         "status": int(kind.status),
         "detail": detail,
-        "instance": origin.instance,
+        "instance": context.instance,
         "code": code,
-        "request_id": origin.request_id,
+        "request_id": context.request_id,
     }
     return document | {name: value for name, value in more.items() if value is not None}
 
 
-def problem_of(origin: ProblemContext, error: errors.LikenessError) -> dict[str, Any]:
-    """As `problem`; of our own faults no internals are told."""
+def problem_of(context: ProblemContext, error: errors.LikenessError) -> dict[str, Any]:
+    """Return the problem document of `error`; internal errors do not reveal their cause."""
     if isinstance(error, errors.AllRejected):
-        return _all_rejected(origin, error)
+        return _all_rejected(context, error)
     if error.code == errors.LikenessError.code:
-        return problem(origin, error.code, "the service failed; the request id finds the reason in its log")
-    return problem(origin, error.code, str(error), image=error.image, **_extensions(error))
+        return problem(context, error.code, "the service failed; its log has the cause under the request id")
+    return problem(context, error.code, str(error), image=error.image, **_extensions(error))
 
 
-def answer(request: Request, error: errors.LikenessError) -> JSONResponse:
-    """The answer to a request that met `error`; for whoever meets it before there is a route."""
+def error_response(request: Request, error: errors.LikenessError) -> JSONResponse:
+    """Return the response to a request that failed with `error`; middleware uses it too."""
     document = problem_of(ProblemContext.of(request), error)
     if document["code"] in (errors.LikenessError.code, errors.StorageFull.code):
         log.error("request %s failed", request_id_of(request), exc_info=error)
     return _respond(request, document, _headers_of(error))
 
 
-async def _domain(request: Request, error: errors.LikenessError) -> JSONResponse:
-    return answer(request, error)
+async def _on_likeness_error(request: Request, error: errors.LikenessError) -> JSONResponse:
+    return error_response(request, error)
 
 
-async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
+async def _on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
     fields = [
         {"field": ".".join(map(str, each["loc"][1:])) or "body", "detail": each["msg"]} for each in error.errors()
     ]
@@ -124,8 +124,8 @@ async def _validation(request: Request, error: RequestValidationError) -> JSONRe
     return _respond(request, problem(ProblemContext.of(request), errors.InvalidRequest.code, detail, errors=fields))
 
 
-async def _http(request: Request, error: HTTPException) -> JSONResponse:
-    """What the framework itself refuses: unknown routes, methods, and bodies it cannot parse."""
+async def _on_http_error(request: Request, error: HTTPException) -> JSONResponse:
+    """Answer what the framework refuses: unknown routes and methods, and bodies that cannot be parsed."""
     codes = {
         404: errors.NotFound.code,
         405: "method_not_allowed",
@@ -134,17 +134,17 @@ async def _http(request: Request, error: HTTPException) -> JSONResponse:
     }
     code = codes.get(error.status_code, errors.InvalidRequest.code)
     detail = f"no route {request.url.path}" if error.status_code == 404 else str(error.detail)
-    headers = _allowing(request) if error.status_code == 405 else None
+    headers = _allow_header(request) if error.status_code == 405 else None
     return _respond(request, problem(ProblemContext.of(request), code, detail), headers or error.headers)
 
 
-async def _left(_request: Request, _error: ClientDisconnect) -> Response:
-    """Nobody reads this; the metrics and the log tell it from what we failed at."""
-    return Response(status_code=CLIENT_LEFT)
+async def _on_disconnect(_request: Request, _error: ClientDisconnect) -> Response:
+    """Return a status for the log and the metrics; the client no longer receives it."""
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    """Starlette logs the traceback after this; it runs outside our middleware, so the header is set here."""
+async def _on_unexpected_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer outside of all middleware, which could not set the header. Starlette logs the traceback afterwards."""
     log.error("request %s failed: %s", request_id_of(request), type(error).__name__)
     document = problem_of(ProblemContext.of(request), errors.LikenessError())
     return _respond(request, document, {"X-Request-ID": document["request_id"]})
@@ -155,8 +155,8 @@ def _respond(request: Request, document: Mapping[str, Any], headers: Mapping[str
     return JSONResponse(document, document["status"], headers, MEDIA_TYPE)
 
 
-def _allowing(request: Request) -> dict[str, str] | None:
-    """The methods of every route of this path; the framework names those of the first alone."""
+def _allow_header(request: Request) -> dict[str, str] | None:
+    """Return the methods of all routes of the path; the framework lists only those of the first."""
     operations = request.app.openapi()["paths"].get(route_name_of(request.scope), {})
     return {"Allow": ", ".join(sorted(method.upper() for method in operations))} if operations else None
 
@@ -172,13 +172,15 @@ def _headers_of(error: errors.LikenessError) -> dict[str, str]:
     return {}
 
 
-def _all_rejected(origin: ProblemContext, error: errors.AllRejected) -> dict[str, Any]:
-    """The problem that all rejected images share, or `invalid_request` where they differ; each one's beside it."""
-    rejected = [{"index": each.index, "problem": problem_of(origin, each.error)} for each in error.rejected]
+def _all_rejected(context: ProblemContext, error: errors.AllRejected) -> dict[str, Any]:
+    """
+    Return the problem that all images share, or else `invalid_request`, with the problem of each under `rejected`.
+    """
+    rejected = [{"index": each.index, "problem": problem_of(context, each.error)} for each in error.rejected]
     codes = {each.error.code for each in error.rejected}
     if len(codes) == 1:
-        return problem_of(origin, error.rejected[0].error) | {"rejected": rejected}
-    return problem(origin, errors.InvalidRequest.code, "no image could be enrolled", rejected=rejected)
+        return problem_of(context, error.rejected[0].error) | {"rejected": rejected}
+    return problem(context, errors.InvalidRequest.code, "no image could be enrolled", rejected=rejected)
 
 
 def _extensions(error: errors.LikenessError) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The fields that requests may bring beside their images. Unknown ones are errors."""
+"""The fields of requests beside their images."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from app.faces.selection import FaceRule
 from app.gallery.codec import ID_PATTERN
+from app.pipeline import FaceSelection
 
 MAX_TOP_K = 100
 MAX_DEPTH = 32
 
 
-def _no_bool(value: Any) -> Any:
+def _reject_bool(value: Any) -> Any:
     if isinstance(value, bool):
-        raise ValueError("want a number")
+        raise ValueError("expected a number, got a boolean")
     return value
 
 
-def _readable_back(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Later answers carry it, so what JSON or UTF-8 cannot say (NaN, half a surrogate pair) is refused now."""
+def _check_serializable(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Raises ValueError for what a later response could not contain: NaN, lone surrogates, very deep nesting."""
     _check_depth(metadata, MAX_DEPTH)
     json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()
     return metadata
@@ -29,63 +30,70 @@ def _readable_back(metadata: dict[str, Any]) -> dict[str, Any]:
 
 def _check_depth(value: Any, levels: int) -> None:
     if levels < 0:
-        raise ValueError(f"want at most {MAX_DEPTH} levels")
+        raise ValueError(f"expected at most {MAX_DEPTH} levels of nesting")
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     for each in inner:
         _check_depth(each, levels - 1)
 
 
-Metadata = Annotated[dict[str, Any], AfterValidator(_readable_back)]
-Rate = Annotated[float, Field(gt=0, lt=1), BeforeValidator(_no_bool)]
-Threshold = Annotated[float, Field(ge=0, le=4), BeforeValidator(_no_bool)]
-Count = Annotated[int, BeforeValidator(_no_bool)]
+Metadata = Annotated[dict[str, Any], AfterValidator(_check_serializable)]
+Rate = Annotated[float, Field(gt=0, lt=1), BeforeValidator(_reject_bool)]
+Threshold = Annotated[float, Field(ge=0, le=4), BeforeValidator(_reject_bool)]
+Count = Annotated[int, BeforeValidator(_reject_bool)]
 
 
 class FaceFields(BaseModel):
-    """Unknown fields are errors: a misspelt `treshold` must not silently decide by another one."""
+    """Refuses unknown fields: a misspelt `treshold` must not select the default threshold silently."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    face: FaceRule = Field("largest", description="Which face of a photo is meant; `only`: several are an error.")
+    face: FaceRule = Field(
+        "largest", description="Which face of a photo to use; with `only`, several faces are an error."
+    )
 
 
 def _not_both(one: str, other: str) -> dict[str, Any]:
-    """In the words of JSON Schema; null is as good as absent."""
+    """Return a JSON Schema that forbids both fields together; null counts as absent."""
     numbers = {name: {"type": "number"} for name in (one, other)}
     return {"not": {"required": [one, other], "properties": numbers}}
+
+
+class SelectionFields(FaceFields):
+    faces: Literal["largest", "all"] = Field("largest", description="With `all`, every face of a photo is used.")
+
+    @property
+    def selection(self) -> FaceSelection:
+        return "all" if self.faces == "all" else self.face
 
 
 class VerifyFields(FaceFields):
     model_config = ConfigDict(json_schema_extra=_not_both("fmr", "threshold"))
 
-    fmr: Rate | None = Field(None, description="False match rate to hold; the threshold follows from the calibration.")
+    fmr: Rate | None = Field(None, description="Highest false match rate; the calibration gives the threshold for it.")
     threshold: Threshold | None = Field(None, description="Largest squared L2 distance of a match.")
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> VerifyFields:
+    def _check_bounds(self) -> VerifyFields:
         if self.fmr is not None and self.threshold is not None:
-            raise ValueError("want fmr or threshold, not both")
+            raise ValueError("expected fmr or threshold, got both")
         return self
 
 
-class IdentifyFields(FaceFields):
+class IdentifyFields(SelectionFields):
     model_config = ConfigDict(json_schema_extra=_not_both("fpir", "threshold"))
 
-    gallery: str = Field("default", pattern=ID_PATTERN, description="Where to search.")
-    top_k: Count = Field(5, ge=1, le=MAX_TOP_K, description="Candidates a face at most.")
-    fpir: Rate | None = Field(None, description="Chance of naming a stranger to hold, for the gallery's present size.")
+    gallery: str = Field("default", pattern=ID_PATTERN, description="The gallery to search.")
+    top_k: Count = Field(5, ge=1, le=MAX_TOP_K, description="Highest number of candidates per face.")
+    fpir: Rate | None = Field(
+        None, description="Highest chance of naming a stranger, at the present size of the gallery."
+    )
     threshold: Threshold | None = Field(None, description="Largest squared L2 distance of a candidate.")
-    faces: Literal["largest", "all"] = Field("largest", description="`all` identifies every face of the photo.")
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> IdentifyFields:
+    def _check_bounds(self) -> IdentifyFields:
         if self.fpir is not None and self.threshold is not None:
-            raise ValueError("want fpir or threshold, not both")
+            raise ValueError("expected fpir or threshold, got both")
         return self
-
-
-class EmbedFields(FaceFields):
-    faces: Literal["largest", "all"] = Field("largest", description="`all` embeds every face of each photo.")
 
 
 class NoFields(BaseModel):
@@ -94,5 +102,5 @@ class NoFields(BaseModel):
 
 class SubjectFields(NoFields):
     metadata: Metadata | None = Field(
-        None, description="The caller's own; returned with candidates. Kept where absent."
+        None, description="Any JSON object; it is returned with candidates. If absent, it stays unchanged."
     )

@@ -1,4 +1,4 @@
-"""The bodies of answers, as the contract documents them."""
+"""The bodies of responses in the HTTP contract."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ class FaceOut(BaseModel):
     quality: QualityOut
 
     @staticmethod
-    def parts(face: Face, quality: Quality) -> dict[str, Any]:
+    def members(face: Face, quality: Quality) -> dict[str, Any]:
+        """Return the arguments that this class and those derived from it share."""
         box = face.box
         return {
             "box": tuple(round(side, 3) for side in (box.left, box.top, box.right, box.bottom)),
@@ -56,10 +57,10 @@ class LoadedModel(BaseModel):
     kind: Literal["embedder", "mtcnn"]
     digest: str
     license: str
-    provider: str = Field(description="The execution provider that really runs the network.")
+    provider: str = Field(description="The execution provider that runs the network.")
     dimension: int | None = Field(None, description="Numbers in an embedding.")
     crop_size: int | None = Field(None, description="Side of the aligned crop, in pixels.")
-    calibrated: bool = Field(default=False, description="Whether `/models/{id}/calibration` has its error rates.")
+    calibrated: bool = Field(default=False, description="Whether `/models/{id}/calibration` has error rates.")
 
 
 class LoadedModels(BaseModel):
@@ -67,7 +68,7 @@ class LoadedModels(BaseModel):
 
 
 class Answer(BaseModel):
-    """What every answer about a photo carries, behind its own fields: pydantic lists those of the last base first."""
+    """The last members of every response about a photo (pydantic puts the fields of the last base class first)."""
 
     model: ModelOut
     timings_ms: dict[str, float]
@@ -80,13 +81,13 @@ class VerifiedFace(FaceOut):
 
 
 class ThresholdOut(BaseModel):
-    """A threshold and its error rates; a rate is null where the calibration cannot tell it."""
+    """A threshold and its error rates; a rate is null if the calibration does not give it."""
 
     distance: float
     fmr: float | None
     fnmr: float | None
     source: Source
-    calibrated_on: str | None = Field(description="The data that the rates were measured on.")
+    calibrated_on: str | None = Field(description="The data set on which the rates were measured.")
 
 
 class _Verification(BaseModel):
@@ -104,11 +105,11 @@ class Verification(Answer, _Verification): ...
 
 class SubjectVerification(Verification):
     subject_id: str
-    face_id: str = Field(description="The enrolled face that was nearest.")
+    face_id: str = Field(description="The nearest enrolled face.")
 
 
 class SearchThreshold(ThresholdOut):
-    """As for a verification; `fmr` is that of each comparison, `fpir` that of the whole search."""
+    """A threshold for a search: `fmr` is the rate of one comparison, `fpir` the rate of the whole search."""
 
     fpir: float | None
 
@@ -161,10 +162,15 @@ class _Identification(BaseModel):
 class Identification(Answer, _Identification): ...
 
 
+class ImageSize(BaseModel):
+    width: int
+    height: int
+
+
 class _Detection(BaseModel):
     faces: list[FaceOut]
     faces_found: int
-    image: dict[str, int] = Field(description="`width` and `height` of the upright image, in pixels.")
+    image: ImageSize = Field(description="Size of the upright image, in pixels.")
 
 
 class Detection(Answer, _Detection): ...
@@ -188,7 +194,9 @@ class Embeddings(Answer, _Embeddings): ...
 
 
 class GalleryOut(SearchedGallery):
-    model: str | None = Field(description="Digest of the embedder that filled it; null while nothing was enrolled.")
+    model: str | None = Field(
+        description="Digest of the embedder that the gallery belongs to; null until a face is enrolled."
+    )
     created_at: str
 
     @classmethod
@@ -219,7 +227,7 @@ class SubjectOut(BaseModel):
 
 class Subjects(BaseModel):
     subjects: list[SubjectOut]
-    next_cursor: str | None = Field(description="Send as `cursor` for the next page; null on the last.")
+    next_cursor: str | None = Field(description="`cursor` of the next page; null on the last page.")
 
 
 class EnrolledFace(FaceOut):
@@ -229,7 +237,7 @@ class EnrolledFace(FaceOut):
 
 
 class NewFace(EnrolledFace):
-    index: int = Field(description="Which image of the request it came from, from 0.")
+    index: int = Field(description="Index of the image in the request, from 0.")
     faces_found: int
 
 
@@ -248,7 +256,7 @@ class ExportedFace(EnrolledFace):
 
 
 class SubjectExport(BaseModel):
-    """All that is kept of a subject."""
+    """All stored data of a subject."""
 
     gallery: str
     subject_id: str
@@ -256,11 +264,19 @@ class SubjectExport(BaseModel):
     created_at: str
     model: str | None = Field(description="Digest of the embedder that made the vectors.")
     faces: list[ExportedFace]
-    events: list[dict[str, Any]] = Field(description="What the audit log says of the subject.")
+    events: list[dict[str, Any]] = Field(description="The entries of the audit log about the subject.")
 
 
 class EnrolledFaces(BaseModel):
     faces: list[EnrolledFace]
+
+
+class Health(BaseModel):
+    status: Literal["alive", "stopping"]
+
+
+class Readiness(BaseModel):
+    status: Literal["ready"] = "ready"
 
 
 class FieldError(BaseModel):
@@ -269,7 +285,7 @@ class FieldError(BaseModel):
 
 
 class Problem(BaseModel):
-    """RFC 9457."""
+    """A problem document (RFC 9457)."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -284,8 +300,8 @@ class Problem(BaseModel):
     errors: list[FieldError] | None = None
 
 
-def threshold_parts(decision: Decision, fmr: float | None, calibrated_on: str | None) -> dict[str, Any]:
-    """Return the members that both threshold blocks share."""
+def threshold_members(decision: Decision, fmr: float | None, calibrated_on: str | None) -> dict[str, Any]:
+    """Return the arguments that ThresholdOut and SearchThreshold share."""
     return {
         "distance": decision.point.threshold,
         "fmr": fmr,

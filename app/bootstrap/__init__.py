@@ -1,1 +1,1 @@
-"""From settings to running services: open models, storage and services, and close them again."""
+"""Open models, storage and services according to the settings, and close them again."""

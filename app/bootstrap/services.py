@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from app import __version__
-from app.access.authenticator import Authenticator, check_start, is_loopback
+from app.access.authenticator import Authenticator, check_exposure, is_loopback
 from app.bootstrap.models import open_models, open_pipeline, warm_up
 from app.bootstrap.storage import open_keys, open_repository
 from app.concurrency.malloc import give_back_freed_memory
@@ -50,7 +50,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
     )
     store_workers = WorkerPool("store", threads=STORE_THREADS, max_waiting=MAX_QUEUED, deadline=settings.deadline)
     batcher = MicroBatcher(
-        models.embedder.embed, max_batch=settings.max_batch, max_waiting=MAX_QUEUED, ran=observer.batch
+        models.embedder.embed, max_batch=settings.max_batch, max_waiting=MAX_QUEUED, on_batch=observer.on_batch
     )
     with (
         open_repository(settings) as repository,
@@ -87,7 +87,7 @@ def is_reachable(settings: Settings) -> bool:
 def check_access(settings: Settings) -> str | None:
     """Return a warning, or None. Raises StartError if the service would be open to other machines."""
     with open_keys(settings) as keys:
-        return check_start(
+        return check_exposure(
             keys, settings.auth, settings.published_on or settings.host, reachable=is_reachable(settings)
         )
 
@@ -116,7 +116,7 @@ def _register_gauges(
         lambda: [GallerySize(each.id, each.subjects, each.faces) for each in repository.galleries()]
     )
     manifest = models.embedder_manifest
-    metrics.describe(
+    metrics.set_build_info(
         version=__version__,
         model=manifest.id,
         digest=manifest.file.digest,

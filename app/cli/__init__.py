@@ -20,19 +20,19 @@ COMMANDS = {
     "verify": ("app.cli.photos:verify", "Are these two photos of one person? Exit 0 for a match, 1 for none."),
     "identify": ("app.cli.photos:identify", "Who of the enrolled people is this? Exit 0 for a candidate, 1 for none."),
     "enroll": ("app.cli.enroll:enroll", "Enrol every photo below DIR, each folder in it being one subject."),
-    "detect": ("app.cli.photos:detect", "Every face of a photo. Exit 0 where there is one, 1 where there is none."),
-    "cluster": ("app.cli.cluster:cluster", "Group photos by person. Exit 0, or 2 where no photo has a face."),
-    "doctor": ("app.cli.doctor:doctor", "Check the installation. Exit 0 where all is well, 2 where something is not."),
+    "detect": ("app.cli.photos:detect", "Every face of a photo. Exit 0 if there is one, 1 if there is none."),
+    "cluster": ("app.cli.cluster:cluster", "Group photos by person. Exit 0, or 2 if no photo has a face."),
+    "doctor": ("app.cli.doctor:doctor", "Check the installation. Exit 0 if every check passes, 2 otherwise."),
     "serve": ("app.cli.serve:serve", "Serve HTTP."),
     "gallery": ("app.cli.gallery:commands", "List, export, import, check, repair and rebuild galleries."),
     "keys": ("app.cli.keys:commands", "Make, list and revoke keys for the service."),
     "audit": ("app.cli.audit:commands", "Read the audit log, and check that it is complete and unchanged."),
 }
-"""Where each command is, and the first words of its own help."""
+"""The module and function of each command, and the first words of its own help."""
 
 
 class Commands(TyperGroup):
-    """What is listed is not imported, what is run is."""
+    """List commands without importing their modules; import the one that runs."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _, rest = super().resolve_command(ctx, args)

@@ -1,4 +1,4 @@
-"""`likeness cluster DIR`: which photos show one person, without anybody being enrolled."""
+"""`likeness cluster DIR`: group photos by person, without any enrolment."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from app.settings import Settings
 
 @dataclass(frozen=True)
 class Grouping:
-    """Photos by person, the largest group first, and those that show none."""
+    """The groups of photos by person, largest first, and the photos that were rejected."""
 
     groups: Sequence[Sequence[Path]]
     decision: Decision
@@ -47,24 +47,24 @@ class Grouping:
         }
 
     def text(self) -> str:
-        several = [group for group in self.groups if len(group) > 1]
+        repeated = [group for group in self.groups if len(group) > 1]
         lines = [f"{each['file']}: {each['detail']}" for each in self.rejected]
-        lines += [f"person {number}: {len(group)} photos" for number, group in enumerate(several, start=1)]
+        lines += [f"person {number}: {len(group)} photos" for number, group in enumerate(repeated, start=1)]
         lines.append(
-            f"{sum(map(len, self.groups))} photos: {len(several)} people on several, "
-            f"{len(self.groups) - len(several)} on one each, {len(self.rejected)} rejected"
+            f"{sum(map(len, self.groups))} photos: {len(repeated)} people in several photos, "
+            f"{len(self.groups) - len(repeated)} in one photo each, {len(self.rejected)} rejected"
         )
         if self.agreement:
             lines.append(
-                f"of the pairs put together {self.agreement.precision:.4f} are one person's (precision); of one "
-                f"person's pairs {self.agreement.recall:.4f} were put together (recall)"
+                f"precision {self.agreement.precision:.4f} (pairs in one group that are one person), "
+                f"recall {self.agreement.recall:.4f} (pairs of one person that are in one group)"
             )
         return "\n".join(lines)
 
 
 @dataclass(slots=True)
-class Seen:
-    """Photos with a face and their unit vectors; the others with the reason."""
+class EmbeddedPhotos:
+    """The unit vectors of photos with a face, and the rejected photos with the reason."""
 
     vectors: dict[Path, Floats] = field(default_factory=dict)
     rejected: list[dict[str, str]] = field(default_factory=list)
@@ -72,15 +72,15 @@ class Seen:
 
 def cluster(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Photos, at any depth.")],
-    output: Annotated[Path | None, typer.Option(help="A new folder: in it one a person, with links.")] = None,
-    copy: Annotated[bool, typer.Option("--copy", help="Copies instead of links.")] = False,  # noqa: FBT002
-    truth: Annotated[bool, typer.Option("--truth", help="DIR has a folder a person: compare with them.")] = False,  # noqa: FBT002
+    output: Annotated[Path | None, typer.Option(help="A new folder for one folder per person, with links.")] = None,
+    copy: Annotated[bool, typer.Option("--copy", help="Copy the photos instead of linking them.")] = False,  # noqa: FBT002
+    truth: Annotated[bool, typer.Option("--truth", help="Compare with DIR's folders, one per person.")] = False,  # noqa: FBT002
     face: Face = "largest",
     fmr: Fmr = None,
     threshold: Threshold = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Group photos by person. Exit 0, or 2 where no photo has a face."""
+    """Group photos by person. Exit 0, or 2 if no photo has a face."""
     one_bound(fmr, threshold)
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
@@ -89,8 +89,8 @@ def cluster(
             check_output(output, folder)
         async with open_services(settings) as services:
             decision = services.policy.for_verification(fmr=fmr, threshold=threshold)
-            seen = await _see_all(services, face, photos, settings.photo_threads)
-        found = await asyncio.to_thread(_grouped, seen, decision, folder if truth else None)
+            embedded = await _embed_all(services, face, photos, settings.photo_threads)
+        found = await asyncio.to_thread(_group, embedded, decision, folder if truth else None)
         if output:
             await asyncio.to_thread(write_folders, found.groups, folder, output, copy=copy)
         return SUCCESS if found.groups else ERROR, found.document(), found.text()
@@ -99,7 +99,7 @@ def cluster(
 
 
 def _photos(folder: Path, *, truth: bool) -> list[Path]:
-    """Every file at any depth; hidden ones are left out."""
+    """Return every file at any depth, except hidden ones."""
     found = [
         path
         for path in sorted(folder.rglob("*"))
@@ -108,42 +108,42 @@ def _photos(folder: Path, *, truth: bool) -> list[Path]:
     if not found:
         raise CommandError(f"no photos in {folder}")
     if truth and (loose := [path for path in found if path.parent == folder]):
-        raise CommandError(f"--truth wants a folder a person in {folder}, got {loose[0]} outside of any")
+        raise CommandError(f"expected one folder per person in {folder} for --truth, got {loose[0]}")
     return found
 
 
-async def _see_all(services: Services, rule: FaceRule, photos: Sequence[Path], at_once: int) -> Seen:
-    room, seen = asyncio.Semaphore(at_once), Seen()
-    columns = (TextColumn("looking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+async def _embed_all(services: Services, rule: FaceRule, photos: Sequence[Path], at_once: int) -> EmbeddedPhotos:
+    semaphore, embedded = asyncio.Semaphore(at_once), EmbeddedPhotos()
+    columns = (TextColumn("reading photos"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err) as progress:
-        bar = progress.add_task("looking", total=len(photos))
+        bar = progress.add_task("reading photos", total=len(photos))
 
         async def one(path: Path) -> None:
-            async with room:
-                await _see(services, rule, path, seen)
+            async with semaphore:
+                await _embed(services, rule, path, embedded)
             progress.advance(bar)
 
         await asyncio.gather(*(one(path) for path in photos))
-    return seen
+    return embedded
 
 
-async def _see(services: Services, rule: FaceRule, path: Path, seen: Seen) -> None:
+async def _embed(services: Services, rule: FaceRule, path: Path, embedded: EmbeddedPhotos) -> None:
     data = await asyncio.to_thread(path.read_bytes)
     try:
         probe = await services.extraction.probe(Upload(str(path), data), rule, StageTimer())
     except (InputError, ServiceError) as error:
-        seen.rejected.append({"file": str(path), "code": error.code, "detail": str(error)})
+        embedded.rejected.append({"file": str(path), "code": error.code, "detail": str(error)})
     else:
-        seen.vectors[path] = probe.embedding.vector
+        embedded.vectors[path] = probe.embedding.vector
 
 
-def _grouped(seen: Seen, decision: Decision, root: Path | None) -> Grouping:
-    """`root` holds a folder a person, where the truth is known."""
-    photos = sorted(seen.vectors)
-    rejected = sorted(seen.rejected, key=lambda each: each["file"])
+def _group(embedded: EmbeddedPhotos, decision: Decision, root: Path | None) -> Grouping:
+    """Group the photos; if `root` has one folder per person, compare the groups with them."""
+    photos = sorted(embedded.vectors)
+    rejected = sorted(embedded.rejected, key=lambda each: each["file"])
     if not photos:
         return Grouping([], decision, rejected)
-    labels = cluster_faces(np.stack([seen.vectors[photo] for photo in photos]), decision.point.threshold).tolist()
+    labels = cluster_faces(np.stack([embedded.vectors[photo] for photo in photos]), decision.point.threshold).tolist()
     groups: list[list[Path]] = [[] for _ in range(max(labels) + 1)]
     for photo, label in zip(photos, labels, strict=True):
         groups[label].append(photo)

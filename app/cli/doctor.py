@@ -1,4 +1,4 @@
-"""`likeness doctor`: what is installed, which provider really runs, whether the models are whole, and a self-test."""
+"""`likeness doctor`: check packages, execution provider, models, data directory and access, and run a self-test."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from app.inference.onnx_session import available_providers, runtime_version
 from app.settings import Settings
 
 WHEELS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
-"""Each of them fills the same package: of two, one is half overwritten."""
+"""Distributions of the same package: two of them would overwrite each other's files."""
 PACKAGES = ("faiss-cpu", "fastapi", "numpy", "opencv-python-headless", "pillow", "simplejpeg", "uvicorn")
 
 
 def doctor(as_json: AsJson = False) -> None:  # noqa: FBT002
-    """Check the installation. Exit 0 where all is well, 2 where something is not."""
+    """Check the installation. Exit 0 if every check passes, 2 otherwise."""
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         checks = [_check(name, check, settings) for name, check in _CHECKS.items()]
-        well = all(check["ok"] for check in checks)
+        ok = all(check["ok"] for check in checks)
         lines = [f"{'ok  ' if check['ok'] else 'FAIL'} {check['name']}: {check['detail']}" for check in checks]
-        return SUCCESS if well else ERROR, {"ok": well, "checks": checks}, "\n".join(lines)
+        return SUCCESS if ok else ERROR, {"ok": ok, "checks": checks}, "\n".join(lines)
 
     run(as_json, work)
 
@@ -49,10 +49,13 @@ def _installed(_settings: Settings) -> str:
 def _runtime(settings: Settings) -> str:
     wheels = [wheel for wheel in WHEELS if _is_installed(wheel)]
     if len(wheels) > 1:
-        raise StartError(f"{' and '.join(wheels)} lie over each other: uninstall all of them, then install one")
+        raise StartError(
+            f"expected one of {', '.join(WHEELS)}, got {' and '.join(wheels)}: uninstall all of them, then install one"
+        )
     if settings.provider in ("cuda", "tensorrt") and settings.provider not in available_providers():
         raise StartError(f"LIKENESS_PROVIDER={settings.provider} needs onnxruntime-gpu: install likeness[gpu]")
-    return f"onnxruntime {runtime_version()} with {', '.join(available_providers())}; asked for: {settings.provider}"
+    providers = ", ".join(available_providers())
+    return f"onnxruntime {runtime_version()} with {providers}; LIKENESS_PROVIDER={settings.provider}"
 
 
 def _is_installed(package: str) -> bool:
@@ -77,11 +80,11 @@ def _self_test(settings: Settings) -> str:
 
 def _data(settings: Settings) -> str:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=settings.data_dir), open_repository(settings) as records:
-        galleries = records.galleries()
+    with tempfile.NamedTemporaryFile(dir=settings.data_dir), open_repository(settings) as repository:
+        galleries = repository.galleries()
     faces = sum(gallery.faces for gallery in galleries)
-    sealed = "encrypted" if open_cipher(settings) else "not encrypted"
-    return f"{settings.data_dir.resolve()} can be written; {len(galleries)} galleries, {faces} faces, {sealed}"
+    encryption = "encrypted" if open_cipher(settings) else "not encrypted"
+    return f"{settings.data_dir.resolve()} is writable; {len(galleries)} galleries, {faces} faces, {encryption}"
 
 
 def _access(settings: Settings) -> str:

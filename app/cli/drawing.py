@@ -1,4 +1,4 @@
-"""A photo with its faces marked: box, landmarks, and the detector's confidence."""
+"""Draw faces into a photo: box, landmarks, and the detector's confidence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _GREEN, _ORANGE = (90, 230, 90), (255, 160, 40)
 
 
 def draw_faces(photo: Pixels, faces: Sequence[Face], path: Path) -> None:
-    """Write a copy of the (H, W, 3) RGB photo; CommandError where the file cannot be written."""
+    """Write a copy of the (H, W, 3) RGB photo with its faces. Raises CommandError if the file cannot be written."""
     canvas = photo.copy()
     stroke = max(1, round(max(canvas.shape) / 400))
     for face in faces:
@@ -23,7 +23,7 @@ def draw_faces(photo: Pixels, faces: Sequence[Face], path: Path) -> None:
     try:
         written = cv2.imwrite(str(path), cv2.cvtColor(canvas, cv2.COLOR_RGB2BGR))
     except cv2.error as error:
-        raise CommandError(f"cannot write {path}: want a name that ends in .png or .jpg") from error
+        raise CommandError(f"cannot write {path}: expected a name that ends in .png or .jpg") from error
     if not written:
         raise CommandError(f"cannot write {path}")
 

@@ -1,4 +1,4 @@
-"""`likeness enroll DIR`: one folder a subject. May be interrupted and run again: what is enrolled is skipped."""
+"""`likeness enroll DIR`: enrol one folder per subject. A second run skips the photos that are already enrolled."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from app.api.presenters import Presenter
 from app.bootstrap.services import open_services
 from app.bootstrap.storage import DEFAULT_GALLERY
 from app.cli.keys import operator
-from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, origin, run
-from app.domain.errors import AllRejected, InvalidRequest, Rejected, ServiceError
+from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, problem_context, run
+from app.domain.errors import AllRejected, InvalidRequest, ServiceError
 from app.faces.selection import FaceRule
 from app.services.container import Services
-from app.services.enrollment import Answer, EnrollmentResult
 from app.services.extraction import Upload
 from app.services.timing import StageTimer
 from app.settings import Settings
@@ -28,7 +27,7 @@ from app.settings import Settings
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the photos."""
+    """The number of photos by outcome."""
 
     enrolled: int = 0
     already: int = 0
@@ -44,14 +43,17 @@ class Tally:
 
     def text(self) -> str:
         lines = [f"{each['file']}: {each['detail']}" for each in self.rejected]
-        counts = f"{self.enrolled} enrolled, {self.already} already there, {len(self.rejected)} rejected"
+        counts = f"{self.enrolled} enrolled, {self.already} already enrolled, {len(self.rejected)} rejected"
         return "\n".join([*lines, counts])
 
 
 def enroll(
-    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="One folder of photos a subject.")],
-    gallery: Annotated[str, typer.Option(help="Where to enrol.")] = DEFAULT_GALLERY,
-    face: Annotated[FaceRule, typer.Option(help="Which face of a photo is meant.")] = "largest",
+    folder: Annotated[
+        Path,
+        typer.Argument(exists=True, file_okay=False, help="A folder that contains one folder of photos per subject."),
+    ],
+    gallery: Annotated[str, typer.Option(help="The gallery to enrol into.")] = DEFAULT_GALLERY,
+    face: Annotated[FaceRule, typer.Option(help="Which face of a photo to use.")] = "largest",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Enrol every photo below DIR, each folder in it being one subject."""
@@ -68,7 +70,7 @@ def enroll(
 
 
 def _photos(folder: Path) -> list[tuple[str, Path]]:
-    """(subject, file) for every file in a subject's folder, at any depth; hidden files are left out."""
+    """Return (subject, file) for every file below a subject's folder, except hidden files."""
     found = [
         (subject.name, path)
         for subject in sorted(folder.iterdir())
@@ -77,20 +79,20 @@ def _photos(folder: Path) -> list[tuple[str, Path]]:
         if path.is_file() and not path.name.startswith(".")
     ]
     if not found:
-        raise CommandError(f"no photos in {folder}: want one folder a subject, with photos in it")
+        raise CommandError(f"no photos in {folder}: expected one folder of photos per subject")
     return found
 
 
 async def _enroll_all(
     services: Services, gallery: str, rule: FaceRule, photos: Sequence[tuple[str, Path]], tally: Tally, at_once: int
 ) -> None:
-    room = asyncio.Semaphore(at_once)
+    semaphore = asyncio.Semaphore(at_once)
     columns = (TextColumn("enrolling"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err) as progress:
         bar = progress.add_task("enrolling", total=len(photos))
 
         async def one(subject: str, path: Path) -> None:
-            async with room:
+            async with semaphore:
                 await _enroll_one(services, gallery, rule, subject, path, tally)
             progress.advance(bar)
 
@@ -100,22 +102,20 @@ async def _enroll_all(
 async def _enroll_one(services: Services, gallery: str, rule: FaceRule, subject: str, path: Path, tally: Tally) -> None:
     data = await asyncio.to_thread(path.read_bytes)
     timer = StageTimer()
-    made: Answer | None = None
-
-    def shape(enrolled: Sequence[EnrollmentResult], rejected: Sequence[Rejected]) -> Answer:
-        nonlocal made
-        made = Presenter(origin(), services, timer).enrollment(enrolled, rejected)
-        return made
-
-    key = f"file:{hashlib.sha256(data).hexdigest()}:{rule}"
     try:
-        answer = await services.enrollment.enroll(
-            gallery, subject, [Upload(str(path), data)], rule, key=key, shape=shape, timer=timer, by=operator()
+        outcome = await services.enrollment.enroll(
+            gallery,
+            subject,
+            [Upload(str(path), data)],
+            rule,
+            idempotency_key=f"file:{hashlib.sha256(data).hexdigest()}:{rule}",
+            present=Presenter(problem_context(), services.models, timer).enrollment,
+            timer=timer,
+            by=operator(),
         )
     except (AllRejected, InvalidRequest, ServiceError) as error:
         reason = error.rejected[0].error if isinstance(error, AllRejected) else error
         tally.rejected.append({"file": str(path), "code": reason.code, "detail": str(reason)})
     else:
-        new = answer is made  # otherwise the one remembered from before, or from an equal photo a moment ago
-        tally.enrolled += new
-        tally.already += not new
+        tally.enrolled += not outcome.replayed
+        tally.already += outcome.replayed

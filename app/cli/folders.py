@@ -1,4 +1,4 @@
-"""Photos sorted into folders, as links or copies; the photos themselves stay where they are."""
+"""Sort photos into folders, as links or copies; the photos themselves stay where they are."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ ALONE = "alone"
 
 
 def check_output(output: Path, source: Path) -> None:
-    """Raises CommandError where folders there would mix with what is there, or be read as photos the next time."""
+    """Raises CommandError if `output` is not empty, or lies in `source`, where the next run would read its photos."""
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise CommandError(f"want an empty or a new folder for --output, got {output}")
+        raise CommandError(f"expected an empty or new folder for --output, got {output}")
     if output.resolve().is_relative_to(source.resolve()):
-        raise CommandError(f"want --output outside of {source}, got {output}")
+        raise CommandError(f"expected --output outside of {source}, got {output}")
 
 
 def write_folders(groups: Sequence[Sequence[Path]], source: Path, output: Path, *, copy: bool) -> None:
-    """`person-0001` and so on for groups of several photos of `source`, `alone` for the others."""
+    """Write `person-0001` and so on for groups of several photos, and `alone` for single photos."""
     for number, group in enumerate(groups, start=1):
         folder = output / (f"person-{number:04d}" if len(group) > 1 else ALONE)
         folder.mkdir(parents=True, exist_ok=True)
@@ -36,9 +36,9 @@ def _put(photo: Path, target: Path, *, copy: bool) -> None:
 
 
 def _free(path: Path) -> Path:
-    """The path, or the first one like it that is not taken."""
-    taken, number = path, 1
-    while taken.exists() or taken.is_symlink():
+    """Return `path`, or with a number if a file of that name exists."""
+    free, number = path, 1
+    while free.exists() or free.is_symlink():
         number += 1
-        taken = path.with_stem(f"{path.stem}-{number}")
-    return taken
+        free = path.with_stem(f"{path.stem}-{number}")
+    return free

@@ -1,4 +1,4 @@
-"""`likeness keys create|list|revoke`. A running service notices at its next request."""
+"""`likeness keys create|list|revoke`. Changes apply to a running service from its next request on."""
 
 from __future__ import annotations
 
@@ -22,21 +22,29 @@ SCOPES = ", ".join(Scope)
 
 @commands.command()
 def create(
-    scopes: Annotated[str, typer.Option(help=f"What it is for, separated by commas: {SCOPES}; admin is everything.")],
-    galleries: Annotated[str | None, typer.Option(help="Only these galleries, separated by commas.")] = None,
-    expires: Annotated[str | None, typer.Option(help="How long it holds: 90d, 12h, 30m.")] = None,
-    name: Annotated[str, typer.Option(help="Whose it is, for `list`.")] = "",
-    rate: Annotated[int | None, typer.Option(min=0, help="Requests a second, instead of the service's limit.")] = None,
-    concurrent: Annotated[int | None, typer.Option(min=0, help="Requests at once, instead of the limit.")] = None,
+    scopes: Annotated[
+        str, typer.Option(help=f"What the key allows, separated by commas: {SCOPES}; admin allows everything.")
+    ],
+    galleries: Annotated[
+        str | None, typer.Option(help="Galleries that the key is limited to, separated by commas.")
+    ] = None,
+    expires: Annotated[str | None, typer.Option(help="How long the key is valid: 90d, 12h, 30m.")] = None,
+    name: Annotated[str, typer.Option(help="A name that `list` shows, for example the owner.")] = "",
+    rate: Annotated[
+        int | None, typer.Option(min=0, help="Requests per second, instead of the limit in the settings.")
+    ] = None,
+    concurrent: Annotated[
+        int | None, typer.Option(min=0, help="Simultaneous requests, instead of the limit in the settings.")
+    ] = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Make a key and print it: it is shown this once, only its hash is kept."""
+    """Make a key and print it. It cannot be shown again: only its hash is stored."""
 
-    def ask(keys: KeyStore) -> tuple[int, dict[str, Any], str]:
+    def action(keys: KeyStore) -> tuple[int, dict[str, Any], str]:
         key, text = keys.create(
             _scopes(scopes),
             name=name,
-            galleries=None if galleries is None else _listed("galleries", galleries),
+            galleries=None if galleries is None else _split("galleries", galleries),
             lifetime=_lifetime(expires),
             rate=rate,
             concurrent=concurrent,
@@ -44,51 +52,49 @@ def create(
         )
         return SUCCESS, {"key": text, **_document(key)}, text
 
-    run(as_json, _with_keys(ask, there=False))
+    run(as_json, _with_keys(action, require_gallery=False))
 
 
 @commands.command("list")
 def list_(as_json: AsJson = False) -> None:  # noqa: FBT002
-    """Every key there ever was, without its secret."""
+    """List all keys without their secrets, including revoked and expired ones."""
 
-    def ask(keys: KeyStore) -> tuple[int, dict[str, Any], str]:
-        found = [_document(key) for key in keys.all()]
-        return SUCCESS, {"keys": found}, "\n".join(map(_line, found)) or "no keys"
+    def action(keys: KeyStore) -> tuple[int, dict[str, Any], str]:
+        documents = [_document(key) for key in keys.all()]
+        return SUCCESS, {"keys": documents}, "\n".join(map(_line, documents)) or "no keys"
 
-    run(as_json, _with_keys(ask))
+    run(as_json, _with_keys(action))
 
 
 @commands.command()
 def revoke(
-    key: Annotated[str, typer.Argument(help="The id of a key, as `list` prints it (or the key itself).")],
+    key: Annotated[str, typer.Argument(help="The id of the key, as `list` prints it, or the key itself.")],
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """End a key at once and for good."""
+    """Revoke a key, at once and permanently."""
 
-    def ask(keys: KeyStore) -> tuple[int, dict[str, Any], str]:
+    def action(keys: KeyStore) -> tuple[int, dict[str, Any], str]:
         identifier = key.split("_")[1] if key.startswith("lk_") else key
         keys.revoke(identifier, operator())
         return SUCCESS, {"revoked": identifier}, f"{identifier} is revoked"
 
-    run(as_json, _with_keys(ask))
+    run(as_json, _with_keys(action))
 
 
 def operator() -> Actor:
-    """Who is at the terminal, for the audit log."""
+    """Return the user at the terminal, for the audit log."""
     try:
         return Actor(f"cli:{getpass.getuser()}")
     except (KeyError, OSError):  # a container's user may have no name
         return Actor("cli")
 
 
-def _with_keys(ask: Callable[[KeyStore], tuple[int, dict[str, Any], str]], *, there: bool = True) -> Any:
-    """`there`: where there is no gallery yet, that is an error."""
-
+def _with_keys(action: Callable[[KeyStore], tuple[int, dict[str, Any], str]], *, require_gallery: bool = True) -> Any:
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
-        if there:
+        if require_gallery:
             require_gallery_file(settings)
         with open_keys(settings) as keys:
-            return ask(keys)
+            return action(keys)
 
     return work
 
@@ -110,23 +116,23 @@ def _document(key: Key) -> dict[str, Any]:
 
 def _line(key: dict[str, Any]) -> str:
     galleries = "all galleries" if key["galleries"] is None else f"galleries {', '.join(key['galleries'])}"
-    until = f"until {key['expires_at']}" if key["expires_at"] else "without end"
+    until = f"until {key['expires_at']}" if key["expires_at"] else "no expiry"
     state = "valid" if key["valid"] else "revoked" if key["revoked_at"] else "expired"
     return f"{key['id']}  {state}  {','.join(key['scopes'])}  {galleries}  {until}  {key['name']}".rstrip()
 
 
 def _scopes(text: str) -> Sequence[Scope]:
     try:
-        return [Scope(each) for each in _listed("scopes", text)]
+        return [Scope(each) for each in _split("scopes", text)]
     except ValueError:
-        raise CommandError(f"want scopes out of {SCOPES}, got {text}") from None
+        raise CommandError(f"expected scopes out of {SCOPES}, got {text}") from None
 
 
-def _listed(name: str, text: str) -> list[str]:
-    found = list(dict.fromkeys(each.strip() for each in text.split(",") if each.strip()))
-    if not found:
-        raise CommandError(f"want {name}, separated by commas")
-    return found
+def _split(name: str, text: str) -> list[str]:
+    values = list(dict.fromkeys(each.strip() for each in text.split(",") if each.strip()))
+    if not values:
+        raise CommandError(f"expected {name} separated by commas, got {text!r}")
+    return values
 
 
 def _lifetime(text: str | None) -> timedelta | None:

@@ -1,4 +1,4 @@
-"""How commands speak: a document for machines or sentences for people, and exit 0, 1 or 2."""
+"""The output of commands: JSON for machines or text for people, and the exit status 0, 1 or 2."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ err = Console(stderr=True, highlight=False, emoji=False)
 
 
 class CommandError(Exception):
-    """What the person at the terminal must mend; the message is all they see."""
+    """A mistake of the user; only its message is printed."""
 
 
 def run(as_json: bool, work: Callable[[Settings], Awaitable[tuple[int, dict[str, Any], str]]]) -> None:  # noqa: FBT001
-    """Do `work`, which gives an exit code, a document, and the same for people; print one of them, and exit."""
+    """Do `work`, which returns an exit status, a JSON document and the same as text; print one of them, and exit."""
     try:
         code, document, text = asyncio.run(_with_settings(work))
     except LikenessError as error:
-        about = f"{error.image}: {error}" if error.image else str(error)
-        fail(about, problem_of(origin(), error) | {"detail": about} if as_json else None)
+        detail = f"{error.image}: {error}" if error.image else str(error)
+        fail(detail, problem_of(problem_context(), error) | {"detail": detail} if as_json else None)
     except (CommandError, OSError) as error:
         fail(str(error), {"detail": str(error), "code": "command_error"} if as_json else None)
     except KeyboardInterrupt:
@@ -47,7 +47,7 @@ def run(as_json: bool, work: Callable[[Settings], Awaitable[tuple[int, dict[str,
     raise typer.Exit(code)
 
 
-def origin() -> ProblemContext:
+def problem_context() -> ProblemContext:
     return ProblemContext("cli", str(uuid.uuid4()))
 
 
@@ -79,7 +79,7 @@ def fail(message: str, document: dict[str, Any] | None = None) -> NoReturn:
 
 
 def _visible(text: str) -> str:
-    """What a terminal would obey, written out: ids are their callers' own, and could hide lines."""
+    """Escape control characters, with which an id that a caller chose could hide lines in the terminal."""
     return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
 
 

@@ -1,4 +1,4 @@
-"""`likeness verify`, `identify`, `detect`: the services' answers at the terminal, without a server."""
+"""`likeness verify`, `identify`, `detect`: run the services in this process, without a server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.api.presenters import Presenter
 from app.bootstrap.services import open_services
 from app.bootstrap.storage import DEFAULT_GALLERY
 from app.cli.drawing import draw_faces
-from app.cli.output import NO_MATCH, SUCCESS, AsJson, origin, run
+from app.cli.output import NO_MATCH, SUCCESS, AsJson, problem_context, run
 from app.faces.selection import FaceRule
 from app.images.decode import ImageLimits, decode
 from app.services.extraction import Upload
@@ -20,16 +20,16 @@ from app.services.timing import StageTimer
 from app.settings import Settings
 
 Photo = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="An image file.")]
-Face = Annotated[FaceRule, typer.Option(help="Which face of a photo is meant.")]
-Fmr = Annotated[float | None, typer.Option(min=0, max=1, help="False match rate to hold.")]
-Fpir = Annotated[float | None, typer.Option(min=0, max=1, help="Chance of naming a stranger to hold.")]
+Face = Annotated[FaceRule, typer.Option(help="Which face of a photo to use.")]
+Fmr = Annotated[float | None, typer.Option(min=0, max=1, help="Highest false match rate.")]
+Fpir = Annotated[float | None, typer.Option(min=0, max=1, help="Highest chance of naming a stranger.")]
 Threshold = Annotated[float | None, typer.Option(min=0, max=4, help="Largest squared L2 distance of a match.")]
 
 
 def one_bound(fmr: float | None, threshold: float | None) -> None:
-    """Raises BadParameter where both say how near is near enough."""
+    """Raises BadParameter if both are given."""
     if fmr is not None and threshold is not None:
-        raise typer.BadParameter("want --fmr or --threshold, not both")
+        raise typer.BadParameter("expected --fmr or --threshold, got both")
 
 
 def verify(
@@ -47,8 +47,8 @@ def verify(
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         timer = StageTimer()
         async with open_services(settings) as services:
-            found = await services.verification.pair(uploads, face, fmr=fmr, threshold=threshold, timer=timer)
-            answer = Presenter(origin(), services, timer).verification(found, ("image1", "image2"))
+            result = await services.verification.pair(uploads, face, fmr=fmr, threshold=threshold, timer=timer)
+            answer = Presenter(problem_context(), services.models, timer).verification(result, ("image1", "image2"))
         return SUCCESS if answer.match else NO_MATCH, answer.model_dump(), _verdict(answer)
 
     run(as_json, work)
@@ -56,8 +56,8 @@ def verify(
 
 def identify(
     image: Photo,
-    gallery: Annotated[str, typer.Option(help="Where to search.")] = DEFAULT_GALLERY,
-    top_k: Annotated[int, typer.Option(min=1, max=requests.MAX_TOP_K, help="Candidates at most.")] = 5,
+    gallery: Annotated[str, typer.Option(help="The gallery to search.")] = DEFAULT_GALLERY,
+    top_k: Annotated[int, typer.Option(min=1, max=requests.MAX_TOP_K, help="Highest number of candidates.")] = 5,
     face: Face = "largest",
     fpir: Fpir = None,
     threshold: Threshold = None,
@@ -65,16 +65,16 @@ def identify(
 ) -> None:
     """Who of the enrolled people is this? Exit 0 for a candidate, 1 for none."""
     if fpir is not None and threshold is not None:
-        raise typer.BadParameter("want --fpir or --threshold, not both")
+        raise typer.BadParameter("expected --fpir or --threshold, got both")
     upload = Upload(str(image), image.read_bytes())
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         timer = StageTimer()
         async with open_services(settings) as services:
-            found = await services.identification.identify(
+            result = await services.identification.identify(
                 upload, face, gallery, top_k=top_k, fpir=fpir, threshold=threshold, timer=timer
             )
-            answer = Presenter(origin(), services, timer).identification(found)
+            answer = Presenter(problem_context(), services.models, timer).identification(result)
         return SUCCESS if answer.faces[0].identified else NO_MATCH, answer.model_dump(), _names(answer)
 
     run(as_json, work)
@@ -85,17 +85,17 @@ def detect(
     draw: Annotated[Path | None, typer.Option(help="Write the photo with its faces marked, as PNG or JPEG.")] = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Every face of a photo. Exit 0 where there is one, 1 where there is none."""
+    """Every face of a photo. Exit 0 if there is one, 1 if there is none."""
     data = image.read_bytes()
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         timer = StageTimer()
         async with open_services(settings) as services:
-            found = await services.extraction.read(Upload(str(image), data), "all", timer)
-            answer = Presenter(origin(), services, timer).detection(found)
+            result = await services.extraction.read(Upload(str(image), data), "all", timer)
+            answer = Presenter(problem_context(), services.models, timer).detection(result)
         if draw:
             photo = decode(data, ImageLimits(settings.max_image_bytes, settings.max_image_pixels))
-            draw_faces(photo, [each.face for each in found.faces], draw)
+            draw_faces(photo, [each.face for each in result.faces], draw)
         return SUCCESS if answer.faces else NO_MATCH, answer.model_dump(), _faces(answer)
 
     run(as_json, work)
@@ -110,7 +110,7 @@ def _verdict(answer: responses.Verification) -> str:
 def _rates(threshold: responses.ThresholdOut) -> str:
     if threshold.fnmr is None:
         return "uncalibrated"
-    fmr = "too fine to tell" if threshold.fmr is None else f"{threshold.fmr:.2g}"
+    fmr = "below the measured range" if threshold.fmr is None else f"{threshold.fmr:.2g}"
     return f"FMR {fmr}, FNMR {threshold.fnmr:.2g}"
 
 
@@ -118,7 +118,7 @@ def _names(answer: responses.Identification) -> str:
     candidates = answer.faces[0].candidates
     searched = f"{answer.gallery.subjects} subjects in gallery {answer.gallery.id!r}"
     lines = [f"{each.rank}. {each.subject_id}  distance {each.distance:.3f}" for each in candidates]
-    return "\n".join(lines) or f"nobody among {searched}"
+    return "\n".join(lines) or f"no candidate among {searched}"
 
 
 def _faces(answer: responses.Detection) -> str:

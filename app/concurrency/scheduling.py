@@ -1,4 +1,4 @@
-"""What the system's scheduler is told of our threads."""
+"""Scheduling of the threads that compute."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from contextlib import suppress
 
 def use_batch_scheduling() -> None:
     """
-    Of this thread, which is for computing: whoever wakes up, as the event loop does, goes before it, and shares the
-    cores with it as before. Refusals to 64 callers at once then come in two thirds of the time. A lower priority than
-    that would starve it where other programs compute.
+    Schedule the current thread as a batch job, so that a thread that wakes up, such as the event loop, preempts it.
+
+    Its share of the cores stays the same. With it, 64 simultaneous callers were refused in two thirds of the time. A
+    lower priority would starve the thread if other programs compute.
     """
-    with suppress(OSError):  # where a sandbox forbids it, it is slower
+    with suppress(OSError):  # a sandbox may forbid it; everything works without
         os.sched_setscheduler(threading.get_native_id(), os.SCHED_BATCH, os.sched_param(0))

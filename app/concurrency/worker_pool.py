@@ -71,7 +71,7 @@ class WorkerPool:
         """
         Take capacity for `jobs` calls of `run`, for all of them or for none. Raises Overloaded.
 
-        Without it, jobs that need each other's results could be admitted in part and be worked on in vain.
+        Without it, some of the jobs of one request could be refused, and the work on the others would be wasted.
         """
         self.require_capacity(jobs)
         self._occupied += jobs

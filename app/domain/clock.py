@@ -1,4 +1,4 @@
-"""Time as it is written."""
+"""Moments as text, and durations out of text."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 
 def now() -> str:
-    return written(datetime.now(UTC))
+    return format_time(datetime.now(UTC))
 
 
-def written(moment: datetime) -> str:
-    """ISO 8601 in UTC, to the millisecond: such strings sort as their times do."""
+def format_time(moment: datetime) -> str:
+    """Return `moment` as ISO 8601 in UTC with milliseconds; such strings sort in the order of their times."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -20,11 +20,11 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 
 def parse_duration(text: str) -> timedelta:
-    """`30s`, `15m`, `12h`, `90d` or `4w`. Raises ValueError."""
+    """Parse `30s`, `15m`, `12h`, `90d` or `4w`. Raises ValueError."""
     found = re.fullmatch(r"\s*(\d{1,6})\s*([smhdw])\s*", text)
     if not found or not int(found[1]):
-        raise ValueError(f"want a duration such as 30s, 15m, 12h, 90d or 4w, got {text!r}")
+        raise ValueError(f"expected a duration such as 30s, 15m, 12h, 90d or 4w, got {text!r}")
     duration = timedelta(**{_UNITS[found[2]]: int(found[1])})
     if duration > _LONGEST:
-        raise ValueError(f"want at most 100 years, got {text!r}")
+        raise ValueError(f"expected at most 100 years, got {text!r}")
     return duration

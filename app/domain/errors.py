@@ -1,29 +1,29 @@
 """
-Everything that can go wrong, as the caller sees it. `app/api/problems.py` holds the one table to HTTP.
+All errors of the service. The table in `app/api/problems.py` maps each of them to an HTTP status.
 
 * LikenessError
-  + InputError                  the request is at fault
-    - InvalidImage              bytes that are no image, or a broken one
-    - UnsupportedImage          an image of a kind that is not accepted
+  + InputError                  the request is wrong
+    - InvalidImage              the bytes are not an image, or a broken one
+    - UnsupportedImage          the image has a format that is not accepted
     - ImageTooLarge             too many bytes or pixels
     - FaceNotFound
     - MultipleFaces             carries the faces
     - LowQuality                carries the reasons
     - InvalidRequest            a bad, missing or contradictory field
-    - UnsupportedOperatingPoint finer than the calibration can support
-    - NotFound                  no such gallery, subject or face
+    - UnsupportedOperatingPoint the requested error rate is finer than the calibration supports
+    - NotFound                  no such gallery, subject, face or key
     - ModelMismatch             the gallery was filled by another model
-    - AllRejected               no image could be enrolled; carries why, image by image
-  + AccessError                 who asks is not known, or may not
-    - Unauthorized              no key, or none that holds
-    - Forbidden                 a key without the scope, or for other galleries
+    - AllRejected               no image could be enrolled; carries the reason for each image
+  + AccessError                 the caller is unknown or not allowed to do this
+    - Unauthorized              the key is missing or not valid
+    - Forbidden                 the key has not the scope, or is for other galleries
     - RateLimited               carries the seconds to wait
-  + ServiceError                we are at fault, or busy
+  + ServiceError                the service failed or is too busy
     - Overloaded                the queue is full, or the service is shutting down
     - DeadlineExceeded
     - InferenceFailed
-    - StorageFull               the disk takes no more
-  + StartError                  the service cannot start as it is configured
+    - StorageFull               the disk is full
+  + StartError                  the service cannot start with its configuration
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from app.domain.models import Face
 class LikenessError(Exception):
     code: ClassVar[str] = "internal_error"
     image: str | None = None
-    """The field of the image that the error is about."""
+    """The request field of the image that caused the error."""
 
 
 class InputError(LikenessError):
@@ -65,7 +65,7 @@ class MultipleFaces(InputError):
     code = "multiple_faces"
 
     def __init__(self, faces: Sequence[Face]) -> None:
-        super().__init__(f"want one face, found {len(faces)}")
+        super().__init__(f"expected one face, got {len(faces)}")
         self.faces = tuple(faces)
 
 
@@ -78,7 +78,7 @@ class LowQuality(InputError):
 
 
 class InvalidRequest(InputError):
-    """`errors` names each field and what is wrong with it: [("fmr", "want a number below 1, got 3")]."""
+    """`errors` lists each field and its fault: [("fmr", "expected a number below 1, got 3")]."""
 
     code = "invalid_request"
 
@@ -101,7 +101,7 @@ class ModelMismatch(InputError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rejected:
-    """An image of an enrolment, by its place in the request, and why it was not taken."""
+    """An image that was not enrolled: its index in the request, and the reason."""
 
     index: int
     error: LikenessError

@@ -1,4 +1,4 @@
-"""Who asks, and what they may."""
+"""Who makes a request, and what they may do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did something, for the audit log, and in which request."""
+    """The author of a change, as the audit log names it, and the request that made it."""
 
     name: str
     request_id: str = ""
@@ -29,7 +29,12 @@ SYSTEM = Actor("system")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`galleries` None is all of them; `rate` (requests a second) and `concurrent` None are the service's limits."""
+    """
+    Who makes a request, with their rights and limits.
+
+    `galleries` is None for all galleries; `rate` (requests per second) and `concurrent` are None for the limits of the
+    service.
+    """
 
     name: str
     scopes: frozenset[Scope]
@@ -38,23 +43,23 @@ class Caller:
     concurrent: int | None = None
 
     def require(self, scope: Scope) -> None:
-        """Raises Forbidden; `admin` has every scope."""
+        """Raises Forbidden unless the caller has `scope`; `admin` includes every scope."""
         if not self.scopes & {scope, Scope.ADMIN}:
-            raise Forbidden(f"this needs a key with the scope {scope.value!r}")
+            raise Forbidden(f"expected a key with the scope {scope.value!r}")
 
     def may_use(self, gallery_id: str) -> bool:
         return self.galleries is None or gallery_id in self.galleries
 
     def require_gallery(self, gallery_id: str) -> None:
-        """Raises Forbidden, whether there is such a gallery or not."""
+        """Raises Forbidden, also if the gallery does not exist: a key must not reveal the ids of other galleries."""
         if not self.may_use(gallery_id):
-            raise Forbidden(f"this key is not for the gallery {gallery_id!r}")
+            raise Forbidden(f"this key has no access to the gallery {gallery_id!r}")
 
     def require_all_galleries(self) -> None:
         if self.galleries is not None:
-            raise Forbidden("this needs a key that is not limited to some galleries")
+            raise Forbidden("expected a key for all galleries, got one that is limited to some")
 
 
-def anyone(name: str) -> Caller:
-    """Where no keys are asked for."""
+def anonymous(name: str) -> Caller:
+    """Return the caller of a service that requires no key: everything is allowed."""
     return Caller(name, frozenset({Scope.ADMIN}))

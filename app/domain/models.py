@@ -1,4 +1,4 @@
-"""The words of the field as values: frozen, with their units, arrays read-only (see docs/glossary.md)."""
+"""The values that the service works with: frozen dataclasses with read-only arrays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 
 
 def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A view of `array` that cannot be written through."""
+    """Return a view of `array` that cannot be written to."""
     view = array.view()
     view.setflags(write=False)
     return view
@@ -24,7 +24,7 @@ def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Pixels of the upright photo; may reach beyond its edges, as the detector gave it."""
+    """A rectangle in pixels of the upright photo, as the detector gave it: it may reach beyond the edges."""
 
     left: float
     top: float
@@ -50,22 +50,26 @@ class Box:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Landmarks:
-    """(5, 2) float32 x, y in pixels: left eye, right eye, nose, left and right mouth corner, as seen."""
+    """
+    Five points (5, 2) float32, x and y in pixels: left eye, right eye, nose, left and right mouth corner.
+
+    Left and right are those of the image, not of the person.
+    """
 
     points: Floats
 
     def __post_init__(self) -> None:
         if self.points.shape != (5, 2):
-            raise ValueError(f"want five landmarks (5, 2), got {self.points.shape}")
+            raise ValueError(f"expected five landmarks (5, 2), got {self.points.shape}")
         object.__setattr__(self, "points", read_only(self.points))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
     """
-    What a detector found; `confidence` in [0, 1] is the detector's, and says nothing about identity.
+    A detected face; `confidence` in [0, 1] is the detector's and says nothing about identity.
 
-    `refined` are landmarks that were read again with more care, where the detector does so.
+    `refined` are landmarks from a second, more precise pass of the detector, if it made one.
     """
 
     box: Box
@@ -75,13 +79,13 @@ class Face:
 
     @property
     def points(self) -> Floats:
-        """The best landmarks there are, (5, 2): what the face is aligned by."""
+        """The landmarks (5, 2) to align by: the refined ones if there are any."""
         return (self.refined or self.landmarks).points
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Each part in [0, 1]; the face is as good as its worst part."""
+    """Measures of a face, each in [0, 1]; `inside` is the share of the crop that lies in the photo."""
 
     size: float
     sharpness: float
@@ -90,12 +94,13 @@ class Quality:
 
     @property
     def overall(self) -> float:
+        """The worst of the measures."""
         return min(self.size, self.sharpness, self.frontality, self.inside)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AlignedCrop:
-    """`pixels` (size, size, 3) uint8 RGB, a face as the embedder wants it; `inside` is its share in the photo."""
+    """A face as the embedder expects it, (size, size, 3) uint8 RGB; `inside` is the share of it within the photo."""
 
     pixels: Pixels
     inside: float
@@ -106,20 +111,20 @@ class AlignedCrop:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedding:
-    """A unit vector (D,) float32 and the digest of the model that made it: vectors of two models never meet."""
+    """A unit vector (D,) float32, and the digest of its model: vectors of two models must not be compared."""
 
     vector: Floats
     model: str
 
     def __post_init__(self) -> None:
         if self.vector.ndim != 1 or self.vector.dtype != np.float32:
-            raise ValueError(f"want a float32 vector, got {self.vector.dtype} {self.vector.shape}")
+            raise ValueError(f"expected a float32 vector, got {self.vector.dtype} {self.vector.shape}")
         object.__setattr__(self, "vector", read_only(self.vector))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
-    """A face as it came in with a request, ready to be compared."""
+    """An embedded face of a request, to be compared or enrolled."""
 
     face: Face
     quality: Quality
@@ -129,7 +134,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Template:
-    """A face as it is enrolled; `enrolled_at` is ISO 8601 in UTC."""
+    """An enrolled face; `enrolled_at` is ISO 8601 in UTC."""
 
     face_id: str
     subject_id: str
@@ -141,7 +146,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Distance:
-    """Squared Euclidean distance of two unit vectors, in [0, 4] (FaceNet, section 3)."""
+    """The squared Euclidean distance between two unit vectors, in [0, 4] (FaceNet, section 3)."""
 
     squared_l2: float
 
@@ -153,24 +158,24 @@ class Distance:
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """A threshold with its error rates for one comparison; a rate is None where no calibration can tell it."""
+    """A threshold with its error rates for one comparison; a rate is None if the calibration does not give it."""
 
     threshold: float
     fmr: float | None
     fnmr: float | None
 
     def decide(self, distance: Distance) -> bool:
-        """Whether the two faces are taken for one person."""
+        """Return whether the two faces match."""
         return distance.squared_l2 <= self.threshold
 
     def fpir(self, templates: int) -> float | None:
-        """Chance that a stranger matches one of `templates`: 1 - (1 - FMR)^N, comparisons taken as independent."""
+        """Return the chance that a stranger matches any of `templates`, 1 - (1 - FMR)^N for independent comparisons."""
         return None if self.fmr is None else -math.expm1(templates * math.log1p(-min(self.fmr, 1 - 1e-12)))
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A distance, the decision, and the probability of one person at equal prior odds (None without a calibration)."""
+    """A compared pair; `probability` is that of one person at equal prior odds, None without a calibration."""
 
     distance: Distance
     point: OperatingPoint
@@ -180,7 +185,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An enrolled subject within the threshold, by its nearest face; `rank` counts from 1."""
+    """An enrolled subject whose nearest face is within the threshold; `rank` counts from 1."""
 
     subject_id: str
     face_id: str

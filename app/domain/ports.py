@@ -1,4 +1,4 @@
-"""What the services need of the world; each has a real implementation, and a fake in tests/support."""
+"""Interfaces that the services depend on; each has a real implementation, and a fake in tests/support."""
 
 from __future__ import annotations
 
@@ -9,52 +9,52 @@ from app.domain.models import AlignedCrop, Embedding, Face, Pixels
 
 
 class Observer(Protocol):
-    """Told what happens inside, for metrics; must be quick and never fail."""
+    """Receives events for metrics. Methods must return quickly and never raise."""
 
-    def photo(self, faces: int) -> None:
-        """A photo was read, with so many faces found."""
+    def on_photo(self, faces: int) -> None:
+        """A photo was read and `faces` were found in it."""
         ...
 
-    def rejected(self, reason: str) -> None:
+    def on_rejected(self, reason: str) -> None:
         """An image could not be used; `reason` is a problem code."""
         ...
 
-    def compared(self, distance: float, *, match: bool) -> None:
-        """The squared L2 distance of a verification."""
+    def on_compared(self, distance: float, *, match: bool) -> None:
+        """Two faces at the squared L2 `distance` were compared by a verification."""
         ...
 
-    def batch(self, faces: int) -> None:
-        """So many faces were embedded in one run."""
+    def on_batch(self, faces: int) -> None:
+        """A batch of `faces` was embedded in one run of the network."""
         ...
 
-    def expired(self, faces: int) -> None:
-        """So many faces were erased by retention."""
+    def on_expired(self, faces: int) -> None:
+        """The retention task erased `faces`."""
         ...
 
 
 class NoObserver:
-    """An Observer that nobody asks: for commands, and for whoever does not care."""
+    """Ignores every event."""
 
-    def photo(self, faces: int) -> None: ...
+    def on_photo(self, faces: int) -> None: ...
 
-    def rejected(self, reason: str) -> None: ...
+    def on_rejected(self, reason: str) -> None: ...
 
-    def compared(self, distance: float, *, match: bool) -> None: ...
+    def on_compared(self, distance: float, *, match: bool) -> None: ...
 
-    def batch(self, faces: int) -> None: ...
+    def on_batch(self, faces: int) -> None: ...
 
-    def expired(self, faces: int) -> None: ...
+    def on_expired(self, faces: int) -> None: ...
 
 
 class Detector(Protocol):
     def detect(self, image: Pixels) -> list[Face]:
-        """Every face of an upright (H, W, 3) uint8 RGB photo, largest first."""
+        """Return every face of an upright (H, W, 3) uint8 RGB photo, largest first."""
         ...
 
 
 class Aligner(Protocol):
     def align(self, image: Pixels, face: Face) -> AlignedCrop:
-        """The face of an upright (H, W, 3) uint8 RGB photo, cut out as the embedder wants it."""
+        """Cut the face out of an upright (H, W, 3) uint8 RGB photo as the embedder expects it."""
         ...
 
 
@@ -65,5 +65,5 @@ class Embedder(Protocol):
         ...
 
     def embed(self, crops: Sequence[AlignedCrop]) -> list[Embedding]:
-        """One unit vector a crop, in order."""
+        """Return one unit vector per crop, in order."""
         ...

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from app.domain.clock import written
+from app.domain.clock import format_time
 from app.domain.identity import SYSTEM, Actor
 from app.domain.models import Embedding, Template
 from app.gallery import codec
@@ -111,5 +111,5 @@ def _template(entry: dict[str, Any], subject_id: str, model: str) -> Template:
     if problem := codec.vector_problem(data):
         raise ValueError(f"face {entry['face_id']}: {problem}")
     embedding = Embedding(np.frombuffer(data, np.float32), model)
-    enrolled_at = written(datetime.fromisoformat(entry["enrolled_at"]))
+    enrolled_at = format_time(datetime.fromisoformat(entry["enrolled_at"]))
     return Template(entry["face_id"], subject_id, embedding, *codec.detection_from_json(entry), enrolled_at)

@@ -1,4 +1,4 @@
-"""`models/<id>/manifest.json`: what a model folder holds, where it comes from, and its files' digests."""
+"""`models/<id>/manifest.json`: the contents of a model folder, their origin, and the digests of the files."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class ModelFile(_Part):
 
 
 class Manifest(_Part):
-    """The part every kind of model shares."""
+    """The fields that all kinds of models share."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
     license: str
-    provenance: dict[str, str] = Field(description="Origin, training data, config, seed, commit: whatever explains it.")
+    provenance: dict[str, str] = Field(description="Origin, training data, configuration, seed, commit.")
 
 
 class LandmarkAlignment(_Part):
-    """Turned, scaled and shifted by five landmarks."""
+    """Rotates, scales and shifts a face so that its five landmarks meet a template."""
 
     kind: Literal["landmarks"] = "landmarks"
     template: tuple[tuple[float, float], ...] = Field(
@@ -41,11 +41,11 @@ class LandmarkAlignment(_Part):
 
 
 class BoxAlignment(_Part):
-    """The detector's box, grown and resized."""
+    """Enlarges the detector's box by a margin and resizes it."""
 
     kind: Literal["box"] = "box"
     margin: int = Field(
-        ge=0, le=512, description="Pixels of the crop's side that lie beyond the box, both ends together."
+        ge=0, le=512, description="Pixels of the crop's side that lie outside the box, both ends together."
     )
 
 
@@ -55,13 +55,13 @@ class EmbedderManifest(Manifest):
     crop_size: int = Field(ge=16, le=1024, description="Side of the square uint8 RGB crop, in pixels.")
     alignment: LandmarkAlignment | BoxAlignment = Field(discriminator="kind", description="How a face is cut out.")
     dimension: int = Field(ge=2, le=4096)
-    batch: Literal[1] | None = Field(default=None, description="Crops a run, where the graph takes no more.")
+    batch: Literal[1] | None = Field(default=None, description="1 if the graph accepts only one crop per run.")
 
     @model_validator(mode="after")
-    def _a_crop_larger_than_its_margin(self) -> Self:
+    def _check_margin(self) -> Self:
         if isinstance(self.alignment, BoxAlignment) and self.alignment.margin >= self.crop_size:
             raise ValueError(
-                f"alignment.margin: want less than crop_size, {self.crop_size}, got {self.alignment.margin}"
+                f"alignment.margin: expected less than crop_size ({self.crop_size}), got {self.alignment.margin}"
             )
         return self
 
@@ -74,7 +74,7 @@ class DetectorManifest(Manifest):
 
     @property
     def digest(self) -> str:
-        """One digest for the three networks."""
+        """One digest for all three networks."""
         return digest_of("".join(part.digest for part in (self.pnet, self.rnet, self.onet)).encode())
 
 
@@ -91,14 +91,14 @@ def read_detector(folder: Path) -> DetectorManifest:
 
 
 def read_checked(folder: Path, file: ModelFile) -> bytes:
-    """The bytes of a model file; StartError where they are not those of the manifest."""
+    """Return the bytes of a model file. Raises StartError if they do not have the digest of the manifest."""
     path = folder / file.path
     try:
         data = path.read_bytes()
     except OSError as error:
         raise StartError(f"cannot read the model file {path}: {error.strerror}") from error
     if (found := digest_of(data)) != file.digest:
-        raise StartError(f"{path} is not the file of its manifest: want {file.digest}, got {found}")
+        raise StartError(f"{path} differs from its manifest: expected {file.digest}, got {found}")
     return data
 
 
@@ -108,7 +108,7 @@ def _read(folder: Path, kind: type[T]) -> T:
         return kind.model_validate_json(path.read_bytes())
     except OSError as error:
         raise StartError(
-            f"no model in {folder}: cannot read {path}: {error.strerror}; LIKENESS_MODELS_DIR says where the models are"
+            f"no model in {folder}: cannot read {path}: {error.strerror}; set LIKENESS_MODELS_DIR"
         ) from error
     except ValidationError as error:
         raise StartError(f"{path} is not a manifest of kind {kind.__name__}: {error}") from error

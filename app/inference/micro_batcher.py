@@ -1,9 +1,9 @@
 """
-Join the requests that wait while the model is busy into one run of it.
+Join the items that wait while the model is busy into one batch.
 
-How others do it: Triton and BentoML wait a few milliseconds for a batch to fill, which the caller of an idle model pays
-for; text-embeddings-inference takes whatever waits, and so does this: no timer. The worst that users report is a
-batcher that swallows an error and leaves its callers hanging; here every way out of a run answers each caller.
+Triton and BentoML wait a few milliseconds for a batch to fill, which delays callers of an idle model. This batcher has
+no timer: as text-embeddings-inference does, it takes whatever waits. Every path out of a run gives each caller a result
+or an exception, since a batcher that loses an error leaves its callers waiting forever.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ Out = TypeVar("Out")
 
 class MicroBatcher(Generic[In, Out]):
     """
-    Runs `run` on a thread, one batch at a time; an async context manager.
+    Calls `run` on a thread, one batch at a time; an async context manager.
 
-    An idle model starts at once, and what arrives while it works is the next batch. A failing batch fails its own
-    callers only, each with an exception of its own; callers that left are dropped.
+    An idle model starts at once, and the items that arrive while it works form the next batch. A failing batch fails
+    only its own callers, each with a separate exception. Items of cancelled callers are dropped.
     """
 
     def __init__(
@@ -39,10 +39,10 @@ class MicroBatcher(Generic[In, Out]):
         *,
         max_batch: int,
         max_waiting: int,
-        ran: Callable[[int], None] = lambda _: None,
+        on_batch: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """`ran` is told the size of every batch that the model answered."""
-        self._run, self._ran = run, ran
+        """`on_batch` receives the size of every batch that succeeded."""
+        self._run, self._on_batch = run, on_batch
         self._max_batch = max_batch
         self._waiting: asyncio.Queue[tuple[In, asyncio.Future[Out]]] = asyncio.Queue(max_waiting)
         self._worker: asyncio.Task[None] | None = None
@@ -65,46 +65,46 @@ class MicroBatcher(Generic[In, Out]):
 
     @property
     def depth(self) -> int:
-        """Items that wait for the next batch."""
+        """The number of items that wait for the next batch."""
         return self._waiting.qsize()
 
     async def submit(self, item: In) -> Out:
-        """The model's answer for `item`. Raises Overloaded where too many wait, InferenceFailed where the run fails."""
+        """Return the output for `item`. Raises Overloaded if too many wait, InferenceFailed if the run fails."""
         if self._worker is None:
             raise Overloaded("shutting down")
         future: asyncio.Future[Out] = asyncio.get_running_loop().create_future()
         try:
             self._waiting.put_nowait((item, future))
         except asyncio.QueueFull:
-            raise Overloaded(f"{self._waiting.maxsize} faces already wait for the network") from None
+            raise Overloaded(f"{self._waiting.maxsize} faces are already waiting for the network") from None
         return await future
 
     async def _work(self, thread: ThreadPoolExecutor) -> None:
         try:
             while True:
-                await self._run_in(thread, await self._next_batch())
+                await self._run_batch(thread, await self._next_batch())
         finally:
             thread.shutdown(wait=False)
 
-    async def _run_in(self, thread: ThreadPoolExecutor, batch: list[tuple[In, asyncio.Future[Out]]]) -> None:
+    async def _run_batch(self, thread: ThreadPoolExecutor, batch: list[tuple[In, asyncio.Future[Out]]]) -> None:
         loop = asyncio.get_running_loop()
         try:
             outputs = await loop.run_in_executor(thread, self._run, [item for item, _ in batch])
-            answers = list(zip(batch, outputs, strict=True))
+            results = list(zip(batch, outputs, strict=True))
         except asyncio.CancelledError:
             _fail(batch, Overloaded, "shutting down")
             raise
         except Exception as error:
-            log.exception("a batch of %d failed", len(batch))
+            log.exception("a batch of %d items failed", len(batch))
             _fail(batch, InferenceFailed, f"{type(error).__name__}: {error}")
         else:
-            for (_, future), output in answers:
+            for (_, future), output in results:
                 if not future.done():
                     future.set_result(output)
-            self._ran(len(batch))
+            self._on_batch(len(batch))
 
     async def _next_batch(self) -> list[tuple[In, asyncio.Future[Out]]]:
-        """Wait for one item, then take what else is there."""
+        """Wait for one item, then take all others that wait, up to the largest batch."""
         while True:
             entries = [await self._waiting.get()]
             while len(entries) < self._max_batch and not self._waiting.empty():
@@ -116,4 +116,4 @@ class MicroBatcher(Generic[In, Out]):
 def _fail(batch: Sequence[tuple[In, asyncio.Future[Out]]], kind: type[LikenessError], reason: str) -> None:
     for _, future in batch:
         if not future.done():
-            future.set_exception(kind(reason))  # one each: a shared exception would share its traceback
+            future.set_exception(kind(reason))  # one each: callers of a shared exception would share its traceback

@@ -1,4 +1,4 @@
-"""The only door to ONNX Runtime: a network as a function of arrays, on the provider that was asked for and no other."""
+"""Run a network with ONNX Runtime on the requested execution provider. The only module that imports onnxruntime."""
 
 from __future__ import annotations
 
@@ -22,40 +22,42 @@ _NAMES = {
 }
 _ERRORS_ONLY = 3
 _LARGE = 6 * 1024 * 1024
-"""Bytes of input from which a run gives its working memory back: kept, that of one huge photo would stay for good."""
+"""Bytes of input from which a run frees its working memory, which would stay as large as the largest photo needed."""
 
 
 class Session:
     """A loaded network of `size` bytes. `run` may be called from many threads at once."""
 
     def __init__(self, model: bytes, *, provider: Provider = "auto", threads: int = 1) -> None:
-        """Raises StartError where `provider` is named and cannot be used: never a silent fallback to the CPU."""
-        wanted = _choose(provider)
-        complaints = _load_cuda() if _NAMES["cuda"] in wanted or _NAMES["tensorrt"] in wanted else ""
-        self._session = _open(model, wanted, threads)
+        """Raises StartError if a named `provider` cannot be used: there is no silent fallback to the CPU."""
+        names = _choose(provider)
+        missing = _load_cuda() if _NAMES["cuda"] in names or _NAMES["tensorrt"] in names else ""
+        self._session = _open(model, names, threads)
         self._outputs = [output.name for output in self._session.get_outputs()]
-        self._inputs = [given.name for given in self._session.get_inputs()]
+        self._inputs = [each.name for each in self._session.get_inputs()]
         self.provider, self.size = _short_name(self._session.get_providers()[0]), len(model)
         if provider != "auto" and self.provider != provider:
             raise StartError(
                 f"provider {provider!r} was asked for, but the network runs on {self.provider!r}: "
-                + (complaints or "no NVIDIA GPU or driver can be reached (is the container started with --gpus all?)")
+                + (missing or "no NVIDIA GPU or driver can be reached (is the container started with --gpus all?)")
             )
 
     def run(self, *arrays: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-        """The network's outputs, in its own order; a run that nobody waits for is not begun (DeadlineExceeded)."""
+        """Return the outputs in the order of the graph. Raises InferenceFailed, or DeadlineExceeded if cancelled."""
         raise_if_cancelled()
         try:
-            given = dict(zip(self._inputs, arrays, strict=True))
+            inputs = dict(zip(self._inputs, arrays, strict=True))
             large = sum(array.nbytes for array in arrays) > _LARGE
-            outputs: list[npt.NDArray[Any]] = self._session.run(self._outputs, given, _shrinking() if large else None)
+            outputs: list[npt.NDArray[Any]] = self._session.run(
+                self._outputs, inputs, _shrink_arena() if large else None
+            )
         except Exception as error:  # onnxruntime raises its own classes, RuntimeError and ValueError alike
             raise InferenceFailed(f"{type(error).__name__}: {error}") from error
         return outputs
 
 
 def available_providers() -> list[str]:
-    """Short names of what this onnxruntime wheel was built with, best first; not a promise that they work."""
+    """Return the short names of the providers in this onnxruntime build, best first. They may still fail to load."""
     return [short for short in map(_short_name, ort.get_available_providers()) if short in _NAMES]
 
 
@@ -64,14 +66,14 @@ def runtime_version() -> str:
 
 
 def _load_cuda() -> str:
-    """What it says of libraries that are missing; those of its nvidia wheels it finds only when told to look."""
-    said = io.StringIO()
-    with redirect_stdout(said):
+    """Load the libraries of the nvidia wheels, and return what onnxruntime prints about missing ones."""
+    printed = io.StringIO()
+    with redirect_stdout(printed):
         ort.preload_dlls()
-    return " ".join(said.getvalue().split())
+    return " ".join(printed.getvalue().split())
 
 
-def _shrinking() -> ort.RunOptions:
+def _shrink_arena() -> ort.RunOptions:
     options = ort.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
@@ -83,7 +85,7 @@ def _choose(provider: Provider) -> Sequence[str]:
         return [_NAMES[short] for short in ("cuda", "cpu") if _NAMES[short] in available]
     if _NAMES[provider] not in available:
         raise StartError(
-            f"provider {provider!r} was asked for, but this onnxruntime {ort.__version__} offers only "
+            f"provider {provider!r} was asked for, but onnxruntime {ort.__version__} has only "
             f"{', '.join(available_providers())}; install the gpu extra or set LIKENESS_PROVIDER=auto"
         )
     return [_NAMES[provider]]
@@ -93,12 +95,12 @@ def _open(model: bytes, providers: Sequence[str], threads: int) -> ort.Inference
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.enable_mem_pattern = False  # as fast without, and they double what eight faces take
+    options.enable_mem_pattern = False  # no slower without, and with them eight faces take twice the memory
     options.log_severity_level = _ERRORS_ONLY
     try:
         return ort.InferenceSession(model, options, providers=list(providers))
     except Exception as error:
-        raise StartError(f"onnxruntime cannot open the network: {error}") from error
+        raise StartError(f"onnxruntime cannot load the network: {error}") from error
 
 
 def _short_name(provider: str) -> str:

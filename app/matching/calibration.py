@@ -1,8 +1,8 @@
 """
 Read `calibration.json`: the error rates of a model at each threshold, measured on named data.
 
-training/calibration/fit.py writes it, docs/calibration.md explains it. Between two measured thresholds the worse rate of
-both is given, so that a stated rate is never better than the measured one.
+training/calibration/fit.py writes it, docs/calibration.md explains it. Between two measured thresholds the worse rate
+of both is given, so that a stated rate is never better than the measured one.
 """
 
 from __future__ import annotations

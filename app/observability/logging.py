@@ -1,9 +1,9 @@
 """
-One line of the log is one record, as JSON or as text, whatever a message or an exception carries.
+Configure logging: one record per line, as JSON or as text, whatever characters a message or an exception contains.
 
-What must not be logged: pixels, vectors, metadata values, query strings, paths, ids of subjects. That is why the
-server's own access log is silenced, and why other people's packages are never heard below `info`: Pillow, for one,
-logs the EXIF tags of a photo for debugging.
+Pixels, vectors, metadata values, query strings, paths and ids of subjects must not be logged. Therefore uvicorn's
+access log is off, and the loggers of other packages have at least the level `info`: Pillow, for example, logs the EXIF
+tags of a photo for debugging.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from pythonjsonlogger.json import JsonFormatter
 Style: TypeAlias = Literal["json", "text"]
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
-"""Of the request that this task or thread works for; every line written meanwhile carries it."""
+"""The id of the request that the current task or thread works for; every log record contains it."""
 
-OURS = "app"
+SERVICE_LOGGER = "app"
 _NOT_EXTRA = frozenset(RESERVED_ATTRS) | {"color_message", "taskName"}  # uvicorn's for terminals; Python's from 3.12
-_NOTHING = {"handlers": [], "level": logging.CRITICAL + 1, "propagate": False}
+_SILENT = {"handlers": [], "level": logging.CRITICAL + 1, "propagate": False}
 
 access = logging.getLogger("app.access")
 
 
 def configure_logging(style: Style, level: str, worker: int | None = None) -> None:
     """
-    Everything that the process logs goes to stderr in one style. Start uvicorn with `log_config=None`.
+    Write all log records of the process to stderr in one style. Start uvicorn with `log_config=None`.
 
-    Where several processes log, each says of every line that it is `worker`.
+    If several processes serve, `worker` identifies this one in each of its records.
     """
     logging.config.dictConfig(
         {
@@ -46,23 +46,25 @@ def configure_logging(style: Style, level: str, worker: int | None = None) -> No
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
             "root": {"handlers": ["stderr"], "level": max(_number(level), logging.INFO)},
             "loggers": {
-                OURS: {"level": _number(level)},
+                SERVICE_LOGGER: {"level": _number(level)},
                 "uvicorn": {"handlers": [], "level": "NOTSET", "propagate": True},
                 "uvicorn.error": {"handlers": [], "level": "NOTSET", "propagate": True},
-                # what they say comes from the bytes of a request, and its answer says what was wrong
-                **dict.fromkeys(("uvicorn.access", "PIL", "python_multipart"), _NOTHING),
+                # their messages quote the request; the response already says what is wrong with it
+                **dict.fromkeys(("uvicorn.access", "PIL", "python_multipart"), _SILENT),
             },
         }
     )
     if worker is not None:
         for handler in logging.getLogger().handlers:
-            handler.addFilter(partial(_sign, worker))
-    warnings.filterwarnings("ignore", module=r"PIL\.")  # its remarks on odd metadata: a caller could fill the log
+            handler.addFilter(partial(_add_worker, worker))
+    warnings.filterwarnings(
+        "ignore", module=r"PIL\."
+    )  # warnings about metadata, with which a caller could fill the log
     logging.captureWarnings(capture=True)
 
 
 def log_request(route: str, method: str, status: int, milliseconds: float, caller: str | None) -> None:
-    """The one line of a request. `route` is the template, never the path; `caller` the id of a key, or an address."""
+    """Log a request. `route` is the template, never the path; `caller` is the id of a key, or an address."""
     access.log(
         logging.WARNING if status >= 500 else logging.INFO,
         "answered",
@@ -80,21 +82,21 @@ class JsonLine(JsonFormatter):
 
 
 class TextLine(logging.Formatter):
-    """For people. The lines of a traceback are indented, so that none of them passes for a record."""
+    """Text for people. The lines of a traceback are indented, so that none of them can look like a record."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = _fields(record)
         extras = "".join(f" {name}={value!r}" for name, value in _extras(record))
         fields["request_id"] = fields["request_id"] or "-"
         first = _printable(" ".join(map(str, fields.values())) + extras)
-        return "\n".join([first, *(f"    {_printable(line)}" for line in self._below(record))])
+        return "\n".join([first, *(f"    {_printable(line)}" for line in self._traceback(record))])
 
-    def _below(self, record: logging.LogRecord) -> list[str]:
+    def _traceback(self, record: logging.LogRecord) -> list[str]:
         exception = self.formatException(record.exc_info) if record.exc_info else ""
         return [*exception.splitlines(), *(record.stack_info or "").splitlines()]
 
 
-def _sign(worker: int, record: logging.LogRecord) -> bool:
+def _add_worker(worker: int, record: logging.LogRecord) -> bool:
     record.worker = worker
     return True
 
@@ -114,7 +116,7 @@ def _extras(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
 
 
 def _printable(text: str) -> str:
-    """Escapes line ends, terminal sequences and what turns the reading direction."""
+    """Escape line ends, terminal sequences, and characters that change the reading direction."""
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

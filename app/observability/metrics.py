@@ -1,7 +1,7 @@
 """
-What Prometheus is told. Nothing here names a person or a photo, and every label has few values.
+The metrics for Prometheus. No label identifies a person or a photo, and every label has few values.
 
-One `Metrics` is one registry, made by whoever wires the service: two applications in a process do not mix.
+Each `Metrics` has its own registry, so that two applications in one process do not share metrics.
 """
 
 from __future__ import annotations
@@ -31,25 +31,31 @@ BUILD = ("version", "model", "digest", "provider", "runtime")
 
 REQUEST_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30)
 STAGE_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
-DISTANCES = (*(tenths / 10 for tenths in range(1, 25)), 2.6, 2.8, 3.0, 4.0)  # thresholds and impostors lie below 2.4
+DISTANCES = (
+    *(tenths / 10 for tenths in range(1, 25)),
+    2.6,
+    2.8,
+    3.0,
+    4.0,
+)  # thresholds and most impostors are below 2.4
 FACES = (0, 1, 2, 3, 5, 10, 20, 50, 100)
 BATCHES = (1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256)
 
 
 class Metrics:
     """
-    An app.domain.ports.Observer, and what the HTTP layer tells beside. Thread-safe.
+    Counts the events of app.domain.ports.Observer and those of the HTTP layer. Thread-safe.
 
-    The problems in `codes` are there from the start, as 0: Prometheus cannot see that a counter rose which it first
-    meets at 1. Where several processes share a folder for it (see multiprocess.py), `render` speaks for all of them.
+    The problems in `codes` start at 0, since Prometheus does not notice the increase of a counter that first appears as
+    1. If several processes share a folder for metrics (see multiprocess.py), `render` returns those of all processes.
     """
 
     def __init__(self, codes: Iterable[str] = ()) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # or every counter has a twin that nobody reads
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # which would double the number of series
         self._registry = CollectorRegistry()
         self._gauges, self._galleries = ProcessGauges(self._registry), GalleryGauges()
-        self._make_http()
-        self._make_pipeline()
+        self._create_http_metrics()
+        self._create_pipeline_metrics()
         if folder := multiprocess.folder():
             self._rendered = multiprocess.combined_registry(folder, self._galleries)
         else:
@@ -60,35 +66,35 @@ class Metrics:
         for code in codes:
             self._problems.labels(code)
 
-    def photo(self, faces: int) -> None:
+    def on_photo(self, faces: int) -> None:
         self._faces.observe(faces)
 
-    def rejected(self, reason: str) -> None:
+    def on_rejected(self, reason: str) -> None:
         self._rejected.labels(reason).inc()
 
-    def compared(self, distance: float, *, match: bool) -> None:
+    def on_compared(self, distance: float, *, match: bool) -> None:
         self._distances[match].observe(distance)
 
-    def batch(self, faces: int) -> None:
+    def on_batch(self, faces: int) -> None:
         self._batches.observe(faces)
 
-    def expired(self, faces: int) -> None:
+    def on_expired(self, faces: int) -> None:
         self._expired.inc(faces)
 
     def in_flight(self) -> AbstractContextManager[None]:
         """Count a request as in flight while the block runs."""
         return self._in_flight.track_inprogress()
 
-    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
-        """`route` is a template, or `unmatched`; never a path, which would make a series of every subject."""
+    def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count an answered request. `route` is a template or `unmatched`: paths would create a series per subject."""
         self._requests.labels(route, known_method(method), status).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def stages(self, milliseconds: Mapping[str, float]) -> None:
-        """As StageTimer.milliseconds() has it. A stage that took no time was not part of the request."""
-        for stage, took in milliseconds.items():
-            if took > 0 and stage != "total":
-                self._stages.labels(stage).observe(took / 1000)
+    def observe_stages(self, milliseconds: Mapping[str, float]) -> None:
+        """Observe the result of StageTimer.milliseconds(). A stage of zero time was not part of the request."""
+        for stage, duration in milliseconds.items():
+            if duration > 0 and stage != "total":
+                self._stages.labels(stage).observe(duration / 1000)
 
     def problem(self, code: str) -> None:
         self._problems.labels(code).inc()
@@ -100,10 +106,10 @@ class Metrics:
         """`read` may block: it is called by `render`."""
         self._galleries.read = read
 
-    def ready(self, is_ready: Callable[[], bool]) -> None:
+    def watch_readiness(self, is_ready: Callable[[], bool]) -> None:
         self._gauges.is_ready = is_ready
 
-    def describe(self, *, version: str, model: str, digest: str, provider: str, runtime: str) -> None:
+    def set_build_info(self, *, version: str, model: str, digest: str, provider: str, runtime: str) -> None:
         if self._rendered is self._registry:  # prometheus_client cannot clear in multiprocess mode
             self._build.clear()
         self._build.labels(version, model, digest, provider, runtime).set(1)
@@ -117,17 +123,17 @@ class Metrics:
         self.publish()
         return generate_latest(self._rendered)
 
-    def _make_http(self) -> None:
+    def _create_http_metrics(self) -> None:
         registry = self._registry
         self._build = Gauge(
-            "likeness_build_info", "What runs; always 1.", BUILD, registry=registry, multiprocess_mode="livemax"
+            "likeness_build_info", "Versions in use; always 1.", BUILD, registry=registry, multiprocess_mode="livemax"
         )
         self._requests = Counter(
             "likeness_requests", "Requests answered.", ("route", "method", "status"), registry=registry
         )
         self._seconds = Histogram(
             "likeness_request_seconds",
-            "Seconds from the head of a request to the end of its answer.",
+            "Seconds from the head of a request to the end of its response.",
             ("route",),
             buckets=REQUEST_SECONDS,
             registry=registry,
@@ -137,7 +143,7 @@ class Metrics:
         )
         self._problems = Counter("likeness_problems", "Problem documents answered.", ("code",), registry=registry)
 
-    def _make_pipeline(self) -> None:
+    def _create_pipeline_metrics(self) -> None:
         registry = self._registry
         self._stages = Histogram(
             "likeness_stage_seconds",

@@ -1,8 +1,9 @@
 """
-The only importer of OpenTelemetry.
+Record traces with OpenTelemetry. The only module that imports it.
 
-Its own ASGI middleware records the path, the query and, if asked, headers: ids of subjects and keys. This one records
-what is named here, and of an error its type alone, for a message may name somebody.
+OpenTelemetry's own ASGI middleware records the path, the query and optionally headers, and with them ids of subjects
+and keys. This one records a fixed set of attributes, and the type of an error without its message, which may contain a
+name.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from app.observability.logging import request_id
 from app.observability.route_names import known_method, route_name_of
 from app.observability.tracing import Tracing
 
-UNTRACED = frozenset({"/healthz", "/readyz", "/metrics"})  # asked every few seconds, by machines
-CLOSING_SECONDS = 3.0  # of the 10 that a service has to stop
+UNTRACED = frozenset({"/healthz", "/readyz", "/metrics"})  # machines request these every few seconds
+CLOSING_SECONDS = 3.0  # of the 10 seconds in which a service must stop
 
 
 def otlp() -> SpanExporter:
-    """Sends over HTTP to where the OTEL_EXPORTER_OTLP_* variables say."""
+    """Return an exporter that sends over HTTP as the OTEL_EXPORTER_OTLP_* variables configure it."""
     return OTLPSpanExporter()
 
 
@@ -37,11 +38,11 @@ def tracing_to(exporter: SpanExporter, version: str) -> Tracing:
     provider = TracerProvider(resource=_resource(version), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(exporter))
     tracer = provider.get_tracer("likeness", version)
-    return Tracing(lambda app: Traced(app, tracer), _children_by(tracer), lambda: _close(provider, exporter))
+    return Tracing(lambda app: TracingMiddleware(app, tracer), _child_spans(tracer), lambda: _close(provider, exporter))
 
 
-class Traced:
-    """A span a request, named after its route; it goes on where the caller's `traceparent` left off."""
+class TracingMiddleware:
+    """Records a span per request, named after its route, as a child of the caller's `traceparent`."""
 
     def __init__(self, app: ASGIApp, tracer: Tracer) -> None:
         self._app, self._tracer = app, tracer
@@ -49,21 +50,21 @@ class Traced:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in UNTRACED:
             return await self._app(scope, receive, send)
-        status = 500  # what an error becomes that escapes from here
+        status = 500  # the status of an error that leaves this middleware
 
-        async def noting_status(message: Message) -> None:
+        async def send_and_track(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
             await send(message)
 
-        with _span(self._tracer, "request", _caller_of(scope), SpanKind.SERVER) as span:
+        with _span(self._tracer, "request", _parent_context(scope), SpanKind.SERVER) as span:
             try:
-                return await self._app(scope, receive, noting_status)
+                return await self._app(scope, receive, send_and_track)
             finally:
                 _describe(span, scope, status)
 
 
-def _caller_of(scope: Scope) -> Context:
+def _parent_context(scope: Scope) -> Context:
     return propagate.extract({name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]})
 
 
@@ -76,11 +77,11 @@ def _describe(span: Span, scope: Scope, status: int) -> None:
         span.set_status(StatusCode.ERROR)
 
 
-def _children_by(tracer: Tracer) -> Callable[[str], AbstractContextManager[None]]:
+def _child_spans(tracer: Tracer) -> Callable[[str], AbstractContextManager[None]]:
     @contextmanager
     def child(name: str) -> Iterator[None]:
         if not trace.get_current_span().is_recording():
-            yield  # or each stage of an untraced request would be a trace of its own
+            yield  # otherwise each stage of an untraced request would start its own trace
             return
         with _span(tracer, name):
             yield
@@ -89,7 +90,7 @@ def _children_by(tracer: Tracer) -> Callable[[str], AbstractContextManager[None]
 
 
 def _close(provider: TracerProvider, exporter: SpanExporter) -> None:
-    """Sends what is left; a collector that does not answer would hold it for 30 seconds and is given up."""
+    """Send the remaining spans, but do not wait the exporter's 30 seconds for a collector that does not answer."""
     closing = threading.Thread(target=provider.shutdown, name="closing-traces", daemon=True)
     closing.start()
     closing.join(CLOSING_SECONDS)
@@ -112,6 +113,6 @@ def _span(
 
 
 def _resource(version: str) -> Resource:
-    """The operator's OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES have the last word."""
-    ours = Resource({SERVICE_NAME: "likeness", SERVICE_VERSION: version})
-    return Resource.create().merge(ours).merge(OTELResourceDetector().detect())
+    """Describe the service; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES take precedence."""
+    defaults = Resource({SERVICE_NAME: "likeness", SERVICE_VERSION: version})
+    return Resource.create().merge(defaults).merge(OTELResourceDetector().detect())

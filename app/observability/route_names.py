@@ -1,4 +1,4 @@
-"""What a request is called in metrics, logs and traces: its path would name galleries and subjects."""
+"""Name requests in metrics, logs and traces by their route, since paths contain ids of galleries and subjects."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 def route_name_of(scope: Scope) -> str:
-    """The template of the route that the router has chosen, as `/galleries/{gallery}`."""
+    """Return the template of the matched route, such as `/galleries/{gallery}`, or `unmatched`."""
     return str(getattr(scope.get("route"), "path", UNMATCHED))
 
 
 class RouteNames:
-    """For requests that were refused before the router saw them."""
+    """Finds the route also of requests that were refused before the router."""
 
     def __init__(self, templates: Iterable[str]) -> None:
-        self._known = [(compile_path(template)[0], template) for template in templates]
+        self._templates = [(compile_path(template)[0], template) for template in templates]
 
-    def of(self, scope: Scope, path: str) -> str:
-        """As template_of; else the first template that `path` fits."""
-        chosen = route_name_of(scope)
-        if chosen != UNMATCHED:
-            return chosen
-        return next((template for pattern, template in self._known if pattern.match(path)), UNMATCHED)
+    def name_of(self, scope: Scope, path: str) -> str:
+        """Return the template of the matched route, or else the first template that matches `path`."""
+        matched = route_name_of(scope)
+        if matched != UNMATCHED:
+            return matched
+        return next((template for pattern, template in self._templates if pattern.match(path)), UNMATCHED)
 
 
 def known_method(method: str) -> str:
-    """`other` for one that HTTP does not have: a caller may send whatever word it likes."""
+    """Return `method`, or `other` for any word that is not an HTTP method."""
     return method if method in _METHODS else "other"

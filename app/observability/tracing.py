@@ -1,4 +1,4 @@
-"""What the service needs of tracing; app/observability/otel.py implements it with OpenTelemetry."""
+"""The interface of tracing; app/observability/otel.py implements it with OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from starlette.types import ASGIApp
 @dataclass(frozen=True, slots=True)
 class Tracing:
     middleware: Callable[[ASGIApp], ASGIApp]
-    """Record a span a request."""
+    """Records a span per request."""
     span: Callable[[str], AbstractContextManager[object]]
-    """Open a child span; outside a traced request it does nothing."""
+    """Opens a child span; without effect outside a traced request."""
     close: Callable[[], None]
-    """Send what is left; blocks for up to three seconds if no collector answers."""
+    """Sends the remaining spans; blocks for up to three seconds if no collector answers."""
 
 
 NO_TRACING = Tracing(lambda app: app, nullcontext, lambda: None)

@@ -1,4 +1,4 @@
-"""What C libraries write to stderr, as log records: libtiff about each broken file, onnxruntime about its provider."""
+"""Log what C libraries write to stderr: libtiff about each broken file, onnxruntime about its provider."""
 
 from __future__ import annotations
 

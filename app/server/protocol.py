@@ -132,7 +132,7 @@ class BoundedProtocol(HttpToolsProtocol):
             raise ValueError("the head is too long")  # the parser stops, and calls send_400_response
 
     def _line_too_long(self) -> bool:
-        """Whether a line of the head or of the trailers exceeds the limit; the parser reports whole lines only."""
+        """Return whether a line of head or trailers exceeds the limit; the parser reports whole lines only."""
         limit = self._limits.max_head_bytes
         return self._incomplete_head_bytes > limit or self._non_body_bytes > limit + _READ_BYTES
 

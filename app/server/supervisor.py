@@ -42,7 +42,7 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THRE
 
 @dataclass(frozen=True, slots=True)
 class WorkerSpec:
-    """What a worker needs; pickled into its process."""
+    """Everything that a worker needs; pickled into its process."""
 
     make_app: Callable[[], Any]
     """Makes the application that `server.run` serves; called in the worker's process."""

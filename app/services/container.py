@@ -1,4 +1,4 @@
-"""What a request handler is given: the services, and what is known of the networks behind them."""
+"""The services and the networks that request handlers use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.services.verification import Verification
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The networks in use, and what is known of them."""
+    """The networks in use with their manifests, calibration and execution provider."""
 
     detector: Detector
     detector_manifest: DetectorManifest

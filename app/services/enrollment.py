@@ -1,4 +1,4 @@
-"""Faces in: photos become templates of a subject."""
+"""Enrol photos: their faces become templates of a subject."""
 
 from __future__ import annotations
 
@@ -26,15 +26,30 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class EnrollmentResult:
+class EnrolledFace:
+    """The template of the image at `index` in the request, in which `faces_found` were detected."""
+
     index: int
     template: Template
     faces_found: int
 
 
-Answer: TypeAlias = dict[str, Any]
-Shape: TypeAlias = Callable[[Sequence[EnrollmentResult], Sequence[Rejected]], Answer]
-"""Makes the answer that is sent, and kept under an Idempotency-Key."""
+@dataclass(frozen=True, slots=True, eq=False)
+class EnrollmentResult:
+    enrolled: Sequence[EnrolledFace]
+    rejected: Sequence[Rejected]
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollmentOutcome:
+    """The presented result; `replayed` if it was stored by an earlier request with the same idempotency key."""
+
+    answer: dict[str, Any]
+    replayed: bool
+
+
+Present: TypeAlias = Callable[[EnrollmentResult], dict[str, Any]]
+"""Makes the JSON document of a result. The service stores it in the transaction that enrols the faces."""
 
 
 class Enrollment:
@@ -57,56 +72,57 @@ class Enrollment:
         uploads: Sequence[Upload],
         rule: FaceRule,
         *,
-        key: str | None,
-        shape: Shape,
+        idempotency_key: str | None,
+        present: Present,
         timer: StageTimer,
         by: Actor = SYSTEM,
-    ) -> Answer:
+    ) -> EnrollmentOutcome:
         """
-        The answer made by `shape`, or the one given before under the same `key`; what is enrolled is then on disk.
+        Enrol one face per upload; they are on the disk when this returns.
 
-        Raises AllRejected, ModelMismatch, or InvalidRequest where `key` was used for another request. A ServiceError of
-        one image fails the request: an answer is kept under `key`, and a moment's overload must not be.
+        Raises AllRejected, ModelMismatch, or InvalidRequest if the key was used for another request. A ServiceError of
+        one image fails the whole request, since the answer is stored under the key and would outlast the overload.
         """
         request = _digest(uploads, rule)
-        saved_response = self._repository.saved_response
-        if key and (earlier := await self._off_loop(saved_response, gallery_id, subject_id, key, request)):
-            return dict(earlier)
-        enrolled, rejected = await self._take(subject_id, uploads, rule, timer)
-        if not enrolled:
-            raise AllRejected(rejected)
-        answer = shape(enrolled, rejected)
-        idempotency = IdempotencyRecord(key, request, answer) if key else None
-        templates = [each.template for each in enrolled]
-        earlier = await self._off_loop(self._repository.enroll, gallery_id, subject_id, templates, idempotency, by)
-        return dict(earlier) if earlier else answer
+        if idempotency_key:
+            stored = await self._run(self._repository.saved_response, gallery_id, subject_id, idempotency_key, request)
+            if stored:
+                return EnrollmentOutcome(dict(stored), replayed=True)
+        result = await self._extract(subject_id, uploads, rule, timer)
+        if not result.enrolled:
+            raise AllRejected(result.rejected)
+        answer = present(result)
+        record = IdempotencyRecord(idempotency_key, request, answer) if idempotency_key else None
+        templates = [face.template for face in result.enrolled]
+        stored = await self._run(self._repository.enroll, gallery_id, subject_id, templates, record, by)
+        return EnrollmentOutcome(dict(stored or answer), replayed=stored is not None)
 
-    async def _take(
+    async def _extract(
         self, subject_id: str, uploads: Sequence[Upload], rule: FaceRule, timer: StageTimer
-    ) -> tuple[list[EnrollmentResult], list[Rejected]]:
-        outcomes = [self._judged(each) for each in await self._extraction.read_all(uploads, rule, timer)]
-        seen = {index: photo for index, photo in enumerate(outcomes) if isinstance(photo, PhotoFaces)}
+    ) -> EnrollmentResult:
+        outcomes = [self._check_quality(each) for each in await self._extraction.read_all(uploads, rule, timer)]
+        photos = {index: photo for index, photo in enumerate(outcomes) if isinstance(photo, PhotoFaces)}
         rejected = [Rejected(index, error) for index, error in enumerate(outcomes) if isinstance(error, LikenessError)]
-        probes = await self._extraction.embed(list(seen.values()), timer)
+        probes = await self._extraction.embed(list(photos.values()), timer)
         enrolled = [
-            EnrollmentResult(index, _template(subject_id, probe), probe.faces_found)
-            for index, probe in zip(seen, probes, strict=True)
+            EnrolledFace(index, _template(subject_id, probe), probe.faces_found)
+            for index, probe in zip(photos, probes, strict=True)
         ]
-        return enrolled, rejected
+        return EnrollmentResult(enrolled, rejected)
 
-    def _judged(self, outcome: PhotoFaces | LikenessError) -> PhotoFaces | LikenessError:
-        """The photo, or why its image is no template: LowQuality where its face is too poor. Raises a ServiceError."""
+    def _check_quality(self, outcome: PhotoFaces | LikenessError) -> PhotoFaces | LikenessError:
+        """Return LowQuality instead of a photo whose face is below the bounds. Raises a ServiceError."""
         if isinstance(outcome, ServiceError):
             raise outcome
         try:
             if isinstance(outcome, PhotoFaces):
                 self._bounds.require(outcome.faces[0].quality)
         except LowQuality as error:
-            self._observer.rejected(error.code)
+            self._observer.on_rejected(error.code)
             return error
         return outcome
 
-    async def _off_loop(self, call: Callable[..., T], *arguments: Any) -> T:
+    async def _run(self, call: Callable[..., T], *arguments: Any) -> T:
         return await self._workers.run(lambda: call(*arguments))
 
 

@@ -1,4 +1,4 @@
-"""Uploads to probes: the asynchronous front of the face pipeline and the embedder."""
+"""Turn uploads into probes: the asynchronous front of the face pipeline and the embedder."""
 
 from __future__ import annotations
 
@@ -28,6 +28,14 @@ class Upload:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbeddedPhoto:
+    """The selected faces of a photo in which `faces_found` were detected."""
+
+    probes: Sequence[Probe]
+    faces_found: int
+
+
 class Extraction:
     """Runs the pipeline on worker threads and embeds faces in batches that are shared between requests."""
 
@@ -55,7 +63,7 @@ class Extraction:
                 on_start=lambda seconds: timer.add("queue", seconds),
                 reservation=reservation,
             )
-        self._observer.photo(photo.faces_found)
+        self._observer.on_photo(photo.faces_found)
         return photo
 
     async def read_all(
@@ -85,6 +93,19 @@ class Extraction:
             for (face, found), embedding in zip(faces, embeddings, strict=True)
         ]
 
+    async def read_and_embed(
+        self, uploads: Sequence[Upload], selection: FaceSelection, timer: StageTimer
+    ) -> list[EmbeddedPhoto | LikenessError]:
+        """Return the probes of each upload, in order, or the error that it met. Raises as read_all and embed."""
+        photos = await self.read_all(uploads, selection, timer)
+        probes = iter(await self.embed([photo for photo in photos if isinstance(photo, PhotoFaces)], timer))
+        return [
+            photo
+            if isinstance(photo, LikenessError)
+            else EmbeddedPhoto([next(probes) for _ in photo.faces], photo.faces_found)
+            for photo in photos
+        ]
+
     async def probe(self, upload: Upload, rule: FaceRule, timer: StageTimer) -> Probe:
         """Return the probe of the one face that `rule` selects."""
         return (await self.embed([await self.read(upload, rule, timer)], timer))[0]
@@ -95,8 +116,8 @@ class Extraction:
             yield
         except InputError as error:
             if isinstance(error, FaceNotFound | MultipleFaces):
-                self._observer.photo(len(error.faces) if isinstance(error, MultipleFaces) else 0)
-            self._observer.rejected(error.code)
+                self._observer.on_photo(len(error.faces) if isinstance(error, MultipleFaces) else 0)
+            self._observer.on_rejected(error.code)
             raise
 
 

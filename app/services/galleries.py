@@ -39,7 +39,7 @@ class Galleries:
         await self._run(self._search.update_index, gallery_id)
 
     async def subjects(self, gallery_id: str, limit: int, after: str) -> list[SubjectInfo]:
-        """Return at most `limit` subjects with ids behind `after`, in order of id."""
+        """Return at most `limit` subjects with ids greater than `after`, in order of id."""
         return await self._run(self._repository.subjects, gallery_id, limit, after)
 
     async def subject(self, gallery_id: str, subject_id: str) -> SubjectInfo:

@@ -1,4 +1,4 @@
-"""Who of the enrolled people is this, if anyone? Open-set: a stranger gets no name."""
+"""Identify the faces of a photo among the enrolled subjects. Open-set: a stranger has no candidates."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ from app.services.timing import StageTimer
 
 @dataclass(frozen=True, slots=True)
 class IdentificationResult:
-    """The candidates of each probe, nearest first; `gallery` is the state that was searched."""
+    """The candidates of each probe, nearest first; `gallery` is the gallery as it was searched."""
 
     probes: Sequence[Probe]
     candidates: Sequence[Sequence[Candidate]]
     faces_found: int
     gallery: GalleryInfo
     decision: Decision
+
+    @property
+    def subject_ids(self) -> Sequence[str]:
+        return [candidate.subject_id for candidates in self.candidates for candidate in candidates]
 
 
 class Identification:
@@ -37,12 +41,12 @@ class Identification:
         workers: WorkerPool,
     ) -> None:
         self._extraction, self._policy = extraction, policy
-        self._gallery_search, self._repository, self._workers = search, repository, workers
+        self._search, self._repository, self._workers = search, repository, workers
 
     async def identify(
         self,
         upload: Upload,
-        wanted: FaceSelection,
+        selection: FaceSelection,
         gallery_id: str,
         *,
         top_k: int,
@@ -50,32 +54,32 @@ class Identification:
         threshold: float | None,
         timer: StageTimer,
     ) -> IdentificationResult:
-        """Raises NotFound, ModelMismatch, FaceNotFound (unless all faces are wanted), UnsupportedOperatingPoint."""
-        gallery = await self._workers.run(lambda: self._gallery_search.info(gallery_id))
+        """Raises NotFound, ModelMismatch, UnsupportedOperatingPoint, or the errors of Extraction.read."""
+        gallery = await self._workers.run(lambda: self._search.info(gallery_id))
         decision = self._policy.for_identification(fpir=fpir, threshold=threshold, templates=gallery.faces)
-        photo = await self._extraction.read(upload, wanted, timer)
+        photo = await self._extraction.read(upload, selection, timer)
         probes = await self._extraction.embed([photo], timer)
         embeddings = [probe.embedding for probe in probes]
         gallery, candidates = await self._workers.run(
-            lambda: self._search(gallery, embeddings, top_k, decision.point.threshold)
+            lambda: self._candidates_of_all(gallery, embeddings, top_k, decision.point.threshold)
         )
         return IdentificationResult(probes, candidates, photo.faces_found, gallery, decision)
 
-    def _search(
+    def _candidates_of_all(
         self, gallery: GalleryInfo, probes: Sequence[Embedding], top_k: int, threshold: float
     ) -> tuple[GalleryInfo, list[list[Candidate]]]:
-        found = []
+        result = []
         for probe in probes:
             gallery, candidates = self._candidates(gallery.id, probe, top_k, threshold)
-            found.append(candidates)
-        return gallery, found
+            result.append(candidates)
+        return gallery, result
 
     def _candidates(
         self, gallery_id: str, probe: Embedding, top_k: int, threshold: float
     ) -> tuple[GalleryInfo, list[Candidate]]:
-        gallery, hits = self._gallery_search.search(gallery_id, probe, top_k, threshold)
+        gallery, hits = self._search.search(gallery_id, probe, top_k, threshold)
         metadata = self._repository.metadata(gallery_id, [hit.subject_id for hit in hits])
-        there = [hit for hit in hits if hit.subject_id in metadata]  # deleted in the meantime: not a candidate
+        existing = [hit for hit in hits if hit.subject_id in metadata]  # without those deleted in the meantime
         return gallery, [
             Candidate(
                 subject_id=hit.subject_id,
@@ -85,5 +89,5 @@ class Identification:
                 metadata=metadata[hit.subject_id],
                 probability=self._policy.probability(hit.distance),
             )
-            for rank, hit in enumerate(there, start=1)
+            for rank, hit in enumerate(existing, start=1)
         ]

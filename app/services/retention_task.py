@@ -1,4 +1,4 @@
-"""Templates are kept for as long as the operator said, and no longer."""
+"""Erase faces that are older than the retention period."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
 
-from app.domain.clock import written
+from app.domain.clock import format_time
 from app.domain.identity import Actor
 from app.domain.ports import Observer
 from app.services.galleries import Galleries
@@ -14,27 +14,27 @@ from app.services.galleries import Galleries
 log = logging.getLogger(__name__)
 
 RETENTION = Actor("retention")
-_OFTEN, _SELDOM = 1.0, 3600.0
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 3600.0
 
 
 class Retention:
-    """Erases what is older than `kept` now and then: at least once an hour, more often where `kept` is short."""
+    """Erases faces older than `period`, at least once an hour, and 24 times per period if that is more often."""
 
-    def __init__(self, galleries: Galleries, kept: timedelta, observer: Observer) -> None:
-        self._galleries, self._kept, self._observer = galleries, kept, observer
-        self._pause = min(_SELDOM, max(_OFTEN, kept.total_seconds() / 24))
+    def __init__(self, galleries: Galleries, period: timedelta, observer: Observer) -> None:
+        self._galleries, self._period, self._observer = galleries, period, observer
+        self._pause = min(_LONGEST_PAUSE, max(_SHORTEST_PAUSE, period.total_seconds() / 24))
 
     async def run(self) -> None:
-        """For ever; a sweep that fails is told, and tried again at its next turn."""
+        """Sweep until cancelled; a failed sweep is logged, and the next one tries again."""
         while True:
             try:
                 await self.sweep()
-            except Exception:  # whatever it is: erasing must not end with it
-                log.exception("what has expired could not be erased")
+            except Exception:  # no error may end the task
+                log.exception("expired faces could not be erased")
             await asyncio.sleep(self._pause)
 
     async def sweep(self) -> None:
-        faces = await self._galleries.expire(written(datetime.now(UTC) - self._kept), RETENTION)
-        self._observer.expired(faces)
+        faces = await self._galleries.expire(format_time(datetime.now(UTC) - self._period), RETENTION)
+        self._observer.on_expired(faces)
         if faces:
-            log.info("%d faces have expired and are erased", faces)
+            log.info("%d expired faces were erased", faces)

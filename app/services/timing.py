@@ -1,4 +1,4 @@
-"""Where the time of one request went."""
+"""Measure the stages of one request."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ STAGES = ("decode", "detect", "align", "embed", "queue")
 
 class StageTimer:
     """
-    Milliseconds by stage, summed over the images of a request; `total` runs from the timer's making.
+    Measures the time of each stage, summed over the images of a request; `total` starts when the timer is created.
 
-    Each turn of a stage is inside of a `span` of its name, for tracing.
+    Each stage also opens a tracing `span` of its name.
     """
 
     def __init__(self, span: Callable[[str], AbstractContextManager[object]] = nullcontext) -> None:

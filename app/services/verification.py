@@ -1,4 +1,4 @@
-"""Are these two faces of one person?"""
+"""Decide whether two faces are of one person."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class VerificationResult:
     decision: Decision
     probes: Sequence[Probe]
     face_id: str | None = None
-    """The enrolled face that was nearest, where a subject was asked about."""
+    """The nearest enrolled face, if the photo was compared with a subject."""
 
 
 class Verification:
@@ -49,9 +49,9 @@ class Verification:
         threshold: float | None,
         timer: StageTimer,
     ) -> VerificationResult:
-        """Two photos against each other; an error of the first is told before one of the second."""
+        """Compare two photos. If both have an error, raises that of the first."""
         decision = self._policy.for_verification(fmr=fmr, threshold=threshold)
-        photos = _all_seen(await self._extraction.read_all(uploads, rule, timer))
+        photos = _raise_first_error(await self._extraction.read_all(uploads, rule, timer))
         first, second = await self._extraction.embed(photos, timer)
         comparison = self._compare(distance_between(first.embedding, second.embedding), decision)
         return VerificationResult(comparison, decision, [first, second])
@@ -68,9 +68,9 @@ class Verification:
         timer: StageTimer,
     ) -> VerificationResult:
         """
-        A photo against a subject's nearest enrolled face.
+        Compare a photo with the nearest enrolled face of a subject.
 
-        The nearest of n faces gives a stranger n chances, so the threshold is chosen for n comparisons.
+        A stranger has one chance per enrolled face, so the threshold is that of as many comparisons.
         """
         templates = await self._workers.run(lambda: self._repository.faces(gallery_id, subject_id))
         if not templates:
@@ -83,12 +83,12 @@ class Verification:
 
     def _compare(self, distance: Distance, decision: Decision) -> Comparison:
         comparison = self._policy.compare(distance, decision)
-        self._observer.compared(distance.squared_l2, match=comparison.match)
+        self._observer.on_compared(distance.squared_l2, match=comparison.match)
         return comparison
 
 
-def _all_seen(outcomes: Sequence[PhotoFaces | LikenessError]) -> list[PhotoFaces]:
-    """The photos, or the first error raised."""
+def _raise_first_error(outcomes: Sequence[PhotoFaces | LikenessError]) -> list[PhotoFaces]:
+    """Return the photos if all are without error."""
     for outcome in outcomes:
         if isinstance(outcome, LikenessError):
             raise outcome

@@ -1,4 +1,4 @@
-"""What a worker process does for the other workers that serve the same gallery."""
+"""Keep a worker in step with the other workers that serve the same gallery."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Images are built and run. The tests are collected only if this folder is named, as `make docker-test` does."""
 
+import base64
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.support.server import REPOSITORY
 from .engine import COMPOSE_COMMANDS, answers, build, docker
 from .project import Project, wait_until_healthy
 
+USER = 10001
 GPU_IMAGE = "LIKENESS_TEST_GPU_IMAGE"
 
 
@@ -49,7 +51,7 @@ def compose(request: pytest.FixtureRequest) -> tuple[str, ...]:
 @pytest.fixture(scope="session")
 def project(compose: tuple[str, ...], cpu_image: str) -> Iterator[Project]:  # noqa: ARG001
     """One project for all tests that leave it running."""
-    running = Project(compose)
+    running = Project(compose, LIKENESS_MAX_FACES="7", LIKENESS_MEMORY_LIMIT="2g")
     try:
         running.up()
         yield running
@@ -61,6 +63,24 @@ def project(compose: tuple[str, ...], cpu_image: str) -> Iterator[Project]:  # n
 def published_elsewhere(compose: tuple[str, ...], cpu_image: str) -> Iterator[Project]:  # noqa: ARG001
     """A project that is published on all addresses, and not up yet."""
     prepared = Project(compose, LIKENESS_PUBLISH="0.0.0.0")  # noqa: S104
+    yield prepared
+    prepared.down("--volumes")
+
+
+@pytest.fixture
+def encryption_key(tmp_path: Path) -> Path:
+    """A file that only the user of the container may read."""
+    file = tmp_path / "encryption-key"
+    file.write_text(base64.b64encode(os.urandom(32)).decode())
+    file.chmod(0o400)
+    os.chown(file, USER, USER)
+    return file
+
+
+@pytest.fixture
+def encrypted(compose: tuple[str, ...], cpu_image: str, encryption_key: Path) -> Iterator[Project]:  # noqa: ARG001
+    """A project whose gallery is encrypted, and not up yet."""
+    prepared = Project(compose, "docker/compose.encryption.yml", LIKENESS_ENCRYPTION_KEY_FILE=str(encryption_key))
     yield prepared
     prepared.down("--volumes")
 

@@ -33,8 +33,15 @@ def docker(*arguments: str) -> str:
 def build(target: str) -> str:
     """Build the image `likeness:<target>` on this machine's network, which is known to reach the packages."""
     tag = f"likeness:{target}"
-    docker("build", "--network", "host", "--file", "docker/Dockerfile", "--target", target, "--tag", tag, ".")
+    docker(
+        *("build", "--network", "host", "--file", "docker/Dockerfile", "--target", target),
+        *("--build-arg", f"REVISION={commit()}", "--tag", tag, "."),
+    )
     return tag
+
+
+def commit() -> str:
+    return succeed(["git", "rev-parse", "HEAD"])
 
 
 def inspect(thing: str, field: str) -> str:

@@ -1,4 +1,4 @@
-"""The profile `cpu` of the compose file, as a separate project on a free port."""
+"""The profile `cpu` of the compose files, as a separate project on a free port."""
 
 import subprocess
 import time
@@ -23,11 +23,13 @@ def wait_until_healthy(container: str) -> None:
 
 
 class Project:
-    def __init__(self, command: Sequence[str], **environment: str) -> None:
+    def __init__(self, command: Sequence[str], *added: str, **environment: str) -> None:
+        """`added`: compose files beside docker-compose.yml."""
         port = free_port()
         self.name = f"likeness-test-{port}"
         self.url = f"http://127.0.0.1:{port}"
-        self._command = [*command, "--project-name", self.name, "--profile", "cpu"]
+        files = [f"--file={file}" for file in ("docker-compose.yml", *added)]
+        self._command = [*command, *files, "--project-name", self.name, "--profile", "cpu"]
         self._environment = {"LIKENESS_PUBLISH_PORT": str(port), **environment}
 
     def compose(self, *arguments: str) -> str:
@@ -41,8 +43,10 @@ class Project:
         self.compose("up", "--detach", "--no-build")
         wait_until_healthy(self.container())
 
-    def container(self) -> str:
-        return docker("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={self.name}")
+    def container(self, service: str = SERVICE) -> str:
+        labels = {"project": self.name, "service": service}
+        filters = [f"--filter=label=com.docker.compose.{name}={value}" for name, value in labels.items()]
+        return docker("ps", "--all", "--quiet", *filters)
 
     def stop(self) -> float:
         """Stop it, and return the seconds that it took."""

@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 
 import httpx2
 
@@ -39,6 +40,26 @@ def test_its_root_cannot_be_written(project: Project) -> None:
 def test_it_is_published_on_loopback_only(project: Project) -> None:
     bound = inspect(project.container(), '(index (index .NetworkSettings.Ports "8000/tcp") 0).HostIp')
     assert bound == "127.0.0.1"
+
+
+def test_a_setting_of_the_shell_reaches_the_service(project: Project) -> None:
+    assert "LIKENESS_MAX_FACES=7" in inspect(project.container(), "json .Config.Env")
+
+
+def test_its_memory_its_processes_and_its_log_are_limited(project: Project) -> None:
+    host = json.loads(inspect(project.container(), "json .HostConfig"))
+
+    assert host["Memory"] == 2 * 2**30
+    assert host["PidsLimit"] == 1024
+    assert host["LogConfig"]["Config"] == {"max-file": "5", "max-size": "10m"}
+
+
+def test_the_encryption_key_reaches_the_service_as_a_file_only(encrypted: Project, encryption_key: Path) -> None:
+    encrypted.up()
+    checked = run(["docker", "exec", encrypted.container(), "likeness", "doctor"])
+
+    assert ", encrypted" in checked.stdout
+    assert encryption_key.read_text() not in inspect(encrypted.container(), "json .")
 
 
 def test_a_stop_under_load_answers_what_is_under_way_and_loses_nothing_acknowledged(project: Project, api: Api) -> None:

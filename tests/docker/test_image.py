@@ -1,13 +1,18 @@
 """The contents of the image, and how it runs alone."""
 
+import json
+import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from app import __version__
 from tests.support.server import REPOSITORY
 
-from .engine import docker, inspect, run
+from .conftest import USER
+from .engine import commit, docker, inspect, run
 
 MEGABYTE = 10**6
 LOOPBACK = ("--env", "LIKENESS_PUBLISHED_ON=127.0.0.1")
@@ -48,6 +53,29 @@ def test_it_holds_no_installer_no_compiler_and_no_torch(cpu_image: str, python: 
 
 def test_it_runs_as_a_user_without_rights_who_owns_only_the_data(cpu_image: str) -> None:
     assert shell(cpu_image, "id -u; stat -c '%u %a' /data; find /srv /opt -writable") == "10001\n10001 700"
+
+
+def test_its_labels_say_what_it_is_and_of_which_commit(cpu_image: str) -> None:
+    labels = json.loads(inspect(cpu_image, "json .Config.Labels"))
+    named = {name.removeprefix("org.opencontainers.image."): value for name, value in labels.items()}
+
+    assert named.pop("description")
+    assert named == {
+        "title": "Likeness",
+        "licenses": "MIT",
+        "version": __version__,
+        "revision": commit(),
+        "base.name": base_image(),
+    }
+
+
+def test_a_folder_of_the_host_that_belongs_to_root_stops_the_start(cpu_image: str, tmp_path: Path) -> None:
+    refused = run(["docker", "run", "--rm", *LOOPBACK, "--volume", f"{tmp_path}:/data", cpu_image])
+    assert refused.returncode == 2
+    assert "/data" in refused.stderr
+
+    os.chown(tmp_path, USER, USER)
+    assert "FAIL" not in docker("run", "--rm", *LOOPBACK, "--volume", f"{tmp_path}:/data", cpu_image, "doctor")
 
 
 def test_its_models_are_whole_and_its_networks_run(cpu_image: str) -> None:

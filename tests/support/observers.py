@@ -1,26 +1,26 @@
-"""An Observer that only remembers."""
+"""An Observer for tests."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass
-class Noticed:
-    """The events as (kind, value), in order."""
+class RecordingObserver:
+    """Records every event as (name, value), in order."""
 
     events: list[tuple[Any, ...]] = field(default_factory=list)
 
-    def photo(self, faces: int) -> None:
+    def on_photo(self, faces: int) -> None:
         self.events.append(("photo", faces))
 
-    def rejected(self, reason: str) -> None:
+    def on_rejected(self, reason: str) -> None:
         self.events.append(("rejected", reason))
 
-    def compared(self, distance: float, *, match: bool) -> None:
+    def on_compared(self, distance: float, *, match: bool) -> None:
         self.events.append(("compared", round(distance, 3), match))
 
-    def batch(self, faces: int) -> None:
+    def on_batch(self, faces: int) -> None:
         self.events.append(("batch", faces))
 
-    def expired(self, faces: int) -> None:
+    def on_expired(self, faces: int) -> None:
         self.events.append(("expired", faces))

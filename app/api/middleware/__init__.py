@@ -1,1 +1,1 @@
-"""What every request passes through, as plain ASGI middleware; app/main.py puts them in order."""
+"""ASGI middleware that every request passes through; app/main.py defines the order."""

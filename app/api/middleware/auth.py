@@ -1,4 +1,4 @@
-"""Before a request is read: is there room for it, whose is it, and may they ask this often? Plain ASGI."""
+"""Authenticate a request and apply the rate limits before its body is read."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access.authenticator import is_address, network_of
 from app.access.rate_limiter import Allowance, RateLimiter, whole_seconds
-from app.api.problems import answer
+from app.api.problems import error_response
+from app.api.state import state_of
 from app.domain.errors import AccessError, Forbidden, Overloaded, Unauthorized
-from app.domain.identity import Actor, Caller, anyone
+from app.domain.identity import Actor, Caller, anonymous
 from app.server.shutdown import Lifecycle
-from app.services.container import Services
 
 PROBES = ("/healthz", "/readyz")
 METRICS = "/metrics"
@@ -24,47 +24,47 @@ PUBLIC = (*PROBES, "/openapi.json", "/docs")
 
 class Authentication:
     """
-    Everything but the public paths needs a caller, whether a route asks for one or not: what nobody thought of is shut.
+    Requires a caller for every path except the public ones, so that a route without any declaration is not open.
 
-    Refused before the body is read. The scope that a route needs is declared with the route (see dependencies.py).
+    The scope that a route needs is declared with the route (see dependencies.py).
     """
 
-    def __init__(self, app: ASGIApp, limits: RateLimiter, lifecycle: Lifecycle) -> None:
-        self._app, self._limits, self._lifecycle = app, limits, lifecycle
+    def __init__(self, app: ASGIApp, rate_limiter: RateLimiter, lifecycle: Lifecycle) -> None:
+        self._app, self._rate_limiter, self._lifecycle = app, rate_limiter, lifecycle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or is_public(route_path(scope)):
             return await self._app(scope, receive, send)
         try:
-            caller, refused = self._caller(scope)
-            if allowance := self._limits.take(caller):
-                send = _telling(send, allowance)
-                allowance.require()
-            if refused:
-                raise refused
+            caller, error = self._caller(scope)
+            if allowance := self._rate_limiter.acquire(caller):
+                send = _with_rate_limit_headers(send, allowance)
+                allowance.raise_if_exceeded()
+            if error:
+                raise error
             scope["state"]["caller"] = caller
-            with self._limits.inside(caller):
+            with self._rate_limiter.slot(caller):
                 await self._app(scope, receive, send)
-        except (AccessError, Overloaded) as error:
-            await answer(Request(scope), error)(scope, receive, send)
+        except (AccessError, Overloaded) as refusal:
+            await error_response(Request(scope), refusal)(scope, receive, send)
 
     def _caller(self, scope: Scope) -> tuple[Caller, Unauthorized | None]:
-        """Who asks; where their key does not hold, their address, which is counted: nobody tries keys without end."""
-        services: Services | None = getattr(scope["app"].state, "services", None)
-        if services is None or (self._lifecycle.draining and route_path(scope) != METRICS):
-            raise Overloaded("starting, or shutting down")
+        """Return who makes the request; if their key is invalid, their address, whose limit bounds further attempts."""
+        authenticator = state_of(scope["app"]).require_services().authenticator
+        if self._lifecycle.draining and route_path(scope) != METRICS:
+            raise Overloaded("shutting down")
         client: Sequence[object] = scope.get("client") or ("unknown",)
         headers, address = Headers(scope=scope), str(client[0])
-        if services.authenticator.loopback_only() and _from_another_page(headers):
+        if authenticator.loopback_only() and _is_cross_site(headers):
             raise Forbidden("without keys, only local pages and host names are accepted (see docs/operations/keys.md)")
         try:
-            return services.authenticator.caller(_keys_in(headers), address), None
+            return authenticator.authenticate(_given_keys(headers), address), None
         except Unauthorized as error:
-            return anyone(f"address:{network_of(address)}"), error
+            return anonymous(f"address:{network_of(address)}"), error
 
 
 def route_path(scope: Scope) -> str:
-    """The path as routes see it: without /v1."""
+    """Return the path as routes see it, without /v1."""
     return str(scope["path"]).removeprefix(scope.get("root_path", ""))
 
 
@@ -81,19 +81,19 @@ def actor_of(request: Request) -> Actor:
     return Actor(caller_of(request).name, str(request.state.request_id))
 
 
-def _from_another_page(headers: Headers) -> bool:
+def _is_cross_site(headers: Headers) -> bool:
     """
-    Whether a browser may ask for a page of somebody else: by a form to 127.0.0.1, or by a name of theirs that was made
-    to point there (DNS rebinding).
+    Return whether a browser may have sent the request for a foreign web page: with a form that is posted to 127.0.0.1,
+    or with a foreign host name that resolves to this machine (DNS rebinding).
     """
     origin, host = headers.get("origin"), headers.get("host", "")
     if headers.get("sec-fetch-site") == "cross-site" or (origin is not None and not _is_local(origin)):
         return True
-    return bool(host) and not _is_local(f"//{host}")  # HTTP/1.0 knows no Host, and no browser speaks it
+    return bool(host) and not _is_local(f"//{host}")  # HTTP/1.0 has no Host, and no browser uses it
 
 
 def _is_local(url: str) -> bool:
-    """Whether nobody else can own its name: an address, a name without a dot, `*.localhost`, `*.internal`."""
+    """Return whether its host cannot be a foreign domain: an address, a name without a dot, *.localhost, *.internal."""
     try:
         name = urlsplit(url).hostname or ""
     except ValueError:
@@ -102,17 +102,17 @@ def _is_local(url: str) -> bool:
     return bool(name) and (is_address(name) or "." not in name or name.endswith((".localhost", ".internal")))
 
 
-def _keys_in(headers: Headers) -> set[str]:
-    """What was given as a key, in whichever header and however often."""
+def _given_keys(headers: Headers) -> set[str]:
+    """Return the distinct keys in all `Authorization: Bearer` and `X-API-Key` headers."""
     bearers = [each.partition(" ") for each in headers.getlist("authorization")]
-    given = [key for scheme, _, key in bearers if scheme.lower() == "bearer"] + headers.getlist("x-api-key")
-    return {key.strip() for key in given} - {""}
+    keys = [key for scheme, _, key in bearers if scheme.lower() == "bearer"] + headers.getlist("x-api-key")
+    return {key.strip() for key in keys} - {""}
 
 
-def _telling(send: Send, allowance: Allowance) -> Send:
-    """The RateLimit fields of draft-ietf-httpapi-ratelimit-headers-06, which clients read today."""
+def _with_rate_limit_headers(send: Send, allowance: Allowance) -> Send:
+    """Add the RateLimit fields of draft-ietf-httpapi-ratelimit-headers-06, the version that clients read today."""
 
-    async def send_with_allowance(message: Message) -> None:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers["RateLimit-Limit"] = str(allowance.limit)
@@ -121,4 +121,4 @@ def _telling(send: Send, allowance: Allowance) -> Send:
             headers["RateLimit-Policy"] = f"{allowance.limit};w=1"
         await send(message)
 
-    return send_with_allowance
+    return send_with_headers

@@ -7,11 +7,11 @@ import asyncio
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_CLOSE = {"Connection": "close"}  # the rest of the body will not be read
+_CLOSE = {"Connection": "close"}  # because the rest of the body is not read
 
 
 class BodyLimit:
-    """Stop reading a body after `max_bytes`, whatever its Content-Length claims, and after `seconds`."""
+    """Refuses a body of more than `max_bytes`, whatever its Content-Length says, or that takes more than `seconds`."""
 
     def __init__(self, app: ASGIApp, max_bytes: int, seconds: float) -> None:
         self._app, self._max_bytes, self._seconds = app, max_bytes, seconds
@@ -20,21 +20,21 @@ class BodyLimit:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         read, complete = 0, False
-        until = asyncio.get_running_loop().time() + self._seconds
+        deadline = asyncio.get_running_loop().time() + self._seconds
 
         async def receive_within_limit() -> Message:
             nonlocal read, complete
-            if complete:  # all that can follow is the message that the client has left
+            if complete:  # only the message that the client has disconnected can follow
                 return await receive()
             try:
-                async with asyncio.timeout_at(until):
+                async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError:
-                raise HTTPException(408, f"want the body within {self._seconds:g} s", _CLOSE) from None
+                raise HTTPException(408, f"expected the body within {self._seconds:g} s", _CLOSE) from None
             read += len(message.get("body", b""))
             complete = not message.get("more_body", False)
             if read > self._max_bytes:
-                raise HTTPException(413, f"want a request of at most {self._max_bytes} bytes", _CLOSE)
+                raise HTTPException(413, f"expected at most {self._max_bytes} bytes", _CLOSE)
             return message
 
         return await self._app(scope, receive_within_limit, send)

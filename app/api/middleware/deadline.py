@@ -1,4 +1,4 @@
-"""Bound the time in which a request is answered."""
+"""Limit the time that a request may take."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.server.shutdown import Lifecycle
 
 
 class Deadline:
-    """Answer 504 after `seconds`, or 503 when the service stops before the request is answered."""
+    """Answers 504 after `seconds`, or 503 if the service stops before the response has started."""
 
     def __init__(self, app: ASGIApp, seconds: float, lifecycle: Lifecycle) -> None:
         self._app, self._seconds, self._lifecycle = app, seconds, lifecycle
@@ -21,20 +21,23 @@ class Deadline:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        begun = False
+        started = False
 
-        async def send_and_note(message: Message) -> None:
-            nonlocal begun
-            begun = True
+        async def send_and_track(message: Message) -> None:
+            nonlocal started
+            started = True
             await send(message)
 
         try:
             async with asyncio.timeout(self._seconds) as limit:
                 with self._lifecycle.abortable(limit):
-                    await self._app(scope, receive, send_and_note)
+                    await self._app(scope, receive, send_and_track)
         except TimeoutError:
-            if begun or not limit.expired():
+            if started or not limit.expired():
                 raise
-            late = f"no answer within {self._seconds:g} s"
-            error = Overloaded("shutting down") if self._lifecycle.draining else DeadlineExceeded(late)
-            await problems.answer(Request(scope), error)(scope, receive, send)
+            error = (
+                Overloaded("shutting down")
+                if self._lifecycle.draining
+                else DeadlineExceeded(f"no answer within {self._seconds:g} s")
+            )
+            await problems.error_response(Request(scope), error)(scope, receive, send)

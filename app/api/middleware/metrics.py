@@ -1,4 +1,4 @@
-"""What is told of every request: one line in the log, its metrics, and that it is under way. Plain ASGI."""
+"""Record every request: a line in the log, its metrics, and that it is in flight."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from app.server.shutdown import Lifecycle
 
 
 class RequestMetrics:
-    def __init__(self, app: ASGIApp, metrics: Metrics, lifecycle: Lifecycle, templates: RouteNames) -> None:
-        self._app, self._metrics, self._lifecycle, self._templates = app, metrics, lifecycle, templates
+    def __init__(self, app: ASGIApp, metrics: Metrics, lifecycle: Lifecycle, route_names: RouteNames) -> None:
+        self._app, self._metrics, self._lifecycle, self._route_names = app, metrics, lifecycle, route_names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        started, status = time.perf_counter(), 500  # what the server answers where no answer was begun
+        started, status = time.perf_counter(), 500  # what the server answers if the application fails
 
-        async def send_and_note(message: Message) -> None:
+        async def send_and_track(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
-        # asked for every few seconds: counted, but not in the log
+        # machines request these every few seconds: they are counted, but not logged
         quiet = is_public(route_path(scope)) or route_path(scope) == METRICS
         try:
             if quiet:
-                await self._app(scope, receive, send_and_note)
+                await self._app(scope, receive, send_and_track)
             else:
                 with self._metrics.in_flight(), self._lifecycle.in_flight():
-                    await self._app(scope, receive, send_and_note)
-        except Exception:  # answered outside of here, by the framework's last resort
+                    await self._app(scope, receive, send_and_track)
+        except Exception:  # Starlette answers it outside of this middleware
             scope["state"]["problem"] = LikenessError.code
             raise
         finally:
-            self._tell(scope, status, time.perf_counter() - started, quiet=quiet)
+            self._record(scope, status, time.perf_counter() - started, quiet=quiet)
 
-    def _tell(self, scope: Scope, status: int, seconds: float, *, quiet: bool) -> None:
+    def _record(self, scope: Scope, status: int, seconds: float, *, quiet: bool) -> None:
         state: dict[str, Any] = scope["state"]
-        route = self._templates.of(scope, route_path(scope))
-        self._metrics.answered(route, scope["method"], status, seconds)
+        route = self._route_names.name_of(scope, route_path(scope))
+        self._metrics.observe_request(route, scope["method"], status, seconds)
         if timer := state.get("timer"):
-            self._metrics.stages(timer.milliseconds())
+            self._metrics.observe_stages(timer.milliseconds())
         if code := state.get("problem"):
             self._metrics.problem(code)
         if not quiet:

@@ -1,4 +1,4 @@
-"""Route by the path as it was sent, so that ids may hold slashes, and accept the prefix /v1."""
+"""Route by the path as it was sent, so that ids may contain slashes, and accept the prefix /v1."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ PREFIX = "/v1"
 
 class RawPath:
     """
-    Show routes the path as it was sent, still percent-encoded, so that an id may hold a slash.
+    Gives routes the path as it was sent, still percent-encoded, so that an id may contain a slash.
 
-    `/v1` becomes the root path, so that every route, the documentation included, is reachable under it.
+    `/v1` becomes the root path: every route, including the documentation, is reachable under it.
     """
 
     def __init__(self, app: ASGIApp) -> None:

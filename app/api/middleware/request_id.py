@@ -1,4 +1,4 @@
-"""Give every request an id and every answer its safety headers."""
+"""Give every request an id, and every response its security headers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _SAFE_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 class RequestId:
     """
-    Accept the caller's `X-Request-ID` if it is safe to log, make one otherwise, and answer with it.
+    Takes the caller's `X-Request-ID` if it is safe to log, otherwise a new one, and returns it with the response.
 
-    Every answer also forbids caching (it is about people) and content sniffing.
+    Every response also forbids caching, because it contains personal data, and content sniffing.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,4 +1,4 @@
-"""/docs: Swagger UI from this machine, so that it works offline and the page may load nothing from elsewhere."""
+"""/docs: Swagger UI with files from this machine, so that it works offline and loads nothing from other hosts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastapi.responses import FileResponse, HTMLResponse
 from app.domain.errors import NotFound
 
 ASSETS = "fastapi_offline"
-"""Only for the files of Swagger UI that this package carries; it is not imported."""
+"""The package with the files of Swagger UI; it is not imported."""
 
 FILES = ("swagger-ui.css", "swagger-ui-bundle.js")
 

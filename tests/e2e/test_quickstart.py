@@ -1,0 +1,49 @@
+"""The commands of docs/quickstart.md, run in their order, give the answers that are printed below them."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.support.server import Server
+from tests.unit.deployment.manifests import REPOSITORY
+
+PAGE = (REPOSITORY / "docs" / "quickstart.md").read_text()
+EXAMPLES = re.findall(r"```\n(curl .*?)\n```\n```json\n(.*?)```", PAGE, re.DOTALL)
+CHANGING = {"request_id", "face_id", "enrolled_at", "timings_ms"}
+
+
+def run(curl: str, server: Server) -> Any:
+    """The answer to `curl -F name=@file ... URL`, from this server."""
+    *fields, url = shlex.split(curl.removeprefix("curl "))
+    files = [field.split("=@") for field in fields if field != "-F"]
+    photos = {name: (path, (REPOSITORY / path).read_bytes()) for name, path in files}
+    return httpx2.post(url.replace("http://127.0.0.1:8000", server.url), files=photos, timeout=60).json()
+
+
+def lasting(answer: Any) -> Any:
+    """The answer without what differs in each run."""
+    if isinstance(answer, dict):
+        return {name: lasting(value) for name, value in answer.items() if name not in CHANGING}
+    return [lasting(value) for value in answer] if isinstance(answer, list) else answer
+
+
+def nearly(answer: Any) -> Any:
+    """The answer, equal to one whose numbers differ no more than those of two processors."""
+    if isinstance(answer, dict):
+        return {name: nearly(value) for name, value in answer.items()}
+    if isinstance(answer, list):
+        return [nearly(value) for value in answer]
+    return pytest.approx(answer, rel=1e-3, abs=1e-3) if isinstance(answer, float) else answer
+
+
+def test_the_answers_of_the_quickstart_are_those_of_the_service(tmp_path: Path) -> None:
+    with Server(tmp_path / "data") as server:
+        answers = [lasting(run(curl, server)) for curl, _ in EXAMPLES]
+
+    assert len(EXAMPLES) == 4
+    assert answers == [nearly(lasting(json.loads(printed))) for _, printed in EXAMPLES]

@@ -1,0 +1,127 @@
+"""Images and fields are read from multipart forms and from JSON."""
+
+import asyncio
+import base64
+import json
+import tempfile
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI, Request
+from starlette.testclient import TestClient
+from starlette.types import Message
+
+from app.api.state import state_of
+from app.api.uploads import Submission, read_submission
+from app.domain.errors import ImageTooLarge, InvalidRequest
+from tests.unit.api.guarded import UnreadBody
+
+ANY_BYTES = bytes(range(256)) + b"\r\n--boundary\r\n"
+Part = tuple[str, tuple[str | None, bytes]]
+
+
+def submitted(kind: str, body: bytes, *names: str, max_each: int = 1, query: bytes = b"") -> Submission:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    headers = [(b"content-type", kind.encode())]
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers, "query_string": query}
+    return asyncio.run(read_submission(Request(scope, receive), names or ("image",), max_each, 5_000_000))
+
+
+def form(*parts: Part, names: tuple[str, ...] = ("image",), max_each: int = 1) -> Submission:
+    request = httpx2.Request("POST", "http://test", files=list(parts))
+    return submitted(request.headers["content-type"], request.read(), *names, max_each=max_each)
+
+
+def from_json(body: dict[str, Any], *names: str, max_each: int = 1) -> Submission:
+    return submitted("application/json", json.dumps(body).encode(), *names, max_each=max_each)
+
+
+def test_bytes_of_a_part_arrive_unchanged() -> None:
+    (upload,) = form(("image", ("a.jpg", ANY_BYTES))).uploads
+
+    assert (upload.name, upload.data) == ("image", ANY_BYTES)
+
+
+@pytest.mark.parametrize("prefix", ["", "data:image/jpeg;base64,", "data:;base64,", "\n"])
+@pytest.mark.parametrize("width", [4, 76, 1000])
+def test_base64_may_be_wrapped_and_may_be_a_data_uri(prefix: str, width: int) -> None:
+    encoded = base64.b64encode(ANY_BYTES).decode()
+    lines = "\r\n".join(encoded[start : start + width] for start in range(0, len(encoded), width))
+
+    assert from_json({"image": prefix + lines}).uploads[0].data == ANY_BYTES
+
+
+@pytest.mark.parametrize("text", ["-_-_", "AAA", "AA=A", "ä===", "data:image/png,%89PNG", "AAAA AAA?"])
+def test_invalid_base64_is_refused_with_the_name_of_its_field(text: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"^image: not base64") as caught:
+        from_json({"image": text})
+    assert caught.value.errors == (("image", "not base64"),)
+
+
+def test_images_are_ordered_by_field_and_then_as_sent() -> None:
+    parts: list[Part] = [(name, ("a", data)) for name, data in (("b", b"1"), ("a", b"2"), ("b", b"3"))]
+    by_form = form(*parts, names=("a", "b"), max_each=2)
+    texts = {"b": [base64.b64encode(data).decode() for data in (b"1", b"3")], "a": "Mg=="}
+
+    assert [(upload.name, upload.data) for upload in by_form.uploads] == [("a", b"2"), ("b", b"1"), ("b", b"3")]
+    assert [upload.data for upload in from_json(texts, "a", "b", max_each=2).uploads] == [b"2", b"1", b"3"]
+
+
+def test_too_many_images_are_refused() -> None:
+    with pytest.raises(InvalidRequest, match="image: expected at most 2, got 3"):
+        from_json({"image": ["AAAA"] * 3}, max_each=2)
+    with pytest.raises(InvalidRequest, match="image: expected at most 1, got 2"):
+        form(("image", ("a", b"1")), ("image", ("b", b"2")))
+
+
+def test_too_large_image_is_named() -> None:
+    with pytest.raises(ImageTooLarge, match="at most 5000000 bytes, got 5000001") as caught:
+        form(("image1", ("a", b"1")), ("image2", ("b", b"x" * 5_000_001)), names=("image1", "image2"))
+    assert caught.value.image == "image2"
+
+
+def test_large_part_is_never_written_to_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    def rollover(_: object) -> None:
+        pytest.fail("a photo was spooled to a file")
+
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", rollover)
+
+    assert len(form(("image", ("a", b"x" * 3_000_000))).uploads[0].data) == 3_000_000
+
+
+def test_other_fields_keep_their_type() -> None:
+    by_form = form(("image", ("a", b"1")), ("fmr", (None, b"0.1")))
+    by_json = from_json({"image": "AAAA", "fmr": 0.1, "note": ["x"]})
+
+    assert by_form.fields == {"fmr": "0.1"}
+    assert by_json.fields == {"fmr": 0.1, "note": ["x"]}
+
+
+def test_fields_of_query_and_body_are_merged() -> None:
+    submission = submitted("application/json", b'{"image": "AAAA", "a": 1}', query=b"b=2&c=%C3%BC")
+
+    assert submission.fields == {"a": 1, "b": "2", "c": "ü"}
+
+
+@pytest.mark.parametrize("kind", ["application/json", "Application/JSON; charset=utf-8", " application/json ;x=y"])
+def test_parameters_of_the_content_type_are_ignored(kind: str) -> None:
+    assert submitted(kind, b'{"image": "AAAA"}').uploads[0].data == b"\0\0\0"
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded", "application/jsonx"])
+def test_unsupported_content_type_is_refused(kind: str) -> None:
+    with pytest.raises(InvalidRequest, match="expected a body of type multipart/form-data or application/json"):
+        submitted(kind, b"image=x")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/verify", "/identify", "/detect", "/embed", "/galleries/g/subjects/s/faces"])
+async def test_body_is_not_read_if_the_queue_is_full(app: FastAPI, client: TestClient, path: str) -> None:  # noqa: ARG001
+    workers = state_of(app).require_services().extraction._workers
+    with workers.reserve(workers.capacity):
+        status = await UnreadBody().post(app, path)
+
+    assert status == 503

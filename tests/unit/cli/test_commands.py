@@ -1,0 +1,37 @@
+"""Commands are imported only when they run."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.cli import COMMANDS, imported
+from tests.unit.cli.conftest import Command
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+HELP = """
+import sys
+from app.cli import app
+app(["--help"], standalone_mode=False)
+print(sorted(sys.modules.keys() & {"numpy", "cv2", "onnxruntime", "faiss", "fastapi", "pydantic"}))
+"""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_listed_help_is_the_help_of_the_command(name: str) -> None:
+    assert imported(name).help.startswith(COMMANDS[name][1].removesuffix("."))
+
+
+def test_help_imports_neither_networks_nor_server() -> None:
+    done = subprocess.run([sys.executable, "-c", HELP], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+
+    assert all(name in done.stdout for name in COMMANDS)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_unknown_command_is_an_error_with_a_suggestion(likeness: Command) -> None:
+    done = likeness("verfy")
+
+    assert done.exit_code == 2
+    assert "verify" in done.stderr

@@ -1,0 +1,100 @@
+"""The documents agree with the code and with each other."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.domain import errors
+from app.main import create_app
+from app.settings import Settings
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+DOCS = REPOSITORY / "docs"
+PAGES = sorted([*REPOSITORY.glob("*.md"), *DOCS.rglob("*.md"), *(REPOSITORY / "docker").rglob("*.md")])
+SETTINGS = (DOCS / "operations" / "settings.md").read_text(encoding="utf-8")
+ROWS = {
+    name: cells for name, *cells in re.findall(r"^\| `LIKENESS_(\w+)` \| (.*?) \| (.*) \|$", SETTINGS, re.MULTILINE)
+}
+METHODS = "GET", "POST", "PUT", "DELETE"
+BEFORE_A_REQUEST = {"invalid_http", "headers_too_large"}  # answered by the server itself
+OF_HTTP = {"method_not_allowed", "upload_timeout"}  # have no error of the domain
+
+
+def test_the_table_of_settings_lists_every_option_and_no_other() -> None:
+    assert sorted(ROWS) == sorted(name.upper() for name in Settings.model_fields)
+
+
+@pytest.mark.parametrize("name", [name for name, field in Settings.model_fields.items() if not field.default_factory])
+def test_the_table_of_settings_has_the_default(name: str) -> None:
+    default = Settings.model_fields[name].default
+    assert ROWS[name.upper()][0].split("`")[1] == ("none" if default is None else str(default))
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_the_table_of_settings_has_the_description(name: str) -> None:
+    assert ROWS[name.upper()][1] == Settings.model_fields[name].description
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    links = re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not link.startswith("http") and not is_there(page, link)] == []
+
+
+def test_the_index_links_to_every_page() -> None:
+    text = (DOCS / "index.md").read_text(encoding="utf-8")
+    pages = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")} - {"index.md"}
+    assert pages - set(re.findall(r"\]\(([^)#]+)", text)) == set()
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: str(page.relative_to(DOCS)))
+def test_every_source_file_that_a_page_names_is_there(page: Path) -> None:
+    named = re.findall(r"`((?:app|training|tests|docker)/[\w/.-]+)`", page.read_text(encoding="utf-8"))
+    assert [name for name in named if not (REPOSITORY / name).exists()] == []
+
+
+def test_every_class_that_the_glossary_names_is_there() -> None:
+    named = re.findall(r"`([A-Z][a-z]\w+)`", (DOCS / "glossary.md").read_text(encoding="utf-8"))
+    sources = [path for package in ("app", "training") for path in (REPOSITORY / package).rglob("*.py")]
+    defined = set(re.findall(r"^class (\w+)", "\n".join(path.read_text() for path in sources), re.MULTILINE))
+    assert set(named) - defined == set()
+
+
+def test_the_api_page_lists_every_route_and_no_other() -> None:
+    paths = create_app(Settings()).openapi()["paths"]
+    served = {f"{method.upper()} {path}" for path, item in paths.items() for method in item}
+    assert set(routes_of((DOCS / "api.md").read_text(encoding="utf-8"))) == served
+
+
+def test_the_api_page_lists_every_code_of_an_error_and_no_other() -> None:
+    section = (DOCS / "api.md").read_text(encoding="utf-8").split("## Errors")[1]
+    listed = set(re.findall(r"`([a-z]+_?[a-z_]*)`", section)) - {"image", "errors", "reasons", "boxes", "rejected"}
+    raised = {kind.code for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "code")}
+    assert listed == raised | OF_HTTP | BEFORE_A_REQUEST
+
+
+def is_there(page: Path, link: str) -> bool:
+    path, _, heading = link.partition("#")
+    target = page.parent / path if path else page
+    return target.exists() and (not heading or heading in headings_of(target))
+
+
+def headings_of(page: Path) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def routes_of(text: str) -> Iterator[str]:
+    """`GET`, `PUT /path` is two routes; a cell may hold several groups."""
+    for cell in re.findall(r"^\| (`(?:GET|POST|PUT|DELETE).*?) \|", text, re.MULTILINE):
+        waiting: list[str] = []
+        for words in re.findall(r"`([^`]+)`", cell):
+            method, _, path = words.partition(" ")
+            assert method in METHODS
+            waiting.append(method)
+            if path:
+                yield from (f"{each} {path}" for each in waiting)
+                waiting = []

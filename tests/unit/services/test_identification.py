@@ -1,0 +1,123 @@
+"""Identification among enrolled colours."""
+
+from pathlib import Path
+
+import pytest
+
+from app.domain.errors import FaceNotFound, ModelMismatch, NotFound, UnsupportedOperatingPoint
+from app.services.identification import IdentificationResult
+from tests.support.fakes import apart
+from tests.support.templates import template, unit
+from tests.unit.services.bench import Bench, open_bench
+
+pytestmark = pytest.mark.anyio
+
+
+def named(result: IdentificationResult) -> list[list[str]]:
+    return [[candidate.subject_id for candidate in candidates] for candidates in result.candidates]
+
+
+async def test_candidates_are_the_subjects_within_the_threshold_nearest_first(bench: Bench) -> None:
+    await bench.enroll_reds("ada", 0)
+    await bench.enroll_reds("bob", 60, 200)
+    await bench.enroll_reds("cleo", 255)
+    result = await bench.identify(20, threshold=1.0)
+    (candidates,) = result.candidates
+
+    assert [(each.subject_id, each.rank) for each in candidates] == [("ada", 1), ("bob", 2)]
+    assert [each.distance.squared_l2 for each in candidates] == pytest.approx([apart(20, 0), apart(20, 60)], abs=1e-6)
+    assert result.subject_ids == ["ada", "bob"]
+
+
+async def test_stranger_has_no_candidates(bench: Bench) -> None:
+    await bench.enroll_reds("ada", 0)
+
+    assert named(await bench.identify(200)) == [[]]
+
+
+async def test_top_k_keeps_the_nearest_candidates(bench: Bench) -> None:
+    for name, red in (("ada", 0), ("bob", 10), ("cleo", 20)):
+        await bench.enroll_reds(name, red)
+
+    assert named(await bench.identify(21, top_k=2, threshold=4.0)) == [["cleo", "bob"]]
+
+
+async def test_candidate_has_face_metadata_and_probability(bench: Bench) -> None:
+    _, face_id = await bench.enroll_reds("ada", 0, 100)
+    bench.repository.put_subject("guests", "ada", {"name": "Ada"})
+    ((candidate,),) = (await bench.identify(100)).candidates
+
+    assert (candidate.face_id, candidate.metadata) == (face_id, {"name": "Ada"})
+    assert candidate.probability == pytest.approx(1 / (1 + 2.718281828**-10))
+
+
+async def test_all_faces_of_a_photo_can_be_identified(bench: Bench) -> None:
+    await bench.enroll_reds("ada", 0)
+    await bench.enroll_reds("bob", 120)
+    result = await bench.identify(121, 250, 1, selection="all")
+
+    assert (named(result), result.faces_found) == ([["bob"], [], ["ada"]], 3)
+
+
+async def test_photo_without_a_face_is_an_error_unless_all_faces_are_selected(bench: Bench) -> None:
+    await bench.enroll_reds("ada", 0)
+    result = await bench.identify(None, selection="all")
+
+    assert (named(result), result.faces_found, result.gallery.id) == ([], 0, "guests")
+    with pytest.raises(FaceNotFound) as caught:
+        await bench.identify(None)
+    assert caught.value.image == "image1"
+
+
+async def test_threshold_tightens_with_the_size_of_the_gallery(bench: Bench) -> None:
+    thresholds = []
+    for name, red in (("ada", 0), ("bob", 120)):
+        await bench.enroll_reds(name, *range(red, red + 6))
+        thresholds.append((await bench.identify(0)).decision.point.threshold)
+
+    assert thresholds == [1.0, 0.5]
+
+
+async def test_requested_fpir_or_threshold_decides(bench: Bench) -> None:
+    await bench.enroll_reds("ada", 0, 1)
+    by_rate, by_threshold = await bench.identify(0, fpir=0.02), await bench.identify(0, threshold=0.25)
+
+    assert (by_rate.decision.source, by_rate.decision.point.threshold) == ("fpir", 1.5)
+    assert by_rate.decision.overall_fmr == pytest.approx(0.02)
+    assert (by_threshold.decision.source, by_threshold.decision.point.threshold) == ("request", 0.25)
+
+
+async def test_unsupported_fpir_is_refused(bench: Bench) -> None:
+    await bench.enroll_reds("ada", *range(20))
+
+    with pytest.raises(UnsupportedOperatingPoint):
+        await bench.identify(0, fpir=1e-3)
+
+
+async def test_uncalibrated_model_decides_by_the_usual_threshold(tmp_path: Path) -> None:
+    async with open_bench(tmp_path, calibration=None) as bench:
+        await bench.enroll_reds("ada", 0)
+        near, far = await bench.identify(85), await bench.identify(95)
+
+    assert (named(near), named(far)) == ([["ada"]], [[]])
+    assert (near.decision.source, near.candidates[0][0].probability) == ("uncalibrated", None)
+
+
+async def test_result_has_the_gallery_that_was_searched(bench: Bench) -> None:
+    await bench.enroll_reds("ada", 0, 1)
+    result = await bench.identify(0)
+
+    assert result.gallery == bench.repository.gallery("guests")
+    assert result.decision.templates == 2
+
+
+async def test_unknown_gallery_is_not_found_before_the_photo_is_opened(bench: Bench) -> None:
+    with pytest.raises(NotFound, match="'guests'"):
+        await bench.identify(None)
+
+
+async def test_gallery_of_another_model_is_refused(bench: Bench) -> None:
+    bench.repository.enroll("guests", "ada", [template("1", "ada", unit(1, 2))])
+
+    with pytest.raises(ModelMismatch):
+        await bench.identify(0)

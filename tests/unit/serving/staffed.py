@@ -1,0 +1,82 @@
+"""`python -m tests.unit.serving.staffed HOW PORT FOLDER`: two workers, and an application that says which one answers."""
+
+import asyncio
+import logging
+import os
+import sys
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+from app.domain.errors import StartError
+from app.server import supervisor
+from app.server.protocol import ConnectionLimits
+from tests.unit.serving.listening import HOST, Echo
+
+LIMITS = ConnectionLimits(max_connections=50, max_head_bytes=2048, head_timeout=5)
+
+
+@dataclass
+class Signed(Echo):
+    """`/slow` takes a second, `/stuck` holds the whole process, and does not hear a signal meanwhile."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            logging.info("asked for %s", scope["path"])
+        await super().__call__(scope, receive, send)
+
+    async def _answer(self, send: Send, document: dict[str, Any]) -> None:
+        if document["path"] == "/slow":
+            await asyncio.sleep(1)
+        if document["path"] == "/stuck":
+            time.sleep(30)  # noqa: ASYNC251 - that is the point
+        await super()._answer(send, document | {"worker": os.getpid()})
+
+
+@dataclass
+class Unstartable(Signed):
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "the networks do not run"})
+
+
+def make(how: str, folder: Path) -> Echo:
+    logging.basicConfig(level=logging.INFO)
+    (folder / str(os.getpid())).touch()
+    if how == "refused":
+        raise StartError("no model in here")
+    if how == "dead":
+        os._exit(9)
+    if how == "second fails" and len(list(folder.iterdir())) > 1:
+        time.sleep(1)  # until the first one serves
+        return Unstartable()
+    return Unstartable() if how == "unstartable" else Signed()
+
+
+def main() -> None:
+    how, port, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+    logging.basicConfig(level=logging.INFO)
+    if how == "impatient":
+        supervisor._STOP_SECONDS = 1
+    if how == "attentive":
+        supervisor._MAX_SILENT_TICKS = 6
+    try:
+        supervisor.serve(
+            partial(make, how, folder),
+            workers=2,
+            host=HOST,
+            port=port,
+            limits=LIMITS,
+            trusted_proxies=None,
+            shutdown_delay=0,
+        )
+    except StartError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""A head of bounded length, in bounded time; and no connection without either."""
+
+import time
+
+import pytest
+
+from app.server.protocol import ConnectionLimits
+from tests.unit.serving.listening import HOST, PATIENCE, Client, Listening, listening
+
+GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
+EARLY = b"POST /early HTTP/1.1\r\nHost: x\r\n"
+LIMIT = 2048
+NOT_BEFORE = 0.3
+"""Seconds; the head of a request to `server` has 0.4. That it closes at all is seen within PATIENCE."""
+
+
+def head(length: int, *, of: str = "header") -> bytes:
+    """A request whose line and headers count `length` bytes, as the limits count them; `of` is what is long."""
+    fixed = len(b"/") + len(b"Host") + len(b"x") + 4
+    line = {
+        "url": b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"u" * (length - fixed)),
+        "header": b"GET / HTTP/1.1\r\nHost: x\r\nA: %s\r\n\r\n" % (b"v" * (length - fixed - len(b"A") - 4)),
+    }
+    return line[of]
+
+
+def pieces(data: bytes, size: int) -> list[bytes]:
+    return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+@pytest.mark.parametrize("size", [10_000, 100])
+@pytest.mark.parametrize("of", ["url", "header"])
+def test_a_head_as_long_as_allowed_is_answered(server: Listening, of: str, size: int) -> None:
+    client = server.connect(*pieces(head(LIMIT, of=of), size))
+
+    assert client.answer()[0] == 200
+
+
+@pytest.mark.parametrize("size", [10_000, 100])
+@pytest.mark.parametrize("of", ["url", "header"])
+def test_a_longer_one_is_refused_and_reaches_nobody(patient: Listening, of: str, size: int) -> None:
+    client = patient.connect(*pieces(head(LIMIT + 1, of=of), size))
+    status, document = client.answer()
+
+    assert (status, document["code"], document["status"]) == (431, "headers_too_large", 431)
+    assert document.keys() == {"type", "title", "status", "detail", "instance", "code", "request_id"}
+    assert patient.app.metrics.problems == ["headers_too_large"]
+    client.wait_closed()
+    assert patient.app.asked == []
+
+
+def test_many_short_headers_are_a_long_head_too(server: Listening) -> None:
+    client = server.connect(b"GET / HTTP/1.1\r\n", *[b"A%d: b\r\n" % number for number in range(300)])
+
+    assert client.answer()[0] == 431
+
+
+@pytest.mark.parametrize("endless", [b"GET /", b"GET / HTTP/1.1\r\nA: ", b"GET / HTTP/1.1\r\nA"])
+def test_a_line_that_does_not_end_is_refused(patient: Listening, endless: bytes) -> None:
+    client = patient.connect(endless)
+
+    assert client.drip(b"x" * 60_000, 0)
+    assert patient.app.asked == []
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+        EARLY + b"Transfer-Encoding: chunked\r\n\r\n0\r\n",
+    ],
+)
+@pytest.mark.parametrize("more", [b"A: " + b"x" * 1000 + b"\r\n", b"x" * 10_000])
+def test_trailers_are_counted_as_headers_are(patient: Listening, start: bytes, more: bytes) -> None:
+    client = patient.connect(start)
+
+    assert client.drip(more, 0.001)
+
+
+def test_what_is_no_http_is_told_so(server: Listening) -> None:
+    status, document = server.connect(b"\x16\x03\x01 hello\r\n\r\n").answer()
+
+    assert (status, document["code"]) == (400, "invalid_http")
+    assert server.app.metrics.problems == ["invalid_http"]
+    assert server.app.asked == []
+
+
+@pytest.mark.parametrize("begun", [b"", b"\r\n", b"G", GET[:-2]])
+def test_a_head_that_does_not_come_in_time_closes_the_connection(server: Listening, begun: bytes) -> None:
+    client = server.connect(begun)
+    client.wait_closed()
+
+    assert time.monotonic() - client.opened >= NOT_BEFORE
+    assert server.app.asked == []
+
+
+@pytest.mark.parametrize("piece", [b"\r\n", b"a"])
+def test_dripping_does_not_prolong_it(server: Listening, piece: bytes) -> None:
+    client = server.connect(b"GET / HTTP/1.1\r\nA: "[: 99 * (piece == b"a")])
+
+    assert client.drip(piece, 0.05)
+    assert time.monotonic() - client.opened >= NOT_BEFORE
+
+
+@pytest.mark.parametrize("piece", [b"\r\n", b"G"])
+def test_the_next_head_has_as_long_as_the_first_once_anything_of_it_came(server: Listening, piece: bytes) -> None:
+    client = server.connect(GET)
+    client.answer()
+    sent = time.monotonic()
+    client.send(piece)
+    client.wait_closed()
+
+    assert time.monotonic() - sent >= NOT_BEFORE
+
+
+def test_a_connection_that_is_kept_alive_serves_more_than_one_request() -> None:
+    with listening(ConnectionLimits(max_connections=9, max_head_bytes=LIMIT, head_timeout=2)) as server:
+        client = server.connect()
+        for number in range(4):
+            time.sleep(0.6)  # more than the timeout together
+            client.send(GET.replace(b"/a", b"/%d" % number))
+            assert client.answer() == (200, {"path": f"/{number}", "bytes": 0})
+
+
+def test_a_request_under_way_may_take_longer_than_its_head(server: Listening) -> None:
+    client = server.connect(GET.replace(b"/a", b"/held"))
+
+    assert client.is_open(0.8)
+    server.app.held.set()
+    assert client.answer()[0] == 200
+
+
+def test_a_body_may_take_longer_than_its_head(server: Listening) -> None:
+    client = server.connect(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n")
+    for _ in range(8):
+        client.send(b"x")
+        time.sleep(0.1)
+
+    assert client.answer() == (200, {"path": "/", "bytes": 8})
+
+
+@pytest.mark.parametrize("piece", [b"x", b""])
+def test_who_has_an_answer_may_not_send_the_rest_of_the_body_for_ever(server: Listening, piece: bytes) -> None:
+    client = server.connect(EARLY + b"Content-Length: 100000000\r\n\r\n")
+    client.answer()
+
+    assert not piece or client.drip(piece, 0.05)
+    client.wait_closed()
+    assert time.monotonic() - client.opened >= NOT_BEFORE
+
+
+def test_a_body_that_comes_after_its_answer_is_no_harm(server: Listening) -> None:
+    client = server.connect(EARLY + b"Content-Length: 3\r\n\r\n")
+    client.answer()
+    client.send(b"abc" + GET)
+
+    assert client.answer() == (200, {"path": "/a", "bytes": 0})
+
+
+def test_a_whole_request_and_the_beginning_of_the_next_may_come_as_one_piece(server: Listening) -> None:
+    length = 50_000  # more than a head may have, and less than the server reads at once
+    head = b"POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % length
+    client = server.connect(head + b"x" * length + GET[:20])
+    client.send(GET[20:])
+
+    assert client.answer() == (200, {"path": "/b", "bytes": length})
+    assert client.answer() == (200, {"path": "/a", "bytes": 0})
+
+
+@pytest.mark.parametrize("length", [50_000, 5_000_000])
+def test_a_long_body_is_no_long_head_whatever_comes_behind_it(server: Listening, length: int) -> None:
+    client = server.connect(b"POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % length)
+    client.send(b"x" * length + GET[:20])
+    client.send(GET[20:])
+
+    assert client.answer() == (200, {"path": "/b", "bytes": length})
+    assert client.answer() == (200, {"path": "/a", "bytes": 0})
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+def test_a_body_in_chunks_of_any_size_is_no_long_head(server: Listening, size: int) -> None:
+    client = server.connect(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    client.send(b"%x\r\n%s\r\n" % (size, b"x" * size) * (3_000_000 // (size + 40)))
+    client.send(b"0\r\n\r\n")
+
+    assert client.answer() == (200, {"path": "/", "bytes": size * (3_000_000 // (size + 40))})
+
+
+def accepted(server: Listening) -> Client:
+    """A connection that was answered; tried again while others that have gone still count."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        client = server.connect(GET)
+        try:
+            client.answer()
+        except (EOFError, ConnectionResetError):
+            continue
+        return client
+    pytest.fail("no connection was accepted")
+
+
+def test_connections_beyond_the_bound_are_closed_at_once_and_those_within_go_on() -> None:
+    with listening(ConnectionLimits(max_connections=3, max_head_bytes=LIMIT, head_timeout=60)) as server:
+        first = [accepted(server) for _ in range(3)]
+        for _ in range(3):
+            server.connect().wait_closed()
+        first[0].send(GET)
+        assert first[0].answer()[0] == 200
+
+        first[1].close()
+        accepted(server)
+
+
+@pytest.mark.parametrize(("trusted", "asker"), [(None, HOST), ("10.0.0.9", HOST), (HOST, "203.0.113.7")])
+def test_who_asks_is_who_connects_unless_that_is_a_proxy_that_was_named(trusted: str | None, asker: str) -> None:
+    forwarded = GET[:-2] + b"X-Forwarded-For: 198.51.100.1, 203.0.113.7\r\n\r\n"
+    with listening(
+        ConnectionLimits(max_connections=9, max_head_bytes=LIMIT, head_timeout=5), trusted=trusted
+    ) as server:
+        server.connect(forwarded).answer()
+
+    assert server.app.askers == [asker]

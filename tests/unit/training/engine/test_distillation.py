@@ -1,0 +1,92 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.unit.training.conftest import TinyNetwork
+from tests.unit.training.support import changed
+from training.config.schema import TrainConfig
+from training.data.augmentation import center_crop
+from training.data.dataset import FaceSet, read_crop, read_faces
+from training.engine import distillation
+from training.export import onnx
+from training.networks.embedder import Embedder
+from training.networks.registry import NETWORKS, build
+from training.networks.weights import UnusableWeights, load_state
+
+
+def test_a_target_averages_the_clean_crop_with_its_mirror_image(people: Path, tiny: Path) -> None:
+    network, faces = build("tiny", 8), read_faces([people])
+    load_state(network, tiny)
+
+    targets = distillation.teacher_targets(distillation.network_teacher(network), faces, people / "teacher.pt", 8)
+
+    crop = torch.from_numpy(center_crop(read_crop(faces.paths[7])))[None]
+    embedder = Embedder(network).eval()
+    expected = torch.nn.functional.normalize(embedder(crop) + embedder(crop.flip(2)))
+    torch.testing.assert_close(targets[7:8], expected)
+    assert targets.shape == (18, 8)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_targets_are_cached_for_the_same_network(
+    faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    same, other = (distillation.network_teacher(build("tiny", 8)) for _ in range(2))
+    first = distillation.teacher_targets(same, faces, tmp_path / "teacher.pt", 8)
+    replaced = distillation.teacher_targets(other, faces, tmp_path / "teacher.pt", 8)
+    assert not torch.equal(replaced, first)
+    monkeypatch.setattr(distillation, "_embed", lambda *_: pytest.fail("computed again"))
+
+    assert torch.equal(distillation.teacher_targets(other, faces, tmp_path / "teacher.pt", 8), replaced)
+
+
+def test_the_teacher_may_be_another_network(
+    config: TrainConfig, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Other(TinyNetwork):
+        mean = (0.0, 0.0, 0.0)
+
+    monkeypatch.setitem(NETWORKS, "other", Other)
+    other, faces = build("other", 8), read_faces([people])
+    torch.save(other.state_dict(), tmp_path / "other.pt")
+    config = changed(config, "teacher", network="other", weights=str(tmp_path / "other.pt"), views="crop")
+
+    targets = distillation.teacher_targets(
+        distillation.build_teacher(config, build("tiny", 8)), faces, tmp_path / "teacher.pt", 8
+    )
+
+    crops = torch.from_numpy(np.stack([center_crop(read_crop(path)) for path in faces.paths]))
+    torch.testing.assert_close(targets, Embedder(other).eval()(crops).detach(), atol=1e-5, rtol=0)
+
+
+def test_the_teacher_may_be_a_served_model(config: TrainConfig, people: Path, tmp_path: Path, tiny: Path) -> None:
+    onnx.export_model(tiny, tmp_path / "served", network="tiny", embedding_size=8, views="crop", license_="none")
+    served = distillation.build_teacher(changed(config, "teacher", weights=str(tmp_path / "served")), build("tiny", 8))
+    network, faces = build("tiny", 8), read_faces([people])
+    load_state(network, tiny)
+
+    by_graph = distillation.teacher_targets(served, faces, tmp_path / "graph.pt", 8)
+
+    by_network = distillation.teacher_targets(distillation.network_teacher(network), faces, tmp_path / "network.pt", 8)
+    torch.testing.assert_close(by_graph, by_network, atol=1e-5, rtol=0)
+
+
+def test_a_teacher_of_another_dimension_is_refused(people: Path, tmp_path: Path) -> None:
+    tutor = distillation.network_teacher(TinyNetwork(6))
+
+    with pytest.raises(UnusableWeights, match="expected a teacher with vectors of 8 numbers, got 6"):
+        distillation.teacher_targets(tutor, read_faces([people]), tmp_path / "teacher.pt", 8)
+
+
+def test_a_served_model_that_aligns_in_another_way_is_no_teacher(tmp_path: Path, tiny: Path) -> None:
+    onnx.export_model(tiny, tmp_path / "served", network="tiny", embedding_size=8, views="crop", license_="none")
+    manifest = tmp_path / "served" / "manifest.json"
+    values = json.loads(manifest.read_text(encoding="utf-8"))
+    values["alignment"] = {"kind": "box", "margin": 14}
+    manifest.write_text(json.dumps(values), encoding="utf-8")
+
+    with pytest.raises(UnusableWeights, match=r"teacher\.weights: .*served aligns faces in another way"):
+        distillation.served_model_teacher(tmp_path / "served")

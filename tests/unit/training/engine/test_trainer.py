@@ -1,0 +1,241 @@
+import errno
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.unit.training.support import WriteCrop, changed, weights
+from training.config.schema import TrainConfig
+from training.data.dataset import UnusableImage, read_crop, read_faces
+from training.data.loader import Batch
+from training.engine import checkpoints, trainer
+from training.engine.checkpoints import NotSaved, UnusableCheckpoint
+from training.engine.logging import RunLogger, StepMetrics
+from training.engine.train_step import Diverged, Learner
+from training.engine.trainer import Interrupted
+
+
+def ctrl_c_after(step: int) -> Callable[[Learner, Batch, float], StepMetrics]:
+    original = Learner.train_step
+
+    def train_step(self: Learner, batch: Batch, lr: float) -> StepMetrics:
+        metrics = original(self, batch, lr)
+        if self.step == step:
+            signal.raise_signal(signal.SIGINT)
+        return metrics
+
+    return train_step
+
+
+def everything(config: TrainConfig) -> TrainConfig:
+    """Turn on everything that has a state, and everything that is random."""
+    config = changed(changed(config, "pretraining", steps=2), "offline_mining", every=3, people=4, faces=3)
+    config = changed(changed(config, "optimizer", name="adam", ema_decay=0.8, steps=8), "loss", miner="violating")
+    config = changed(changed(config, "network", batch_norm="updated", dropout=0.3), "batch", chunk_size=2)
+    config = changed(changed(config, "run", precision="float16", num_workers=2), "evaluation", every=3, held_out=0.34)
+    return changed(config, "augmentation", shift=4, saturation=0.5, tint=0.2, edge_share=0.3)
+
+
+VARIANTS: dict[str, Callable[[TrainConfig], TrainConfig]] = {
+    "frozen": lambda config: config,
+    "updated": lambda config: changed(config, "network", batch_norm="updated"),
+    "everything": everything,
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("stop", [1, 4])
+def test_a_resumed_run_ends_with_exactly_the_weights_of_an_uninterrupted_one(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str, stop: int
+) -> None:
+    config = VARIANTS[variant](config)
+    trainer.train(config, tmp_path / "whole", resume=False)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Learner, "train_step", ctrl_c_after(stop))
+        with pytest.raises(Interrupted, match=rf"stopped after step {stop}; saved in .*parts, go on with --resume"):
+            trainer.train(config, tmp_path / "parts", resume=False)
+    trainer.train(config, tmp_path / "parts", resume=True)
+
+    assert_equal(*(checkpoints.load(tmp_path / run) for run in ("whole", "parts")))
+    assert_equal(*(weights(tmp_path / run / "network.pt") for run in ("whole", "parts")))
+
+
+def assert_equal(one: object, other: object) -> None:
+    """Compare checkpoints bit by bit, except for the seconds."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        assert one.keys() == other.keys()
+        for name in one.keys() - {"seconds"}:
+            assert_equal(one[name], other[name])
+    elif isinstance(one, Tensor) and isinstance(other, Tensor):
+        assert torch.equal(one, other)
+    else:
+        assert one == other
+
+
+def test_training_moves_the_weights_and_frozen_statistics_stay(config: TrainConfig, tiny: Path, tmp_path: Path) -> None:
+    before, after = weights(tiny), weights(trainer.train(config, tmp_path / "run", resume=False))
+
+    assert not torch.equal(before["last.weight"], after["last.weight"])
+    assert not torch.equal(before["bn.weight"], after["bn.weight"])
+    assert torch.equal(before["bn.running_mean"], after["bn.running_mean"])
+
+
+FIRST_LOSSES = {
+    "frozen": [1.99754381, 1.20393586, 0.80439812, 0.62360048, 0.76640606, 0.63409036],
+    "updated": [2.11610389, 1.83107352, 1.20031738, 0.79418212, 1.03957069, 0.64766717],
+}
+"""Losses of the first version of the training loop, which had only triplets, distillation and SGD."""
+
+
+@pytest.mark.parametrize("batch_norm", FIRST_LOSSES)
+def test_a_seed_gives_the_losses_of_the_first_version(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_norm: str
+) -> None:
+    seen: list[float] = []
+    original = RunLogger.log_step
+    monkeypatch.setattr(RunLogger, "log_step", lambda *args: seen.append(args[2].loss) or original(*args))
+
+    trainer.train(changed(config, "network", batch_norm=batch_norm), tmp_path / "run", resume=False)
+
+    assert seen == pytest.approx(FIRST_LOSSES[batch_norm], rel=1e-4)
+
+
+def test_strong_distillation_keeps_the_embedding_near_the_teacher(config: TrainConfig, tmp_path: Path) -> None:
+    def final_objective(weight: float) -> float:
+        strong = changed(changed(config, "loss", distillation_weight=weight), "optimizer", steps=30, lr=0.05)
+        output = tmp_path / f"weight{weight}"
+        trainer.train(changed(strong, "augmentation", share=0), output, resume=False)
+        return float(json.loads((output / "run.json").read_text())["final_metrics"]["objective"])
+
+    assert final_objective(0) < final_objective(20)
+
+
+def test_run_json_records_config_and_data(
+    write_crop: WriteCrop, config: TrainConfig, people: Path, tmp_path: Path
+) -> None:
+    write_crop(people / "lonely" / "1.png", seed=1)
+    trainer.train(config, tmp_path / "run", resume=False)
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+
+    assert record["config_sha256"] == config.digest
+    assert record["seed"] == 5
+    assert record["data"]["by_root"] == {"people": {"people": 6, "faces": 18}}
+    assert record["data"]["skipped"] == [{"path": str(people / "lonely"), "reason": "expected 2 usable crops, got 1"}]
+    assert record["torch"] == torch.__version__
+    assert TrainConfig.model_validate(json.loads((tmp_path / "run" / "config.json").read_text())) == config
+    assert list((tmp_path / "run" / "tensorboard").iterdir())
+
+
+@pytest.fixture
+def finished(config: TrainConfig, tmp_path: Path) -> Path:
+    trainer.train(config, tmp_path / "run", resume=False)
+    return tmp_path / "run"
+
+
+def test_a_finished_run_is_neither_repeated_nor_overwritten(config: TrainConfig, finished: Path) -> None:
+    before = (finished / "run.json").read_text()
+
+    assert trainer.train(config, finished, resume=True) == finished / "network.pt"
+    with pytest.raises(UnusableCheckpoint, match="already holds a run"):
+        trainer.train(config, finished, resume=False)
+    assert (finished / "run.json").read_text() == before
+
+
+def test_a_run_resumes_only_with_its_own_config_and_images(
+    write_crop: WriteCrop, config: TrainConfig, people: Path, finished: Path
+) -> None:
+    with pytest.raises(UnusableCheckpoint, match="another config"):
+        trainer.train(changed(config, "optimizer", clip_norm=1), finished, resume=True)
+    write_crop(people / "person0" / "new.png", seed=77)
+    with pytest.raises(UnusableCheckpoint, match="images have changed"):
+        trainer.train(config, finished, resume=True)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(config: TrainConfig, tiny: Path, tmp_path: Path) -> None:
+    broken = weights(tiny)
+    broken["last.bias"][:] = torch.nan
+    torch.save(broken, tiny)
+
+    with pytest.raises(Diverged, match=r"the loss is nan at step 0: lower optimizer\.lr"):
+        trainer.train(config, tmp_path / "run", resume=False)
+    assert not checkpoints.exists(tmp_path / "run")
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.engine.train_step.clip_grad_norm_", lambda *_: torch.tensor(torch.inf))
+
+    with pytest.raises(Diverged, match=r"the gradient is inf at step 0: lower optimizer\.lr"):
+        trainer.train(config, tmp_path / "run", resume=False)
+
+
+@pytest.mark.parametrize("kind", ["triplet", "contrastive", "arcface"])
+def test_every_loss_brings_the_faces_of_a_person_together(config: TrainConfig, tmp_path: Path, kind: str) -> None:
+    loss = {"miner": "balanced-pairs", "kind": "contrastive", "margin": 1} if kind == "contrastive" else {}
+    config = changed(changed(config, "loss", distillation_weight=0, **loss), "batch", people=6, faces=3)
+    config = changed(changed(config, "augmentation", share=0), "optimizer", name="adam", steps=60, warmup_steps=0)
+    config = changed(config, "pretraining", steps=60 if kind == "arcface" else 0)
+
+    trainer.train(config, tmp_path / "run", resume=False)
+
+    last = json.loads((tmp_path / "run" / "run.json").read_text())["final_metrics"]
+    assert last["genuine_distance"] < 0.7 * last["impostor_distance"]
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_stops_the_run_and_leaves_the_last_checkpoint_intact(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Learner.train_step
+
+    def train_step(self: Learner, batch: Batch, lr: float) -> StepMetrics:
+        if self.step == 3:
+            patched.setattr(checkpoints.os, "fsync", full)
+        return original(self, batch, lr)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Learner, "train_step", train_step)
+        with pytest.raises(NotSaved, match=r"cannot write the .* MB of .*: No space left on device; make room, then"):
+            trainer.train(config, tmp_path / "run", resume=False)
+
+    assert checkpoints.load(tmp_path / "run")["learner"]["step"] == 2
+
+
+def test_a_full_disk_is_reported_for_other_files_than_checkpoints(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RunLogger, "log_step", full)
+
+    with pytest.raises(NotSaved, match=r"cannot write in .*run: No space left on device; make room"):
+        trainer.train(config, tmp_path / "run", resume=False)
+
+
+def test_an_image_that_disappears_during_training_is_named(people: Path) -> None:
+    faces = read_faces([people])
+    faces.paths[3].unlink()
+
+    with pytest.raises(UnusableImage, match=r"person1/0\.png cannot be read any more: No such file"):
+        read_crop(faces.paths[3])
+
+
+def test_problems_of_data_and_config_are_reported_before_the_first_step(
+    config: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = changed(changed(config, "batch", faces=4), "optimizer", steps=1)
+    config = changed(changed(config, "loss", distillation_weight=0), "network", weights=None)
+
+    trainer.train(config, tmp_path / "run", resume=False)
+
+    output = " ".join(capsys.readouterr().err.split())
+    assert "warning: 6 of 6 people have fewer than 4 faces, so batches repeat them: lower batch.faces" in output
+    assert "warning: BatchNorm statistics of fresh weights are frozen: set network.batch_norm to 'updated'" in output

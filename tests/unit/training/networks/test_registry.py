@@ -1,0 +1,165 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from training.networks import cost
+from training.networks.embedder import Embedder, Views, views_of
+from training.networks.registry import NETWORKS, UnknownNetwork, build
+from training.networks.weights import UnusableWeights, load_state
+
+SHARED = Path(__file__).resolve().parents[5] / "shared" / "data"
+WEIGHTS = SHARED / "weights" / "mobilefacenet_foamliu.pt"
+with_weights = pytest.mark.skipif(not WEIGHTS.exists(), reason=f"the published weights are not at {WEIGHTS}")
+
+PUBLISHED_PARAMETERS = 0.99e6  # Chen et al. 2018, table 2
+PUBLISHED_MULTIPLY_ADDS = 221e6  # ibid.
+
+
+@pytest.fixture(scope="module")
+def published() -> dict[str, Tensor]:
+    state: dict[str, Tensor] = torch.load(WEIGHTS, map_location="cpu", weights_only=True)
+    return state
+
+
+def convolved(x: Tensor, state: dict[str, Tensor], conv: str, norm: str, **how: int) -> Tensor:
+    x = functional.conv2d(x, state[f"{conv}.weight"], state.get(f"{conv}.bias"), **how)
+    parts = [state[f"{norm}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")]
+    return functional.batch_norm(x, *parts)
+
+
+def reference(x: Tensor, state: dict[str, Tensor]) -> Tensor:
+    """Compute table 1 of the paper from the state dict, without modules."""
+    x = convolved(x, state, "conv1.0", "conv1.1", stride=2, padding=1).clamp(0, 6)
+    x = convolved(x, state, "dw_conv.depthwise", "dw_conv.bn1", padding=1, groups=64).relu()
+    x = convolved(x, state, "dw_conv.pointwise", "dw_conv.bn2").relu()
+    for block in range(15):
+        name, stride = f"features.{block}.conv", 2 if block in (0, 5, 12) else 1
+        y = convolved(x, state, f"{name}.0.0", f"{name}.0.1").clamp(0, 6)
+        y = convolved(y, state, f"{name}.1.0", f"{name}.1.1", stride=stride, padding=1, groups=y.shape[1]).clamp(0, 6)
+        y = convolved(y, state, f"{name}.2", f"{name}.3")
+        x = y if block in (0, 5, 12) else x + y
+    x = convolved(x, state, "conv2.0", "conv2.1").clamp(0, 6)
+    x = convolved(x, state, "gdconv.depthwise", "gdconv.bn", groups=512)
+    return convolved(x, state, "conv3", "bn").flatten(1)
+
+
+def test_mobilefacenet_is_as_large_as_the_paper_says() -> None:
+    network = build("mobilefacenet", 128)
+    extra = 64 * 64  # weights of the 1 x 1 convolution after the second layer, which the paper does not have
+
+    assert sum(part.numel() for part in network.parameters()) - extra == pytest.approx(PUBLISHED_PARAMETERS, rel=0.01)
+    assert cost.total(cost.table(network, 112))[1] - extra * 56 * 56 == pytest.approx(
+        PUBLISHED_MULTIPLY_ADDS, rel=0.001
+    )
+
+
+@with_weights
+def test_mobilefacenet_has_the_307_tensors_of_the_published_weights(published: dict[str, Tensor]) -> None:
+    ours = build("mobilefacenet", 128).state_dict()
+
+    assert {name: part.shape for name, part in ours.items()} == {name: part.shape for name, part in published.items()}
+    assert len(ours) == 307
+
+
+@with_weights
+def test_mobilefacenet_computes_what_its_weights_were_made_for(published: dict[str, Tensor]) -> None:
+    network = build("mobilefacenet", 128).eval()
+    load_state(network, WEIGHTS)
+    pixels = torch.randn(2, 3, 112, 112, generator=torch.Generator().manual_seed(1))
+
+    with torch.inference_mode():
+        torch.testing.assert_close(network(pixels), reference(pixels, published), atol=1e-4, rtol=1e-4)
+
+
+def test_an_embedder_takes_bytes_and_gives_unit_vectors() -> None:
+    crops = torch.randint(256, (3, 112, 112, 3), dtype=torch.uint8)
+
+    vectors = Embedder(build("mobilefacenet", 64)).eval()(crops)
+
+    assert vectors.shape == (3, 64)
+    torch.testing.assert_close(vectors.norm(dim=1), torch.ones(3))
+
+
+def test_an_embedder_scales_pixels_as_the_network_was_trained() -> None:
+    network = build("mobilefacenet", 16).eval()
+    crops = torch.randint(256, (2, 112, 112, 3), dtype=torch.uint8)
+    pixels = torch.stack(
+        [(crops[..., c] / 255 - m) / s for c, m, s in ((0, 0.485, 0.229), (1, 0.456, 0.224), (2, 0.406, 0.225))], 1
+    )
+
+    torch.testing.assert_close(Embedder(network)(crops), functional.normalize(network(pixels)), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [96, 144])
+def test_an_embedder_resizes_crops_that_are_not_the_networks_size(size: int) -> None:
+    embedder = Embedder(build("mobilefacenet", 16)).eval()
+    slope = torch.linspace(0, 255, size).round().to(torch.uint8).view(1, 1, size, 1).expand(1, size, size, 3)
+    fitting = torch.linspace(0, 255, 112).round().to(torch.uint8).view(1, 1, 112, 1).expand(1, 112, 112, 3)
+
+    with torch.inference_mode():
+        assert (embedder(slope) - embedder(fitting)).square().sum() < 1e-3
+
+
+def test_the_views_are_the_image_its_middle_enlarged_and_both_mirrored() -> None:
+    image = torch.rand(112, 112, 3).numpy()
+    middle = np.asarray(cv2.resize(image[5:107, 5:107], (112, 112)))
+    wanted = [image, middle, image[:, ::-1], middle[:, ::-1]]
+
+    got = views_of(torch.from_numpy(image).permute(2, 0, 1)[None], "zoom")
+
+    assert len(got) == 4
+    for view, same in zip(got, wanted, strict=True):
+        np.testing.assert_allclose(view[0].permute(1, 2, 0).numpy(), same, atol=1e-5)
+
+
+@pytest.mark.parametrize("views", ["mirror", "zoom"])
+def test_vectors_of_views_are_averaged(views: Views) -> None:
+    network = build("small_resnet", 16).eval()
+    crops = torch.randint(256, (3, 112, 112, 3), dtype=torch.uint8)
+    embedder = Embedder(network, views=views)
+    pixels = (crops.permute(0, 3, 1, 2).float() - embedder.mean) / embedder.std
+
+    with torch.inference_mode():
+        each = [functional.normalize(network(view)) for view in views_of(pixels, views)]
+        torch.testing.assert_close(embedder(crops), functional.normalize(torch.stack(each).sum(0)))
+        assert not torch.allclose(embedder(crops), each[0], atol=1e-3)
+
+
+def test_an_unknown_network_is_refused_with_the_known_names() -> None:
+    with pytest.raises(
+        UnknownNetwork, match=f"expected a network among {', '.join(sorted(NETWORKS))} or timm:NAME, got 'resnet'"
+    ):
+        build("resnet")
+
+
+def test_weights_of_another_network_are_refused_by_tensor_and_nothing_changes(tmp_path: Path) -> None:
+    network = build("mobilefacenet", 16)
+    before = {name: part.clone() for name, part in network.state_dict().items()}
+    other = {**before, "conv3.weight": torch.zeros(8, 512, 1, 1), "classifier.weight": torch.zeros(1)}
+    del other["bn.bias"]
+    torch.save(other, tmp_path / "other.pt")
+
+    with pytest.raises(UnusableWeights, match=r"other\.pt does not fit MobileFaceNet") as refused:
+        load_state(network, tmp_path / "other.pt")
+
+    assert "1 missing: bn.bias" in str(refused.value)
+    assert "1 unexpected: classifier.weight" in str(refused.value)
+    assert "1 of another shape: conv3.weight (expected (16, 512, 1, 1), got (8, 512, 1, 1))" in str(refused.value)
+    assert all(torch.equal(part, before[name]) for name, part in network.state_dict().items())
+
+
+def test_a_file_that_holds_no_weights_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "photo.pt").write_bytes(b"\xff\xd8\xff\xe0 no weights")
+    torch.save([1, 2], tmp_path / "list.pt")
+
+    with pytest.raises(UnusableWeights, match=r"photo\.pt is not a PyTorch state dict"):
+        load_state(build("mobilefacenet"), tmp_path / "photo.pt")
+    with pytest.raises(UnusableWeights, match=r"list\.pt is not a state dict"):
+        load_state(build("mobilefacenet"), tmp_path / "list.pt")
+    with pytest.raises(UnusableWeights, match=r"no weights at .*nowhere\.pt"):
+        load_state(build("mobilefacenet"), tmp_path / "nowhere.pt")
