@@ -53,7 +53,7 @@ def test_a_field_may_stand_in_the_query_in_the_form_or_in_both_alike(http: httpx
 
 def test_a_field_given_twice_is_refused_where_the_two_differ(http: httpx2.Client) -> None:
     response = http.post("/verify?threshold=1.0", files=FORM, data={"threshold": "1.1"})
-    assert response.json()["errors"] == [{"field": "threshold", "detail": "given twice"}]
+    assert response.json()["errors"] == [{"field": "threshold", "detail": "given twice with different values"}]
     assert refused(http, "/verify?face=center", {**PAIR, "face": "only"}) == ["face"]
     assert refused(http, "/verify?fmr=0.1&fmr=0.2", PAIR) == ["fmr"]
 
