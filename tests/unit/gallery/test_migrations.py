@@ -98,9 +98,9 @@ def test_saved_responses_stay(migrated: FileRepository, expected: dict[str, Any]
 def test_api_keys_stay_and_a_revoked_one_stays_revoked(migrated: FileRepository, expected: dict[str, Any]) -> None:
     keys = KeyStore(migrated.database)
 
-    assert keys.caller(expected["keys"]["active"]).galleries == frozenset({"people"})
+    assert keys.authenticate(expected["keys"]["active"]).galleries == frozenset({"people"})
     with pytest.raises(Unauthorized):
-        keys.caller(expected["keys"]["revoked"])
+        keys.authenticate(expected["keys"]["revoked"])
 
 
 def test_the_audit_chain_stays_and_goes_on(migrated: FileRepository, expected: dict[str, Any]) -> None:

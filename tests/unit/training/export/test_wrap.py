@@ -139,7 +139,7 @@ def test_an_invalid_name_margin_or_folder_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(UnwritableModel, match="id: "):
         wrap.wrap_model(path, tmp_path / "two words", preprocessing, alignment=ALIGNMENT, license_="CC0")
-    with pytest.raises(UnwritableModel, match="want less than crop_size, 16, got 16"):
+    with pytest.raises(UnwritableModel, match=r"expected less than crop_size \(16\), got 16"):
         wrap.wrap_model(path, tmp_path / "mine", preprocessing, alignment=BoxAlignment(margin=16), license_="CC0")
     with pytest.raises(UnwritableModel, match="cannot write"):
         wrap.wrap_model(path, path / "mine", preprocessing, alignment=ALIGNMENT, license_="CC0")
