@@ -29,12 +29,13 @@ settings.register_profile("unhurried", deadline=None)  # the machine may be busy
 settings.load_profile("unhurried")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    is_chosen = config.getoption("timeout", None) is not None
     for item in items:
         tier = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
         if tier in MARKERS:
             item.add_marker(MARKERS[tier])
-        if tier in TIERS and not item.get_closest_marker("timeout"):
+        if tier in TIERS and not (is_chosen or item.get_closest_marker("timeout")):
             item.add_marker(pytest.mark.timeout(TIERS[tier]))
 
 
