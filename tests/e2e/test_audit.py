@@ -48,8 +48,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
 
 
 def test_each_change_and_each_export_has_its_entry_with_who_and_which_request(story: Story) -> None:
-    told = {(entry["action"], entry["request_id"], entry["by"]) for entry in story.entries if "request_id" in entry}
-    assert told >= {(action, action, f"key:{id_of(story.key)}") for action in [*CHANGES, "subject.export"]}
+    noted = {(entry["action"], entry["request_id"], entry["by"]) for entry in story.entries if "request_id" in entry}
+    assert noted >= {(action, action, f"key:{id_of(story.key)}") for action in [*CHANGES, "subject.export"]}
     assert [entry["seq"] for entry in story.entries] == [*range(1, len(story.entries) + 1)]
 
 

@@ -55,13 +55,3 @@ def test_wrong_content_length_does_not_change_the_limit(length: str) -> None:
     response = counting.client.post("/", content=b"x" * (LIMIT + 1), headers={"Content-Length": length})
 
     assert response.status_code == 413
-
-
-def test_limit_applies_to_metadata_too(client: TestClient, gallery: str) -> None:
-    path = f"/galleries/{gallery}/subjects/ada"
-    response = client.put(
-        path, content=b'{"metadata": {"a": "' + b"x" * (6 * MIB), headers={"Content-Type": "application/json"}
-    )
-
-    assert (response.status_code, response.json()["code"]) == (413, "image_too_large")
-    assert client.get(path).status_code == 404
