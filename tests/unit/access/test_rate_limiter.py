@@ -60,7 +60,6 @@ def test_allowance_has_the_remaining_requests_and_the_reset_time(clock: Clock) -
         allowance = limiter.acquire(ADA)
         assert allowance is not None
         states.append((allowance.limit, allowance.remaining, round(allowance.reset, 3), allowance.exceeded))
-
     assert states == [(3, 2, 1.0, False), (3, 1, 0.6, False), (3, 0, 0.5, False), (3, 0, 0.2, True)]
 
 
@@ -73,7 +72,6 @@ def test_caller_that_waits_until_the_reset_is_admitted(clock: Clock) -> None:
     assert refused is not None
     clock.milliseconds += 1000 * int(whole_seconds(refused.reset))
     admitted = limiter.acquire(ADA)
-
     assert refused.exceeded
     assert admitted is not None
     assert not admitted.exceeded
@@ -82,7 +80,6 @@ def test_caller_that_waits_until_the_reset_is_admitted(clock: Clock) -> None:
 def test_exceeded_allowance_raises_rate_limited_with_the_seconds_to_wait() -> None:
     limiter = RateLimiter(1, 0)
     first, second = limiter.acquire(ADA), limiter.acquire(ADA)
-
     assert first is not None
     assert second is not None
     first.raise_if_exceeded()
@@ -94,7 +91,6 @@ def test_exceeded_allowance_raises_rate_limited_with_the_seconds_to_wait() -> No
 @pytest.mark.parametrize(("service", "own"), [(0, None), (1, 0)])
 def test_rate_zero_means_no_limit_and_no_allowance(service: int, own: int | None) -> None:
     limiter = RateLimiter(service, 0)
-
     assert [limiter.acquire(limited(own)) for _ in range(50)] == [None] * 50
 
 
@@ -119,7 +115,6 @@ def test_key_may_have_its_own_number_of_slots_and_zero_means_no_limit(service: i
 @given(st.floats(0, 1e6))
 def test_whole_seconds_are_rounded_up(seconds: float) -> None:
     text = whole_seconds(seconds)
-
     assert seconds <= int(text) <= max(1, seconds + 1)
     assert text.isdigit()
 
@@ -132,5 +127,4 @@ def test_callers_without_recent_requests_are_forgotten(monkeypatch: pytest.Monke
     clock.milliseconds += 1001
     for _ in range(100):
         limiter.acquire(ADA)
-
     assert list(limiter._admitted) == [ADA.name]

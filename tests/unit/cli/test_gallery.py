@@ -35,7 +35,6 @@ def spoil(likeness: Command, statement: str, *values: object) -> None:
 
 def test_galleries_are_listed_with_their_counts(filled: Command) -> None:
     listed = document(filled, "list")["galleries"]
-
     assert [(each["id"], each["subjects"], each["faces"]) for each in listed] == [("default", 0, 0), ("guests", 2, 2)]
     assert filled("gallery", "list").stdout.splitlines() == [
         "default: 0 subjects, 0 faces",
@@ -45,7 +44,6 @@ def test_galleries_are_listed_with_their_counts(filled: Command) -> None:
 
 def test_an_export_can_be_imported_elsewhere_and_again(filled: Command) -> None:
     file = filled.folder / "guests.jsonl"
-
     exported = {"gallery": "guests", "faces": 2, "left_out": []}
     assert document(filled, "export", file, "--gallery", "guests") == exported
     assert document(filled, "import", file, "--gallery", "copy") == {"gallery": "copy", "faces": 2}
@@ -68,7 +66,6 @@ def test_what_cannot_be_done_is_told_in_words_and_ends_with_2(
 ) -> None:
     (filled.folder / "text.jsonl").write_text("no JSON")
     done = filled("gallery", *arguments)
-
     assert done.exit_code == 2
     assert words in done.stderr
     assert done.exception is None or isinstance(done.exception, SystemExit)
@@ -99,7 +96,6 @@ METADATA = {"kind": "metadata", "gallery": "guests", "subject_id": "bob", "probl
 
 def test_damage_is_listed_and_ends_with_2(damaged: Command) -> None:
     done, text = damaged("gallery", "check", "--json"), damaged("gallery", "check")
-
     assert (done.exit_code, text.exit_code) == (2, 2)
     assert json.loads(done.stdout) == {"ok": False, "damage": [FACE, METADATA]}
     assert text.stdout.splitlines() == [
@@ -110,7 +106,6 @@ def test_damage_is_listed_and_ends_with_2(damaged: Command) -> None:
 
 def test_an_export_of_a_damaged_gallery_says_what_was_left_out(damaged: Command) -> None:
     file = damaged.folder / "guests.jsonl"
-
     assert document(damaged, "export", file, "--gallery", "guests")["left_out"] == [FACE, METADATA]
     assert (
         "damaged and left out: gallery 'guests', subject 'ada', face '2'"
@@ -134,7 +129,6 @@ def test_a_repair_asks_for_confirmation(damaged: Command) -> None:
     refused = [damaged("gallery", "repair", input=answer) for answer in ("n\n", "")]
     refused.append(damaged("gallery", "repair", "--json"))
     agreed = damaged("gallery", "repair", input="y\n")
-
     assert [done.exit_code for done in refused] == [2, 2, 2]
     assert ["nothing was removed" in done.stderr for done in refused] == [True, True, False]
     assert "face '2': vector: " in refused[0].stderr
@@ -151,7 +145,6 @@ def test_a_file_that_is_no_database_is_told_in_words(likeness: Command, command:
     likeness.data.mkdir()
     (likeness.data / "gallery.sqlite3").write_bytes(b"this is no database at all" * 100)
     done = likeness("gallery", *command)
-
     assert done.exit_code == 2
     assert "not a database" in done.stderr
 
@@ -162,7 +155,6 @@ def test_rebuilding_keeps_what_is_there_and_gives_room_back(filled: Command) -> 
     spoil(filled, "DROP TABLE bulk")
     before = path.stat().st_size
     done = document(filled, "rebuild")
-
     assert done == {"ok": True}
     assert path.stat().st_size < before - 900_000
     assert document(filled, "list")["galleries"][1]["faces"] == 2
