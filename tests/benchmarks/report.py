@@ -1,4 +1,4 @@
-"""What was measured, as JSON, as a table, and as docs/benchmarks.md."""
+"""Reports of measurements: as JSON, as a table and as docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RATIO, SHARE = "x", "%"
 
 
 class Target(BaseModel, frozen=True):
-    """Issue 5 sets it; nothing here bends it but the noise that the same run has measured."""
+    """A bound on a figure; only the noise that the same run has measured may move it."""
 
     bound: float
     at_least: bool
@@ -42,7 +42,7 @@ class Row:
     """
     One figure: a ratio of ours and a peer (`x`), a share (`%`, as a fraction), or a quantity with its unit.
 
-    Without a result there is only our time to tell; `error` says what went wrong.
+    A row without a result has only our time; `error` describes a failure.
     """
 
     stage: str
@@ -110,9 +110,9 @@ def table(report: Report) -> Table:
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """Of a row, under HEADINGS."""
+    """Return the cells of a row, under HEADINGS."""
     result = row.error or " ".join(filter(None, [quantity(row.result, row.unit), row.means]))
-    target = said(row.target, row.unit) if row.target else ""
+    target = bound(row.target, row.unit) if row.target else ""
     peer = " ".join(filter(None, [row.peer, spent(row.theirs)]))
     return row.stage, row.case, spent(row.ours), peer, result, target, row.verdict
 
@@ -125,7 +125,7 @@ def quantity(value: float | None, unit: str) -> str:
     return f"{value:.2f}x" if unit == RATIO else f"{value:.4g} {unit}"
 
 
-def said(target: Target, unit: str) -> str:
+def bound(target: Target, unit: str) -> str:
     sign, noise = ">=" if target.at_least else "<=", ""
     if target.noise:
         noise = f" + {100 * target.noise:.1f} % noise"
@@ -133,7 +133,7 @@ def said(target: Target, unit: str) -> str:
 
 
 def spent(time: Time | None) -> str:
-    """CPU time, and behind a slash wall time."""
+    """Return CPU time and wall time, separated by a slash."""
     return f"{time.cpu_ms:.3g} / {time.wall_ms:.3g} ms" if time else ""
 
 
@@ -147,7 +147,7 @@ NVIDIA GPU use `tests/benchmarks/gpu.sh`. Accuracy is in [evaluation.md](evaluat
 {report.command}
 ```
 
-Commit {report.commit}, {report.date}. {machine.words}.
+Commit {report.commit}, {report.date}. {machine.summary}.
 Python {machine.python}, {packages}.
 
 Our code and the peer's run alternately, on one pinned core with one thread, unless a row is about
@@ -164,7 +164,7 @@ of CPU time unless it says otherwise. Ratios carry over to other machines, times
 
 
 def document(report: Report) -> str:
-    """docs/benchmarks.md."""
+    """Return the text of docs/benchmarks.md."""
     packages = ", ".join(f"{name} {version}" for name, version in report.machine.packages.items())
     notes = dict.fromkeys(f"- {row.stage}: {row.note}" for row in report.rows if row.note)  # each once
     parts = {"table": "\n".join(_markdown_table(report.rows)), "notes": "\n".join(notes), "verdicts": _verdicts(report)}

@@ -7,7 +7,7 @@ from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet
 
 
 class OneCell(ProposalNet):
-    """A P-Net that is sure of the first cell of the first level alone, and moves it by `offsets`."""
+    """A P-Net that finds only the first cell of the first level, and moves it by `offsets`."""
 
     def __init__(self, *offsets: float) -> None:
         self.offsets, self.levels = offsets, list[tuple[int, int]]()
@@ -32,7 +32,7 @@ class Sure(RefineNet):
 
 
 class SureOutput(OutputNet):
-    """An O-Net that does the same, with all landmarks in the middle."""
+    """An O-Net that also puts all landmarks in the middle."""
 
     def __init__(self) -> None:
         self.crops = 0

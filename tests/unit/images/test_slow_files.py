@@ -37,7 +37,7 @@ def assert_refused_in_time(data: bytes, complaint: str) -> None:
 
 
 def behind_the_palette(gif: bytes) -> int:
-    return 13 + 3 * 2 ** ((gif[10] & 7) + 1)
+    return 13 + 6 * (1 << (gif[10] & 7))
 
 
 @pytest.mark.parametrize(
