@@ -11,6 +11,7 @@ from PIL import Image
 
 from app.domain.errors import InvalidImage
 from app.images.decode import ImageLimits, decode
+from app.images.jpeg import check_scans
 from tests.support.encoding import encoded, png_chunk
 
 LIMITS = ImageLimits()
@@ -74,6 +75,10 @@ def test_a_jpeg_of_thousands_of_scans_is_refused() -> None:
     head, scans, end = scans_of(encoded(Image.new("L", (8000, 5000)), "JPEG", progressive=True))
     data = head + b"".join(scans) + scans[-1] * ((MANY - 400_000) // len(scans[-1])) + end
     assert_refused_in_time(data, "scans")
+
+
+def test_a_jpeg_that_ends_before_its_first_scan_is_left_to_the_decoder() -> None:
+    check_scans(encoded(photo(), "JPEG")[:20], components=3)
 
 
 def test_scan_markers_behind_the_photo_are_not_counted() -> None:
