@@ -13,6 +13,7 @@ from fastapi.telemetry import TelemetryConfig
 from app import __version__
 from app.access.rate_limiter import RateLimiter
 from app.api import openapi, problems
+from app.api.json_body import BodyLimits
 from app.api.middleware.auth import PUBLIC, Authentication
 from app.api.middleware.body_limit import BodyLimit
 from app.api.middleware.deadline import Deadline
@@ -44,7 +45,8 @@ def create_app(settings: Settings) -> FastAPI:
     """Return the application; its lifespan opens the models. Both raise StartError."""
     lifecycle, metrics = Lifecycle(settings.shutdown_delay), Metrics(problems.PROBLEM_TYPES)
     tracing = open_tracing(__version__) if settings.tracing else NO_TRACING
-    stopped = AppState(lifecycle, metrics, tracing.span, settings.max_image_bytes)
+    body_limits = BodyLimits(settings.max_image_bytes, settings.max_metadata_bytes)
+    stopped = AppState(lifecycle, metrics, tracing.span, body_limits)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -100,6 +100,12 @@ class Settings(BaseSettings):
         40_000_000, ge=1, description="Pixels of one image, checked before decoding; more gets 413."
     )
     max_body_bytes: int = Field(64 * 1024 * 1024, ge=1, description="Bytes of a request's body; more gets 413.")
+    max_metadata_bytes: int = Field(
+        16 * 1024, ge=2, description="Bytes of one subject's metadata, as JSON in UTF-8; more gets 422."
+    )
+    max_faces_per_subject: int = Field(50, ge=0, description="Faces of one subject; more gets 422. 0 is no limit.")
+    max_subjects_per_gallery: int = Field(0, ge=0, description="Subjects of one gallery; more gets 422. 0 is no limit.")
+    max_faces_per_gallery: int = Field(0, ge=0, description="Faces of one gallery; more gets 422. 0 is no limit.")
     max_header_bytes: int = Field(16 * 1024, ge=1024, description="Bytes of a request's headers; more gets 431.")
     head_timeout: float = Field(
         10.0, gt=0, description="Seconds to receive a request's headers; then the connection is closed."

@@ -19,7 +19,7 @@ from app.api.middleware.auth import actor_of, caller_of
 from app.api.presenters import Presenter
 from app.api.problems import ProblemContext
 from app.api.state import AppState, state_of
-from app.api.uploads import Submission, read_submission
+from app.api.uploads import F, Submission, read_fields, read_submission
 from app.domain.identity import Actor, Caller, Scope
 from app.gallery.codec import ID_PATTERN
 from app.services.container import Services
@@ -94,9 +94,18 @@ def images(*names: str, max_each: int = 1) -> Callable[..., Awaitable[Submission
         _started: TimerDep,  # the time of a request includes the reading of its body
     ) -> Submission:
         services.extraction.require_capacity(len(names))  # a request that will be refused is not read
-        return await read_submission(request, names, max_each, state.max_image_bytes)
+        return await read_submission(request, names, max_each, state.body_limits, services.body_workers)
 
     return submission
+
+
+def json_fields(kind: type[F]) -> Callable[..., Awaitable[F | None]]:
+    """Return a dependency that reads a JSON body as `kind`, or None if there is no body."""
+
+    async def fields(request: Request, state: StateDep, services: ServicesDep) -> F | None:
+        return await read_fields(request, kind, state.body_limits, services.body_workers)
+
+    return fields
 
 
 def _decode(text: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 
 from app.api.middleware.auth import is_public
 from app.api.problems import MEDIA_TYPE, PROBLEM_TYPES
@@ -36,6 +37,11 @@ def request_body(fields: type, *names: str, max_each: int = 1) -> dict[str, Any]
         media_type: {"schema": _body_schema(fields, names, max_each, media_type)} for media_type in _IMAGE_FORMATS
     }
     return {"requestBody": {"required": True, "content": content}}
+
+
+def json_body(fields: type[BaseModel]) -> dict[str, Any]:
+    """Return the `openapi_extra` of a route with the dependency `json_fields(fields)`."""
+    return {"requestBody": {"required": False, "content": {JSON: {"schema": fields.model_json_schema()}}}}
 
 
 def customize_openapi(app: FastAPI) -> None:

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
 CLIENT_CLOSED_REQUEST = 499
+MAX_ERRORS = 20
+"""Fields that one problem document lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     errors.UnsupportedImage.code: ProblemType(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Unsupported image format"),
     errors.ImageTooLarge.code: ProblemType(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Too many bytes or pixels"),
     errors.InvalidRequest.code: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid, missing or contradictory field"),
+    errors.TooManyFields.code: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "Too many fields"),
+    errors.MetadataTooLarge.code: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "Too many bytes of metadata"),
     errors.UnsupportedOperatingPoint.code: ProblemType(
         HTTPStatus.UNPROCESSABLE_ENTITY, "Error rate too low for the calibration"
     ),
@@ -118,7 +122,8 @@ async def _on_likeness_error(request: Request, error: errors.LikenessError) -> J
 
 async def _on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
     fields = [
-        {"field": ".".join(map(str, each["loc"][1:])) or "body", "detail": each["msg"]} for each in error.errors()
+        {"field": ".".join(map(str, each["loc"][1:])) or "body", "detail": each["msg"]}
+        for each in error.errors()[:MAX_ERRORS]
     ]
     detail = "; ".join(f"{each['field']}: {each['detail']}" for each in fields)
     return _respond(request, problem(ProblemContext.of(request), errors.InvalidRequest.code, detail, errors=fields))

@@ -10,6 +10,8 @@ All errors of the service. The table in `app/api/problems.py` maps each of them 
     - MultipleFaces             carries the faces
     - LowQuality                carries the reasons
     - InvalidRequest            a bad, missing or contradictory field
+    - TooManyFields
+    - MetadataTooLarge          the metadata of a subject have too many bytes
     - UnsupportedOperatingPoint the requested error rate is finer than the calibration supports
     - NotFound                  no such gallery, subject, face or key
     - ModelMismatch             the gallery was filled by another model
@@ -85,6 +87,14 @@ class InvalidRequest(InputError):
     def __init__(self, detail: str, errors: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(detail)
         self.errors = tuple(errors)
+
+
+class TooManyFields(InputError):
+    code = "too_many_fields"
+
+
+class MetadataTooLarge(InputError):
+    code = "metadata_too_large"
 
 
 class UnsupportedOperatingPoint(InputError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from app.api import requests, responses
 from app.api.dependencies import (
@@ -17,9 +17,10 @@ from app.api.dependencies import (
     ServicesDep,
     TimerDep,
     images,
+    json_fields,
     require_scope,
 )
-from app.api.openapi import PROBLEMS, request_body
+from app.api.openapi import PROBLEMS, json_body, request_body
 from app.api.presenters import enrolled_faces, subject_export
 from app.api.uploads import Submission
 from app.domain.identity import Scope
@@ -76,14 +77,19 @@ async def get_subject(gallery: Id, subject: Id, services: ServicesDep) -> respon
     return responses.SubjectOut.of(await services.galleries.subject(gallery, subject))
 
 
-@router.put(SUBJECT, dependencies=ENROLL, responses={201: {"model": responses.SubjectOut, "description": "Created"}})
+@router.put(
+    SUBJECT,
+    dependencies=ENROLL,
+    responses={201: {"model": responses.SubjectOut, "description": "Created"}},
+    openapi_extra=json_body(requests.SubjectFields),
+)
 async def put_subject(
     gallery: Id,
     subject: Id,
     services: ServicesDep,
     actor: ActorDep,
     response: Response,
-    fields: Annotated[requests.SubjectFields | None, Body()] = None,
+    fields: Annotated[requests.SubjectFields | None, Depends(json_fields(requests.SubjectFields))],
 ) -> responses.SubjectOut:
     """Set the metadata of a subject, creating subject and gallery as needed: 201 if the subject is new."""
     metadata = fields.metadata if fields else None

@@ -18,6 +18,8 @@ CONTRACT = {
     "unsupported_image": 415,
     "image_too_large": 413,
     "invalid_request": 422,
+    "too_many_fields": 422,
+    "metadata_too_large": 422,
     "unsupported_operating_point": 422,
     "not_found": 404,
     "method_not_allowed": 405,
