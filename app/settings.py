@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.access.authenticator import Auth
@@ -35,6 +36,14 @@ def _nearest(name: str, known: set[str]) -> str:
 
 def _duration(value: Any) -> Any:
     return parse_duration(value) if isinstance(value, str) else value
+
+
+def _check_origins(text: str | None) -> str | None:
+    """Raises ValueError; `*` is refused too, since every page could then use a key that a browser keeps."""
+    for origin in (text or "").split(","):
+        if text and not re.fullmatch(r"https?://[^/\s*?#@]+", origin.strip()):
+            raise ValueError(f"expected origins such as https://app.example, got {origin.strip()!r}")
+    return text
 
 
 def _cores() -> int:
@@ -68,6 +77,11 @@ class Settings(BaseSettings):
         "auto",
         description="`auto` requires keys if other machines can reach the service or if a key was ever created; `on` "
         "always requires them; `off` never does.",
+    )
+    cors_origins: Annotated[str | None, AfterValidator(_check_origins)] = Field(
+        None,
+        description="Origins whose pages may send requests from a browser, separated by commas: "
+        "`https://app.example`. Without it, browsers keep other pages from reading answers.",
     )
     data_dir: Path = Field(Path("data"), description="Directory of the gallery's database.")
     models_dir: Path = Field(

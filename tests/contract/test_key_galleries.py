@@ -74,7 +74,8 @@ def test_identify_searches_no_other_gallery_that_json_names(mine: Api) -> None:
     image = base64_of(HOPPER)
     problem(mine.http.post("/identify", json={"image": image, "gallery": "theirs"}), 403, "forbidden")
     problem(mine.http.post("/identify", json={"image": image}, params={"gallery": "theirs"}), 403, "forbidden")
-    for other in (None, 1, ["theirs"], {"id": "theirs"}):
+    problem(mine.http.post("/identify", json={"image": image, "gallery": None}), 403, "forbidden")  # `default`
+    for other in (1, ["theirs"], {"id": "theirs"}):
         problem(mine.http.post("/identify", json={"image": image, "gallery": other}), 422, "invalid_request")
 
 

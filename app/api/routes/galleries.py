@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 
 from app.api import requests, responses
+from app.api.cursors import cursor_of, subject_behind
 from app.api.dependencies import (
     MAX_IMAGES,
     ActorDep,
@@ -64,12 +65,12 @@ async def list_subjects(
     gallery: Id,
     services: ServicesDep,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
-    cursor: Annotated[str, Query(max_length=128, description="`next_cursor` of the previous page.")] = "",
+    cursor: Annotated[str, Query(description="`next_cursor` of the previous page.")] = "",
 ) -> responses.Subjects:
     """Subjects in order of their ids; a cursor stays valid while subjects are added and deleted."""
-    found = await services.galleries.subjects(gallery, limit + 1, cursor)
+    found = await services.galleries.subjects(gallery, limit + 1, subject_behind(cursor))
     page = [responses.SubjectOut.of(subject) for subject in found[:limit]]
-    return responses.Subjects(subjects=page, next_cursor=page[-1].subject_id if len(found) > limit else None)
+    return responses.Subjects(subjects=page, next_cursor=cursor_of(page[-1].subject_id) if len(found) > limit else None)
 
 
 @router.get(SUBJECT, dependencies=ENROLL)

@@ -262,6 +262,27 @@ def test_audit_log_has_the_key_and_the_request_id(guarded: TestClient, key: KeyM
     ]
 
 
+@pytest.mark.parametrize(
+    ("route", "title"),
+    [
+        ("GET /galleries", "The key lacks the scope"),
+        ("GET /metrics", "The key is for other galleries"),
+        ("POST /galleries/theirs/subjects/s/verify", "The key is for other galleries"),
+    ],
+)
+def test_the_title_of_a_403_names_its_cause(guarded: TestClient, key: KeyMaker, route: str, title: str) -> None:
+    method, path = route.split()
+    headers = key(Scope.VERIFY, Scope.METRICS, galleries=["mine"])
+
+    assert guarded.request(method, path, headers=headers).json()["title"] == title
+
+
+def test_a_request_of_another_site_is_named_as_such(client: TestClient) -> None:
+    answer = client.get("/galleries", headers={"Origin": "https://evil.example"})
+
+    assert (answer.status_code, answer.json()["title"]) == (403, "Sent by a page of another site")
+
+
 def test_openapi_describes_which_routes_require_a_key(guarded: TestClient, client: TestClient) -> None:
     secured, unsecured = guarded.get("/openapi.json").json(), client.get("/openapi.json").json()
     operations = {

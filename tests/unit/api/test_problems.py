@@ -19,6 +19,7 @@ CONTRACT = {
     "image_too_large": 413,
     "invalid_request": 422,
     "too_many_fields": 422,
+    "invalid_cursor": 422,
     "metadata_too_large": 422,
     "unsupported_operating_point": 422,
     "not_found": 404,
