@@ -72,6 +72,8 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         telemetry=NO_TELEMETRY,
+        servers=openapi.SERVERS,
+        generate_unique_id_function=openapi.operation_id,
     )
     set_state(app, stopped)
     metrics.watch_readiness(lambda: state_of(app).is_ready)

@@ -117,7 +117,7 @@ async def export_subject(gallery: Id, subject: Id, services: ServicesDep, actor:
     status_code=201,
     openapi_extra=request_body(requests.FaceFields, "image", max_each=MAX_IMAGES),
 )
-async def enroll(
+async def enroll_faces(
     gallery: Id,
     subject: Id,
     submission: Annotated[Submission, Depends(images("image", max_each=MAX_IMAGES))],

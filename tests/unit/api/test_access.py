@@ -293,4 +293,6 @@ def test_openapi_describes_which_routes_require_a_key(guarded: TestClient, clien
 
     assert {name for name, security in operations.items() if security} == set(CONTRACT)
     assert {scheme["type"] for scheme in secured["components"]["securitySchemes"].values()} == {"http", "apiKey"}
-    assert "securitySchemes" not in unsecured["components"]
+    assert unsecured["components"]["securitySchemes"] == secured["components"]["securitySchemes"]
+    assert {} in unsecured["paths"]["/verify"]["post"]["security"]
+    assert {} not in secured["paths"]["/verify"]["post"]["security"]
