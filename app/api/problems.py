@@ -60,7 +60,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     errors.LikenessError.code: ProblemType(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error"),
 }
 
-_TITLES_OF_FORBIDDEN = {
+TITLES_OF_FORBIDDEN = {
     errors.MissingScope: "The key lacks the scope",
     errors.OtherGalleries: "The key is for other galleries",
     errors.CrossSiteRequest: "Sent by a page of another site",
@@ -200,7 +200,7 @@ def _extensions(error: errors.LikenessError) -> dict[str, Any]:
     if isinstance(error, errors.InvalidRequest) and error.errors:
         return {"errors": [{"field": field, "detail": detail} for field, detail in error.errors]}
     if isinstance(error, errors.Forbidden):
-        return {"title": _TITLES_OF_FORBIDDEN.get(type(error))}
+        return {"title": TITLES_OF_FORBIDDEN.get(type(error))}
     if isinstance(error, errors.LowQuality):
         return {"reasons": list(error.reasons)}
     if isinstance(error, errors.MultipleFaces):

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from app.api.problems import PROBLEM_TYPES
+from app.api.problems import PROBLEM_TYPES, TITLES_OF_FORBIDDEN
 from tests.support.answers import problem
 from tests.support.api import Api, bearer
 from tests.support.background import map_in_threads
