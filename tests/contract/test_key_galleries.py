@@ -51,7 +51,7 @@ def test_every_route_of_another_gallery_is_forbidden(mine: Api, api: Api, method
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-@pytest.mark.parametrize("name", ["nowhere", "Mine", "mine%20", "a%252Fb", "%FF", "mine%00", "%74heirs"])
+@pytest.mark.parametrize("name", ["nowhere", "Mine", "mine%20", "a%252Fb", "%FF", "mine%00", "%74heirs", "a", "%2E%2E"])
 def test_a_gallery_that_does_not_exist_is_as_forbidden_as_one_that_does(mine: Api, method: str, name: str) -> None:
     problem(mine.http.request(method, f"/galleries/{name}"), 403, "forbidden")
 
@@ -61,6 +61,7 @@ def test_its_own_galleries_answer_and_are_all_it_lists(mine: Api) -> None:
     assert mine.http.put("/galleries/ours").is_success
     assert {gallery["id"] for gallery in mine.http.get("/galleries").json()["galleries"]} == {"mine", "ours"}
     assert mine.names(HOPPER, "mine") == ["hopper"]
+    answered(mine.http.post("/identify", files=IMAGE, params={"gallery": "mine"}))
 
 
 @pytest.mark.parametrize("gallery", ["theirs", "default", "nowhere", "Mine", "mine "])
@@ -119,3 +120,17 @@ def test_the_events_of_an_export_name_the_key_and_the_request(service: Service, 
         ("subject.put", f"key:{id_of(key)}", "r-77"),
         ("subject.export", f"key:{id_of(key)}", "r-77"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("route", "title"),
+    [
+        ("GET /galleries", "The key lacks the scope"),
+        ("GET /metrics", "The key is for other galleries"),
+        ("POST /galleries/theirs/subjects/s/verify", "The key is for other galleries"),
+    ],
+)
+def test_the_title_of_a_403_names_its_cause(service: Service, route: str, title: str) -> None:
+    method, path = route.split()
+    client = service.client(service.new_key(Scope.VERIFY, Scope.METRICS, galleries=["mine"]))
+    assert problem(client.request(method, path), 403, "forbidden")["title"] == title
