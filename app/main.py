@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from fastapi import Depends, FastAPI
 from fastapi.telemetry import TelemetryConfig
-
 from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__

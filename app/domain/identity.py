@@ -51,7 +51,7 @@ class Caller:
         return self.galleries is None or gallery_id in self.galleries
 
     def require_gallery(self, gallery_id: str) -> None:
-        """Raises OtherGalleries, also if the gallery does not exist: a key must not reveal the ids of other galleries."""
+        """Raises OtherGalleries, also if the gallery does not exist: a key must not reveal ids of other galleries."""
         if not self.may_use(gallery_id):
             raise OtherGalleries(f"this key has no access to the gallery {gallery_id!r}")
 
