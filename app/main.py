@@ -7,15 +7,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.telemetry import TelemetryConfig
+from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
 from app.access.rate_limiter import RateLimiter
 from app.api import openapi, problems
+from app.api.dependencies import reject_unknown_query
+from app.api.json_body import BodyLimits
 from app.api.middleware.auth import PUBLIC, Authentication
 from app.api.middleware.body_limit import BodyLimit
+from app.api.middleware.cors import cors_options
 from app.api.middleware.deadline import Deadline
+from app.api.middleware.head import HeadAsGet
 from app.api.middleware.metrics import RequestMetrics
 from app.api.middleware.raw_path import RawPath
 from app.api.middleware.request_id import RequestId
@@ -44,7 +49,8 @@ def create_app(settings: Settings) -> FastAPI:
     """Return the application; its lifespan opens the models. Both raise StartError."""
     lifecycle, metrics = Lifecycle(settings.shutdown_delay), Metrics(problems.PROBLEM_TYPES)
     tracing = open_tracing(__version__) if settings.tracing else NO_TRACING
-    stopped = AppState(lifecycle, metrics, tracing.span, settings.max_image_bytes)
+    body_limits = BodyLimits(settings.max_image_bytes, settings.max_metadata_bytes)
+    stopped = AppState(lifecycle, metrics, tracing.span, body_limits)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -65,14 +71,18 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         telemetry=NO_TELEMETRY,
+        servers=openapi.SERVERS,
+        generate_unique_id_function=openapi.operation_id,
     )
     set_state(app, stopped)
     metrics.watch_readiness(lambda: state_of(app).is_ready)
-    for router in (faces.router, galleries.router, models.router, health.router, metrics_route.router, docs.router):
-        app.include_router(router)
+    for router in (faces.router, galleries.router, models.router, health.router, metrics_route.router):
+        app.include_router(router, dependencies=[Depends(reject_unknown_query)])
+    app.include_router(docs.router)
     problems.install(app)
     openapi.customize_openapi(app)
     # a request passes the middleware that was added last first
+    app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, seconds=settings.upload_timeout)
     app.add_middleware(Deadline, seconds=settings.deadline, lifecycle=lifecycle)
     rate_limiter = RateLimiter(settings.rate_limit, settings.max_concurrent)
@@ -81,5 +91,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(RequestMetrics, metrics=metrics, lifecycle=lifecycle, route_names=route_names)
     app.add_middleware(RawPath)
     app.add_middleware(tracing.middleware)
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, **cors_options(settings.cors_origins))
     app.add_middleware(RequestId)
     return app

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.access.authenticator import Auth
@@ -35,6 +36,14 @@ def _nearest(name: str, known: set[str]) -> str:
 
 def _duration(value: Any) -> Any:
     return parse_duration(value) if isinstance(value, str) else value
+
+
+def _check_origins(text: str | None) -> str | None:
+    """Raises ValueError; `*` is refused too, since every page could then use a key that a browser keeps."""
+    for origin in (text or "").split(","):
+        if text and not re.fullmatch(r"https?://[^/\s*?#@]+", origin.strip()):
+            raise ValueError(f"expected origins such as https://app.example, got {origin.strip()!r}")
+    return text
 
 
 def _cores() -> int:
@@ -69,6 +78,11 @@ class Settings(BaseSettings):
         description="`auto` requires keys if other machines can reach the service or if a key was ever created; `on` "
         "always requires them; `off` never does.",
     )
+    cors_origins: Annotated[str | None, AfterValidator(_check_origins)] = Field(
+        None,
+        description="Origins whose pages may send requests from a browser, separated by commas: "
+        "`https://app.example`. Without it, browsers keep other pages from reading answers.",
+    )
     data_dir: Path = Field(Path("data"), description="Directory of the gallery's database.")
     models_dir: Path = Field(
         default_factory=_models_dir,
@@ -100,6 +114,12 @@ class Settings(BaseSettings):
         40_000_000, ge=1, description="Pixels of one image, checked before decoding; more gets 413."
     )
     max_body_bytes: int = Field(64 * 1024 * 1024, ge=1, description="Bytes of a request's body; more gets 413.")
+    max_metadata_bytes: int = Field(
+        16 * 1024, ge=2, description="Bytes of one subject's metadata, as JSON in UTF-8; more gets 422."
+    )
+    max_faces_per_subject: int = Field(50, ge=0, description="Faces of one subject; more gets 422. 0 is no limit.")
+    max_subjects_per_gallery: int = Field(0, ge=0, description="Subjects of one gallery; more gets 422. 0 is no limit.")
+    max_faces_per_gallery: int = Field(0, ge=0, description="Faces of one gallery; more gets 422. 0 is no limit.")
     max_header_bytes: int = Field(16 * 1024, ge=1024, description="Bytes of a request's headers; more gets 431.")
     head_timeout: float = Field(
         10.0, gt=0, description="Seconds to receive a request's headers; then the connection is closed."

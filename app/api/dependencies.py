@@ -13,13 +13,15 @@ from typing import Annotated, Any
 from urllib.parse import unquote
 
 from fastapi import Depends, Header, Path, Request
+from fastapi.routing import APIRoute
 from pydantic import BeforeValidator, StringConstraints
 
 from app.api.middleware.auth import actor_of, caller_of
 from app.api.presenters import Presenter
-from app.api.problems import ProblemContext
+from app.api.problems import MAX_ERRORS, ProblemContext
 from app.api.state import AppState, state_of
-from app.api.uploads import Submission, read_submission
+from app.api.uploads import MAX_NAME, F, Submission, read_fields, read_submission
+from app.domain.errors import InvalidRequest
 from app.domain.identity import Actor, Caller, Scope
 from app.gallery.codec import ID_PATTERN
 from app.services.container import Services
@@ -84,19 +86,49 @@ async def _presenter(request: Request, services: ServicesDep, timer: TimerDep) -
 PresenterDep = Annotated[Presenter, Depends(_presenter)]
 
 
-def images(*names: str, max_each: int = 1) -> Callable[..., Awaitable[Submission]]:
-    """Return a dependency that reads the images `names`, each 1 to `max_each` times, and the other fields."""
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Reads the images `names`, each 1 to `max_each` times, and the other fields of body and query."""
 
-    async def submission(
+    names: tuple[str, ...]
+    max_each: int
+
+    async def __call__(
+        self,
         request: Request,
         state: StateDep,
         services: ServicesDep,
         _started: TimerDep,  # the time of a request includes the reading of its body
     ) -> Submission:
-        services.extraction.require_capacity(len(names))  # a request that will be refused is not read
-        return await read_submission(request, names, max_each, state.max_image_bytes)
+        services.extraction.require_capacity(len(self.names))  # a request that will be refused is not read
+        return await read_submission(request, self.names, self.max_each, state.body_limits, services.body_workers)
 
-    return submission
+
+def images(*names: str, max_each: int = 1) -> Images:
+    return Images(names, max_each)
+
+
+async def reject_unknown_query(request: Request) -> None:
+    """Raises InvalidRequest if the route has not declared a field of the query; Images checks its fields itself."""
+    route = request.scope.get("route")
+    if not request.query_params or not isinstance(route, APIRoute):
+        return
+    if any(isinstance(each.call, Images) for each in route.dependant.dependencies):
+        return
+    known = {field.alias for field in route.dependant.query_params}
+    unknown = [name[:MAX_NAME] for name in request.query_params if name not in known][:MAX_ERRORS]
+    if unknown:
+        detail = "; ".join(f"{name}: unknown field" for name in unknown)
+        raise InvalidRequest(detail, [(name, "unknown field") for name in unknown])
+
+
+def json_fields(kind: type[F]) -> Callable[..., Awaitable[F | None]]:
+    """Return a dependency that reads a JSON body as `kind`, or None if there is no body."""
+
+    async def fields(request: Request, state: StateDep, services: ServicesDep) -> F | None:
+        return await read_fields(request, kind, state.body_limits, services.body_workers)
+
+    return fields
 
 
 def _decode(text: Any) -> Any:

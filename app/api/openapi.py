@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
 
 from app.api.middleware.auth import is_public
 from app.api.problems import MEDIA_TYPE, PROBLEM_TYPES
@@ -13,7 +15,12 @@ from app.api.state import state_of
 from app.api.uploads import JSON, MULTIPART
 
 _IMAGE_FORMATS = {MULTIPART: "binary", JSON: "byte"}
-_KEYS = {"key": {"type": "http", "scheme": "bearer"}, "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
+_NULL = {"type": "null"}
+_KEYS = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key of `likeness keys create`."},
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
+}
+SERVERS = [{"url": "/v1", "description": "Version 1."}, {"url": "/", "description": "The newest version."}]
 
 
 def _problem_responses() -> dict[int | str, dict[str, Any]]:
@@ -38,6 +45,18 @@ def request_body(fields: type, *names: str, max_each: int = 1) -> dict[str, Any]
     return {"requestBody": {"required": True, "content": content}}
 
 
+def json_body(fields: type[BaseModel]) -> dict[str, Any]:
+    """Return the `openapi_extra` of a route with the dependency `json_fields(fields)`."""
+    schema = {"anyOf": [fields.model_json_schema(), _NULL]}
+    return {"requestBody": {"required": False, "content": {JSON: {"schema": schema}}}}
+
+
+def operation_id(route: APIRoute) -> str:
+    """Return the name of the function in camel case, which generated clients use for their methods."""
+    first, *others = route.name.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
 def customize_openapi(app: FastAPI) -> None:
     """Correct what FastAPI generates: the media type of problem documents, and the security in force."""
     generate = app.openapi
@@ -50,7 +69,7 @@ def customize_openapi(app: FastAPI) -> None:
                     content = response.get("content", {})
                     for media_type in [each for each in content if each != MEDIA_TYPE and MEDIA_TYPE in content]:
                         content[MEDIA_TYPE] = content.pop(media_type)
-        return _secured(description) if _requires_key(app) else description
+        return _secured(description, required=_requires_key(app))
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI documents it
 
@@ -60,8 +79,8 @@ def _body_schema(fields: Any, names: tuple[str, ...], max_each: int, media_type:
     images = {"type": "array", "items": image, "minItems": 1, "maxItems": max_each}
     own = fields.model_json_schema()
     described = own["properties"]
-    if media_type == MULTIPART:
-        described = {name: _without_null(field) for name, field in described.items()}
+    adapt = _without_null if media_type == MULTIPART else _with_null
+    described = {name: adapt(field) for name, field in described.items()}
     schema = {
         "type": "object",
         "required": list(names),
@@ -73,10 +92,19 @@ def _body_schema(fields: Any, names: tuple[str, ...], max_each: int, media_type:
 
 def _without_null(field: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of an optional field of a form, where it is left out instead of null."""
-    options: list[dict[str, Any]] = [option for option in field.get("anyOf", ()) if option != {"type": "null"}]
+    options: list[dict[str, Any]] = [option for option in field.get("anyOf", ()) if option != _NULL]
     if not options:
         return field
     return {name: value for name, value in field.items() if name not in ("anyOf", "default")} | options[0]
+
+
+def _with_null(field: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an optional field of JSON, where null means that it is absent."""
+    if _NULL in field.get("anyOf", ()):
+        return field
+    own = {name: value for name, value in field.items() if name not in ("default", "description", "title")}
+    about = {name: value for name, value in field.items() if name not in own}
+    return {"anyOf": [own, _NULL], **about}
 
 
 def _requires_key(app: FastAPI) -> bool:
@@ -84,15 +112,21 @@ def _requires_key(app: FastAPI) -> bool:
     return services is not None and services.authenticator.requires_key()
 
 
-def _secured(description: dict[str, Any]) -> dict[str, Any]:
-    """Add the security schemes, which a service that requires no key does not describe."""
+def _secured(description: dict[str, Any], *, required: bool) -> dict[str, Any]:
+    """Add the security schemes; the empty one says that a service without keys accepts requests without them."""
     components = {**description.get("components", {}), "securitySchemes": _KEYS}
     paths = {
-        path: {method: {**operation, "security": _security(path)} for method, operation in operations.items()}
+        path: {
+            method: {**operation, "security": _security(path, required=required)}
+            for method, operation in operations.items()
+        }
         for path, operations in description["paths"].items()
     }
     return {**description, "components": components, "paths": paths}
 
 
-def _security(path: str) -> list[dict[str, list[str]]]:
-    return [] if is_public(path) else [{name: []} for name in _KEYS]
+def _security(path: str, *, required: bool) -> list[dict[str, list[str]]]:
+    if is_public(path):
+        return []
+    schemes: list[dict[str, list[str]]] = [{name: []} for name in _KEYS]
+    return schemes if required else [*schemes, {}]

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
 CLIENT_CLOSED_REQUEST = 499
+MAX_ERRORS = 20
+"""Fields that one problem document lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,9 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     errors.UnsupportedImage.code: ProblemType(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Unsupported image format"),
     errors.ImageTooLarge.code: ProblemType(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Too many bytes or pixels"),
     errors.InvalidRequest.code: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid, missing or contradictory field"),
+    errors.InvalidCursor.code: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "Not a cursor of this service"),
+    errors.TooManyFields.code: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "Too many fields"),
+    errors.MetadataTooLarge.code: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "Too many bytes of metadata"),
     errors.UnsupportedOperatingPoint.code: ProblemType(
         HTTPStatus.UNPROCESSABLE_ENTITY, "Error rate too low for the calibration"
     ),
@@ -53,6 +58,12 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     errors.DeadlineExceeded.code: ProblemType(HTTPStatus.GATEWAY_TIMEOUT, "Deadline exceeded"),
     errors.StorageFull.code: ProblemType(HTTPStatus.INSUFFICIENT_STORAGE, "Storage full"),
     errors.LikenessError.code: ProblemType(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error"),
+}
+
+TITLES_OF_FORBIDDEN = {
+    errors.MissingScope: "The key lacks the scope",
+    errors.OtherGalleries: "The key is for other galleries",
+    errors.CrossSiteRequest: "Sent by a page of another site",
 }
 
 
@@ -118,7 +129,8 @@ async def _on_likeness_error(request: Request, error: errors.LikenessError) -> J
 
 async def _on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
     fields = [
-        {"field": ".".join(map(str, each["loc"][1:])) or "body", "detail": each["msg"]} for each in error.errors()
+        {"field": ".".join(map(str, each["loc"][1:])) or "body", "detail": each["msg"]}
+        for each in error.errors()[:MAX_ERRORS]
     ]
     detail = "; ".join(f"{each['field']}: {each['detail']}" for each in fields)
     return _respond(request, problem(ProblemContext.of(request), errors.InvalidRequest.code, detail, errors=fields))
@@ -158,7 +170,8 @@ def _respond(request: Request, document: Mapping[str, Any], headers: Mapping[str
 def _allow_header(request: Request) -> dict[str, str] | None:
     """Return the methods of all routes of the path; the framework lists only those of the first."""
     operations = request.app.openapi()["paths"].get(route_name_of(request.scope), {})
-    return {"Allow": ", ".join(sorted(method.upper() for method in operations))} if operations else None
+    methods = {method.upper() for method in operations} | ({"HEAD"} if "get" in operations else set())
+    return {"Allow": ", ".join(sorted(methods))} if methods else None
 
 
 def _headers_of(error: errors.LikenessError) -> dict[str, str]:
@@ -186,6 +199,8 @@ def _all_rejected(context: ProblemContext, error: errors.AllRejected) -> dict[st
 def _extensions(error: errors.LikenessError) -> dict[str, Any]:
     if isinstance(error, errors.InvalidRequest) and error.errors:
         return {"errors": [{"field": field, "detail": detail} for field, detail in error.errors]}
+    if isinstance(error, errors.Forbidden):
+        return {"title": TITLES_OF_FORBIDDEN.get(type(error))}
     if isinstance(error, errors.LowQuality):
         return {"reasons": list(error.reasons)}
     if isinstance(error, errors.MultipleFaces):

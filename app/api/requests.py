@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -42,11 +43,22 @@ Threshold = Annotated[float, Field(ge=0, le=4), BeforeValidator(_reject_bool)]
 Count = Annotated[int, BeforeValidator(_reject_bool)]
 
 
-class FaceFields(BaseModel):
-    """Refuses unknown fields: a misspelt `treshold` must not select the default threshold silently."""
+class NoFields(BaseModel):
+    """
+    Refuses unknown fields: a misspelt `treshold` must not select the default threshold silently.
+
+    A known field that is null counts as absent.
+    """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, fields: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in fields.items() if value is not None or name not in cls.model_fields}
+
+
+class FaceFields(NoFields):
     face: FaceRule = Field(
         "largest", description="Which face of a photo to use; with `only`, several faces are an error."
     )
@@ -94,10 +106,6 @@ class IdentifyFields(SelectionFields):
         if self.fpir is not None and self.threshold is not None:
             raise ValueError("expected fpir or threshold, got both")
         return self
-
-
-class NoFields(BaseModel):
-    model_config = ConfigDict(extra="forbid")
 
 
 class SubjectFields(NoFields):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from app.api.problems import MAX_ERRORS, PROBLEM_TYPES
 from app.domain.models import Candidate, Face, Landmarks, Quality
 from app.gallery.codec import GalleryInfo, SubjectInfo
 from app.matching.threshold_policy import Decision, Source
@@ -285,19 +286,27 @@ class FieldError(BaseModel):
 
 
 class Problem(BaseModel):
-    """A problem document (RFC 9457)."""
+    """A problem document (RFC 9457). Optional members are left out where they do not apply."""
 
-    model_config = ConfigDict(extra="allow")
-
-    type: str
+    type: str = Field(description="A relative reference made of the code, such as `/problems/face_not_found`.")
     title: str
     status: int
     detail: str
-    instance: str
-    code: str
+    instance: str = Field(description="The path of the request.")
+    code: str = Field(json_schema_extra={"enum": list(PROBLEM_TYPES)})
     request_id: str
-    image: str | None = None
-    errors: list[FieldError] | None = None
+    image: str | None = Field(None, description="The field of the image that caused the problem.")
+    errors: list[FieldError] | None = Field(
+        None, max_length=MAX_ERRORS, description="The invalid fields, with `invalid_request`."
+    )
+    reasons: list[str] | None = Field(None, description="Why a face cannot be enrolled, with `low_quality`.")
+    boxes: list[tuple[float, float, float, float]] | None = Field(
+        None, description="The faces that were found, with `multiple_faces`."
+    )
+    faces_found: int | None = Field(None, description="The number of faces that were found, with `multiple_faces`.")
+    rejected: list[RejectedImage] | None = Field(
+        None, description="The problem of each image, where no image could be enrolled."
+    )
 
 
 def threshold_members(decision: Decision, fmr: float | None, calibrated_on: str | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 
+from app.api.json_body import BodyLimits
 from app.domain.errors import Overloaded
 from app.observability.metrics import Metrics
 from app.server.shutdown import Lifecycle
@@ -22,7 +23,7 @@ class AppState:
     metrics: Metrics
     span: Callable[[str], AbstractContextManager[object]]
     """Opens a tracing span of that name."""
-    max_image_bytes: int
+    body_limits: BodyLimits
     services: Services | None = None
 
     @property

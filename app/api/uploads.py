@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -18,11 +17,18 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from app.domain.errors import ImageTooLarge, InvalidRequest
+from app.api.json_body import MAX_FIELDS, BodyLimits, parse_json, read_chunks
+from app.api.problems import MAX_ERRORS
+from app.concurrency.worker_pool import WorkerPool
+from app.domain.errors import ImageTooLarge, InvalidRequest, TooManyFields
 from app.services.extraction import Upload
 
 F = TypeVar("F", bound=BaseModel)
 MULTIPART, JSON = "multipart/form-data", "application/json"
+MAX_FILES = 2 * MAX_FIELDS
+MAX_NAME = 100
+_PIECE = 2**20  # a multiple of the four characters that make three bytes
+_WHITE_SPACE = b" \t\n\r\v\f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,36 +50,62 @@ class _InMemoryParser(MultiPartParser):
     spool_max_size = 1 << 62
 
 
-async def read_submission(request: Request, names: Sequence[str], max_each: int, max_image_bytes: int) -> Submission:
+async def read_submission(
+    request: Request, names: Sequence[str], max_each: int, limits: BodyLimits, workers: WorkerPool
+) -> Submission:
     """
     Return the images of the fields `names`, each 1 to `max_each` times, and the other fields of body and query.
 
-    Raises InvalidRequest, ImageTooLarge, or Starlette's HTTPException if the whole body is too large.
+    JSON is parsed by `workers`. Raises InvalidRequest, TooManyFields, ImageTooLarge, or Starlette's HTTPException if
+    the whole body is too large.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = media_type_of(request)
     if kind == JSON:
-        parts = await _json_parts(request, names, repeatable=max_each > 1)
+        body = await read_chunks(request, limits.json_of_images(len(names) * max_each))
+        parts = await workers.run(lambda: _json_parts(body, names, limits, repeatable=max_each > 1))
     elif kind == MULTIPART:
         parts = await _form_parts(request)
     else:
         raise InvalidRequest(f"expected a body of type {MULTIPART} or {JSON}, got {kind or 'none'}")
     uploads = _uploads([part for part in parts if part[0] in names], names, max_each)
     for upload in uploads:
-        _check_size(upload, max_image_bytes)
+        _check_size(upload.name, len(upload.data), limits.max_image_bytes)
     others = [part for part in parts if part[0] not in names]
-    return Submission(uploads, _unique_fields([*others, *request.query_params.multi_items()]))
+    return Submission(uploads, unique_fields([*others, *request.query_params.multi_items()]))
+
+
+async def read_fields(request: Request, kind: type[F], limits: BodyLimits, workers: WorkerPool) -> F | None:
+    """Return a JSON body as `kind`; None if there is none. Raises as `read_submission`, and MetadataTooLarge."""
+    body = await read_chunks(request, limits.json_of_metadata())
+    if not body:
+        return None
+    if (given := media_type_of(request)) != JSON:
+        raise InvalidRequest(f"expected a body of type {JSON}, got {given or 'none'}")
+    document = await workers.run(lambda: parse_json(body))
+    if document is None:
+        return None
+    return Submission([], unique_fields([*_object(document).items()])).parse(kind)
+
+
+def media_type_of(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def invalid_request(error: ValidationError) -> InvalidRequest:
-    problems = [(".".join(map(str, each["loc"])) or "request", each["msg"]) for each in error.errors()]
+    faults = error.errors(include_url=False, include_input=False)[:MAX_ERRORS]
+    problems = [(".".join(map(str, each["loc"])) or "request", each["msg"]) for each in faults]
     return InvalidRequest("; ".join(f"{field}: {detail}" for field, detail in problems), problems)
 
 
 async def _form_parts(request: Request) -> list[tuple[str, Any]]:
     try:
-        form = await _InMemoryParser(request.headers, request.stream(), max_files=128, max_fields=64).parse()
+        form = await _InMemoryParser(
+            request.headers, request.stream(), max_files=MAX_FILES, max_fields=MAX_FIELDS
+        ).parse()
     except (MultiPartException, KeyError, ValueError) as error:
-        raise InvalidRequest(f"cannot read the multipart body: {getattr(error, 'message', error)}") from error
+        message = str(getattr(error, "message", error))
+        kind = TooManyFields if message.startswith("Too many") else InvalidRequest
+        raise kind(f"cannot read the multipart body: {message}") from error
     parts = [
         (name, await value.read() if isinstance(value, UploadFile) else value) for name, value in form.multi_items()
     ]
@@ -81,28 +113,42 @@ async def _form_parts(request: Request) -> list[tuple[str, Any]]:
     return parts
 
 
-async def _json_parts(request: Request, names: Sequence[str], *, repeatable: bool) -> list[tuple[str, Any]]:
-    try:
-        body = json.loads(await request.body())
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequest(f"cannot read the JSON body: {error}") from error
-    if not isinstance(body, dict):
-        raise InvalidRequest(f"expected a JSON object, got {type(body).__name__}")
+def _json_parts(
+    body: Sequence[bytes], names: Sequence[str], limits: BodyLimits, *, repeatable: bool
+) -> list[tuple[str, Any]]:
     parts: list[tuple[str, Any]] = []
-    for name, value in body.items():
+    for name, value in _object(parse_json(body)).items():
         values = value if repeatable and name in names and isinstance(value, list) else [value]
-        parts += [(name, _from_base64(name, each) if name in names else each) for each in values]
+        parts += [(name, _from_base64(name, each, limits) if name in names else each) for each in values]
     return parts
 
 
-def _from_base64(name: str, text: Any) -> bytes:
+def _object(document: Any) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        detail = f"expected a JSON object, got {type(document).__name__}"
+        raise InvalidRequest(f"body: {detail}", [("body", detail)])
+    if len(document) > MAX_FIELDS:
+        raise TooManyFields(f"expected at most {MAX_FIELDS} fields, got {len(document)}")
+    return document
+
+
+def _from_base64(name: str, text: Any, limits: BodyLimits) -> bytes:
     if not isinstance(text, str):
         raise InvalidRequest(f"{name}: expected a base64 string", [(name, "expected a base64 string")])
     encoded = text.partition(",")[2] if text.startswith("data:") else text
+    _check_size(name, len(encoded) * 3 // 4 * 64 // 68, limits.max_image_bytes)
     try:
-        return base64.b64decode("".join(encoded.split()), validate=True)
+        return _decode(encoded.encode("ascii").translate(None, _WHITE_SPACE))
     except (binascii.Error, ValueError) as error:
         raise InvalidRequest(f"{name}: not base64: {error}", [(name, "not base64")]) from error
+
+
+def _decode(encoded: bytes) -> bytes:
+    """Decode in pieces, since each call holds the interpreter's lock. Raises ValueError."""
+    if 0 <= encoded.find(b"=") < len(encoded) - 2:
+        raise ValueError("padding before the end")
+    pieces = (encoded[start : start + _PIECE] for start in range(0, len(encoded), _PIECE))
+    return b"".join([base64.b64decode(piece, validate=True) for piece in pieces])
 
 
 def _uploads(parts: Sequence[tuple[str, Any]], names: Sequence[str], max_each: int) -> list[Upload]:
@@ -121,17 +167,21 @@ def _uploads(parts: Sequence[tuple[str, Any]], names: Sequence[str], max_each: i
     return found
 
 
-def _check_size(upload: Upload, max_bytes: int) -> None:
-    if len(upload.data) > max_bytes:
-        error = ImageTooLarge(f"expected at most {max_bytes} bytes, got {len(upload.data)}")
-        error.image = upload.name
+def _check_size(name: str, size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        error = ImageTooLarge(f"expected at most {max_bytes} bytes, got {size}")
+        error.image = name
         raise error
 
 
-def _unique_fields(parts: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+def unique_fields(parts: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     """Return the fields by name; a field may be repeated with the same value."""
     fields: dict[str, Any] = {}
+    if len(parts) > MAX_FIELDS:
+        raise TooManyFields(f"expected at most {MAX_FIELDS} fields, got {len(parts)}")
     for name, value in parts:
+        if len(name) > MAX_NAME:  # which the answer would repeat
+            raise InvalidRequest(f"expected names of fields of at most {MAX_NAME} characters, got {len(name)}")
         if isinstance(value, bytes):
             raise InvalidRequest(f"{name}: unknown image field", [(name, "unknown image field")])
         if name in fields and fields[name] != value:

@@ -49,6 +49,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
         "photo", threads=settings.photos_at_once, max_waiting=settings.max_waiting, deadline=settings.deadline
     )
     store_workers = WorkerPool("store", threads=STORE_THREADS, max_waiting=MAX_QUEUED, deadline=settings.deadline)
+    body_workers = WorkerPool("body", threads=1, max_waiting=settings.max_waiting, deadline=settings.deadline)
     batcher = MicroBatcher(
         models.embedder.embed, max_batch=settings.max_batch, max_waiting=MAX_QUEUED, on_batch=observer.on_batch
     )
@@ -57,6 +58,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
         open_keys(settings) as keys,
         closing(photo_workers),
         closing(store_workers),
+        closing(body_workers),
     ):
         async with batcher:
             search = GallerySearch(repository)
@@ -71,6 +73,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
                 enrollment=Enrollment(extraction, repository, _quality_bounds(settings), store_workers, observer),
                 galleries=Galleries(repository, search, store_workers, audit_searches=settings.audit_searches),
                 authenticator=Authenticator(keys, settings.auth, reachable=is_reachable(settings)),
+                body_workers=body_workers,
             )
             if metrics:
                 queues = {"photos": photo_workers, "store": store_workers}

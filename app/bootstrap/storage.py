@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 
 from app.access.api_keys import KeyStore
 from app.domain.errors import NotFound, ServiceError, StartError
+from app.gallery.limits import GalleryLimits
 from app.gallery.repository import GalleryRepository
 from app.settings import Settings
 from app.storage.cipher import AesGcmCipher, parse_keys
@@ -22,11 +23,20 @@ def open_repository(settings: Settings) -> Iterator[GalleryRepository]:
     """Open the galleries of `data_dir`, with the gallery `default` among them. Raises StartError."""
     with open_database(settings) as database:
         try:
-            repository = GalleryRepository(database, open_cipher(settings))
+            repository = GalleryRepository(database, open_cipher(settings), _gallery_limits(settings))
             _ensure_default(repository)
         except ServiceError as error:
             raise StartError(f"cannot write to the gallery {settings.data_dir / GALLERY_FILE}: {error}") from error
         yield repository
+
+
+def _gallery_limits(settings: Settings) -> GalleryLimits:
+    return GalleryLimits(
+        settings.max_metadata_bytes,
+        settings.max_faces_per_subject,
+        settings.max_subjects_per_gallery,
+        settings.max_faces_per_gallery,
+    )
 
 
 def _ensure_default(repository: GalleryRepository) -> None:

@@ -10,13 +10,19 @@ All errors of the service. The table in `app/api/problems.py` maps each of them 
     - MultipleFaces             carries the faces
     - LowQuality                carries the reasons
     - InvalidRequest            a bad, missing or contradictory field
+    - InvalidCursor
+    - TooManyFields
+    - MetadataTooLarge          the metadata of a subject have too many bytes
     - UnsupportedOperatingPoint the requested error rate is finer than the calibration supports
     - NotFound                  no such gallery, subject, face or key
     - ModelMismatch             the gallery was filled by another model
     - AllRejected               no image could be enrolled; carries the reason for each image
   + AccessError                 the caller is unknown or not allowed to do this
     - Unauthorized              the key is missing or not valid
-    - Forbidden                 the key has not the scope, or is for other galleries
+    - Forbidden                 the caller is not allowed to do this
+      * MissingScope            the key has not the scope
+      * OtherGalleries          the key is for other galleries
+      * CrossSiteRequest        without keys, a browser sent it for a page of another site
     - RateLimited               carries the seconds to wait
   + ServiceError                the service failed or is too busy
     - Overloaded                the queue is full, or the service is shutting down
@@ -87,6 +93,18 @@ class InvalidRequest(InputError):
         self.errors = tuple(errors)
 
 
+class InvalidCursor(InputError):
+    code = "invalid_cursor"
+
+
+class TooManyFields(InputError):
+    code = "too_many_fields"
+
+
+class MetadataTooLarge(InputError):
+    code = "metadata_too_large"
+
+
 class UnsupportedOperatingPoint(InputError):
     code = "unsupported_operating_point"
 
@@ -123,6 +141,15 @@ class Unauthorized(AccessError):
 
 class Forbidden(AccessError):
     code = "forbidden"
+
+
+class MissingScope(Forbidden): ...
+
+
+class OtherGalleries(Forbidden): ...
+
+
+class CrossSiteRequest(Forbidden): ...
 
 
 class RateLimited(AccessError):

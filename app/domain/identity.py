@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.domain.errors import Forbidden
+from app.domain.errors import MissingScope, OtherGalleries
 
 
 class Scope(StrEnum):
@@ -43,21 +43,21 @@ class Caller:
     concurrent: int | None = None
 
     def require(self, scope: Scope) -> None:
-        """Raises Forbidden unless the caller has `scope`; `admin` includes every scope."""
+        """Raises MissingScope unless the caller has `scope`; `admin` includes every scope."""
         if not self.scopes & {scope, Scope.ADMIN}:
-            raise Forbidden(f"expected a key with the scope {scope.value!r}")
+            raise MissingScope(f"expected a key with the scope {scope.value!r}")
 
     def may_use(self, gallery_id: str) -> bool:
         return self.galleries is None or gallery_id in self.galleries
 
     def require_gallery(self, gallery_id: str) -> None:
-        """Raises Forbidden, also if the gallery does not exist: a key must not reveal the ids of other galleries."""
+        """Raises OtherGalleries, also if the gallery does not exist: a key must not reveal ids of other galleries."""
         if not self.may_use(gallery_id):
-            raise Forbidden(f"this key has no access to the gallery {gallery_id!r}")
+            raise OtherGalleries(f"this key has no access to the gallery {gallery_id!r}")
 
     def require_all_galleries(self) -> None:
         if self.galleries is not None:
-            raise Forbidden("expected a key for all galleries, got one that is limited to some")
+            raise OtherGalleries("expected a key for all galleries, got one that is limited to some")
 
 
 def anonymous(name: str) -> Caller:

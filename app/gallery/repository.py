@@ -26,6 +26,7 @@ from app.gallery.codec import (
     RowCodec,
     SubjectInfo,
 )
+from app.gallery.limits import NO_LIMITS, GalleryLimits
 from app.gallery.transaction import GalleryTransaction, damaged_face
 from app.storage.cipher import Cipher, NoCipher
 from app.storage.sqlite import Connection, Database
@@ -34,10 +35,10 @@ from app.storage.sqlite import Connection, Database
 class GalleryRepository:
     """Thread-safe; several processes may share the file. `by` is the actor that the audit log names."""
 
-    def __init__(self, database: Database, cipher: Cipher | None = None) -> None:
+    def __init__(self, database: Database, cipher: Cipher | None = None, limits: GalleryLimits = NO_LIMITS) -> None:
         """Raises StartError unless the cipher has the key of the file, which must be at the newest schema version."""
         self._database, self._cipher = database, cipher or NoCipher()
-        self._codec = RowCodec(self._cipher)
+        self._codec, self._limits = RowCodec(self._cipher), limits
         with database.writing() as db:
             key_rotation.require_cipher(db, self._cipher)
 
@@ -283,4 +284,4 @@ class GalleryRepository:
     ) -> Iterator[GalleryTransaction]:
         with connection as db:
             key_rotation.require_same_cipher(db, self._cipher, writing=writing)
-            yield GalleryTransaction(db, self._codec)
+            yield GalleryTransaction(db, self._codec, self._limits)

@@ -14,14 +14,15 @@ from app.domain.identity import Actor
 from app.domain.models import Embedding, Template
 from app.gallery import codec
 from app.gallery.codec import DamagedRow, DamagedValue, GalleryInfo, IdempotencyRecord, RowCodec, SubjectInfo
+from app.gallery.limits import NO_LIMITS, GalleryLimits
 from app.storage.sqlite import Connection, Row, UniqueViolation
 
 log = logging.getLogger(__name__)
 
 
 class GalleryTransaction:
-    def __init__(self, db: Connection, row_codec: RowCodec) -> None:
-        self.db, self.codec = db, row_codec
+    def __init__(self, db: Connection, row_codec: RowCodec, limits: GalleryLimits = NO_LIMITS) -> None:
+        self.db, self.codec, self.limits = db, row_codec, limits
 
     def gallery(self, gallery_id: str) -> GalleryInfo:
         row = self.db.execute(f"{codec.GALLERY} WHERE id = ?", (gallery_id,)).fetchone()
@@ -73,16 +74,20 @@ class GalleryTransaction:
         return created.rowcount > 0
 
     def create_subject_if_missing(self, gallery: GalleryInfo, subject_id: str) -> bool:
-        """Return whether the subject is new."""
+        """Return whether the subject is new. Raises InvalidRequest if the gallery has too many."""
         codec.check_id(subject_id)
         metadata = self.codec.encrypt_metadata(gallery.number, subject_id, {})
         created = self.db.execute(
             "INSERT OR IGNORE INTO subjects (gallery, id, metadata, created_at) VALUES (?, ?, ?, ?)",
             (gallery.number, subject_id, metadata, now()),
         )
+        if created.rowcount > 0:
+            self.limits.check_subjects(self.db, gallery)
         return created.rowcount > 0
 
     def set_metadata(self, gallery: GalleryInfo, subject_id: str, metadata: Mapping[str, Any]) -> None:
+        """Raises MetadataTooLarge."""
+        self.limits.check_metadata(metadata)
         encrypted = self.codec.encrypt_metadata(gallery.number, subject_id, metadata)
         self.db.execute(
             "UPDATE subjects SET metadata = ? WHERE gallery = ? AND id = ?", (encrypted, gallery.number, subject_id)
@@ -105,13 +110,18 @@ class GalleryTransaction:
         return replace(gallery, model=model, dimension=dimension)
 
     def add_faces(self, gallery: GalleryInfo, templates: Sequence[Template]) -> None:
-        """Add the faces at a new revision. Raises InvalidRequest if the gallery has a face of the same id."""
+        """
+        Add the faces at a new revision.
+
+        Raises InvalidRequest if the gallery has a face of the same id, or too many faces.
+        """
         revision = self.raise_revision(gallery)
         rows = [self.codec.face_row(gallery, template, revision) for template in templates]
         try:
             self.db.executemany(f"INSERT INTO faces ({codec.FACE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         except UniqueViolation as error:
             raise InvalidRequest(f"gallery {gallery.id!r} has one of these faces already") from error
+        self.limits.check_faces(self.db, gallery, {template.subject_id for template in templates})
 
     def raise_revision(self, gallery: GalleryInfo) -> int:
         self.db.execute("UPDATE galleries SET revision = revision + 1 WHERE number = ?", (gallery.number,))

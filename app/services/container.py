@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.access.authenticator import Authenticator
+from app.concurrency.worker_pool import WorkerPool
 from app.domain.errors import NotFound
 from app.domain.ports import Detector, Embedder
 from app.inference.manifest import DetectorManifest, EmbedderManifest
@@ -45,3 +46,5 @@ class Services:
     enrollment: Enrollment
     galleries: Galleries
     authenticator: Authenticator
+    body_workers: WorkerPool
+    """The thread that parses JSON bodies: one at a time, since parsing holds the interpreter's lock."""

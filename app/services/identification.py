@@ -60,9 +60,12 @@ class Identification:
         photo = await self._extraction.read(upload, selection, timer)
         probes = await self._extraction.embed([photo], timer)
         embeddings = [probe.embedding for probe in probes]
-        gallery, candidates = await self._workers.run(
-            lambda: self._candidates_of_all(gallery, embeddings, top_k, decision.point.threshold)
-        )
+
+        def search() -> tuple[GalleryInfo, list[list[Candidate]]]:
+            with timer.stage("search"):
+                return self._candidates_of_all(gallery, embeddings, top_k, decision.point.threshold)
+
+        gallery, candidates = await self._workers.run(search)
         return IdentificationResult(probes, candidates, photo.faces_found, gallery, decision)
 
     def _candidates_of_all(

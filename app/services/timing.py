@@ -12,6 +12,7 @@ STAGES = ("decode", "detect", "align", "embed", "queue")
 class StageTimer:
     """
     Measures the time of each stage, summed over the images of a request; `total` starts when the timer is created.
+    STAGES are always reported; others, such as `search`, if they took place.
 
     Each stage also opens a tracing `span` of its name.
     """
@@ -31,7 +32,7 @@ class StageTimer:
             self.add(name, time.perf_counter() - start)
 
     def add(self, name: str, seconds: float) -> None:
-        self._seconds[name] += seconds
+        self._seconds[name] = self._seconds.get(name, 0.0) + seconds
 
     def milliseconds(self) -> dict[str, float]:
         total = time.perf_counter() - self._started

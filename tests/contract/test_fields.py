@@ -113,5 +113,54 @@ def test_a_field_at_its_bounds_is_accepted(http: httpx2.Client, field: str, valu
     assert opened(http, "/verify", json={**PAIR, field: value})
 
 
+@pytest.mark.parametrize("path", BODIES)
+def test_null_means_absent_for_every_optional_field(http: httpx2.Client, path: str) -> None:
+    optional = {
+        "/verify": ("fmr", "threshold", "face"),
+        "/identify": ("gallery", "top_k", "fpir", "threshold", "faces", "face"),
+        "/detect": (),
+        "/embed": ("faces", "face"),
+        "/galleries/default/subjects/ada/faces": ("face",),
+        "/galleries/default/subjects/ada/verify": ("fmr", "threshold", "face"),
+    }[path]
+    with_nulls = http.post(path, json=BODIES[path] | dict.fromkeys(optional))
+    without = http.post(path, json=BODIES[path])
+    assert with_nulls.status_code == without.status_code
+    assert with_nulls.json().get("code") == without.json().get("code") != "invalid_request"
+    assert refused(http, path, BODIES[path] | {"treshold": None}) == ["treshold"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/galleries"),
+        ("PUT", "/galleries/default"),
+        ("GET", "/galleries/default"),
+        ("DELETE", "/galleries/nobody"),
+        ("GET", "/galleries/default/subjects"),
+        ("GET", "/galleries/default/subjects/ada"),
+        ("PUT", "/galleries/default/subjects/ada"),
+        ("DELETE", "/galleries/default/subjects/ada"),
+        ("GET", "/galleries/default/subjects/ada/export"),
+        ("GET", "/galleries/default/subjects/ada/faces"),
+        ("DELETE", "/galleries/default/subjects/ada/faces/1"),
+        ("GET", "/models"),
+        ("GET", "/models/mtcnn/calibration"),
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+        ("GET", "/metrics"),
+    ],
+)
+def test_an_unknown_field_of_the_query_is_refused_by_its_name(http: httpx2.Client, method: str, path: str) -> None:
+    for prefix in ("", "/v1"):
+        body = problem(http.request(method, f"{prefix}{path}?limt=1"), 422, "invalid_request")
+        assert body["errors"] == [{"field": "limt", "detail": "unknown field"}]
+
+
+def test_very_many_unknown_fields_of_the_query_are_listed_in_part(http: httpx2.Client) -> None:
+    query = "&".join(f"field{number}=1" for number in range(100))
+    assert len(problem(http.get(f"/models?{query}"), 422, "invalid_request")["errors"]) == 20
+
+
 def test_several_faults_are_named_at_once(http: httpx2.Client) -> None:
     assert refused(http, "/verify", {**PAIR, "fmr": 5, "face": "any", "colour": "red"}) == ["face", "fmr", "colour"]

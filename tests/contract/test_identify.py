@@ -152,3 +152,11 @@ def test_enrolments_at_once_are_all_found(api: Api, gallery: str) -> None:
     body = answered(api.http.get(f"/galleries/{gallery}"))
     assert (body["subjects"], body["faces"]) == (12, 12)
     assert len(api.candidates(SMALL_HOPPER, gallery, top_k="12")) == 12
+
+
+def test_the_time_of_the_search_is_reported_and_measured(api: Api, gallery: str) -> None:
+    answered(api.enroll(gallery, "hopper", HOPPER), 201)
+    before = api.metric('likeness_stage_seconds_count{stage="search"}')
+    assert identification(api.identify(HOPPER, gallery=gallery))["timings_ms"]["search"] > 0
+    assert api.metric('likeness_stage_seconds_count{stage="search"}') == before + 1
+    assert "search" not in answered(api.detect(HOPPER))["timings_ms"]

@@ -75,7 +75,8 @@ def test_identify_searches_no_other_gallery_that_json_names(mine: Api) -> None:
     image = base64_of(HOPPER)
     problem(mine.http.post("/identify", json={"image": image, "gallery": "theirs"}), 403, "forbidden")
     problem(mine.http.post("/identify", json={"image": image}, params={"gallery": "theirs"}), 403, "forbidden")
-    for other in (None, 1, ["theirs"], {"id": "theirs"}):
+    problem(mine.http.post("/identify", json={"image": image, "gallery": None}), 403, "forbidden")  # `default`
+    for other in (1, ["theirs"], {"id": "theirs"}):
         problem(mine.http.post("/identify", json={"image": image, "gallery": other}), 422, "invalid_request")
 
 
@@ -119,3 +120,17 @@ def test_the_events_of_an_export_name_the_key_and_the_request(service: Service, 
         ("subject.put", f"key:{id_of(key)}", "r-77"),
         ("subject.export", f"key:{id_of(key)}", "r-77"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("route", "title"),
+    [
+        ("GET /galleries", "The key lacks the scope"),
+        ("GET /metrics", "The key is for other galleries"),
+        ("POST /galleries/theirs/subjects/s/verify", "The key is for other galleries"),
+    ],
+)
+def test_the_title_of_a_403_names_its_cause(service: Service, route: str, title: str) -> None:
+    method, path = route.split()
+    client = service.client(service.new_key(Scope.VERIFY, Scope.METRICS, galleries=["mine"]))
+    assert problem(client.request(method, path), 403, "forbidden")["title"] == title

@@ -36,6 +36,7 @@ PHOTOS = {
     f"{SUBJECT}/faces": ["image"],
     f"{SUBJECT}/verify": ["image"],
 }
+KINDS = ("multipart/form-data", "application/json")
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 Description = dict[str, Any]
 
@@ -78,7 +79,7 @@ def test_every_operation_but_the_public_ones_requires_a_key(description: Descrip
 
 @pytest.mark.parametrize("path", PHOTOS)
 def test_both_forms_of_a_body_are_described(description: Description, path: str) -> None:
-    form, json = (body_of(description, path, kind) for kind in ("multipart/form-data", "application/json"))
+    form, json = (body_of(description, path, kind) for kind in KINDS)
     assert form["required"] == json["required"] == PHOTOS[path]
     assert form["properties"].keys() == json["properties"].keys()
     assert form["additionalProperties"] is json["additionalProperties"] is False
@@ -117,3 +118,35 @@ def test_every_operation_describes_its_answer(description: Description) -> None:
         good = [response for status, response in operation["responses"].items() if re.match("2", status)]
         assert good, name
         assert all("content" in response or name.startswith("delete") for response in good), name
+
+
+def test_operations_have_short_names_of_their_own(description: Description) -> None:
+    names = [each["operationId"] for methods in description["paths"].values() for each in methods.values()]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch("[a-z]+([A-Z][a-z]+)*", name) for name in names)
+    assert set(names) >= {"verify", "identify", "detect", "embed", "enrollFaces", "verifySubject", "listSubjects"}
+
+
+def test_the_description_names_the_server_with_and_without_the_version(http: httpx2.Client) -> None:
+    for prefix in ("", "/v1"):
+        servers = http.get(f"{prefix}/openapi.json").json()["servers"]
+        assert [server["url"] for server in servers] == ["/v1", "/"]
+
+
+def test_the_codes_of_a_problem_are_those_of_the_table(description: Description) -> None:
+    assert description["components"]["schemas"]["Problem"]["properties"]["code"]["enum"] == list(PROBLEM_TYPES)
+
+
+def test_every_member_of_a_problem_is_described(http: httpx2.Client, description: Description) -> None:
+    members = description["components"]["schemas"]["Problem"]["properties"]
+    crowd = http.post("/detect", json={"image": 5}).json()
+    assert members.keys() >= crowd.keys() | {"reasons", "boxes", "faces_found", "rejected"}
+    assert all("description" in members[name] for name in ("type", "image", "errors", "reasons", "boxes", "rejected"))
+
+
+def test_null_is_described_for_optional_fields_of_json_alone(description: Description) -> None:
+    for path, required in PHOTOS.items():
+        form, json = (body_of(description, path, kind)["properties"] for kind in KINDS)
+        for name in form.keys() - set(required):
+            assert {"type": "null"} in json[name]["anyOf"]
+            assert "null" not in str(form[name])

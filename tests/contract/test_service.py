@@ -96,3 +96,28 @@ def test_the_documentation_may_load_nothing_from_elsewhere_and_be_framed_by_nobo
 @pytest.mark.parametrize("path", ["/docs/%2e%2e/pyproject.toml", "/docs/redoc.standalone.js"])
 def test_only_the_files_of_the_documentation_are_served(http: httpx2.Client, path: str) -> None:
     assert http.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/healthz", "/readyz", "/models", "/galleries", "/galleries/default", "/openapi.json", "/docs", "/docs/start.js"],
+)
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_head_has_the_headers_of_get_and_no_body(http: httpx2.Client, prefix: str, path: str) -> None:
+    get, head = http.get(prefix + path), http.head(prefix + path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert [head.headers[name] for name in ("content-type", "content-length")] == [
+        get.headers[name] for name in ("content-type", "content-length")
+    ]
+
+
+@pytest.mark.parametrize(("path", "status"), [("/galleries/nobody", 404), ("/nowhere", 404), ("/verify", 405)])
+def test_head_has_the_status_of_get(http: httpx2.Client, path: str, status: int) -> None:
+    response = http.head(path)
+    assert (response.status_code, response.content) == (status, b"")
+    assert http.get("/models").status_code == 200
+
+
+def test_the_allowed_methods_name_head_beside_get(http: httpx2.Client) -> None:
+    assert http.post("/models").headers["allow"] == "GET, HEAD"
+    assert http.get("/verify").headers["allow"] == "POST"

@@ -140,9 +140,19 @@ def test_a_limit_out_of_bounds_is_refused(api: Api, limit: str) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["garbage", "é\x00", "A" * 5000, "eyJ9"])
-def test_an_invented_cursor_is_no_error_of_the_service(api: Api, cursor: str) -> None:
-    response = api.http.get("/galleries/default/subjects", params={"cursor": cursor})
-    assert response.status_code < 500, response.text
+def test_an_invented_cursor_is_refused(api: Api, cursor: str) -> None:
+    problem(api.http.get("/galleries/default/subjects", params={"cursor": cursor}), 422, "invalid_cursor")
+
+
+def test_a_changed_cursor_is_refused_and_an_empty_one_is_the_start(api: Api, gallery: str) -> None:
+    for name in ("ada", "bob"):
+        api.describe(gallery, name, {})
+    path = f"/galleries/{gallery}/subjects"
+    cursor = answered(api.http.get(path, params={"limit": "1"}))["next_cursor"]
+    for changed in (cursor[1:], cursor[:-2], "A" + cursor[1:], cursor * 2):
+        problem(api.http.get(path, params={"cursor": changed}), 422, "invalid_cursor")
+    first = answered(api.http.get(path, params={"cursor": ""}))["subjects"]
+    assert [subject["subject_id"] for subject in first] == ["ada", "bob"]
 
 
 @pytest.mark.parametrize("subject", ODD_IDS)

@@ -13,7 +13,7 @@ from app.access.authenticator import is_address, network_of
 from app.access.rate_limiter import Allowance, RateLimiter, whole_seconds
 from app.api.problems import error_response
 from app.api.state import state_of
-from app.domain.errors import AccessError, Forbidden, Overloaded, Unauthorized
+from app.domain.errors import AccessError, CrossSiteRequest, Overloaded, Unauthorized
 from app.domain.identity import Actor, Caller, anonymous
 from app.server.shutdown import Lifecycle
 
@@ -56,7 +56,9 @@ class Authentication:
         client: Sequence[object] = scope.get("client") or ("unknown",)
         headers, address = Headers(scope=scope), str(client[0])
         if authenticator.loopback_only() and _is_cross_site(headers):
-            raise Forbidden("without keys, only local pages and host names are accepted (see docs/operations/keys.md)")
+            raise CrossSiteRequest(
+                "without keys, only local pages and host names are accepted (see docs/operations/keys.md)"
+            )
         try:
             return authenticator.authenticate(_given_keys(headers), address), None
         except Unauthorized as error:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from app.api import requests, responses
+from app.api.cursors import cursor_of, subject_behind
 from app.api.dependencies import (
     MAX_IMAGES,
     ActorDep,
@@ -17,9 +18,10 @@ from app.api.dependencies import (
     ServicesDep,
     TimerDep,
     images,
+    json_fields,
     require_scope,
 )
-from app.api.openapi import PROBLEMS, request_body
+from app.api.openapi import PROBLEMS, json_body, request_body
 from app.api.presenters import enrolled_faces, subject_export
 from app.api.uploads import Submission
 from app.domain.identity import Scope
@@ -63,12 +65,12 @@ async def list_subjects(
     gallery: Id,
     services: ServicesDep,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
-    cursor: Annotated[str, Query(max_length=128, description="`next_cursor` of the previous page.")] = "",
+    cursor: Annotated[str, Query(description="`next_cursor` of the previous page.")] = "",
 ) -> responses.Subjects:
     """Subjects in order of their ids; a cursor stays valid while subjects are added and deleted."""
-    found = await services.galleries.subjects(gallery, limit + 1, cursor)
+    found = await services.galleries.subjects(gallery, limit + 1, subject_behind(cursor))
     page = [responses.SubjectOut.of(subject) for subject in found[:limit]]
-    return responses.Subjects(subjects=page, next_cursor=page[-1].subject_id if len(found) > limit else None)
+    return responses.Subjects(subjects=page, next_cursor=cursor_of(page[-1].subject_id) if len(found) > limit else None)
 
 
 @router.get(SUBJECT, dependencies=ENROLL)
@@ -76,14 +78,19 @@ async def get_subject(gallery: Id, subject: Id, services: ServicesDep) -> respon
     return responses.SubjectOut.of(await services.galleries.subject(gallery, subject))
 
 
-@router.put(SUBJECT, dependencies=ENROLL, responses={201: {"model": responses.SubjectOut, "description": "Created"}})
+@router.put(
+    SUBJECT,
+    dependencies=ENROLL,
+    responses={201: {"model": responses.SubjectOut, "description": "Created"}},
+    openapi_extra=json_body(requests.SubjectFields),
+)
 async def put_subject(
     gallery: Id,
     subject: Id,
     services: ServicesDep,
     actor: ActorDep,
     response: Response,
-    fields: Annotated[requests.SubjectFields | None, Body()] = None,
+    fields: Annotated[requests.SubjectFields | None, Depends(json_fields(requests.SubjectFields))],
 ) -> responses.SubjectOut:
     """Set the metadata of a subject, creating subject and gallery as needed: 201 if the subject is new."""
     metadata = fields.metadata if fields else None
@@ -110,7 +117,7 @@ async def export_subject(gallery: Id, subject: Id, services: ServicesDep, actor:
     status_code=201,
     openapi_extra=request_body(requests.FaceFields, "image", max_each=MAX_IMAGES),
 )
-async def enroll(
+async def enroll_faces(
     gallery: Id,
     subject: Id,
     submission: Annotated[Submission, Depends(images("image", max_each=MAX_IMAGES))],

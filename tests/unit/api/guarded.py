@@ -14,6 +14,7 @@ from app.access.api_keys import KeyStore
 from app.access.authenticator import Auth, Authenticator
 from app.access.rate_limiter import RateLimiter
 from app.api import problems
+from app.api.json_body import BodyLimits
 from app.api.middleware.auth import Authentication, caller_of
 from app.api.middleware.deadline import Deadline
 from app.api.middleware.request_id import RequestId
@@ -40,7 +41,7 @@ class Guarded:
         self.lifecycle, self.held = Lifecycle(), asyncio.Event()
         self.app = FastAPI()
         services = cast("Services", SimpleNamespace(authenticator=Authenticator(keys, auth, reachable=reachable)))
-        set_state(self.app, AppState(self.lifecycle, Metrics(), nullcontext, 0, services))
+        set_state(self.app, AppState(self.lifecycle, Metrics(), nullcontext, BodyLimits(0, 0), services))
         self.app.add_middleware(Deadline, seconds=deadline, lifecycle=self.lifecycle)
         self.app.add_middleware(Authentication, rate_limiter=RateLimiter(rate, concurrent), lifecycle=self.lifecycle)
         self.app.add_middleware(RequestId)

@@ -48,5 +48,15 @@ def test_route_without_a_scope_is_found_in_nested_routers() -> None:
     assert [scopes for name, scopes in declared(app).items() if "forgotten" in name] == [0]
 
 
-def test_openapi_has_no_security_where_no_key_is_required(client: TestClient) -> None:
-    assert "securitySchemes" not in client.get("/openapi.json").json()["components"]
+def test_openapi_says_that_a_key_may_be_left_out_where_none_is_required(client: TestClient) -> None:
+    description = client.get("/openapi.json").json()
+
+    assert {} in description["paths"]["/verify"]["post"]["security"]
+    assert description["paths"]["/healthz"]["get"]["security"] == []
+    assert description["components"]["securitySchemes"].keys() == {"bearer", "apiKey"}
+
+
+def test_a_request_of_another_site_is_named_as_such(client: TestClient) -> None:
+    answer = client.get("/galleries", headers={"Origin": "https://evil.example"})
+
+    assert (answer.status_code, answer.json()["title"]) == (403, "Sent by a page of another site")

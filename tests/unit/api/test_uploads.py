@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import tempfile
+from contextlib import closing
 from typing import Any
 
 import httpx2
@@ -12,12 +13,15 @@ from fastapi import FastAPI, Request
 from starlette.testclient import TestClient
 from starlette.types import Message
 
+from app.api.json_body import BodyLimits
 from app.api.state import state_of
 from app.api.uploads import Submission, read_submission
-from app.domain.errors import ImageTooLarge, InvalidRequest
+from app.concurrency.worker_pool import WorkerPool
+from app.domain.errors import ImageTooLarge, InvalidRequest, TooManyFields
 from tests.unit.api.guarded import UnreadBody
 
 ANY_BYTES = bytes(range(256)) + b"\r\n--boundary\r\n"
+LIMITS = BodyLimits(max_image_bytes=5_000_000, max_metadata_bytes=1000)
 Part = tuple[str, tuple[str | None, bytes]]
 
 
@@ -27,7 +31,8 @@ def submitted(kind: str, body: bytes, *names: str, max_each: int = 1, query: byt
 
     headers = [(b"content-type", kind.encode())]
     scope = {"type": "http", "method": "POST", "path": "/", "headers": headers, "query_string": query}
-    return asyncio.run(read_submission(Request(scope, receive), names or ("image",), max_each, 5_000_000))
+    with closing(WorkerPool("body", threads=1, max_waiting=1, deadline=60)) as workers:
+        return asyncio.run(read_submission(Request(scope, receive), names or ("image",), max_each, LIMITS, workers))
 
 
 def form(*parts: Part, names: tuple[str, ...] = ("image",), max_each: int = 1) -> Submission:
@@ -90,6 +95,48 @@ def test_large_part_is_never_written_to_disk(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", rollover)
 
     assert len(form(("image", ("a", b"x" * 3_000_000))).uploads[0].data) == 3_000_000
+
+
+def test_too_large_image_in_json_is_named_before_it_is_decoded() -> None:
+    with pytest.raises(ImageTooLarge, match="at most 5000000 bytes") as caught:
+        from_json({"image1": "AAAA", "image2": "A" * 7_500_000}, "image1", "image2")
+    assert caught.value.image == "image2"
+
+
+def test_a_text_may_be_as_long_as_the_largest_image_in_lines() -> None:
+    lines = base64.encodebytes(bytes(5_000_000)).decode()
+
+    assert len(from_json({"image": lines}).uploads[0].data) == 5_000_000
+
+
+@pytest.mark.parametrize("padded", ["AA==" * 400_000, "AAA=" + "A" * 2**21])
+def test_padding_before_the_end_is_refused(padded: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"^image: not base64"):
+        from_json({"image": padded})
+
+
+def test_more_than_64_fields_are_refused_wherever_they_are() -> None:
+    fields = {f"field{number}": 1 for number in range(63)}
+
+    assert len(from_json({"image": "AAAA"} | fields).fields) == 63
+    with pytest.raises(TooManyFields):
+        from_json({"image": "AAAA", "one": 1, "more": 1} | fields)
+    with pytest.raises(TooManyFields):
+        form(*((name, (None, b"1")) for name in [*fields, "one", "more"]))
+    query = "&".join(f"{name}=1" for name in [*fields, "one", "more"]).encode()
+    with pytest.raises(TooManyFields):
+        submitted("application/json", b'{"image": "AAAA"}', query=query)
+
+
+def test_a_form_of_very_many_files_is_refused() -> None:
+    with pytest.raises(TooManyFields):
+        form(*[("image", ("a", b"1"))] * 129, max_each=200)
+
+
+def test_a_very_long_name_is_refused_and_not_repeated() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        from_json({"image": "AAAA", "x" * 101: 1})
+    assert len(str(caught.value)) < 100
 
 
 def test_other_fields_keep_their_type() -> None:

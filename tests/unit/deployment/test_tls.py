@@ -119,7 +119,7 @@ def test_a_body_beyond_the_limit_gets_the_problem_that_the_service_would_give(ng
 @needs_nginx
 def test_a_body_at_the_limit_reaches_the_service(nginx: Nginx, server: Server) -> None:
     with nginx.client("127.0.0.8") as client:
-        answer = client.post("/detect", content=zeros(BODY_LIMIT), headers={"Content-Type": "application/json"})
+        answer = client.post("/embed", content=zeros(BODY_LIMIT), headers={"Content-Type": "application/json"})
     assert answer.status_code == 422
     assert logged(server, answer.headers["X-Request-ID"])["caller"] == "address:127.0.0.8"
 

@@ -1,0 +1,57 @@
+"""How much a gallery may hold. Checked in the transaction that adds it, so that concurrent ones cannot exceed it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.domain.errors import InvalidRequest, MetadataTooLarge
+from app.gallery.codec import GalleryInfo
+from app.storage.sqlite import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryLimits:
+    """0 is no limit."""
+
+    metadata_bytes: int = 0
+    faces_per_subject: int = 0
+    subjects_per_gallery: int = 0
+    faces_per_gallery: int = 0
+
+    def check_metadata(self, metadata: Mapping[str, Any]) -> None:
+        """Raises MetadataTooLarge."""
+        size = len(json.dumps(metadata, ensure_ascii=False, separators=(",", ":")).encode())
+        if 0 < self.metadata_bytes < size:
+            raise MetadataTooLarge(f"expected at most {self.metadata_bytes} bytes of metadata, got {size}")
+
+    def check_subjects(self, db: Connection, gallery: GalleryInfo) -> None:
+        """Raises InvalidRequest."""
+        if self.subjects_per_gallery:
+            count = _count(db, "SELECT count(*) FROM subjects WHERE gallery = ?", gallery.number)
+            _require(count, self.subjects_per_gallery, f"subjects in gallery {gallery.id!r}")
+
+    def check_faces(self, db: Connection, gallery: GalleryInfo, subject_ids: Iterable[str]) -> None:
+        """Raises InvalidRequest if the gallery or one of the subjects has too many faces."""
+        if self.faces_per_gallery:
+            count = _count(db, "SELECT count(*) FROM faces WHERE gallery = ?", gallery.number)
+            _require(count, self.faces_per_gallery, f"faces in gallery {gallery.id!r}")
+        for subject_id in subject_ids if self.faces_per_subject else ():
+            count = _count(
+                db, "SELECT count(*) FROM faces WHERE gallery = ? AND subject = ?", gallery.number, subject_id
+            )
+            _require(count, self.faces_per_subject, f"faces of subject {subject_id!r}")
+
+
+NO_LIMITS = GalleryLimits()
+
+
+def _count(db: Connection, query: str, *values: object) -> int:
+    return int(db.execute(query, values).fetchone()[0])
+
+
+def _require(count: int, limit: int, kind: str) -> None:
+    if count > limit:
+        raise InvalidRequest(f"expected at most {limit} {kind}, got {count}")
