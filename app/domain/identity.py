@@ -11,7 +11,10 @@ from app.domain.errors import Forbidden
 class Scope(StrEnum):
     VERIFY = "verify"
     IDENTIFY = "identify"
+    EMBED = "embed"
     ENROLL = "enroll"
+    ERASE = "erase"
+    EXPORT = "export"
     METRICS = "metrics"
     ADMIN = "admin"
 

@@ -92,7 +92,7 @@ async def detect(
 
 @router.post(
     "/embed",
-    dependencies=[require_scope(Scope.VERIFY)],
+    dependencies=[require_scope(Scope.EMBED)],
     openapi_extra=request_body(requests.SelectionFields, "image", max_each=MAX_IMAGES),
 )
 async def embed(

@@ -27,7 +27,9 @@ from app.domain.identity import Scope
 router = APIRouter(prefix="/galleries", tags=["galleries"], responses=PROBLEMS)
 SUBJECT = "/{gallery}/subjects/{subject}"
 MAX_PAGE = 1000
-ENROLL, ADMIN, VERIFY = ([require_scope(scope)] for scope in (Scope.ENROLL, Scope.ADMIN, Scope.VERIFY))
+ENROLL, ERASE, EXPORT, VERIFY, ADMIN = (
+    [require_scope(scope)] for scope in (Scope.ENROLL, Scope.ERASE, Scope.EXPORT, Scope.VERIFY, Scope.ADMIN)
+)
 
 
 @router.get("", dependencies=ENROLL)
@@ -92,13 +94,13 @@ async def put_subject(
     return responses.SubjectOut.of(info)
 
 
-@router.delete(SUBJECT, dependencies=ENROLL, status_code=204)
+@router.delete(SUBJECT, dependencies=ERASE, status_code=204)
 async def delete_subject(gallery: Id, subject: Id, services: ServicesDep, actor: ActorDep) -> None:
     """Delete a subject with all its faces. Their data is erased from the disk."""
     await services.galleries.delete_subject(gallery, subject, actor)
 
 
-@router.get(SUBJECT + "/export", dependencies=ADMIN)
+@router.get(SUBJECT + "/export", dependencies=EXPORT)
 async def export_subject(gallery: Id, subject: Id, services: ServicesDep, actor: ActorDep) -> responses.SubjectExport:
     """All stored data of a subject: metadata, faces with their vectors, and entries of the audit log."""
     return subject_export(await services.galleries.export_subject(gallery, subject, actor))
@@ -140,7 +142,7 @@ async def list_faces(gallery: Id, subject: Id, services: ServicesDep) -> respons
     return enrolled_faces(await services.galleries.faces(gallery, subject))
 
 
-@router.delete(SUBJECT + "/faces/{face}", dependencies=ENROLL, status_code=204)
+@router.delete(SUBJECT + "/faces/{face}", dependencies=ERASE, status_code=204)
 async def delete_face(gallery: Id, subject: Id, face: Id, services: ServicesDep, actor: ActorDep) -> None:
     await services.galleries.delete_face(gallery, subject, face, actor)
 
