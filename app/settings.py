@@ -122,6 +122,13 @@ class Settings(BaseSettings):
     )
     default_fmr: float = Field(1e-4, gt=0, lt=1, description="FMR of /verify if the request names none.")
     default_fpir: float = Field(0.01, gt=0, lt=1, description="FPIR of /identify if the request names none.")
+    max_threshold: float | None = Field(
+        None,
+        gt=0,
+        le=4,
+        description="Largest threshold against enrolled faces that a key without the scope `admin` may ask for. By "
+        "default that of an FMR of 0.001, or 1.1 without a calibration; the default threshold is always allowed.",
+    )
 
     enroll_min_size: float = Field(0.25, ge=0, le=1, description="Smallest `quality.size` accepted for enrolment.")
     enroll_min_sharpness: float = Field(
@@ -138,7 +145,9 @@ class Settings(BaseSettings):
     )
     encryption_key_file: Path | None = Field(None, description="A file that holds the encryption key or keys instead.")
     retention: Duration | None = Field(None, description="Faces enrolled longer ago than this (90d, 12h) are erased.")
-    audit_searches: bool = Field(default=False, description="Also record identifications in the audit log.")
+    audit_searches: bool = Field(
+        default=True, description="Also record identifications and verifications of subjects in the audit log."
+    )
 
     log_format: Style = Field("json", description="`json` writes one JSON object per line, `text` is for people.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

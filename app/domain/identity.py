@@ -50,6 +50,10 @@ class Caller:
         if not self.scopes & {scope, Scope.ADMIN}:
             raise Forbidden(f"expected a key with the scope {scope.value!r}")
 
+    @property
+    def is_admin(self) -> bool:
+        return Scope.ADMIN in self.scopes
+
     def may_use(self, gallery_id: str) -> bool:
         return self.galleries is None or gallery_id in self.galleries
 

@@ -19,7 +19,7 @@ class Galleries:
     """The async interface of the repository: calls run on worker threads. What is erased leaves the index too."""
 
     def __init__(
-        self, repository: GalleryRepository, search: GallerySearch, workers: WorkerPool, *, audit_searches: bool = False
+        self, repository: GalleryRepository, search: GallerySearch, workers: WorkerPool, *, audit_searches: bool = True
     ) -> None:
         self._repository, self._search, self._workers = repository, search, workers
         self._audit_searches = audit_searches

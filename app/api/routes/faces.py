@@ -64,6 +64,7 @@ async def identify(
         submission.uploads[0],
         fields.selection,
         fields.gallery,
+        caller=caller,
         top_k=fields.top_k,
         fpir=fields.fpir,
         threshold=fields.threshold,

@@ -155,15 +155,17 @@ async def verify_subject(
     services: ServicesDep,
     timer: TimerDep,
     presenter: PresenterDep,
+    caller: CallerDep,
     actor: ActorDep,
 ) -> responses.SubjectVerification:
-    """Is this a photo of the subject? It is compared with the nearest enrolled face."""
+    """Is this a photo of the subject? It is compared with the nearest enrolled face; the distance is rounded."""
     fields = submission.parse(requests.VerifyFields)
     result = await services.verification.subject(
         submission.uploads[0],
         fields.face,
         gallery,
         subject,
+        caller=caller,
         fmr=fields.fmr,
         threshold=fields.threshold,
         timer=timer,
