@@ -112,6 +112,12 @@ class Settings(BaseSettings):
     max_concurrent: int = Field(
         256, ge=0, description="Simultaneous requests of one key or address; more gets 429. 0 is no limit."
     )
+    subject_attempts_per_hour: int = Field(
+        100,
+        ge=0,
+        description="Verifications of one subject per hour by one key without the scope `admin`; more gets 429. 0 is "
+        "no limit.",
+    )
 
     min_face: float | None = Field(
         None,

@@ -10,6 +10,7 @@ from typing import Any
 
 from app import __version__
 from app.access.authenticator import Authenticator, check_exposure, is_loopback
+from app.access.subject_attempts import SubjectAttempts
 from app.bootstrap.models import open_models, open_pipeline, warm_up
 from app.bootstrap.storage import open_keys, open_repository
 from app.concurrency.malloc import give_back_freed_memory
@@ -69,7 +70,15 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
                 policy=policy,
                 release=release,
                 extraction=extraction,
-                verification=Verification(extraction, policy, release, repository, store_workers, observer),
+                verification=Verification(
+                    extraction,
+                    policy,
+                    release,
+                    SubjectAttempts(settings.subject_attempts_per_hour),
+                    repository,
+                    store_workers,
+                    observer,
+                ),
                 identification=Identification(extraction, release, search, repository, store_workers),
                 enrollment=Enrollment(extraction, repository, _quality_bounds(settings), store_workers, observer),
                 galleries=Galleries(repository, search, store_workers, audit_searches=settings.audit_searches),

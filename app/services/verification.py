@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.access.subject_attempts import SubjectAttempts
 from app.concurrency.worker_pool import WorkerPool
 from app.domain.errors import LikenessError, NotFound
 from app.domain.identity import Caller
@@ -35,12 +36,13 @@ class Verification:
         extraction: Extraction,
         policy: ThresholdPolicy,
         release: ScoreReleasePolicy,
+        attempts: SubjectAttempts,
         repository: GalleryRepository,
         workers: WorkerPool,
         observer: Observer | None = None,
     ) -> None:
         self._extraction, self._policy, self._release = extraction, policy, release
-        self._repository, self._workers = repository, workers
+        self._attempts, self._repository, self._workers = attempts, repository, workers
         self._observer = observer or NoObserver()
 
     async def pair(
@@ -75,7 +77,8 @@ class Verification:
         """
         Compare a photo with the nearest enrolled face of a subject.
 
-        A stranger has one chance per enrolled face, so the threshold is that of as many comparisons.
+        A stranger has one chance per enrolled face, so the threshold is that of as many comparisons. Raises
+        NotFound, InvalidRequest, UnsupportedOperatingPoint, RateLimited, or the errors of Extraction.probe.
         """
         templates = await self._workers.run(lambda: self._repository.faces(gallery_id, subject_id))
         if not templates:
@@ -83,6 +86,7 @@ class Verification:
         release = self._release.for_verification(
             fmr=fmr, threshold=threshold, templates=len(templates), unrestricted=caller.is_admin
         )
+        self._attempts.acquire(caller, gallery_id, subject_id)
         probe = await self._extraction.probe(upload, rule, timer)
         distances = {face.face_id: distance_between(probe.embedding, face.embedding) for face in templates}
         nearest = min(distances, key=lambda face_id: distances[face_id])

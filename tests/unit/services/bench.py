@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from app.access.subject_attempts import SubjectAttempts
 from app.concurrency.worker_pool import WorkerPool
 from app.domain.identity import Caller, anonymous
 from app.domain.ports import Detector, Embedder, NoObserver, Observer
@@ -44,6 +45,7 @@ class Parts:
     bounds: QualityBounds = NO_BOUNDS
     threads: int = 2
     max_waiting: int = 64
+    attempts: int = 0
     observer: Observer = field(default_factory=NoObserver)
 
 
@@ -148,7 +150,9 @@ async def open_bench(folder: Path, **parts: Any) -> AsyncIterator[Bench]:
         yield Bench(
             repository=repository,
             extraction=extraction,
-            verification=Verification(extraction, policy, release, repository, store, made.observer),
+            verification=Verification(
+                extraction, policy, release, SubjectAttempts(made.attempts), repository, store, made.observer
+            ),
             identification=Identification(extraction, release, search, repository, store),
             enrollment=Enrollment(extraction, repository, made.bounds, store, made.observer),
             galleries=Galleries(repository, search, store),

@@ -12,6 +12,7 @@ from app.domain.errors import (
     ModelMismatch,
     MultipleFaces,
     NotFound,
+    RateLimited,
     UnsupportedOperatingPoint,
 )
 from app.domain.identity import Caller, Scope
@@ -120,6 +121,30 @@ async def test_threshold_for_a_subject_allows_for_one_comparison_per_face(bench:
     assert thresholds == [1.0, 0.5]
     assert (decision.templates, decision.point.threshold) == (2, 1.0)
     assert decision.overall_fmr == pytest.approx(0.002)
+
+
+async def test_attempts_on_a_subject_are_limited_whether_they_match_or_not(tmp_path: Path) -> None:
+    async with open_bench(tmp_path, attempts=2) as bench:
+        await bench.enroll_reds("ada", 0)
+        await bench.enroll_reds("bob", 200)
+        answers = [await bench.verify_subject(red, caller=VERIFIER) for red in (0, 255)]
+        with pytest.raises(RateLimited):
+            await bench.verify_subject(0, caller=VERIFIER)
+        other = await bench.verify_subject(200, "bob", caller=VERIFIER)
+        admin = await bench.verify_subject(0)
+
+    assert [each.comparison.match for each in (*answers, other, admin)] == [True, False, True, True]
+
+
+async def test_requests_that_are_refused_anyway_are_not_counted_as_attempts(tmp_path: Path) -> None:
+    async with open_bench(tmp_path, attempts=1) as bench:
+        await bench.enroll_reds("ada", 0)
+        with pytest.raises(NotFound):
+            await bench.verify_subject(0, "eve", caller=VERIFIER)
+        with pytest.raises(InvalidRequest):
+            await bench.verify_subject(0, threshold=4.0, caller=VERIFIER)
+
+        assert (await bench.verify_subject(0, caller=VERIFIER)).comparison.match
 
 
 async def test_subject_without_a_face_is_not_found(bench: Bench) -> None:
