@@ -55,7 +55,7 @@ def pytest_unconfigure() -> None:
 def _timeout_of(item: pytest.Item) -> float:
     marker = item.get_closest_marker("timeout")
     given = (marker.args or tuple(marker.kwargs.values())) if marker else ()
-    return float(given[0] if given else item.config.getini("timeout") or 300)
+    return float(given[0] if given else item.config.getoption("timeout", None) or item.config.getini("timeout") or 300)
 
 
 @contextmanager
