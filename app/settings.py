@@ -132,6 +132,12 @@ class Settings(BaseSettings):
     max_concurrent: int = Field(
         256, ge=0, description="Simultaneous requests of one key or address; more gets 429. 0 is no limit."
     )
+    subject_attempts_per_hour: int = Field(
+        100,
+        ge=0,
+        description="Verifications of one subject per hour by one key without the scope `admin`; more gets 429. 0 is "
+        "no limit.",
+    )
 
     min_face: float | None = Field(
         None,
@@ -142,6 +148,13 @@ class Settings(BaseSettings):
     )
     default_fmr: float = Field(1e-4, gt=0, lt=1, description="FMR of /verify if the request names none.")
     default_fpir: float = Field(0.01, gt=0, lt=1, description="FPIR of /identify if the request names none.")
+    max_threshold: float | None = Field(
+        None,
+        gt=0,
+        le=4,
+        description="Largest threshold against enrolled faces that a key without the scope `admin` may ask for. By "
+        "default that of an FMR of 0.001, or 1.1 without a calibration; the default threshold is always allowed.",
+    )
 
     enroll_min_size: float = Field(0.25, ge=0, le=1, description="Smallest `quality.size` accepted for enrolment.")
     enroll_min_sharpness: float = Field(
@@ -158,7 +171,9 @@ class Settings(BaseSettings):
     )
     encryption_key_file: Path | None = Field(None, description="A file that holds the encryption key or keys instead.")
     retention: Duration | None = Field(None, description="Faces enrolled longer ago than this (90d, 12h) are erased.")
-    audit_searches: bool = Field(default=False, description="Also record identifications in the audit log.")
+    audit_searches: bool = Field(
+        default=True, description="Also record identifications and verifications of subjects in the audit log."
+    )
 
     log_format: Style = Field("json", description="`json` writes one JSON object per line, `text` is for people.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

@@ -10,6 +10,7 @@ from app.api.problems import ProblemContext, problem_of
 from app.domain.errors import LikenessError
 from app.domain.models import Template
 from app.gallery.codec import SubjectFile
+from app.matching.score_release import DISTANCE_STEP
 from app.matching.threshold_policy import Decision
 from app.pipeline import PhotoFaces
 from app.services.container import Models
@@ -31,7 +32,7 @@ class Presenter:
 
     def subject_verification(self, result: VerificationResult, subject_id: str) -> responses.SubjectVerification:
         members = self._verification(result, ["image"])
-        return responses.SubjectVerification(**members, subject_id=subject_id, face_id=result.face_id or "")
+        return responses.SubjectVerification(**members, subject_id=subject_id, face_id=result.face_id)
 
     def identification(self, result: IdentificationResult) -> responses.Identification:
         return responses.Identification(
@@ -116,7 +117,7 @@ class Presenter:
         return responses.EmbedResult(faces=faces, faces_found=photo.faces_found, error=None)
 
 
-def loaded_models(models: Models) -> responses.LoadedModels:
+def loaded_models(models: Models, max_threshold: float) -> responses.LoadedModels:
     embedder, detector = models.embedder_manifest, models.detector_manifest
     return responses.LoadedModels(
         models=[
@@ -137,7 +138,9 @@ def loaded_models(models: Models) -> responses.LoadedModels:
                 license=detector.license,
                 provider=models.provider,
             ),
-        ]
+        ],
+        distance_step=DISTANCE_STEP,
+        max_threshold=max_threshold,
     )
 
 

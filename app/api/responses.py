@@ -66,6 +66,11 @@ class LoadedModel(BaseModel):
 
 class LoadedModels(BaseModel):
     models: list[LoadedModel]
+    distance_step: float = Field(description="The step to which distances to enrolled faces are rounded.")
+    max_threshold: float = Field(
+        description="Largest threshold against enrolled faces for keys without the scope admin, unless the default is "
+        "larger. Distances beyond it are given as the next step above it."
+    )
 
 
 class Answer(BaseModel):
@@ -106,7 +111,7 @@ class Verification(Answer, _Verification): ...
 
 class SubjectVerification(Verification):
     subject_id: str
-    face_id: str = Field(description="The nearest enrolled face.")
+    face_id: str | None = Field(description="The nearest enrolled face; null beyond the bound.")
 
 
 class SearchThreshold(ThresholdOut):

@@ -10,6 +10,7 @@ from typing import Any
 
 from app import __version__
 from app.access.authenticator import Authenticator, check_exposure, is_loopback
+from app.access.subject_attempts import SubjectAttempts
 from app.bootstrap.models import open_models, open_pipeline, warm_up
 from app.bootstrap.storage import open_keys, open_repository
 from app.concurrency.malloc import give_back_freed_memory
@@ -20,6 +21,7 @@ from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
 from app.inference.micro_batcher import MicroBatcher
 from app.inference.onnx_session import runtime_version
+from app.matching.score_release import ScoreReleasePolicy, largest_threshold
 from app.matching.threshold_policy import ThresholdPolicy
 from app.observability.gauges import GallerySize
 from app.observability.metrics import Metrics
@@ -45,6 +47,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
     models = open_models(settings)
     warm_up(models)
     policy = ThresholdPolicy(models.calibration, settings.default_fmr, settings.default_fpir)
+    release = ScoreReleasePolicy(policy, settings.max_threshold or largest_threshold(policy))
     photo_workers = WorkerPool(
         "photo", threads=settings.photos_at_once, max_waiting=settings.max_waiting, deadline=settings.deadline
     )
@@ -67,9 +70,18 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
             services = Services(
                 models=models,
                 policy=policy,
+                release=release,
                 extraction=extraction,
-                verification=Verification(extraction, policy, repository, store_workers, observer),
-                identification=Identification(extraction, policy, search, repository, store_workers),
+                verification=Verification(
+                    extraction,
+                    policy,
+                    release,
+                    SubjectAttempts(settings.subject_attempts_per_hour),
+                    repository,
+                    store_workers,
+                    observer,
+                ),
+                identification=Identification(extraction, release, search, repository, store_workers),
                 enrollment=Enrollment(extraction, repository, _quality_bounds(settings), store_workers, observer),
                 galleries=Galleries(repository, search, store_workers, audit_searches=settings.audit_searches),
                 authenticator=Authenticator(keys, settings.auth, reachable=is_reachable(settings)),

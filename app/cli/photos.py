@@ -13,6 +13,7 @@ from app.bootstrap.services import open_services
 from app.bootstrap.storage import DEFAULT_GALLERY
 from app.cli.drawing import draw_faces
 from app.cli.output import NO_MATCH, SUCCESS, AsJson, problem_context, run
+from app.domain.identity import anonymous
 from app.faces.selection import FaceRule
 from app.images.decode import ImageLimits, decode
 from app.services.extraction import Upload
@@ -72,7 +73,14 @@ def identify(
         timer = StageTimer()
         async with open_services(settings) as services:
             result = await services.identification.identify(
-                upload, face, gallery, top_k=top_k, fpir=fpir, threshold=threshold, timer=timer
+                upload,
+                face,
+                gallery,
+                caller=anonymous("cli"),
+                top_k=top_k,
+                fpir=fpir,
+                threshold=threshold,
+                timer=timer,
             )
             answer = Presenter(problem_context(), services.models, timer).identification(result)
         return SUCCESS if answer.faces[0].identified else NO_MATCH, answer.model_dump(), _names(answer)

@@ -11,7 +11,10 @@ from app.domain.errors import MissingScope, OtherGalleries
 class Scope(StrEnum):
     VERIFY = "verify"
     IDENTIFY = "identify"
+    EMBED = "embed"
     ENROLL = "enroll"
+    ERASE = "erase"
+    EXPORT = "export"
     METRICS = "metrics"
     ADMIN = "admin"
 
@@ -46,6 +49,10 @@ class Caller:
         """Raises MissingScope unless the caller has `scope`; `admin` includes every scope."""
         if not self.scopes & {scope, Scope.ADMIN}:
             raise MissingScope(f"expected a key with the scope {scope.value!r}")
+
+    @property
+    def is_admin(self) -> bool:
+        return Scope.ADMIN in self.scopes
 
     def may_use(self, gallery_id: str) -> bool:
         return self.galleries is None or gallery_id in self.galleries

@@ -66,12 +66,17 @@ class ThresholdPolicy:
     def probability(self, distance: Distance) -> float | None:
         return self.calibration.probability_at(distance) if self.calibration else None
 
+    def at_threshold(self, threshold: float) -> OperatingPoint:
+        if self.calibration is None:
+            return OperatingPoint(threshold, None, None)
+        return self.calibration.at_threshold(threshold)
+
     def _decide(
         self, rate: float | None, threshold: float | None, default: float, source: Source, templates: int
     ) -> Decision:
         templates = max(templates, 1)
         if threshold is not None:
-            return Decision(self._at_threshold(threshold), "request", templates)
+            return Decision(self.at_threshold(threshold), "request", templates)
         if self.calibration is None:
             if rate is not None:
                 raise UnsupportedOperatingPoint("this model has no calibration; ask for a threshold instead of a rate")
@@ -80,11 +85,6 @@ class ThresholdPolicy:
             fmr = max(self.calibration.smallest_fmr, fmr_per_comparison(default, templates))  # a default never fails
             return Decision(self.calibration.at(fmr), "default", templates)
         return Decision(self.calibration.at(fmr_per_comparison(rate, templates)), source, templates)
-
-    def _at_threshold(self, threshold: float) -> OperatingPoint:
-        if self.calibration is None:
-            return OperatingPoint(threshold, None, None)
-        return self.calibration.at_threshold(threshold)
 
 
 def fmr_per_comparison(rate: float, templates: int) -> float:

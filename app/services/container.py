@@ -10,6 +10,7 @@ from app.domain.errors import NotFound
 from app.domain.ports import Detector, Embedder
 from app.inference.manifest import DetectorManifest, EmbedderManifest
 from app.matching.calibration import Calibration
+from app.matching.score_release import ScoreReleasePolicy
 from app.matching.threshold_policy import ThresholdPolicy
 from app.services.enrollment import Enrollment
 from app.services.extraction import Extraction
@@ -40,6 +41,7 @@ class Models:
 class Services:
     models: Models
     policy: ThresholdPolicy
+    release: ScoreReleasePolicy
     extraction: Extraction
     verification: Verification
     identification: Identification

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from app.concurrency.worker_pool import WorkerPool
+from app.domain.errors import StorageFull
 from app.domain.identity import Actor
 from app.domain.models import Template
 from app.gallery.codec import GalleryInfo, SubjectFile, SubjectInfo
@@ -13,13 +15,14 @@ from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 class Galleries:
     """The async interface of the repository: calls run on worker threads. What is erased leaves the index too."""
 
     def __init__(
-        self, repository: GalleryRepository, search: GallerySearch, workers: WorkerPool, *, audit_searches: bool = False
+        self, repository: GalleryRepository, search: GallerySearch, workers: WorkerPool, *, audit_searches: bool = True
     ) -> None:
         self._repository, self._search, self._workers = repository, search, workers
         self._audit_searches = audit_searches
@@ -67,10 +70,18 @@ class Galleries:
         await self._run(self._search.update_index, gallery_id)
 
     async def audit_search(self, by: Actor, action: str, gallery_id: str, subject_ids: Sequence[str]) -> None:
-        """If searches are audited, add an entry for each subject that was named, or one if nobody was."""
-        if self._audit_searches:
+        """
+        If searches are audited, add an entry for each subject that was named, or one if nobody was.
+
+        On a full disk searches still work: the log of the service then says that the entry is missing.
+        """
+        if not self._audit_searches:
+            return
+        try:
             for subject_id in subject_ids or [""]:
                 await self._run(self._repository.audit_event, by, action, gallery_id, subject_id)
+        except StorageFull:
+            log.error("the disk is full: %s by %s in request %s is not audited", action, by.name, by.request_id)
 
     async def expire(self, before: str, by: Actor) -> int:
         """Erase what was enrolled before that time; return the number of faces."""

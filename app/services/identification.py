@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.concurrency.worker_pool import WorkerPool
+from app.domain.identity import Caller
 from app.domain.models import Candidate, Embedding, Probe
 from app.gallery.codec import GalleryInfo
 from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
-from app.matching.threshold_policy import Decision, ThresholdPolicy
+from app.matching.score_release import ScoreRelease, ScoreReleasePolicy
+from app.matching.threshold_policy import Decision
 from app.pipeline import FaceSelection
 from app.services.extraction import Extraction, Upload
 from app.services.timing import StageTimer
@@ -35,12 +37,12 @@ class Identification:
     def __init__(
         self,
         extraction: Extraction,
-        policy: ThresholdPolicy,
+        release: ScoreReleasePolicy,
         search: GallerySearch,
         repository: GalleryRepository,
         workers: WorkerPool,
     ) -> None:
-        self._extraction, self._policy = extraction, policy
+        self._extraction, self._release = extraction, release
         self._search, self._repository, self._workers = search, repository, workers
 
     async def identify(
@@ -49,6 +51,7 @@ class Identification:
         selection: FaceSelection,
         gallery_id: str,
         *,
+        caller: Caller,
         top_k: int,
         fpir: float | None,
         threshold: float | None,
@@ -56,41 +59,44 @@ class Identification:
     ) -> IdentificationResult:
         """Raises NotFound, ModelMismatch, UnsupportedOperatingPoint, or the errors of Extraction.read."""
         gallery = await self._workers.run(lambda: self._search.info(gallery_id))
-        decision = self._policy.for_identification(fpir=fpir, threshold=threshold, templates=gallery.faces)
+        release = self._release.for_identification(
+            fpir=fpir, threshold=threshold, templates=gallery.faces, unrestricted=caller.is_admin
+        )
         photo = await self._extraction.read(upload, selection, timer)
         probes = await self._extraction.embed([photo], timer)
         embeddings = [probe.embedding for probe in probes]
 
         def search() -> tuple[GalleryInfo, list[list[Candidate]]]:
             with timer.stage("search"):
-                return self._candidates_of_all(gallery, embeddings, top_k, decision.point.threshold)
+                return self._candidates_of_all(gallery, embeddings, top_k, release)
 
         gallery, candidates = await self._workers.run(search)
-        return IdentificationResult(probes, candidates, photo.faces_found, gallery, decision)
+        return IdentificationResult(probes, candidates, photo.faces_found, gallery, release.decision)
 
     def _candidates_of_all(
-        self, gallery: GalleryInfo, probes: Sequence[Embedding], top_k: int, threshold: float
+        self, gallery: GalleryInfo, probes: Sequence[Embedding], top_k: int, release: ScoreRelease
     ) -> tuple[GalleryInfo, list[list[Candidate]]]:
         result = []
         for probe in probes:
-            gallery, candidates = self._candidates(gallery.id, probe, top_k, threshold)
+            gallery, candidates = self._candidates(gallery.id, probe, top_k, release)
             result.append(candidates)
         return gallery, result
 
     def _candidates(
-        self, gallery_id: str, probe: Embedding, top_k: int, threshold: float
+        self, gallery_id: str, probe: Embedding, top_k: int, release: ScoreRelease
     ) -> tuple[GalleryInfo, list[Candidate]]:
-        gallery, hits = self._search.search(gallery_id, probe, top_k, threshold)
+        gallery, hits = self._search.search(gallery_id, probe, top_k, release.decision.point.threshold)
         metadata = self._repository.metadata(gallery_id, [hit.subject_id for hit in hits])
         existing = [hit for hit in hits if hit.subject_id in metadata]  # without those deleted in the meantime
+        compared = [release.compare(hit.distance) for hit in existing]
         return gallery, [
             Candidate(
                 subject_id=hit.subject_id,
                 face_id=hit.face_id,
-                distance=hit.distance,
+                distance=comparison.distance,
                 rank=rank,
                 metadata=metadata[hit.subject_id],
-                probability=self._policy.probability(hit.distance),
+                probability=comparison.probability,
             )
-            for rank, hit in enumerate(existing, start=1)
+            for rank, (hit, comparison) in enumerate(zip(existing, compared, strict=True), start=1)
         ]

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.access.subject_attempts import SubjectAttempts
 from app.concurrency.worker_pool import WorkerPool
 from app.domain.errors import LikenessError, NotFound
-from app.domain.models import Comparison, Distance, Probe
+from app.domain.identity import Caller
+from app.domain.models import Comparison, Probe
 from app.domain.ports import NoObserver, Observer
 from app.faces.selection import FaceRule
 from app.gallery.repository import GalleryRepository
 from app.matching.distance import distance_between
+from app.matching.score_release import ScoreReleasePolicy
 from app.matching.threshold_policy import Decision, ThresholdPolicy
 from app.pipeline import PhotoFaces
 from app.services.extraction import Extraction, Upload
@@ -24,7 +27,7 @@ class VerificationResult:
     decision: Decision
     probes: Sequence[Probe]
     face_id: str | None = None
-    """The nearest enrolled face, if the photo was compared with a subject."""
+    """The nearest enrolled face, if the photo was compared with a subject and is not beyond the bound."""
 
 
 class Verification:
@@ -32,12 +35,14 @@ class Verification:
         self,
         extraction: Extraction,
         policy: ThresholdPolicy,
+        release: ScoreReleasePolicy,
+        attempts: SubjectAttempts,
         repository: GalleryRepository,
         workers: WorkerPool,
         observer: Observer | None = None,
     ) -> None:
-        self._extraction, self._policy = extraction, policy
-        self._repository, self._workers = repository, workers
+        self._extraction, self._policy, self._release = extraction, policy, release
+        self._attempts, self._repository, self._workers = attempts, repository, workers
         self._observer = observer or NoObserver()
 
     async def pair(
@@ -53,7 +58,8 @@ class Verification:
         decision = self._policy.for_verification(fmr=fmr, threshold=threshold)
         photos = _raise_first_error(await self._extraction.read_all(uploads, rule, timer))
         first, second = await self._extraction.embed(photos, timer)
-        comparison = self._compare(distance_between(first.embedding, second.embedding), decision)
+        comparison = self._policy.compare(distance_between(first.embedding, second.embedding), decision)
+        self._observe(comparison)
         return VerificationResult(comparison, decision, [first, second])
 
     async def subject(
@@ -63,6 +69,7 @@ class Verification:
         gallery_id: str,
         subject_id: str,
         *,
+        caller: Caller,
         fmr: float | None,
         threshold: float | None,
         timer: StageTimer,
@@ -70,21 +77,27 @@ class Verification:
         """
         Compare a photo with the nearest enrolled face of a subject.
 
-        A stranger has one chance per enrolled face, so the threshold is that of as many comparisons.
+        A stranger has one chance per enrolled face, so the threshold is that of as many comparisons. Raises
+        NotFound, InvalidRequest, UnsupportedOperatingPoint, RateLimited, or the errors of Extraction.probe.
         """
         templates = await self._workers.run(lambda: self._repository.faces(gallery_id, subject_id))
         if not templates:
             raise NotFound(f"subject {subject_id!r} has no enrolled face")
-        decision = self._policy.for_verification(fmr=fmr, threshold=threshold, templates=len(templates))
+        release = self._release.for_verification(
+            fmr=fmr, threshold=threshold, templates=len(templates), unrestricted=caller.is_admin
+        )
+        self._attempts.acquire(caller, gallery_id, subject_id)
         probe = await self._extraction.probe(upload, rule, timer)
         distances = {face.face_id: distance_between(probe.embedding, face.embedding) for face in templates}
         nearest = min(distances, key=lambda face_id: distances[face_id])
-        return VerificationResult(self._compare(distances[nearest], decision), decision, [probe], nearest)
+        comparison = release.compare(distances[nearest])
+        self._observe(comparison)
+        face_id = nearest if release.is_within_bound(comparison) else None
+        return VerificationResult(comparison, release.decision, [probe], face_id)
 
-    def _compare(self, distance: Distance, decision: Decision) -> Comparison:
-        comparison = self._policy.compare(distance, decision)
-        self._observer.on_compared(distance.squared_l2, match=comparison.match)
-        return comparison
+    def _observe(self, comparison: Comparison) -> None:
+        """Report the distance as it was answered: the sum of a metric must not reveal an exact one."""
+        self._observer.on_compared(comparison.distance.squared_l2, match=comparison.match)
 
 
 def _raise_first_error(outcomes: Sequence[PhotoFaces | LikenessError]) -> list[PhotoFaces]:

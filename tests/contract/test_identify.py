@@ -19,6 +19,8 @@ from tests.support.photos import (
     variants,
 )
 
+from .conftest import Service
+
 
 @pytest.fixture
 def people(api: Api, gallery: str) -> str:
@@ -78,6 +80,14 @@ def test_a_threshold_of_the_caller_decides(api: Api, people: str) -> None:
     assert narrow["faces"][0]["identified"] is False
     assert wide["threshold"]["source"] == "request"
     assert wide["threshold"]["distance"] == 4
+
+
+def test_a_key_for_identifying_may_not_ask_for_everybody(service: Service, keys: dict[str, str], people: str) -> None:
+    limited = Api(service.client(keys["identify"]))
+    problem(limited.identify(HOPPER, gallery=people, threshold="4", top_k="100"), 422, "invalid_request")
+    (candidate,) = limited.candidates(HOPPER_AGAIN, people)
+    assert candidate["distance"] == pytest.approx(round(candidate["distance"], 1))
+    assert candidate["similarity"] == pytest.approx(1 - candidate["distance"] / 2)
 
 
 def test_an_fpir_and_a_threshold_together_contradict_each_other(api: Api, people: str) -> None:

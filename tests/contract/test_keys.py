@@ -12,12 +12,12 @@ from tests.support.commands import SCOPES, id_of, secret_of
 from .conftest import Service
 from .test_openapi import SUBJECT
 
-VERIFY, IDENTIFY, ENROLL, METRICS = ({scope, "admin"} for scope in ("verify", "identify", "enroll", "metrics"))
-ADMIN, EVERY = {"admin"}, set(SCOPES)
+VERIFY, IDENTIFY, EMBED, ENROLL, ERASE, EXPORT, METRICS, ADMIN = ({scope, "admin"} for scope in SCOPES)
+EVERY = set(SCOPES)
 OPENED_BY = {
     "POST /verify": VERIFY,
     "POST /detect": VERIFY,
-    "POST /embed": VERIFY,
+    "POST /embed": EMBED,
     f"POST {SUBJECT}/verify": VERIFY,
     "POST /identify": IDENTIFY,
     "GET /galleries": ENROLL,
@@ -26,12 +26,12 @@ OPENED_BY = {
     "GET /galleries/{gallery}/subjects": ENROLL,
     f"GET {SUBJECT}": ENROLL,
     f"PUT {SUBJECT}": ENROLL,
-    f"DELETE {SUBJECT}": ENROLL,
+    f"DELETE {SUBJECT}": ERASE,
     f"GET {SUBJECT}/faces": ENROLL,
     f"POST {SUBJECT}/faces": ENROLL,
-    f"DELETE {SUBJECT}/faces/{{face}}": ENROLL,
+    f"DELETE {SUBJECT}/faces/{{face}}": ERASE,
     "DELETE /galleries/{gallery}": ADMIN,
-    f"GET {SUBJECT}/export": ADMIN,
+    f"GET {SUBJECT}/export": EXPORT,
     "GET /metrics": METRICS,
     "GET /models": EVERY,
     "GET /models/{model}/calibration": EVERY,

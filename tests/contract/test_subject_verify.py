@@ -1,10 +1,14 @@
 """POST /galleries/{g}/subjects/{s}/verify: whether this is the person enrolled under that name."""
 
+import math
+
 import pytest
 
 from tests.support.answers import answered, comparison, problem, verification
 from tests.support.api import Api, subject_path
 from tests.support.photos import COLLINS, HOPPER, HOPPER_AGAIN, NO_FACE, SMALL_HOPPER, base64_of
+
+from .conftest import Service
 
 GALLERY = "subject-verify"
 
@@ -24,8 +28,38 @@ def test_the_enrolled_person_matches_and_another_does_not(api: Api, enrolled: st
 def test_the_distance_is_to_the_nearest_enrolled_face(api: Api, enrolled: str) -> None:
     nearest = min(verification(api.verify(COLLINS, photo))["distance"] for photo in (HOPPER, SMALL_HOPPER))
     got = comparison(api.verify_subject(enrolled, "hopper", COLLINS))["distance"]
-    assert got == pytest.approx(nearest, abs=1e-3)
+    assert got == pytest.approx(math.ceil(10 * nearest) / 10)
     assert comparison(api.verify_subject(enrolled, "hopper", SMALL_HOPPER))["distance"] < 1e-3
+
+
+def test_a_key_for_verifying_learns_a_step_or_the_bound_and_no_more(
+    service: Service, keys: dict[str, str], enrolled: str
+) -> None:
+    api = Api(service.client(keys["verify"]))
+    models = answered(api.http.get("/models"))
+    match, other = (comparison(api.verify_subject(enrolled, "hopper", photo)) for photo in (HOPPER_AGAIN, COLLINS))
+    steps = match["distance"] / models["distance_step"]
+    assert (steps, models["distance_step"]) == (pytest.approx(round(steps)), 0.1)
+    assert (match["match"], other["match"]) == (True, False)
+    assert 0 < other["distance"] - models["max_threshold"] <= 0.1
+    assert (other["probability"], other["face_id"]) == (None, None)
+
+
+@pytest.mark.parametrize("field", [{"threshold": "4"}, {"threshold": "1.4"}, {"fmr": "0.5"}], ids=str)
+def test_a_key_for_verifying_may_not_widen_the_threshold(
+    service: Service, keys: dict[str, str], enrolled: str, field: dict[str, str]
+) -> None:
+    api = Api(service.client(keys["verify"]))
+    body = problem(api.verify_subject(enrolled, "hopper", HOPPER, **field), 422, "invalid_request")
+    assert "expected a threshold of at most 1.3" in body["detail"]
+    assert [error["field"] for error in body["errors"]] == list(field)
+
+
+def test_a_threshold_between_two_steps_acts_as_the_step_below(
+    service: Service, keys: dict[str, str], enrolled: str
+) -> None:
+    api = Api(service.client(keys["verify"]))
+    assert comparison(api.verify_subject(enrolled, "hopper", HOPPER, threshold="0.99"))["threshold"]["distance"] == 0.9
 
 
 def test_an_fmr_or_a_threshold_can_be_chosen_but_not_both(api: Api, enrolled: str) -> None:

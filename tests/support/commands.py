@@ -18,7 +18,7 @@ from tests.support.api import Api
 from tests.support.server import REPOSITORY, Server, environment
 
 Entry = dict[str, Any]
-SCOPES = ("verify", "identify", "enroll", "metrics", "admin")
+SCOPES = ("verify", "identify", "embed", "enroll", "erase", "export", "metrics", "admin")
 
 
 def run(data_dir: Path, *arguments: object, **settings: str) -> subprocess.CompletedProcess[str]:

@@ -64,6 +64,7 @@ async def identify(
         submission.uploads[0],
         fields.selection,
         fields.gallery,
+        caller=caller,
         top_k=fields.top_k,
         fpir=fields.fpir,
         threshold=fields.threshold,
@@ -92,7 +93,7 @@ async def detect(
 
 @router.post(
     "/embed",
-    dependencies=[require_scope(Scope.VERIFY)],
+    dependencies=[require_scope(Scope.EMBED)],
     openapi_extra=request_body(requests.SelectionFields, "image", max_each=MAX_IMAGES),
 )
 async def embed(

@@ -29,7 +29,9 @@ from app.domain.identity import Scope
 router = APIRouter(prefix="/galleries", tags=["galleries"], responses=PROBLEMS)
 SUBJECT = "/{gallery}/subjects/{subject}"
 MAX_PAGE = 1000
-ENROLL, ADMIN, VERIFY = ([require_scope(scope)] for scope in (Scope.ENROLL, Scope.ADMIN, Scope.VERIFY))
+ENROLL, ERASE, EXPORT, VERIFY, ADMIN = (
+    [require_scope(scope)] for scope in (Scope.ENROLL, Scope.ERASE, Scope.EXPORT, Scope.VERIFY, Scope.ADMIN)
+)
 
 
 @router.get("", dependencies=ENROLL)
@@ -99,13 +101,13 @@ async def put_subject(
     return responses.SubjectOut.of(info)
 
 
-@router.delete(SUBJECT, dependencies=ENROLL, status_code=204)
+@router.delete(SUBJECT, dependencies=ERASE, status_code=204)
 async def delete_subject(gallery: Id, subject: Id, services: ServicesDep, actor: ActorDep) -> None:
     """Delete a subject with all its faces. Their data is erased from the disk."""
     await services.galleries.delete_subject(gallery, subject, actor)
 
 
-@router.get(SUBJECT + "/export", dependencies=ADMIN)
+@router.get(SUBJECT + "/export", dependencies=EXPORT)
 async def export_subject(gallery: Id, subject: Id, services: ServicesDep, actor: ActorDep) -> responses.SubjectExport:
     """All stored data of a subject: metadata, faces with their vectors, and entries of the audit log."""
     return subject_export(await services.galleries.export_subject(gallery, subject, actor))
@@ -147,7 +149,7 @@ async def list_faces(gallery: Id, subject: Id, services: ServicesDep) -> respons
     return enrolled_faces(await services.galleries.faces(gallery, subject))
 
 
-@router.delete(SUBJECT + "/faces/{face}", dependencies=ENROLL, status_code=204)
+@router.delete(SUBJECT + "/faces/{face}", dependencies=ERASE, status_code=204)
 async def delete_face(gallery: Id, subject: Id, face: Id, services: ServicesDep, actor: ActorDep) -> None:
     await services.galleries.delete_face(gallery, subject, face, actor)
 
@@ -160,15 +162,17 @@ async def verify_subject(
     services: ServicesDep,
     timer: TimerDep,
     presenter: PresenterDep,
+    caller: CallerDep,
     actor: ActorDep,
 ) -> responses.SubjectVerification:
-    """Is this a photo of the subject? It is compared with the nearest enrolled face."""
+    """Is this a photo of the subject? It is compared with the nearest enrolled face; the distance is rounded."""
     fields = submission.parse(requests.VerifyFields)
     result = await services.verification.subject(
         submission.uploads[0],
         fields.face,
         gallery,
         subject,
+        caller=caller,
         fmr=fields.fmr,
         threshold=fields.threshold,
         timer=timer,

@@ -16,7 +16,7 @@ router = APIRouter(prefix="/models", tags=["models"], dependencies=[require_scop
 @router.get("")
 async def list_models(services: ServicesDep) -> LoadedModels:
     """The loaded networks with their digests and the execution provider that runs them."""
-    return loaded_models(services.models)
+    return loaded_models(services.models, services.release.max_threshold)
 
 
 @router.get("/{model}/calibration")

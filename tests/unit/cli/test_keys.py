@@ -101,7 +101,7 @@ def test_revoke_accepts_the_id_or_the_key_and_is_audited_with_the_user(
     [
         (
             ["--scopes", "verify,everything"],
-            "expected scopes out of verify, identify, enroll, metrics, admin, got verify,ev",
+            "expected scopes out of verify, identify, embed, enroll, erase, export, metrics, admin, got verify,ev",
         ),
         (["--scopes", " , "], "expected scopes separated by commas"),
         (["--scopes", "verify", "--galleries", ""], "expected galleries separated by commas"),

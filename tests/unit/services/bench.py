@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from app.access.subject_attempts import SubjectAttempts
 from app.concurrency.worker_pool import WorkerPool
+from app.domain.identity import Caller, anonymous
 from app.domain.ports import Detector, Embedder, NoObserver, Observer
 from app.faces.alignment import LandmarkAligner
 from app.faces.quality import QualityBounds
@@ -16,6 +18,7 @@ from app.gallery.search import GallerySearch
 from app.images.decode import ImageLimits
 from app.inference.micro_batcher import MicroBatcher
 from app.matching.calibration import Calibration
+from app.matching.score_release import ScoreReleasePolicy, largest_threshold
 from app.matching.threshold_policy import ThresholdPolicy
 from app.pipeline import FacePipeline, FaceSelection, PhotoFaces
 from app.services.enrollment import Enrollment, EnrollmentOutcome, EnrollmentResult
@@ -28,6 +31,7 @@ from tests.support.calibrations import calibration
 from tests.support.fakes import FakeDetector, FakeEmbedder, photo
 from tests.support.repository import FileRepository
 
+ANYBODY = anonymous("anybody")
 NO_BOUNDS = QualityBounds(size=0, sharpness=0, frontality=0, inside=0)
 
 
@@ -41,6 +45,7 @@ class Parts:
     bounds: QualityBounds = NO_BOUNDS
     threads: int = 2
     max_waiting: int = 64
+    attempts: int = 0
     observer: Observer = field(default_factory=NoObserver)
 
 
@@ -86,11 +91,16 @@ class Bench:
         return await self.verification.pair(pair, rule, fmr=fmr, threshold=threshold, timer=StageTimer())
 
     async def verify_subject(
-        self, red: int, subject: str = "ada", fmr: float | None = None, threshold: float | None = None
+        self,
+        red: int,
+        subject: str = "ada",
+        fmr: float | None = None,
+        threshold: float | None = None,
+        caller: Caller = ANYBODY,
     ) -> VerificationResult:
         (upload,) = uploads(photo(red))
         return await self.verification.subject(
-            upload, "largest", "guests", subject, fmr=fmr, threshold=threshold, timer=StageTimer()
+            upload, "largest", "guests", subject, caller=caller, fmr=fmr, threshold=threshold, timer=StageTimer()
         )
 
     async def identify(
@@ -100,10 +110,18 @@ class Bench:
         top_k: int = 5,
         fpir: float | None = None,
         threshold: float | None = None,
+        caller: Caller = ANYBODY,
     ) -> IdentificationResult:
         (upload,) = uploads(photo(*reds))
         return await self.identification.identify(
-            upload, selection, "guests", top_k=top_k, fpir=fpir, threshold=threshold, timer=StageTimer()
+            upload,
+            selection,
+            "guests",
+            caller=caller,
+            top_k=top_k,
+            fpir=fpir,
+            threshold=threshold,
+            timer=StageTimer(),
         )
 
 
@@ -122,6 +140,7 @@ def ids_and_codes(result: EnrollmentResult) -> dict[str, Any]:
 async def open_bench(folder: Path, **parts: Any) -> AsyncIterator[Bench]:
     made = replace(Parts(), **parts)
     policy = ThresholdPolicy(made.calibration, default_fmr=1e-3, default_fpir=1e-2)
+    release = ScoreReleasePolicy(policy, largest_threshold(policy))
     repository = FileRepository(folder / "gallery.sqlite3")
     photos = WorkerPool("photo", threads=made.threads, max_waiting=made.max_waiting, deadline=10)
     store = WorkerPool("store", threads=1, max_waiting=64, deadline=10)
@@ -131,8 +150,10 @@ async def open_bench(folder: Path, **parts: Any) -> AsyncIterator[Bench]:
         yield Bench(
             repository=repository,
             extraction=extraction,
-            verification=Verification(extraction, policy, repository, store, made.observer),
-            identification=Identification(extraction, policy, search, repository, store),
+            verification=Verification(
+                extraction, policy, release, SubjectAttempts(made.attempts), repository, store, made.observer
+            ),
+            identification=Identification(extraction, release, search, repository, store),
             enrollment=Enrollment(extraction, repository, made.bounds, store, made.observer),
             galleries=Galleries(repository, search, store),
         )

@@ -1,11 +1,13 @@
 """Searches are written to the audit log if the settings ask for it."""
 
+import logging
 from pathlib import Path
 
 import pytest
 
 from app.audit.log import AuditLog
 from app.concurrency.worker_pool import WorkerPool
+from app.domain.errors import StorageFull
 from app.domain.identity import Actor
 from app.gallery.search import GallerySearch
 from app.services.galleries import Galleries
@@ -41,3 +43,22 @@ async def test_audited_search_has_an_entry_per_subject_or_one_without(
     assert all(
         (each["by"], each["action"], each["gallery"]) == ("key:ada", "subject.identify", "guests") for each in entries
     )
+
+
+async def test_search_on_a_full_disk_is_answered_and_logged_as_not_audited(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StorageFull("the disk is full")
+
+    repository = FileRepository(tmp_path / "g.sqlite3")
+    monkeypatch.setattr(repository, "audit_event", fail)
+    workers = WorkerPool("store", threads=1, max_waiting=9, deadline=9)
+    with caplog.at_level(logging.ERROR):
+        galleries = Galleries(repository, GallerySearch(repository), workers)
+        await galleries.audit_search(Actor("key:ada", "r-1"), "subject.verify", "guests", ["bob"])
+    workers.close()
+    repository.close()
+
+    assert "subject.verify by key:ada in request r-1 is not audited" in caplog.text
+    assert "bob" not in caplog.text

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.errors import FaceNotFound, ModelMismatch, NotFound
+from app.domain.errors import FaceNotFound, InvalidRequest, ModelMismatch, NotFound
+from app.domain.identity import Caller, Scope
 from app.services.identification import IdentificationResult
 from tests.support.fakes import apart
 from tests.support.templates import template, unit
@@ -25,7 +26,8 @@ async def test_candidates_are_the_subjects_within_the_threshold_nearest_first(be
     (candidates,) = result.candidates
 
     assert [(each.subject_id, each.rank) for each in candidates] == [("ada", 1), ("bob", 2)]
-    assert [each.distance.squared_l2 for each in candidates] == pytest.approx([apart(20, 0), apart(20, 60)], abs=1e-6)
+    assert [apart(20, 0), apart(20, 60)] == pytest.approx([0.06, 0.24], abs=5e-3)
+    assert [each.distance.squared_l2 for each in candidates] == [0.0, 0.2]
     assert result.subject_ids == ["ada", "bob"]
 
 
@@ -35,7 +37,25 @@ async def test_candidate_has_face_metadata_and_probability(bench: Bench) -> None
     ((candidate,),) = (await bench.identify(100)).candidates
 
     assert (candidate.face_id, candidate.metadata) == (face_id, {"name": "Ada"})
-    assert candidate.probability == pytest.approx(1 / (1 + 2.718281828**-10))
+    assert candidate.probability == pytest.approx(1 / (1 + 2.718281828**-9.75))  # distance 0.05, the middle of the step
+
+
+async def test_candidates_in_one_step_keep_the_order_of_their_exact_distances(bench: Bench) -> None:
+    for name, red in (("ada", 8), ("bob", 2), ("cleo", 5)):
+        await bench.enroll_reds(name, red)
+    (candidates,) = (await bench.identify(0)).candidates
+
+    assert [each.subject_id for each in candidates] == ["bob", "cleo", "ada"]
+    assert {each.distance.squared_l2 for each in candidates} == {0.0}
+
+
+async def test_a_caller_with_only_the_scope_identify_may_not_ask_for_everybody(bench: Bench) -> None:
+    await bench.enroll_reds("ada", 0)
+    caller = Caller("key:1", frozenset({Scope.IDENTIFY}))
+
+    assert named(await bench.identify(0, caller=caller)) == [["ada"]]
+    with pytest.raises(InvalidRequest, match=r"at most 1\.5 against enrolled faces, got 4"):
+        await bench.identify(0, threshold=4.0, caller=caller)
 
 
 async def test_all_faces_of_a_photo_can_be_identified(bench: Bench) -> None:

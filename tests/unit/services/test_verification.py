@@ -8,15 +8,19 @@ from app.domain.errors import (
     FaceNotFound,
     InputError,
     InvalidImage,
+    InvalidRequest,
     ModelMismatch,
     NotFound,
+    RateLimited,
     UnsupportedOperatingPoint,
 )
+from app.domain.identity import Caller, Scope
 from tests.support.fakes import FakeEmbedder, apart, photo
 from tests.support.templates import template, unit
 from tests.unit.services.bench import Bench, open_bench
 
 pytestmark = pytest.mark.anyio
+VERIFIER = Caller("key:1", frozenset({Scope.VERIFY}))
 BROKEN, NO_FACE, ONE, TWO = b"no image", photo(None), photo(10), photo(10, 20)
 
 
@@ -60,11 +64,22 @@ async def test_both_faces_are_embedded_in_one_batch(tmp_path: Path) -> None:
 
 
 async def test_subject_is_compared_by_its_nearest_face(bench: Bench) -> None:
-    _, nearest, _ = await bench.enroll_reds("ada", 0, 90, 255)
-    result = await bench.verify_subject(100)
+    _, nearest, _ = await bench.enroll_reds("ada", 0, 110, 255)
+    result = await bench.verify_subject(150)
 
+    assert apart(150, 110) == pytest.approx(0.237, abs=1e-3)
     assert (result.face_id, len(result.probes)) == (nearest, 1)
-    assert result.comparison.distance.squared_l2 == pytest.approx(apart(90, 100), abs=1e-6)
+    assert result.comparison.distance.squared_l2 == 0.2
+
+
+async def test_a_caller_with_only_the_scope_verify_learns_nothing_beyond_the_bound(bench: Bench) -> None:
+    await bench.enroll_reds("ada", 0)
+    answers = [await bench.verify_subject(red, caller=VERIFIER) for red in (150, 255)]
+
+    assert answers[0].comparison == answers[1].comparison
+    assert [answer.face_id for answer in answers] == [None, None]
+    with pytest.raises(InvalidRequest, match="at most 1 against enrolled faces"):
+        await bench.verify_subject(0, threshold=4.0, caller=VERIFIER)
 
 
 async def test_threshold_for_a_subject_allows_for_one_comparison_per_face(bench: Bench) -> None:
@@ -77,6 +92,30 @@ async def test_threshold_for_a_subject_allows_for_one_comparison_per_face(bench:
     assert thresholds == [1.0, 0.5]
     assert (decision.templates, decision.point.threshold) == (2, 1.0)
     assert decision.overall_fmr == pytest.approx(0.002)
+
+
+async def test_attempts_on_a_subject_are_limited_whether_they_match_or_not(tmp_path: Path) -> None:
+    async with open_bench(tmp_path, attempts=2) as bench:
+        await bench.enroll_reds("ada", 0)
+        await bench.enroll_reds("bob", 200)
+        answers = [await bench.verify_subject(red, caller=VERIFIER) for red in (0, 255)]
+        with pytest.raises(RateLimited):
+            await bench.verify_subject(0, caller=VERIFIER)
+        other = await bench.verify_subject(200, "bob", caller=VERIFIER)
+        admin = await bench.verify_subject(0)
+
+    assert [each.comparison.match for each in (*answers, other, admin)] == [True, False, True, True]
+
+
+async def test_requests_that_are_refused_anyway_are_not_counted_as_attempts(tmp_path: Path) -> None:
+    async with open_bench(tmp_path, attempts=1) as bench:
+        await bench.enroll_reds("ada", 0)
+        with pytest.raises(NotFound):
+            await bench.verify_subject(0, "eve", caller=VERIFIER)
+        with pytest.raises(InvalidRequest):
+            await bench.verify_subject(0, threshold=4.0, caller=VERIFIER)
+
+        assert (await bench.verify_subject(0, caller=VERIFIER)).comparison.match
 
 
 async def test_subject_without_a_face_is_not_found(bench: Bench) -> None:
