@@ -97,7 +97,8 @@ def repair(
             _confirm(damage, as_json=as_json)
         removed = repository.repair(damage, operator()) if damage else []
         lines = [f"{'emptied' if row.kind == 'metadata' else 'removed'}: {row}" for row in removed]
-        return SUCCESS, {"ok": True, "removed": _documents(removed)}, "\n".join(lines) or "no damage found"
+        document = {"ok": True, "removed": _documents(removed)}
+        return _erased(repository.pending_erasures(), document, "\n".join(lines) or "no damage found")
 
     run(as_json, _with_repository(work))
 
@@ -108,7 +109,7 @@ def rebuild(as_json: AsJson = False) -> None:  # noqa: FBT002
 
     def work(repository: GalleryRepository) -> Result:
         repository.vacuum()
-        return SUCCESS, {"ok": True}, "rebuilt"
+        return _erased(repository.pending_erasures(), {"ok": True}, "rebuilt")
 
     run(as_json, _with_repository(work))
 
@@ -123,9 +124,18 @@ def rotate(as_json: AsJson = False) -> None:  # noqa: FBT002
             raise CommandError("expected LIKENESS_ENCRYPTION_KEY or LIKENESS_ENCRYPTION_KEY_FILE, got neither")
         with open_database(settings) as database:
             faces = key_rotation.rotate(database, cipher, operator())
-        return SUCCESS, {"ok": True, "faces": faces}, f"{faces} faces encrypted with the first key"
+            pending = database.pending_erasures()
+        return _erased(pending, {"ok": True, "faces": faces}, f"{faces} faces encrypted with the first key")
 
     run(as_json, work)
+
+
+def _erased(pending: int, document: dict[str, Any], text: str) -> Result:
+    """Return the result of a command that erases, which says whether another process still holds earlier values."""
+    if not pending:
+        return SUCCESS, document, text
+    text += "\nearlier values stay on the disk until every other reader of the gallery has ended"
+    return SUCCESS, {**document, "erasures_pending": pending}, text
 
 
 def _confirm(damage: Sequence[DamagedRow], *, as_json: bool) -> None:

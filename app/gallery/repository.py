@@ -97,7 +97,7 @@ class GalleryRepository:
 
         Creates subject and gallery as needed. The earlier metadata is nowhere in the file then, as after a deletion.
         """
-        with self._writing() if metadata is None else self._deleting() as transaction:
+        with self._writing() if metadata is None else self._replacing() as transaction:
             transaction.create_gallery_if_missing(gallery_id, by)
             gallery = transaction.gallery(gallery_id)
             is_new = transaction.create_subject_if_missing(gallery, subject_id)
@@ -132,7 +132,8 @@ class GalleryRepository:
             subject = transaction.subject(gallery, subject_id)
             audit.append(transaction.db, by, "subject.export", gallery_id, subject=subject_id)
             events = audit.entries_of(transaction.db, gallery_id, subject_id)
-            return codec.SubjectFile(gallery, subject, transaction.faces(gallery, subject_id), events)
+            faces = transaction.faces(gallery, subject_id)
+            return codec.SubjectFile(gallery, subject, faces, events, transaction.saved_responses(gallery, subject_id))
 
     # faces
 
@@ -226,6 +227,18 @@ class GalleryRepository:
 
     # the file as a whole
 
+    def pending_erasures(self) -> int:
+        """Return the number of deletions of which a file still has old pages, because a reader needs them."""
+        return self._database.pending_erasures()
+
+    def settle_erasures(self) -> int:
+        """Finish the pending erasures if no reader prevents it; return how many remain."""
+        return self._database.settle_erasures()
+
+    def settle_after_crash(self) -> None:
+        """Finish what an earlier process may have left unfinished."""
+        self._database.settle_after_crash()
+
     def expire(self, before: str, by: Actor) -> list[retention.Expired]:
         """Erase faces enrolled before that time, and subjects as old that have no face."""
         with self._reading() as transaction:
@@ -273,6 +286,9 @@ class GalleryRepository:
 
     def _writing(self) -> AbstractContextManager[GalleryTransaction]:
         return self._transaction(self._database.writing(), writing=True)
+
+    def _replacing(self) -> AbstractContextManager[GalleryTransaction]:
+        return self._transaction(self._database.replacing(), writing=True)
 
     def _deleting(self) -> AbstractContextManager[GalleryTransaction]:
         return self._transaction(self._database.deleting(), writing=True)

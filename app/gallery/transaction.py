@@ -147,6 +147,21 @@ class GalleryTransaction:
             raise InvalidRequest(f"Idempotency-Key {key!r} was used for another request")
         return self.codec.response(gallery_number, row)
 
+    def saved_responses(self, gallery: GalleryInfo, subject_id: str) -> list[IdempotencyRecord]:
+        """Return the responses saved for a subject; a damaged one is logged and its response is empty."""
+        rows = self.db.execute(
+            f"{codec.RESPONSE} WHERE gallery = ? AND subject = ? ORDER BY key", (gallery.number, subject_id)
+        )
+        return [self._saved_response(gallery.number, row) for row in rows]
+
+    def _saved_response(self, gallery_number: int, row: Row) -> IdempotencyRecord:
+        try:
+            response = self.codec.response(gallery_number, row)
+        except DamagedValue as error:
+            log.warning("the response saved under Idempotency-Key %r is damaged: %s", row["key"], error)
+            response = {}
+        return IdempotencyRecord(row["key"], row["request_digest"], response)
+
     def delete_saved_responses(self, gallery: GalleryInfo, subject_id: str) -> None:
         """Delete them with any face: they say where it was in its photo, and would claim that it is still enrolled."""
         self.db.execute("DELETE FROM idempotency_keys WHERE gallery = ? AND subject = ?", (gallery.number, subject_id))

@@ -192,6 +192,16 @@ def test_rebuilding_keeps_what_is_there_and_gives_room_back(filled: Command) -> 
     assert document(filled, "list")["galleries"][1]["faces"] == 2
 
 
+def test_a_command_that_erases_says_that_a_reader_still_holds_earlier_values(filled: Command) -> None:
+    with closing(sqlite3.connect(filled.data / "gallery.sqlite3", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM faces").fetchall()
+        done, text = document(filled, "rebuild"), filled("gallery", "rebuild").stdout
+
+    assert done == {"ok": True, "erasures_pending": 1}
+    assert "until every other reader of the gallery has ended" in text
+
+
 def test_a_database_from_before_schema_versions_is_migrated(likeness: Command) -> None:
     likeness.data.mkdir()
     shutil.copyfile(REPOSITORY / "tests/unit/gallery/databases/version_0.sqlite3", likeness.data / "gallery.sqlite3")
