@@ -120,6 +120,11 @@ class Database:
         if not self._empty_log(_PATIENCE):
             self._record_pending()
 
+    def copy_into(self, path: Path) -> None:
+        """Write the database as it is now to another file, empty or new, while others read and write this one."""
+        with _domain_errors(path), closing(_connect(self.path, _PATIENCE)) as db:
+            db.execute("VACUUM INTO ?", (str(path),))
+
     def _empty_log(self, patience: float) -> bool:
         """
         Return whether the write-ahead log is empty now; nobody but its last reader can prevent it.

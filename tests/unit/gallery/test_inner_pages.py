@@ -45,7 +45,7 @@ def test_inner_pages_keep_no_metadata_and_no_answer_of_the_erased(
     repository: FileRepository, path: Path, seed: int
 ) -> None:
     """With these seeds the tables WITHOUT ROWID of schema version 3 kept some."""
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311
     subjects = fill(repository, chance)
     assert kept(path, subjects) == subjects
     chance.shuffle(subjects)
@@ -59,7 +59,7 @@ def test_inner_pages_keep_no_metadata_and_no_answer_of_the_erased(
 
 def test_a_rebuilt_file_keeps_not_even_what_merging_leaf_pages_left(repository: FileRepository, path: Path) -> None:
     """With this seed a copy of a neighbour stayed in the unused bytes of a page."""
-    chance = random.Random(2)
+    chance = random.Random(2)  # noqa: S311
     subjects = fill(repository, chance)
     chance.shuffle(subjects)
     erased = subjects[SUBJECTS // 10 :]
