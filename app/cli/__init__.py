@@ -28,7 +28,7 @@ COMMANDS = {
     "backup": ("app.cli.backup:backup", "Write galleries, keys and the audit log to FILE, also while they are served."),
     "restore": (
         "app.cli.backup:restore",
-        "Put the backup FILE into LIKENESS_DATA_DIR, which must have no gallery, and check it.",
+        "Put the backup FILE into an empty LIKENESS_DATA_DIR, and check it.",
     ),
     "keys": ("app.cli.keys:commands", "Make, list and revoke keys for the service."),
     "audit": ("app.cli.audit:commands", "Read the audit log, and check that it is complete and unchanged."),

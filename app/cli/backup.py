@@ -56,7 +56,7 @@ def restore(
     file: Annotated[Path, typer.Argument(help="A file that `backup` wrote, or - for the standard input.")],
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Put the backup FILE into LIKENESS_DATA_DIR, which must have no gallery, and check it."""
+    """Put the backup FILE into an empty LIKENESS_DATA_DIR, and check it."""
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         _refuse_to_overwrite(settings.data_dir)

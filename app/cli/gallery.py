@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.api.responses import GalleryOut
 from app.bootstrap.storage import DEFAULT_GALLERY, open_cipher, open_database, open_repository
 from app.cli.keys import operator
-from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, run
+from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, run
 from app.gallery import import_export, key_rotation
 from app.gallery.codec import DamagedRow
 from app.gallery.repository import GalleryRepository
@@ -60,13 +61,18 @@ def import_(
     gallery: GalleryOption = DEFAULT_GALLERY,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Add the subjects and faces of FILE to a gallery, except faces that it has already; may be run again."""
+    """Add the subjects and faces of FILE to a gallery, except what it has already; may be run again after a break."""
 
     def work(repository: GalleryRepository) -> Result:
-        try:
-            faces = import_export.import_gallery(repository, gallery, file, operator())
-        except ValueError as error:
-            raise CommandError(str(error)) from error
+        columns = (TextColumn("importing"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=err) as progress:
+            bar = progress.add_task("importing", total=file.stat().st_size)
+            try:
+                faces = import_export.import_gallery(
+                    repository, gallery, file, operator(), lambda read: progress.update(bar, completed=read)
+                )
+            except ValueError as error:
+                raise CommandError(f"{error}; the lines of earlier transactions are kept") from error
         return SUCCESS, {"gallery": gallery, "faces": faces}, f"{faces} faces added to {gallery!r}"
 
     run(as_json, _with_repository(work))

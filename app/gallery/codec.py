@@ -63,6 +63,15 @@ class SubjectFile:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportedSubject:
+    """A line of an exported gallery."""
+
+    subject_id: str
+    metadata: Mapping[str, Any]
+    faces: Sequence[Template]
+
+
+@dataclass(frozen=True, slots=True)
 class DamagedRow:
     """
     A row that cannot be read, and why. Its kind says which of its ids are set.

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from app.audit import log as audit
-from app.domain.errors import NotFound, Overloaded, ServiceError
+from app.domain.errors import InvalidRequest, NotFound, Overloaded, ServiceError
 from app.domain.identity import SYSTEM, Actor
 from app.domain.models import Template
 from app.gallery import codec, integrity, key_rotation, retention
@@ -225,6 +225,36 @@ class GalleryRepository:
             self.require_all_keys()
         return gallery, GalleryChanges(gallery.revision, added, [row["face"] for row in removed], damaged)
 
+    def import_subjects(self, gallery_id: str, subjects: Sequence[codec.ImportedSubject], by: Actor = SYSTEM) -> int:
+        """
+        Add subjects and faces in one transaction, except those that are there already; return the number of new faces.
+
+        Metadata of a subject that is there is replaced. Raises ModelMismatch, or InvalidRequest if another subject has
+        one of the faces.
+        """
+        with self._replacing() as transaction:
+            transaction.create_gallery_if_missing(gallery_id, by)
+            gallery = transaction.gallery(gallery_id)
+            new: dict[str, Template] = {}
+            for subject in subjects:
+                _import_subject(transaction, gallery, subject, by)
+                present = transaction.face_ids(gallery, subject.subject_id)
+                for template in subject.faces:
+                    known = new.get(template.face_id)
+                    if template.face_id in present or (known and known.subject_id == template.subject_id):
+                        continue
+                    if known:
+                        raise InvalidRequest(f"face {template.face_id!r} belongs to two subjects")
+                    gallery = transaction.bind_to_model(gallery, template.embedding)
+                    new[template.face_id] = template
+            if new:
+                transaction.add_faces(gallery, list(new.values()))
+            for template in new.values():
+                audit.append(
+                    transaction.db, by, "face.enroll", gallery_id, subject=template.subject_id, face=template.face_id
+                )
+            return len(new)
+
     # the file as a whole
 
     def pending_erasures(self) -> int:
@@ -300,3 +330,15 @@ class GalleryRepository:
         with connection as db:
             key_rotation.require_same_cipher(db, self._cipher, writing=writing)
             yield GalleryTransaction(db, self._codec)
+
+
+def _import_subject(
+    transaction: GalleryTransaction, gallery: GalleryInfo, subject: codec.ImportedSubject, by: Actor
+) -> None:
+    """Create the subject or replace its metadata; a subject that is the same is left alone."""
+    is_new = transaction.create_subject_if_missing(gallery, subject.subject_id)
+    if not is_new and transaction.subject(gallery, subject.subject_id).metadata == subject.metadata:
+        return
+    transaction.set_metadata(gallery, subject.subject_id, subject.metadata)
+    transaction.raise_revision(gallery)
+    audit.append(transaction.db, by, "subject.put", gallery.id, subject=subject.subject_id)

@@ -95,6 +95,8 @@ class GalleryTransaction:
         Raises ModelMismatch if another model filled it, or InvalidRequest if its vectors have another dimension.
         """
         model, dimension = embedding.model, len(embedding.vector)
+        if (gallery.model, gallery.dimension) == (model, dimension):
+            return gallery
         if gallery.model not in (None, model):
             raise ModelMismatch(f"gallery {gallery.id!r} was filled by model {gallery.model}, not {model}")
         if gallery.dimension not in (None, dimension):
@@ -112,6 +114,10 @@ class GalleryTransaction:
             self.db.executemany(f"INSERT INTO faces ({codec.FACE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         except UniqueViolation as error:
             raise InvalidRequest(f"gallery {gallery.id!r} has one of these faces already") from error
+
+    def face_ids(self, gallery: GalleryInfo, subject_id: str) -> set[str]:
+        rows = self.db.execute("SELECT id FROM faces WHERE gallery = ? AND subject = ?", (gallery.number, subject_id))
+        return {row["id"] for row in rows}
 
     def raise_revision(self, gallery: GalleryInfo) -> int:
         self.db.execute("UPDATE galleries SET revision = revision + 1 WHERE number = ?", (gallery.number,))

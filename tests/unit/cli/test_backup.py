@@ -189,7 +189,7 @@ def test_a_backup_replaces_no_file(likeness: Command, file: Path) -> None:
 
 @pytest.mark.parametrize("key", [None, "CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg="])
 def test_the_key_of_the_backup_is_needed(likeness: Command, file: Path, elsewhere: Path, key: str | None) -> None:
-    settings = {"data_dir": elsewhere, **({"encryption_key": key} if key else {})}
+    settings: dict[str, str | Path] = {"data_dir": elsewhere, **({"encryption_key": key} if key else {})}
 
     assert "the gallery is encrypted" in refusal(likeness, "restore", file, **settings)
     assert list(elsewhere.iterdir()) == []
