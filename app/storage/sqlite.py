@@ -18,7 +18,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
-from app.domain.errors import Overloaded, ServiceError, StorageFull
+from app.domain.errors import Overloaded, ServiceError, StorageFull, StorageUnavailable
 from app.storage.reserve import Reserve
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,7 @@ class Database:
         self.path, self._lock = path, threading.Lock()
         with _domain_errors(path):
             self._db = _connect(path, busy_timeout)
+        self._identity = _identity(path)
         self._reserve, self._unrecorded = Reserve(path), 0
 
     def close(self) -> None:
@@ -51,6 +52,7 @@ class Database:
 
     def data_version(self) -> int:
         """A number that changes when another connection commits; cheap enough to read at every request."""
+        self._require_file()
         with self._lock, _domain_errors(self.path):
             return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
@@ -120,6 +122,15 @@ class Database:
         if not self._empty_log(_PATIENCE):
             self._record_pending()
 
+    def _require_file(self) -> None:
+        """
+        Raises StorageUnavailable unless the open file is still the one at its path.
+
+        Without this a removed file would be read and written as before, and be gone with the process.
+        """
+        if _identity(self.path) != self._identity:
+            raise StorageUnavailable(f"{self.path.name} was removed or replaced: restore it and restart the service")
+
     def copy_into(self, path: Path) -> None:
         """Write the database as it is now to another file, empty or new, while others read and write this one."""
         with _domain_errors(path), closing(_connect(self.path, _PATIENCE)) as db:
@@ -132,6 +143,7 @@ class Database:
         Uses a connection of its own, so that requests need not wait for the lock. The pragma does not fail if a reader
         prevents it: it says so in the first column of its row.
         """
+        self._require_file()
         try:
             with closing(_connect(self.path, patience)) as db:
                 return not db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
@@ -161,14 +173,25 @@ class Database:
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[Connection]:
         with self._lock, _domain_errors(self.path):
+            self._require_file()
             self._db.execute(begin)
             try:
                 yield self._db
+                self._require_file()
                 self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:  # if the disk is full, SQLite has rolled back itself
                     self._db.execute("ROLLBACK")
                 raise
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return the device and inode of the file at the path; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _connect(path: Path, timeout: float) -> Connection:
