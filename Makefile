@@ -18,7 +18,7 @@ test: $(VENV)/.dev ## Run the fast tests: units and the HTTP contract, under 3 m
 	$(BIN)/pytest -n auto $(FAST_TESTS)
 
 test-slow: $(VENV)/.dev ## Run all other tests: end to end, proofs at short length, Docker where there is one
-	$(BIN)/pytest $(FAST_TESTS:%=--ignore=%)
+	$(BIN)/pytest -m "e2e or proof or docker or browser" tests
 
 test-all: test test-slow ## Run every test
 

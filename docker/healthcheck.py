@@ -8,7 +8,7 @@ EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
 def asked() -> str | None:
-    """What is wrong, or None."""
+    """Return what is wrong, or None."""
     host = os.environ["LIKENESS_HOST"]
     connection = HTTPConnection(EVERY_ADDRESS.get(host, host), int(os.environ["LIKENESS_PORT"]), timeout=3)
     try:

@@ -10,7 +10,7 @@ DISTRIBUTIONS = ("pip", "setuptools", "wheel")
 
 
 def folders() -> list[Path]:
-    """What the packages consist of, and what says that they are installed."""
+    """List the files of the packages, and the records that they are installed."""
     found = [spec for spec in map(util.find_spec, PACKAGES) if spec]
     packages = [Path(place) for spec in found for place in spec.submodule_search_locations or ()]
     return packages + [Path(info._path) for name in DISTRIBUTIONS for info in metadata.distributions(name=name)]

@@ -23,18 +23,19 @@ TESTS = Path(__file__).resolve().parent
 REPOSITORY = TESTS.parent
 TIERS = {"unit": 120, "contract": 120, "e2e": 300, "proof": 900, "docker": 1800, "benchmarks": 600}
 """Seconds after which a test is ended. They are far above what a test takes, so that a busy machine fails none."""
-MARKED = {"e2e", "proof", "docker"}
+MARKERS = {"e2e": "e2e", "benchmarks": "e2e", "proof": "proof", "docker": "docker"}
 
 settings.register_profile("unhurried", deadline=None)  # the machine may be busy training
 settings.load_profile("unhurried")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    is_chosen = config.getoption("timeout", None) is not None
     for item in items:
         tier = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
-        if tier in MARKED:
-            item.add_marker(tier)
-        if tier in TIERS and not item.get_closest_marker("timeout"):
+        if tier in MARKERS:
+            item.add_marker(MARKERS[tier])
+        if tier in TIERS and not (is_chosen or item.get_closest_marker("timeout")):
             item.add_marker(pytest.mark.timeout(TIERS[tier]))
 
 

@@ -64,7 +64,7 @@ def main(
     requests: Annotated[int, typer.Option(min=50, help="Of the memory benchmark; 20000 in full.")] = 1000,
     starts: Annotated[int, typer.Option(min=1, help="Of the server.")] = 5,
 ) -> None:
-    """Time every stage against its peers, in turns, and hold the ratios against their targets."""
+    """Time every stage against its peers, alternately, and compare the ratios with their targets."""
     if unknown := set(stages or ()) - set(STAGES):
         raise typer.BadParameter(f"no stage is called {', '.join(sorted(unknown))}; there are {', '.join(STAGES)}")
     earlier = Report.model_validate_json(against.read_text(encoding="utf-8")) if against else None
@@ -82,7 +82,7 @@ def main(
 
 
 def measured(stages: dict[str, Stage], effort: Effort) -> Report:
-    """The report of all stages, each row shown when it is there."""
+    """Return the report of all stages, and show each row when it is measured."""
     machine = Machine.this()
     rows = []
     for name, stage in stages.items():
@@ -100,7 +100,7 @@ def measured(stages: dict[str, Stage], effort: Effort) -> Report:
 
 
 def guarded(name: str, stage: Stage, effort: Effort) -> Iterator[Row]:
-    """Its rows; a stage that breaks off says so in a last one, and the others go on."""
+    """Yield the rows of a stage; if it fails, the last one says so, and the other stages go on."""
     try:
         yield from stage(effort)
     except Exception as error:
@@ -108,7 +108,7 @@ def guarded(name: str, stage: Stage, effort: Effort) -> Iterator[Row]:
 
 
 def _forget_settings() -> None:
-    """Of whoever runs this: what is measured is the service as it comes."""
+    """Remove the settings of this process, so that the service is measured with its defaults."""
     for name in [name for name in os.environ if name.startswith("LIKENESS_")]:
         del os.environ[name]
 

@@ -1,4 +1,4 @@
-"""Two cores against one, a crowd of clients against one client, and HTTP against none."""
+"""Two cores against one, many clients against one client, and HTTP against direct calls."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ NOTE = (
 
 
 class TooFewCores(Exception):
-    """Nothing can be said of two cores here."""
+    """This machine has not two cores to compare."""
 
 
 def rows(effort: Effort) -> Iterator[Row]:
     cores = all_cores()[-2:]
     if len(cores) < 2:
-        raise TooFewCores(f"want two cores, have {len(all_cores())}")
+        raise TooFewCores(f"expected two cores, got {len(all_cores())}")
     with tempfile.TemporaryDirectory() as folder:
         one, two, workers = spells(Path(folder), cores, effort.seconds)
         yield scaling(f"throughput, {CLIENTS} clients", one, two)

@@ -1,4 +1,4 @@
-"""Which cores work, and with how many threads."""
+"""Choose the cores that work, and the number of threads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 
 def all_cores() -> list[int]:
-    """Those that this process was started with."""
+    """Return the cores that this process was started with."""
     return sorted(_CORES)
 
 
@@ -22,7 +22,7 @@ _CORES = os.sched_getaffinity(0)
 
 @contextmanager
 def pinned(cores: Collection[int]) -> Iterator[None]:
-    """This thread, and every thread and process that it starts, on these cores alone."""
+    """Run this thread, and every thread and process that it starts, on these cores only."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -33,14 +33,14 @@ def pinned(cores: Collection[int]) -> Iterator[None]:
 
 @contextmanager
 def one_core() -> Iterator[None]:
-    """On the last core, and with one thread in every library; the first core has the system's own work to do."""
+    """Use the last core and one thread in every library; the first core is busy with the system's own work."""
     with pinned(all_cores()[-1:]), threadpool_limits(1), single_threaded():
         yield
 
 
 @contextmanager
 def single_threaded() -> Iterator[None]:
-    """The libraries that count their threads themselves."""
+    """Limit the libraries that threadpoolctl does not know."""
     before = torch.get_num_threads(), cv2.getNumThreads(), faiss.omp_get_max_threads()
     _set_threads(1, 1, 1)
     try:

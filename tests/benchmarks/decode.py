@@ -93,6 +93,6 @@ def by_simplejpeg(data: bytes) -> Pixels:
 
 
 def by_opencv(data: bytes) -> Pixels | None:
-    """As ours decodes: to RGB."""
+    """Decode to RGB, as our code does."""
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     return None if pixels is None else np.asarray(pixels, np.uint8)

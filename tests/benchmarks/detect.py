@@ -61,7 +61,7 @@ def parity(options: CascadeOptions) -> Row:
 
 
 def compare(photo: Pixels, ours: Detector, theirs: Callable[[Pixels], Floats]) -> tuple[int, float]:
-    """How many faces the peer finds, and the largest difference of a side; infinite where the numbers differ."""
+    """Return the number of faces of the peer, and the largest difference of a side; infinite if the numbers differ."""
     got, wanted = boxes_of(ours.detect(photo)), theirs(photo)
     if got.shape != wanted.shape:
         return len(wanted), float("inf")

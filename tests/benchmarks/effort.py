@@ -1,4 +1,4 @@
-"""How much is measured: enough for a verdict in some minutes, unless asked otherwise."""
+"""The length of a measurement; the default gives a verdict in some minutes."""
 
 from __future__ import annotations
 

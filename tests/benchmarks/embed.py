@@ -28,7 +28,7 @@ from training.networks.registry import build
 
 BATCHES = (1, 8)
 SIDES = (256, 512, 1024)
-"""Of the matrices: the fastest product of the run is the peak."""
+"""Sides of the matrices; the fastest product of the run is the peak."""
 PEAK_SHARE, SPEEDUP, EIGHT_BIT_SPEEDUP = 0.85, 4.0, 1.8
 
 
@@ -43,7 +43,7 @@ def rows(effort: Effort) -> Iterator[Row]:
 
 
 def exported(name: str, dimension: int, *, views: Views) -> tuple[Embedder, OnnxEmbedder]:
-    """A network with random weights, in torch and as it is served; both give the same vectors."""
+    """Return a network with random weights, in torch and as it is served; both give the same vectors."""
     torch.manual_seed(0)
     embedder = Embedder(_settled(build(name, dimension)), views=views).eval()
     graph = embedder_graph(embedder)
@@ -121,11 +121,11 @@ def matrix_product(side: int) -> bytes:
 
 
 def against_torch(batch: int, effort: Effort) -> Iterator[Row]:
-    """With mirror averaging, as the default model has it."""
+    """Compare with mirror averaging, which the default model uses."""
     embedder, served = exported("mobilefacenet", 128, views="mirror")
     given = crops(batch, embedder.network.crop_size)
     last = torch.inference_mode()(partial(embedder, torch.from_numpy(given)))
-    plain = torch.inference_mode()(partial(plainly_laid(embedder), torch.from_numpy(given)))
+    plain = torch.inference_mode()(partial(default_layout(embedder), torch.from_numpy(given)))
     contestants = {
         "ours": partial(served.embed, aligned(given)),
         "torch eager": plain,
@@ -147,18 +147,18 @@ def against_torch(batch: int, effort: Effort) -> Iterator[Row]:
         )
 
 
-class PlainlyLaid(Embedder):
-    """In torch's own memory layout, as whoever does not think of layouts has it."""
+class DefaultLayout(Embedder):
+    """An embedder in torch's default memory layout."""
 
-    def _fitted(self, pixels: Tensor) -> Tensor:
-        return super()._fitted(pixels).contiguous()
+    def _resized(self, pixels: Tensor) -> Tensor:
+        return super()._resized(pixels).contiguous()
 
 
-def plainly_laid(embedder: Embedder) -> Embedder:
-    """A copy: the exporter's twin has the layout that is faster on a CPU."""
+def default_layout(embedder: Embedder) -> Embedder:
+    """Return a copy, because the exporter's network has the layout that is faster on a CPU."""
     network = MobileFaceNet(embedder.network.embedding_size)
     network.load_state_dict(embedder.network.state_dict())
-    return PlainlyLaid(network, views=embedder.views).eval()
+    return DefaultLayout(network, views=embedder.views).eval()
 
 
 def eight_bits(name: str, full: str, effort: Effort) -> Row:

@@ -1,5 +1,5 @@
 """
-`python -m tests.benchmarks.gpu`: what an accelerator makes of it; tests/benchmarks/gpu.sh installs what that needs.
+Measure on a GPU: `python -m tests.benchmarks.gpu`; tests/benchmarks/gpu.sh installs what that needs.
 
 Faces embedded a second, milliseconds to detect, `/verify` a second with enough clients, and whether the GPU's memory
 stays flat. With `--provider cpu` the same, of this process's memory: a rehearsal that needs no GPU.
@@ -45,7 +45,7 @@ NOTE = (
 
 
 class NoGpu(Exception):
-    """nvidia-smi is not there, or has nothing to say."""
+    """nvidia-smi is missing, or lists no GPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def rows(trial: Trial) -> Iterator[Row]:
 
 
 def served(folder: Path, trial: Trial) -> Served:
-    """With room for every client."""
+    """Return a server with room for every client."""
     return Served(folder, provider=trial.provider, LIKENESS_MAX_WAITING=str(4 * max(CLIENTS)))
 
 
@@ -113,7 +113,7 @@ def timed(call: Callable[[], object], trial: Trial) -> Laps:
 
 
 def verified(service: Served, trial: Trial) -> Row:
-    """By the number of clients that gets most out of it."""
+    """Return the throughput with the best number of clients."""
     question = verify(photos.pair())
     loads = {clients: load(service, question, clients, trial.seconds) for clients in CLIENTS}
     if others := [each for one in loads.values() for each in one.others()]:
@@ -130,24 +130,24 @@ def verified(service: Served, trial: Trial) -> Row:
 
 
 def used_memory() -> int:
-    """Of the first GPU, in bytes. Raises NoGpu."""
+    """Return the used memory of the first GPU in bytes. Raises NoGpu."""
     return int(_asked("memory.used", "nounits").splitlines()[0]) * 2**20
 
 
 def gpu_name() -> str:
-    """With its memory and driver. Raises NoGpu."""
+    """Return the name of the first GPU, with its memory and driver. Raises NoGpu."""
     return _asked("name,memory.total,driver_version").splitlines()[0]
 
 
 def _asked(what: str, *formats: str) -> str:
     command = ["nvidia-smi", f"--query-gpu={what}", f"--format={','.join(['csv', 'noheader', *formats])}"]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError) as error:
         raise NoGpu(f"want an NVIDIA GPU, but nvidia-smi fails: {error}") from error
-    if not said:
+    if not output:
         raise NoGpu("want an NVIDIA GPU, but nvidia-smi lists none")
-    return said
+    return output
 
 
 def main(

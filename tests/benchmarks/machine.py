@@ -1,4 +1,4 @@
-"""What a figure depends on besides the code: the machine, versions, the commit; and the clock of a process."""
+"""The machine, versions and commit that a figure depends on; and the CPU time of a process."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Machine(BaseModel, frozen=True):
 
     @property
     def busy(self) -> bool:
-        """With other work: ratios then suffer, and what is about several cores means nothing."""
+        """Other work makes ratios less exact, and figures about several cores useless."""
         return self.load > 0.5
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         parts = [self.cpu, f"{self.cores} cores", f"{self.memory_gib} GiB", self.gpu, self.system]
         return f"{', '.join(filter(None, parts))}; load {self.load:g} before the run"
 
@@ -55,7 +55,7 @@ class Machine(BaseModel, frozen=True):
 
 
 def cpu_seconds(pid: int) -> float:
-    """That a process has used, all its threads together, to the nanosecond (clock_getcpuclockid(3))."""
+    """Return the CPU seconds of a process and all its threads, to the nanosecond (clock_getcpuclockid(3))."""
     return time.clock_gettime((~pid << 3) | 2)
 
 
@@ -81,7 +81,7 @@ def _git(*arguments: str) -> str:
 
 
 def _cpu_model() -> str:
-    """With family and model, because a virtual machine's name for its CPU may say little."""
+    """Return the name with family and model, because the name in a virtual machine may be vague."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
     facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     if "model name" not in facts:  # not x86

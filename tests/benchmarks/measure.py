@@ -1,5 +1,5 @@
 """
-Two ways of doing one thing, timed in turns.
+Time several ways of doing one thing, alternately.
 
 A machine's speed drifts: by neighbours, by heat, by its clock. So contestants take turns, in an order that changes from
 round to round, and what is compared is the median of the ratios within rounds. How far such a ratio is off by chance is
@@ -27,7 +27,7 @@ _Z = 1.96  # of the normal distribution, for 95 %
 
 
 class Time(BaseModel, frozen=True):
-    """Of one call, in milliseconds: medians over rounds."""
+    """Milliseconds of one call: medians over rounds."""
 
     cpu_ms: float
     wall_ms: float
@@ -36,7 +36,7 @@ class Time(BaseModel, frozen=True):
 @dataclass(frozen=True, slots=True)
 class Contestant:
     """
-    `cpu` is the clock of whoever does the work: of this process, unless a server does it. `times` says how often one
+    `cpu` is the clock of the process that does the work: this one, unless a server does it. `times` is how often one
     call does what is measured.
     """
 
@@ -47,7 +47,7 @@ class Contestant:
 
 @dataclass(slots=True)
 class Laps:
-    """Seconds of one call of one contestant, a number a round."""
+    """Seconds of one call of one contestant, a value for each round."""
 
     _cpu: list[float] = field(default_factory=list)
     _wall: list[float] = field(default_factory=list)
@@ -70,7 +70,7 @@ class Laps:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long a race is: until `rounds` are run or `seconds` are over; a turn repeats what is shorter than `turn`."""
+    """A race ends after `rounds` or `seconds`; a turn repeats a call that is shorter than `turn`."""
 
     rounds: int = 41
     seconds: float = 8.0
@@ -78,7 +78,7 @@ class Pace:
 
 
 def race(contestants: Mapping[str, Contestant], pace: Pace) -> dict[str, Laps]:
-    """Every contestant's laps; all have the same number. Each has run once before, unmeasured."""
+    """Return the laps of each contestant, equally many. Each has run once before, unmeasured."""
     calls = {name: _calls_a_turn(contestant, pace.turn) for name, contestant in contestants.items()}
     laps = {name: Laps() for name in contestants}
     until = time.monotonic() + pace.seconds
@@ -97,12 +97,12 @@ def ratio(of: Seconds, to: Seconds) -> float:
 
 
 def noise(once: Seconds, again: Seconds) -> float:
-    """How far the ratio of two equal contestants may be from 1: the farther end of its median's 95 % interval."""
+    """Return the distance from 1 of the farther end of the 95 % interval of the median ratio of equal contestants."""
     return max(abs(end - 1) for end in interval(once / again))
 
 
 def interval(values: Seconds) -> tuple[float, float]:
-    """Of their median, 95 %, by the order of the values alone."""
+    """Return the 95 % interval of their median, from the order of the values."""
     ordered, count = np.sort(values), len(values)
     reach = _Z * np.sqrt(count) / 2
     low, high = int(np.floor(count / 2 - reach)), int(np.ceil(count / 2 + reach))
@@ -110,7 +110,7 @@ def interval(values: Seconds) -> tuple[float, float]:
 
 
 def _order(names: list[str], number: int) -> Iterator[str]:
-    """Who begins changes, and in every other turn of that the direction."""
+    """Return another first name each round, and another direction every other round."""
     start, backwards = divmod(number, 2)
     turned = itertools.islice(itertools.cycle(names), start % len(names), start % len(names) + len(names))
     return reversed(list(turned)) if backwards else turned
@@ -123,7 +123,7 @@ def _calls_a_turn(contestant: Contestant, turn: float) -> int:
 
 
 def _turn(contestant: Contestant, calls: int) -> tuple[float, float]:
-    """CPU and wall seconds of doing it once."""
+    """Return the CPU and wall seconds of one call."""
     cpu, wall = contestant.cpu(), time.perf_counter()
     for _ in range(calls):
         contestant.call()

@@ -1,4 +1,4 @@
-"""What the service holds at rest, and whether that grows over many requests with photos of one to forty faces."""
+"""Memory at rest, and its growth over many requests with photos of one to forty faces."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def at_rest(resident: int) -> Row:
 
 
 def growth(samples: Sequence[int], requests: int) -> Row:
-    """Of memory between requests, from the end of the first tenth to its highest afterwards."""
+    """Return the growth of memory between requests, from the end of the first tenth to the highest value later."""
     warm, *later = samples[max(0, len(samples) // 10 - 1) :]
     return Row(
         stage="memory",
@@ -58,7 +58,7 @@ def growth(samples: Sequence[int], requests: int) -> Row:
 
 
 def watched(served: Served, requests: int, read: Callable[[], int]) -> list[int]:
-    """What `read` says after each of BLOCKS parts of the requests."""
+    """Return the value of `read` after each of BLOCKS parts of the requests."""
     enrol = Question.of(SUBJECT, [("image", photos.jpeg(photos.hopper()))])
     asked_once(served, enrol)
     asked = itertools.cycle(questions())
@@ -79,7 +79,7 @@ def asked_once(served: Served, question: Question) -> None:
 
 @cache
 def questions() -> list[Question]:
-    """Every kind about every number of faces."""
+    """Return questions of every kind about every number of faces."""
     crowds = {faces: photos.jpeg(photos.crowd(faces)) for faces in FACES}
     return [
         question

@@ -53,7 +53,7 @@ class Pipeline:
 
 
 def quick(mtcnn: Any) -> Any:
-    """With the suppression in C++."""
+    """Use the non-maximum suppression in C++."""
     sys.modules["facenet_pytorch.models.utils.detect_face"].batched_nms = _Suppression()  # type: ignore[attr-defined]
     return mtcnn
 

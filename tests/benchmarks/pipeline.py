@@ -1,4 +1,4 @@
-"""One `/verify` of two 1024x768 photos over HTTP, against facenet-pytorch's pipeline; all of it on one core."""
+"""A `/verify` of two 1024x768 photos over HTTP, against facenet-pytorch's pipeline, on one core."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def against(
 
 
 def cpu_with(served: Served) -> Callable[[], float]:
-    """Of the server and of this process, which is its client."""
+    """Count the CPU time of the server and of this process, which is its client."""
     return lambda: served.cpu() + time.process_time()
 
 

@@ -1,4 +1,4 @@
-"""What was measured, as JSON, as a table, and as docs/benchmarks.md; and what changed since an earlier run."""
+"""Reports of measurements: as JSON, as a table and as docs/benchmarks.md; and changes since an earlier run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RATIO, SHARE = "x", "%"
 
 
 class Target(BaseModel, frozen=True):
-    """Issue 5 sets it; nothing here bends it but the noise that the same run has measured."""
+    """A bound on a figure; only the noise that the same run has measured may move it."""
 
     bound: float
     at_least: bool
@@ -38,7 +38,7 @@ class Row(BaseModel, frozen=True):
     """
     One figure: a ratio of ours and a peer (`x`), a share (`%`, as a fraction), or a quantity with its unit.
 
-    Without a result there is only our time to tell; `error` says what went wrong.
+    A row without a result has only our time; `error` describes a failure.
     """
 
     stage: str
@@ -63,7 +63,7 @@ class Row(BaseModel, frozen=True):
 
 
 class Absent(BaseModel, frozen=True):
-    """What could not be measured here, and why."""
+    """A comparison that could not be measured here, and why."""
 
     what: str
     why: str
@@ -93,9 +93,9 @@ def table(report: Report) -> Table:
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """Of a row, under HEADINGS."""
+    """Return the cells of a row, under HEADINGS."""
     result = row.error or " ".join(filter(None, [quantity(row.result, row.unit), row.means]))
-    target = said(row.target, row.unit) if row.target else ""
+    target = bound(row.target, row.unit) if row.target else ""
     peer = " ".join(filter(None, [row.peer, spent(row.theirs)]))
     return row.stage, row.case, spent(row.ours), peer, result, target, row.verdict
 
@@ -108,7 +108,7 @@ def quantity(value: float | None, unit: str) -> str:
     return f"{value:.2f}x" if unit == RATIO else f"{value:.4g} {unit}"
 
 
-def said(target: Target, unit: str) -> str:
+def bound(target: Target, unit: str) -> str:
     sign, noise = ">=" if target.at_least else "<=", ""
     if target.noise:
         noise = f" + {100 * target.noise:.1f} % noise"
@@ -116,12 +116,12 @@ def said(target: Target, unit: str) -> str:
 
 
 def spent(time: Time | None) -> str:
-    """CPU time, and behind a slash wall time."""
+    """Return CPU time and wall time, separated by a slash."""
     return f"{time.cpu_ms:.3g} / {time.wall_ms:.3g} ms" if time else ""
 
 
 def document(report: Report) -> str:
-    """docs/benchmarks.md."""
+    """Return the text of docs/benchmarks.md."""
     machine = report.machine
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
     return "\n".join(
@@ -135,7 +135,7 @@ def document(report: Report) -> str:
             report.command,
             "```",
             "",
-            f"Commit {report.commit}, {report.date}. {machine.words}.",
+            f"Commit {report.commit}, {report.date}. {machine.summary}.",
             f"Python {machine.python}, {packages}.",
             "",
             "Our code and the peer's run alternately, on one pinned core with one thread, unless a row is about",
@@ -173,13 +173,13 @@ def _line(parts: Sequence[str]) -> str:
 
 
 def _notes(report: Report) -> list[str]:
-    """Each once, in the order of the rows."""
+    """Return each note once, in the order of the rows."""
     notes = dict.fromkeys((row.stage, row.note) for row in report.rows if row.note)
     return [f"- {stage}: {note}" for stage, note in notes]
 
 
 def changes(now: Report, before: Report) -> Table:
-    """Rows that both runs have: our time and the result, then and now."""
+    """Compare our time and the result of the rows that both runs have."""
     drawn = Table("stage", "case", "ours then", "ours now", "change", "result then", "result now")
     drawn.title = f"{before.commit} ({before.date}) to {now.commit}"
     if before.machine.cpu != now.machine.cpu:
@@ -193,5 +193,5 @@ def changes(now: Report, before: Report) -> Table:
 
 
 def change(was: Time | None, now: Time | None) -> str:
-    """Of CPU time, in per cent."""
+    """Return the change of CPU time in per cent."""
     return f"{100 * (now.cpu_ms / was.cpu_ms - 1):+.1f} %" if was and now and was.cpu_ms else ""

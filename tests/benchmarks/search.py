@@ -1,4 +1,4 @@
-"""One probe among 100,000 faces: against a plain product in NumPy, and against FAISS alone."""
+"""Search one probe among 100,000 faces: against a plain product in NumPy, and against FAISS alone."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class Answer:
 
 
 class Client:
-    """One connection, which asks one question again and again; a new one where the server may have closed it."""
+    """A connection that asks one question repeatedly; it is opened again when the server may have closed it."""
 
     def __init__(self, port: int, question: Question) -> None:
         self._answered = 0.0

@@ -1,4 +1,4 @@
-"""From the command to an answer of /readyz, which is given when the networks are warm."""
+"""The time from the command to a good answer of /readyz, which comes when the networks are warm."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Seconds: until ready, of CPU until then, of the first `/verify`, and of the median of some more."""
+    """Seconds until ready, CPU seconds until then, seconds of the first `/verify`, and the median of later ones."""
 
     ready: float
     cpu: float

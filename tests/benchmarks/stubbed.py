@@ -1,8 +1,8 @@
 """
-`python -m tests.benchmarks.stubbed`: the service, all of it but the work on pixels.
+The service without the work on pixels: `python -m tests.benchmarks.stubbed`.
 
-A photo is not looked at: every one holds the same face, and every face has the same vector. What is left is what
-HTTP costs, and the services' way through threads and batches; `still_services` opens those alone.
+Photos are not decoded: each holds the same face, and each face has the same vector. What is left is the cost of HTTP,
+threads and batches; `still_services` opens the services alone.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class StillEmbedder:
 
 
 class StillPipeline:
-    """With the stages of a FacePipeline, so that their timer costs what it costs."""
+    """A pipeline with the stages of FacePipeline, so that the cost of their timer is included."""
 
     def read(self, data: bytes, selection: FaceSelection, stage: Stage) -> PhotoFaces:  # noqa: ARG002
         for name in ("decode", "detect", "align"):
@@ -56,7 +56,7 @@ class StillPipeline:
 
 @contextmanager
 def stubs() -> Iterator[None]:
-    """In place of what reads photos and faces, wherever services are opened."""
+    """Replace detector, embedder and pipeline wherever services are opened."""
 
     def open_models(settings: Settings) -> Models:
         models = real_open_models(settings)

@@ -198,7 +198,7 @@ def test_the_torch_peer_gives_the_same_vectors() -> None:
     embedder, served = embed.exported("mobilefacenet", 128, views="mirror")
     crops = embed.crops(2, 112)
     with torch.inference_mode():
-        plain = embed.plainly_laid(embedder)(torch.from_numpy(crops)).numpy()
+        plain = embed.default_layout(embedder)(torch.from_numpy(crops)).numpy()
 
     got = np.stack([item.vector for item in served.embed(embed.aligned(crops))])
     np.testing.assert_allclose(plain, got, atol=1e-5)

@@ -71,6 +71,13 @@ def test_a_body_beyond_the_limit_is_refused(http: httpx2.Client, path: str, kind
     problem(http.post(path, content=body, headers={"Content-Type": kind}), 413, "image_too_large")
 
 
+def test_metadata_beyond_the_limit_is_refused_and_makes_no_subject(api: Api, gallery: str) -> None:
+    path, body = f"/galleries/{gallery}/subjects/ada", b'{"metadata": {"a": "' + b"x" * (65 * MIB)
+    api.create(gallery)
+    problem(api.http.put(path, content=body, headers=JSON), 413, "image_too_large")
+    problem(api.http.get(path), 404, "not_found")
+
+
 @pytest.mark.parametrize("missing", ["image1", "image2"])
 def test_a_missing_image_is_named(http: httpx2.Client, missing: str) -> None:
     given = {name: data for name, data in {"image1": HOPPER, "image2": COLLINS}.items() if name != missing}

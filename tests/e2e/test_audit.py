@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from tests.support.api import Fields, subject_path
-from tests.support.commands import copied, found, id_of, new_keys, ran, run, said_by, secret_of, traces_of, with_key
+from tests.support.commands import copied, found, id_of, new_keys, outputs_of, ran, run, secret_of, traces_of, with_key
 from tests.support.photos import COLLINS, HOPPER
 from tests.support.server import Server
 
@@ -52,7 +52,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
         ["--gallery", "new", "--subject", "eve"],
         ["--gallery", "club", "--subject", "ada"],
     ]
-    listed = said_by(*[(data_dir, ["audit", "list", "--json", *option]) for option in options])
+    listed = outputs_of(*[(data_dir, ["audit", "list", "--json", *option]) for option in options])
     every, *some = [json.loads(text)["entries"] for text in listed]
     return Story(data_dir, key, export, every, dict(zip(["new", "eve", "ada"], some, strict=True)))
 
@@ -69,8 +69,8 @@ def tampered(story: Story, to: Path, *statements: str) -> Path:
 
 
 def test_each_change_and_each_export_has_its_entry_with_who_and_which_request(story: Story) -> None:
-    told = {(entry["action"], entry["request_id"], entry["by"]) for entry in story.entries if "request_id" in entry}
-    assert told >= {(action, action, f"key:{id_of(story.key)}") for action in [*CHANGES, "subject.export"]}
+    noted = {(entry["action"], entry["request_id"], entry["by"]) for entry in story.entries if "request_id" in entry}
+    assert noted >= {(action, action, f"key:{id_of(story.key)}") for action in [*CHANGES, "subject.export"]}
     assert [entry["seq"] for entry in story.entries] == [*range(1, len(story.entries) + 1)]
 
 
@@ -81,8 +81,8 @@ def test_the_making_of_a_key_has_its_entry(story: Story) -> None:
 
 
 def test_a_gallery_made_by_an_enrolment_and_subjects_deleted_with_it_have_their_entries(story: Story) -> None:
-    told = [(entry["action"], entry["request_id"]) for entry in story.of["new"]]
-    assert ("gallery.create", "enrolled") in told
+    noted = [(entry["action"], entry["request_id"]) for entry in story.of["new"]]
+    assert ("gallery.create", "enrolled") in noted
     assert story.of["eve"][-1]["request_id"] == "gallery.delete"
 
 
@@ -118,7 +118,7 @@ def verdicts(story: Story, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     """The output of `audit verify` after each of these."""
     folder = tmp_path_factory.mktemp("tampered")
     copies = [tampered(story, folder / name, *statements) for name, statements in TAMPERING.items()]
-    return dict(zip(TAMPERING, said_by(*[(copy, ["audit", "verify"]) for copy in copies]), strict=True))
+    return dict(zip(TAMPERING, outputs_of(*[(copy, ["audit", "verify"]) for copy in copies]), strict=True))
 
 
 @pytest.mark.parametrize("how", TAMPERING)

@@ -1,4 +1,4 @@
-"""With an encryption key no biometric data is in the files in clear; keys can be changed without losing a face."""
+"""Encryption keeps biometric data out of the files; keys can be changed without losing a face."""
 
 import json
 import sqlite3

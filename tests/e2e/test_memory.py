@@ -19,7 +19,7 @@ HUGE = (8000, 5000)
 WHILE_HUGE = 420 * MIB
 """More than at rest: it takes 290, and would take 880 if it were searched at full size and converted at once."""
 KEPT = 1.1
-"""What stays after photos of every size, compared with what stayed after the first of them."""
+"""Memory after photos of every size, as a ratio to the memory after the first of them."""
 UNDECODED = {
     "PNG header": png_header(SIDE, SIDE),
     "PNG": huge_png(),

@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.background import submit
 from tests.support.server import REPOSITORY, free_port
-from tests.unit.serving.listening import HOST
+from tests.unit.server.listening import HOST
 
 PATIENCE = 60.0  # the machine may be busy
 
@@ -30,7 +30,7 @@ class Staff:
         self.temporary.mkdir()
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.unit.serving.staffed", how, str(self.port), str(self.folder)],
+                [sys.executable, "-m", "tests.unit.server.staffed", how, str(self.port), str(self.folder)],
                 cwd=REPOSITORY,
                 env=os.environ | {"TMPDIR": str(self.temporary)},
                 stdout=log,

@@ -155,8 +155,8 @@ def nested(path: str, parts: Sequence[Part], random: Random) -> bytes:
 def wrong_length(path: str, parts: Sequence[Part], random: Random) -> bytes:
     """Give a Content-Length of fewer or more bytes than are sent."""
     body = form(parts)
-    told = random.choice((0, 1, len(body) // 2, len(body) - 1, len(body) + 1, 10 * len(body), 10**15))
-    return request(path, body, length=told)
+    length = random.choice((0, 1, len(body) // 2, len(body) - 1, len(body) + 1, 10 * len(body), 10**15))
+    return request(path, body, length=length)
 
 
 def odd_head(path: str, parts: Sequence[Part], random: Random) -> bytes:

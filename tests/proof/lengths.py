@@ -1,4 +1,4 @@
-"""How long a proof runs: at full length with `LIKENESS_PROOF=full` (make proof), else for a short time."""
+"""The length of the proofs: full with `LIKENESS_PROOF=full` (make proof), else short."""
 
 import os
 import sys

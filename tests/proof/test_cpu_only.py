@@ -1,4 +1,4 @@
-"""With only the packages that serving on a CPU needs, and without any network, the service serves."""
+"""The service needs only the packages for serving on a CPU, and no network."""
 
 import json
 import shutil

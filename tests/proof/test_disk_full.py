@@ -1,4 +1,4 @@
-"""On a full disk only those requests fail that have to write."""
+"""A full disk fails only those requests that have to write."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""In every kind of end, acknowledged enrolments are kept and acknowledged deletions stay."""
+"""Acknowledged enrolments and deletions outlive every kind of end."""
 
 import time
 from pathlib import Path

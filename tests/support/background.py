@@ -1,5 +1,5 @@
 """
-Threads that cannot outlive their test: daemons, told to end, and waited for no longer than a deadline.
+Daemon threads that cannot outlive their test: they are asked to end, and waited for until a deadline.
 
 A ThreadPoolExecutor waits for its threads without end, when its block ends and once more when Python does.
 """

@@ -18,7 +18,7 @@ RATES = (rates(0.5, 0.0, 0.5), rates(1.0, 1e-3, 0.25), rates(1.5, 1e-2, 0.125), 
 
 
 def calibration(**parts: Any) -> Calibration:
-    """With `RATES`, good for an FMR of 1e-4, unless `parts` say otherwise; even odds at distance 2."""
+    """Return a calibration with `RATES`, down to an FMR of 1e-4 and even odds at distance 2, changed by `parts`."""
     usual: dict[str, Any] = {
         "model": MODEL,
         "data": DATA,

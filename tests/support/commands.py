@@ -56,13 +56,13 @@ MANY = """
 import contextlib, io, json, os, runpy, sys
 for data_dir, arguments in json.loads(sys.argv[1]):
     os.environ["LIKENESS_DATA_DIR"], sys.argv = data_dir, ["likeness", *arguments]
-    with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.suppress(SystemExit):
+    with contextlib.redirect_stdout(io.StringIO()) as output, contextlib.suppress(SystemExit):
         runpy.run_module("app", run_name="__main__")
-    print(json.dumps(said.getvalue()))
+    print(json.dumps(output.getvalue()))
 """
 
 
-def said_by(*commands: tuple[Path, list[str]]) -> list[str]:
+def outputs_of(*commands: tuple[Path, list[str]]) -> list[str]:
     """Return what each command prints. One process runs them all, because most of a command's time is its start."""
     arguments = json.dumps([(str(data_dir), command) for data_dir, command in commands])
     done = _python("-c", MANY, arguments, data_dir=Path())
@@ -71,7 +71,7 @@ def said_by(*commands: tuple[Path, list[str]]) -> list[str]:
 
 
 def new_keys(data_dir: Path, *options: list[str]) -> list[str]:
-    return [key.strip() for key in said_by(*[(data_dir, ["keys", "create", *option]) for option in options])]
+    return [key.strip() for key in outputs_of(*[(data_dir, ["keys", "create", *option]) for option in options])]
 
 
 def id_of(key: str) -> str:

@@ -22,7 +22,7 @@ def exif(orientation: int) -> Image.Exif:
 
 
 def exif_block(*entries: tuple[int, int, int, bytes]) -> bytes:
-    """EXIF of raw entries (tag, type, count, four bytes), whatever nonsense they say."""
+    """Return EXIF of raw entries (tag, type, count, four bytes), which may be invalid."""
     body = b"".join(struct.pack("<HHI", *entry[:3]) + entry[3] for entry in sorted(entries))
     return b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries)) + body + struct.pack("<I", 0)
 

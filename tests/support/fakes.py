@@ -78,7 +78,7 @@ class FakeEmbedder:
 
 @dataclass(frozen=True)
 class BrokenEmbedder:
-    """A network that fails whatever it is given."""
+    """A network that always fails."""
 
     model: str = FAKE_MODEL
 

@@ -28,7 +28,7 @@ class Gate:
 
 
 async def free_again(one: WorkerPool) -> None:
-    """Until the workers take a job; they learn of a freed place by the event loop."""
+    """Wait until the workers take a job; the event loop tells them about a free place."""
     async with asyncio.timeout(PATIENCE):
         while True:
             try:

@@ -35,6 +35,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _is_worker(session.config):
+        return
     deadline = time.monotonic() + GRACE
     while (left := _left_behind()) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -46,16 +48,23 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_unconfigure() -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _is_worker(config):
+        return
     timer = threading.Timer(GRACE, _end, ["the process does not end", None])
     timer.daemon = True
     timer.start()
 
 
+def _is_worker(config: pytest.Config) -> bool:
+    """Return whether this is a worker of pytest-xdist, which its controller ends."""
+    return hasattr(config, "workerinput")
+
+
 def _timeout_of(item: pytest.Item) -> float:
     marker = item.get_closest_marker("timeout")
     given = (marker.args or tuple(marker.kwargs.values())) if marker else ()
-    return float(given[0] if given else item.config.getini("timeout") or 300)
+    return float(given[0] if given else item.config.getoption("timeout", None) or item.config.getini("timeout") or 300)
 
 
 @contextmanager

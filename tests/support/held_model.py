@@ -1,4 +1,4 @@
-"""A model whose every run begins and ends when the test says so, and the callers of its batcher."""
+"""A model whose runs begin and end when the test lets them, and the callers of its batcher."""
 
 import asyncio
 import threading
@@ -27,7 +27,7 @@ class HeldModel:
         return [2 * number for number in numbers]
 
     async def begun(self) -> None:
-        """Until one more run has begun."""
+        """Wait until one more run has begun."""
         assert await asyncio.to_thread(self._begun.acquire, timeout=PATIENCE), "the model never began"
 
     def let_go(self, runs: int = 1) -> None:
@@ -42,6 +42,6 @@ async def submitted(batcher: MicroBatcher[int, int], *numbers: int) -> list[Answ
 
 
 async def answers(*callers: Answer) -> list[int | BaseException]:
-    """What each caller got, answer or error; none may hang."""
+    """Return the answer or error of each caller; none may hang."""
     async with asyncio.timeout(PATIENCE):
         return await asyncio.gather(*callers, return_exceptions=True)

@@ -28,7 +28,7 @@ class Attempt:
 
 @dataclass
 class Ledger:
-    """What the clients asked for, and what was promised to them: subject to face id."""
+    """The subjects that the clients sent, and those that were promised: subject to face id."""
 
     tried: set[str] = field(default_factory=set)
     promised: dict[str, str] = field(default_factory=dict)

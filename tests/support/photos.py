@@ -30,7 +30,7 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_270,
 }
-"""What to do to upright pixels so that this EXIF orientation turns them upright again."""
+"""The change of upright pixels that each EXIF orientation undoes."""
 
 
 def jpeg(image: Image.Image, quality: int = 92) -> bytes:

@@ -6,7 +6,7 @@ from app.domain.models import Floats
 
 
 class OneCell:
-    """A P-Net that is sure of the first cell of the first level alone, and moves it by `offsets`."""
+    """A P-Net that finds only the first cell of the first level, and moves it by `offsets`."""
 
     def __init__(self, *offsets: float) -> None:
         self.offsets, self.levels = offsets, list[tuple[int, int]]()
@@ -31,7 +31,7 @@ class Sure:
 
 
 class SureOutput(Sure):
-    """With all landmarks in the middle."""
+    """An O-Net that puts all landmarks in the middle."""
 
     def __call__(self, crops: Floats) -> tuple[Floats, ...]:
         return (*super().__call__(crops), np.full((len(crops), 5, 2), 0.5, np.float32))

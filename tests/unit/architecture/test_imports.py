@@ -1,4 +1,4 @@
-"""Who may import whom: the contracts are in pyproject.toml, and this is what they mean at run time."""
+"""The import contracts of pyproject.toml are kept, and their effect at run time."""
 
 import logging
 import subprocess

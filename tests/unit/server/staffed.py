@@ -1,4 +1,4 @@
-"""`python -m tests.unit.serving.staffed HOW PORT FOLDER`: two workers, and an application that says which one answers."""
+"""`python -m tests.unit.server.staffed HOW PORT FOLDER`: two workers whose application names the one that answers."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from app.domain.errors import StartError
 from app.server import supervisor
 from app.server.protocol import ConnectionLimits
-from tests.unit.serving.listening import HOST, Echo
+from tests.unit.server.listening import HOST, Echo
 
 LIMITS = ConnectionLimits(max_connections=50, max_head_bytes=2048, head_timeout=5)
 

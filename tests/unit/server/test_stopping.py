@@ -12,7 +12,7 @@ from app.server import supervisor
 from app.server.protocol import ConnectionLimits
 from app.server.server import DRAIN_SECONDS, Server
 from app.server.shutdown import Lifecycle
-from tests.unit.serving.listening import PATIENCE, Echo, Listening, listening
+from tests.unit.server.listening import PATIENCE, Echo, Listening, listening
 
 GET = b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n"
 LIMITS = ConnectionLimits(max_connections=50, max_head_bytes=2048, head_timeout=5)

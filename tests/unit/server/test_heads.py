@@ -5,7 +5,7 @@ import time
 import pytest
 
 from app.server.protocol import ConnectionLimits
-from tests.unit.serving.listening import HOST, PATIENCE, Client, Listening, listening
+from tests.unit.server.listening import HOST, PATIENCE, Client, Listening, listening
 
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 EARLY = b"POST /early HTTP/1.1\r\nHost: x\r\n"

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.server.protocol import ConnectionLimits
-from tests.unit.serving.listening import Listening, listening
+from tests.unit.server.listening import Listening, listening
 
 LIMITS = ConnectionLimits(max_connections=50, max_head_bytes=2048, head_timeout=0.4)
 
