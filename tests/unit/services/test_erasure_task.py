@@ -1,7 +1,7 @@
 """Pending erasures are tried again for as long as the service runs, whatever happens in one round."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import pytest
@@ -16,11 +16,14 @@ pytestmark = pytest.mark.anyio
 @dataclass
 class FakeGalleries:
     rounds: int = 0
+    enough: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def settle_erasures(self) -> int:
         self.rounds += 1
         if self.rounds == 1:
             raise OSError("broken")
+        if self.rounds == 3:
+            self.enough.set()
         return 0
 
 
@@ -29,9 +32,8 @@ async def test_a_failed_round_is_logged_and_the_next_one_follows(
 ) -> None:
     monkeypatch.setattr(erasure_task, "INTERVAL", 0)
     galleries = FakeGalleries()
-    task = asyncio.create_task(ErasureRetry(cast(Galleries, galleries)).run())
-    while galleries.rounds < 3:
-        await asyncio.sleep(0)
+    task = asyncio.create_task(ErasureRetry(cast("Galleries", galleries)).run())
+    await galleries.enough.wait()
     task.cancel()
 
     assert caplog.messages == ["pending erasures could not be finished"]
