@@ -10,28 +10,16 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from tests.benchmarks import (
-    concurrency,
-    decode,
-    detect,
-    embed,
-    http_cost,
-    memory,
-    overload,
-    pipeline,
-    search,
-    start,
-)
-from tests.benchmarks.effort import Effort
+from tests.benchmarks import concurrency, decode, detect, embed, http_cost, memory, overload, pipeline, search, start
 from tests.benchmarks.machine import Machine, commit
-from tests.benchmarks.report import Absent, Report, Row, cells, changes, document, table
+from tests.benchmarks.measure import Effort
+from tests.benchmarks.report import Report, Row, cells, publish
 
 Stage = Callable[[Effort], Iterable[Row]]
 STAGES: dict[str, Stage] = {
@@ -46,8 +34,6 @@ STAGES: dict[str, Stage] = {
     "start": start.rows,
     "memory": memory.rows,
 }
-DLIB = Absent(what="dlib, face_recognition", why="It is not installed: it has no wheels and would have to be compiled.")
-
 cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Console(width=200 if not sys.stdout.isatty() else None)
 
@@ -57,9 +43,6 @@ def main(
     stages: Annotated[list[str] | None, typer.Argument(help=f"Of {', '.join(STAGES)}; all unless named.")] = None,
     json: Annotated[Path | None, typer.Option(help="Where the report goes.")] = None,
     document_: Annotated[Path | None, typer.Option("--document", help="Where it goes as Markdown.")] = None,
-    against: Annotated[
-        Path | None, typer.Option(exists=True, help="A report of an earlier run to compare with.")
-    ] = None,
     seconds: Annotated[float, typer.Option(min=0.1, help="For each comparison and each spell of load.")] = 8.0,
     requests: Annotated[int, typer.Option(min=50, help="Of the memory benchmark; 20000 in full.")] = 1000,
     starts: Annotated[int, typer.Option(min=1, help="Of the server.")] = 5,
@@ -67,18 +50,10 @@ def main(
     """Time every stage against its peers, alternately, and compare the ratios with their targets."""
     if unknown := set(stages or ()) - set(STAGES):
         raise typer.BadParameter(f"no stage is called {', '.join(sorted(unknown))}; there are {', '.join(STAGES)}")
-    earlier = Report.model_validate_json(against.read_text(encoding="utf-8")) if against else None
     _forget_settings()
     chosen = {name: STAGES[name] for name in STAGES if name in (stages or STAGES)}
     report = measured(chosen, Effort(seconds, requests, starts))
-    console.print(table(report))
-    if json:
-        json.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    if document_:
-        document_.write_text(document(report), encoding="utf-8")
-    if earlier:
-        console.print(changes(report, earlier))
-    raise typer.Exit(0 if report.good else 1)
+    raise typer.Exit(publish(report, console, json, document_))
 
 
 def measured(stages: dict[str, Stage], effort: Effort) -> Report:
@@ -95,7 +70,6 @@ def measured(stages: dict[str, Stage], effort: Effort) -> Report:
         command=" ".join(["python -m tests.benchmarks", *sys.argv[1:]]),
         machine=machine,
         rows=tuple(rows),
-        absent=() if find_spec("face_recognition") else (DLIB,),
     )
 
 
@@ -104,7 +78,7 @@ def guarded(name: str, stage: Stage, effort: Effort) -> Iterator[Row]:
     try:
         yield from stage(effort)
     except Exception as error:
-        yield Row(stage=name, case="broke off", error=f"{type(error).__name__}: {error}")
+        yield Row(name, "broke off", error=f"{type(error).__name__}: {error}")
 
 
 def _forget_settings() -> None:

@@ -12,9 +12,8 @@ import numpy as np
 from app.bootstrap.services import open_services
 from tests.benchmarks import direct, photos
 from tests.benchmarks.cores import all_cores, pinned
-from tests.benchmarks.effort import Effort
-from tests.benchmarks.measure import Contestant, Seconds, race, ratio
-from tests.benchmarks.report import Row, at_least, at_most
+from tests.benchmarks.measure import Contestant, Effort, Seconds, race, ratio
+from tests.benchmarks.report import Row, at_least, at_most, versus
 from tests.benchmarks.served import Load, Served, load, verify
 from tests.support.server import ServerFailed
 
@@ -63,27 +62,16 @@ def scaling(case: str, one: Sequence[Load], two: Sequence[Load]) -> Row:
         if others := each.others():
             raise ServerFailed(f"{len(others)} of {len(each.answers)} requests failed: {others[0]}")
     alone, both = (np.array([each.throughput() for each in some]) for some in (one, two))
-    return Row(
-        stage="two cores",
-        case=case,
-        result=ratio(both, alone),
-        means=f"one core's ({np.median(both):.1f} and {np.median(alone):.1f} a second)",
-        target=at_least(SCALING),
-        note=NOTE,
-    )
+    means = f"one core's ({np.median(both):.1f} and {np.median(alone):.1f} a second)"
+    return Row("two cores", case, ratio(both, alone), means=means, target=at_least(SCALING), note=NOTE)
 
 
 def tail(loads: Sequence[Load]) -> Row:
     latencies = np.sort(np.concatenate([each.latencies() for each in loads]))
     p50, p99 = percentile(latencies, 50), percentile(latencies, 99)
-    return Row(
-        stage="two cores",
-        case=f"slowest hundredth, {CLIENTS} clients",
-        result=p99 / p50,
-        means=f"the median (p99 {1000 * p99:.0f} ms, p50 {1000 * p50:.0f} ms, {len(latencies)} answers)",
-        target=at_most(TAIL),
-        note=NOTE,
-    )
+    case = f"slowest hundredth, {CLIENTS} clients"
+    means = f"the median (p99 {1000 * p99:.0f} ms, p50 {1000 * p50:.0f} ms, {len(latencies)} answers)"
+    return Row("two cores", case, p99 / p50, means=means, target=at_most(TAIL), note=NOTE)
 
 
 def one_client(folder: Path, effort: Effort) -> Row:
@@ -93,18 +81,10 @@ def one_client(folder: Path, effort: Effort) -> Row:
         closing(served.client(verify(photos.pair()))) as client,
         direct.verification(services, photos.pair()) as call,
     ):
-        laps = race({"HTTP": Contestant(client.must, served.cpu), "direct": Contestant(call)}, effort.pace)
-    return Row(
-        stage="two cores",
-        case="one client",
-        result=ratio(laps["HTTP"].wall, laps["direct"].wall),
-        means="a direct call's wall time",
-        target=at_most(HTTP),
-        ours=laps["HTTP"].time(),
-        peer="called directly",
-        theirs=laps["direct"].time(),
-        note=NOTE,
-    )
+        laps = race({"ours": Contestant(client.must, served.cpu), "called directly": Contestant(call)}, effort.pace)
+    wall = ratio(laps["ours"].wall, laps["called directly"].wall)
+    more = {"result": wall, "means": "a direct call's wall time", "target": at_most(HTTP), "note": NOTE}
+    return versus("two cores", "one client", laps, "called directly", **more)
 
 
 def percentile(ordered: Seconds | Sequence[float], share: float) -> float:

@@ -13,12 +13,10 @@ from app.domain.models import Pixels
 from app.images.decode import ImageLimits, decode
 from tests.benchmarks import photos
 from tests.benchmarks.cores import one_core
-from tests.benchmarks.effort import Effort
-from tests.benchmarks.measure import Contestant, noise, race, ratio
-from tests.benchmarks.report import Row, at_most
+from tests.benchmarks.measure import Contestant, Effort, noise, race
+from tests.benchmarks.report import Row, at_most, share_of, versus
 
 LIMITS = ImageLimits()
-MEANS = "the peer's time"
 
 
 def rows(effort: Effort) -> Iterator[Row]:
@@ -62,30 +60,20 @@ def formats() -> dict[str, bytes]:
 def against_opencv(name: str, data: bytes, effort: Effort) -> Row:
     if by_opencv(data) is None:
         alone = race({"ours": Contestant(lambda: decode(data, LIMITS))}, effort.pace)
-        return Row(stage="decode", case=name, peer="OpenCV cannot", ours=alone["ours"].time())
+        return Row("decode", name, peer="OpenCV cannot", ours=alone["ours"].time())
     return compared(name, data, "OpenCV", by_opencv, effort)
 
 
 def compared(name: str, data: bytes, peer: str, theirs: Callable[[bytes], Pixels | None], effort: Effort) -> Row:
     """The peer runs twice: how far it is from itself is the noise that the target is given."""
-    laps = race(
-        {
-            "ours": Contestant(lambda: decode(data, LIMITS)),
-            "peer": Contestant(lambda: theirs(data)),
-            "peer again": Contestant(lambda: theirs(data)),
-        },
-        effort.pace,
-    )
-    return Row(
-        stage="decode",
-        case=name,
-        result=ratio(laps["ours"].cpu, laps["peer"].cpu),
-        means=MEANS,
-        target=at_most(1.0, noise(laps["peer again"].cpu, laps["peer"].cpu)),
-        ours=laps["ours"].time(),
-        peer=peer,
-        theirs=laps["peer"].time(),
-    )
+    contestants = {
+        "ours": Contestant(lambda: decode(data, LIMITS)),
+        peer: Contestant(lambda: theirs(data)),
+        "the peer again": Contestant(lambda: theirs(data)),
+    }
+    laps = race(contestants, effort.pace)
+    target = at_most(1.0, noise(laps["the peer again"].cpu, laps[peer].cpu))
+    return versus("decode", name, laps, peer, target=target, **share_of(laps, peer))
 
 
 def by_simplejpeg(data: bytes) -> Pixels:
@@ -93,6 +81,5 @@ def by_simplejpeg(data: bytes) -> Pixels:
 
 
 def by_opencv(data: bytes) -> Pixels | None:
-    """Decode to RGB, as our code does."""
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     return None if pixels is None else np.asarray(pixels, np.uint8)

@@ -14,16 +14,15 @@ from app.faces.detector.mtcnn import CascadeOptions, load_mtcnn
 from app.settings import Settings
 from tests.benchmarks import peers, photos
 from tests.benchmarks.cores import one_core
-from tests.benchmarks.effort import Effort
-from tests.benchmarks.measure import Contestant, race, ratio
-from tests.benchmarks.report import Row, at_least, at_most
+from tests.benchmarks.measure import Contestant, Effort, race
+from tests.benchmarks.report import Row, at_least, at_most, versus
 from tests.support.server import REPOSITORY
 
 MODELS = REPOSITORY / "models"
 SPEEDUPS = {20: 3.0, 40: 5.0, 80: 6.0}
 """Wanted of parity mode, by min_face."""
 SERVED_SPEEDUP = 8.0
-PEER, MEANS = "facenet-pytorch", "as fast"
+PEER = "facenet-pytorch"
 NOTE = (
     "facenet-pytorch's non-maximum suppression runs in ONNX Runtime's C++ kernel, because torchvision has no CPU build "
     "for this torch. min_face 20 is 20.8 px in photos of more than 2.8 megapixels, for both."
@@ -49,15 +48,9 @@ def both(options: CascadeOptions, photo: Pixels) -> tuple[Detector, Callable[[Pi
 
 def parity(options: CascadeOptions) -> Row:
     found = [compare(photo, *both(options, photo)) for photo in photos.to_detect().values()]
-    return Row(
-        stage="MTCNN",
-        case=f"parity, min_face {options.min_face:g}: boxes of {sum(faces for faces, _ in found)} faces",
-        result=max(difference for _, difference in found),
-        unit="px",
-        means="apart at most",
-        target=at_most(0.01),
-        peer=PEER,
-    )
+    case = f"parity, min_face {options.min_face:g}: boxes of {sum(faces for faces, _ in found)} faces"
+    most = max(difference for _, difference in found)
+    return Row("MTCNN", case, most, "px", "apart at most", at_most(0.01), peer=PEER)
 
 
 def compare(photo: Pixels, ours: Detector, theirs: Callable[[Pixels], Floats]) -> tuple[int, float]:
@@ -76,16 +69,7 @@ def boxes_of(faces: list[Face]) -> Floats:
 def speed(
     case: str, photo: Pixels, ours: Detector, theirs: Callable[[Pixels], Floats], wanted: float, effort: Effort
 ) -> Row:
-    contestants = {"ours": Contestant(partial(ours.detect, photo)), "theirs": Contestant(partial(theirs, photo))}
-    laps = race(contestants, effort.pace)
-    return Row(
-        stage="MTCNN",
-        case=case,
-        result=ratio(laps["theirs"].cpu, laps["ours"].cpu),
-        means=MEANS,
-        target=at_least(wanted),
-        ours=laps["ours"].time(),
-        peer=PEER,
-        theirs=laps["theirs"].time(),
-        note=NOTE,
+    laps = race(
+        {"ours": Contestant(partial(ours.detect, photo)), PEER: Contestant(partial(theirs, photo))}, effort.pace
     )
+    return versus("MTCNN", case, laps, PEER, target=at_least(wanted), note=NOTE)

@@ -16,9 +16,8 @@ from app.inference.manifest import read_checked, read_embedder
 from app.inference.onnx_session import Session
 from tests.benchmarks.cores import one_core
 from tests.benchmarks.detect import MODELS
-from tests.benchmarks.effort import Effort
-from tests.benchmarks.measure import Contestant, Laps, race, ratio
-from tests.benchmarks.report import SHARE, Row, at_least
+from tests.benchmarks.measure import Contestant, Effort, Laps, race, ratio
+from tests.benchmarks.report import SHARE, Row, at_least, versus
 from tests.support.networks import manifest_of
 from training.export.onnx import check_parity, embedder_graph
 from training.networks import cost
@@ -30,6 +29,14 @@ BATCHES = (1, 8)
 SIDES = (256, 512, 1024)
 """Sides of the matrices; the fastest product of the run is the peak."""
 PEAK_SHARE, SPEEDUP, EIGHT_BIT_SPEEDUP = 0.85, 4.0, 1.8
+PEAK_NOTE = (
+    "two operations a multiply-add of convolutions and linear layers; nothing else is counted. The peak is "
+    f"the fastest product of two square matrices of side {', '.join(map(str, SIDES))}."
+)
+TORCH_NOTE = (
+    "random weights, exported by training/export/onnx.py, equal to torch's vectors to 1e-5. torch eager "
+    "is as it comes; channels_last is the memory layout that training uses."
+)
 
 
 def rows(effort: Effort) -> Iterator[Row]:
@@ -79,18 +86,16 @@ def against_peak(batch: int, effort: Effort) -> Row:
     work = {"ours": batch * operations(embedder.network), **{name: 2 * side**3 for name, side in products.items()}}
     rates = {name: gigaflops(work[name], each) for name, each in laps.items()}
     peak = max(products, key=rates.__getitem__)
-    return Row(
-        stage="embed",
-        case=f"Inception-ResNet-v1, fp32, batch {batch}",
+    return versus(
+        "embed",
+        f"Inception-ResNet-v1, fp32, batch {batch}",
+        laps,
+        peak,
         result=ratio(laps[peak].cpu, laps["ours"].cpu) * work["ours"] / work[peak],
         unit=SHARE,
         means=f"of the peak ({rates['ours']:.0f} of {rates[peak]:.0f} GFLOP/s)",
         target=at_least(PEAK_SHARE),
-        ours=laps["ours"].time(),
-        peer=peak,
-        theirs=laps[peak].time(),
-        note=f"two operations a multiply-add of convolutions and linear layers; nothing else is counted. The peak is "
-        f"the fastest product of two square matrices of side {', '.join(map(str, SIDES))}.",
+        note=PEAK_NOTE,
     )
 
 
@@ -133,18 +138,8 @@ def against_torch(batch: int, effort: Effort) -> Iterator[Row]:
     }
     laps = race({name: Contestant(call) for name, call in contestants.items()}, effort.pace)
     for peer, wanted in (("torch eager", at_least(SPEEDUP)), ("torch eager, channels_last", None)):
-        yield Row(
-            stage="embed",
-            case=f"MobileFaceNet, fp32, batch {batch}; {peer}",
-            result=ratio(laps[peer].cpu, laps["ours"].cpu),
-            means="as fast",
-            target=wanted,
-            ours=laps["ours"].time(),
-            peer=peer,
-            theirs=laps[peer].time(),
-            note="random weights, exported by training/export/onnx.py, equal to torch's vectors to 1e-5. torch eager "
-            "is as it comes; channels_last is the memory layout that training uses.",
-        )
+        case = f"MobileFaceNet, fp32, batch {batch}; {peer}"
+        yield versus("embed", case, laps, peer, target=wanted, note=TORCH_NOTE)
 
 
 class DefaultLayout(Embedder):
@@ -165,18 +160,12 @@ def eight_bits(name: str, full: str, effort: Effort) -> Row:
     """A model of the repository in 8 bits, against itself in 32."""
     size = read_embedder(MODELS / full).crop_size
     given = aligned(crops(max(BATCHES), size))
-    contestants = {each: Contestant(partial(_served(each).embed, given)) for each in (name, full)}
-    laps = race(contestants, effort.pace)
-    return Row(
-        stage="embed",
-        case=f"{name}, batch {max(BATCHES)}",
-        result=ratio(laps[full].cpu, laps[name].cpu),
-        means="as fast",
-        target=at_least(EIGHT_BIT_SPEEDUP),
-        ours=laps[name].time(),
-        peer=full,
-        theirs=laps[full].time(),
+    laps = race(
+        {peer: Contestant(partial(_served(model).embed, given)) for peer, model in (("ours", name), (full, full))},
+        effort.pace,
     )
+    case = f"{name}, batch {max(BATCHES)}"
+    return versus("embed", case, laps, full, target=at_least(EIGHT_BIT_SPEEDUP))
 
 
 def _served(name: str) -> OnnxEmbedder:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -29,8 +29,8 @@ from app.services.container import Models
 from app.settings import Settings
 from tests.benchmarks import memory, photos
 from tests.benchmarks.machine import Machine, commit
-from tests.benchmarks.measure import Contestant, Laps, Pace, race
-from tests.benchmarks.report import Report, Row, document, table
+from tests.benchmarks.measure import Contestant, Effort, Laps, race
+from tests.benchmarks.report import Report, Row, publish
 from tests.benchmarks.served import Served, load, verify
 from tests.support.server import REPOSITORY, ServerFailed
 
@@ -49,14 +49,8 @@ class NoGpu(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(Effort):
     provider: Provider = "cuda"
-    seconds: float = 8.0
-    requests: int = 2000
-
-    @property
-    def pace(self) -> Pace:
-        return Pace(seconds=self.seconds)
 
 
 def rows(trial: Trial) -> Iterator[Row]:
@@ -69,7 +63,7 @@ def rows(trial: Trial) -> Iterator[Row]:
         yield verified(service, trial)
         read = service.resident if trial.provider == "cpu" else used_memory
         samples = memory.watched(service, trial.requests, read)
-    yield memory.growth(samples, trial.requests).model_copy(update={"stage": f"memory of the {device(trial)}"})
+    yield replace(memory.growth(samples, trial.requests), stage=f"memory of the {device(trial)}")
 
 
 def served(folder: Path, trial: Trial) -> Served:
@@ -87,25 +81,14 @@ def embedding(models: Models, trial: Trial) -> Iterator[Row]:
     crops = [AlignedCrop(each, inside=1.0) for each in pixels]
     for batch in BATCHES:
         laps = timed(partial(models.embedder.embed, crops[:batch]), trial)
-        yield Row(
-            stage="embed",
-            case=f"{models.embedder_manifest.id}, batch {batch}, {trial.provider}",
-            result=batch / float(np.median(laps.wall)),
-            unit="faces/s",
-            ours=laps.time(),
-        )
+        case = f"{models.embedder_manifest.id}, batch {batch}, {trial.provider}"
+        yield Row("embed", case, batch / float(np.median(laps.wall)), "faces/s", ours=laps.time())
 
 
 def detection(models: Models, trial: Trial) -> Iterator[Row]:
     for name, photo in photos.to_detect().items():
         laps = timed(partial(models.detector.detect, photo), trial)
-        yield Row(
-            stage="detect",
-            case=f"{name}, {trial.provider}",
-            result=laps.time().wall_ms,
-            unit="ms",
-            ours=laps.time(),
-        )
+        yield Row("detect", f"{name}, {trial.provider}", laps.time().wall_ms, "ms", ours=laps.time())
 
 
 def timed(call: Callable[[], object], trial: Trial) -> Laps:
@@ -120,13 +103,9 @@ def verified(service: Served, trial: Trial) -> Row:
         raise ServerFailed(f"{len(others)} requests failed: {others[0]}")
     best = max(loads, key=lambda clients: loads[clients].throughput())
     rate = loads[best].throughput()
-    return Row(
-        stage="/verify",
-        case=f"two photos of 1024x768, {best} clients, {trial.provider}",
-        result=2 * rate / CLAIMED,
-        means=f"InsightFace-REST's claim ({rate:.1f} /verify, {2 * rate:.1f} images a second)",
-        note=NOTE,
-    )
+    case = f"two photos of 1024x768, {best} clients, {trial.provider}"
+    means = f"InsightFace-REST's claim ({rate:.1f} /verify, {2 * rate:.1f} images a second)"
+    return Row("/verify", case, 2 * rate / CLAIMED, means=means, note=NOTE)
 
 
 def used_memory() -> int:
@@ -159,16 +138,12 @@ def main(
 ) -> None:
     """Measure on a GPU, and print the table."""
     try:
-        report = measured(Trial(Settings(provider=provider, _env_file=None).provider, seconds, requests))
+        report = measured(Trial(seconds, requests, provider=Settings(provider=provider, _env_file=None).provider))
     except (NoGpu, StartError, ServerFailed) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
-    Console(width=200 if not sys.stdout.isatty() else None).print(table(report))
-    if json:
-        json.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    if document_:
-        document_.write_text(document(report), encoding="utf-8")
-    raise typer.Exit(0 if report.good else 1)
+    console = Console(width=200 if not sys.stdout.isatty() else None)
+    raise typer.Exit(publish(report, console, json, document_))
 
 
 def measured(trial: Trial) -> Report:

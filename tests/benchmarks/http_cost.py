@@ -17,9 +17,8 @@ import numpy as np
 
 from tests.benchmarks import direct, photos
 from tests.benchmarks.cores import one_core
-from tests.benchmarks.effort import Effort
-from tests.benchmarks.measure import Contestant, Laps, race, ratio
-from tests.benchmarks.report import Row, at_most
+from tests.benchmarks.measure import Contestant, Effort, Laps, race
+from tests.benchmarks.report import Row, at_most, share_of, versus
 from tests.benchmarks.served import Served, verify
 from tests.benchmarks.stubbed import still_services
 
@@ -34,27 +33,11 @@ NOTE = (
 def rows(effort: Effort) -> Iterator[Row]:
     with one_core(), tempfile.TemporaryDirectory() as folder:
         laps = timed(Path(folder), effort)
-    yield Row(
-        stage="HTTP",
-        case="HTTP itself, two uploads of 100 KB",
-        result=1000 * float(np.median(laps["service"].cpu - laps["direct"].cpu)),
-        unit="ms CPU",
-        target=at_most(MOST_MS),
-        ours=laps["service"].time(),
-        peer="called directly",
-        theirs=laps["direct"].time(),
-        note=NOTE,
-    )
-    yield Row(
-        stage="HTTP",
-        case="the whole request",
-        result=ratio(laps["service"].cpu, laps["raw"].cpu),
-        means="the peer's CPU",
-        ours=laps["service"].time(),
-        peer="raw ASGI",
-        theirs=laps["raw"].time(),
-        note=NOTE,
-    )
+    itself = 1000 * float(np.median(laps["ours"].cpu - laps["called directly"].cpu))
+    costs = {"result": itself, "means": "", "unit": "ms CPU", "target": at_most(MOST_MS), "note": NOTE}
+    yield versus("HTTP", "HTTP itself, two uploads of 100 KB", laps, "called directly", **costs)
+    whole = share_of(laps, "raw ASGI") | {"means": "the peer's CPU"}
+    yield versus("HTTP", "the whole request", laps, "raw ASGI", note=NOTE, **whole)
 
 
 def timed(folder: Path, effort: Effort) -> dict[str, Laps]:
@@ -68,8 +51,8 @@ def timed(folder: Path, effort: Effort) -> dict[str, Laps]:
         direct.verification(services, uploads, TIMES) as call,
     ):
         contestants = {
-            "service": Contestant(service_client.must, service.cpu),
-            "raw": Contestant(raw_client.must, raw.cpu),
-            "direct": Contestant(call, times=TIMES),
+            "ours": Contestant(service_client.must, service.cpu),
+            "raw ASGI": Contestant(raw_client.must, raw.cpu),
+            "called directly": Contestant(call, times=TIMES),
         }
         return race(contestants, effort.pace)

@@ -13,7 +13,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -45,24 +45,19 @@ class Contestant:
     times: int = 1
 
 
-@dataclass(slots=True)
 class Laps:
-    """Seconds of one call of one contestant, a value for each round."""
+    """CPU and wall seconds of one call of one contestant, a pair a round."""
 
-    _cpu: list[float] = field(default_factory=list)
-    _wall: list[float] = field(default_factory=list)
-
-    def add(self, cpu: float, wall: float) -> None:
-        self._cpu.append(cpu)
-        self._wall.append(wall)
+    def __init__(self) -> None:
+        self.turns: list[tuple[float, float]] = []
 
     @property
     def cpu(self) -> Seconds:
-        return np.array(self._cpu)
+        return np.array(self.turns)[:, 0]
 
     @property
     def wall(self) -> Seconds:
-        return np.array(self._wall)
+        return np.array(self.turns)[:, 1]
 
     def time(self) -> Time:
         return Time(cpu_ms=1000 * float(np.median(self.cpu)), wall_ms=1000 * float(np.median(self.wall)))
@@ -77,6 +72,19 @@ class Pace:
     turn: float = 0.02
 
 
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """`seconds` bounds each comparison, and each spell of load; `requests` is the length of the memory benchmark."""
+
+    seconds: float = 8.0
+    requests: int = 1000
+    starts: int = 5
+
+    @property
+    def pace(self) -> Pace:
+        return Pace(seconds=self.seconds)
+
+
 def race(contestants: Mapping[str, Contestant], pace: Pace) -> dict[str, Laps]:
     """Return the laps of each contestant, equally many. Each has run once before, unmeasured."""
     calls = {name: _calls_a_turn(contestant, pace.turn) for name, contestant in contestants.items()}
@@ -87,7 +95,7 @@ def race(contestants: Mapping[str, Contestant], pace: Pace) -> dict[str, Laps]:
             if number >= FEWEST and time.monotonic() > until:
                 break
             for name in _order(list(contestants), number):
-                laps[name].add(*_turn(contestants[name], calls[name]))
+                laps[name].turns.append(_turn(contestants[name], calls[name]))
     return laps
 
 

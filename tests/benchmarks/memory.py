@@ -12,7 +12,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from tests.benchmarks import photos
-from tests.benchmarks.effort import Effort
+from tests.benchmarks.measure import Effort
 from tests.benchmarks.report import SHARE, Row, at_most
 from tests.benchmarks.served import Question, Served, verify
 
@@ -32,29 +32,18 @@ def rows(effort: Effort) -> Iterator[Row]:
 
 
 def at_rest(resident: int) -> Row:
-    return Row(
-        stage="memory",
-        case="at rest, default model",
-        result=resident / MIB,
-        unit="MiB",
-        target=at_most(MOST_MIB),
-        note="resident, after one `/verify`.",
-    )
+    case, note = "at rest, default model", "resident, after one `/verify`."
+    return Row("memory", case, resident / MIB, "MiB", target=at_most(MOST_MIB), note=note)
 
 
 def growth(samples: Sequence[int], requests: int) -> Row:
     """Return the growth of memory between requests, from the end of the first tenth to the highest value later."""
     warm, *later = samples[max(0, len(samples) // 10 - 1) :]
-    return Row(
-        stage="memory",
-        case=f"growth over {requests:,} requests, photos of 1 to 40 faces",
-        result=(max(later) - warm) / warm,
-        unit=SHARE,
-        means=f"(from {warm / MIB:.0f} MiB after the first tenth to at most {max(later) / MIB:.0f}, "
-        f"in the end {later[-1] / MIB:.0f})",
-        target=at_most(GROWTH),
-        note=f"/verify, /detect, /embed and /identify in turn from {CLIENTS} clients, read when none is under way.",
-    )
+    case = f"growth over {requests:,} requests, photos of 1 to 40 faces"
+    start, peak, end = (f"{size / MIB:.0f}" for size in (warm, max(later), later[-1]))
+    means = f"(from {start} MiB after the first tenth to at most {peak}, in the end {end})"
+    note = f"/verify, /detect, /embed and /identify in turn from {CLIENTS} clients, read when none is under way."
+    return Row("memory", case, (max(later) - warm) / warm, SHARE, means, at_most(GROWTH), note)
 
 
 def watched(served: Served, requests: int, read: Callable[[], int]) -> list[int]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from tests.benchmarks import photos
 from tests.benchmarks.concurrency import percentile
 from tests.benchmarks.cores import all_cores, pinned
-from tests.benchmarks.effort import Effort
-from tests.benchmarks.report import SHARE, Row, at_least, at_most
+from tests.benchmarks.measure import Effort
+from tests.benchmarks.report import SHARE, Row, Target, at_least, at_most
 from tests.benchmarks.served import REFUSED, Load, Served, load, verify
 
 CLIENTS, ROOM = 64, 16
@@ -45,43 +45,18 @@ def judged(best: float, loads: list[Load]) -> Iterator[Row]:
     refused = [each for one in loads for each in one.latencies(REFUSED)]
     lost = [each for one in loads for each in one.others()]
     in_time = sum(1000 * each <= REFUSED_MS for each in refused)
-    case = f"{CLIENTS} clients"
-    yield Row(
-        stage="overload",
-        case=f"{case}: throughput",
-        result=kept / best,
-        unit=SHARE,
-        means=f"of the best ({kept:.1f} of {best:.1f} a second)",
-        target=at_least(KEPT),
-        note=NOTE,
-    )
-    yield Row(
-        stage="overload",
-        case=f"{case}: refused with 503 within",
-        result=1000 * percentile(sorted(refused), 99) if refused else None,
-        unit="ms",
-        means=f"(p99 of {len(refused)}; {in_time} in time, the slowest {1000 * max(refused, default=0):.0f} ms)",
-        target=at_most(REFUSED_MS),
-        note=NOTE,
-    )
-    yield Row(
-        stage="overload",
-        case=f"{case}: neither answered nor refused",
-        result=len(lost),
-        unit="requests",
-        means=lost[0] if lost else "",
-        target=at_most(0),
-        note=NOTE,
-    )
+    slowest = 1000 * max(refused, default=0)
+    p99 = 1000 * percentile(sorted(refused), 99) if refused else None
+    of_best = f"of the best ({kept:.1f} of {best:.1f} a second)"
+    times = f"(p99 of {len(refused)}; {in_time} in time, the slowest {slowest:.0f} ms)"
+    yield row("throughput", kept / best, SHARE, of_best, at_least(KEPT))
+    yield row("refused with 503 within", p99, "ms", times, at_most(REFUSED_MS))
+    yield row("neither answered nor refused", len(lost), "requests", lost[0] if lost else "", at_most(0))
 
 
 def growth(before: int, after: int) -> Row:
-    return Row(
-        stage="overload",
-        case=f"{CLIENTS} clients: growth",
-        result=(after - before) / before,
-        unit=SHARE,
-        means=f"({after / 2**20:.0f} MiB)",
-        target=at_most(GROWTH),
-        note=NOTE,
-    )
+    return row("growth", (after - before) / before, SHARE, f"({after / 2**20:.0f} MiB)", at_most(GROWTH))
+
+
+def row(case: str, result: float | None, unit: str, means: str, target: Target) -> Row:
+    return Row("overload", f"{CLIENTS} clients: {case}", result, unit, means, target, NOTE)

@@ -71,9 +71,7 @@ class _Suppression:
         kept = helper.make_tensor_value_info("kept", TensorProto.INT64, ["k", 3])
         node = helper.make_node("NonMaxSuppression", [each.name for each in inputs], ["kept"])
         model = helper.make_model(
-            helper.make_graph([node], "nms", inputs, [kept]),
-            opset_imports=[helper.make_opsetid("", 17)],
-            ir_version=8,
+            helper.make_graph([node], "nms", inputs, [kept]), opset_imports=[helper.make_opsetid("", 17)], ir_version=8
         )
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import io
 import json
 import tempfile
 import time
@@ -17,10 +15,9 @@ from torch import nn
 from tests.benchmarks import photos
 from tests.benchmarks.cores import one_core
 from tests.benchmarks.detect import MODELS
-from tests.benchmarks.effort import Effort
-from tests.benchmarks.measure import Contestant, race, ratio
+from tests.benchmarks.measure import Contestant, Effort, race
 from tests.benchmarks.peers import Pipeline
-from tests.benchmarks.report import Row, Target, at_least
+from tests.benchmarks.report import Row, Target, at_least, versus
 from tests.benchmarks.served import Client, Served, verify
 from tests.support.published import random_inception_resnet, saved
 from training.export import import_facenet
@@ -53,8 +50,6 @@ def rows(effort: Effort) -> Iterator[Row]:
             yield speed("same settings and network", served, pipeline, at_least(SAME_SPEEDUP), effort)
         with Served(Path(folder)) as served:
             yield speed("service defaults, default model", served, pipeline, at_least(DEFAULT_SPEEDUP), effort)
-            if recognise := dlib_pipeline():
-                yield against_dlib(served, recognise, effort)
         with Served(Path(folder), LIKENESS_MODEL=EIGHT_BITS) as served:
             yield speed(f"service defaults, {EIGHT_BITS}", served, pipeline, None, effort)
 
@@ -76,47 +71,12 @@ def check_distance(client: Client, pipeline: Pipeline) -> None:
 
 
 def speed(case: str, served: Served, pipeline: Pipeline, target: Target | None, effort: Effort) -> Row:
-    return against(case, served, PEER, partial(pipeline.distance, *photos.pair()), target, effort)
-
-
-def against(
-    case: str, served: Served, peer: str, theirs: Callable[[], object], target: Target | None, effort: Effort
-) -> Row:
     with closing(served.client(verify(photos.pair()))) as client:
-        contestants = {"ours": Contestant(client.must, cpu_with(served)), "theirs": Contestant(theirs)}
-        laps = race(contestants, effort.pace)
-    return Row(
-        stage="/verify",
-        case=case,
-        result=ratio(laps["theirs"].cpu, laps["ours"].cpu),
-        means="as fast",
-        target=target,
-        ours=laps["ours"].time(),
-        peer=peer,
-        theirs=laps["theirs"].time(),
-        note=NOTE,
-    )
+        theirs = Contestant(partial(pipeline.distance, *photos.pair()))
+        laps = race({"ours": Contestant(client.must, cpu_with(served)), PEER: theirs}, effort.pace)
+    return versus("/verify", case, laps, PEER, target=target, note=NOTE)
 
 
 def cpu_with(served: Served) -> Callable[[], float]:
     """Count the CPU time of the server and of this process, which is its client."""
     return lambda: served.cpu() + time.process_time()
-
-
-def dlib_pipeline() -> Callable[[], object] | None:
-    """face_recognition on the same photos, where it is installed."""
-    try:
-        face_recognition = importlib.import_module("face_recognition")
-    except ImportError:
-        return None
-
-    def compare() -> object:
-        images = [face_recognition.load_image_file(io.BytesIO(data)) for data in photos.pair()]
-        one, other = (face_recognition.face_encodings(image)[0] for image in images)
-        return face_recognition.face_distance([one], other)
-
-    return compare
-
-
-def against_dlib(served: Served, recognise: Callable[[], object], effort: Effort) -> Row:
-    return against("service defaults, default model; face_recognition", served, "dlib", recognise, None, effort)

@@ -11,13 +11,13 @@ import numpy as np
 from app.domain.models import Floats
 from app.gallery.faiss_index import FaceIndex
 from tests.benchmarks.cores import one_core
-from tests.benchmarks.effort import Effort
-from tests.benchmarks.measure import Contestant, race, ratio
-from tests.benchmarks.report import Row
+from tests.benchmarks.measure import Contestant, Effort, race
+from tests.benchmarks.report import Row, share_of, versus
 
 FACES, SUBJECTS = 100_000, 5
 DIMENSIONS = (128, 512)
 EVERYTHING = 4.0  # the largest squared distance
+NOTE = "one thread; ours is FAISS Flat and gives subjects, by their nearest face, within a threshold."
 
 
 def rows(effort: Effort) -> Iterator[Row]:
@@ -44,16 +44,8 @@ def compared(vectors: Floats, effort: Effort) -> Iterator[Row]:
     }
     laps = race(contestants, effort.pace)
     for peer in ("NumPy", "FAISS Flat"):
-        yield Row(
-            stage="search",
-            case=f"{len(vectors):,} faces of {vectors.shape[1]} numbers, {peer}",
-            result=ratio(laps["ours"].cpu, laps[peer].cpu),
-            means="the peer's time",
-            ours=laps["ours"].time(),
-            peer=peer,
-            theirs=laps[peer].time(),
-            note="one thread; ours is FAISS Flat and gives subjects, by their nearest face, within a threshold.",
-        )
+        case = f"{len(vectors):,} faces of {vectors.shape[1]} numbers, {peer}"
+        yield versus("search", case, laps, peer, note=NOTE, **share_of(laps, peer))
 
 
 def by_numpy(vectors: Floats, probe: Floats, count: int) -> list[int]:

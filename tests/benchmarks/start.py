@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.benchmarks import photos
-from tests.benchmarks.effort import Effort
+from tests.benchmarks.measure import Effort
 from tests.benchmarks.report import Row, at_most
 from tests.benchmarks.served import Served, verify
 
@@ -30,22 +30,12 @@ class Start:
 
 def rows(effort: Effort) -> Iterator[Row]:
     starts = [started() for _ in range(effort.starts)]
-    yield Row(
-        stage="start",
-        case="ready and warm, default model",
-        result=statistics.median(each.ready for each in starts),
-        unit="s",
-        means=f"(median of {len(starts)}; the slowest {max(each.ready for each in starts):.2f} s; "
-        f"{statistics.median(each.cpu for each in starts):.2f} s of CPU)",
-        target=at_most(MOST_SECONDS),
-        note="on all cores, files in the system's cache.",
-    )
-    yield Row(
-        stage="start",
-        case="the first request",
-        result=statistics.median(each.first / each.later for each in starts),
-        means="as long as those after it",
-    )
+    ready, cpu, ratios = zip(*((each.ready, each.cpu, each.first / each.later) for each in starts), strict=True)
+    means = f"(median of {len(starts)}; the slowest {max(ready):.2f} s; {statistics.median(cpu):.2f} s of CPU)"
+    note = "on all cores, files in the system's cache."
+    case, target = "ready and warm, default model", at_most(MOST_SECONDS)
+    yield Row("start", case, statistics.median(ready), "s", means, target, note)
+    yield Row("start", "the first request", statistics.median(ratios), means="as long as those after it")
 
 
 def started() -> Start:

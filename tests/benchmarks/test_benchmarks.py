@@ -23,8 +23,7 @@ from app.inference.onnx_session import Session
 from tests.benchmarks import __main__ as command
 from tests.benchmarks import decode, detect, embed, gpu, http_cost, memory, peers, photos, pipeline, search
 from tests.benchmarks.concurrency import percentile, scaling
-from tests.benchmarks.effort import Effort
-from tests.benchmarks.measure import FEWEST, Contestant, Laps, Pace, noise, race, ratio
+from tests.benchmarks.measure import FEWEST, Contestant, Effort, Laps, Pace, noise, race, ratio
 from tests.benchmarks.overload import judged
 from tests.benchmarks.report import Report, Row, Target, at_least, at_most, document
 from tests.benchmarks.served import Answer, Load, Question
@@ -67,7 +66,6 @@ def raced(clock: FakeClock, pace: Pace, **seconds: float) -> dict[str, Laps]:
 
 def test_contestants_take_turns_and_short_ones_are_repeated(clock: FakeClock) -> None:
     laps = raced(clock, Pace(rounds=4, seconds=1e9, turn=1.0), a=0.5, b=4.0)
-
     warm_up = 4
     assert "".join(clock.done[warm_up:]) == "aab" + "baa" + "baa" + "aab"
     assert {name: (len(each.cpu), each.time().cpu_ms) for name, each in laps.items()} == {"a": (4, 500), "b": (4, 4000)}
@@ -118,7 +116,6 @@ def test_a_question_is_a_correct_form() -> None:
     question = Question.of("/embed", [("image", b"\xff\xd8 bytes"), ("image", b"more")], faces="all")
     head = f"Content-Type: {question.content_type}\r\n\r\n".encode()
     form = cast("Any", email.message_from_bytes(head + question.body, policy=HTTP))
-
     assert [(part.get_filename(), part.get_payload(decode=True)) for part in form.iter_parts()] == [
         ("photo.jpg", b"\xff\xd8 bytes"),
         ("photo.jpg", b"more"),
@@ -129,7 +126,6 @@ def test_a_question_is_a_correct_form() -> None:
 def test_two_cores_are_compared_with_one_round_by_round_and_a_failed_request_spoils_it() -> None:
     one = [Load(answers(*[0.1] * count), [], 1.0) for count in (10, 5, 10)]
     two = [Load(answers(*[0.1] * count), [], 1.0) for count in (19, 10, 18)]
-
     assert scaling("throughput", one, two).result == pytest.approx(1.9)
     with pytest.raises(ServerFailed, match="1 of 2 requests failed: 500"):
         scaling("throughput", one, [Load([*answers(0.1), *answers(0.1, status=500)], [], 1.0)])
@@ -139,14 +135,12 @@ def test_two_cores_are_compared_with_one_round_by_round_and_a_failed_request_spo
 def test_overload_is_judged_by_throughput_refusals_and_lost_requests() -> None:
     loads = [Load([*answers(*[0.2] * 9), *answers(*[0.01] * 99, 0.2, status=503)], [], 1.0)]
     lost = [Load(answers(0.1), ["TimeoutError: timed out"], 1.0)]
-
     assert [(row.result, row.verdict) for row in judged(10.0, loads)] == [(0.9, "met"), (10.0, "met"), (0, "met")]
     assert [row.verdict for row in judged(1.0, lost)][1:] == ["missed", "missed"]
 
 
 def test_memory_grows_from_the_first_tenth_to_its_peak() -> None:
     samples = [size * MIB for size in [50, 80, 90, 95, 100, *[100] * 44, 101]]
-
     assert memory.growth(samples, 1000).verdict == "met"
     assert memory.growth([*samples[:-1], 103 * MIB], 1000).verdict == "missed"
 
@@ -173,7 +167,6 @@ def test_the_suppression_of_the_peer_is_that_of_torchvision() -> None:
     boxes = torch.from_numpy(np.hstack([corners, corners + random.uniform(5, 40, (300, 2)).astype(np.float32)]))
     scores = torch.from_numpy(random.integers(0, 50, 300).astype(np.float32))  # with ties
     groups = torch.from_numpy(random.integers(0, 3, 300))
-
     for overlap in (0.5, 0.7):
         kept = peers._Suppression()(boxes, scores, groups, overlap)
         assert kept.tolist() == batched_nms(boxes, scores, groups, overlap).tolist()
@@ -182,14 +175,12 @@ def test_the_suppression_of_the_peer_is_that_of_torchvision() -> None:
 
 def test_the_peer_finds_the_same_faces(detector: Mtcnn) -> None:
     faces, difference = detect.compare(photos.crowd(3), detector, peers.detector())
-
     assert faces == 3
     assert difference < 0.01
 
 
 def test_the_work_of_embedders_and_matrix_products_is_counted_right() -> None:
     (product,) = Session(embed.matrix_product(8), provider="cpu").run(np.eye(8, dtype=np.float32))
-
     np.testing.assert_array_equal(product, np.random.default_rng(1).standard_normal((8, 8), np.float32))
     assert embed.operations(build("mobilefacenet", 128)) == pytest.approx(2 * 0.234e9, rel=0.01)
 
@@ -199,7 +190,6 @@ def test_the_torch_peer_gives_the_same_vectors() -> None:
     crops = embed.crops(2, 112)
     with torch.inference_mode():
         plain = embed.default_layout(embedder)(torch.from_numpy(crops)).numpy()
-
     got = np.stack([item.vector for item in served.embed(embed.aligned(crops))])
     np.testing.assert_allclose(plain, got, atol=1e-5)
     assert np.abs(plain[0] - plain[1]).max() > 0.01
@@ -209,7 +199,6 @@ def test_the_three_searches_find_the_same() -> None:
     vectors = search.gallery(500, 16)
     index = FaceIndex(16)
     index.add([(str(number), str(number), vector) for number, vector in enumerate(vectors)])
-
     hits = index.search(vectors[7], 5, search.EVERYTHING)
     assert [int(hit.face_id) for hit in hits] == search.by_numpy(vectors, vectors[7], 5)
     assert [row.peer for row in search.compared(vectors, BRIEF)] == ["NumPy", "FAISS Flat"]
@@ -218,7 +207,6 @@ def test_the_three_searches_find_the_same() -> None:
 def test_a_pipeline_with_another_distance_is_no_peer() -> None:
     client: Any = SimpleNamespace(must=lambda: SimpleNamespace(body=b'{"distance": 1.0}'))
     near, far = (cast("Any", SimpleNamespace(distance=lambda *_, value=value: value)) for value in (0.99, 0.9))
-
     pipeline.check_distance(client, near)
     with pytest.raises(pipeline.OtherDistance, match=r"ours is 1.0000, facenet-pytorch's 0.9000"):
         pipeline.check_distance(client, far)
@@ -226,7 +214,6 @@ def test_a_pipeline_with_another_distance_is_no_peer() -> None:
 
 def test_http_is_the_cost_of_the_service_beyond_a_direct_call() -> None:
     itself, whole = http_cost.rows(BRIEF)
-
     assert whole.ours is not None
     assert itself.result is not None
     assert 0 < itself.result < whole.ours.cpu_ms
@@ -247,21 +234,15 @@ def broken(_: Effort) -> Iterator[Row]:
     raise OSError("no port left")
 
 
-def test_a_missed_or_broken_stage_is_reported_and_fails_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missed_or_broken_stage_is_shown_and_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, stage in (("good", good), ("bad", bad), ("broken", broken)):
         monkeypatch.setitem(command.STAGES, name, stage)
     path, page = tmp_path / "report.json", tmp_path / "page.md"
-
     done = CliRunner().invoke(command.cli, ["broken", "bad", "good", f"--json={path}", f"--document={page}"])
-    again = CliRunner().invoke(command.cli, ["good", f"--against={path}"])
-
-    assert (done.exit_code, again.exit_code) == (1, 0)
+    assert done.exit_code == 1
     report = Report.model_validate_json(path.read_text())
     assert [row.verdict for row in report.rows] == ["met", "missed", "failed"]
     assert "OSError: no port left" in page.read_text()
-    assert "result then" in again.output
     assert CliRunner().invoke(command.cli, ["nonsense"]).exit_code == 2
 
 
@@ -272,9 +253,7 @@ def test_the_gpu_script_refuses_without_a_gpu_and_installs_nothing(tmp_path: Pat
         (tools / name).symlink_to(str(shutil.which(name)))
     environment = {"PATH": str(tools), "VENV": str(tmp_path / "venv"), "PYTHON": "false"}
     script = REPOSITORY / "tests" / "benchmarks" / "gpu.sh"
-
     refused = subprocess.run([str(script)], env=environment, capture_output=True, text=True, check=False)
-
     assert refused.returncode == 2
     assert "error: no NVIDIA GPU here: there is no nvidia-smi" in refused.stderr
     assert not (tmp_path / "venv").exists()
@@ -285,9 +264,7 @@ def test_the_gpu_benchmark_runs_on_the_cpu_too(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(gpu, "CLIENTS", (1, 2))
     monkeypatch.setattr(photos, "to_detect", lambda: {"a crowd": photos.crowd(2)})
     monkeypatch.setattr(photos, "pair", lambda: (photos.jpeg(photos.crowd(1)),) * 2)
-
-    report = gpu.measured(gpu.Trial("cpu", seconds=0.1, requests=4))
-
+    report = gpu.measured(gpu.Trial(seconds=0.1, requests=4, provider="cpu"))
     assert [row.stage for row in report.rows] == ["embed", "embed", "detect", "/verify", "memory of the process"]
     assert all(row.result is not None for row in report.rows)
     assert "InsightFace-REST's claim" in report.rows[3].means

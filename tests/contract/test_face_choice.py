@@ -1,7 +1,5 @@
 """The caller chooses which of several faces is used, and every answer shows that there were several."""
 
-import pytest
-
 from tests.support.answers import identification, overlap, problem, verification
 from tests.support.api import Api, part
 from tests.support.photos import (
@@ -52,11 +50,6 @@ def test_the_choice_can_stand_in_the_json(api: Api) -> None:
     images = {"image1": base64_of(TWO), "image2": base64_of(COLLINS)}
     assert verification(api.http.post("/verify", json={**images, "face": "center"}))["match"] is True
     problem(api.http.post("/verify", json={**images, "face": "only"}), 422, "multiple_faces")
-
-
-@pytest.mark.parametrize("choice", ["best", "0", "LARGEST"])
-def test_an_unknown_choice_is_refused(api: Api, choice: str) -> None:
-    problem(api.verify(HOPPER, COLLINS, face=choice), 422, "invalid_request")
 
 
 def test_identification_takes_the_largest_face_or_names_all(api: Api, gallery: str) -> None:

@@ -105,24 +105,6 @@ def test_top_k_bounds_the_candidates_and_keeps_the_nearest(api: Api, gallery: st
     assert len(api.candidates(HOPPER, gallery, top_k="6")) == 6
 
 
-@pytest.mark.parametrize(
-    "field",
-    [
-        {"top_k": "0"},
-        {"top_k": "-1"},
-        {"top_k": "two"},
-        {"faces": "each"},
-        {"fpir": "2"},
-        {"fpir": "nan"},
-        {"threshold": "-1"},
-        {"threshold": "five"},
-    ],
-    ids=str,
-)
-def test_a_field_out_of_bounds_is_refused(api: Api, field: dict[str, str]) -> None:
-    problem(api.identify(HOPPER, gallery="default", **field), 422, "invalid_request")
-
-
 def test_metadata_comes_with_the_candidate(api: Api, people: str) -> None:
     api.describe(people, "hopper", {"rank": "Rear Admiral", "born": 1906})
     (candidate,) = api.candidates(HOPPER, people)

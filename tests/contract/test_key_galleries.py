@@ -51,7 +51,7 @@ def test_every_route_of_another_gallery_is_forbidden(mine: Api, api: Api, method
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-@pytest.mark.parametrize("name", ["nowhere", "Mine", "mine%20", "a%252Fb", "%FF", "mine%00", "%74heirs"])
+@pytest.mark.parametrize("name", ["nowhere", "Mine", "mine%20", "a%252Fb", "%FF", "mine%00", "%74heirs", "a", "%2E%2E"])
 def test_a_gallery_that_does_not_exist_is_as_forbidden_as_one_that_does(mine: Api, method: str, name: str) -> None:
     problem(mine.http.request(method, f"/galleries/{name}"), 403, "forbidden")
 
@@ -61,6 +61,7 @@ def test_its_own_galleries_answer_and_are_all_it_lists(mine: Api) -> None:
     assert mine.http.put("/galleries/ours").is_success
     assert {gallery["id"] for gallery in mine.http.get("/galleries").json()["galleries"]} == {"mine", "ours"}
     assert mine.names(HOPPER, "mine") == ["hopper"]
+    answered(mine.http.post("/identify", files=IMAGE, params={"gallery": "mine"}))
 
 
 @pytest.mark.parametrize("gallery", ["theirs", "default", "nowhere", "Mine", "mine "])

@@ -57,7 +57,8 @@ def status(client: httpx2.Client, operation: str, prefix: str = "") -> int:
 
 
 def unauthorized(response: httpx2.Response) -> None:
-    problem(response, 401, "unauthorized")
+    body = problem(response, 401, "unauthorized")
+    assert response.headers["x-request-id"] == body["request_id"]
     assert response.headers["www-authenticate"] == 'Bearer realm="likeness"'
 
 

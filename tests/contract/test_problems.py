@@ -32,7 +32,9 @@ def test_a_harmless_request_id_is_kept(http: httpx2.Client, given: str) -> None:
     assert http.get("/healthz", headers={"X-Request-ID": given}).headers["x-request-id"] == given
 
 
-@pytest.mark.parametrize("given", [b"", b"two words", b"x" * 129, b'"quoted"', b"<script>", b"\xe9", b"a;b", b"{}"])
+@pytest.mark.parametrize(
+    "given", [b"", b"two words", b"x" * 129, b'"quoted"', b"<script>", b"\xe9", b"a;b", b"{}", b"a\tb"]
+)
 def test_a_request_id_that_is_unsafe_to_log_is_replaced(http: httpx2.Client, given: bytes) -> None:
     response = http.get("/nowhere", headers=[(b"x-request-id", given)])
     (answered,) = response.headers.get_list("x-request-id")

@@ -48,7 +48,6 @@ def test_a_setting_of_the_shell_reaches_the_service(project: Project) -> None:
 
 def test_its_memory_its_processes_and_its_log_are_limited(project: Project) -> None:
     host = json.loads(inspect(project.container(), "json .HostConfig"))
-
     assert host["Memory"] == 2 * 2**30
     assert host["PidsLimit"] == 1024
     assert host["LogConfig"]["Config"] == {"max-file": "5", "max-size": "10m"}
@@ -57,7 +56,6 @@ def test_its_memory_its_processes_and_its_log_are_limited(project: Project) -> N
 def test_the_encryption_key_reaches_the_service_as_a_file_only(encrypted: Project, encryption_key: Path) -> None:
     encrypted.up()
     checked = run(["docker", "exec", encrypted.container(), "likeness", "doctor"])
-
     assert ", encrypted" in checked.stdout
     assert encryption_key.read_text() not in inspect(encrypted.container(), "json .")
 
@@ -73,7 +71,6 @@ def test_a_stop_under_load_answers_what_is_under_way_and_loses_nothing_acknowled
     assert {attempt.code for attempt in before} == {"ok"}
     assert seconds < 11  # ten, and what Compose itself takes
     assert project.exit_code() in {0, 143}
-
     project.up()
     assert_kept(api, ledger)
 
@@ -82,7 +79,6 @@ def test_published_elsewhere_it_serves_only_where_there_is_a_key(published_elsew
     refused = published_elsewhere.once("serve")
     assert refused.returncode == 2
     assert "likeness keys create" in refused.stderr + refused.stdout
-
     made = published_elsewhere.once("keys", "create", "--scopes", "verify", "--json")
     published_elsewhere.up()
     models = f"{published_elsewhere.url}/models"

@@ -58,7 +58,6 @@ def test_it_runs_as_a_user_without_rights_who_owns_only_the_data(cpu_image: str)
 def test_its_labels_say_what_it_is_and_of_which_commit(cpu_image: str) -> None:
     labels = json.loads(inspect(cpu_image, "json .Config.Labels"))
     named = {name.removeprefix("org.opencontainers.image."): value for name, value in labels.items()}
-
     assert named.pop("description")
     assert named == {
         "title": "Likeness",
@@ -73,7 +72,6 @@ def test_a_folder_of_the_host_that_belongs_to_root_stops_the_start(cpu_image: st
     refused = run(["docker", "run", "--rm", *LOOPBACK, "--volume", f"{tmp_path}:/data", cpu_image])
     assert refused.returncode == 2
     assert "/data" in refused.stderr
-
     os.chown(tmp_path, USER, USER)
     assert "FAIL" not in docker("run", "--rm", *LOOPBACK, "--volume", f"{tmp_path}:/data", cpu_image, "doctor")
 

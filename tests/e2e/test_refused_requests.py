@@ -53,28 +53,6 @@ def test_a_body_that_grows_without_end_is_refused_while_it_is_read(guarded: Serv
         assert sent_until_refused(wire, lambda: b"10000\r\n" + bytes(2**16) + b"\r\n", UPLOAD) < 100 * MIB
 
 
-GIANT_HEADS = {
-    "one header": b"GET /models HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 20_000 + b"\r\n\r\n",
-    "many headers": b"GET /models HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 4_000 + b"\r\n",
-    "URL": b"GET /models?" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-}
-
-
-@pytest.mark.parametrize("head", GIANT_HEADS.values(), ids=GIANT_HEADS)
-def test_a_giant_head_is_refused(guarded: Server, head: bytes) -> None:
-    with Wire(guarded) as wire:
-        answer = wire.send(head).answer()
-    assert answer.split()[1] == b"431"
-    assert b"application/problem+json" in answer
-    assert b'"headers_too_large"' in answer
-
-
-def test_a_header_that_does_not_end_is_cut_off(guarded: Server) -> None:
-    with Wire(guarded) as wire:
-        wire.send(b"GET /models HTTP/1.1\r\nA: ")
-        assert sent_until_refused(wire, lambda: b"a" * 2**16, most=64 * MIB) < 64 * MIB
-
-
 def test_connections_beyond_the_most_are_closed_and_the_others_served(tmp_path: Path) -> None:
     with Server(tmp_path / "data", LIKENESS_MAX_CONNECTIONS="8") as server, contextlib.ExitStack() as stack:
         wires = [stack.enter_context(Wire(server, patience=2)) for _ in range(20)]

@@ -2,7 +2,6 @@
 
 import base64
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -72,20 +71,3 @@ def test_a_request_that_does_not_end_is_cut_off_with_a_problem(tmp_path: Path) -
         assert answer.split()[1] == b"503"
         assert b"application/problem+json" in answer
         assert "Traceback" not in server.log.read_text()
-
-
-def test_idle_connections_do_not_delay_a_stop(tmp_path: Path) -> None:
-    with Server(tmp_path / "data") as server, httpx2.Client(base_url=server.url) as kept, Wire(server):
-        kept.get("/healthz")
-        started = time.monotonic()
-        server.stop()
-        assert time.monotonic() - started < 5
-
-
-def test_during_the_shutdown_delay_requests_are_answered_though_it_is_not_ready(tmp_path: Path) -> None:
-    with Server(tmp_path / "data", LIKENESS_SHUTDOWN_DELAY="2") as server:
-        server.process.send_signal(signal.SIGTERM)
-        assert eventually(lambda: get(server, "/readyz").status_code == 503, within=1.5)
-        answered(get(server, "/models"))
-        assert answered(get(server, "/healthz")) == {"status": "stopping"}
-        assert server.process.wait(10) in EXITED

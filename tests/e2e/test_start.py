@@ -6,7 +6,7 @@ from typing import NamedTuple
 import onnxruntime
 import pytest
 
-from tests.support.commands import eventually, new_keys
+from tests.support.commands import new_keys
 from tests.support.server import Server
 from tests.support.wire import Wire
 
@@ -94,19 +94,6 @@ def test_auth_off_with_keys_answers_everybody_and_warns(with_keys: WithKeys, hos
     with Server(with_keys.data_dir, LIKENESS_AUTH="off", LIKENESS_HOST=host) as server:
         assert get(server, "/models") == 200
         assert warns_about_auth(server)
-
-
-def test_a_running_server_requires_a_key_from_the_first_one_on(tmp_path: Path) -> None:
-    with Server(tmp_path / "data") as server:
-        assert get(server, "/models") == 200
-        (key,) = new_keys(server.data_dir, ["--scopes", "verify"])
-        assert eventually(lambda: get(server, "/models") == 401)
-        assert get(server, "/models", X_API_Key=key) == 200
-
-
-def test_auth_on_requires_a_key_even_if_there_is_none(tmp_path: Path) -> None:
-    with Server(tmp_path / "data", LIKENESS_AUTH="on") as server:
-        assert get(server, "/models") == 401
 
 
 @pytest.mark.parametrize(

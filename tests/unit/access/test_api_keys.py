@@ -38,14 +38,12 @@ def test_key_authenticates_a_caller_with_exactly_its_rights(
     key, text = keys.create(scopes, name=name, galleries=galleries, rate=rate, concurrent=concurrent)
     allowed = None if galleries is None else frozenset(galleries)
     expected = Caller(f"key:{key.id}", frozenset(scopes), allowed, rate, concurrent)
-
     assert keys.authenticate(text) == others.authenticate(text) == expected
     assert [(each.name, tuple(each.scopes)) for each in others.all() if each.id == key.id] == [(name, tuple(scopes))]
 
 
 def test_key_has_a_prefix_and_a_secret_of_256_bits(keys: KeyStore) -> None:
     texts = [keys.create([Scope.VERIFY])[1] for _ in range(20)]
-
     assert all(re.fullmatch(r"lk_[0-9a-f]{12}_[A-Za-z0-9_-]{43}", text) for text in texts)
     assert len({text.split("_", 2)[2] for text in texts}) == 20
 
@@ -63,7 +61,6 @@ def test_key_has_a_prefix_and_a_secret_of_256_bits(keys: KeyStore) -> None:
 def test_key_with_one_wrong_character_is_refused(keys: KeyStore, change: Change) -> None:
     _, text = keys.create([Scope.ADMIN])
     accepted = [at for at in range(len(text)) if _is_valid(keys, change(text, at))]
-
     assert _is_valid(keys, text)
     assert accepted == []
 
@@ -71,14 +68,12 @@ def test_key_with_one_wrong_character_is_refused(keys: KeyStore, change: Change)
 @pytest.mark.parametrize("text", ["", "lk", "lk_", "lk__", "lk_000000000000_", "_", "lk_ü_\xff", "x" * 100_000])
 def test_refusal_does_not_reveal_its_reason(keys: KeyStore, text: str) -> None:
     keys.create([Scope.ADMIN])
-
     with pytest.raises(Unauthorized, match=r"^the key is unknown, expired or revoked$"):
         keys.authenticate(text)
 
 
 def test_secret_is_valid_only_with_its_own_id(keys: KeyStore) -> None:
     (one, _), (_, text) = keys.create([Scope.ADMIN]), keys.create([Scope.VERIFY])
-
     assert not _is_valid(keys, f"lk_{one.id}_{text.split('_', 2)[2]}")
 
 
@@ -86,7 +81,6 @@ def test_key_is_valid_until_it_expires(keys: KeyStore) -> None:
     fresh, text = keys.create([Scope.VERIFY], lifetime=timedelta(hours=1))
     _, old = keys.create([Scope.VERIFY], lifetime=timedelta(milliseconds=-1))
     minutes = [format_time(datetime.now(UTC) + timedelta(minutes=minutes)) for minutes in (0, 59, 61)]
-
     assert (_is_valid(keys, text), _is_valid(keys, old)) == (True, False)
     assert [fresh.is_active(moment) for moment in minutes] == [True, True, False]
     assert fresh.expires_at is not None
@@ -98,7 +92,6 @@ def test_changes_of_another_process_apply_at_once(keys: KeyStore, others: KeySto
     key, text = others.create([Scope.VERIFY])
     created = keys.has_keys(), _is_valid(keys, text)
     others.revoke(key.id)
-
     assert (before, created) == (False, (True, True))
     assert not _is_valid(keys, text)
     assert not _is_valid(others, text)
@@ -107,7 +100,6 @@ def test_changes_of_another_process_apply_at_once(keys: KeyStore, others: KeySto
 def test_revoked_and_expired_keys_still_count_as_keys(keys: KeyStore, others: KeyStore) -> None:
     key, _ = keys.create([Scope.VERIFY], lifetime=timedelta(milliseconds=-1))
     keys.revoke(key.id)
-
     assert keys.has_keys()
     assert others.has_keys()
 
@@ -117,7 +109,6 @@ def test_revoking_again_keeps_the_first_time(keys: KeyStore) -> None:
     keys.revoke(key.id)
     (first,) = keys.all()
     keys.revoke(key.id)
-
     assert keys.all() == [first]
     assert first.revoked_at is not None
     with pytest.raises(NotFound, match="no key 'nobody'"):
@@ -134,7 +125,6 @@ def test_audit_log_has_the_author_of_each_change_and_no_secret(keys: KeyStore, d
     key, text = keys.create([Scope.ENROLL], by=Actor("cli:ada"))
     keys.revoke(key.id, Actor("cli:bob"))
     entries = AuditLog(database).entries()
-
     assert [(each["by"], each["action"], each["key"]) for each in entries] == [
         ("cli:ada", "key.create", key.id),
         ("cli:bob", "key.revoke", key.id),
@@ -147,7 +137,6 @@ def test_secrets_are_in_no_file(keys: KeyStore, path: Path) -> None:
     keys.revoke(texts[0].split("_")[1])
     stored = b"".join(file.read_bytes() for file in path.parent.iterdir())
     pieces = [text.split("_", 2)[2].encode()[start : start + 8] for text in texts for start in range(0, 40, 8)]
-
     assert texts[1].split("_")[1].encode() in stored
     assert [piece for piece in pieces if piece in stored] == []
 

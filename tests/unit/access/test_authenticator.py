@@ -18,7 +18,6 @@ AUTH: list[Auth] = ["auto", "on", "off"]
 def test_key_is_required_as_configured(keys: KeyStore, auth: Auth, any_key: bool, reachable: bool) -> None:  # noqa: FBT001
     made = [keys.create([Scope.VERIFY], lifetime=timedelta(seconds=-1)) for _ in range(any_key)]
     expected = {"on": True, "off": False, "auto": bool(made) or reachable}
-
     assert Authenticator(keys, auth, reachable=reachable).requires_key() == expected[auth]
 
 
@@ -26,7 +25,6 @@ def test_first_key_makes_keys_required_in_a_running_service(keys: KeyStore, othe
     authenticator = Authenticator(keys, "auto", reachable=False)
     before = authenticator.authenticate([], "127.0.0.1")
     others.create([Scope.VERIFY])
-
     assert before == anonymous("address:127.0.0.1")
     with pytest.raises(Unauthorized):
         authenticator.authenticate([], "127.0.0.1")
@@ -34,7 +32,6 @@ def test_first_key_makes_keys_required_in_a_running_service(keys: KeyStore, othe
 
 def test_one_valid_key_authenticates_its_owner(keys: KeyStore) -> None:
     key, text = keys.create([Scope.VERIFY])
-
     assert Authenticator(keys, "on", reachable=True).authenticate({text}, "::1").name == f"key:{key.id}"
 
 
@@ -51,7 +48,6 @@ def test_missing_invalid_or_contradictory_keys_are_refused_without_quoting_them(
     keys: KeyStore, given: list[str], words: str
 ) -> None:
     _, text = keys.create([Scope.ADMIN])
-
     with pytest.raises(Unauthorized, match=words) as refused:
         Authenticator(keys, "on", reachable=True).authenticate([each.format(text) for each in given], "::1")
     assert text.split("_", 2)[2] not in str(refused.value)
@@ -59,7 +55,6 @@ def test_missing_invalid_or_contradictory_keys_are_refused_without_quoting_them(
 
 def test_keys_are_ignored_if_none_is_required(keys: KeyStore) -> None:
     authenticator = Authenticator(keys, "off", reachable=True)
-
     assert authenticator.authenticate({"nonsense", "more"}, "10.0.0.1") == anonymous("address:10.0.0.1")
 
 
@@ -105,7 +100,6 @@ def test_only_addresses_of_this_machine_are_loopback(host: str) -> None:
 def test_loopback_only_means_an_unreachable_service_without_keys(keys: KeyStore, auth: Auth) -> None:
     loopback_only = [Authenticator(keys, auth, reachable=reachable).loopback_only() for reachable in (False, True)]
     keys.create([Scope.VERIFY])
-
     assert loopback_only == [auth != "on", False]
     assert Authenticator(keys, auth, reachable=False).loopback_only() == (auth == "off")
 

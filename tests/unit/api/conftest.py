@@ -11,7 +11,6 @@ from starlette.testclient import TestClient
 from app.domain.models import Pixels
 from app.main import create_app
 from app.settings import Settings
-from tests.unit.api.raising import Raising
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -58,8 +57,3 @@ def gallery(client: TestClient) -> Iterator[str]:
     assert client.put(f"/galleries/{name}").status_code == 201
     yield name
     assert client.delete(f"/galleries/{name}").status_code == 204
-
-
-@pytest.fixture(scope="module")
-def raising() -> Raising:
-    return Raising()

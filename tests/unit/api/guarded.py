@@ -19,7 +19,6 @@ from app.api.middleware.deadline import Deadline
 from app.api.middleware.request_id import RequestId
 from app.api.state import AppState, set_state
 from app.domain.errors import Forbidden
-from app.domain.identity import Scope
 from app.observability.metrics import Metrics
 from app.server.shutdown import Lifecycle
 from app.services.container import Services
@@ -73,24 +72,6 @@ class Guarded:
 
     async def _busy(self) -> None:
         raise HTTPException(413, "too much")
-
-
-class KeyMaker:
-    """Makes keys as the command line does, and returns the headers that carry them."""
-
-    def __init__(self, keys: KeyStore) -> None:
-        self.keys = keys
-
-    def __call__(self, *scopes: Scope, **options: Any) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.keys.create(scopes, **options)[1]}"}
-
-    @staticmethod
-    def text(headers: dict[str, str]) -> str:
-        return headers["Authorization"].removeprefix("Bearer ")
-
-    @staticmethod
-    def id(headers: dict[str, str]) -> str:
-        return headers["Authorization"].split("_")[1]
 
 
 class UnreadBody:

@@ -1,10 +1,9 @@
 """Rate limits, simultaneous requests, and cross-site requests are checked before a body is read."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -13,17 +12,10 @@ from app.access.api_keys import KeyStore
 from app.api.state import set_state, state_of
 from app.domain.identity import Scope
 from app.server.shutdown import Lifecycle
-from app.storage.migrate import open_migrated
 from tests.unit.api.guarded import Guarded, UnreadBody, settled
 
 FIELDS = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "ratelimit-policy")
 NO_FIELDS = (None,) * 4
-
-
-@pytest.fixture
-def keys(tmp_path: Path) -> Iterator[KeyStore]:
-    with closing(open_migrated(tmp_path / "gallery.sqlite3")) as database:
-        yield KeyStore(database)
 
 
 def fields(response: httpx2.Response) -> tuple[str | None, ...]:
@@ -126,15 +118,15 @@ async def test_request_beyond_its_deadline_is_counted_and_releases_its_slot(keys
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("path", ["/who", "/missing"])
-async def test_refused_request_is_answered_before_its_body_is_read(keys: KeyStore, path: str) -> None:
+@pytest.mark.parametrize("route", ["/who", "/missing"])
+async def test_refused_request_is_answered_before_its_body_is_read(keys: KeyStore, route: str) -> None:
     text = keys.create([Scope.VERIFY], rate=1)[1]
     guarded = Guarded(keys, "on", concurrent=1)
-    unknown = await UnreadBody().post(guarded.app, path)
+    unknown = await UnreadBody().post(guarded.app, route)
     guarded.client.get("/who", headers={"X-API-Key": text})
-    too_often = await UnreadBody().post(guarded.app, path, **{"x-api-key": text})
+    too_often = await UnreadBody().post(guarded.app, route, **{"x-api-key": text})
     guarded.lifecycle.stop()
-    stopping = await UnreadBody().post(guarded.app, path)
+    stopping = await UnreadBody().post(guarded.app, route)
 
     assert (unknown, too_often, stopping) == (401, 429, 503)
 

@@ -3,12 +3,14 @@
 import logging
 
 import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
 
-from app.api import problems as table
+from app.api import problems
+from app.api.middleware.request_id import RequestId
 from app.domain import errors
 from app.domain.errors import AllRejected, Rejected
 from tests.support.templates import FACE
-from tests.unit.api.raising import Raising
 
 CONTRACT = {
     "face_not_found": 422,
@@ -34,17 +36,43 @@ CONTRACT = {
 }
 
 
+class Raising:
+    """An application whose only route raises a given error."""
+
+    def __init__(self) -> None:
+        self.error: Exception = RuntimeError()
+        app = FastAPI()
+        app.add_middleware(RequestId)
+        problems.install(app)
+        app.get("/route")(self.route)
+        self.client = TestClient(app, raise_server_exceptions=False, headers={"X-Request-ID": "trace-1"})
+
+    def route(self) -> None:
+        raise self.error
+
+    def answer(self, error: Exception) -> tuple[int, dict[str, object], dict[str, str]]:
+        self.error = error
+        response = self.client.get("/route")
+        assert response.headers["content-type"] == "application/problem+json"
+        return response.status_code, response.json(), dict(response.headers)
+
+
+@pytest.fixture(scope="module")
+def raising() -> Raising:
+    return Raising()
+
+
 def kinds(root: type[errors.LikenessError]) -> list[type[errors.LikenessError]]:
     return [root, *(kind for child in root.__subclasses__() for kind in kinds(child))]
 
 
 def test_table_has_the_codes_of_the_contract_with_their_statuses() -> None:
-    assert {code: int(kind.status) for code, kind in table.PROBLEM_TYPES.items()} == CONTRACT
+    assert {code: int(kind.status) for code, kind in problems.PROBLEM_TYPES.items()} == CONTRACT
 
 
 @pytest.mark.parametrize("kind", kinds(errors.LikenessError))
 def test_every_error_has_a_row(kind: type[errors.LikenessError]) -> None:
-    assert kind.code in table.PROBLEM_TYPES
+    assert kind.code in problems.PROBLEM_TYPES
 
 
 @pytest.mark.parametrize(
@@ -69,7 +97,7 @@ def test_error_becomes_the_problem_of_its_code(raising: Raising, kind: type[erro
     assert status == CONTRACT[kind.code]
     assert body == {
         "type": f"/problems/{kind.code}",
-        "title": table.PROBLEM_TYPES[kind.code].title,
+        "title": problems.PROBLEM_TYPES[kind.code].title,
         "status": status,
         "detail": "why",
         "instance": "/route",

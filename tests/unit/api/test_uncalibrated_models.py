@@ -62,11 +62,6 @@ def test_uncalibrated_model_decides_by_the_usual_threshold_without_rates(serve: 
     assert (answer["match"], answer["probability"]) == (True, None)
     assert client.get("/models").json()["models"][0]["calibrated"] is False
     assert client.get(f"/models/{MODEL}/calibration").status_code == 404
-
-
-def test_uncalibrated_model_refuses_a_requested_rate(serve: Serve, portrait: bytes) -> None:
-    client = serve(None)
-
     assert verify(client, portrait, fmr="0.01")["code"] == "unsupported_operating_point"
     assert verify(client, portrait, threshold="0.5")["threshold"]["source"] == "request"
 

@@ -87,7 +87,6 @@ def remade_from(whole: Path, seq: int, entries: list[str]) -> Tamper:
 
 def test_a_log_that_nobody_touched_is_whole(whole: Path) -> None:
     found = verified(whole, lambda _: None)
-
     assert found == Verdict(LENGTH, rows(whole)[-1][2], None)
 
 
@@ -99,7 +98,6 @@ def test_a_guard_that_was_taken_off_is_missed(whole: Path, guard: str) -> None:
         db.execute(f"DROP {kind} {guard}")
     with closing(open_migrated(path)) as database:
         found = AuditLog(database).verify()
-
     assert str(found.fault).startswith("the database has no audit")
     assert guard in str(found.fault)
 
@@ -108,7 +106,6 @@ def test_a_guard_that_was_taken_off_is_missed(whole: Path, guard: str) -> None:
 @given(seq=SEQ, entry=ENTRY)
 def test_an_entry_that_was_edited_is_named(whole: Path, seq: int, entry: str) -> None:
     found = verified(whole, lambda db: db.execute("UPDATE audit SET entry = ? WHERE seq = ?", (entry, seq)))
-
     assert (found.entries, found.fault) == (seq - 1, f"entry {seq} was changed, or one before it")
 
 
@@ -120,13 +117,11 @@ def test_an_entry_edited_with_a_hash_to_fit_is_found_by_the_next_or_by_a_head(
     before, head = [GENESIS_HASH, *(written for *_, written in rows(whole))][seq - 1], rows(whole)[-1][2]
     edit = "UPDATE audit SET entry = ?, hash = ? WHERE seq = ?"
     found = verified(whole, lambda db: db.execute(edit, (entry, chain_hash(before, seq, entry), seq)), head)
-
     assert (found.entries, found.fault is None) == (seq, False)
 
 
 def test_the_hash_is_what_it_was_when_heads_were_noted() -> None:
     by_hand = hashlib.sha256(b'00ff\n12\n{"subject": "\xc5\xbdofie"}').hexdigest()
-
     assert chain_hash("00ff", 12, '{"subject": "Žofie"}') == by_hand
 
 
@@ -134,21 +129,18 @@ def test_the_hash_is_what_it_was_when_heads_were_noted() -> None:
 @given(seq=SEQ, written=HASH)
 def test_a_hash_that_was_edited_is_named(whole: Path, seq: int, written: str) -> None:
     found = verified(whole, lambda db: db.execute("UPDATE audit SET hash = ? WHERE seq = ?", (written, seq)))
-
     assert (found.entries, found.fault) == (seq - 1, f"entry {seq} was changed, or one before it")
 
 
 @pytest.mark.parametrize("seq", range(1, LENGTH))
 def test_an_entry_that_was_removed_is_named(whole: Path, seq: int) -> None:
     found = verified(whole, lambda db: db.execute("DELETE FROM audit WHERE seq = ?", (seq,)))
-
     assert (found.entries, found.fault) == (seq - 1, f"expected entry {seq}, got {seq + 1}")
 
 
 @pytest.mark.parametrize("kept", range(LENGTH))
 def test_an_end_that_was_cut_off_is_missed(whole: Path, kept: int) -> None:
     found = verified(whole, lambda db: db.execute("DELETE FROM audit WHERE seq > ?", (kept,)))
-
     assert found.fault == f"the entries after {kept} are missing"
 
 
@@ -168,7 +160,6 @@ def test_two_entries_that_changed_places_are_found(whole: Path, pair: list[int],
     with tampered(whole, lambda db: db.execute(swap, named)) as log:
         subjects = [entry["subject"] for entry in log.entries()]
         found = log.verify()
-
     assert subjects[one - 1] != f"subject {one - 1}"
     assert (found.entries, found.fault) == (one - 1, f"entry {one} was changed, or one before it")
 
@@ -179,7 +170,6 @@ def test_an_entry_that_was_put_in_is_found(whole: Path, seq: int, entry: str, wr
     found = verified(
         whole, lambda db: db.execute("INSERT INTO audit (seq, entry, hash) VALUES (?, ?, ?)", (seq, entry, written))
     )
-
     assert found.fault
 
 
@@ -191,7 +181,6 @@ def test_a_chain_made_anew_is_whole_but_lacks_the_head_that_was_noted(
     head = rows(whole)[-1][2]
     with tampered(whole, remade_from(whole, seq, entries)) as log:
         alone, noted = log.verify(), log.verify(head)
-
     assert (alone.entries, alone.fault) == (seq - 1 + len(entries), None)
     assert noted.fault == f"no entry has the hash {head}: the log was replaced or cut"
 
@@ -200,5 +189,4 @@ def test_a_chain_made_anew_is_whole_but_lacks_the_head_that_was_noted(
 @given(seq=st.integers(2, LENGTH), entries=st.lists(ENTRY, max_size=3))
 def test_a_head_noted_before_what_was_made_anew_says_nothing(whole: Path, seq: int, entries: list[str]) -> None:
     head = rows(whole)[seq - 2][2]
-
     assert verified(whole, remade_from(whole, seq, entries), head).fault is None

@@ -36,7 +36,6 @@ def test_an_entry_says_when_who_what_and_to_whom(log: AuditLog, database: Databa
     before = format_time(datetime.now(UTC))
     record(database, "face.enroll", "guests", ADA, subject="ada", face="f")
     (entry,) = log.entries()
-
     assert before <= entry["at"] <= format_time(datetime.now(UTC))
     assert {name: value for name, value in entry.items() if name not in ("at", "hash")} == {
         "seq": 1,
@@ -54,7 +53,6 @@ def test_what_there_is_nothing_to_say_of_is_left_out_and_none_is_said_of_zero(
 ) -> None:
     record(database, "gallery.delete", subject="", face=None, faces=0)
     (entry,) = log.entries()
-
     assert entry.keys() == {"seq", "at", "by", "action", "faces", "hash"}
     assert entry["faces"] == 0
 
@@ -66,7 +64,6 @@ def test_any_text_is_kept_and_found_again(
 ) -> None:
     record(database, "subject.put", gallery, Actor(by, request_id), subject=subject)
     entry = log.entries(gallery, subject)[-1]
-
     assert (entry["gallery"], entry["subject"], entry["by"], entry["request_id"]) == (gallery, subject, by, request_id)
     assert log.verify().fault is None
 
@@ -76,7 +73,6 @@ def test_entries_are_found_by_gallery_and_by_subject(log: AuditLog, database: Da
     for gallery, subject in pairs:
         record(database, "subject.put", gallery, subject=subject)
     record(database, "key.create")
-
     assert [each["seq"] for each in log.entries()] == [1, 2, 3, 4, 5]
     assert [each["seq"] for each in log.entries("guests")] == [1, 2, 4]
     assert [each["seq"] for each in log.entries("guests", "ada")] == [1, 4]
@@ -86,7 +82,6 @@ def test_entries_are_found_by_gallery_and_by_subject(log: AuditLog, database: Da
 
 def test_an_empty_log_is_whole(log: AuditLog) -> None:
     verdict = log.verify()
-
     assert (verdict.entries, verdict.head, verdict.fault) == (0, GENESIS_HASH, None)
     assert log.verify(GENESIS_HASH).fault is None
 
@@ -96,7 +91,6 @@ def test_every_head_that_ever_was_is_part_of_the_chain(log: AuditLog, database: 
     for number in range(5):
         record(database, "subject.put", "guests", subject=str(number))
         heads.append(log.verify().head)
-
     assert len(set(heads)) == 5
     assert [log.verify(head).fault for head in heads] == [None] * 5
     assert log.verify("f" * 64).fault == f"no entry has the hash {'f' * 64}: the log was replaced or cut"
@@ -114,7 +108,6 @@ def test_every_head_that_ever_was_is_part_of_the_chain(log: AuditLog, database: 
 def test_the_database_itself_refuses_to_change_an_entry(log: AuditLog, database: Database, statement: str) -> None:
     record(database, "subject.put", "guests", ADA, subject="ada")
     before = log.entries()
-
     with pytest.raises(ServiceError, match="append-only"), database.writing() as db:
         db.execute(statement)
     assert log.entries() == before
@@ -131,14 +124,12 @@ def test_an_entry_is_not_there_without_its_change(log: AuditLog, database: Datab
     with pytest.raises(ServiceError, match="no such table"):
         note_and_fail(database)
     record(database, "subject.put", "guests", subject="bob")
-
     assert [each["action"] for each in log.entries()] == ["subject.put", "subject.put"]
     assert log.verify().fault is None
 
 
 def test_what_several_processes_write_at_once_is_one_chain(log: AuditLog, database: Database, other: Database) -> None:
     map_in_threads(lambda number: record((database, other)[number % 2], gallery=str(number)), range(40), 4)
-
     verdict = log.verify()
     assert (verdict.entries, verdict.fault) == (40, None)
     assert sorted(int(each["gallery"]) for each in log.entries()) == list(range(40))
@@ -161,5 +152,4 @@ class Busy(AuditLog):
 @pytest.mark.usefixtures("log")
 def test_an_entry_that_comes_while_the_chain_is_walked_is_no_fault(database: Database, other: Database) -> None:
     record(other)
-
     assert Busy(database, other).verify().fault is None

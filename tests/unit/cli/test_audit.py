@@ -45,7 +45,6 @@ def spoil(likeness: Command, statement: str) -> None:
 def test_entries_are_listed_as_they_were_written_a_json_object_a_line(filled: Command) -> None:
     listed = document(filled, "list")["entries"]
     lines = filled("audit", "list").stdout.splitlines()
-
     assert [json.loads(line) for line in lines] == listed
     assert [(each["seq"], each["action"], each.get("subject")) for each in listed] == [
         (1, "gallery.create", None),
@@ -60,7 +59,6 @@ def test_entries_are_listed_as_they_were_written_a_json_object_a_line(filled: Co
 
 def test_the_terminal_is_shown_no_character_that_it_would_obey(filled: Command) -> None:
     shown = filled("audit", "list").stdout
-
     assert not {character for character in shown if not character.isprintable()} - {"\n"}
 
 
@@ -83,7 +81,6 @@ def test_a_whole_log_is_told_with_its_head_which_stays_part_of_it(filled: Comman
     said = filled("audit", "verify").stdout
     filled("keys", "create", "--scopes", "verify")
     later = document(filled, "verify", "--head", verdict["head"])
-
     assert (verdict["ok"], verdict["entries"]) == (True, 5)
     assert said == f"whole: 5 entries, head {verdict['head']}\n"
     assert (later["ok"], later["entries"]) == (True, 6)
@@ -104,7 +101,6 @@ def test_a_broken_log_is_told_and_ends_with_2(filled: Command, statement: str, f
     spoil(filled, statement)
     verdict = document(filled, "verify", exit_code=2)
     done = filled("audit", "verify")
-
     assert verdict["ok"] is False
     assert verdict["fault"].startswith(fault)
     assert (done.exit_code, done.stdout.startswith(f"broken: {fault}")) == (2, True)
@@ -116,6 +112,6 @@ def test_a_head_that_was_never_there_is_told(filled: Command) -> None:
 
 def test_where_there_is_no_gallery_there_is_no_whole_log(likeness: Command) -> None:
     done = likeness("audit", "verify")
-
     assert done.exit_code == 2
     assert f"no gallery in {likeness.data}" in done.stderr
+    assert not likeness.data.exists()

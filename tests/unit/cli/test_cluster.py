@@ -29,7 +29,6 @@ def cluster(likeness: Command, album: Path, *options: object) -> dict[str, Any]:
 
 def test_groups_have_the_photos_of_one_person_largest_group_first(likeness: Command, album: Path) -> None:
     document = cluster(likeness, album)
-
     named = [[str(Path(photo).relative_to(album)) for photo in group] for group in document["groups"]]
     assert named == [["hopper/1.jpg", "hopper/3.png", "hopper/deep/2.jpg"], ["collins/1.jpg", "collins/2.jpg"]]
     assert (document["rejected"], document["exit"]) == ([], 0)
@@ -40,7 +39,6 @@ def test_output_has_one_folder_of_links_per_person(likeness: Command, album: Pat
     likeness.photo("album/odd.png", np.zeros((50, 50, 3), np.uint8))
     output = likeness.folder / "sorted"
     cluster(likeness, album, "--output", output)
-
     links = {str(path.relative_to(output)): path for path in output.rglob("*") if not path.is_dir()}
     assert sorted(links) == [
         "person-0001/hopper-1.jpg",
@@ -57,7 +55,6 @@ def test_copies_are_independent_and_single_photos_are_in_alone(likeness: Command
     output = likeness.folder / "sorted"
     cluster(likeness, album, "--output", output, "--copy")
     (album / "collins/1.jpg").unlink()
-
     assert (output / "alone" / "collins-1.jpg").stat().st_size > 1000
 
 
@@ -75,7 +72,6 @@ def test_truth_gives_precision_and_recall(likeness: Command, album: Path) -> Non
 def test_text_lists_rejected_photos_groups_and_counts(likeness: Command, album: Path) -> None:
     (album / "broken.jpg").write_bytes(b"no image")
     done = likeness("cluster", album)
-
     assert done.exit_code == 0
     assert done.stdout.splitlines() == [
         f"{album / 'broken.jpg'}: expected an image, got bytes of an unknown format",
@@ -88,7 +84,6 @@ def test_text_lists_rejected_photos_groups_and_counts(likeness: Command, album: 
 
 def test_exit_status_is_2_if_no_photo_has_a_face(likeness: Command) -> None:
     likeness.photo("album/dark.png", np.zeros((50, 50, 3), np.uint8))
-
     document = cluster(likeness, likeness.folder / "album")
     assert (document["groups"], len(document["rejected"]), document["exit"]) == ([], 1, 2)
 
@@ -108,7 +103,6 @@ def test_invalid_options_are_refused_before_any_work(
 ) -> None:
     (album / "loose.jpg").write_bytes(b"no image")
     done = likeness("cluster", album, *options)
-
     assert done.exit_code == 2
     assert complaint in done.stderr
 
@@ -116,5 +110,4 @@ def test_invalid_options_are_refused_before_any_work(
 def test_folder_without_photos_is_an_error(likeness: Command) -> None:
     (likeness.folder / "album").mkdir()
     done = likeness("cluster", likeness.folder / "album")
-
     assert (done.exit_code, "no photos in" in done.stderr) == (2, True)

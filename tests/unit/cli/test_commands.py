@@ -19,19 +19,19 @@ print(sorted(sys.modules.keys() & {"numpy", "cv2", "onnxruntime", "faiss", "fast
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_listed_help_is_the_help_of_the_command(name: str) -> None:
+def test_listed_help_is_the_help_of_the_command(likeness: Command, name: str) -> None:
+    done = likeness(name, "--help")
     assert imported(name).help.startswith(COMMANDS[name][1].removesuffix("."))
+    assert (done.exit_code, "usage" in done.stdout.lower(), done.stderr) == (0, True, "")
 
 
 def test_help_imports_neither_networks_nor_server() -> None:
     done = subprocess.run([sys.executable, "-c", HELP], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-
     assert all(name in done.stdout for name in COMMANDS)
     assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_unknown_command_is_an_error_with_a_suggestion(likeness: Command) -> None:
     done = likeness("verfy")
-
     assert done.exit_code == 2
     assert "verify" in done.stderr

@@ -20,30 +20,25 @@ def failures(done: Result) -> dict[str, str]:
 
 def test_complete_installation_passes_every_check(likeness: Command) -> None:
     done = likeness("doctor", "--json")
-
     assert (done.exit_code, json.loads(done.stdout)["ok"]) == (0, True)
     assert [check["name"] for check in json.loads(done.stdout)["checks"]] == CHECKS
+    assert all(word in done.stdout for word in ("sha256:", "cpu", "onnxruntime"))
 
 
 def test_text_has_one_line_per_check(likeness: Command) -> None:
     done = likeness("doctor", model="none")
     states = [f"{'FAIL' if name in ('models', 'self-test') else 'ok  '} {name}" for name in CHECKS]
-
     assert done.exit_code == 2
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == states
 
 
-@pytest.mark.parametrize("name", ["mobilefacenet-128/embedder.onnx", "mtcnn/rnet.onnx", "mtcnn/manifest.json"])
-def test_damaged_or_missing_model_file_is_reported_with_its_path(
-    likeness: Command, models_dir: Path, name: str
-) -> None:
+def test_damaged_or_missing_model_file_is_reported_with_its_path(likeness: Command, models_dir: Path) -> None:
     models = shutil.copytree(models_dir, likeness.folder / "models")
-    path = models / name
+    path = models / "mtcnn" / "rnet.onnx"
     path.write_bytes(path.read_bytes() + b"\0")
     damaged = failures(likeness("doctor", "--json", models_dir=models))
     path.unlink()
     missing = failures(likeness("doctor", "--json", models_dir=models))
-
     assert damaged.keys() == missing.keys() == {"models", "self-test"}
     assert str(path) in damaged["models"]
     assert f"{path}: No such file" in missing["models"]
@@ -51,7 +46,6 @@ def test_damaged_or_missing_model_file_is_reported_with_its_path(
 
 def test_unwritable_data_directory_is_reported(likeness: Command) -> None:
     (likeness.folder / "file").touch()
-
     assert "file" in failures(likeness("doctor", "--json", data_dir=likeness.folder / "file" / "data"))["data"]
 
 
@@ -62,6 +56,5 @@ def test_unavailable_provider_and_missing_package_are_reported(
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
     monkeypatch.setattr(doctor, "PACKAGES", ("numpy", "no-such-package"))
     found = failures(likeness("doctor", "--json", provider="cuda"))
-
     assert "provider 'cuda' was asked for" in found["models"]
     assert "no-such-package" in found["installed"]

@@ -33,7 +33,6 @@ def drawn(path: Path, *faces: Face) -> Mask:
 
 def test_box_and_landmarks_are_drawn_at_the_face_and_nowhere_else(tmp_path: Path) -> None:
     differs = drawn(tmp_path / "out.png", FACE)
-
     assert differs[NEAR].sum() == differs.sum() > 400
     assert differs[150, 200:301].all()
     assert differs[150:261, 301].all()
@@ -43,7 +42,6 @@ def test_box_and_landmarks_are_drawn_at_the_face_and_nowhere_else(tmp_path: Path
 def test_every_face_is_drawn(tmp_path: Path) -> None:
     other = Face(Box(20, 300, 80, 380), Landmarks(np.full((5, 2), [50, 340], np.float32)), 0.5)
     differs = drawn(tmp_path / "out.png", FACE, other)
-
     assert differs[150, 200:301].all()
     assert differs[380, 20:81].all()
 
@@ -54,14 +52,12 @@ def test_photo_without_faces_is_copied(tmp_path: Path) -> None:
 
 def test_visible_part_of_a_face_beyond_the_edge_is_drawn(tmp_path: Path) -> None:
     beyond = Face(Box(-50.0, -50.0, 100.0, 1000.0), Landmarks(np.full((5, 2), -30, np.float32)), 0.9)
-
     assert drawn(tmp_path / "out.png", beyond)[:, 100].all()
 
 
 def test_photo_itself_is_not_changed(tmp_path: Path) -> None:
     before = PHOTO.copy()
     draw_faces(PHOTO, [FACE], tmp_path / "out.jpg")
-
     np.testing.assert_array_equal(PHOTO, before)
 
 
@@ -82,7 +78,6 @@ def test_detect_draws_the_face_that_it_prints(likeness: Command, hopper: Pixels)
     image, out = likeness.photo("hopper.png", hopper), likeness.folder / "out.png"
     done = likeness("detect", image, "--draw", out)
     rows, columns = difference(out, hopper).nonzero()
-
     assert done.exit_code == 0
     assert done.stdout.startswith("face at ")
     left, top, right, bottom = map(int, re.findall(r"\d+", done.stdout)[:4])
@@ -92,5 +87,4 @@ def test_detect_draws_the_face_that_it_prints(likeness: Command, hopper: Pixels)
 
 def test_exit_status_is_2_if_the_drawing_cannot_be_written(likeness: Command, hopper: Pixels) -> None:
     done = likeness("detect", likeness.photo("hopper.png", hopper), "--draw", likeness.folder / "out.xyz")
-
     assert (done.exit_code, "expected a name that ends in .png or .jpg" in done.stderr) == (2, True)

@@ -29,7 +29,6 @@ def faces(likeness: Command, gallery: str = "default") -> int:
 
 def test_every_folder_is_a_subject(likeness: Command, people: Path) -> None:
     expected = {"subjects": 2, "enrolled": 2, "already_enrolled": 0, "rejected": [], "exit": 0}
-
     assert enroll(likeness, people) == expected
     assert faces(likeness) == 2
 
@@ -38,7 +37,6 @@ def test_second_run_enrols_only_new_photos(likeness: Command, people: Path, hopp
     first, second = enroll(likeness, people), enroll(likeness, people)
     likeness.photo("people/hopper/deep/two.jpg", hopper, quality=60)
     third = enroll(likeness, people)
-
     counts = [(each["enrolled"], each["already_enrolled"], each["exit"]) for each in (first, second, third)]
     assert counts == [(2, 0, 0), (0, 2, 0), (1, 2, 0)]
     assert faces(likeness) == 3
@@ -47,7 +45,6 @@ def test_second_run_enrols_only_new_photos(likeness: Command, people: Path, hopp
 def test_two_copies_of_a_photo_in_a_folder_are_one_face(likeness: Command, people: Path) -> None:
     (people / "hopper" / "copy.jpg").write_bytes((people / "hopper" / "one.jpg").read_bytes())
     counted = enroll(likeness, people)
-
     assert (counted["enrolled"], counted["already_enrolled"]) == (2, 1)
     assert faces(likeness) == 2
 
@@ -55,14 +52,12 @@ def test_two_copies_of_a_photo_in_a_folder_are_one_face(likeness: Command, peopl
 def test_photo_in_two_folders_is_a_face_of_both_subjects(likeness: Command, people: Path) -> None:
     (people / "grace").mkdir()
     (people / "grace" / "one.jpg").write_bytes((people / "hopper" / "one.jpg").read_bytes())
-
     assert enroll(likeness, people)["enrolled"] == 3
 
 
 def test_rejected_photo_is_listed_with_its_file_and_reason(likeness: Command, people: Path) -> None:
     (people / "hopper" / "broken.jpg").write_bytes(b"no image")
     (rejected,) = enroll(likeness, people)["rejected"]
-
     assert rejected["file"] == str(people / "hopper" / "broken.jpg")
     assert (rejected["code"], rejected["detail"]) == (
         "invalid_image",
@@ -73,7 +68,6 @@ def test_rejected_photo_is_listed_with_its_file_and_reason(likeness: Command, pe
 def test_text_lists_rejected_photos_and_counts(likeness: Command, people: Path) -> None:
     (people / "hopper" / "broken.jpg").write_bytes(b"no image")
     done = likeness("enroll", people)
-
     assert done.exit_code == 0
     assert done.stdout.splitlines() == [
         f"{people / 'hopper' / 'broken.jpg'}: expected an image, got bytes of an unknown format",
@@ -85,29 +79,26 @@ def test_text_lists_rejected_photos_and_counts(likeness: Command, people: Path) 
 def test_exit_status_is_2_if_every_photo_is_rejected(likeness: Command) -> None:
     (likeness.folder / "people" / "nobody").mkdir(parents=True)
     (likeness.folder / "people" / "nobody" / "broken.jpg").write_bytes(b"no image")
-
     assert enroll(likeness, likeness.folder / "people")["exit"] == 2
 
 
 def test_hidden_files_and_files_outside_of_the_folders_are_ignored(likeness: Command, people: Path) -> None:
     for name in ("notes.txt", "hopper/.DS_Store", "collins/.hidden.jpg"):
         (people / name).write_bytes(b"no image")
-
     assert enroll(likeness, people)["rejected"] == []
 
 
 def test_folder_without_photos_is_an_error(likeness: Command) -> None:
     (likeness.folder / "people" / "nobody").mkdir(parents=True)
-    done = likeness("enroll", likeness.folder / "people")
-
-    assert done.exit_code == 2
+    done, missing = (likeness("enroll", likeness.folder / name) for name in ("people", "missing"))
+    assert (done.exit_code, missing.exit_code) == (2, 2)
     assert "no photos in" in done.stderr
+    assert "missing" in missing.stderr
 
 
 def test_quality_bounds_of_the_settings_apply(likeness: Command, people: Path) -> None:
     done = likeness("enroll", people, "--json", enroll_min_sharpness=1)
     rejected = json.loads(done.stdout)["rejected"]
-
     assert done.exit_code == 2
     assert [each["code"] for each in rejected] == ["low_quality", "low_quality"]
     assert all("sharpness" in each["detail"] for each in rejected)
@@ -115,5 +106,4 @@ def test_quality_bounds_of_the_settings_apply(likeness: Command, people: Path) -
 
 def test_gallery_can_be_chosen(likeness: Command, people: Path) -> None:
     enroll(likeness, people, "--gallery", "guests")
-
     assert (faces(likeness, "guests"), faces(likeness)) == (2, 0)

@@ -1,7 +1,6 @@
 """`likeness gallery ...`: the galleries without a server."""
 
 import json
-import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import REPOSITORY
 from tests.support.repository import FileRepository
-from tests.support.templates import numbered, template, unit
+from tests.support.templates import numbered
 from tests.unit.cli.conftest import Command
 
 
@@ -37,7 +35,6 @@ def spoil(likeness: Command, statement: str, *values: object) -> None:
 
 def test_galleries_are_listed_with_their_counts(filled: Command) -> None:
     listed = document(filled, "list")["galleries"]
-
     assert [(each["id"], each["subjects"], each["faces"]) for each in listed] == [("default", 0, 0), ("guests", 2, 2)]
     assert filled("gallery", "list").stdout.splitlines() == [
         "default: 0 subjects, 0 faces",
@@ -47,7 +44,6 @@ def test_galleries_are_listed_with_their_counts(filled: Command) -> None:
 
 def test_an_export_can_be_imported_elsewhere_and_again(filled: Command) -> None:
     file = filled.folder / "guests.jsonl"
-
     exported = {"gallery": "guests", "faces": 2, "left_out": []}
     assert document(filled, "export", file, "--gallery", "guests") == exported
     assert document(filled, "import", file, "--gallery", "copy") == {"gallery": "copy", "faces": 2}
@@ -70,32 +66,9 @@ def test_what_cannot_be_done_is_told_in_words_and_ends_with_2(
 ) -> None:
     (filled.folder / "text.jsonl").write_text("no JSON")
     done = filled("gallery", *arguments)
-
     assert done.exit_code == 2
     assert words in done.stderr
     assert done.exception is None or isinstance(done.exception, SystemExit)
-
-
-def test_an_import_that_contradicts_what_is_there_is_told_in_words(filled: Command) -> None:
-    file = filled.folder / "guests.jsonl"
-    document(filled, "export", file, "--gallery", "guests")
-    file.write_text(file.read_text().replace('"ada"', '"eve"'))
-    done = filled("gallery", "import", file, "--gallery", "guests", "--json")
-
-    assert done.exit_code == 2
-    assert json.loads(done.stdout)["code"] == "invalid_request"
-    assert "one of these faces already" in json.loads(done.stdout)["detail"]
-
-
-def test_an_import_of_another_model_is_told_in_words(filled: Command) -> None:
-    file = filled.folder / "guests.jsonl"
-    document(filled, "export", file, "--gallery", "guests")
-    repository = FileRepository(filled.data / "gallery.sqlite3")
-    repository.enroll("other", "eve", [template("9", "eve", unit(9), "sha256:other")])
-    repository.close()
-    done = filled("gallery", "import", file, "--gallery", "other", "--json")
-
-    assert (done.exit_code, json.loads(done.stdout)["code"]) == (2, "model_mismatch")
 
 
 def test_a_whole_gallery_has_no_damage(filled: Command) -> None:
@@ -123,7 +96,6 @@ METADATA = {"kind": "metadata", "gallery": "guests", "subject_id": "bob", "probl
 
 def test_damage_is_listed_and_ends_with_2(damaged: Command) -> None:
     done, text = damaged("gallery", "check", "--json"), damaged("gallery", "check")
-
     assert (done.exit_code, text.exit_code) == (2, 2)
     assert json.loads(done.stdout) == {"ok": False, "damage": [FACE, METADATA]}
     assert text.stdout.splitlines() == [
@@ -134,7 +106,6 @@ def test_damage_is_listed_and_ends_with_2(damaged: Command) -> None:
 
 def test_an_export_of_a_damaged_gallery_says_what_was_left_out(damaged: Command) -> None:
     file = damaged.folder / "guests.jsonl"
-
     assert document(damaged, "export", file, "--gallery", "guests")["left_out"] == [FACE, METADATA]
     assert (
         "damaged and left out: gallery 'guests', subject 'ada', face '2'"
@@ -158,7 +129,6 @@ def test_a_repair_asks_for_confirmation(damaged: Command) -> None:
     refused = [damaged("gallery", "repair", input=answer) for answer in ("n\n", "")]
     refused.append(damaged("gallery", "repair", "--json"))
     agreed = damaged("gallery", "repair", input="y\n")
-
     assert [done.exit_code for done in refused] == [2, 2, 2]
     assert ["nothing was removed" in done.stderr for done in refused] == [True, True, False]
     assert "face '2': vector: " in refused[0].stderr
@@ -175,7 +145,6 @@ def test_a_file_that_is_no_database_is_told_in_words(likeness: Command, command:
     likeness.data.mkdir()
     (likeness.data / "gallery.sqlite3").write_bytes(b"this is no database at all" * 100)
     done = likeness("gallery", *command)
-
     assert done.exit_code == 2
     assert "not a database" in done.stderr
 
@@ -186,7 +155,6 @@ def test_rebuilding_keeps_what_is_there_and_gives_room_back(filled: Command) -> 
     spoil(filled, "DROP TABLE bulk")
     before = path.stat().st_size
     done = document(filled, "rebuild")
-
     assert done == {"ok": True}
     assert path.stat().st_size < before - 900_000
     assert document(filled, "list")["galleries"][1]["faces"] == 2
@@ -200,20 +168,3 @@ def test_a_command_that_erases_says_that_a_reader_still_holds_earlier_values(fil
 
     assert done == {"ok": True, "erasures_pending": 1}
     assert "until every other reader of the gallery has ended" in text
-
-
-def test_a_database_from_before_schema_versions_is_migrated(likeness: Command) -> None:
-    likeness.data.mkdir()
-    shutil.copyfile(REPOSITORY / "tests/unit/gallery/databases/version_0.sqlite3", likeness.data / "gallery.sqlite3")
-
-    assert "people: 2 subjects, 3 faces" in likeness("gallery", "list").stdout.splitlines()
-    assert likeness("audit", "verify").exit_code == 0
-
-
-@pytest.mark.parametrize("command", [["gallery", "list"], ["gallery", "check"], ["audit", "verify"], ["keys", "list"]])
-def test_a_database_of_a_newer_version_is_refused_in_words(filled: Command, command: list[str]) -> None:
-    spoil(filled, "PRAGMA user_version = 99")
-    done = filled(*command)
-
-    assert done.exit_code == 2
-    assert "or older, got version 99" in done.stderr

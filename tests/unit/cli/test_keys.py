@@ -33,7 +33,6 @@ def test_create_prints_only_the_key_which_has_the_requested_rights(likeness: Com
     done = likeness("keys", "create", "--scopes", "verify, enroll,verify", "--galleries", "a/b,staff", "--rate", 5)
     text = done.stdout.strip()
     made = caller(likeness, text)
-
     assert done.exit_code == 0
     assert re.fullmatch(r"lk_[0-9a-f]{12}_[\w-]{43}", text)
     assert made.scopes == {Scope.VERIFY, Scope.ENROLL}
@@ -46,7 +45,6 @@ def test_json_of_a_new_key_has_all_its_properties(likeness: Command) -> None:
         likeness, "create", "--scopes", "admin", "--expires", "90d", "--name", ":key: [b]Ada", "--concurrent", 0
     )
     days = [format_time(datetime.now(UTC) + timedelta(days=days)) for days in (89.9, 90)]
-
     assert caller(likeness, made.pop("key")).name == f"key:{made['id']}"
     assert days[0] < made.pop("expires_at") <= days[1]
     assert made.pop("created_at") <= format_time(datetime.now(UTC))
@@ -66,7 +64,6 @@ def test_list_has_all_keys_without_secrets(likeness: Command) -> None:
     made = [document(likeness, "create", "--scopes", "verify", "--name", name) for name in ("[i]one", ":key:", "three")]
     document(likeness, "revoke", made[1]["id"])
     listed, lines = document(likeness, "list")["keys"], likeness("keys", "list").stdout.splitlines()
-
     assert [(each["id"], each["name"], each["valid"]) for each in listed] == [
         (made[0]["id"], "[i]one", True),
         (made[1]["id"], ":key:", False),
@@ -90,7 +87,6 @@ def test_revoke_accepts_the_id_or_the_key_and_is_audited_with_the_user(
     done = likeness("keys", "revoke", made[by])
     with closing(open_migrated(likeness.data / "gallery.sqlite3")) as database:
         entries = AuditLog(database).entries()
-
     assert (done.exit_code, done.stdout) == (0, f"{made['id']} is revoked\n")
     with pytest.raises(Unauthorized):
         caller(likeness, made["key"])
@@ -120,7 +116,6 @@ def test_invalid_options_are_refused_and_no_key_is_created(
 ) -> None:
     document(likeness, "create", "--scopes", "verify")
     done = likeness("keys", "create", *arguments)
-
     assert done.exit_code == 2
     assert message in done.stderr
     assert len(document(likeness, "list")["keys"]) == 1
@@ -129,7 +124,6 @@ def test_invalid_options_are_refused_and_no_key_is_created(
 @pytest.mark.parametrize("arguments", [["list"], ["revoke", "0123456789ab"]])
 def test_missing_database_is_an_error_and_is_not_created(likeness: Command, arguments: list[str]) -> None:
     done = likeness("keys", *arguments)
-
     assert done.exit_code == 2
     assert f"no gallery in {likeness.data}" in done.stderr
     assert not likeness.data.exists()
@@ -138,5 +132,4 @@ def test_missing_database_is_an_error_and_is_not_created(likeness: Command, argu
 def test_unknown_key_is_not_found(likeness: Command) -> None:
     document(likeness, "create", "--scopes", "verify")
     done = likeness("keys", "revoke", "nobody", "--json")
-
     assert (done.exit_code, json.loads(done.stdout)["code"]) == (2, "not_found")

@@ -22,7 +22,6 @@ def test_failure_is_printed_and_the_exit_status_is_2(
 ) -> None:
     monkeypatch.setattr(GalleryRepository, "galleries", failure)
     text, document = likeness("gallery", "list"), likeness("gallery", "list", "--json")
-
     assert (text.exit_code, document.exit_code) == (2, 2)
     assert message in text.stderr
     assert message in json.loads(document.stdout)["detail"]

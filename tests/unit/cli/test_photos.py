@@ -27,7 +27,6 @@ def nobody_png(likeness: Command) -> Path:
 
 def test_verify_prints_distance_threshold_and_rates(likeness: Command, hopper_jpg: Path) -> None:
     done = likeness("verify", hopper_jpg, hopper_jpg)
-
     assert done.exit_code == 0
     assert done.stdout.startswith("match: distance 0.000 <= ")
     assert "(FMR 0.0001, FNMR " in done.stdout
@@ -35,7 +34,6 @@ def test_verify_prints_distance_threshold_and_rates(likeness: Command, hopper_jp
 
 def test_requested_threshold_decides(likeness: Command, hopper_jpg: Path, collins_png: Path) -> None:
     loose, tight = (likeness("verify", hopper_jpg, collins_png, "--threshold", value) for value in (4, 0))
-
     assert (loose.exit_code, tight.exit_code) == (0, 1)
     assert loose.stdout.startswith("match: ")
     assert tight.stdout.startswith("no match: ")
@@ -50,7 +48,6 @@ def test_rate_and_threshold_together_are_refused(likeness: Command, hopper_jpg: 
     images = {"verify": [hopper_jpg, hopper_jpg], "identify": [hopper_jpg]}[command]
     rate = {"verify": "--fmr", "identify": "--fpir"}[command]
     done = likeness(command, *images, rate, 0.1, "--threshold", 1)
-
     assert done.exit_code == 2
     assert f"expected {rate} or --threshold, got both" in done.output
 
@@ -58,7 +55,6 @@ def test_rate_and_threshold_together_are_refused(likeness: Command, hopper_jpg: 
 @pytest.mark.parametrize("option", [["--fmr", "2"], ["--fmr", "0"], ["--threshold", "nan"], ["--face", "any"]])
 def test_invalid_option_exits_with_2(likeness: Command, hopper_jpg: Path, option: list[str]) -> None:
     done = likeness("verify", hopper_jpg, hopper_jpg, *option)
-
     assert done.exit_code == 2
     assert isinstance(done.exception, SystemExit)
 
@@ -67,7 +63,6 @@ def test_invalid_option_exits_with_2(likeness: Command, hopper_jpg: Path, option
 def test_identify_lists_candidates_with_their_distance(likeness: Command, hopper_jpg: Path, fpir: str) -> None:
     likeness("enroll", hopper_jpg.parent.parent)
     done = likeness("identify", hopper_jpg, "--fpir", fpir)
-
     assert done.exit_code == 0
     assert done.stdout == "1. hopper  distance 0.000\n"
 
@@ -77,20 +72,17 @@ def test_identify_without_a_candidate_prints_the_size_of_the_gallery(
 ) -> None:
     likeness("enroll", hopper_jpg.parent.parent)
     done = likeness("identify", collins_png)
-
     assert done.exit_code == 1
     assert done.stdout == "no candidate among 1 subjects in gallery 'default'\n"
 
 
 def test_unknown_gallery_is_an_error(likeness: Command, hopper_jpg: Path) -> None:
     done = likeness("identify", hopper_jpg, "--gallery", "none", "--json")
-
     assert (done.exit_code, json.loads(done.stdout)["code"]) == (2, "not_found")
 
 
 def test_detect_without_a_face_exits_with_1(likeness: Command, nobody_png: Path) -> None:
     done = likeness("detect", nobody_png)
-
     assert (done.exit_code, done.stdout) == (1, "no face found\n")
 
 
@@ -99,7 +91,6 @@ def test_verify_without_a_face_is_an_error_that_names_the_file(
 ) -> None:
     done = likeness("verify", hopper_jpg, nobody_png)
     document = json.loads(likeness("verify", hopper_jpg, nobody_png, "--json").stdout)
-
     assert done.exit_code == 2
     assert done.stderr == f"error: {nobody_png}: no face found in the photo\n"
     assert (document["code"], document["image"]) == ("face_not_found", str(nobody_png))
@@ -107,12 +98,10 @@ def test_verify_without_a_face_is_an_error_that_names_the_file(
 
 def test_photo_beyond_the_limits_is_refused(likeness: Command, hopper_jpg: Path) -> None:
     done = likeness("detect", hopper_jpg, "--json", max_image_pixels=1000)
-
     assert (done.exit_code, json.loads(done.stdout)["code"]) == (2, "image_too_large")
 
 
 def test_missing_model_is_an_error(likeness: Command, hopper_jpg: Path) -> None:
     done = likeness("verify", hopper_jpg, hopper_jpg, model="none")
-
     assert done.exit_code == 2
     assert done.stderr.startswith("error: no model in ")

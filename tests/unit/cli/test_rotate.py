@@ -31,7 +31,6 @@ def test_a_gallery_in_clear_is_encrypted_and_opens_with_the_key_alone(filled: Co
     before = readable(filled)
     done = filled("gallery", "rotate", encryption_key=OLD)
     checks = [filled("gallery", "check", encryption_key=key).exit_code for key in (OLD, NEW, f"{NEW},{OLD}")]
-
     assert (done.exit_code, done.stdout) == (0, "2 faces encrypted with the first key\n")
     assert (before, readable(filled)) == (True, False)
     assert checks == [0, 2, 0]
@@ -43,7 +42,6 @@ def test_from_key_to_key_the_old_one_is_done_with(filled: Command, tmp_path: Pat
     keys.write_text(f"{NEW}\n{OLD}\n")
     filled("gallery", "rotate", encryption_key=OLD)
     done = filled("gallery", "rotate", "--json", encryption_key_file=keys)
-
     assert json.loads(done.stdout) == {"ok": True, "faces": 2}
     assert [filled("gallery", "check", encryption_key=key).exit_code for key in (NEW, OLD)] == [0, 2]
 
@@ -63,7 +61,6 @@ def test_what_cannot_be_done_is_told_in_words_and_changes_nothing(
 ) -> None:
     filled("gallery", "rotate", encryption_key=OLD)
     done = filled("gallery", "rotate", **settings)
-
     assert done.exit_code == 2
     assert words in done.stderr
     assert filled("gallery", "check", encryption_key=OLD).exit_code == 0
@@ -73,6 +70,5 @@ def test_what_cannot_be_done_is_told_in_words_and_changes_nothing(
 def test_the_audit_log_says_so(filled: Command) -> None:
     filled("gallery", "rotate", encryption_key=OLD)
     done = filled("audit", "list")
-
     assert json.loads(done.stdout.splitlines()[-1])["action"] == "gallery.rotate"
     assert filled("audit", "verify").exit_code == 0

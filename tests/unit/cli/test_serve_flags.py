@@ -17,7 +17,6 @@ FLAGS = [*inspect.signature(serve).parameters]
 def test_a_flag_is_described_by_its_setting(name: str) -> None:
     (option,) = [option for option in imported("serve").params if option.name == name]
     field = Settings.model_fields[name]
-
     assert option.opts == [f"--{name.replace('_', '-')}"]
     assert option.default is None
     assert option.help.startswith(str(field.description).replace("`", ""))
@@ -28,7 +27,6 @@ def test_flags_win_over_the_environment_and_the_environment_over_the_file(likene
     (likeness.folder / ".env").write_text("LIKENESS_HOST=::1\nLIKENESS_PORT=1111\nLIKENESS_MAX_HEADER_BYTES=4096\n")
     done = likeness("serve", "--port", 3333, port=2222, host="127.0.0.1")
     ((_, options),) = server.asked
-
     assert done.exit_code == 0
     assert (options["host"], options["port"], options["limits"].max_head_bytes) == ("127.0.0.1", 3333, 4096)
 
@@ -49,7 +47,6 @@ def test_every_flag_reaches_the_settings(likeness: Command, server: Served, monk
     }
     done = likeness("serve", *[word for flag in flags.items() for word in flag], models_dir="nowhere", model="none")
     ((_, options),) = server.asked
-
     assert done.exit_code == 0
     assert sorted(flags) == sorted(f"--{name.replace('_', '-')}" for name in FLAGS)
     assert (options["host"], options["port"], options["workers"]) == ("127.0.0.2", 8124, 2)
@@ -61,7 +58,6 @@ def test_a_wrong_flag_is_named_as_it_was_typed_and_a_wrong_variable_as_a_variabl
     likeness: Command, server: Served
 ) -> None:
     done = likeness("serve", "--log-level", "loud", "--data-dir", "data", workers=0)
-
     assert done.exit_code == 2
     assert "--log-level: " in done.stderr
     assert "got 'loud'" in done.stderr
@@ -71,5 +67,4 @@ def test_a_wrong_flag_is_named_as_it_was_typed_and_a_wrong_variable_as_a_variabl
 
 def test_the_version_is_printed(likeness: Command) -> None:
     done = likeness("--version")
-
     assert (done.exit_code, done.stdout) == (0, f"likeness {__version__}\n")

@@ -31,7 +31,6 @@ async def started(pool: WorkerPool, gate: Gate, jobs: int = 1) -> list[asyncio.T
 
 async def test_job_runs_on_a_thread_of_the_pool(make_pool: Make, gate: Gate) -> None:
     gate.open()
-
     assert (await make_pool().run(gate)).startswith("test")
 
 
@@ -47,7 +46,6 @@ async def test_job_runs_in_the_context_of_its_caller(make_pool: Make) -> None:
 
 async def test_error_of_a_job_is_raised_unchanged_and_frees_its_place(make_pool: Make) -> None:
     pool, error = make_pool(threads=1, max_waiting=0), KeyError("own")
-
     with pytest.raises(KeyError) as raised:
         await pool.run(lambda: raise_(error))
     assert raised.value is error
@@ -61,17 +59,14 @@ async def test_timeout_error_of_a_job_is_not_a_missed_deadline(make_pool: Make) 
 
 async def test_as_many_jobs_run_at_once_as_there_are_threads(make_pool: Make) -> None:
     barrier, pool = threading.Barrier(3, timeout=PATIENCE), make_pool(threads=3)
-
     assert sorted(await asyncio.gather(*(pool.run(barrier.wait) for _ in range(3)))) == [0, 1, 2]
 
 
 async def test_full_queue_refuses_the_next_job_at_once(make_pool: Make, gate: Gate) -> None:
     pool = make_pool(threads=1, max_waiting=1)
     jobs = await started(pool, gate, 2)
-
     with pytest.raises(Overloaded, match="2 jobs are already running or waiting"):
         await pool.run(gate)
-
     gate.open()
     assert len(set(await asyncio.gather(*jobs))) == 1
 
@@ -80,7 +75,6 @@ async def test_finished_job_makes_room_for_exactly_one(make_pool: Make, gate: Ga
     pool = make_pool(threads=1, max_waiting=0)
     await pool.run(lambda: None)
     await free_again(pool)
-
     await started(pool, gate)
     with pytest.raises(Overloaded):
         await pool.run(lambda: None)
@@ -91,12 +85,10 @@ async def test_waiting_job_of_a_cancelled_caller_is_dropped(make_pool: Make, gat
     (running,) = await started(pool, gate)
     leaving = asyncio.create_task(pool.run(lambda: ran.append("ran")))
     await asyncio.sleep(0)
-
     leaving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await leaving
     await asyncio.sleep(0)
-
     staying = asyncio.create_task(pool.run(lambda: "result"))
     gate.open()
     await running
@@ -111,7 +103,6 @@ async def test_on_start_receives_the_seconds_in_the_queue(make_pool: Make, gate:
     await asyncio.sleep(0.06)
     gate.open()
     await asyncio.gather(*jobs)
-
     first, second = waits
     assert 0 <= first < second
     assert 0.05 <= second < PATIENCE
@@ -120,10 +111,8 @@ async def test_on_start_receives_the_seconds_in_the_queue(make_pool: Make, gate:
 async def test_close_waits_for_running_jobs_and_refuses_waiting_ones(make_pool: Make, gate: Gate) -> None:
     pool = make_pool(threads=1, max_waiting=1)
     running, waiting = await started(pool, gate, 2)
-
     threading.Timer(0.05, gate.open).start()
     pool.close()
-
     assert (await running).startswith("test")
     with pytest.raises(Overloaded, match="shutting down"):
         await waiting
@@ -133,7 +122,6 @@ async def test_closed_pool_refuses_jobs_and_may_be_closed_again(make_pool: Make)
     pool = make_pool()
     pool.close()
     pool.close()
-
     with pytest.raises(Overloaded, match="shutting down"):
         await pool.run(lambda: None)
 
@@ -149,14 +137,12 @@ async def test_depth_counts_running_and_waiting_jobs_up_to_the_capacity(make_poo
     await asyncio.gather(*jobs)
     await free_again(pool)
     await asyncio.sleep(0.01)
-
     assert (empty, full, pool.depth) == ((0, 3), 3, 0)
 
 
 async def test_reservation_is_granted_for_all_jobs_or_none(make_pool: Make, gate: Gate) -> None:
     pool = make_pool(threads=1, max_waiting=2)
     (running,) = await started(pool, gate)
-
     with pytest.raises(Overloaded, match="1 jobs are already"), pool.reserve(3):
         pass
     with pool.reserve(2) as reservation:
@@ -179,7 +165,6 @@ async def test_unused_part_of_a_reservation_is_released(make_pool: Make, gate: G
     await asyncio.sleep(0)
     with pytest.raises(Overloaded):
         await pool.run(gate, reservation=reservation)
-
     assert occupied == 1
     gate.open()
     await asyncio.gather(running, *others)
@@ -191,10 +176,8 @@ async def test_late_job_raises_deadline_exceeded_and_keeps_its_place_until_it_en
     pool = make_pool(threads=1, max_waiting=0, deadline=0.05)
     with pytest.raises(DeadlineExceeded, match=r"no answer within 0.05 s"):
         await pool.run(gate)
-
     with pytest.raises(Overloaded):
         await pool.run(gate)
-
     gate.open()
     await free_again(pool)
 
@@ -202,7 +185,6 @@ async def test_late_job_raises_deadline_exceeded_and_keeps_its_place_until_it_en
 async def test_job_whose_deadline_passes_in_the_queue_never_runs(make_pool: Make, gate: Gate) -> None:
     pool, ran = make_pool(threads=1, max_waiting=1, deadline=0.05), list[str]()
     (running,) = await started(pool, gate)
-
     for late in (pool.run(lambda: ran.append("ran")), running):
         with pytest.raises(DeadlineExceeded):
             await late
@@ -215,9 +197,7 @@ async def test_result_that_arrives_together_with_the_deadline_is_late(make_pool:
     pool = make_pool(deadline=0.05)
     late = asyncio.create_task(pool.run(lambda: time.sleep(0.02)))
     await asyncio.sleep(0)
-
     time.sleep(0.15)  # noqa: ASYNC251 -- blocks the event loop, so that it finds both the result and the deadline
-
     with pytest.raises(DeadlineExceeded):
         await late
 
@@ -240,7 +220,6 @@ async def test_running_job_that_nobody_waits_for_ends_at_its_next_check(make_poo
         running.cancel()
     with pytest.raises(asyncio.CancelledError if leaves else DeadlineExceeded):
         await running
-
     assert await asyncio.to_thread(over.wait, 5)
     await free_again(pool)
     assert await pool.run(lambda: "free") == "free"

@@ -4,7 +4,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from app.settings import Settings
 
@@ -52,6 +52,17 @@ def of_kind(kind: str, overlay: str = "cpu") -> Document:
 def container(workload: Document) -> Document:
     (only,) = workload["spec"]["template"]["spec"]["containers"]
     return dict(only)
+
+
+def environment(workload: Document) -> dict[str, str | None]:
+    return {variable["name"]: variable.get("value") for variable in container(workload)["env"]}
+
+
+def mounted(workload: Document, path: str) -> Document:
+    """Return the volume that the container has at this path."""
+    (name,) = (mount["name"] for mount in container(workload)["volumeMounts"] if mount["mountPath"] == path)
+    (volume,) = (each for each in workload["spec"]["template"]["spec"]["volumes"] if each["name"] == name)
+    return dict(volume)
 
 
 def _applied(folder: Path, given: list[Document]) -> list[Document]:

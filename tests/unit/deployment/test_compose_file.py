@@ -46,11 +46,8 @@ def test_the_gpu_service_reserves_a_gpu_and_asks_for_cuda_by_name() -> None:
     (device,) = GPU["deploy"]["resources"]["reservations"]["devices"]
     assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
     assert GPU["environment"]["LIKENESS_PROVIDER"] == "cuda"
-
-
-def test_the_cpu_service_reserves_nothing() -> None:
-    assert "deploy" not in CPU
     assert CPU["environment"]["LIKENESS_PROVIDER"] == "cpu"
+    assert "deploy" not in CPU
 
 
 def test_but_for_the_device_they_are_one_service() -> None:
@@ -59,9 +56,12 @@ def test_but_for_the_device_they_are_one_service() -> None:
 
 
 @both
-def test_it_is_published_on_loopback_by_default_and_knows_where(service: Document) -> None:
+def test_it_is_on_loopback_by_default_keeps_its_gallery_and_has_time_to_drain(service: Document) -> None:
     assert service["ports"] == [f"{PUBLISHED}:${{LIKENESS_PUBLISH_PORT:-8000}}:8000"]
     assert service["environment"]["LIKENESS_PUBLISHED_ON"] == PUBLISHED
+    assert service["volumes"] == ["likeness:/data"]
+    assert "likeness" in compose_file()["volumes"]
+    assert int(service["stop_grace_period"].removesuffix("s")) > 10
 
 
 @every
@@ -78,38 +78,31 @@ def test_it_has_no_rights_and_cannot_write_its_root(service: Document) -> None:
     assert service["restart"] == "unless-stopped"
 
 
-@both
-def test_its_gallery_is_in_a_named_volume(service: Document) -> None:
-    assert service["volumes"] == ["likeness:/data"]
-    assert "likeness" in compose_file()["volumes"]
+@every
+def test_its_memory_processes_and_log_are_limited_and_the_files_that_it_mounts_are_there(service: Document) -> None:
+    assert service["mem_limit"]
+    assert 64 <= service["pids_limit"] <= 1024
+    assert service["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}}
+    assert missing_mounts(service) == []
 
 
-@both
-def test_it_is_given_time_to_drain(service: Document) -> None:
-    assert int(service["stop_grace_period"].removesuffix("s")) > 10
+def missing_mounts(service: Document) -> list[str]:
+    mounted = [volume.split(":")[0] for volume in service["volumes"] if volume.startswith("./")]
+    return [path for path in mounted if not (REPOSITORY / path).exists()]
 
 
 @both
 def test_every_setting_is_passed_on_but_for_those_that_are_fixed(service: Document) -> None:
     print("\n".join(f"{name} is fixed: {reason}" for name, reason in FIXED.items()))  # noqa: T201
     passed_on = {name for name, value in service["environment"].items() if value is None}
-
     assert passed_on == setting_names() - FIXED.keys()
     assert service["environment"].keys() - setting_names() == set()
-
-
-@every
-def test_its_memory_its_processes_and_its_log_are_limited(service: Document) -> None:
-    assert service["mem_limit"]
-    assert 64 <= service["pids_limit"] <= 1024
-    assert service["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}}
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_the_encryption_key_is_a_secret_where_its_file_is_given(name: str) -> None:
     service = ENCRYPTION["services"][name]
     (secret,) = service["secrets"]
-
     assert service["environment"] == {"LIKENESS_ENCRYPTION_KEY_FILE": f"/run/secrets/{secret}"}
     assert ENCRYPTION["secrets"][secret]["file"].startswith("${LIKENESS_ENCRYPTION_KEY_FILE:?")
 
@@ -118,7 +111,6 @@ def test_the_encryption_key_is_a_secret_where_its_file_is_given(name: str) -> No
 def test_behind_tls_the_service_trusts_the_proxy_alone_and_knows_where_it_is_published(name: str) -> None:
     service, proxy = TLS["services"][name], TLS["services"]["tls"]
     (port,) = proxy["ports"]
-
     assert service["environment"] == {
         "LIKENESS_PUBLISHED_ON": port.removesuffix(":${LIKENESS_TLS_PORT:-443}:443"),
         "LIKENESS_TRUSTED_PROXIES": proxy["networks"]["default"]["ipv4_address"],
@@ -128,7 +120,6 @@ def test_behind_tls_the_service_trusts_the_proxy_alone_and_knows_where_it_is_pub
 def test_no_other_container_is_given_the_address_of_the_proxy() -> None:
     (configuration,) = TLS["networks"]["default"]["ipam"]["config"]
     proxy = ip_address(TLS["services"]["tls"]["networks"]["default"]["ipv4_address"])
-
     assert proxy in ip_network(configuration["subnet"])
     assert proxy not in ip_network(configuration["ip_range"])
 
@@ -136,23 +127,19 @@ def test_no_other_container_is_given_the_address_of_the_proxy() -> None:
 def test_the_proxy_finds_the_service_by_the_name_that_it_has_there() -> None:
     configuration = (REPOSITORY / "docker/tls/nginx.conf").read_text()
     aliases = {alias for name in CONTAINERS for alias in TLS["services"][name]["networks"]["default"]["aliases"]}
-
     assert set(re.findall(r"default (\S+):8000;", configuration)) == aliases
 
 
 def test_the_proxy_has_no_rights_and_the_files_that_it_mounts_are_there() -> None:
     proxy = TLS["services"]["tls"]
-    mounted = [volume.split(":")[0] for volume in proxy["volumes"] if volume.startswith("./")]
-
     assert (proxy["user"], proxy["read_only"], proxy["cap_drop"]) == ("101", True, ["ALL"])
     assert proxy["security_opt"] == ["no-new-privileges:true"]
-    assert [path for path in mounted if not (REPOSITORY / path).exists()] == []
+    assert missing_mounts(proxy) == []
 
 
 def test_prometheus_sends_the_key_of_the_one_file_that_is_given() -> None:
     (job,) = read(REPOSITORY / "docker/monitoring/prometheus.yml")["scrape_configs"]
     mounts = [volume.rsplit(":", 2)[1:] for volume in SERVICES["prometheus"]["volumes"] if "METRICS_KEY" in volume]
-
     assert mounts == [[job["authorization"]["credentials_file"], "ro"]]
 
 
@@ -165,9 +152,3 @@ def test_what_it_asks_of_the_shell_are_settings_or_its_own() -> None:
 @pytest.mark.parametrize("service", [SERVICES["prometheus"], SERVICES["grafana"], TLS["services"]["tls"]])
 def test_the_images_of_others_are_pinned_by_version_and_digest(service: Document) -> None:
     assert re.fullmatch(r"[\w/]+:v?\d+\.\d+\.\d+(-\w+)?@sha256:[0-9a-f]{64}", service["image"])
-
-
-@every
-def test_the_files_that_it_mounts_are_there(service: Document) -> None:
-    mounted = [volume.split(":")[0] for volume in service["volumes"] if volume.startswith("./")]
-    assert [path for path in mounted if not (REPOSITORY / path).exists()] == []

@@ -30,24 +30,17 @@ def test_what_it_sets_are_settings() -> None:
 
 
 @pytest.mark.parametrize("target", ["cpu", "gpu"])
-def test_each_target_ends_as_the_user_without_rights(target: str) -> None:
-    stage = DOCKERFILE.split(f"FROM runtime AS {target}\n")[1].split("\nFROM ")[0]
-    assert re.findall(r"^USER (\S+)$", stage, re.MULTILINE) == ["likeness"]
-
-
-@pytest.mark.parametrize("target", ["cpu", "gpu"])
-def test_each_target_is_labelled_with_its_version_and_the_commit_that_was_given(target: str) -> None:
+def test_each_target_ends_without_rights_and_is_labelled_with_version_and_commit(target: str) -> None:
     stage = DOCKERFILE.split(f"FROM runtime AS {target}\n")[1].split("\nFROM ")[0]
     arguments = dict(re.findall(r"^ARG (\w+)=(\S+)$", stage, re.MULTILINE))
     labels = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]+)"', stage))
-
+    assert re.findall(r"^USER (\S+)$", stage, re.MULTILINE) == ["likeness"]
     assert arguments == {"VERSION": __version__, "REVISION": "unknown"}
     assert labels == {"version": "${VERSION}", "revision": "${REVISION}"}
 
 
 def test_the_labels_of_both_targets_name_what_it_is_and_its_license() -> None:
     labels = dict(re.findall(r'org\.opencontainers\.image\.([\w.]+)="([^"]+)"', DOCKERFILE))
-
     assert labels["title"] == "Likeness"
     assert labels["licenses"] == "MIT"
     assert labels["base.name"] == "${PYTHON_IMAGE}"

@@ -7,11 +7,22 @@ from pathlib import Path
 
 import kubernetes_validate
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from app.settings import Settings
 
-from .manifests import KUBERNETES, REPOSITORY, Document, container, kustomized, of_kind, read, setting_names
+from .manifests import (
+    KUBERNETES,
+    REPOSITORY,
+    Document,
+    container,
+    environment,
+    kustomized,
+    mounted,
+    of_kind,
+    read,
+    setting_names,
+)
 
 OLDEST = "1.29"
 DRAIN_SECONDS = 10
@@ -46,7 +57,6 @@ def test_a_manifest_follows_the_schema(manifest: Document, version: str) -> None
 def test_kubectl_makes_the_same_manifests(folder: str) -> None:
     command = ["kubectl", "kustomize", str(KUBERNETES / folder)]
     made = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
     assert by_name(list(yaml.safe_load_all(made))) == by_name(kustomized(folder))
 
 
@@ -61,7 +71,6 @@ def test_a_kustomization_names_every_file_beside_it(file: Path) -> None:
     kustomization = read(file)
     patches = [patch["path"] for patch in kustomization.get("patches", [])]
     named = {name for name in kustomization.get("resources", []) + patches if not name.startswith("../")}
-
     assert named == {path.name for path in file.parent.glob("*.yaml")} - {file.name}
 
 
@@ -72,6 +81,7 @@ def test_it_runs_without_rights_on_a_root_that_it_cannot_write(workload: Documen
     assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["fsGroup"] == 10001
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert pod["automountServiceAccountToken"] is False
+    assert pod["enableServiceLinks"] is False  # no service of the cluster becomes a setting
     assert only["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
@@ -80,23 +90,16 @@ def test_it_runs_without_rights_on_a_root_that_it_cannot_write(workload: Documen
 
 
 @every_workload
-def test_no_service_of_the_cluster_becomes_a_setting(workload: Document) -> None:
-    assert workload["spec"]["template"]["spec"]["enableServiceLinks"] is False
-
-
-@every_workload
 def test_it_keeps_its_data_in_the_claimed_volume(workload: Document) -> None:
-    volumes = {volume["name"]: volume for volume in workload["spec"]["template"]["spec"]["volumes"]}
-    mounts = {mount["mountPath"]: mount["name"] for mount in container(workload)["volumeMounts"]}
-    claimed = volumes[mounts["/data"]]["persistentVolumeClaim"]["claimName"]
-    assert claimed == of_kind("PersistentVolumeClaim")["metadata"]["name"]
-    assert "emptyDir" in volumes[mounts["/tmp"]]  # noqa: S108
+    claim = of_kind("PersistentVolumeClaim")
+    assert mounted(workload, "/data")["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+    assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]  # one node only
+    assert "emptyDir" in mounted(workload, "/tmp")  # noqa: S108
 
 
 @every_overlay
 def test_what_it_is_told_are_settings(overlay: str) -> None:
-    told = {variable["name"] for variable in container(of_kind("Deployment", overlay))["env"]}
-    assert told - setting_names() == set()
+    assert environment(of_kind("Deployment", overlay)).keys() - setting_names() == set()
 
 
 @every_overlay
@@ -109,28 +112,19 @@ def test_it_is_ready_when_readyz_says_so_and_alive_when_healthz_does(overlay: st
 @every_overlay
 def test_it_is_given_time_to_drain(overlay: str) -> None:
     deployment = of_kind("Deployment", overlay)
-    environment = {variable["name"]: variable.get("value") for variable in container(deployment)["env"]}
     grace = deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
-    assert grace > float(environment["LIKENESS_SHUTDOWN_DELAY"]) + DRAIN_SECONDS
+    assert grace > float(environment(deployment)["LIKENESS_SHUTDOWN_DELAY"] or 0) + DRAIN_SECONDS
 
 
 def test_service_selector_affinity_and_template_mean_the_same_pods() -> None:
     deployment = of_kind("Deployment")
     pod = deployment["spec"]["template"]
     (together,) = pod["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
-    assert pod["metadata"]["labels"] == SERVER
+    assert pod["metadata"]["labels"] == SERVER != FIRST_KEY["spec"]["template"]["metadata"]["labels"]
     assert deployment["spec"]["selector"]["matchLabels"] == SERVER
     assert of_kind("Service")["spec"]["selector"] == SERVER
     assert together["labelSelector"]["matchLabels"] == SERVER
     assert together["topologyKey"] == "kubernetes.io/hostname"
-
-
-def test_the_job_that_makes_the_first_key_is_not_asked_as_a_server() -> None:
-    assert FIRST_KEY["spec"]["template"]["metadata"]["labels"] != SERVER
-
-
-def test_the_gallery_is_mounted_by_one_node_only() -> None:
-    assert of_kind("PersistentVolumeClaim")["spec"]["accessModes"] == ["ReadWriteOnce"]
 
 
 def test_the_autoscaler_scales_the_deployment_which_names_no_number_itself() -> None:
@@ -144,11 +138,8 @@ def test_on_gpus_each_replica_takes_one_and_their_number_is_set_by_hand() -> Non
     assert container(deployment)["image"] == "likeness:gpu"
     assert container(deployment)["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert deployment["spec"]["replicas"] == 1
-    assert [manifest for manifest in kustomized("gpu") if manifest["kind"] == "HorizontalPodAutoscaler"] == []
-
-
-def test_the_cpu_manifests_ask_for_no_gpu() -> None:
     assert "nvidia.com/gpu" not in container(of_kind("Deployment"))["resources"]["limits"]
+    assert [manifest for manifest in kustomized("gpu") if manifest["kind"] == "HorizontalPodAutoscaler"] == []
 
 
 def test_the_gpu_overlay_keeps_the_registry_that_a_site_names(tmp_path: Path) -> None:
@@ -156,9 +147,7 @@ def test_the_gpu_overlay_keeps_the_registry_that_a_site_names(tmp_path: Path) ->
     shutil.copytree(KUBERNETES, copied)
     site = copied / "site" / "kustomization.yaml"
     site.write_text(site.read_text().replace("../cpu", "../gpu"))
-
     images = [container(each)["image"] for each in kustomized(str(copied / "site")) if each["kind"] == "Deployment"]
-
     assert images == ["registry.example.com/likeness:gpu"]
     assert container(SITE_SERVER)["image"] == "registry.example.com/likeness:cpu"
     assert container(of_kind("Job", "site/first-key"))["image"] == "registry.example.com/likeness:cpu"
@@ -166,7 +155,6 @@ def test_the_gpu_overlay_keeps_the_registry_that_a_site_names(tmp_path: Path) ->
 
 def test_a_node_can_be_drained_with_a_single_replica() -> None:
     budget = of_kind("PodDisruptionBudget")["spec"]
-
     assert budget["selector"]["matchLabels"] == SERVER
     assert budget["maxUnavailable"] == 1
 
@@ -177,7 +165,6 @@ def test_the_ingress_sends_to_the_service_what_the_service_accepts() -> None:
     (path,) = rule["http"]["paths"]
     annotations = {name.rpartition("/")[2]: value for name, value in ingress["metadata"]["annotations"].items()}
     fields = Settings.model_fields
-
     assert path["backend"]["service"]["name"] == service["metadata"]["name"]
     assert path["backend"]["service"]["port"]["name"] in {port["name"] for port in service["spec"]["ports"]}
     assert tls["hosts"] == [rule["host"]]
@@ -187,10 +174,8 @@ def test_the_ingress_sends_to_the_service_what_the_service_accepts() -> None:
 
 
 def test_behind_the_ingress_the_service_trusts_a_proxy_that_the_network_lets_in() -> None:
-    environment = {variable["name"]: variable.get("value") for variable in container(SITE_SERVER)["env"]}
     policies = {each["metadata"]["name"]: each for each in kustomized("site") if each["kind"] == "NetworkPolicy"}
-
-    assert "LIKENESS_TRUSTED_PROXIES" in environment
+    assert "LIKENESS_TRUSTED_PROXIES" in environment(SITE_SERVER)
     assert policies["likeness-from-ingress"]["spec"]["podSelector"]["matchLabels"] == SERVER
 
 
@@ -200,7 +185,6 @@ def test_prometheus_scrapes_the_service_with_the_key_that_the_readme_puts_into_i
     credentials = endpoint["authorization"]["credentials"]
     labels = read(KUBERNETES / "cpu" / "kustomization.yaml")["labels"][0]["pairs"]
     readme = (KUBERNETES / "README.md").read_text()
-
     assert monitor["selector"]["matchLabels"] == labels
     assert endpoint["port"] in {port["name"] for port in of_kind("Service")["spec"]["ports"]}
     assert f"create secret generic {credentials['name']} --from-literal={credentials['key']}=" in readme
@@ -211,15 +195,10 @@ def test_the_alerts_find_the_job_of_the_service_monitor() -> None:
     label = of_kind("ServiceMonitor", "site")["spec"]["jobLabel"]
     job = read(KUBERNETES / "cpu" / "kustomization.yaml")["labels"][0]["pairs"][label]
     alerts = (REPOSITORY / "docker" / "monitoring" / "alerts.yml").read_text()
-
     assert set(re.findall(r'job="(\w+)"', alerts)) == {job}
 
 
 def test_the_encryption_key_is_a_file_of_a_secret() -> None:
-    environment = {variable["name"]: variable.get("value") for variable in container(SITE_SERVER)["env"]}
-    mounts = {mount["mountPath"]: mount["name"] for mount in container(SITE_SERVER)["volumeMounts"]}
-    volumes = {volume["name"]: volume for volume in SITE_SERVER["spec"]["template"]["spec"]["volumes"]}
-    key = Path(environment["LIKENESS_ENCRYPTION_KEY_FILE"])
-    secret = volumes[mounts[str(key.parent)]]["secret"]["secretName"]
-
+    key = Path(environment(SITE_SERVER)["LIKENESS_ENCRYPTION_KEY_FILE"] or "")
+    secret = mounted(SITE_SERVER, str(key.parent))["secret"]["secretName"]
     assert f"create secret generic {secret} --from-file={key.name}" in (KUBERNETES / "README.md").read_text()

@@ -26,17 +26,14 @@ def names(requirements: list[str]) -> set[str]:
 @both
 def test_a_lock_has_the_versions_of_the_constraints(extra: str) -> None:
     constraints = pins("constraints.txt")
-
-    assert {name: constraints.get(name) for name in pins(f"requirements/{extra}.lock")} == pins(
-        f"requirements/{extra}.lock"
-    )
+    locked = pins(f"requirements/{extra}.lock")
+    assert {name: constraints.get(name) for name in locked} == locked
 
 
 @both
 def test_a_lock_has_everything_that_serving_needs_and_no_torch(extra: str) -> None:
     needed = names(PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"][extra])
     locked = pins(f"requirements/{extra}.lock").keys()
-
     assert needed - locked == set()
     assert not locked & {"torch", "torchvision"}
 
@@ -45,7 +42,6 @@ def test_a_lock_has_everything_that_serving_needs_and_no_torch(extra: str) -> No
 def test_every_package_of_a_lock_has_a_hash_and_no_address(extra: str) -> None:
     text = (REPOSITORY / "requirements" / f"{extra}.lock").read_text()
     entries = re.split(r"^(?=[\w.-]+==)", text, flags=re.MULTILINE)[1:]
-
     assert len(entries) == len(pins(f"requirements/{extra}.lock")) > 30
     assert [entry for entry in entries if "--hash=sha256:" not in entry] == []
     assert "://" not in text
@@ -54,7 +50,6 @@ def test_every_package_of_a_lock_has_a_hash_and_no_address(extra: str) -> None:
 def test_every_package_that_the_project_asks_for_is_pinned() -> None:
     groups = [*PROJECT["project"]["optional-dependencies"].values(), *PROJECT["dependency-groups"].values()]
     asked = names(PROJECT["project"]["dependencies"] + [each for group in groups for each in group])
-
     assert asked - pins("constraints.txt").keys() == set()
 
 
@@ -62,7 +57,6 @@ def test_what_pyproject_pins_itself_is_pinned_to_the_same_version() -> None:
     itself = [
         Requirement(each) for each in PROJECT["build-system"]["requires"] + PROJECT["dependency-groups"]["reference"]
     ]
-
     assert {each.name: str(each.specifier) for each in itself} == {
         each.name: f"=={pins('constraints.txt')[each.name]}" for each in itself
     }

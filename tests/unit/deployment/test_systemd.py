@@ -36,7 +36,6 @@ def values(name: str) -> list[str]:
 @pytest.mark.parametrize("dropin", [None, "encryption.conf", "gpu.conf"])
 def test_systemd_finds_nothing_wrong(tmp_path: Path, dropin: str | None) -> None:
     verified = analyze(tmp_path, "verify", dropin=dropin)
-
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
 
 
@@ -44,7 +43,6 @@ def test_systemd_finds_nothing_wrong(tmp_path: Path, dropin: str | None) -> None
 def test_systemd_calls_it_hardened(tmp_path: Path) -> None:
     said = analyze(tmp_path, "security", "--offline=yes", "--no-pager").stdout
     (exposure,) = re.findall(r"Overall exposure level for likeness.service: ([\d.]+)", said)
-
     assert float(exposure) <= MOST_EXPOSURE
 
 
@@ -66,6 +64,5 @@ def test_an_error_that_lasts_does_not_restart_it() -> None:
 
 def test_it_keeps_its_gallery_where_it_may_write() -> None:
     (directory,) = values("StateDirectory")
-
     assert f"LIKENESS_DATA_DIR=%S/{directory}" in values("Environment")
     assert values("ProtectSystem") == ["strict"]

@@ -20,7 +20,6 @@ def test_texts_sort_as_their_times_in_any_time_zone(one: datetime, other: dateti
     thousandths = [
         int((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1)) for moment in (one, other)
     ]
-
     assert (format_time(one) < format_time(other)) == (thousandths[0] < thousandths[1])
     assert (format_time(one) == format_time(other)) == (thousandths[0] == thousandths[1])
 
@@ -28,14 +27,12 @@ def test_texts_sort_as_their_times_in_any_time_zone(one: datetime, other: dateti
 @given(MOMENTS)
 def test_time_is_formatted_in_utc_with_milliseconds(moment: datetime) -> None:
     text = format_time(moment)
-
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", text)
     assert timedelta() <= moment - datetime.fromisoformat(text) < timedelta(milliseconds=1)
 
 
 def test_now_is_the_present_time() -> None:
     before, moment, after = format_time(datetime.now(UTC)), now(), format_time(datetime.now(UTC))
-
     assert before <= moment <= after
 
 
@@ -68,7 +65,6 @@ def test_duration_is_a_number_of_units(count: int, unit: str, before: str) -> No
 def test_invalid_duration_is_refused_and_quoted(text: str) -> None:
     with pytest.raises(ValueError, match="expected a duration such as 30s") as refused:
         parse_duration(text)
-
     assert repr(text) in str(refused.value)
 
 
@@ -77,5 +73,4 @@ def test_accepted_duration_can_be_added_to_and_subtracted_from_the_present(count
     duration = timedelta(seconds=1)
     with suppress(ValueError):
         duration = parse_duration(f"{count}{unit}")
-
     assert format_time(datetime.now(UTC) - duration) < now() <= format_time(datetime.now(UTC) + duration)

@@ -42,21 +42,18 @@ def test_error_is_either_an_input_error_or_a_service_error(kind: type[LikenessEr
 
 def test_errors_without_a_code_of_their_own_are_internal() -> None:
     internal = (LikenessError, ServiceError, errors.InferenceFailed, errors.StartError)
-
     assert {kind.code for kind in internal} == {"internal_error"}
 
 
 def test_image_is_set_on_the_instance_only() -> None:
     first, second = errors.InvalidImage("broken"), errors.InvalidImage("broken")
     first.image = "image1"
-
     assert second.image is None
 
 
 def test_errors_carry_faces_reasons_and_fields() -> None:
     several, poor = MultipleFaces([FACE, FACE, FACE]), LowQuality(["too small", "too blurred"])
     invalid = InvalidRequest("two fields contradict each other", [("fmr", "expected fmr or threshold")])
-
     assert (several.faces, str(several)) == ((FACE, FACE, FACE), "expected one face, got 3")
     assert (poor.reasons, str(poor)) == (("too small", "too blurred"), "too small; too blurred")
     assert invalid.errors == (("fmr", "expected fmr or threshold"),)

@@ -39,7 +39,6 @@ def test_refusal_names_the_missing_scope() -> None:
 def test_caller_may_use_exactly_the_listed_galleries() -> None:
     some = caller(Scope.ADMIN, galleries=frozenset({"staff", "a/b"}))
     names = ("staff", "a/b", "Staff", "staff ", "a", "", "guests")
-
     assert [name for name in names if some.may_use(name)] == ["staff", "a/b"]
     some.require_gallery("staff")
     with pytest.raises(Forbidden, match="no access to the gallery 'guests'"):

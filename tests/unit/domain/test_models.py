@@ -16,7 +16,6 @@ POINTS = np.zeros((5, 2), np.float32)
 
 def test_box_has_size_area_and_center() -> None:
     box = Box(left=-10, top=20, right=30, bottom=100)
-
     assert (box.width, box.height, box.area, box.center) == (40, 80, 3200, (10, 60))
 
 
@@ -43,7 +42,6 @@ def test_values_are_immutable() -> None:
 
 def test_values_with_arrays_are_compared_by_identity() -> None:
     one, other = Landmarks(POINTS), Landmarks(POINTS)
-
     assert one != other
     assert len({one, other}) == 2
 
@@ -86,13 +84,11 @@ def test_distance_up_to_the_threshold_is_a_match(squared_l2: float, *, match: bo
 )
 def test_similarity_is_the_cosine_of_the_vectors(vectors: tuple[list[float], list[float]]) -> None:
     a, b = (np.array(vector) / np.linalg.norm(vector) for vector in vectors)
-
     assert Distance(float(((a - b) ** 2).sum())).similarity == pytest.approx(float(a @ b), abs=1e-9)
 
 
 def test_fpir_is_the_chance_of_any_match_among_independent_templates() -> None:
     point = OperatingPoint(threshold=1.1, fmr=0.1, fnmr=0.05)
-
     assert point.fpir(0) == 0
     assert point.fpir(1) == pytest.approx(0.1)
     assert point.fpir(3) == pytest.approx(1 - 0.9**3)
@@ -101,7 +97,6 @@ def test_fpir_is_the_chance_of_any_match_among_independent_templates() -> None:
 @given(fmr=SHARES, templates=st.integers(0, 10**9))
 def test_fpir_is_between_the_fmr_and_its_sum(fmr: float, templates: int) -> None:
     fpir = OperatingPoint(threshold=1.1, fmr=fmr, fnmr=0.05).fpir(templates)
-
     assert fpir is not None
     assert 0 <= fpir <= 1
     assert min(templates, 1) * fmr * (1 - 1e-9) <= fpir <= templates * fmr * (1 + 1e-9)

@@ -30,64 +30,44 @@ def test_a_photo_without_a_face_has_none_to_choose(rule: FaceRule) -> None:
 @pytest.mark.parametrize("rule", RULES)
 def test_the_only_face_is_chosen_wherever_it_is(rule: FaceRule) -> None:
     alone = face(5, 5, 20)
-
     assert choose([alone], rule, SHAPE) is alone
 
 
 def test_only_refuses_several_faces_and_returns_them() -> None:
     faces = [face(100, 100, 90), face(700, 300, 20)]
-
     with pytest.raises(MultipleFaces, match="expected one face, got 2") as refusal:
         choose(faces, "only", SHAPE)
-
     assert refusal.value.faces == tuple(faces)
 
 
-def test_largest_takes_a_face_clearly_larger_however_far_from_the_middle() -> None:
-    large, central = face(60, 60, 100), face(500, 300, 70)
-
-    assert choose([central, large], "largest", SHAPE) is large
+HALF = Face(Box(450, 275, 550, 325), Landmarks(np.zeros((5, 2), np.float32)), 0.9)
 
 
-def test_largest_takes_the_central_one_of_nearly_equal_faces() -> None:
-    larger, central = face(60, 60, 100), face(480, 300, 72)
-
-    assert choose([larger, central], "largest", SHAPE) is central
-
-
-def test_a_face_counts_as_equally_large_from_half_the_area() -> None:
-    large, half = face(60, 60, 100), Face(Box(450, 275, 550, 325), Landmarks(np.zeros((5, 2), np.float32)), 0.9)
-    less = face(500, 300, 70)
-
+@pytest.mark.parametrize(
+    ("rule", "shape", "chosen", "other"),
+    [
+        pytest.param("largest", SHAPE, face(60, 60, 100), face(500, 300, 70), id="a face clearly larger"),
+        pytest.param("largest", SHAPE, face(480, 300, 72), face(60, 60, 100), id="the central one of nearly equals"),
+        pytest.param("largest", SHAPE, HALF, face(60, 60, 100), id="half the area is nearly equal"),
+        pytest.param("center", SHAPE, face(530, 330, 10), face(460, 260, 300), id="the nearest to the middle"),
+        pytest.param("center", (600, 1000), face(500, 550, 50), face(900, 300, 50), id="shape is height and width"),
+        pytest.param("center", (600, 1800), face(900, 300, 50), face(500, 550, 50), id="a wide photo"),
+    ],
+)
+def test_of_two_faces_the_rule_takes(rule: FaceRule, shape: tuple[int, int], chosen: Face, other: Face) -> None:
     assert TIE == 0.5
-    assert choose([large, half], "largest", SHAPE) is half
-    assert choose([large, less], "largest", SHAPE) is large
-
-
-def test_center_takes_the_face_nearest_to_the_middle_whatever_its_size() -> None:
-    large, central = face(460, 260, 300), face(530, 330, 10)
-
-    assert choose([large, central], "center", SHAPE) is central
-
-
-def test_the_middle_is_that_of_the_photo_as_height_and_width() -> None:
-    right, below = face(900, 300, 50), face(500, 550, 50)
-
-    assert choose([right, below], "center", (600, 1000)) is below
-    assert choose([right, below], "center", (600, 1800)) is right
+    assert choose([chosen, other], rule, shape) is choose([other, chosen], rule, shape) is chosen
 
 
 @given(faces=FACES)
 def test_the_largest_is_never_below_half_the_area_of_another(faces: list[Face]) -> None:
     chosen = choose(faces, "largest", SHAPE)
-
     assert chosen.box.area >= TIE * max(face.box.area for face in faces)
 
 
 @given(faces=FACES, rule=st.sampled_from(["largest", "center"]))
 def test_the_order_in_which_faces_are_found_does_not_matter(faces: list[Face], rule: FaceRule) -> None:
     forwards, backwards = choose(faces, rule, SHAPE), choose(faces[::-1], rule, SHAPE)
-
     assert distance_to_middle(forwards) == distance_to_middle(backwards)
 
 

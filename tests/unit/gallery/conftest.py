@@ -9,11 +9,6 @@ from tests.support.repository import FileRepository
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "gallery.sqlite3"
-
-
-@pytest.fixture
 def repository(path: Path) -> Iterator[FileRepository]:
     opened = FileRepository(path)
     yield opened

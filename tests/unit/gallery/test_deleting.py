@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from app.domain.errors import NotFound
@@ -101,19 +100,6 @@ def test_a_gallery_made_anew_has_nothing_of_the_old(repository: GalleryRepositor
     assert (gallery.model, gallery.subjects, gallery.faces, gallery.revision) == (None, 0, 0, 0)
     with pytest.raises(NotFound):
         repository.faces("guests", "1")
-
-
-def test_rebuilding_gives_the_room_of_the_deleted_back_and_keeps_the_rest(
-    repository: GalleryRepository, path: Path
-) -> None:
-    fill(repository)
-    repository.delete_gallery("guests")
-    before = path.stat().st_size
-    repository.vacuum()
-
-    assert path.stat().st_size < before
-    (face,) = repository.faces("staff", "ada")
-    np.testing.assert_array_equal(face.embedding.vector, unit(99, DIMENSION))
 
 
 def test_what_was_answered_about_a_deleted_face_is_forgotten(repository: GalleryRepository) -> None:

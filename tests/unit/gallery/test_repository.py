@@ -1,7 +1,6 @@
 """Galleries and subjects as rows: what is there, what it counts, and what raises the revision."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,37 +12,6 @@ from app.gallery.repository import GalleryRepository
 from tests.support.templates import FACE, MODEL, QUALITY, numbered, template, unit
 
 IDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=128)
-
-
-def test_a_new_gallery_is_empty_and_bound_to_no_model(repository: GalleryRepository) -> None:
-    gallery, made = repository.create_gallery("guests")
-
-    assert made
-    assert (gallery.id, gallery.subjects, gallery.faces, gallery.revision, gallery.model) == ("guests", 0, 0, 0, None)
-
-
-def test_creating_a_gallery_again_changes_nothing(repository: GalleryRepository) -> None:
-    repository.enroll("guests", "ada", numbered("ada", 1))
-    before = repository.gallery("guests")
-
-    assert repository.create_gallery("guests") == (before, False)
-
-
-def test_metadata_is_replaced_as_a_whole_and_faces_stay(repository: GalleryRepository) -> None:
-    repository.enroll("guests", "ada", numbered("ada", 1))
-    repository.put_subject("guests", "ada", {"name": "Ada", "born": 1815})
-    subject, made = repository.put_subject("guests", "ada", {"tags": ["ü", None]})
-
-    assert not made
-    assert (subject.metadata, subject.faces) == ({"tags": ["ü", None]}, 1)
-
-
-def test_subjects_come_in_pages_by_id(repository: GalleryRepository) -> None:
-    for name in ("d", "a", "c", "b"):
-        repository.put_subject("guests", name, {})
-
-    assert [each.subject_id for each in repository.subjects("guests", 3, "")] == ["a", "b", "c"]
-    assert [each.subject_id for each in repository.subjects("guests", 3, "c")] == ["d"]
 
 
 def test_metadata_is_told_of_those_who_are_still_there(repository: GalleryRepository) -> None:
@@ -122,14 +90,3 @@ def test_a_gallery_belongs_to_the_model_that_filled_it_even_when_emptied(reposit
     with pytest.raises(ModelMismatch, match=f"filled by model {MODEL}, not sha256:other"):
         repository.enroll("guests", "ada", [template("2", "ada", unit(2), "sha256:other")])
     assert repository.gallery("guests").model == MODEL
-
-
-def test_a_subject_put_without_metadata_keeps_what_it_had(repository: GalleryRepository) -> None:
-    repository.put_subject("guests", "ada", {"name": "Ada"})
-    subject, made = repository.put_subject("guests", "ada", None)
-    assert (subject.metadata, made) == ({"name": "Ada"}, False)
-
-
-def test_only_the_owner_may_read_the_files(repository: GalleryRepository, path: Path) -> None:
-    repository.create_gallery("guests")
-    assert {file.stat().st_mode & 0o077 for file in path.parent.glob("gallery.sqlite3*")} == {0}

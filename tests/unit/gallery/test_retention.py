@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.audit.log import AuditLog
@@ -79,6 +79,7 @@ def kept(repository: GalleryRepository) -> tuple[set[tuple[str, str]], set[tuple
 
 @settings(max_examples=40)
 @given(steps=STEPS, before=DAYS)
+@example(steps=[("guests", "ada", 1, [])], before=2)  # a subject that never had a face
 def test_what_goes_is_what_a_plain_model_says(steps: list[Step], before: int) -> None:
     folder = Path(tempfile.mkdtemp())
     with closing(FileRepository(folder / "gallery.sqlite3")) as repository, pytest.MonkeyPatch.context() as patch:

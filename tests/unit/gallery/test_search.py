@@ -1,14 +1,11 @@
 """Search follows the repository, whoever changed them."""
 
-from pathlib import Path
-
 import pytest
 
-from app.domain.errors import ModelMismatch, NotFound
+from app.domain.errors import ModelMismatch
 from app.domain.models import Embedding
 from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
-from tests.support.repository import FileRepository
 from tests.support.templates import MODEL, numbered, unit
 
 ANY = 4.0
@@ -21,40 +18,6 @@ def probe(seed: int, model: str = MODEL, dimension: int = 8) -> Embedding:
 def found(search: GallerySearch, seed: int) -> list[str]:
     """Ids of the faces that are the one of `seed`."""
     return [hit.face_id for hit in search.search("guests", probe(seed), 10, 0.001)[1]]
-
-
-def test_a_search_tells_the_state_that_it_searched(repository: GalleryRepository, search: GallerySearch) -> None:
-    repository.enroll("guests", "ada", numbered("ada", 1, 2))
-    searched, _ = search.search("guests", probe(1), 10, ANY)
-
-    assert searched == repository.gallery("guests")
-
-
-def test_a_gallery_deleted_and_made_anew_elsewhere_is_searched_anew(
-    repository: GalleryRepository, others: GalleryRepository, search: GallerySearch
-) -> None:
-    repository.enroll("guests", "ada", numbered("ada", 1))
-    search.load_indexes()
-    others.delete_gallery("guests")
-    others.enroll("guests", "ada", numbered("ada", 2))
-
-    assert [found(search, seed) for seed in (1, 2)] == [[], ["2"]]
-
-
-def test_a_gallery_that_is_gone_is_not_found(repository: GalleryRepository, search: GallerySearch) -> None:
-    repository.enroll("guests", "ada", numbered("ada", 1))
-    search.load_indexes()
-    repository.delete_gallery("guests")
-
-    with pytest.raises(NotFound):
-        search.search("guests", probe(1), 10, ANY)
-
-
-def test_an_empty_gallery_is_searched_and_nobody_found(repository: GalleryRepository, search: GallerySearch) -> None:
-    repository.create_gallery("guests")
-    repository.put_subject("guests", "ada", {})
-
-    assert search.search("guests", probe(1), 10, ANY) == (repository.gallery("guests"), [])
 
 
 def test_a_probe_of_another_model_is_refused(repository: GalleryRepository, search: GallerySearch) -> None:
@@ -76,15 +39,6 @@ def test_a_gallery_that_was_empty_takes_the_dimension_of_whoever_fills_it(
     with pytest.raises(ModelMismatch):
         search.search("guests", probe(1, "sha256:other", dimension=4), 10, ANY)
     assert found(search, 1) == ["1"]
-
-
-def test_a_reopened_file_finds_what_was_enrolled_before(path: Path, repository: FileRepository) -> None:
-    repository.enroll("guests", "ada", numbered("ada", 1))
-    repository.close()
-    reopened = FileRepository(path)
-
-    assert found(GallerySearch(reopened), 1) == ["1"]
-    reopened.close()
 
 
 def test_what_another_process_erased_leaves_the_memory_without_a_search(

@@ -1,13 +1,10 @@
 """Several processes on one file, and a file that cannot take more."""
 
-from pathlib import Path
-
 import pytest
 
-from app.domain.errors import ServiceError, StorageFull
+from app.domain.errors import StorageFull
 from app.gallery.repository import GalleryRepository
 from tests.support.background import map_in_threads
-from tests.support.repository import FileRepository
 from tests.support.templates import numbered
 
 
@@ -35,12 +32,3 @@ def test_a_full_disk_refuses_the_change_and_spoils_nothing(repository: GalleryRe
     assert repository.galleries() == before
     repository.delete_subject("guests", "ada")
     assert repository.gallery("guests").faces == 0
-
-
-def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(path: Path) -> None:
-    content = b"this is no database, but it is long enough for one" * 50
-    path.write_bytes(content)
-
-    with pytest.raises(ServiceError, match="not a database"):
-        FileRepository(path)
-    assert path.read_bytes() == content

@@ -47,7 +47,6 @@ def outcome(data: bytes) -> str:
 def test_a_truncated_file_is_invalid(kind: str, share: float) -> None:
     whole = PHOTOS[kind]
     assert decode(whole, LIMITS).shape == (40, 30, 3)
-
     with pytest.raises(InvalidImage):
         decode(whole[: int(len(whole) * share)], LIMITS)
 
@@ -77,11 +76,8 @@ def test_random_bytes_raise_only_the_errors_of_the_domain(signature: bytes, rest
     hits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8),
     kept=st.floats(0.3, 1),
 )
-def test_a_damaged_photo_raises_only_the_errors_of_the_domain(
-    kind: str, hits: list[tuple[float, int]], kept: float
-) -> None:
+def test_a_damaged_photo_raises_only_domain_errors(kind: str, hits: list[tuple[float, int]], kept: float) -> None:
     data = bytearray(PHOTOS[kind][: int(len(PHOTOS[kind]) * kept)])
     for where, value in hits:
         data[int(where * len(data))] = value
-
     assert outcome(bytes(data)) in {"photo", "invalid_image", "unsupported_image", "image_too_large"}

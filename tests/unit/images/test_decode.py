@@ -65,7 +65,6 @@ def bmp(head: int, step: int) -> bytes:
 
 def test_a_photo_is_contiguous_8_bit_rgb_height_first(hopper: Pixels) -> None:
     photo = decode(encoded(Image.fromarray(hopper), "JPEG"), LIMITS)
-
     assert photo.shape == (600, 512, 3)
     assert photo.dtype == np.uint8
     assert photo.flags.c_contiguous
@@ -73,7 +72,6 @@ def test_a_photo_is_contiguous_8_bit_rgb_height_first(hopper: Pixels) -> None:
 
 def test_a_camera_jpeg_is_decoded_bit_for_bit_as_opencv_does() -> None:
     data = (Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg").read_bytes()
-
     assert np.array_equal(decode(data, LIMITS), by_opencv(data))
 
 
@@ -84,16 +82,13 @@ def test_every_kind_of_jpeg_is_decoded_bit_for_bit_as_opencv_does(
     collins: Pixels, size: tuple[int, int], mode: str, options: dict[str, object]
 ) -> None:
     data = encoded(Image.fromarray(collins).resize(size).convert(mode), "JPEG", **options)
-
     assert np.array_equal(decode(data, LIMITS), by_opencv(data))
 
 
 def test_a_jpeg_is_decoded_by_simplejpeg_and_then_rotated(monkeypatch: pytest.MonkeyPatch) -> None:
     stored = np.repeat(np.array([[1, 2], [3, 4]], np.uint8)[:, :, None], 3, axis=2)
     monkeypatch.setattr(simplejpeg, "decode_jpeg", lambda _data, _colors: stored)
-
     photo = decode(encoded(Image.new("RGB", (2, 2)), "JPEG", exif=exif(6)), LIMITS)
-
     assert photo[:, :, 0].tolist() == [[3, 1], [4, 2]]
 
 
@@ -101,7 +96,6 @@ def test_a_jpeg_that_simplejpeg_refuses_is_a_photo_if_pillow_takes_it() -> None:
     ends_early = jpeg_header(64, 64)
     with pytest.raises(ValueError, match="premature end of data"):
         simplejpeg.decode_jpeg(ends_early, "RGB")
-
     assert decode(ends_early, LIMITS).shape == (64, 64, 3)
 
 
@@ -109,7 +103,6 @@ def test_a_jpeg_that_simplejpeg_refuses_is_a_photo_if_pillow_takes_it() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (23, 37), (64, 3)])
 def test_a_lossless_format_gives_the_pixels_that_went_in(kind: str, size: tuple[int, int]) -> None:
     photo = NOISE.resize(size)
-
     assert np.array_equal(decode(encoded(photo, kind, **LOSSLESS[kind]), LIMITS), np.asarray(photo))
 
 
@@ -136,16 +129,13 @@ def test_the_pixels_are_those_that_pillow_reads(data: bytes) -> None:
 def test_a_lossy_format_gives_nearly_the_pixels_that_went_in(collins: Pixels, kind: str) -> None:
     small = cv2.resize(collins, (128, 128), interpolation=cv2.INTER_AREA)
     got = decode(encoded(Image.fromarray(small), kind), LIMITS)
-
     assert np.abs(got.astype(int) - small).mean() < 6
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF", "AVIF", "MPO"])
 def test_the_first_of_several_pictures_is_the_photo(kind: str) -> None:
     red, blue = Image.new("RGB", (32, 32), "red"), Image.new("RGB", (32, 32), "blue")
-
     photo = decode(encoded(red, kind, save_all=True, append_images=[blue]), LIMITS)
-
     assert np.abs(photo.astype(int) - (255, 0, 0)).max() < 4
 
 
@@ -153,9 +143,7 @@ def test_the_first_of_several_pictures_is_the_photo(kind: str) -> None:
 def test_an_uncompressed_file_is_copied_and_not_decoded(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     monkeypatch.setattr(ImageFile, "load", lambda *_: pytest.fail("decoded by Pillow"))
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded by OpenCV"))
-
     photo = decode(encoded(NOISE, kind), LIMITS)
-
     assert np.array_equal(photo, np.asarray(NOISE))
     assert photo.flags.writeable
 

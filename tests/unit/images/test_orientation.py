@@ -36,7 +36,6 @@ def corners(pixels: Pixels) -> str:
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_each_orientation_is_undone_as_exif_defines_it(orientation: int) -> None:
     photo = decode(encoded(marked(), "PNG", exif=exif(orientation)), LIMITS)
-
     assert corners(photo) == CORNERS[orientation]
     assert photo.shape == (*SIZES[orientation], 3)
 
@@ -47,7 +46,6 @@ def test_every_format_is_rotated_as_pillow_rotates_it(kind: str, orientation: in
     kind, mode = kind.split()
     data = encoded(marked().convert(mode), kind, exif=exif(orientation))
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
-
     assert np.array_equal(decode(data, LIMITS), np.asarray(upright))
 
 
@@ -69,11 +67,8 @@ def test_an_orientation_that_exif_does_not_define_is_ignored(kind: str, orientat
     ids=["a negative resolution", "a width in words", "a name beyond the end", "a directory beyond the end"],
 )
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
-def test_nonsense_beside_the_orientation_does_not_spoil_the_photo(
-    mode: str, nonsense: tuple[int, int, int, bytes]
-) -> None:
+def test_nonsense_beside_the_orientation_does_no_harm(mode: str, nonsense: tuple[int, int, int, bytes]) -> None:
     block = exif_block((ORIENTATION, 3, 1, struct.pack("<HH", 6, 0)), nonsense)
-
     assert corners(decode(encoded(marked().convert(mode), "JPEG", exif=block), LIMITS)) == CORNERS[6]
 
 
@@ -90,7 +85,6 @@ def test_a_png_with_exif_behind_its_pixels_is_rotated() -> None:
     place = data.index(b"eXIf") - 4
     size = 12 + int.from_bytes(data[place : place + 4], "big")
     moved = data[:place] + data[place + size : -12] + data[place : place + size] + data[-12:]
-
     assert moved.index(b"IDAT") < moved.index(b"eXIf")
     assert corners(decode(moved, LIMITS)) == CORNERS[6]
 
@@ -98,7 +92,6 @@ def test_a_png_with_exif_behind_its_pixels_is_rotated() -> None:
 def test_a_png_is_decoded_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenCV does; Pillow would do it again to look for EXIF behind the pixels."""
     monkeypatch.setattr(PngImageFile, "load", lambda *_: pytest.fail("decoded again"))
-
     assert corners(decode(encoded(marked(), "PNG", exif=exif(6)), LIMITS)) == CORNERS[6]
     assert corners(decode(encoded(marked(), "PNG"), LIMITS)) == CORNERS[1]
 
@@ -107,5 +100,4 @@ def test_a_png_is_decoded_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_filler_bytes_before_a_segment_do_not_hide_it(filler: bytes) -> None:
     data = encoded(marked(), "JPEG", exif=exif(3))
     place = data.index(b"\xff\xe1")
-
     assert corners(decode(data[:place] + filler + data[place:], LIMITS)) == CORNERS[3]

@@ -35,55 +35,49 @@ def greys(*levels: int) -> list[tuple[int, ...]]:
     return [(level, level, level) for level in levels]
 
 
-def test_grey_is_the_same_in_every_channel() -> None:
-    assert row(decoded(Image.fromarray(np.array([[0, 100, 255]], np.uint8)))) == greys(0, 100, 255)
+def image_of(*colors: object, mode: str | None = None) -> Image.Image:
+    return Image.fromarray(np.array([colors], bool if isinstance(colors[0], bool) else np.uint8), mode)
 
 
-def test_one_bit_is_black_and_white() -> None:
-    assert row(decoded(Image.fromarray(np.array([[False, True]])))) == greys(0, 255)
+TWO = palette_image(10, 20, 30, 200, 100, 50)
+ALIKE = palette_image(100, 0, 200, 100, 0, 200)
+CLEAR = image_of((100, 0, 200, 255), (100, 0, 200, 51), (100, 0, 200, 0))
+OVER_WHITE = [(100, 0, 200), (224, 204, 244), WHITE]  # a fifth of the colour over four fifths of white
+EXACT = {"lossless": True, "exact": True}
 
 
-def test_the_colors_of_a_palette_are_used() -> None:
-    assert row(decoded(palette_image(10, 20, 30, 200, 100, 50))) == [(10, 20, 30), (200, 100, 50)]
-
-
-@pytest.mark.parametrize("kind", ["PNG", "GIF"])
-def test_the_transparent_color_of_a_palette_is_white(kind: str) -> None:
-    image = palette_image(10, 20, 30, 200, 100, 50)
-
-    assert row(decoded(image, kind, transparency=1)) == [(10, 20, 30), WHITE]
-
-
-def test_a_palette_may_be_partly_transparent() -> None:
-    image = palette_image(100, 0, 200, 100, 0, 200)
-
-    # a fifth of (100, 0, 200) over four fifths of white
-    assert row(decoded(image, transparency=bytes([255, 51]))) == [(100, 0, 200), (224, 204, 244)]
-
-
-def test_the_transparent_color_of_rgb_is_white() -> None:
-    image = Image.fromarray(np.array([[[1, 2, 3], [4, 5, 6]]], np.uint8))
-
-    assert row(decoded(image, transparency=(1, 2, 3))) == [WHITE, (4, 5, 6)]
-
-
-@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
-def test_rgba_lies_over_white(kind: str) -> None:
-    pixels = np.array([[[100, 0, 200, 255], [100, 0, 200, 51], [100, 0, 200, 0]]], np.uint8)
-    options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
-
-    assert row(decoded(Image.fromarray(pixels), kind, **options)) == [(100, 0, 200), (224, 204, 244), WHITE]
-
-
-def test_grey_with_alpha_lies_over_white() -> None:
-    pixels = np.array([[[100, 255], [100, 51], [100, 0]]], np.uint8)
-
-    assert row(decoded(Image.fromarray(pixels, "LA"))) == greys(100, 224, 255)
+@pytest.mark.parametrize(
+    ("image", "kind", "options", "colors"),
+    [
+        pytest.param(image_of(0, 100, 255), "PNG", {}, greys(0, 100, 255), id="grey"),
+        pytest.param(image_of(False, True), "PNG", {}, greys(0, 255), id="one bit"),  # noqa: FBT003
+        pytest.param(TWO, "PNG", {}, [(10, 20, 30), (200, 100, 50)], id="palette"),
+        pytest.param(TWO, "PNG", {"transparency": 1}, [(10, 20, 30), WHITE], id="transparent color of a PNG"),
+        pytest.param(TWO, "GIF", {"transparency": 1}, [(10, 20, 30), WHITE], id="transparent color of a GIF"),
+        pytest.param(ALIKE, "PNG", {"transparency": b"\xff\x33"}, OVER_WHITE[:2], id="palette, partly transparent"),
+        pytest.param(
+            image_of((1, 2, 3), (4, 5, 6)),
+            "PNG",
+            {"transparency": (1, 2, 3)},
+            [WHITE, (4, 5, 6)],
+            id="transparent RGB",
+        ),
+        pytest.param(CLEAR, "PNG", {}, OVER_WHITE, id="RGBA in PNG"),
+        pytest.param(CLEAR, "TIFF", {}, OVER_WHITE, id="RGBA in TIFF"),
+        pytest.param(CLEAR, "WEBP", EXACT, OVER_WHITE, id="RGBA in WebP"),
+        pytest.param(
+            image_of((100, 255), (100, 51), (100, 0), mode="LA"), "PNG", {}, greys(100, 224, 255), id="grey with alpha"
+        ),
+    ],
+)
+def test_a_mode_becomes_these_colors(
+    image: Image.Image, kind: str, options: dict[str, object], colors: list[tuple[int, ...]]
+) -> None:
+    assert row(decoded(image, kind, **options)) == colors
 
 
 def test_cmyk_is_converted_by_its_definition() -> None:
     inks = np.array([[[0, 0, 0, 0], [255, 0, 0, 0], [51, 0, 102, 0], [0, 0, 0, 255], [51, 0, 0, 51]]], np.uint8)
-
     # (255 - ink) * (255 - black) / 255: the last is (255 - 51) * (255 - 51) / 255 = 163.2
     assert row(decoded(Image.fromarray(inks, "CMYK"), "TIFF")) == [
         WHITE,
@@ -96,13 +90,11 @@ def test_cmyk_is_converted_by_its_definition() -> None:
 
 def test_a_cmyk_jpeg_is_not_read_as_its_negative() -> None:
     cyan = Image.new("CMYK", (16, 16), (255, 0, 0, 0))
-
     assert np.abs(decoded(cyan, "JPEG", quality=95).astype(int) - (0, 255, 255)).max() <= 3
 
 
 def test_ycbcr_is_converted_by_its_definition() -> None:
     image = Image.fromarray(np.array([[[128, 128, 128], [76, 85, 255]]], np.uint8), "YCbCr")
-
     # JFIF: R = 76 + 1.402 * 127, G = 76 + 0.344 * 43 - 0.714 * 127, B = 76 - 1.772 * 43
     assert row(decoded(image, "TIFF")) == [(128, 128, 128), (254, 0, 0)]
 
@@ -110,7 +102,6 @@ def test_ycbcr_is_converted_by_its_definition() -> None:
 @pytest.mark.parametrize("byte_order", ["<u2", ">u2"])
 def test_16_bit_grey_uses_the_whole_range_however_dark_it_is(byte_order: str) -> None:
     levels = np.array([[0, 257, 128 * 257, 65535]], byte_order)
-
     assert row(decoded(Image.fromarray(levels), "TIFF")) == greys(0, 1, 128, 255)
     assert row(decoded(Image.fromarray(np.array([[0, 100, 200]], byte_order)), "TIFF")) == greys(0, 0, 1)
 
@@ -118,7 +109,6 @@ def test_16_bit_grey_uses_the_whole_range_however_dark_it_is(byte_order: str) ->
 def test_a_16_bit_png_keeps_its_upper_bytes() -> None:
     color = np.array([[[0, 0x1234, 0xFFFF]]], np.uint16)  # blue, green, red to OpenCV
     _, data = cv2.imencode(".png", color)
-
     assert row(decode(data.tobytes(), ImageLimits())) == [(255, 0x12, 0)]
 
 
@@ -138,7 +128,7 @@ def test_a_16_bit_png_keeps_its_upper_bytes() -> None:
         (np.float32, [0, 1, np.inf], (0, 0, 255)),
     ],
 )
-def test_deep_grey_uses_the_smallest_usual_range_that_holds_it(
+def test_deep_grey_uses_the_smallest_range(
     dtype: type[np.number], values: list[float], levels: tuple[int, ...]
 ) -> None:
     assert row(decoded(Image.fromarray(np.array([values], dtype)), "TIFF")) == greys(*levels)
@@ -156,19 +146,14 @@ def random_image(mode: str) -> Image.Image:
 
 @pytest.mark.parametrize("pixels", [1, 31, 100, 31 * 22])
 @pytest.mark.parametrize("mode", MODES)
-def test_the_size_of_the_strips_does_not_change_the_pixels(
-    monkeypatch: pytest.MonkeyPatch, mode: str, pixels: int
-) -> None:
+def test_the_size_of_strips_changes_no_pixel(monkeypatch: pytest.MonkeyPatch, mode: str, pixels: int) -> None:
     kind, options = ("PNG", {}) if mode in ("LA", "P") else ("TIFF", {"compression": "tiff_adobe_deflate"})
     whole = decoded(random_image(mode), kind, **options)
-
     monkeypatch.setattr(rgb, "_STRIP_PIXELS", pixels)
-
     assert np.array_equal(decoded(random_image(mode), kind, **options), whole)
 
 
 def test_the_range_of_deep_grey_is_that_of_the_whole_image(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rgb, "_STRIP_PIXELS", 1)
     image = Image.fromarray(np.array([[0], [255], [65535]], np.int32))
-
     assert decoded(image, "TIFF")[:, 0, 0].tolist() == [0, 1, 255]

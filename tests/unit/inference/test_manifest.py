@@ -58,7 +58,6 @@ def rewrite(folder: Path, **changes: object) -> Path:
 
 def test_manifest_describes_the_files_of_its_folder(folder: Path) -> None:
     manifest = read_embedder(folder)
-
     assert (manifest.id, manifest.dimension, manifest.crop_size) == ("tiny-3", 3, 112)
     assert manifest.alignment == LandmarkAlignment(template=tuple((x, y) for x, y in TEMPLATE))
     assert manifest.batch is None
@@ -73,7 +72,6 @@ def test_digest_is_the_sha256_of_the_bytes() -> None:
 def test_file_with_another_digest_stops_the_start(folder: Path) -> None:
     manifest = read_embedder(folder)
     (folder / "embedder.onnx").write_bytes(b"another network")
-
     with pytest.raises(StartError, match=f"expected {FILE['digest']}, got {digest_of(b'another network')}"):
         read_checked(folder, manifest.file)
 
@@ -83,7 +81,6 @@ def test_missing_file_stops_the_start(folder: Path) -> None:
     (folder / "embedder.onnx").unlink()
     with pytest.raises(StartError, match=r"cannot read the model file .*embedder.onnx: No such file"):
         read_checked(folder, manifest.file)
-
     (folder / MANIFEST).unlink()
     with pytest.raises(StartError, match=f"no model in {folder}"):
         read_embedder(folder)
@@ -92,7 +89,6 @@ def test_missing_file_stops_the_start(folder: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"id": "tiny-3"}', "\udcff"])
 def test_malformed_manifest_stops_the_start(folder: Path, text: str) -> None:
     (folder / MANIFEST).write_bytes(text.encode(errors="surrogateescape"))
-
     with pytest.raises(StartError, match="is not a manifest of kind EmbedderManifest"):
         read_embedder(folder)
 
@@ -137,7 +133,6 @@ def test_field_may_be_at_its_bounds(folder: Path, field: str, value: int) -> Non
 
 def test_alignment_by_box_is_read(folder: Path) -> None:
     manifest = read_embedder(rewrite(folder, alignment={"kind": "box", "margin": 111}, batch=1))
-
     assert (manifest.alignment, manifest.batch) == (BoxAlignment(margin=111), 1)
 
 
@@ -151,7 +146,6 @@ def test_digest_of_a_detector_depends_on_each_of_its_networks(tmp_path: Path) ->
     manifest = read_detector(tmp_path)
     other = ModelFile(path="onet.onnx", digest=digest_of(b"other"))
     changed = {manifest.model_copy(update={part: other}).digest for part in ("pnet", "rnet", "onet")}
-
     assert [part.path for part in (manifest.pnet, manifest.rnet, manifest.onet)] == [
         "embedder.onnx",
         "rnet.onnx",
@@ -166,6 +160,5 @@ def test_models_in_the_repository_match_their_manifests(models_dir: Path, name: 
     folder = models_dir / name
     manifest = json.loads((folder / MANIFEST).read_text())
     files = [ModelFile(**value) for value in manifest.values() if isinstance(value, dict) and "digest" in value]
-
     assert all(digest_of(read_checked(folder, file)) == file.digest for file in files)
     assert {file.path for file in files} == {path.name for path in folder.glob("*.onnx")}

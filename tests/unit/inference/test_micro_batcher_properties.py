@@ -54,9 +54,7 @@ def test_every_caller_gets_the_outcome_of_its_batch_in_order_and_none_hangs(
     events: list[tuple[str, int]], failing: frozenset[int], max_batch: int
 ) -> None:
     model = Flaky(failing)
-
     outcomes = asyncio.run(outcomes_of(model, events, max_batch))
-
     stayed = [(number, outcome) for number, outcome in outcomes if not isinstance(outcome, asyncio.CancelledError)]
     answered = [(number, None if isinstance(outcome, InferenceFailed) else outcome) for number, outcome in stayed]
     assert answered == [(number, model.expected(number)) for number, _ in stayed]

@@ -37,15 +37,12 @@ def offer(monkeypatch: pytest.MonkeyPatch, *providers: str) -> None:
 
 def test_outputs_have_the_order_of_the_graph() -> None:
     total, product = Session(sum_and_product(), provider="cpu").run(A, B)
-
     assert (total.tolist(), product.tolist()) == ([11, 22, 33], [10, 40, 90])
 
 
 def test_many_threads_may_run_one_session_at_once() -> None:
     session = Session(sum_and_product(), provider="cpu")
-
     totals = [total for total, _ in map_in_threads(lambda number: session.run(A * number, B), range(200), 8)]
-
     assert all(np.array_equal(total, A * number + B) for number, total in enumerate(totals))
 
 
@@ -60,11 +57,10 @@ def test_auto_uses_an_available_provider(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
-def test_provider_that_the_build_lacks_stops_the_start(
+def test_missing_provider_stops_the_start(
     monkeypatch: pytest.MonkeyPatch, provider: Literal["cuda", "tensorrt"]
 ) -> None:
     offer(monkeypatch, AZURE, CPU)
-
     with pytest.raises(StartError, match=f"'{provider}' was asked for, but onnxruntime .* has only cpu"):
         Session(sum_and_product(), provider=provider)
 
@@ -72,7 +68,6 @@ def test_provider_that_the_build_lacks_stops_the_start(
 def test_only_auto_may_fall_back_to_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch, CUDA, CPU)
     monkeypatch.setattr(onnxruntime, "InferenceSession", CpuFallback)
-
     assert Session(b"", provider="auto").provider == "cpu"
     with pytest.raises(StartError, match="'cuda' was asked for, but the network runs on 'cpu'"):
         Session(b"", provider="cuda")
@@ -80,7 +75,6 @@ def test_only_auto_may_fall_back_to_the_cpu(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_available_providers_are_the_supported_ones_best_first(monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch, "TensorrtExecutionProvider", CUDA, AZURE, CPU)
-
     assert available_providers() == ["tensorrt", "cuda", "cpu"]
 
 

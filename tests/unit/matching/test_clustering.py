@@ -21,7 +21,7 @@ def faces(seed: int, people: int, photos: int, spread: float) -> Floats:
     random = np.random.default_rng(seed)
     vectors = np.repeat(random.standard_normal((people, 6)), photos, axis=0)
     vectors += spread * random.standard_normal(vectors.shape)
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
 def together(labels: object) -> list[list[bool]]:
@@ -36,7 +36,6 @@ def test_groups_are_those_of_average_linkage_over_all_pairs(seed: int, spread: f
     vectors = faces(seed, 7, 4, spread)
     distances = pdist(vectors.astype(np.float64), "sqeuclidean")
     expected = hierarchy.fcluster(hierarchy.linkage(distances, "average"), threshold, "distance")
-
     assert together(cluster_faces(vectors, threshold)) == together(expected)
 
 
@@ -47,32 +46,28 @@ def test_groups_are_scikit_learns(monkeypatch: pytest.MonkeyPatch, threshold: fl
     distances = ((vectors[:, None] - vectors[None]) ** 2).sum(axis=2)
     settings = {"n_clusters": None, "metric": "precomputed", "linkage": "average", "distance_threshold": threshold}
     theirs = AgglomerativeClustering(**settings).fit_predict(distances.astype(np.float64))
-
     assert together(cluster_faces(vectors, threshold)) == together(theirs)
 
 
 def test_a_chain_of_look_alikes_is_not_one_person() -> None:
     angles = np.radians(30.0 * np.arange(7))
     chain = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-
     labels = cluster_faces(chain, 0.5)
-
     assert max(((chain[a] - chain[b]) ** 2).sum() for a in range(7) for b in range(7) if labels[a] == labels[b]) < 1.1
 
 
 def test_groups_are_ordered_by_size_and_then_by_their_first_face() -> None:
-    east, north, west, south = np.float32([[1, 0], [0, 1], [-1, 0], [0, -1]])
+    east, north, west, south = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]], np.float32)
     vectors = np.stack([east, north, west, north, south, south])
-
     assert cluster_faces(vectors, 0.1).tolist() == [2, 0, 3, 0, 1, 1]
 
 
 def test_too_many_connected_faces_are_refused() -> None:
     with pytest.raises(InvalidRequest, match=r"expected at most 3 faces connected .*, got 4"):
-        cluster_faces(np.float32([[1, 0]] * 4), 0.1, max_connected=3)
+        cluster_faces(np.array([[1, 0]] * 4, np.float32), 0.1, max_connected=3)
 
 
 def test_without_scipy_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clustering, "find_spec", lambda _: None)
     with pytest.raises(StartError, match=r"likeness\[cluster\]"):
-        cluster_faces(np.float32([[1, 0]]), 0.1)
+        cluster_faces(np.array([[1, 0]], np.float32), 0.1)

@@ -24,7 +24,6 @@ def at_angle(degrees: float) -> Floats:
 @pytest.mark.parametrize(("degrees", "squared"), [(0, 0.0), (60, 1.0), (90, 2.0), (120, 3.0), (180, 4.0)])
 def test_the_distance_of_two_unit_vectors_is_the_squared_chord_of_their_angle(degrees: float, squared: float) -> None:
     distance = distance_between(embedding(at_angle(0)), embedding(at_angle(degrees)))
-
     assert distance.squared_l2 == pytest.approx(squared, abs=1e-6)
     assert distance.similarity == pytest.approx(math.cos(math.radians(degrees)), abs=1e-6)
 
@@ -33,7 +32,6 @@ def test_the_distance_of_two_unit_vectors_is_the_squared_chord_of_their_angle(de
 def test_a_distance_lies_between_0_and_4_and_has_no_direction(first: Floats, second: Floats) -> None:
     there = distance_between(embedding(first), embedding(second)).squared_l2
     back = distance_between(embedding(second), embedding(first)).squared_l2
-
     assert 0 <= there <= 4
     assert there == back
 
@@ -57,5 +55,4 @@ def test_vectors_of_two_models_have_no_distance() -> None:
 def test_a_matrix_of_distances_equals_the_single_ones(rows: list[Floats], columns: list[Floats]) -> None:
     many = distances_between(np.stack(rows), np.stack(columns))
     singles = [[distance_between(embedding(a), embedding(b)).squared_l2 for b in columns] for a in rows]
-
     np.testing.assert_allclose(many, singles, atol=2e-6)

@@ -14,7 +14,7 @@ from app.matching.calibration import Calibration
 from tests.support.calibrations import DATA, MODEL, calibration
 from training.calibration import fit
 from training.evaluation.all_pairs import AllPairs, all_pairs
-from training.evaluation.bootstrap import interval, rate_curves
+from training.evaluation.bootstrap import RULE_OF_THREE, interval, rate_curves
 from training.pipeline.detection_cache import FaceFinder, embed_faces
 from training.pipeline.served_model import ServedModel
 
@@ -49,7 +49,7 @@ def calibrated(seed: int, shape: tuple[float, float]) -> tuple[Calibration, AllP
     pairs = pairs_of(genuine, strangers(seed, shape, IMPOSTORS))
     made = calibration(
         rates=fit.measured_rates(pairs),
-        finest_fmr=fit.RULE_OF_THREE / pairs.impostor_people_pairs,
+        finest_fmr=RULE_OF_THREE / pairs.impostor_people_pairs,
         probability=fit.fit_probability(pairs.genuine, pairs.impostors),
     )
     return made, pairs
@@ -61,26 +61,20 @@ def share_matched(distances: Floats, threshold: float) -> float:
 
 @settings(max_examples=25)
 @given(seed=SEEDS, shape=SHAPES, allowed=ALLOWED)
-def test_on_the_pairs_that_were_measured_the_fmr_is_kept_exactly(
-    seed: int, shape: tuple[float, float], allowed: int
-) -> None:
+def test_on_the_measured_pairs_the_fmr_is_kept_exactly(seed: int, shape: tuple[float, float], allowed: int) -> None:
     made, pairs = calibrated(seed, shape)
     fmr = allowed / IMPOSTORS
     point = made.at(fmr)
-
     assert share_matched(pairs.impostors, point.threshold) <= fmr
     assert share_matched(pairs.genuine, point.threshold) == pytest.approx(1 - (point.fnmr or 0))
 
 
 @settings(max_examples=25)
 @given(seed=SEEDS, shape=SHAPES, allowed=ALLOWED)
-def test_on_fresh_pairs_false_matches_stay_within_their_binomial_bound(
-    seed: int, shape: tuple[float, float], allowed: int
-) -> None:
+def test_on_fresh_pairs_false_matches_stay_in_their_bound(seed: int, shape: tuple[float, float], allowed: int) -> None:
     made, _ = calibrated(seed, shape)
     fresh = strangers(seed + 2, shape, FRESH)
     matched = round(FRESH * share_matched(fresh, made.at(allowed / IMPOSTORS).threshold))
-
     # the true rate below the k-th of n measured distances is Beta(k, n + 1 - k), whatever their distribution
     bound = stats.betabinom.ppf(1 - ONE_IN_A_BILLION, FRESH, allowed + 1, IMPOSTORS - allowed)
     assert matched <= bound
@@ -91,7 +85,6 @@ def test_on_fresh_pairs_false_matches_stay_within_their_binomial_bound(
 def test_the_threshold_is_not_tighter_than_the_rate_needs(seed: int, shape: tuple[float, float]) -> None:
     made, pairs = calibrated(seed, shape)
     kept = [share_matched(pairs.impostors, made.at(fmr).threshold) for fmr in (0.01, 0.1)]
-
     assert kept == [pytest.approx(floored(fmr), abs=1.5 / IMPOSTORS) for fmr in (0.01, 0.1)]
 
 
@@ -100,7 +93,6 @@ def test_the_threshold_is_not_tighter_than_the_rate_needs(seed: int, shape: tupl
 def test_nearer_pairs_are_more_probably_one_person(seed: int, shape: tuple[float, float]) -> None:
     made, _ = calibrated(seed, shape)
     probabilities: NDArray[np.float64] = np.array([made.probability_at(Distance(d / 10)) for d in range(41)])
-
     assert bool((np.diff(probabilities) <= 0).all())
     assert probabilities[0] > 0.5 > probabilities[-1]
 
@@ -125,7 +117,6 @@ def test_a_promise_made_on_half_of_the_people_is_kept_on_the_other_half(halves: 
     made = fit.fit_calibration(MODEL, DATA.model_copy(update={"name": "half of lfw_dev"}), seen)
     threshold = made.at(fmr).threshold
     kept, _ = rate_curves(other, np.array([threshold]), replicates=200)
-
     assert made.smallest_fmr < 1e-4
     assert interval(kept[1:, 0])[0] <= fmr  # no more than the promise, as far as these people can tell
     assert kept[0, 0] <= 2 * fmr

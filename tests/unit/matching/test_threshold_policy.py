@@ -15,32 +15,30 @@ TEMPLATES = st.integers(1, 10_000_000)
 RATE = st.floats(1e-9, 0.999)
 
 
-def test_a_verification_uses_the_default_fmr() -> None:
-    decision = POLICY.for_verification()
-
-    assert (decision.source, decision.point.threshold, decision.point.fmr) == ("default", 1.0, 1e-3)
-    assert decision.overall_fmr == pytest.approx(1e-3)
-
-
-def test_a_verification_uses_the_requested_fmr() -> None:
-    decision = POLICY.for_verification(fmr=0.02)
-
-    assert (decision.source, decision.point.threshold, decision.point.fmr) == ("fmr", 1.5, 0.02)
-
-
-def test_an_identification_holds_the_fpir_that_was_asked_for() -> None:
-    decision = POLICY.for_identification(fpir=0.5, templates=10)
-
-    assert (decision.source, decision.point.threshold) == ("fpir", 1.5)
-    assert decision.overall_fmr == pytest.approx(0.5)
+@pytest.mark.parametrize(
+    ("decision", "source", "threshold", "overall_fmr"),
+    [
+        (POLICY.for_verification(), "default", 1.0, 1e-3),
+        (POLICY.for_verification(fmr=0.02), "fmr", 1.5, 0.02),
+        (POLICY.for_identification(fpir=0.5, templates=10), "fpir", 1.5, 0.5),
+        (
+            POLICY.for_identification(templates=1000),
+            "default",
+            0.5,
+            1 - (1 - 1e-4) ** 1000,
+        ),  # finest
+    ],
+)
+def test_a_decision_states_its_source_and_keeps_its_rate(
+    decision: Decision, source: str, threshold: float, overall_fmr: float
+) -> None:
+    assert (decision.source, decision.point.threshold) == (source, threshold)
+    assert decision.overall_fmr == pytest.approx(overall_fmr)
 
 
 @pytest.mark.parametrize("policy", [POLICY, UNCALIBRATED], ids=["calibrated", "uncalibrated"])
 def test_a_threshold_that_was_asked_for_decides(policy: ThresholdPolicy) -> None:
-    for decision in (
-        policy.for_verification(threshold=0.7),
-        policy.for_identification(threshold=0.7, templates=5),
-    ):
+    for decision in (policy.for_verification(threshold=0.7), policy.for_identification(threshold=0.7, templates=5)):
         assert (decision.source, decision.point.threshold) == ("request", 0.7)
 
 
@@ -50,6 +48,7 @@ def test_the_rates_of_a_threshold_that_was_asked_for_are_told() -> None:
 
 
 def test_without_a_calibration_the_usual_threshold_decides_and_promises_nothing() -> None:
+    assert UNCALIBRATED.compare(Distance(0.0), UNCALIBRATED.for_verification()).probability is None
     for decision in (UNCALIBRATED.for_verification(), UNCALIBRATED.for_identification(templates=5)):
         assert (decision.source, decision.point.threshold) == ("uncalibrated", 1.1)
         assert (decision.point.fmr, decision.point.fnmr, decision.overall_fmr) == (None, None, None)
@@ -69,17 +68,9 @@ def test_a_rate_finer_than_the_data_is_refused_where_it_was_asked_for() -> None:
         POLICY.for_identification(fpir=1e-2, templates=1000)
 
 
-def test_a_default_finer_than_the_data_says_what_it_can_promise_instead() -> None:
-    decision = POLICY.for_identification(templates=1000)
-
-    assert (decision.source, decision.point.fmr, decision.point.threshold) == ("default", 1e-4, 0.5)
-    assert decision.overall_fmr == pytest.approx(1 - (1 - 1e-4) ** 1000)
-
-
 @given(templates=TEMPLATES, first=st.integers(0, 2))
 def test_a_default_never_fails(templates: int, first: int) -> None:
     policy = ThresholdPolicy(calibration(rates=RATES[first:]), default_fmr=1e-3, default_fpir=1e-2)
-
     assert policy.for_identification(templates=templates).point.fmr is not None
     assert policy.for_verification(templates=templates).point.fmr is not None
 
@@ -87,14 +78,12 @@ def test_a_default_never_fails(templates: int, first: int) -> None:
 @given(few=TEMPLATES, many=TEMPLATES)
 def test_the_threshold_never_loosens_as_the_gallery_grows(few: int, many: int) -> None:
     small, large = (POLICY.for_identification(templates=count) for count in sorted([few, many]))
-
     assert small.point.threshold >= large.point.threshold
 
 
 @given(rate=RATE, templates=TEMPLATES)
 def test_comparisons_held_to_their_share_hold_the_whole_to_the_rate(rate: float, templates: int) -> None:
     each = fmr_per_comparison(rate, templates)
-
     assert 0 < each <= rate
     assert decision_of(each, templates).overall_fmr == pytest.approx(rate, rel=1e-6)
 
@@ -117,13 +106,8 @@ def test_an_empty_gallery_is_held_to_one_comparison() -> None:
 @pytest.mark.parametrize(("distance", "match"), [(0.999, True), (1.0, True), (1.001, False)])
 def test_a_pair_matches_up_to_and_at_the_threshold(distance: float, match: bool) -> None:  # noqa: FBT001
     compared = POLICY.compare(Distance(distance), POLICY.for_verification())
-
     assert (compared.match, compared.distance.squared_l2, compared.point.threshold) == (match, distance, 1.0)
     assert compared.probability == POLICY.probability(Distance(distance))
-
-
-def test_there_is_no_probability_without_a_calibration() -> None:
-    assert UNCALIBRATED.compare(Distance(0.0), UNCALIBRATED.for_verification()).probability is None
 
 
 def decision_of(fmr: float, templates: int) -> Decision:

@@ -4,8 +4,6 @@ import asyncio
 import json
 import logging
 import re
-import subprocess
-import sys
 import warnings
 from datetime import UTC, datetime
 from typing import Any
@@ -42,7 +40,6 @@ def log_with_extra() -> None:
 def test_json_line_has_the_fields_of_the_contract(logging_to: Logging) -> None:
     stream = logging_to("json", "info")
     log_with_extra()
-
     fields = parse(stream.getvalue())
     when = datetime.fromisoformat(fields.pop("time"))
     assert when.tzinfo == UTC
@@ -59,7 +56,6 @@ def test_json_line_has_the_fields_of_the_contract(logging_to: Logging) -> None:
 def test_text_line_has_the_same_fields(logging_to: Logging) -> None:
     stream = logging_to("text", "info")
     log_with_extra()
-
     when, rest = stream.getvalue().split(" ", 1)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", when)
     assert rest == "warning app.somewhere r-1 3 faces gallery_faces=7\n"
@@ -77,7 +73,6 @@ def test_records_have_the_id_of_their_own_request_also_on_threads(logging_to: Lo
         await asyncio.gather(*(log_in_thread(f"r-{number}") for number in range(8)))
 
     asyncio.run(log_all())
-
     lines = [parse(line) for line in stream.getvalue().splitlines()]
     assert sorted(each["message"] for each in lines) == [f"r-{number}" for number in range(8)]
     assert all(each["message"] == each["request_id"] for each in lines)
@@ -86,14 +81,12 @@ def test_records_have_the_id_of_their_own_request_also_on_threads(logging_to: Lo
 def test_record_outside_of_a_request_has_no_id(logging_to: Logging) -> None:
     stream = logging_to("json", "info")
     logging.getLogger("app").info("starting")
-
     assert parse(stream.getvalue())["request_id"] is None
 
 
 def test_exception_is_one_string_in_one_json_line(logging_to: Logging) -> None:
     stream = logging_to("json", "info")
     log_exception("\n" + FORGED)
-
     fields = parse(stream.getvalue())
     assert fields["message"] == "failed"
     assert fields["exception"].startswith("Traceback (most recent call last)")
@@ -105,7 +98,6 @@ def test_exception_is_one_string_in_one_json_line(logging_to: Logging) -> None:
 def test_message_cannot_forge_a_second_line(logging_to: Logging, style: service_logging.Style, end: str) -> None:
     stream = logging_to(style, "info")
     logging.getLogger("app").info("harmless%s", end + FORGED, extra={"also": end + FORGED})
-
     text = stream.getvalue()
     assert text.endswith("\n")
     assert len(text.splitlines()) == 1
@@ -116,7 +108,6 @@ def test_message_cannot_forge_a_second_line(logging_to: Logging, style: service_
 def test_exception_cannot_forge_a_text_record(logging_to: Logging, end: str) -> None:
     stream = logging_to("text", "info")
     log_exception(end + FORGED)
-
     record, *traceback = stream.getvalue().splitlines()
     assert record.endswith("failed")
     assert "forged" in traceback[-1]
@@ -127,14 +118,12 @@ def test_exception_cannot_forge_a_text_record(logging_to: Logging, end: str) -> 
 def test_control_characters_are_escaped(logging_to: Logging, style: service_logging.Style) -> None:
     stream = logging_to(style, "info")
     logging.getLogger("app").info("harmless" + TERMINAL, extra={"also": TERMINAL})
-
     assert stream.getvalue().rstrip("\n").isprintable()
 
 
 def test_request_is_one_line_without_path_or_query(logging_to: Logging) -> None:
     stream = logging_to("json", "info")
     service_logging.log_request("/galleries/{gallery_id}", "GET", 200, 12.3456, "k1")
-
     fields = parse(stream.getvalue())
     del fields["time"]
     assert fields == {
@@ -154,7 +143,6 @@ def test_request_is_one_line_without_path_or_query(logging_to: Logging) -> None:
 def test_server_error_is_logged_as_a_warning(logging_to: Logging, status: int, level: str) -> None:
     stream = logging_to("json", "info")
     service_logging.log_request("/verify", "POST", status, 1, None)
-
     assert parse(stream.getvalue())["level"] == level
 
 
@@ -162,7 +150,6 @@ def test_uvicorn_logs_in_the_same_style_and_its_access_log_is_silent(logging_to:
     stream = logging_to("json", "debug")
     logging.getLogger("uvicorn.error").info("Started", extra={"color_message": "\x1b[36mStarted\x1b[0m"})
     logging.getLogger("uvicorn.access").critical('"GET /galleries/g/subjects/ada?x=1 HTTP/1.1" 200')
-
     fields = parse(stream.getvalue())
     assert (fields["logger"], fields["message"]) == ("uvicorn.error", "Started")
     assert "color_message" not in fields
@@ -173,7 +160,6 @@ def test_debug_level_does_not_apply_to_other_packages(logging_to: Logging) -> No
     stream = logging_to("json", "debug")
     logging.getLogger("PIL.TiffImagePlugin").debug("tag: GPSInfo - value: 51.5")
     logging.getLogger("app.images").debug("ours")
-
     assert parse(stream.getvalue())["message"] == "ours"
 
 
@@ -182,7 +168,6 @@ def test_records_below_the_level_are_dropped(logging_to: Logging, level: str, li
     stream = logging_to("json", level)
     for each in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
         logging.getLogger("app").log(each, "message")
-
     assert len(stream.getvalue().splitlines()) == lines
 
 
@@ -192,7 +177,6 @@ def test_python_warning_is_a_line_too(logging_to: Logging) -> None:
         warnings.simplefilter("always")
         logging.captureWarnings(capture=True)  # catch_warnings has undone what configure_logging had set
         warnings.warn("deprecated", stacklevel=1)
-
     assert "deprecated" in parse(stream.getvalue())["message"]
 
 
@@ -200,26 +184,4 @@ def test_second_configuration_replaces_the_first(logging_to: Logging) -> None:
     logging_to("text", "info")
     stream = logging_to("json", "info")
     logging.getLogger("app").info("once")
-
     assert parse(stream.getvalue())["message"] == "once"
-
-
-def test_server_writes_only_json_lines_without_names() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.unit.observability.served"],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    lines = [parse(line) for line in done.stderr.splitlines()]
-    failures = [each for each in lines if "exception" in each]
-
-    assert done.stdout == ""
-    assert [each["logger"] for each in failures] == ["uvicorn.error"]
-    assert failures[0]["exception"].endswith("RuntimeError: it broke\nhere")
-    assert failures[0]["request_id"] == "r-1"
-    assert any(each["message"].startswith("Uvicorn running") for each in lines)
-    assert any(each["message"].startswith("Finished server process") for each in lines)
-    assert "ada" not in done.stderr
-    assert "secret" not in done.stderr

@@ -93,30 +93,25 @@ def test_event_is_counted(metrics: Metrics, sample: Sample, name: str) -> None:
     calls, expected = EVENTS[name]
     for method, args, kwargs in calls:
         getattr(metrics, method)(*args, **kwargs)
-
     assert [(series, labels, sample(series, **labels)) for series, labels, _ in expected] == expected
 
 
 @pytest.mark.parametrize("method", ["PROPFIND", "post", "", "X" * 4000])
 def test_unknown_method_has_no_series_of_its_own(metrics: Metrics, sample: Sample, method: str) -> None:
     metrics.observe_request("unmatched", method, 405, 0.1)
-
     assert sample("likeness_requests_total", route="unmatched", method="other", status="405") == 1
 
 
 def test_requests_are_in_flight_until_they_end_or_fail(metrics: Metrics, sample: Sample) -> None:
     with metrics.in_flight(), metrics.in_flight():
         assert sample("likeness_requests_in_flight") == 2
-
     with pytest.raises(ZeroDivisionError), metrics.in_flight():
         1 / 0  # noqa: B018
-
     assert sample("likeness_requests_in_flight") == 0
 
 
 def test_known_problems_start_at_zero() -> None:
     text = Metrics(codes=["unauthorized"]).render().decode()
-
     assert 'likeness_problems_total{code="unauthorized"} 0.0' in text
 
 
@@ -125,7 +120,6 @@ def test_queues_are_read_at_every_scrape(metrics: Metrics, sample: Sample) -> No
     metrics.watch_queue("photos", lambda: len(waiting), 66)
     metrics.watch_queue("faces", lambda: 0, 1024)
     waiting.append("c")
-
     for queue, depth, limit in (("photos", 3, 66), ("faces", 0, 1024)):
         assert sample("likeness_queue_depth", queue=queue) == depth
         assert sample("likeness_queue_limit", queue=queue) == limit
@@ -135,7 +129,6 @@ def test_galleries_are_read_at_every_scrape(metrics: Metrics, sample: Sample) ->
     sizes = [GallerySize("default", subjects=2, faces=5), GallerySize('a "b"\\', subjects=1, faces=1)]
     metrics.watch_galleries(lambda: sizes)
     sizes[0] = GallerySize("default", subjects=3, faces=6)
-
     assert sample("likeness_gallery_subjects", gallery="default") == 3
     assert sample("likeness_gallery_faces", gallery="default") == 6
     assert sample("likeness_gallery_faces", gallery='a "b"\\') == 1
@@ -144,7 +137,6 @@ def test_galleries_are_read_at_every_scrape(metrics: Metrics, sample: Sample) ->
 def test_galleries_beyond_the_largest_are_summed_without_a_name(metrics: Metrics, sample: Sample) -> None:
     many = [GallerySize(f"g{number}", subjects=1, faces=number) for number in range(MAX_GALLERIES + 3)]
     metrics.watch_galleries(lambda: many)
-
     assert metrics.render().decode().count("likeness_gallery_faces{") == MAX_GALLERIES + 1
     assert sample("likeness_gallery_faces", gallery="g3") == 3
     assert sample("likeness_gallery_faces", gallery="") == 0 + 1 + 2
@@ -159,7 +151,6 @@ def test_unreadable_database_does_not_fail_the_scrape(
 
     metrics.watch_galleries(fail)
     metrics.on_photo(1)
-
     with caplog.at_level(logging.WARNING):
         assert sample("likeness_faces_found_count") == 1
     assert sample("likeness_gallery_faces", gallery="default") is None
@@ -169,10 +160,8 @@ def test_unreadable_database_does_not_fail_the_scrape(
 def test_readiness_is_read_at_every_scrape_and_false_if_it_fails(metrics: Metrics, sample: Sample) -> None:
     state = [True]
     assert sample("likeness_ready") == 0
-
     metrics.watch_readiness(lambda: state[0])
     assert sample("likeness_ready") == 1
-
     state.clear()
     assert sample("likeness_ready") == 0
 
@@ -181,7 +170,6 @@ def test_build_info_has_one_series(metrics: Metrics, sample: Sample) -> None:
     info = {"version": "1.0", "model": "m", "digest": "sha256:1", "runtime": "1.31"}
     for provider in ("cuda", "cpu"):
         metrics.set_build_info(provider=provider, **info)
-
     assert sample("likeness_build_info", provider="cpu", **info) == 1
     assert sample("likeness_build_info", provider="cuda", **info) is None
 
@@ -199,7 +187,6 @@ def test_format_is_the_plain_text_without_creation_times(metrics: Metrics) -> No
 
 def test_applications_in_one_process_have_separate_metrics(metrics: Metrics) -> None:
     metrics.on_expired(5)
-
     assert "likeness_faces_expired_total 0.0" in Metrics().render().decode()
 
 
@@ -214,7 +201,6 @@ def test_no_event_is_lost_between_threads(metrics: Metrics, sample: Sample) -> N
         thread.start()
     for thread in threads:
         thread.join()
-
     assert sample(f"{DISTANCE}_count", match="true") == 2000
     assert sample(f"{DISTANCE}_sum", match="true") == pytest.approx(3000)
     assert sample("likeness_problems_total", code="overloaded") == 2000

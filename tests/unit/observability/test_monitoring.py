@@ -74,7 +74,6 @@ def expressions() -> Iterator[str]:
 def test_metrics_and_labels_in_expressions_exist(exported: dict[str, set[str]], expression: str) -> None:
     named = [(name, set(LABEL.findall(matchers))) for name, matchers in METRIC.findall(expression)]
     grouped = {label.strip() for labels in BY.findall(expression) for label in labels.split(",")}
-
     assert named
     assert [name for name, _ in named if name not in exported] == []
     known = {name: exported[name] | PROMETHEUS_ADDS for name, _ in named}
@@ -85,14 +84,12 @@ def test_metrics_and_labels_in_expressions_exist(exported: dict[str, set[str]], 
 def test_every_metric_of_the_service_is_used(exported: dict[str, set[str]]) -> None:
     used = {family_of(name) for expression in expressions() for name, _ in METRIC.findall(expression)}
     ours = {family_of(name) for name in exported if name.startswith("likeness_")}
-
     assert ours
     assert ours - used == set()
 
 
 def test_metrics_are_those_of_the_contract(exported: dict[str, set[str]]) -> None:
     ours = {name: labels for name, labels in exported.items() if name.startswith("likeness_")}
-
     assert {name: labels for name, labels in ours.items() if family_of(name) == name} == {
         "likeness_build_info": {"version", "model", "digest", "provider", "runtime"},
         "likeness_erasures_pending": set(),
@@ -124,7 +121,6 @@ def test_panels_have_a_question_as_title_and_do_not_overlap() -> None:
         for column in range(place["w"])
         for line in range(place["h"])
     ]
-
     assert [title for title in titles if not title.endswith("?")] == []
     assert len(titles) == len(set(titles))
     assert len(cells) == len(set(cells))
@@ -143,7 +139,6 @@ def test_prometheus_scrapes_the_services_of_the_compose_file_and_reads_the_alert
     config = yaml.safe_load((MONITORING / "prometheus.yml").read_text())
     (job,) = config["scrape_configs"]
     (names,) = job["dns_sd_configs"]
-
     assert (job["job_name"], names["names"], names["port"]) == ("likeness", ["likeness", "likeness-cpu"], 8000)
     assert [(MONITORING / name).is_file() for name in config["rule_files"]] == [True]
 
@@ -152,7 +147,6 @@ def test_dashboard_uses_the_provisioned_data_source() -> None:
     provisioning = MONITORING / "grafana" / "provisioning"
     (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text())["datasources"]
     (variable,) = dashboard()["templating"]["list"]
-
     assert (source["type"], source["uid"]) == (variable["query"], variable["current"]["value"])
     assert source["url"] == "http://prometheus:9090"
 
@@ -165,5 +159,4 @@ def test_dashboard_uses_the_provisioned_data_source() -> None:
 )
 def test_promtool_accepts_the_configuration_and_the_alert_tests(check: list[str]) -> None:
     done = subprocess.run(["promtool", *check], cwd=HERE, capture_output=True, text=True, check=False)
-
     assert done.returncode == 0, done.stdout + done.stderr

@@ -110,7 +110,6 @@ def id_of(span: ReadableSpan) -> int | None:
 
 def test_stages_are_children_of_their_request_also_on_threads(client: TestClient, finished_spans: Spans) -> None:
     client.get(PATH)
-
     spans = finished_spans()
     request = spans[f"GET {ROUTE}"]
     assert spans.keys() == {f"GET {ROUTE}", "decode", "embed"}
@@ -120,7 +119,6 @@ def test_stages_are_children_of_their_request_also_on_threads(client: TestClient
 
 def test_request_span_has_only_the_documented_attributes(client: TestClient, finished_spans: Spans) -> None:
     client.get(PATH)
-
     spans = finished_spans()
     assert dict(spans[f"GET {ROUTE}"].attributes or {}) == {
         "http.request.method": "GET",
@@ -136,7 +134,6 @@ def test_request_span_has_only_the_documented_attributes(client: TestClient, fin
 @pytest.mark.parametrize("path", [PATH, f"/broken/{SUBJECT}", f"/nowhere/{SUBJECT}"])
 def test_no_span_contains_a_subject_id(client: TestClient, finished_spans: Spans, path: str) -> None:
     client.get(path, headers={"X-API-Key": SUBJECT, "User-Agent": SUBJECT})
-
     documents = [span.to_json() for span in finished_spans().values()]
     assert documents
     assert not [each for each in documents if SUBJECT in each]
@@ -144,7 +141,6 @@ def test_no_span_contains_a_subject_id(client: TestClient, finished_spans: Spans
 
 def test_error_is_recorded_by_its_type_only(client: TestClient, finished_spans: Spans) -> None:
     assert client.get(f"/broken/{SUBJECT}").status_code == 500
-
     spans = finished_spans()
     request, stage = spans["GET /broken/{subject}"], spans["detect"]
     assert request.status.status_code == StatusCode.ERROR
@@ -157,7 +153,6 @@ def test_error_is_recorded_by_its_type_only(client: TestClient, finished_spans: 
 
 def test_client_error_is_not_a_failed_span(client: TestClient, finished_spans: Spans) -> None:
     client.request("BREW", "/nowhere")
-
     span = finished_spans()["other unmatched"]
     assert span.status.status_code == StatusCode.UNSET
     assert (span.attributes or {})["http.response.status_code"] == 404
@@ -166,7 +161,6 @@ def test_client_error_is_not_a_failed_span(client: TestClient, finished_spans: S
 def test_trace_of_the_caller_is_continued(client: TestClient, finished_spans: Spans) -> None:
     trace, span = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
     client.get(PATH, headers={"traceparent": f"00-{trace}-{span}-01"})
-
     spans = finished_spans()
     assert {f"{each.context.trace_id:032x}" for each in spans.values() if each.context} == {trace}
     assert f"{parent_of(spans[f'GET {ROUTE}']):016x}" == span
@@ -174,7 +168,6 @@ def test_trace_of_the_caller_is_continued(client: TestClient, finished_spans: Sp
 
 def test_probes_are_not_traced(client: TestClient, finished_spans: Spans) -> None:
     assert client.get("/healthz").status_code == 200
-
     assert finished_spans() == {}
 
 
@@ -182,7 +175,6 @@ def test_stage_outside_of_a_request_is_timed_but_not_traced(tracing: Tracing, fi
     timer = StageTimer(tracing.span)
     with timer.stage("decode"):
         time.sleep(0.001)
-
     assert timer.milliseconds()["decode"] >= 1
     assert finished_spans() == {}
 
@@ -194,7 +186,6 @@ def test_environment_overrides_the_name_of_the_service(monkeypatch: pytest.Monke
     tracing = tracing_to(exporter, "1")
     TestClient(tracing.middleware(FastAPI())).get("/")
     tracing.close()
-
     named = exporter.get_finished_spans()[0].resource.attributes
     assert (named["service.name"], named["deployment.environment.name"]) == ("door", "lab")
 
@@ -206,10 +197,8 @@ def test_telemetry_of_fastapi_is_off_even_if_the_process_has_a_tracer(
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr("opentelemetry.trace.get_tracer_provider", lambda: provider)
-
     TestClient(create_app(Settings(data_dir=tmp_path))).get(f"/nowhere/{SUBJECT}")
     assert exporter.get_finished_spans() == ()
-
     TestClient(FastAPI()).get(f"/nowhere/{SUBJECT}")  # for comparison: FastAPI without our settings
     assert SUBJECT in exporter.get_finished_spans()[0].to_json()
 
@@ -253,10 +242,8 @@ def test_spans_are_sent_to_the_endpoint_in_the_environment(
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
     tracing = open_tracing("1.2.3")
-
     TestClient(service(tracing, workers)).get(PATH)
     tracing.close()
-
     ((path, body),) = collector.received
     assert path == "/v1/traces"
     assert b"decode" in body
@@ -270,9 +257,7 @@ def test_unreachable_collector_does_not_delay_requests_or_the_end(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     tracing = open_tracing("1.2.3")
     answer = TestClient(service(tracing, workers)).get(PATH)
-
     started = time.monotonic()
     tracing.close()
-
     assert answer.status_code == 200
     assert time.monotonic() - started < 5

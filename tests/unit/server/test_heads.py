@@ -32,7 +32,6 @@ def pieces(data: bytes, size: int) -> list[bytes]:
 @pytest.mark.parametrize("of", ["url", "header"])
 def test_a_head_as_long_as_allowed_is_answered(server: Listening, of: str, size: int) -> None:
     client = server.connect(*pieces(head(LIMIT, of=of), size))
-
     assert client.answer()[0] == 200
 
 
@@ -41,7 +40,6 @@ def test_a_head_as_long_as_allowed_is_answered(server: Listening, of: str, size:
 def test_a_longer_one_is_refused_and_reaches_nobody(patient: Listening, of: str, size: int) -> None:
     client = patient.connect(*pieces(head(LIMIT + 1, of=of), size))
     status, document = client.answer()
-
     assert (status, document["code"], document["status"]) == (431, "headers_too_large", 431)
     assert document.keys() == {"type", "title", "status", "detail", "instance", "code", "request_id"}
     assert patient.app.metrics.problems == ["headers_too_large"]
@@ -51,14 +49,12 @@ def test_a_longer_one_is_refused_and_reaches_nobody(patient: Listening, of: str,
 
 def test_many_short_headers_are_a_long_head_too(server: Listening) -> None:
     client = server.connect(b"GET / HTTP/1.1\r\n", *[b"A%d: b\r\n" % number for number in range(300)])
-
     assert client.answer()[0] == 431
 
 
 @pytest.mark.parametrize("endless", [b"GET /", b"GET / HTTP/1.1\r\nA: ", b"GET / HTTP/1.1\r\nA"])
 def test_a_line_that_does_not_end_is_refused(patient: Listening, endless: bytes) -> None:
     client = patient.connect(endless)
-
     assert client.drip(b"x" * 60_000, 0)
     assert patient.app.asked == []
 
@@ -73,13 +69,11 @@ def test_a_line_that_does_not_end_is_refused(patient: Listening, endless: bytes)
 @pytest.mark.parametrize("more", [b"A: " + b"x" * 1000 + b"\r\n", b"x" * 10_000])
 def test_trailers_are_counted_as_headers_are(patient: Listening, start: bytes, more: bytes) -> None:
     client = patient.connect(start)
-
     assert client.drip(more, 0.001)
 
 
 def test_what_is_no_http_is_told_so(server: Listening) -> None:
     status, document = server.connect(b"\x16\x03\x01 hello\r\n\r\n").answer()
-
     assert (status, document["code"]) == (400, "invalid_http")
     assert server.app.metrics.problems == ["invalid_http"]
     assert server.app.asked == []
@@ -89,7 +83,6 @@ def test_what_is_no_http_is_told_so(server: Listening) -> None:
 def test_a_head_that_does_not_come_in_time_closes_the_connection(server: Listening, begun: bytes) -> None:
     client = server.connect(begun)
     client.wait_closed()
-
     assert time.monotonic() - client.opened >= NOT_BEFORE
     assert server.app.asked == []
 
@@ -97,7 +90,6 @@ def test_a_head_that_does_not_come_in_time_closes_the_connection(server: Listeni
 @pytest.mark.parametrize("piece", [b"\r\n", b"a"])
 def test_dripping_does_not_prolong_it(server: Listening, piece: bytes) -> None:
     client = server.connect(b"GET / HTTP/1.1\r\nA: "[: 99 * (piece == b"a")])
-
     assert client.drip(piece, 0.05)
     assert time.monotonic() - client.opened >= NOT_BEFORE
 
@@ -109,7 +101,6 @@ def test_the_next_head_has_as_long_as_the_first_once_anything_of_it_came(server:
     sent = time.monotonic()
     client.send(piece)
     client.wait_closed()
-
     assert time.monotonic() - sent >= NOT_BEFORE
 
 
@@ -124,7 +115,6 @@ def test_a_connection_that_is_kept_alive_serves_more_than_one_request() -> None:
 
 def test_a_request_under_way_may_take_longer_than_its_head(server: Listening) -> None:
     client = server.connect(GET.replace(b"/a", b"/held"))
-
     assert client.is_open(0.8)
     server.app.held.set()
     assert client.answer()[0] == 200
@@ -135,7 +125,6 @@ def test_a_body_may_take_longer_than_its_head(server: Listening) -> None:
     for _ in range(8):
         client.send(b"x")
         time.sleep(0.1)
-
     assert client.answer() == (200, {"path": "/", "bytes": 8})
 
 
@@ -143,7 +132,6 @@ def test_a_body_may_take_longer_than_its_head(server: Listening) -> None:
 def test_who_has_an_answer_may_not_send_the_rest_of_the_body_for_ever(server: Listening, piece: bytes) -> None:
     client = server.connect(EARLY + b"Content-Length: 100000000\r\n\r\n")
     client.answer()
-
     assert not piece or client.drip(piece, 0.05)
     client.wait_closed()
     assert time.monotonic() - client.opened >= NOT_BEFORE
@@ -153,7 +141,6 @@ def test_a_body_that_comes_after_its_answer_is_no_harm(server: Listening) -> Non
     client = server.connect(EARLY + b"Content-Length: 3\r\n\r\n")
     client.answer()
     client.send(b"abc" + GET)
-
     assert client.answer() == (200, {"path": "/a", "bytes": 0})
 
 
@@ -162,7 +149,6 @@ def test_a_whole_request_and_the_beginning_of_the_next_may_come_as_one_piece(ser
     head = b"POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % length
     client = server.connect(head + b"x" * length + GET[:20])
     client.send(GET[20:])
-
     assert client.answer() == (200, {"path": "/b", "bytes": length})
     assert client.answer() == (200, {"path": "/a", "bytes": 0})
 
@@ -172,7 +158,6 @@ def test_a_long_body_is_no_long_head_whatever_comes_behind_it(server: Listening,
     client = server.connect(b"POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % length)
     client.send(b"x" * length + GET[:20])
     client.send(GET[20:])
-
     assert client.answer() == (200, {"path": "/b", "bytes": length})
     assert client.answer() == (200, {"path": "/a", "bytes": 0})
 
@@ -182,7 +167,6 @@ def test_a_body_in_chunks_of_any_size_is_no_long_head(server: Listening, size: i
     client = server.connect(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
     client.send(b"%x\r\n%s\r\n" % (size, b"x" * size) * (3_000_000 // (size + 40)))
     client.send(b"0\r\n\r\n")
-
     assert client.answer() == (200, {"path": "/", "bytes": size * (3_000_000 // (size + 40))})
 
 
@@ -218,5 +202,4 @@ def test_who_asks_is_who_connects_unless_that_is_a_proxy_that_was_named(trusted:
         ConnectionLimits(max_connections=9, max_head_bytes=LIMIT, head_timeout=5), trusted=trusted
     ) as server:
         server.connect(forwarded).answer()
-
     assert server.app.askers == [asker]

@@ -28,7 +28,6 @@ def server() -> Iterator[Listening]:
 def test_a_server_with_nothing_under_way_ends_at_once_though_clients_are_connected(server: Listening) -> None:
     server.connect(GET % b"a").answer()
     server.app.lifecycle.stop()
-
     assert server.ended_within(DRAIN_SECONDS)
 
 
@@ -38,7 +37,6 @@ def test_what_is_under_way_is_answered_before_the_end(server: Listening) -> None
     server.app.lifecycle.stop()
     still_there = not server.ended_within(0.5)
     server.app.held.set()
-
     assert still_there
     assert client.answer()[0] == 200
     assert server.ended_within(DRAIN_SECONDS)
@@ -49,7 +47,6 @@ def test_while_it_stops_it_goes_on_listening_for_those_who_ask_how_it_is(server:
     server.app.wait_until_asked()
     server.app.lifecycle.stop()
     time.sleep(0.3)
-
     assert server.connect(GET % b"healthz").answer()[0] == 200
 
 
@@ -60,7 +57,6 @@ def test_with_a_delay_it_goes_on_for_so_long_though_it_is_idle() -> None:
         answered = server.connect(GET % b"a").answer()[0]
         ended = server.ended_within(PATIENCE)
         took = time.monotonic() - began
-
     assert (answered, ended) == (200, True)
     assert took >= 0.55
 
@@ -76,7 +72,6 @@ def test_what_never_ends_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
         server.app.lifecycle.stop()
         ended = server.ended_within(PATIENCE)
         took = time.monotonic() - began
-
     assert ended
     assert took >= 0.3
 
@@ -93,7 +88,6 @@ def test_the_first_signal_stops_and_the_second_ends() -> None:
     server.handle_exit(signal.SIGTERM, None)
     after_one = lifecycle.stopping, server.should_exit
     server.handle_exit(signal.SIGTERM, None)
-
     assert not before
     assert after_one == (True, False)
     assert server.should_exit
@@ -111,5 +105,4 @@ async def test_it_ends_when_it_refuses_work_and_has_none(delay: float, busy: boo
         place.__enter__()
     running = await server.on_tick(1)
     lifecycle.stop()
-
     assert (running, await server.on_tick(1)) == (False, ends)

@@ -2,7 +2,6 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,12 +11,10 @@ from app.domain.errors import (
     InvalidRequest,
     LowQuality,
     ModelMismatch,
-    NotFound,
     Overloaded,
 )
-from app.domain.identity import SYSTEM
 from app.faces.quality import QualityBounds
-from tests.support.fakes import FAKE_MODEL, BrokenEmbedder, FakeDetector, FakeEmbedder, apart, photo
+from tests.support.fakes import FAKE_MODEL, BrokenEmbedder, FakeDetector, FakeEmbedder, photo
 from tests.support.templates import template, unit
 from tests.unit.services.bench import NO_BOUNDS, Bench, open_bench
 
@@ -40,14 +37,6 @@ async def test_template_has_the_embedding_face_and_quality(bench: Bench) -> None
     assert face.embedding.model == FAKE_MODEL
     assert (face.face.box.left, face.face.confidence) == (112, 0.875)
     assert (face.quality.size, face.quality.inside) == (1.0, 1.0)
-
-
-async def test_good_images_are_enrolled_and_bad_ones_rejected_by_index(bench: Bench) -> None:
-    answer = (await bench.enroll("ada", b"no image", photo(10), photo(None), photo(20))).answer
-
-    assert answer["rejected"] == {"0": "invalid_image", "2": "face_not_found"}
-    assert [face.face_id for face in bench.repository.faces("guests", "ada")] == answer["enrolled"]
-    assert len(answer["enrolled"]) == 2
 
 
 async def test_images_of_a_request_are_embedded_in_one_batch(tmp_path: Path) -> None:
@@ -136,22 +125,3 @@ async def test_gallery_of_another_model_is_refused(bench: Bench) -> None:
 
     with pytest.raises(ModelMismatch):
         await bench.enroll("ada", photo(10))
-
-
-@pytest.mark.parametrize(("call", "ids"), [("delete_face", 3), ("delete_subject", 2), ("delete", 1)])
-async def test_deleted_faces_leave_the_repository(bench: Bench, call: str, ids: int) -> None:
-    (face_id,) = await bench.enroll_reds("ada", 10)
-    delete: Any = getattr(bench.galleries, call)
-    arguments = [*["guests", "ada", face_id][:ids], SYSTEM]
-    await delete(*arguments)
-
-    assert sum(gallery.faces for gallery in await bench.galleries.all()) == 0
-    with pytest.raises(NotFound):
-        await delete(*arguments)
-
-
-async def test_distance_of_enrolled_colours_is_the_computed_one(bench: Bench) -> None:
-    await bench.enroll_reds("ada", 30, 200)
-    first, second = (face.embedding.vector for face in bench.repository.faces("guests", "ada"))
-
-    assert float(((first - second) ** 2).sum()) == pytest.approx(apart(30, 200), abs=1e-6)

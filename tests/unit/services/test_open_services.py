@@ -23,7 +23,6 @@ from app.storage.migrate import open_migrated
 from app.storage.sqlite import Database
 from tests.support.calibrations import calibration
 from tests.support.fakes import FAKE_MODEL, FakeDetector, FakeEmbedder, photo
-from tests.support.templates import numbered
 
 MODEL = "mobilefacenet-128"
 
@@ -68,16 +67,6 @@ async def test_open_services_answer_and_closed_ones_refuse(settings: Settings) -
     assert (photo_faces.faces_found, [gallery.id for gallery in galleries]) == (0, ["default"])
     with pytest.raises(Overloaded):
         await services.extraction.read(upload, "all", StageTimer())
-
-
-@pytest.mark.anyio
-async def test_services_open_an_existing_gallery(settings: Settings) -> None:
-    with open_repository(settings) as repository:
-        repository.enroll("guests", "ada", numbered("ada", 1))
-    async with open_services(settings) as services:
-        gallery = await services.galleries.get("guests")
-
-    assert gallery.faces == 1
 
 
 def test_models_match_their_manifests_and_name_their_provider(models: Models) -> None:
@@ -135,11 +124,6 @@ def test_vectors_without_unit_length_stop_the_start(models: Models) -> None:
         warm_up(with_embedder(models, LongEmbedder()))
 
 
-def test_repository_has_a_default_gallery(settings: Settings) -> None:
-    with open_repository(settings) as repository:
-        assert [gallery.id for gallery in repository.galleries()] == ["default"]
-
-
 def test_file_that_is_not_a_database_stops_the_start_with_its_path(settings: Settings) -> None:
     settings.data_dir.mkdir()
     path = settings.data_dir / GALLERY_FILE
@@ -147,6 +131,7 @@ def test_file_that_is_not_a_database_stops_the_start_with_its_path(settings: Set
 
     with pytest.raises(StartError, match=rf"{path}: .*not a database"), open_repository(settings):
         pass
+    assert path.read_bytes() == b"this is no database at all" * 100
 
 
 def test_data_directory_that_cannot_be_created_stops_the_start(settings: Settings) -> None:
@@ -159,10 +144,13 @@ def test_data_directory_that_cannot_be_created_stops_the_start(settings: Setting
 @pytest.mark.anyio
 async def test_failed_start_closes_every_database(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Database] = []
+
+    def open_and_remember(path: Path) -> Database:
+        opened.append(open_migrated(path))
+        return opened[-1]
+
     monkeypatch.setattr("app.gallery.search.GallerySearch.load_indexes", lambda _: 1 / 0)
-    monkeypatch.setattr(
-        "app.bootstrap.storage.open_migrated", lambda path: opened.append(open_migrated(path)) or opened[-1]
-    )
+    monkeypatch.setattr("app.bootstrap.storage.open_migrated", open_and_remember)
 
     with pytest.raises(ZeroDivisionError):
         async with open_services(settings):

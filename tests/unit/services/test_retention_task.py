@@ -4,7 +4,6 @@ import asyncio
 import logging
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import cast
 
 import pytest
@@ -90,15 +89,6 @@ async def test_sweep_removes_faces_from_memory_too(bench: Bench) -> None:
     vectors = index._vectors()
     assert not (vectors @ unit(1) > 0.99).any()
     assert (vectors @ unit(2) > 0.99).any()
-
-
-async def test_sweep_without_expired_faces_writes_nothing(bench: Bench, tmp_path: Path) -> None:
-    bench.repository.enroll("guests", "ada", enrolled(0, 3))
-    before = (tmp_path / "gallery.sqlite3-wal").read_bytes()
-    await Retention(bench.galleries, DAY, RecordingObserver()).sweep()
-
-    assert (tmp_path / "gallery.sqlite3-wal").read_bytes() == before
-    assert len(bench.repository.faces("guests", "ada")) == 1
 
 
 async def test_each_sweep_uses_the_present_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,11 +9,9 @@ from app.domain.errors import (
     InputError,
     InvalidImage,
     ModelMismatch,
-    MultipleFaces,
     NotFound,
     UnsupportedOperatingPoint,
 )
-from app.faces.selection import FaceRule
 from tests.support.fakes import FakeEmbedder, apart, photo
 from tests.support.templates import template, unit
 from tests.unit.services.bench import Bench, open_bench
@@ -31,24 +29,9 @@ async def test_faces_match_up_to_the_calibrated_threshold(bench: Bench, red: int
     assert result.comparison.match is match
 
 
-async def test_requested_fmr_or_threshold_decides(bench: Bench) -> None:
-    by_rate = await bench.verify(photo(0), photo(86), fmr=0.02)
-    by_threshold = await bench.verify(photo(0), photo(86), threshold=0.9)
-
-    assert (by_rate.comparison.match, by_rate.decision.source) == (True, "fmr")
-    assert (by_threshold.comparison.match, by_threshold.decision.source) == (False, "request")
-
-
 async def test_unsupported_fmr_is_refused_before_a_photo_is_opened(bench: Bench) -> None:
     with pytest.raises(UnsupportedOperatingPoint):
         await bench.verify(BROKEN, BROKEN, fmr=1e-9)
-
-
-async def test_probes_have_the_order_of_the_photos(bench: Bench) -> None:
-    result = await bench.verify(TWO, ONE)
-
-    assert [probe.faces_found for probe in result.probes] == [2, 1]
-    assert result.face_id is None
 
 
 @pytest.mark.parametrize(
@@ -66,18 +49,6 @@ async def test_first_error_in_the_order_of_the_photos_is_raised(
     with pytest.raises(error) as caught:
         await bench.verify(first, second)
     assert caught.value.image == image
-
-
-@pytest.mark.parametrize(("rule", "red"), [("largest", 20), ("center", 20)])
-async def test_rule_selects_the_face(bench: Bench, rule: FaceRule, red: int) -> None:
-    assert (await bench.verify(photo(10, 20, 30), photo(red), rule)).comparison.distance.squared_l2 == 0
-
-
-async def test_rule_only_refuses_several_faces_with_their_boxes(bench: Bench) -> None:
-    with pytest.raises(MultipleFaces) as caught:
-        await bench.verify(ONE, TWO, "only")
-    assert caught.value.image == "image2"
-    assert [face.box.left for face in caught.value.faces] == [0, 112]
 
 
 async def test_both_faces_are_embedded_in_one_batch(tmp_path: Path) -> None:

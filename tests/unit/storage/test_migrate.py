@@ -19,11 +19,6 @@ FIRST = f"PRAGMA application_id = {APPLICATION_ID}; CREATE TABLE words (word TEX
 SECOND = "ALTER TABLE words ADD COLUMN length INTEGER; UPDATE words SET length = length(word);"
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "gallery.sqlite3"
-
-
 def dump(path: Path) -> list[str]:
     """Everything in the file as SQL, and its version."""
     with closing(sqlite3.connect(path)) as db:

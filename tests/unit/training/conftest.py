@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import ClassVar
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import settings
 from PIL import Image
 from torch import Tensor, nn
 
@@ -18,16 +16,11 @@ from training.data.dataset import FaceSet, read_faces
 from training.networks.embedder import FaceNetwork
 from training.networks.registry import NETWORKS, build
 
-settings.register_profile("unhurried", deadline=None)  # the machine may be busy training
-settings.load_profile("unhurried")
-
 
 class TinyNetwork(FaceNetwork):
     """A convolution, a BatchNorm and a linear layer to 8 numbers."""
 
-    crop_size: ClassVar[int] = 112
-    mean: ClassVar[tuple[float, float, float]] = (127.5, 127.5, 127.5)
-    std: ClassVar[tuple[float, float, float]] = (128.0, 128.0, 128.0)
+    crop_size = 112
 
     def __init__(self, embedding_size: int = 8) -> None:
         super().__init__(embedding_size)

@@ -25,7 +25,7 @@ COARSE = CascadeOptions(min_face=40, thresholds=(0.5, 0.6, 0.8))
 OPTIONS = pytest.mark.parametrize("options", [THEIRS, COARSE], ids=["theirs", "coarse"])
 
 DATA = Path(__file__).resolve().parents[5] / "shared" / "data"
-PEOPLE: dict[str, Callable[[Pixels, Pixels], Pixels]] = {
+PEOPLE: dict[str, Callable[[Pixels, Pixels], np.ndarray]] = {
     "Grace Hopper": lambda hopper, _: hopper,
     "Eileen Collins": lambda _, collins: collins,
     "both": lambda hopper, collins: np.hstack([hopper[:512], collins]),
@@ -94,10 +94,8 @@ def found(detector: Mtcnn, photo: Pixels) -> Floats:
 def test_people_are_found_where_facenet_pytorch_finds_them(
     nets: Nets, hopper: Pixels, collins: Pixels, name: str, options: CascadeOptions
 ) -> None:
-    photo = np.ascontiguousarray(PEOPLE[name](hopper, collins))
-
+    photo = np.ascontiguousarray(PEOPLE[name](hopper, collins), np.uint8)
     expected = reference(options)(photo)
-
     np.testing.assert_allclose(found(Mtcnn(*nets, options), photo), expected, rtol=0, atol=0.01)
 
 
@@ -105,15 +103,11 @@ def test_people_are_found_where_facenet_pytorch_finds_them(
 @pytest.mark.parametrize("path", real_photos(), ids=lambda path: str(path.relative_to(DATA)))
 def test_real_photos_have_the_faces_that_facenet_pytorch_finds(nets: Nets, path: Path) -> None:
     photo = decode(path.read_bytes(), ImageLimits())
-
     expected = reference(THEIRS)(photo)
-
     np.testing.assert_allclose(found(Mtcnn(*nets, THEIRS), photo), expected, rtol=0, atol=0.01)
 
 
 def test_the_compared_photos_have_the_expected_faces(nets: Nets, hopper: Pixels, collins: Pixels) -> None:
     detector = Mtcnn(*nets, THEIRS)
-
-    faces = {name: len(found(detector, np.ascontiguousarray(photo(hopper, collins)))) for name, photo in PEOPLE.items()}
-
-    assert faces == FACES
+    photos = {name: np.ascontiguousarray(photo(hopper, collins), np.uint8) for name, photo in PEOPLE.items()}
+    assert {name: len(found(detector, photo)) for name, photo in photos.items()} == FACES

@@ -25,13 +25,9 @@ def torch_area(image: Pixels, height: int, width: int) -> Floats:
 
 @settings(max_examples=60)
 @given(seed=SEEDS, size=st.tuples(SIDES, SIDES), wanted=st.tuples(SIDES, SIDES))
-def test_a_level_is_torchs_area_interpolation_whether_smaller_or_larger(
-    seed: int, size: tuple[int, int], wanted: tuple[int, int]
-) -> None:
+def test_a_level_is_torchs_area_interpolation(seed: int, size: tuple[int, int], wanted: tuple[int, int]) -> None:
     photo = noise(seed, *size)
-
     level = AreaPooling(photo).level(*wanted)
-
     assert level.shape == (*wanted, CHANNELS)
     assert level.dtype == np.float32
     np.testing.assert_allclose(level[..., :3], torch_area(photo, *wanted), rtol=0, atol=1e-4)
@@ -39,14 +35,10 @@ def test_a_level_is_torchs_area_interpolation_whether_smaller_or_larger(
 
 @settings(max_examples=60)
 @given(seed=SEEDS, boxes=st.lists(st.tuples(*[st.integers(0, 29)] * 4), min_size=1, max_size=5), size=SIDES)
-def test_crops_are_torchs_area_interpolation_of_their_windows(
-    seed: int, boxes: list[tuple[int, int, int, int]], size: int
-) -> None:
+def test_crops_are_torchs_area_interpolation(seed: int, boxes: list[tuple[int, int, int, int]], size: int) -> None:
     photo = noise(seed, 30, 30)
     windows = np.array([(min(a, c), min(b, d), max(a, c) + 1, max(b, d) + 1) for a, b, c, d in boxes], np.int64)
-
     crops = AreaPooling(photo).crops(windows, size)
-
     expected = [torch_area(photo[top:bottom, left:right], size, size) for left, top, right, bottom in windows]
     assert crops.dtype == np.float32
     np.testing.assert_allclose(crops[..., :3], np.stack(expected), rtol=0, atol=1e-4)
@@ -63,22 +55,20 @@ def test_no_windows_give_no_crops(collins: Pixels) -> None:
 def test_sums_beyond_32_bits_wrap_around_and_the_means_are_still_right() -> None:
     photo = np.full((2910, 2900, 3), 255, np.uint8)  # the sum of a plane is 2**31 + 4.5 million
     photo[-100:, -100:] = (1, 2, 3)
-
     pooled = AreaPooling(photo)
-
     np.testing.assert_allclose(pooled.level(29, 29)[:27, :27], 255, atol=1e-4)
     np.testing.assert_allclose(pooled.crops(np.array([[2800, 2810, 2900, 2910]]), 2)[..., :3], [[[[1, 2, 3]] * 2] * 2])
 
 
 def test_a_downscaled_photo_has_the_means_of_complete_squares() -> None:
     photo = np.repeat(np.arange(5 * 7, dtype=np.uint8).reshape(5, 7, 1), 3, axis=2)
-
     assert downscale(photo, 2)[..., 0].tolist() == [[4, 6, 8], [18, 20, 22]]
     assert downscale(photo, 3)[..., 0].tolist() == [[8, 11]]
     assert downscale(photo, 1) is photo
 
 
 def test_scales_shrink_the_smallest_face_to_the_networks_twelve_pixels() -> None:
+    assert [pyramid_scales(*size, 20, 0.709) for size in ((1, 1), (11, 4000), (19, 19))] == [[], [], []]
     assert pyramid_scales(100, 60, min_face=20, factor=0.5) == [0.6, 0.3]
     assert pyramid_scales(24, 24, min_face=12, factor=0.5) == [1, 0.5]
 
@@ -91,19 +81,10 @@ def test_the_last_level_can_be_the_whole_photo_at_twelve_pixels() -> None:
     assert pyramid_scales(19, 19, min_face=20, factor=0.5, include_last_level=True) == []
 
 
-@pytest.mark.parametrize(("height", "width"), [(1, 1), (11, 4000), (19, 19)])
-def test_a_photo_smaller_than_the_smallest_face_has_no_level(height: int, width: int) -> None:
-    assert pyramid_scales(height, width, min_face=20, factor=0.709) == []
-
-
 @given(height=st.integers(1, 5000), width=st.integers(1, 5000), min_face=st.floats(12, 200), factor=st.floats(0.3, 0.9))
-def test_every_level_holds_a_face_and_the_next_would_not(
-    height: int, width: int, min_face: float, factor: float
-) -> None:
+def test_every_level_holds_a_face_and_no_next_one(height: int, width: int, min_face: float, factor: float) -> None:
     short = min(height, width)
-
     found = pyramid_scales(height, width, min_face, factor)
-
     assert all(short * scale >= 12 * (1 - 1e-9) for scale in found)
     assert short * 12 / min_face * factor ** len(found) < 12 * (1 + 1e-9)
     assert found == pytest.approx([12 / min_face * factor**level for level in range(len(found))])
@@ -115,9 +96,7 @@ def test_beyond_the_photo_a_crop_is_black(seed: int, box: tuple[int, int, int, i
     photo = noise(seed, 30, 30)
     left, top, right, bottom = min(box[::2]), min(box[1::2]), max(box[::2]) + 1, max(box[1::2]) + 1
     black = np.pad(photo, ((40, 40), (40, 40), (0, 0)))
-
     (crop,) = AreaPooling(photo).crops(np.array([[left, top, right, bottom]], np.int64), size)
-
     np.testing.assert_allclose(
         crop[..., :3], torch_area(black[top + 40 : bottom + 40, left + 40 : right + 40], size, size), rtol=0, atol=1e-4
     )
@@ -140,12 +119,9 @@ def test_a_buffer_is_reused_and_never_lent_twice_at_once(collins: Pixels) -> Non
         assert np.shares_memory(third, first) or np.shares_memory(third, second)
 
 
-def test_a_photo_that_needs_more_than_the_limit_gets_no_buffer(collins: Pixels) -> None:
+def test_buffers_beyond_the_limit_are_neither_lent_nor_kept(collins: Pixels) -> None:
     with BufferPool(max_bytes=4_000_000).borrow(collins) as buffer:
         assert buffer is None
-
-
-def test_buffers_beyond_the_limit_are_not_kept(collins: Pixels) -> None:
     pool = BufferPool(max_bytes=6_000_000)  # one, of 513 x 513 x 16 bytes
     with pool.borrow(collins) as first, pool.borrow(collins) as second:
         pass

@@ -25,7 +25,7 @@ def tightly_cut(photo: Pixels, face: Face) -> tuple[Pixels, Floats]:
     points = face.landmarks.points
     center, half = points.mean(0), TIGHT * np.linalg.norm(points[1] - points[0])
     (left, top), (right, bottom) = (center - half).astype(int), (center + half).astype(int)
-    return np.ascontiguousarray(photo[top:bottom, left:right]), points - np.float32([left, top])
+    return np.ascontiguousarray(photo[top:bottom, left:right]), points - np.array([left, top], np.float32)
 
 
 def error_of(found: Floats, true: Floats) -> float:
@@ -38,19 +38,14 @@ def error_of(found: Floats, true: Floats) -> float:
 def test_refined_landmarks_in_a_tight_photo_are_those_of_the_whole_photo(nets: Nets, portrait: Pixels) -> None:
     (face,) = Mtcnn(*nets).detect(portrait)
     photo, true = tightly_cut(portrait, face)
-
     (found,) = Mtcnn(*nets).detect(photo)
-
     assert error_of(found.points, true) < 1.5
     assert error_of(found.landmarks.points, true) > 5
 
 
 @PEOPLE
 def test_boxes_and_landmarks_of_facenet_pytorch_do_not_change(nets: Nets, portrait: Pixels) -> None:
-    (ours,), (theirs,) = (
-        Mtcnn(*nets, CascadeOptions(refine_landmarks=look)).detect(portrait) for look in (True, False)
-    )
-
+    (ours,), (theirs,) = (Mtcnn(*nets, CascadeOptions(refine_landmarks=on)).detect(portrait) for on in (True, False))
     assert (ours.box, ours.confidence) == (theirs.box, theirs.confidence)
     assert np.array_equal(ours.landmarks.points, theirs.landmarks.points)
     assert theirs.refined is None
@@ -58,7 +53,6 @@ def test_boxes_and_landmarks_of_facenet_pytorch_do_not_change(nets: Nets, portra
 
 
 def test_landmarks_of_a_mirror_image_are_mirrored_back() -> None:
-    straight = np.float32([[(0.2, 0.4), (0.5, 0.42), (0.4, 0.6), (0.25, 0.8), (0.48, 0.82)]])
-    mirrored = np.float32([[(0.5, 0.42), (0.8, 0.4), (0.6, 0.6), (0.52, 0.82), (0.75, 0.8)]])
-
+    straight = np.array([[(0.2, 0.4), (0.5, 0.42), (0.4, 0.6), (0.25, 0.8), (0.48, 0.82)]], np.float32)
+    mirrored = np.array([[(0.5, 0.42), (0.8, 0.4), (0.6, 0.6), (0.52, 0.82), (0.75, 0.8)]], np.float32)
     assert np.allclose(mtcnn._mirror(mirrored), straight)

@@ -16,9 +16,7 @@ from training.evaluation.detection_recall import intersection_over_union
 Nets = tuple[ProposalNet, RefineNet, OutputNet]
 DATA = Path(__file__).resolve().parents[5] / "shared" / "data"
 THEIRS = CascadeOptions(min_face=SERVING_OPTIONS.min_face)
-needs_photos = pytest.mark.skipif(
-    not DATA.is_dir(), reason=f"no {DATA}: the real photos are not part of the repository"
-)
+needs_photos = pytest.mark.skipif(not DATA.is_dir(), reason=f"no {DATA}: the photos are not part of the repository")
 
 
 def real(folder: str, every: int) -> list[Pixels]:

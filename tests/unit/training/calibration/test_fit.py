@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from training.pipeline.detection_cache import FaceFinder
 
 
 @pytest.fixture
-def people(tmp_path, lfw_photos):
+def people(tmp_path: Path, lfw_photos: Path) -> Path:
     """The photos of two people, and a list of pairs."""
     lines = ["2 1", "Hopper 1 2", "Hopper 1 Collins 1", "Collins 2 3", "Hopper 3 Collins 2"]
     (tmp_path / "pairs.txt").write_text("\n".join(lines))
@@ -33,7 +34,7 @@ def people(tmp_path, lfw_photos):
 
 
 @pytest.fixture
-def crowd(tmp_path, people):
+def crowd(tmp_path: Path, people: Path) -> Path:
     """Twelve folders with two photos each, in different light: two people in truth, but enough to count."""
     for number in range(12):
         folder = tmp_path / "crowd" / f"person{number:02d}"
@@ -46,7 +47,7 @@ def crowd(tmp_path, people):
 
 
 @pytest.fixture
-def cohorts(tmp_path, people):
+def cohorts(tmp_path: Path, people: Path) -> Path:
     """Two people in one cohort; one person twice, so without an impostor pair, in another."""
     for cohort, photos in (("strangers", ("Hopper_0001", "Collins_0001")), ("alone", ("Hopper_0001", "Hopper_0002"))):
         (tmp_path / "cohorts" / cohort).mkdir(parents=True)
@@ -56,14 +57,14 @@ def cohorts(tmp_path, people):
 
 
 @pytest.fixture
-def model(tmp_path, models_dir):
+def model(tmp_path: Path, models_dir: Path) -> Path:
     """A copy of the default model, without its calibration."""
     folder = tmp_path / "mobilefacenet-128"
     shutil.copytree(models_dir / "mobilefacenet-128", folder, ignore=shutil.ignore_patterns("calibration.json"))
     return folder
 
 
-def test_the_service_reads_the_calibration(crowd, cohorts, model, models_dir):
+def test_the_service_reads_the_calibration(crowd: Path, cohorts: Path, model: Path, models_dir: Path) -> None:
     fit.calibrate(crowd, "a crowd", model, cohorts, models_dir)
     found = read_calibration(model, read_embedder(model).file.digest)
     assert found is not None
@@ -72,7 +73,7 @@ def test_the_service_reads_the_calibration(crowd, cohorts, model, models_dir):
     assert [(cohort.name, cohort.impostor_pairs) for cohort in found.cohorts] == [("strangers", 1)]
 
 
-def test_a_wrapped_model_that_crops_by_the_box_can_be_calibrated(crowd, models_dir, tmp_path):
+def test_a_wrapped_model_that_crops_by_the_box_can_be_calibrated(crowd: Path, models_dir: Path, tmp_path: Path) -> None:
     source = sources.write(tmp_path / "source.onnx", shape=(1, 3, sources.SIDE, sources.SIDE), rows=1)
     preprocessing = Preprocessing(sources.SIDE, (127.5,) * 3, (128.0,) * 3, bgr=False)
     wrap.wrap_model(source, tmp_path / "mine", preprocessing, alignment=BoxAlignment(margin=4), license_="CC0")
@@ -82,7 +83,7 @@ def test_a_wrapped_model_that_crops_by_the_box_can_be_calibrated(crowd, models_d
     assert (found.data.genuine_pairs, found.data.impostor_pairs) == (12, 264)
 
 
-def test_fmrs_of_the_worst_cohort_need_cohorts_that_are_large_enough(crowd, cohorts, model, models_dir):
+def test_fmrs_of_the_worst_cohort_need_large_cohorts(crowd: Path, cohorts: Path, model: Path, models_dir: Path) -> None:
     with pytest.raises(TrainingError, match="needs --cohorts"):
         fit.calibrate(crowd, "a crowd", model, None, models_dir, fmr_scope="worst_cohort")
     with pytest.raises(TrainingError, match="1 pairs of people"):
@@ -90,17 +91,17 @@ def test_fmrs_of_the_worst_cohort_need_cohorts_that_are_large_enough(crowd, coho
     assert not (model / "calibration.json").exists()
 
 
-def test_the_summary_has_the_scope_and_the_finest_fmr(crowd, model, models_dir):
+def test_the_summary_has_the_scope_and_the_finest_fmr(crowd: Path, model: Path, models_dir: Path) -> None:
     fit.calibrate(crowd, "a crowd", model, None, models_dir)
     assert re.fullmatch(r"FMRs \(overall\) on a crowd, the finest 4\.5e-02 \(66 pairs of people\)", fit.summary(model))
 
 
-def test_too_few_people_for_any_fmr_are_refused(people, model, models_dir):
+def test_too_few_people_for_any_fmr_are_refused(people: Path, model: Path, models_dir: Path) -> None:
     with pytest.raises(TrainingError, match="at least 9 people"):
         fit.calibrate(people, "two people", model, None, models_dir)
 
 
-def test_a_report_has_the_protocol_and_all_pairs_and_becomes_a_card(people, model, models_dir, tmp_path):
+def test_a_report_of_all_pairs_becomes_a_card(people: Path, model: Path, models_dir: Path, tmp_path: Path) -> None:
     task = VerificationTask.open(people, tmp_path / "pairs.txt", FaceFinder(models_dir))
     report = lfw.run(task, model, model)
     lfw.write(report, tmp_path / "report.json", tmp_path / "plot.png")
@@ -125,20 +126,20 @@ def test_a_report_has_the_protocol_and_all_pairs_and_becomes_a_card(people, mode
     assert "c0ffee" in text
 
 
-def test_a_report_of_another_model_is_refused_for_a_card(model, tmp_path):
+def test_a_report_of_another_model_is_refused_for_a_card(model: Path, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{}")
     (tmp_path / "report.json").write_text('{"model": {"digest": "sha256:other"}}')
     with pytest.raises(TrainingError, match="sha256:other"):
         model_card.write(model, tmp_path, tmp_path / "report.json")
 
 
-def test_images_that_are_missing_are_counted_and_named(people, models_dir, tmp_path):
+def test_images_that_are_missing_are_counted_and_named(people: Path, models_dir: Path, tmp_path: Path) -> None:
     (people / "Hopper" / "Hopper_0003.jpg").unlink()
     with pytest.raises(TrainingError, match=r"1 images .*Hopper_0003.jpg"):
         VerificationTask.open(people, tmp_path / "pairs.txt", FaceFinder(models_dir))
 
 
-def test_separated_pairs_give_a_finite_slope():
+def test_separated_pairs_give_a_finite_slope() -> None:
     fitted = fit_probability(np.full(20, 0.2, np.float32), np.full(50, 1.9, np.float32))
     at = probabilities(np.array([0.2, 1.9], np.float32), fitted)
     assert 0.9 < at[0] < 1
@@ -146,7 +147,7 @@ def test_separated_pairs_give_a_finite_slope():
 
 
 @given(gap=st.floats(0.3, 0.8), seed=st.integers(0, 100))
-def test_probability_falls_with_distance_and_is_one_half_between_the_two_kinds(gap, seed):
+def test_probability_falls_with_distance_and_is_one_half_between_the_two_kinds(gap: float, seed: int) -> None:
     random = np.random.default_rng(seed)
     genuine = random.normal(1 - gap / 2, 0.2, 300).clip(0, 4).astype(np.float32)
     impostors = random.normal(1 + gap / 2, 0.2, 300).clip(0, 4).astype(np.float32)
@@ -156,7 +157,7 @@ def test_probability_falls_with_distance_and_is_one_half_between_the_two_kinds(g
     assert at[1] == pytest.approx(0.5, abs=0.2)
 
 
-def test_probabilities_are_those_the_service_computes(models_dir):
+def test_probabilities_are_those_the_service_computes(models_dir: Path) -> None:
     folder = models_dir / "mobilefacenet-128"
     shipped = read_calibration(folder, read_embedder(folder).file.digest)
     assert shipped is not None

@@ -3,30 +3,32 @@
 import numpy as np
 import pytest
 
+from app.domain.models import Floats
+from app.matching.calibration import Calibration
 from tests.support.calibrations import DATA, MODEL
 from training.calibration.fit import fit_calibration
 from training.calibration.worst_cohort import COHORT_THRESHOLDS, for_worst_cohort, with_cohorts
 from training.errors import TrainingError
-from training.evaluation.all_pairs import all_pairs
+from training.evaluation.all_pairs import AllPairs, all_pairs
 from training.evaluation.demographics import CohortFaces, impostor_distances
 
 
-def people(count, photos, spread, seed, center=0.0):
+def people(count: int, photos: int, spread: float, seed: int, center: float = 0.0) -> Floats:
     """Return unit vectors (count * photos, 16) of people near `center`, whose photos differ by `spread`."""
     random = np.random.default_rng(seed)
     vectors = np.repeat(random.standard_normal((count, 16)), photos, axis=0)
     vectors += center + spread * random.standard_normal(vectors.shape)
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
 @pytest.fixture(scope="module")
-def pairs():
+def pairs() -> AllPairs:
     vectors = people(60, 2, 0.3, seed=1)
     return all_pairs(vectors, vectors, np.repeat(np.arange(60), 2))
 
 
 @pytest.fixture(scope="module")
-def cohorts():
+def cohorts() -> CohortFaces:
     """Forty people at random, and thirty who look alike."""
     vectors = np.concatenate([people(40, 1, 0, seed=2), people(30, 1, 0, seed=3, center=0.7)])
     cohort_of = np.repeat([0, 1], [40, 30])
@@ -34,12 +36,12 @@ def cohorts():
 
 
 @pytest.fixture(scope="module")
-def average(pairs, cohorts):
+def average(pairs: AllPairs, cohorts: CohortFaces) -> Calibration:
     data = DATA.model_copy(update={"impostor_people_pairs": pairs.impostor_people_pairs})
     return with_cohorts(fit_calibration(MODEL, data, pairs), "crews", cohorts)
 
 
-def test_a_calibration_has_the_fmrs_within_and_between_cohorts(average, cohorts):
+def test_a_calibration_has_the_fmrs_within_and_between_cohorts(average: Calibration, cohorts: CohortFaces) -> None:
     column = COHORT_THRESHOLDS.index(1.4)
     expected = [float(np.mean(distances <= 1.4)) for distances in impostor_distances(cohorts)]
     assert [cohort.fmr[column] for cohort in average.cohorts] == pytest.approx(expected)
@@ -51,21 +53,21 @@ def test_a_calibration_has_the_fmrs_within_and_between_cohorts(average, cohorts)
 
 
 @pytest.mark.parametrize("fmr", [0.01, 0.05, 0.2])
-def test_an_fmr_of_the_worst_cohort_is_kept_in_every_cohort_and_overall(average, pairs, cohorts, fmr):
+def test_every_cohort_keeps_its_fmr(average: Calibration, pairs: AllPairs, cohorts: CohortFaces, fmr: float) -> None:
     threshold = for_worst_cohort(average, pairs, cohorts).at(fmr).threshold
-    kept = [float(np.mean(each <= threshold)) for each in (*impostor_distances(cohorts), pairs.impostors)]
+    kept = [float(np.mean(each <= threshold)) for each in (*impostor_distances(cohorts), pairs.impostors.astype(float))]
     assert max(kept) <= fmr
     assert max(kept) > fmr - 0.02
     assert threshold < average.at(fmr).threshold
 
 
-def test_the_finest_fmr_in_the_worst_cohort_is_that_of_the_smallest_cohort(average, pairs, cohorts):
+def test_the_smallest_cohort_sets_the_finest_fmr(average: Calibration, pairs: AllPairs, cohorts: CohortFaces) -> None:
     worst = for_worst_cohort(average, pairs, cohorts)
     assert (worst.fmr_scope, worst.people_pairs) == ("worst_cohort", 30 * 29 // 2)
     assert worst.finest_fmr == pytest.approx(3 / (30 * 29 // 2))
 
 
-def test_a_cohort_too_small_for_any_fmr_is_refused(average, pairs, cohorts):
+def test_a_cohort_too_small_for_any_fmr_is_refused(average: Calibration, pairs: AllPairs, cohorts: CohortFaces) -> None:
     few = cohorts.select(np.arange(70) < 46)
     with pytest.raises(TrainingError, match="15 pairs of people"):
         for_worst_cohort(with_cohorts(average, "crews", few), pairs, few)

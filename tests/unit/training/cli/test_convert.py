@@ -25,7 +25,6 @@ def source(tmp_path: Path) -> list[object]:
 def test_a_wrapped_model_aligns_by_landmarks_or_by_the_box(tmp_path: Path, source: list[object]) -> None:
     output = typed(*source, tmp_path / "mine", "--template", "arcface-112", "--bgr")
     typed(*source, tmp_path / "boxed", "--margin", 4)
-
     assert "wrote" in output
     by_landmarks = read_embedder(tmp_path / "mine").alignment
     assert isinstance(by_landmarks, LandmarkAlignment)
@@ -40,6 +39,5 @@ def test_a_template_and_a_margin_contradict_each_other(tmp_path: Path, source: l
 
 def test_import_facenet_without_a_file_says_where_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-
     with pytest.raises(TrainingError, match=r"20180402-114759-vggface2\.pt and give the file by --weights"):
         typed("import-facenet", "--pretrained", "vggface2", "--output", tmp_path / "mine")

@@ -3,6 +3,9 @@
 import csv
 import json
 import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from training.evaluation.verification import VerificationTask
 from training.pipeline.detection_cache import FaceFinder
 from training.pipeline.served_model import ServedModel
 
+Evaluate = Callable[..., tuple[dict[str, Any], str]]
 PAIRS = """2 2
 Hopper 1 2
 Collins 1 2
@@ -28,16 +32,16 @@ Hopper 1 Collins 3
 
 
 @pytest.fixture
-def photos(tmp_path, lfw_photos):
+def photos(tmp_path: Path, lfw_photos: Path) -> Path:
     (tmp_path / "pairs.txt").write_text(PAIRS)
     return lfw_photos
 
 
 @pytest.fixture
-def evaluate(tmp_path, models_dir):
+def evaluate(tmp_path: Path, models_dir: Path) -> Evaluate:
     """Run a command below `evaluate`; return its report and output."""
 
-    def run(*arguments):
+    def run(*arguments: object) -> tuple[dict[str, Any], str]:
         given = [*map(str, arguments), "--model", "mobilefacenet-128", "--models-dir", str(models_dir)]
         given += ["--json", str(tmp_path / "report.json"), "--cache", str(tmp_path / "cache")]
         done = CliRunner().invoke(cli, ["evaluate", *given], catch_exceptions=False)
@@ -47,7 +51,7 @@ def evaluate(tmp_path, models_dir):
     return run
 
 
-def test_the_hardest_pairs_are_those_of_all_pairs():
+def test_the_hardest_pairs_are_those_of_all_pairs() -> None:
     random = np.random.default_rng(0)
     vectors = random.standard_normal((12, 5))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
@@ -60,7 +64,9 @@ def test_the_hardest_pairs_are_those_of_all_pairs():
         assert [pair[2] for pair in found] == pytest.approx([pair[2] for pair in expected], abs=1e-5)
 
 
-def test_the_lfw_report_has_groups_curves_and_a_picture_of_errors(photos, evaluate, tmp_path):
+def test_the_lfw_report_has_groups_curves_and_an_error_picture(
+    photos: Path, evaluate: Evaluate, tmp_path: Path
+) -> None:
     rows = [f"{path.relative_to(photos)},navy" for path in photos.rglob("*.jpg")]
     (tmp_path / "groups.csv").write_text("\n".join(["path,group", *rows]))
     options = ["--groups", tmp_path / "groups.csv", "--plot", tmp_path / "det.png", "--errors", tmp_path / "errors.png"]
@@ -70,14 +76,14 @@ def test_the_lfw_report_has_groups_curves_and_a_picture_of_errors(photos, evalua
     assert (navy["fmr"], navy["tmr"]) == (0.0, 1.0)
     assert "navy: FMR 0" in output
     with (tmp_path / "det.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert {row["probes"] for row in rows} == {"clean", "degraded"}
-    assert len(rows) == sum(len(each["curve"]) for each in report["all_pairs"].values())
+        lines = list(csv.DictReader(file))
+    assert {line["probes"] for line in lines} == {"clean", "degraded"}
+    assert len(lines) == sum(len(each["curve"]) for each in report["all_pairs"].values())
     with Image.open(tmp_path / "errors.png") as picture:
         assert picture.width > 500
 
 
-def test_pairs_without_people_are_evaluated_without_all_pairs(photos, evaluate, tmp_path):
+def test_pairs_without_people_are_evaluated_without_all_pairs(photos: Path, evaluate: Evaluate, tmp_path: Path) -> None:
     rows = ["Hopper/Hopper_0001.jpg,Collins/Collins_0001.jpg,1,a", "Hopper/Hopper_0001.jpg,Hopper/Hopper_0002.jpg,0,b"]
     rows += ["Hopper/Hopper_0001.jpg,Hopper/Hopper_0003.jpg,1,b", "Hopper/Hopper_0002.jpg,Collins/Collins_0002.jpg,0,a"]
     (tmp_path / "pairs.csv").write_text("\n".join(["first,second,same,fold", *rows]))
@@ -88,7 +94,7 @@ def test_pairs_without_people_are_evaluated_without_all_pairs(photos, evaluate, 
     assert (tmp_path / "det.csv").exists()
 
 
-def test_a_model_is_compared_with_another_in_one_command(photos, evaluate, tmp_path):
+def test_a_model_is_compared_with_another_in_one_command(photos: Path, evaluate: Evaluate, tmp_path: Path) -> None:
     report, output = evaluate(
         "lfw", "--images", photos, "--pairs", tmp_path / "pairs.txt", "--baseline", "mobilefacenet-128"
     )
@@ -96,7 +102,7 @@ def test_a_model_is_compared_with_another_in_one_command(photos, evaluate, tmp_p
     assert "gain over the baseline, accuracy: +0.0000 [+0.0000, +0.0000]" in output
 
 
-def test_cohorts_are_folders_or_groups_of_a_csv(photos, evaluate, tmp_path):
+def test_cohorts_are_folders_or_groups_of_a_csv(photos: Path, evaluate: Evaluate, tmp_path: Path) -> None:
     by_folder = tmp_path / "cohorts"
     (by_folder / "navy").mkdir(parents=True)
     for name in ("Hopper", "Collins"):
@@ -113,7 +119,7 @@ def test_cohorts_are_folders_or_groups_of_a_csv(photos, evaluate, tmp_path):
     assert "navy: FMR 0 [0, 1]" in output
 
 
-def test_sensitivity_has_one_row_per_condition(photos, models_dir, tmp_path):
+def test_sensitivity_has_one_row_per_condition(photos: Path, models_dir: Path, tmp_path: Path) -> None:
     finder = FaceFinder(models_dir)
     task = VerificationTask.open(photos, tmp_path / "pairs.txt", finder)
     model = ServedModel.open(models_dir / "mobilefacenet-128")
@@ -128,12 +134,15 @@ def test_sensitivity_has_one_row_per_condition(photos, models_dir, tmp_path):
     assert len(robustness.summary(report).splitlines()) == 4
 
 
-def test_a_face_is_shrunk_to_its_width_and_never_enlarged(photos, models_dir):
+def test_a_face_is_shrunk_to_its_width_and_never_enlarged(photos: Path, models_dir: Path) -> None:
     finder = FaceFinder(models_dir)
     (path, *_) = sorted(photos.rglob("*.jpg"))
     (face,) = finder.find_all([path], "detect").faces
+    assert face
     shrunk, unchanged = robustness.conditions([], [30, 4000])[1:]
     with Image.open(path) as image:
         photo = np.asarray(image)
-    assert finder.find(shrunk.change(photo, face.box)).box.width == pytest.approx(30, rel=0.15)
+    small = finder.find(shrunk.change(photo, face.box))
+    assert small
+    assert small.box.width == pytest.approx(30, rel=0.15)
     assert np.array_equal(unchanged.change(photo, face.box), photo)

@@ -37,7 +37,6 @@ def generator(seed: int) -> np.random.Generator:
 def test_a_view_is_a_function_of_the_crop_and_the_seed(crop: Pixels, seed: int) -> None:
     untouched = crop.copy()
     view = augment(crop, EVERYTHING, generator(seed))
-
     assert view.shape == (112, 112, 3)
     assert view.dtype == np.uint8
     assert np.array_equal(view, augment(crop, EVERYTHING, generator(seed)))
@@ -49,11 +48,8 @@ STILL |= {"brightness": 0, "contrast": 0, "gamma": 0, "share": 1}
 
 
 @pytest.mark.parametrize("changes", [{"share": 0}, {}, {"flip": 1}], ids=["share 0", "strengths 0", "flip"])
-def test_a_view_without_other_changes_is_the_clean_crop_or_its_mirror_image(
-    crop: Pixels, changes: dict[str, int]
-) -> None:
+def test_a_view_without_changes_is_the_clean_crop_or_its_mirror_image(crop: Pixels, changes: dict[str, int]) -> None:
     view = augment(crop, AugmentationConfig.model_validate(STILL | changes), generator(1))
-
     expected = center_crop(crop)[:, ::-1] if "flip" in changes else crop[16:128, 16:128]
     assert np.abs(view.astype(int) - expected).max() <= ("share" not in changes)
 
@@ -61,14 +57,12 @@ def test_a_view_without_other_changes_is_the_clean_crop_or_its_mirror_image(
 def test_landmark_noise_moves_the_center_by_its_mean_over_five_landmarks() -> None:
     middle = np.array([*augmentation.TEMPLATE.mean(0) + 16, 1])
     moves = [misalignment(1, generator(seed)) @ middle - augmentation.TEMPLATE.mean(0) for seed in range(2_000)]
-
     assert np.std(moves) == pytest.approx(1 / np.sqrt(5), rel=0.05)
 
 
 def test_moderate_moves_stay_inside_the_margin() -> None:
     grey = np.full((144, 144, 3), 100, np.uint8)
     moves = AugmentationConfig(share=1, degraded_share=0, brightness=0, contrast=0, gamma=0)
-
     assert all(augment(grey, moves, generator(seed)).min() == 100 for seed in range(100))
 
 
@@ -81,7 +75,6 @@ def test_tone_without_change_is_the_identity_and_contrast_turns_about_grey(crop:
 def test_a_small_face_loses_its_detail(crop: Pixels) -> None:
     noise = generator(1).integers(0, 256, (112, 112, 3), np.uint8)
     small = shrink(noise, 28)
-
     assert small.shape == (112, 112, 3)
     assert np.diff(small.astype(int), axis=1).std() < 0.2 * np.diff(noise.astype(int), axis=1).std()
     assert np.abs(shrink(center_crop(crop), 112).astype(int) - center_crop(crop)).max() == 0
@@ -90,7 +83,6 @@ def test_a_small_face_loses_its_detail(crop: Pixels) -> None:
 def test_jpeg_keeps_the_order_of_channels() -> None:
     red = np.zeros((112, 112, 3), np.uint8)
     red[..., 0] = 200
-
     assert np.abs(augmentation.jpeg(red, 90).mean((0, 1)) - [200, 0, 0]).max() < 3
 
 
@@ -98,7 +90,6 @@ def test_jpeg_keeps_the_order_of_channels() -> None:
 def test_cut_edges_are_black_and_the_rest_is_untouched(seed: int, depth: float) -> None:
     white = np.full((112, 112, 3), 255, np.uint8)
     view = cut_edges(white, depth, generator(seed))
-
     assert set(np.unique(view)) <= {0, 255}
     assert (view == view[..., :1]).all()
     assert view[50:62, 50:62].min() == 255
@@ -106,7 +97,6 @@ def test_cut_edges_are_black_and_the_rest_is_untouched(seed: int, depth: float) 
 
 def test_a_degraded_probe_is_seeded_and_worse_than_the_crop(crop: Pixels) -> None:
     probe = degrade(crop, size=40, quality=40, noise=1, random=generator(3))
-
     assert np.array_equal(probe, degrade(crop, size=40, quality=40, noise=1, random=generator(3)))
     assert 1 < np.abs(probe.astype(int) - center_crop(crop)).mean() < 40
 
@@ -114,7 +104,6 @@ def test_a_degraded_probe_is_seeded_and_worse_than_the_crop(crop: Pixels) -> Non
 def test_warp_fills_what_lies_beyond_the_margin_with_black() -> None:
     white = np.full((144, 144, 3), 255, np.uint8)
     far = np.array([[1, 0, 40], [0, 1, -16]], np.float64)
-
     assert warp(white, far)[:, :39].max() == 0
 
 
@@ -122,10 +111,8 @@ def test_a_random_crop_moves_by_at_most_its_shift() -> None:
     dot = np.zeros((144, 144, 3), np.uint8)
     dot[72, 72] = 255
     config = AugmentationConfig.model_validate(STILL | {"shift": 8})
-
     views = [augment(dot, config, generator(seed))[..., 0] for seed in range(99)]
     positions = [np.unravel_index(view.argmax(), view.shape) for view in views]
-
     moves = np.abs(np.array(positions) - 56)
     assert 6 <= moves.max() <= 9
     assert len({tuple(position) for position in positions}) > 50

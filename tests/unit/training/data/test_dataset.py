@@ -10,9 +10,7 @@ from training.data.sources import UnusableData
 def test_a_folder_is_a_person_and_its_images_may_lie_at_any_depth(write_crop: WriteCrop, tmp_path: Path) -> None:
     for name in ("ann/1.png", "ann/2020/may/2.JPG", "bob/1.png", "bob/old/2.png"):
         write_crop(tmp_path / "set" / name, seed=1)
-
     faces = read_faces([tmp_path / "set"])
-
     assert faces.names == ("set/ann", "set/bob")
     assert faces.labels.tolist() == [0, 0, 1, 1]
     assert [indices.tolist() for indices in faces.faces_of] == [[0, 1], [2, 3]]
@@ -23,9 +21,7 @@ def test_equal_names_under_two_roots_are_two_people(write_crop: WriteCrop, tmp_p
     for root in ("old", "new"):
         for face in range(2):
             write_crop(tmp_path / root / "ann" / f"{face}.png", seed=face)
-
     faces = read_faces([tmp_path / "old", tmp_path / "new"])
-
     assert faces.names == ("old/ann", "new/ann")
 
 
@@ -35,9 +31,7 @@ def test_unusable_files_and_people_are_listed_and_left_out(write_crop: WriteCrop
     (people / "person0" / "notes.txt").write_text("no image, and not meant to be one", encoding="utf-8")
     write_crop(people / "person1" / "small.png", seed=1, size=112)
     write_crop(people / "lonely" / "1.png", seed=1)
-
     faces = read_faces([people])
-
     assert len(faces) == 18
     assert {skip.path.name: skip.reason for skip in faces.skipped} == {
         "torn.png": "no readable image",
@@ -51,14 +45,11 @@ def test_unusable_files_and_people_are_listed_and_left_out(write_crop: WriteCrop
 def test_a_root_without_people_is_refused_by_name(tmp_path: Path, name: str, kind: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
-
     with pytest.raises(UnusableData, match=rf"{name}, got {kind}"):
         read_faces([tmp_path / name])
 
 
-def test_the_digest_changes_with_a_pixel_and_with_a_name_but_not_with_the_folder(
-    write_crop: WriteCrop, people: Path
-) -> None:
+def test_the_digest_changes_with_a_pixel_and_a_name_but_not_the_folder(write_crop: WriteCrop, people: Path) -> None:
     first = read_faces([people]).digest
     (people.parent / "elsewhere").mkdir()
     moved = people.rename(people.parent / "elsewhere" / "people")
@@ -67,7 +58,6 @@ def test_the_digest_changes_with_a_pixel_and_with_a_name_but_not_with_the_folder
     third = read_faces([moved]).digest
     write_crop(moved / "person9" / "0.png", seed=999)
     fourth = read_faces([moved]).digest
-
     assert first == second
     assert len({second, third, fourth}) == 3
 
@@ -82,14 +72,12 @@ def test_the_digest_changes_with_a_pixel_and_with_a_name_but_not_with_the_folder
 def test_too_few_people_are_refused(write_crop: WriteCrop, tmp_path: Path, files: list[str], complaint: str) -> None:
     for file in files:
         write_crop(tmp_path / "set" / file, seed=1)
-
     with pytest.raises(UnusableData, match=complaint):
         read_faces([tmp_path / "set"])
 
 
 def test_a_subset_of_people_keeps_their_faces_and_renumbers_them(faces: FaceSet) -> None:
     some = faces.subset([4, 1])
-
     assert some.names == (faces.names[4], faces.names[1])
     assert some.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert some.paths == faces.paths[12:15] + faces.paths[3:6]

@@ -15,7 +15,6 @@ def batches(faces: FaceSet) -> BatchLoader:
 
 def test_a_batch_is_the_sampled_faces_each_augmented_by_its_own_seed(faces: FaceSet) -> None:
     batch = batches(faces).batch(4)
-
     assert batch.views.shape == (6, 112, 112, 3)
     assert batch.views.dtype == torch.uint8
     assert batch.labels.tolist() == faces.labels[batch.faces.numpy()].tolist()
@@ -28,7 +27,6 @@ def test_a_batch_is_the_sampled_faces_each_augmented_by_its_own_seed(faces: Face
 def test_prefetched_batches_equal_those_made_on_demand(faces: FaceSet) -> None:
     source = batches(faces)
     ahead = list(source.prefetch(2, 6))
-
     assert [step for step, _ in ahead] == [2, 3, 4, 5]
     assert all(torch.equal(batch.views, source.batch(step).views) for step, batch in ahead)
 

@@ -22,7 +22,6 @@ def people_of(counts: list[int]) -> Indices:
 @given(counts=COUNTS, faces=st.integers(2, 5), seed=st.integers(0, 99), step=st.integers(0, 30))
 def test_a_batch_holds_p_people_with_k_faces_side_by_side(counts: list[int], faces: int, seed: int, step: int) -> None:
     batch = people_of(counts)[PeopleSampler(faces_of(counts), 3, faces, seed).batch(step)].reshape(3, faces)
-
     assert len(set(batch[:, 0])) == 3
     assert (batch == batch[:, :1]).all()
 
@@ -32,7 +31,6 @@ def test_faces_repeat_only_as_often_as_they_must(counts: list[int], faces: int, 
     batch = PeopleSampler(faces_of(counts), 3, faces, 1).batch(step)
     often = Counter(batch.tolist())
     needed = [-(-faces // counts[person]) for person in people_of(counts)]
-
     assert all(count <= needed[face] for face, count in often.items())
 
 
@@ -41,14 +39,12 @@ def test_a_new_sampler_continues_with_the_same_batches(counts: list[int], first:
     uninterrupted = PeopleSampler(faces_of(counts), 3, 4, 7)
     before = [uninterrupted.batch(step) for step in range(first, first + 5)]
     after = [PeopleSampler(faces_of(counts), 3, 4, 7).batch(step) for step in range(first, first + 5)]
-
     assert np.array_equal(before, after)
 
 
 def test_everyone_comes_once_per_epoch() -> None:
     counts = [3] * 12
     sampler = PeopleSampler(faces_of(counts), 4, 2, 1)
-
     for turn in range(5):
         batches = [sampler.batch(3 * turn + place) for place in range(3)]
         assert sorted(people_of(counts)[np.concatenate(batches)]) == sorted(list(range(12)) * 2)
@@ -58,7 +54,6 @@ def test_epochs_differ_in_order_and_batches_in_faces() -> None:
     counts = [9] * 12
     sampler = PeopleSampler(faces_of(counts), 12, 2, 1)
     first, second = sampler.batch(0), sampler.batch(1)
-
     assert people_of(counts)[first].tolist() != people_of(counts)[second].tolist()
     assert sorted((first % 9).tolist()) != sorted((second % 9).tolist())
 
@@ -72,7 +67,6 @@ def test_too_few_people_or_faces_are_refused() -> None:
 
 def test_a_majority_with_too_few_faces_is_warned_of() -> None:
     warning = "2 of 3 people have fewer than 4 faces, so batches repeat them: lower batch.faces or add images"
-
     assert PeopleSampler(faces_of([4, 3, 3]), 2, 4, 1).warning() == warning
     assert PeopleSampler(faces_of([4, 4, 3, 3]), 2, 4, 1).warning() is None
 
@@ -81,9 +75,7 @@ def test_a_majority_with_too_few_faces_is_warned_of() -> None:
 def test_each_mined_triplet_comes_once_per_epoch_with_its_faces_side_by_side(count: int, mined: int) -> None:
     triplets = np.arange(3 * mined).reshape(mined, 3)
     sampler = TripletSampler(triplets, count, 1)
-
     drawn = np.concatenate([sampler.batch(step) for step in range(mined)]).reshape(-1, 3)
-
     assert Counter(map(tuple, drawn.tolist())) == Counter({tuple(one): count for one in triplets.tolist()})
     assert sampler.triplets.anchors.tolist() == list(range(0, 3 * count, 3))
     assert sampler.triplets.negatives.tolist() == list(range(2, 3 * count, 3))

@@ -22,7 +22,6 @@ def table(write_crop: WriteCrop, tmp_path: Path) -> Path:
 
 def test_a_csv_lists_the_files_of_each_person(table: Path) -> None:
     faces = read_faces([table])
-
     assert faces.names == ("faces/ann", "faces/bob")
     assert [path.name for path in faces.paths] == ["0.png", "2.png", "1.png", "3.png"]
     assert [(skip.path.name, skip.reason) for skip in faces.skipped] == [("gone.png", "No such file or directory")]
@@ -44,7 +43,6 @@ def test_a_csv_and_a_folder_may_be_trained_on_together(table: Path, people: Path
 def test_a_csv_in_another_format_is_refused_with_its_line(tmp_path: Path, text: str, complaint: str) -> None:
     path = tmp_path / "faces.csv"
     path.write_text(text, encoding="utf-8")
-
     with pytest.raises(UnusableData, match=complaint):
         read_faces([path])
 

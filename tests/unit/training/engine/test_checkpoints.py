@@ -11,7 +11,6 @@ from training.engine.checkpoints import NotSaved, UnusableCheckpoint
 def test_the_newest_checkpoint_is_read_and_the_previous_one_kept(tmp_path: Path) -> None:
     for step in range(3):
         checkpoints.save(tmp_path, {"step": step, "network": {"w": torch.full((2,), step)}})
-
     assert checkpoints.load(tmp_path)["step"] == 2
     assert torch.load(tmp_path / "checkpoint.previous.pt", weights_only=True)["step"] == 1
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.pt", "checkpoint.previous.pt"}
@@ -22,7 +21,6 @@ def test_a_torn_checkpoint_falls_back_to_the_previous_one(tmp_path: Path, length
     checkpoints.save(tmp_path, {"step": 1})
     current = checkpoints.save(tmp_path, {"step": 2})
     current.write_bytes(current.read_bytes()[:length])
-
     assert checkpoints.load(tmp_path)["step"] == 1
 
 
@@ -35,7 +33,6 @@ def test_a_full_disk_leaves_the_files_that_were_there(tmp_path: Path) -> None:
             checkpoints.save(tmp_path, {"step": 2, "weights": torch.zeros(100_000)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
     assert checkpoints.load(tmp_path)["step"] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
 

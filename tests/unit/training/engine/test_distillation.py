@@ -20,9 +20,7 @@ from training.networks.weights import UnusableWeights, load_state
 def test_a_target_averages_the_clean_crop_with_its_mirror_image(people: Path, tiny: Path) -> None:
     network, faces = build("tiny", 8), read_faces([people])
     load_state(network, tiny)
-
     targets = distillation.teacher_targets(distillation.network_teacher(network), faces, people / "teacher.pt", 8)
-
     crop = torch.from_numpy(center_crop(read_crop(faces.paths[7])))[None]
     embedder = Embedder(network).eval()
     expected = torch.nn.functional.normalize(embedder(crop) + embedder(crop.flip(2)))
@@ -31,21 +29,16 @@ def test_a_target_averages_the_clean_crop_with_its_mirror_image(people: Path, ti
 
 
 @pytest.mark.usefixtures("tiny")
-def test_targets_are_cached_for_the_same_network(
-    faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_targets_are_cached_for_a_network(faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     same, other = (distillation.network_teacher(build("tiny", 8)) for _ in range(2))
     first = distillation.teacher_targets(same, faces, tmp_path / "teacher.pt", 8)
     replaced = distillation.teacher_targets(other, faces, tmp_path / "teacher.pt", 8)
     assert not torch.equal(replaced, first)
     monkeypatch.setattr(distillation, "_embed", lambda *_: pytest.fail("computed again"))
-
     assert torch.equal(distillation.teacher_targets(other, faces, tmp_path / "teacher.pt", 8), replaced)
 
 
-def test_the_teacher_may_be_another_network(
-    config: TrainConfig, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_teacher(config: TrainConfig, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Other(TinyNetwork):
         mean = (0.0, 0.0, 0.0)
 
@@ -67,16 +60,13 @@ def test_the_teacher_may_be_a_served_model(config: TrainConfig, people: Path, tm
     served = distillation.build_teacher(changed(config, "teacher", weights=str(tmp_path / "served")), build("tiny", 8))
     network, faces = build("tiny", 8), read_faces([people])
     load_state(network, tiny)
-
     by_graph = distillation.teacher_targets(served, faces, tmp_path / "graph.pt", 8)
-
     by_network = distillation.teacher_targets(distillation.network_teacher(network), faces, tmp_path / "network.pt", 8)
     torch.testing.assert_close(by_graph, by_network, atol=1e-5, rtol=0)
 
 
 def test_a_teacher_of_another_dimension_is_refused(people: Path, tmp_path: Path) -> None:
     tutor = distillation.network_teacher(TinyNetwork(6))
-
     with pytest.raises(UnusableWeights, match="expected a teacher with vectors of 8 numbers, got 6"):
         distillation.teacher_targets(tutor, read_faces([people]), tmp_path / "teacher.pt", 8)
 
@@ -87,6 +77,5 @@ def test_a_served_model_that_aligns_in_another_way_is_no_teacher(tmp_path: Path,
     values = json.loads(manifest.read_text(encoding="utf-8"))
     values["alignment"] = {"kind": "box", "margin": 14}
     manifest.write_text(json.dumps(values), encoding="utf-8")
-
     with pytest.raises(UnusableWeights, match=r"teacher\.weights: .*served aligns faces in another way"):
         distillation.served_model_teacher(tmp_path / "served")

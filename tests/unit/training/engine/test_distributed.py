@@ -34,10 +34,8 @@ def run_by_two(config: TrainConfig, folder: Path) -> Path:
 def test_two_processes_end_with_the_weights_of_one_on_the_joint_batch(config: TrainConfig, tmp_path: Path) -> None:
     config = changed(changed(config, "pretraining", steps=2), "batch", chunk_size=2, people=4)
     config = changed(changed(config, "evaluation", every=3, held_out=0.34), "optimizer", ema_decay=0.9)
-
     alone = weights(trainer.train(config, tmp_path / "alone", resume=False))
     together = run_by_two(config, tmp_path / "two")
-
     for name, value in weights(together / "network.pt").items():
         torch.testing.assert_close(value, alone[name], atol=1e-6, rtol=1e-5)
     facts = json.loads((together / "run.json").read_text())

@@ -39,7 +39,6 @@ def test_a_run_that_goes_well_is_left_alone(checks: HealthChecks) -> None:
 def test_a_collapse_is_stopped_when_it_has_lasted(checks: HealthChecks) -> None:
     for step in range(4):
         checks.check(step, FLAT)
-
     with pytest.raises(Collapsed) as stop:
         checks.check(4, FLAT)
     assert str(stop.value) == (
@@ -56,7 +55,6 @@ def test_a_loss_stuck_at_its_margin_is_a_collapse_after_a_longer_time(checks: He
     valley = replace(WELL, objective=0.201, genuine_distance=0.02, impostor_distance=0.03, spread=0.01)
     for step in range(49):
         checks.check(step, valley)
-
     with pytest.raises(Collapsed, match="for 50 steps, at step 49"):
         checks.check(49, valley)
 
@@ -68,7 +66,6 @@ def test_a_loss_stuck_at_chance_is_stopped() -> None:
     knows_nothing = replace(WELL, objective=0.125, genuine_distance=0.51, impostor_distance=0.515)
     for step in range(19):
         contrastive.check(step, knows_nothing)
-
     with pytest.raises(
         AtChance, match=r"contrastive loss of 0\.125 is stuck at chance: .*check that each folder holds"
     ):
@@ -81,21 +78,18 @@ def test_a_loss_that_has_doubled_beyond_chance_has_diverged(checks: HealthChecks
     for step in range(5, 9):
         checks.check(step, replace(WELL, loss=2.5))
     checks.check(9, replace(WELL, loss=1.9))
-
     with pytest.raises(Diverged, match=r"last 5 steps is 2\.48 at step 10, that of the first ones was 0\.3: lower"):
         checks.check(10, replace(WELL, loss=3.0))
 
 
 def test_no_active_triplet_for_long_is_warned_of_once(checks: HealthChecks) -> None:
     solved = [checks.check(step, replace(WELL, active_share=0.0)) for step in range(20)]
-
     assert [step for step, warning in enumerate(solved) if warning] == [4]
     assert "nothing is learned: choose loss.miner 'batch-hard', more batch.people" in str(solved[4])
 
 
 def test_a_patience_of_0_disables_the_checks() -> None:
     blind = HealthChecks(LossConfig(miner="batch-hard", distillation_weight=0), patience=0)
-
     assert [blind.check(step, replace(FLAT, active_share=0)) for step in range(500)] == [None] * 500
 
 
@@ -104,7 +98,6 @@ def test_symptoms_continue_after_a_resume(checks: HealthChecks) -> None:
         checks.check(step, FLAT)
     resumed = HealthChecks(checks.loss, 5)
     resumed.load_state_dict(checks.state_dict())
-
     with pytest.raises(Collapsed):
         resumed.check(4, FLAT)
 
@@ -114,16 +107,12 @@ def test_a_network_whose_vectors_have_become_equal_is_stopped(config: TrainConfi
     dead["last.weight"] *= 1e-6
     torch.save(dead, tiny)
     config = changed(changed(config, "loss", distillation_weight=0), "optimizer", steps=60, lr=1e-9)
-
     with pytest.raises(Collapsed, match=r"for 20 steps, at step .., all faces .*lower optimizer\.lr"):
         trainer.train(changed(config, "health_checks", patience=20), tmp_path / "run", resume=False)
 
 
-def test_batch_hard_mining_at_a_high_learning_rate_collapses_and_is_stopped(
-    config: TrainConfig, tmp_path: Path
-) -> None:
+def test_batch_hard_mining_at_a_high_learning_rate_is_stopped(config: TrainConfig, tmp_path: Path) -> None:
     config = changed(changed(config, "loss", distillation_weight=0), "optimizer", steps=300, lr=0.1, name="adam")
     config = changed(changed(config, "network", name="small_resnet", weights=None, batch_norm="updated"), "run")
-
     with pytest.raises(Collapsed, match="collapsed: for 20 steps"):
         trainer.train(changed(config, "health_checks", patience=20), tmp_path / "run", resume=False)

@@ -12,22 +12,18 @@ CONFIG = OptimizerConfig(steps=120, lr=0.01, warmup_steps=20)
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "lrs.txt"
-    path.write_text(
-        "# as davidsandberg/facenet has them\n0: 0.05\n\n50: 0.005  # finer\n100: 0.0005\n", encoding="utf-8"
-    )
+    path.write_text("# as davidsandberg/facenet has it\n0: 0.05\n\n50: 0.005  # finer\n100: 0.0005\n", encoding="utf-8")
     return path
 
 
 def test_the_warmup_is_linear() -> None:
     lrs = [lr_schedule(CONFIG)(step) for step in range(21)]
-
     assert lrs[:20] == pytest.approx([0.01 * (step + 1) / 20 for step in range(20)])
     assert lrs[20] == 0.01
 
 
 def test_the_cosine_schedule_falls_by_half_a_cosine() -> None:
     lrs = [lr_schedule(CONFIG)(step) for step in range(20, 120)]
-
     assert lrs == sorted(lrs, reverse=True)
     assert lr_schedule(CONFIG)(70) == pytest.approx(0.005)
     assert 0 < lrs[-1] < 1e-5
@@ -35,7 +31,6 @@ def test_the_cosine_schedule_falls_by_half_a_cosine() -> None:
 
 def test_the_constant_schedule_stays_at_the_peak() -> None:
     constant = lr_schedule(CONFIG.model_copy(update={"schedule": "constant"}))
-
     assert {constant(step) for step in range(20, 120)} == {0.01}
     assert constant(0) == pytest.approx(0.0005)
     assert lr_schedule(CONFIG.model_copy(update={"schedule": "constant", "warmup_steps": 0}))(0) == 0.01
@@ -43,7 +38,6 @@ def test_the_constant_schedule_stays_at_the_peak() -> None:
 
 def test_the_exponential_schedule_falls_by_a_constant_factor() -> None:
     lr = lr_schedule(CONFIG.model_copy(update={"schedule": "exponential", "decay": 0.04}))
-
     assert lr(20) == 0.01
     assert lr(70) == pytest.approx(0.01 * 0.2)
     assert lr(120) == pytest.approx(0.01 * 0.04)
@@ -52,7 +46,6 @@ def test_the_exponential_schedule_falls_by_a_constant_factor() -> None:
 
 def test_a_schedule_file_holds_each_value_until_the_next(file: Path) -> None:
     lr = lr_schedule(OptimizerConfig(schedule="file", schedule_file=file, warmup_steps=10))
-
     assert [lr(step) for step in (10, 49, 50, 99, 100, 10_000)] == [0.05, 0.05, 0.005, 0.005, 0.0005, 0.0005]
     assert lr(0) == pytest.approx(0.005)
 
@@ -70,7 +63,6 @@ def test_a_schedule_file_holds_each_value_until_the_next(file: Path) -> None:
 )
 def test_a_file_in_another_format_is_refused_with_its_line(file: Path, text: str, complaint: str) -> None:
     file.write_text(text, encoding="utf-8")
-
     with pytest.raises(UnusableConfig, match=complaint):
         read_schedule(file)
 

@@ -30,7 +30,6 @@ def started(config: TrainConfig) -> Learner:
 def test_the_pool_is_mined_with_the_current_network(mining: TrainConfig, faces: FaceSet) -> None:
     learner = started(mining)
     found = OfflineMining(mining, faces, Processes()).sampler(learner).mined
-
     vectors = embed_crops(learner.network, learner.weights(), faces.paths)
     triplets = batch_hard(squared_l2(vectors), torch.from_numpy(faces.labels))
     expected = torch.stack([triplets.anchors, triplets.positives, triplets.negatives], 1)
@@ -43,9 +42,9 @@ def test_a_pool_is_used_until_its_round_ends(mining: TrainConfig, faces: FaceSet
     for step in range(7):
         learner.step = step
         with torch.no_grad():
-            learner.network.last.weight += 0.3 * torch.randn_like(learner.network.last.weight)
+            weight = learner.network.get_parameter("last.weight")
+            weight.add_(torch.randn_like(weight), alpha=0.3)
         turns.append((pool.end_of_round(step), pool.sampler(learner).mined.tolist()))
-
     assert [end for end, _ in turns] == [3, 3, 3, 6, 6, 6, 9]
     assert turns[0] == turns[1] == turns[2]
     assert turns[3] == turns[5]
@@ -56,9 +55,7 @@ def test_the_learner_trains_on_the_triplets_of_the_pool(mining: TrainConfig, fac
     learner = started(mining)
     curriculum = Curriculum(mining, faces, learner, Processes())
     mined = set(map(tuple, OfflineMining(mining, faces, Processes()).sampler(learner).mined.tolist()))
-
     _, batch = next(curriculum.batches())
-
     assert batch.faces.shape == (6,)
     assert {tuple(one) for one in batch.faces.reshape(2, 3).tolist()} <= mined
     assert learner.train_step(batch, 0.01).mined == 2
@@ -71,17 +68,13 @@ def test_pre_training_comes_before_the_pool(mining: TrainConfig, faces: FaceSet)
     for step, batch in Curriculum(config, faces, learner, Processes()).batches():
         mined.append((step, batch.triplets is not None))
         learner.train_step(batch, 0.01)
-
     assert mined == [(0, False), (1, False), (2, False), (3, False), (4, True), (5, True)]
 
 
-def test_a_pool_without_a_triplet_stops_the_run(
-    mining: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pool_without_triplets_stops(mining: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         offline_mining.OfflineMining, "_mine", lambda *_: torch.empty((0, 3), dtype=torch.int64).numpy()
     )
-
     with pytest.raises(
         NoTripletsMined, match=r"no batch-hard triplet in the pool at step 0: raise offline_mining\.people"
     ):

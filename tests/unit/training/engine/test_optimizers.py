@@ -44,13 +44,12 @@ def test_the_average_of_weights_ramps_up_to_its_decay() -> None:
     for update in range(1, 200):
         with torch.no_grad():
             layer.weight.fill_(float(update % 3))
-        layer.num_batches_tracked.fill_(update)
+        layer.get_buffer("num_batches_tracked").fill_(update)
         average.update_parameters(layer)
         decay = min(0.9, (1 + update) / (10 + update))
         naive = decay * naive + (1 - decay) * (update % 3)
-
-    assert average.module.weight.item() == pytest.approx(naive, rel=1e-5)
-    assert average.module.num_batches_tracked.item() == 199
+    assert average.module.get_parameter("weight").item() == pytest.approx(naive, rel=1e-5)
+    assert average.module.get_buffer("num_batches_tracked").item() == 199
     assert layer.weight.item() == 199 % 3
 
 
@@ -59,6 +58,5 @@ def test_an_average_resumes_from_its_state_dict() -> None:
     before, after = weight_average(layer, 0.5), weight_average(nn.Linear(2, 2), 0.5)
     before.update_parameters(nn.Linear(2, 2))
     after.load_state_dict(before.state_dict())
-
     assert int(after.n_averaged) == 2
-    assert torch.equal(after.module.weight, before.module.weight)
+    assert torch.equal(after.module.get_parameter("weight"), before.module.get_parameter("weight"))

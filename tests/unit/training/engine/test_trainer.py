@@ -55,13 +55,11 @@ def test_a_resumed_run_ends_with_exactly_the_weights_of_an_uninterrupted_one(
 ) -> None:
     config = VARIANTS[variant](config)
     trainer.train(config, tmp_path / "whole", resume=False)
-
     with monkeypatch.context() as patched:
         patched.setattr(Learner, "train_step", ctrl_c_after(stop))
         with pytest.raises(Interrupted, match=rf"stopped after step {stop}; saved in .*parts, go on with --resume"):
             trainer.train(config, tmp_path / "parts", resume=False)
     trainer.train(config, tmp_path / "parts", resume=True)
-
     assert_equal(*(checkpoints.load(tmp_path / run) for run in ("whole", "parts")))
     assert_equal(*(weights(tmp_path / run / "network.pt") for run in ("whole", "parts")))
 
@@ -80,7 +78,6 @@ def assert_equal(one: object, other: object) -> None:
 
 def test_training_moves_the_weights_and_frozen_statistics_stay(config: TrainConfig, tiny: Path, tmp_path: Path) -> None:
     before, after = weights(tiny), weights(trainer.train(config, tmp_path / "run", resume=False))
-
     assert not torch.equal(before["last.weight"], after["last.weight"])
     assert not torch.equal(before["bn.weight"], after["bn.weight"])
     assert torch.equal(before["bn.running_mean"], after["bn.running_mean"])
@@ -99,10 +96,8 @@ def test_a_seed_gives_the_losses_of_the_first_version(
 ) -> None:
     seen: list[float] = []
     original = RunLogger.log_step
-    monkeypatch.setattr(RunLogger, "log_step", lambda *args: seen.append(args[2].loss) or original(*args))
-
+    monkeypatch.setattr(RunLogger, "log_step", lambda *args: seen.append(args[2].loss) or original(*args))  # type: ignore[func-returns-value]
     trainer.train(changed(config, "network", batch_norm=batch_norm), tmp_path / "run", resume=False)
-
     assert seen == pytest.approx(FIRST_LOSSES[batch_norm], rel=1e-4)
 
 
@@ -116,13 +111,10 @@ def test_strong_distillation_keeps_the_embedding_near_the_teacher(config: TrainC
     assert final_objective(0) < final_objective(20)
 
 
-def test_run_json_records_config_and_data(
-    write_crop: WriteCrop, config: TrainConfig, people: Path, tmp_path: Path
-) -> None:
+def test_run_json_has_config_and_data(write_crop: WriteCrop, config: TrainConfig, people: Path, tmp_path: Path) -> None:
     write_crop(people / "lonely" / "1.png", seed=1)
     trainer.train(config, tmp_path / "run", resume=False)
     record = json.loads((tmp_path / "run" / "run.json").read_text())
-
     assert record["config_sha256"] == config.digest
     assert record["seed"] == 5
     assert record["data"]["by_root"] == {"people": {"people": 6, "faces": 18}}
@@ -140,16 +132,13 @@ def finished(config: TrainConfig, tmp_path: Path) -> Path:
 
 def test_a_finished_run_is_neither_repeated_nor_overwritten(config: TrainConfig, finished: Path) -> None:
     before = (finished / "run.json").read_text()
-
     assert trainer.train(config, finished, resume=True) == finished / "network.pt"
     with pytest.raises(UnusableCheckpoint, match="already holds a run"):
         trainer.train(config, finished, resume=False)
     assert (finished / "run.json").read_text() == before
 
 
-def test_a_run_resumes_only_with_its_own_config_and_images(
-    write_crop: WriteCrop, config: TrainConfig, people: Path, finished: Path
-) -> None:
+def test_a_run_resumes_only_unchanged(write_crop: WriteCrop, config: TrainConfig, people: Path, finished: Path) -> None:
     with pytest.raises(UnusableCheckpoint, match="another config"):
         trainer.train(changed(config, "optimizer", clip_norm=1), finished, resume=True)
     write_crop(people / "person0" / "new.png", seed=77)
@@ -161,17 +150,13 @@ def test_a_loss_that_is_not_finite_stops_the_run(config: TrainConfig, tiny: Path
     broken = weights(tiny)
     broken["last.bias"][:] = torch.nan
     torch.save(broken, tiny)
-
     with pytest.raises(Diverged, match=r"the loss is nan at step 0: lower optimizer\.lr"):
         trainer.train(config, tmp_path / "run", resume=False)
     assert not checkpoints.exists(tmp_path / "run")
 
 
-def test_a_gradient_that_is_not_finite_stops_the_run(
-    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_infinite_gradient_stops_a_run(config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.engine.train_step.clip_grad_norm_", lambda *_: torch.tensor(torch.inf))
-
     with pytest.raises(Diverged, match=r"the gradient is inf at step 0: lower optimizer\.lr"):
         trainer.train(config, tmp_path / "run", resume=False)
 
@@ -182,9 +167,7 @@ def test_every_loss_brings_the_faces_of_a_person_together(config: TrainConfig, t
     config = changed(changed(config, "loss", distillation_weight=0, **loss), "batch", people=6, faces=3)
     config = changed(changed(config, "augmentation", share=0), "optimizer", name="adam", steps=60, warmup_steps=0)
     config = changed(config, "pretraining", steps=60 if kind == "arcface" else 0)
-
     trainer.train(config, tmp_path / "run", resume=False)
-
     last = json.loads((tmp_path / "run" / "run.json").read_text())["final_metrics"]
     assert last["genuine_distance"] < 0.7 * last["impostor_distance"]
 
@@ -193,14 +176,12 @@ def full(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_full_disk_stops_the_run_and_leaves_the_last_checkpoint_intact(
-    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_keeps_the_checkpoint(config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = Learner.train_step
 
     def train_step(self: Learner, batch: Batch, lr: float) -> StepMetrics:
         if self.step == 3:
-            patched.setattr(checkpoints.os, "fsync", full)
+            patched.setattr(os, "fsync", full)
         return original(self, batch, lr)
 
     with monkeypatch.context() as patched:
@@ -211,11 +192,8 @@ def test_a_full_disk_stops_the_run_and_leaves_the_last_checkpoint_intact(
     assert checkpoints.load(tmp_path / "run")["learner"]["step"] == 2
 
 
-def test_a_full_disk_is_reported_for_other_files_than_checkpoints(
-    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_always_reported(config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RunLogger, "log_step", full)
-
     with pytest.raises(NotSaved, match=r"cannot write in .*run: No space left on device; make room"):
         trainer.train(config, tmp_path / "run", resume=False)
 
@@ -223,19 +201,16 @@ def test_a_full_disk_is_reported_for_other_files_than_checkpoints(
 def test_an_image_that_disappears_during_training_is_named(people: Path) -> None:
     faces = read_faces([people])
     faces.paths[3].unlink()
-
     with pytest.raises(UnusableImage, match=r"person1/0\.png cannot be read any more: No such file"):
         read_crop(faces.paths[3])
 
 
-def test_problems_of_data_and_config_are_reported_before_the_first_step(
+def test_problems_are_reported_at_start(
     config: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = changed(changed(config, "batch", faces=4), "optimizer", steps=1)
     config = changed(changed(config, "loss", distillation_weight=0), "network", weights=None)
-
     trainer.train(config, tmp_path / "run", resume=False)
-
     output = " ".join(capsys.readouterr().err.split())
     assert "warning: 6 of 6 people have fewer than 4 faces, so batches repeat them: lower batch.faces" in output
     assert "warning: BatchNorm statistics of fresh weights are frozen: set network.batch_norm to 'updated'" in output

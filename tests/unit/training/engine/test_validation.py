@@ -27,9 +27,7 @@ def test_the_auc_is_the_share_of_genuine_pairs_that_are_closer(network: FaceNetw
         for b in range(a):
             pairs = genuine if faces.labels[a] == faces.labels[b] else impostors
             pairs.append(np.sum((vectors[a] - vectors[b]) ** 2))
-
     found = validate(network, network.state_dict(), faces, step=3, fmr=0.5)
-
     assert found.auc == pytest.approx(np.mean([[g < i for i in impostors] for g in genuine]), abs=1e-3)
     assert found.tmr == pytest.approx(np.mean(np.array(genuine) < np.median(impostors)), abs=0.06)
     assert (found.step, found.people, found.faces, found.fmr) == (3, 6, 18, 0.5)
@@ -40,24 +38,18 @@ def test_an_fmr_finer_than_the_pairs_of_people_support_is_raised(network: FaceNe
     assert finest_fmr(200) == pytest.approx(1.5e-4, rel=0.01)
 
 
-def test_evaluation_leaves_the_network_in_training_mode_and_its_statistics_alone(
-    network: FaceNetwork, faces: FaceSet
-) -> None:
+def test_evaluation_keeps_the_training_mode_and_the_statistics(network: FaceNetwork, faces: FaceSet) -> None:
     network.train()
-    before = network.bn.running_mean.clone()
-
+    before = network.get_buffer("bn.running_mean").clone()
     vectors = embed_crops(network, network.state_dict(), faces.paths)
-
     crops = torch.from_numpy(np.stack([center_crop(read_crop(path)) for path in faces.paths]))
     assert network.training
-    assert torch.equal(network.bn.running_mean, before)
+    assert torch.equal(network.get_buffer("bn.running_mean"), before)
     torch.testing.assert_close(vectors, Embedder(network).eval()(crops).detach(), atol=1e-5, rtol=0)
 
 
 def test_other_weights_than_those_of_the_network_can_be_validated(network: FaceNetwork, faces: FaceSet) -> None:
     others = build("tiny", 8)
-
     vectors = embed_crops(network, others.state_dict(), faces.paths)
-
     assert torch.equal(vectors, embed_crops(others, others.state_dict(), faces.paths))
     assert not torch.equal(vectors, embed_crops(network, network.state_dict(), faces.paths))

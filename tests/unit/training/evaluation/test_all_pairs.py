@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from app.domain.models import Floats
+from training.data.samplers import Indices
 from training.evaluation.all_pairs import all_pairs
 from training.evaluation.bootstrap import bootstrap_weights, rate_curves, true_match_rates
 from training.evaluation.metrics import threshold_at
@@ -11,15 +13,15 @@ FMRS = [0.3, 0.1, 0.01]
 
 
 @pytest.fixture
-def faces():
+def faces() -> tuple[Floats, Indices]:
     """Sixty unit vectors (60, 8) round the centers of twenty people, and the person of each."""
     random = np.random.default_rng(1)
     person_of = np.repeat(np.arange(20), 3)
     vectors = random.standard_normal((20, 8))[person_of] + 0.5 * random.standard_normal((60, 8))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), person_of
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32), person_of
 
 
-def test_each_pair_is_counted_once_as_genuine_or_impostor(faces):
+def test_each_pair_is_counted_once_as_genuine_or_impostor(faces: tuple[Floats, Indices]) -> None:
     vectors, person_of = faces
     pairs = all_pairs(vectors, vectors, person_of)
     expected = [
@@ -32,7 +34,7 @@ def test_each_pair_is_counted_once_as_genuine_or_impostor(faces):
     assert pairs.impostor_people_pairs == 20 * 19 // 2
 
 
-def test_the_first_rates_are_those_of_the_data_itself(faces):
+def test_the_first_rates_are_those_of_the_data_itself(faces: tuple[Floats, Indices]) -> None:
     vectors, person_of = faces
     pairs = all_pairs(vectors, vectors, person_of)
     thresholds = [threshold_at(pairs.impostors.astype(np.float64), fmr) for fmr in FMRS]
@@ -40,7 +42,7 @@ def test_the_first_rates_are_those_of_the_data_itself(faces):
     np.testing.assert_allclose(true_match_rates(pairs, FMRS, replicates=0)[0], expected)
 
 
-def test_a_replicate_is_the_rate_of_the_people_drawn(faces):
+def test_a_replicate_is_the_rate_of_the_people_drawn(faces: tuple[Floats, Indices]) -> None:
     vectors, person_of = faces
     pairs = all_pairs(vectors, vectors, person_of)
     (_, weight) = bootstrap_weights(pairs.people, 1, seed=7)

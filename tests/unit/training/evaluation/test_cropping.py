@@ -1,24 +1,35 @@
 """Photos cropped as tightly as others."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from app.domain.models import Pixels
 from app.faces.alignment import similarity_transform
-from training.evaluation.cropping import TEMPLATE, LandmarkedPhoto, align, crop_photo, landmark_finders
+from app.faces.detector.mtcnn import Mtcnn
+from training.evaluation import cropping
+from training.evaluation.cropping import TEMPLATE, LandmarkedPhoto, LandmarkFinder, MeasuredCrop, Points, crop_photo
 
 
-def known(_, points):
+def known(_: Pixels, points: Points) -> Points:
     return points
 
 
+def align(photo: LandmarkedPhoto, finder: LandmarkFinder = known, border: str = "black") -> MeasuredCrop:
+    crop = cropping.align(photo, finder, border)
+    assert crop
+    return crop
+
+
 @pytest.fixture
-def scene(collins, detector):
+def scene(collins: Pixels, detector: Mtcnn) -> LandmarkedPhoto:
     return LandmarkedPhoto(collins, detector.detect(collins)[0].landmarks.points)
 
 
-def test_a_cropped_photo_aligns_as_the_whole_one(scene):
+def test_a_cropped_photo_aligns_as_the_whole_one(scene: LandmarkedPhoto) -> None:
     tight = crop_photo(scene, np.array([56.0, 70.0, 90.0]))
-    whole, view = align(scene, known, "black"), align(tight, known, "black")
+    whole, view = align(scene), align(tight)
     middle = slice(40, 80)
     assert tight.photo.shape == (200, 200, 3)
     difference = np.abs(whole.pixels[middle, middle].astype(int) - view.pixels[middle, middle])
@@ -26,24 +37,24 @@ def test_a_cropped_photo_aligns_as_the_whole_one(scene):
     assert not view.pixels[:20].any()
 
 
-def test_the_share_inside_is_that_of_the_crop(scene):
+def test_the_share_inside_is_that_of_the_crop(scene: LandmarkedPhoto) -> None:
     turned = np.degrees(np.arctan2(*similarity_transform(scene.points, TEMPLATE)[::-1, 0]))
     assert abs(turned) < 10
-    view = align(crop_photo(scene, np.array([55.5, 55.5, 56.0])), known, "black")
+    view = align(crop_photo(scene, np.array([55.5, 55.5, 56.0])))
     assert view.inside == pytest.approx(0.25, abs=0.01)
     assert view.landmark_error == 0
 
 
-def test_the_border_fills_what_lies_beyond_the_photo(scene):
+def test_the_border_fills_what_lies_beyond_the_photo(scene: LandmarkedPhoto) -> None:
     tight = crop_photo(scene, np.array([56.0, 70.0, 80.0]))
-    corners = {border: align(tight, known, border).pixels[0, 0] for border in ("black", "grey", "replicated")}
+    corners = {border: align(tight, border=border).pixels[0, 0] for border in ("black", "grey", "replicated")}
     assert (corners["black"].tolist(), corners["grey"].tolist()) == ([0, 0, 0], [127, 127, 127])
     assert corners["replicated"].any()
 
 
-def test_refining_and_padding_find_landmarks_where_facenet_pytorch_does_not(scene, models_dir):
+def test_refining_finds_landmarks_where_facenet_pytorch_does_not(scene: LandmarkedPhoto, models_dir: Path) -> None:
     tight = crop_photo(scene, np.array([56.0, 72.0, 85.0]))
-    off = {name: align(tight, finder, "black").landmark_error for name, finder in landmark_finders(models_dir).items()}
+    off = {name: align(tight, finder).landmark_error for name, finder in cropping.landmark_finders(models_dir).items()}
     assert off["known"] == 0
     assert off["refined"] < 3
     assert off["photo padded, black"] < 3

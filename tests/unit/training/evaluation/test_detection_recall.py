@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -25,7 +26,6 @@ def photos(tmp_path: Path, hopper: Pixels, collins: Pixels) -> Path:
 def test_the_report_counts_the_faces_of_each_detector(photos: Path, models_dir: Path, tmp_path: Path) -> None:
     arguments = ["evaluate", "detection-recall", "--images", str(photos), "--json", str(tmp_path / "report.json")]
     done = CliRunner().invoke(cli, [*arguments, "--models-dir", str(models_dir)])
-
     assert done.exit_code == 0, done.output
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["images"], report["unreadable"]) == (4, 1)
@@ -40,7 +40,7 @@ def test_the_report_counts_the_faces_of_each_detector(photos: Path, models_dir: 
 
 
 def test_lost_photos_are_counted(photos: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blind = dict(DETECTORS) | {"as served": detection_recall.replace(DETECTORS["as served"], min_face=1000)}
+    blind = dict(DETECTORS) | {"as served": replace(DETECTORS["as served"], min_face=1000)}
     monkeypatch.setattr(detection_recall, "DETECTORS", blind)
     monkeypatch.setattr(detection_recall, "changes", lambda: {"as they are": lambda photo: photo})
     (row,) = detection_recall.run(photos, models_dir)["rows"]

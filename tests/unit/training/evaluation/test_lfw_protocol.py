@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from training.evaluation import lfw_protocol
@@ -9,10 +10,11 @@ from training.evaluation.metrics import accuracy_over_folds, validation_over_fol
 from training.evaluation.pairs import PairList
 
 SIZE = 240
+Doubles = NDArray[np.float64]
 
 
 @pytest.fixture
-def pairs():
+def pairs() -> PairList:
     """Pairs in four folds, of forty people with two photos each."""
     random = np.random.default_rng(4)
     same = np.arange(SIZE) % 2 == 0
@@ -23,17 +25,19 @@ def pairs():
 
 
 @pytest.fixture
-def distances(pairs):
+def distances(pairs: PairList) -> Doubles:
     return np.random.default_rng(5).normal(np.where(pairs.same, 0.9, 1.6), 0.3).clip(0, 4)
 
 
-def repeated(pairs, distances, weight):
+def repeated(
+    pairs: PairList, distances: Doubles, weight: Doubles
+) -> tuple[Doubles, NDArray[np.bool_], NDArray[np.int64]]:
     times = np.repeat(np.arange(SIZE), weight.astype(int))
     return distances[times], pairs.same[times], pairs.fold[times]
 
 
 @pytest.mark.parametrize("weight", [np.ones(SIZE), np.random.default_rng(6).integers(0, 4, SIZE).astype(float)])
-def test_a_pair_of_weight_w_counts_as_w_pairs(pairs, distances, weight):
+def test_a_pair_of_weight_w_counts_as_w_pairs(pairs: PairList, distances: Doubles, weight: Doubles) -> None:
     more = repeated(pairs, distances, weight)
     accuracy = lfw_protocol.weighted_accuracy(distances, pairs, weight)
     assert accuracy == pytest.approx(accuracy_over_folds(*more).mean)
@@ -41,14 +45,14 @@ def test_a_pair_of_weight_w_counts_as_w_pairs(pairs, distances, weight):
     assert validation == pytest.approx(validation_over_folds(*more, lfw_protocol.FAR).mean)
 
 
-def test_the_same_distances_gain_nothing_and_better_ones_do(pairs, distances):
+def test_the_same_distances_gain_nothing_and_better_ones_do(pairs: PairList, distances: Doubles) -> None:
     better = np.where(pairs.same, distances - 0.4, distances)
     nothing = lfw_protocol.gain(distances, distances, pairs, 20)
     assert nothing["accuracy"] == {"mean": 0.0, "interval": (0.0, 0.0)}
     assert lfw_protocol.gain(better, distances, pairs, 50)["accuracy"]["interval"][0] > 0
 
 
-def test_the_curve_and_its_area_are_scikit_learns(pairs, distances):
+def test_the_curve_and_its_area_are_scikit_learns(pairs: PairList, distances: Doubles) -> None:
     report = lfw_protocol.report(distances, pairs)
     assert report["auc"] == pytest.approx(roc_auc_score(pairs.same, -distances))
     fmr, tmr, _ = roc_curve(pairs.same, -distances, drop_intermediate=False)
@@ -56,7 +60,7 @@ def test_the_curve_and_its_area_are_scikit_learns(pairs, distances):
         assert 1 - point["fnmr"] == pytest.approx(tmr[np.flatnonzero(fmr <= point["fmr"] + 1e-12)[-1]], abs=0.03)
 
 
-def test_pairs_without_people_have_no_gain(pairs, distances):
+def test_pairs_without_people_have_no_gain(pairs: PairList, distances: Doubles) -> None:
     strange = PairList(tuple(f"{n}.jpg" for n in range(80)), pairs.first, pairs.second, pairs.same, pairs.fold)
     assert strange.person_of is None
     with pytest.raises(ValueError, match="folders"):

@@ -1,5 +1,7 @@
 """LFW's pairs.txt, and pairs in CSV files."""
 
+from pathlib import Path
+
 import pytest
 
 from training.evaluation.pairs import UnusablePairs, read_pairs
@@ -12,7 +14,7 @@ Bob\t3\tCy\t4
 """
 
 
-def test_a_pair_names_its_images_and_its_fold(tmp_path):
+def test_a_pair_names_its_images_and_its_fold(tmp_path: Path) -> None:
     path = tmp_path / "pairs.txt"
     path.write_text(TWO_FOLDS)
     pairs = read_pairs(path)
@@ -24,7 +26,7 @@ def test_a_pair_names_its_images_and_its_fold(tmp_path):
     assert pairs.fold.tolist() == [0, 0, 1, 1]
 
 
-def test_one_number_in_the_first_line_means_ten_folds(tmp_path):
+def test_one_number_in_the_first_line_means_ten_folds(tmp_path: Path) -> None:
     path = tmp_path / "pairs.txt"
     path.write_text("1\n" + "Ada 1 2\nAda 1 Bob 1\n" * 10)
     assert read_pairs(path).fold.tolist() == [fold for fold in range(10) for _ in range(2)]
@@ -45,7 +47,7 @@ def test_one_number_in_the_first_line_means_ten_folds(tmp_path):
         ("pairs.csv", "first,second,same,fold\nx,y,1,1\nx,z,0,1\n", "two folds"),
     ],
 )
-def test_a_broken_list_is_refused_with_its_line(tmp_path, name, text, complaint):
+def test_a_broken_list_is_refused_with_its_line(tmp_path: Path, name: str, text: str, complaint: str) -> None:
     with pytest.raises(UnusablePairs, match="cannot read"):
         read_pairs(tmp_path / name)
     (tmp_path / name).write_text(text)
@@ -53,12 +55,12 @@ def test_a_broken_list_is_refused_with_its_line(tmp_path, name, text, complaint)
         read_pairs(tmp_path / name)
 
 
-def test_the_official_first_half_has_its_five_folds(shared_data):
+def test_the_official_first_half_has_its_five_folds(shared_data: Path) -> None:
     pairs = read_pairs(shared_data / "lfw_dev" / "pairs.txt")
     assert (len(pairs.same), int(pairs.same.sum()), int(pairs.fold.max())) == (3000, 1500, 4)
 
 
-def test_a_csv_names_pairs_of_any_images(tmp_path):
+def test_a_csv_names_pairs_of_any_images(tmp_path: Path) -> None:
     path = tmp_path / "pairs.csv"
     path.write_text("first,second,same,fold\na/1.png,a/2.png,1,x\na/1.png,b/9.png,0,x\nb/9.png,b/8.png,1,y\n")
     pairs = read_pairs(path)
@@ -68,14 +70,14 @@ def test_a_csv_names_pairs_of_any_images(tmp_path):
     assert pairs.person_of.tolist() == [0, 0, 1, 1]
 
 
-def test_pairs_without_folds_go_to_ten_in_turn(tmp_path):
+def test_pairs_without_folds_go_to_ten_in_turn(tmp_path: Path) -> None:
     path = tmp_path / "pairs.csv"
     path.write_text("first,second,same\n" + "a.png,b.png,1\na.png,c.png,0\n" * 10)
     assert sorted(set(read_pairs(path).fold.tolist())) == list(range(10))
 
 
 @pytest.mark.parametrize("row", ["a/1.png,b/1.png,1", "a/1.png,a/2.png,0"])
-def test_folders_that_contradict_the_pairs_are_not_people(tmp_path, row):
+def test_folders_that_contradict_the_pairs_are_not_people(tmp_path: Path, row: str) -> None:
     path = tmp_path / "pairs.csv"
     path.write_text(f"first,second,same\nc/1.png,c/2.png,1\nc/1.png,d/1.png,0\n{row}\n")
     assert read_pairs(path).person_of is None

@@ -65,33 +65,26 @@ def test_the_graph_gives_facenet_pytorchs_vectors_to_five_decimals(theirs: nn.Mo
     pixels = (torch.from_numpy(crops).permute(0, 3, 1, 2).float() - 127.5) / 128
     with torch.inference_mode():
         wanted = theirs(pixels).numpy()
-
     (got,) = Session(read_checked(folder, read_embedder(folder).file), provider="cpu").run(crops)
-
     assert ((wanted[0] - wanted[1]) ** 2).sum() > 0.01
     np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-5)
 
 
 def test_the_manifest_has_the_box_with_its_margin_and_where_the_weights_are_from(folder: Path) -> None:
     manifest = read_embedder(folder)
-
     assert (manifest.id, manifest.crop_size, manifest.dimension) == ("facenet", 160, 512)
     assert manifest.alignment == BoxAlignment(margin=14)
     assert manifest.provenance["weights"] == "20180402-114759-vggface2.pt"
     assert "VGGFace2" in manifest.license
 
 
-def test_verify_equals_facenet_pytorch_and_is_uncalibrated(
-    client: TestClient, theirs: nn.Module, hopper: Pixels, collins: Pixels
-) -> None:
+def test_verify_equals_facenet_pytorch(client: TestClient, theirs: nn.Module, hopper: Pixels, collins: Pixels) -> None:
     mtcnn = load_mtcnn(image_size=160, margin=14)
     with torch.inference_mode():
         faces = torch.stack([mtcnn(Image.fromarray(photo)) for photo in (hopper, collins)])
         one, other = theirs(faces)
     distance = float((one - other).square().sum())
-
     answer = client.post("/verify", files={"image1": png(hopper), "image2": png(collins)})
-
     assert answer.status_code == 200, answer.text
     body = answer.json()
     assert distance > 1e-3
@@ -100,13 +93,10 @@ def test_verify_equals_facenet_pytorch_and_is_uncalibrated(
     assert body["faces"][0]["quality"]["inside"] == 1
 
 
-def test_a_file_downloaded_by_facenet_pytorch_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: Path
-) -> None:
+def test_a_file_in_the_cache_of_torch_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "20180408-102900-casia-webface.pt").symlink_to(file)
-
     with pytest.raises(WrongWeights, match=r"expected weights of the 10575 people of CASIA-WebFace, got 8631"):
         import_facenet.run("casia-webface", tmp_path / "model")
     assert not (tmp_path / "model").exists()

@@ -1,5 +1,7 @@
 """Import facenet-pytorch's MTCNN weights."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,10 @@ from app.inference.onnx_session import Session
 from training.export import import_mtcnn
 from training.networks.mtcnn import ONet, PNet, RNet, fold_normalisation
 
+Network = type[PNet | RNet | ONet]
 
-def test_an_import_gives_the_files_of_the_repository(tmp_path, models_dir):
+
+def test_an_import_gives_the_files_of_the_repository(tmp_path: Path, models_dir: Path) -> None:
     import_mtcnn.run(tmp_path)
     made, kept = read_detector(tmp_path), read_detector(models_dir / "mtcnn")
     pixels = np.random.default_rng(0).uniform(0, 255, (2, 48, 48, 4)).astype(np.float32)
@@ -21,7 +25,7 @@ def test_an_import_gives_the_files_of_the_repository(tmp_path, models_dir):
 
 
 @pytest.mark.parametrize(("network", "name", "size"), [(PNet, "pnet", 40), (RNet, "rnet", 24), (ONet, "onet", 48)])
-def test_a_folded_network_takes_pixels_and_computes_the_same(network, name, size):
+def test_a_folded_network_takes_pixels_and_computes_the_same(network: Network, name: str, size: int) -> None:
     net = network().eval()
     net.load_state_dict(torch.load(import_mtcnn.wheel_data() / f"{name}.pt", weights_only=True))
     pixels = torch.rand(2, size, size, 3, generator=torch.Generator().manual_seed(1)) * 255

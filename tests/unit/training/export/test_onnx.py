@@ -1,12 +1,14 @@
 """Export to ONNX, with the manifest that the service reads."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from app.inference.manifest import digest_of, read_checked, read_embedder
+from app.domain.models import Pixels
+from app.inference.manifest import LandmarkAlignment, digest_of, read_checked, read_embedder
 from app.inference.onnx_session import Session
 from training.export import onnx
 from training.networks.embedder import Embedder
@@ -15,7 +17,7 @@ from training.networks.weights import UnusableWeights, load_state
 
 
 @pytest.fixture
-def weights(tmp_path):
+def weights(tmp_path: Path) -> Path:
     """The state dict of a MobileFaceNet with random weights."""
     torch.manual_seed(4)
     path = tmp_path / "network.pt"
@@ -24,17 +26,17 @@ def weights(tmp_path):
 
 
 @pytest.fixture
-def folder(weights, tmp_path):
+def folder(weights: Path, tmp_path: Path) -> Path:
     onnx.export_model(weights, tmp_path / "mine", license_="MIT")
     return tmp_path / "mine"
 
 
 @pytest.fixture
-def crops():
+def crops() -> Pixels:
     return np.random.default_rng(2).integers(0, 256, (6, 112, 112, 3), np.uint8)
 
 
-def test_the_graph_gives_the_vectors_of_pytorch_to_five_decimals(folder, weights, crops):
+def test_the_graph_gives_the_vectors_of_pytorch_to_five_decimals(folder: Path, weights: Path, crops: Pixels) -> None:
     network = build("mobilefacenet", 128)
     load_state(network, weights)
     with torch.inference_mode():
@@ -44,13 +46,13 @@ def test_the_graph_gives_the_vectors_of_pytorch_to_five_decimals(folder, weights
     np.testing.assert_allclose(np.linalg.norm(got, axis=1), 1, atol=1e-5)
 
 
-def test_the_service_reads_the_manifest(folder):
+def test_the_service_reads_the_manifest(folder: Path) -> None:
     manifest = read_embedder(folder)
     assert (manifest.id, manifest.dimension, manifest.crop_size, manifest.license) == ("mine", 128, 112, "MIT")
     assert digest_of(read_checked(folder, manifest.file)) == manifest.file.digest
 
 
-def test_the_manifest_records_the_run_of_the_weights(weights, tmp_path):
+def test_the_manifest_records_the_run_of_the_weights(weights: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
     weights.rename(run / "network.pt")
@@ -68,24 +70,25 @@ def test_the_manifest_records_the_run_of_the_weights(weights, tmp_path):
     assert (provenance["seed"], provenance["commit"], provenance["passes"]) == ("9", "abc", "crop")
 
 
-def test_a_graph_that_computes_something_else_is_refused(folder):
+def test_a_graph_that_computes_something_else_is_refused(folder: Path) -> None:
     other = Embedder(build("mobilefacenet", 128)).eval()
     with pytest.raises(onnx.ParityError, match="difference"):
         onnx.check_parity(other, (folder / "embedder.onnx").read_bytes())
 
 
 @pytest.mark.parametrize("name", ["nn4", "nns2"])
-def test_networks_of_another_size_get_a_template_and_a_graph_of_theirs(tmp_path, name):
+def test_networks_of_another_size_get_a_template_and_a_graph_of_theirs(tmp_path: Path, name: str) -> None:
     torch.manual_seed(2)
     network = build(name, 32)
     torch.save(network.state_dict(), tmp_path / "network.pt")
     onnx.export_model(tmp_path / "network.pt", tmp_path / name, network=name, embedding_size=32, license_="MIT")
     manifest = read_embedder(tmp_path / name)
     assert (manifest.crop_size, manifest.dimension) == (network.crop_size, 32)
+    assert isinstance(manifest.alignment, LandmarkAlignment)
     assert manifest.alignment.template[0][0] == pytest.approx(38.2946 * network.crop_size / 112)
 
 
-def test_weights_of_another_network_are_refused_and_nothing_is_written(tiny, tmp_path):
+def test_weights_of_another_network_are_refused_and_nothing_is_written(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(UnusableWeights):
         onnx.export_model(tiny, tmp_path / "mine", license_="MIT")
     assert not (tmp_path / "mine").exists()

@@ -1,4 +1,4 @@
-import math
+import itertools
 
 import pytest
 import torch
@@ -25,51 +25,38 @@ def found(triplets: Triplets) -> Found:
     return set(zip(triplets.anchors.tolist(), triplets.positives.tolist(), triplets.negatives.tolist(), strict=True))
 
 
+def pairs_of(people: list[int]) -> list[tuple[int, int]]:
+    return [(a, p) for a, p in itertools.permutations(range(len(people)), 2) if people[a] == people[p]]
+
+
+def others_of(people: list[int], anchor: int) -> list[int]:
+    return [n for n in range(len(people)) if people[n] != people[anchor]]
+
+
 def naive_semi_hard(d: list[list[float]], people: list[int], margin: float) -> Found:
-    triplets = set()
-    for a in range(len(people)):
-        for p in range(len(people)):
-            if p == a or people[p] != people[a]:
-                continue
-            best, nearest = math.inf, -1
-            for n in range(len(people)):
-                if people[n] != people[a] and d[a][p] < d[a][n] < d[a][p] + margin and d[a][n] < best:
-                    best, nearest = d[a][n], n
-            if nearest >= 0:
-                triplets.add((a, p, nearest))
-    return triplets
+    usable = {
+        (a, p): [n for n in others_of(people, a) if d[a][p] < d[a][n] < d[a][p] + margin] for a, p in pairs_of(people)
+    }
+    return {(a, p, min(negatives, key=d[a].__getitem__)) for (a, p), negatives in usable.items() if negatives}
 
 
 def naive_violating(d: list[list[float]], people: list[int], margin: float) -> dict[tuple[int, int], set[int]]:
     """Return all negatives to draw from, for each (anchor, positive)."""
-    usable: dict[tuple[int, int], set[int]] = {}
-    for a in range(len(people)):
-        for p in range(len(people)):
-            if p == a or people[p] != people[a]:
-                continue
-            for n in range(len(people)):
-                if people[n] != people[a] and d[a][n] < d[a][p] + margin:
-                    usable.setdefault((a, p), set()).add(n)
-    return usable
+    usable = {(a, p): {n for n in others_of(people, a) if d[a][n] < d[a][p] + margin} for a, p in pairs_of(people)}
+    return {pair: negatives for pair, negatives in usable.items() if negatives}
 
 
 def naive_batch_hard(d: list[list[float]], people: list[int]) -> Found:
-    triplets = set()
-    for a in range(len(people)):
-        positives = [p for p in range(len(people)) if p != a and people[p] == people[a]]
-        negatives = [n for n in range(len(people)) if people[n] != people[a]]
-        if positives and negatives:
-            triplets.add((a, max(positives, key=d[a].__getitem__), min(negatives, key=d[a].__getitem__)))
-    return triplets
+    hardest = {a: max((p for b, p in pairs_of(people) if b == a), key=d[a].__getitem__) for a, _ in pairs_of(people)}
+    nearest = {a: min(others_of(people, a), key=d[a].__getitem__) for a in hardest if others_of(people, a)}
+    return {(a, hardest[a], n) for a, n in nearest.items()}
 
 
 @given(batch=BATCHES, margin=st.sampled_from([0.1, 0.5, 1.5]))
 def test_semi_hard_finds_what_a_naive_loop_over_equation_4_finds(batch: tuple[int, list[int]], margin: float) -> None:
     seed, people = batch
     distances = distances_of(seed, len(people))
-
     got = found(semi_hard(distances, torch.tensor(people), margin))
-
     assert got == naive_semi_hard(distances.tolist(), people, margin)
 
 
@@ -77,20 +64,15 @@ def test_semi_hard_finds_what_a_naive_loop_over_equation_4_finds(batch: tuple[in
 def test_batch_hard_finds_what_a_naive_loop_finds(batch: tuple[int, list[int]]) -> None:
     seed, people = batch
     distances = distances_of(seed, len(people))
-
     assert found(batch_hard(distances, torch.tensor(people))) == naive_batch_hard(distances.tolist(), people)
 
 
 @given(batch=BATCHES, margin=st.sampled_from([0.1, 0.5, 1.5]))
-def test_violating_draws_one_negative_of_each_pair_that_a_naive_loop_finds_violated(
-    batch: tuple[int, list[int]], margin: float
-) -> None:
+def test_violating_draws_one_negative_of_each_violated_pair(batch: tuple[int, list[int]], margin: float) -> None:
     seed, people = batch
     distances = distances_of(seed, len(people))
     usable = naive_violating(distances.tolist(), people, margin)
-
     triplets = violating(distances, torch.tensor(people), margin, torch.Generator().manual_seed(seed))
-
     assert sorted((a, p) for a, p, _ in found(triplets)) == sorted(usable)
     assert len(triplets) == len(usable)
     assert all(n in usable[a, p] for a, p, n in found(triplets))
@@ -99,9 +81,7 @@ def test_violating_draws_one_negative_of_each_pair_that_a_naive_loop_finds_viola
 def test_violating_draws_every_violator_equally_often() -> None:
     distances, people = torch.zeros(5, 5), torch.tensor([0, 0, 1, 2, 3])
     random = torch.Generator().manual_seed(1)
-
     drawn = [int(violating(distances, people, 0.2, random).negatives[0]) for _ in range(3_000)]
-
     assert [drawn.count(negative) / 3_000 for negative in (2, 3, 4)] == pytest.approx([1 / 3] * 3, abs=0.03)
 
 
@@ -111,7 +91,6 @@ def test_blocks_of_pairs_find_what_one_block_finds(name: str, monkeypatch: pytes
     whole = TRIPLET_MINERS[name](4, torch.Generator().manual_seed(2))(distances, people)
     monkeypatch.setattr(triplets, "_BLOCK_SIZE", 24 * 5)
     blocks = TRIPLET_MINERS[name](4, torch.Generator().manual_seed(2))(distances, people)
-
     assert len(whole) > 60
     assert found(blocks) == found(whole)
 
@@ -119,7 +98,6 @@ def test_blocks_of_pairs_find_what_one_block_finds(name: str, monkeypatch: pytes
 def test_triplet_miners_are_made_with_a_margin() -> None:
     distances = torch.tensor([[0.0, 0.5, 0.8], [0.5, 0.0, 2.0], [0.8, 2.0, 0.0]])
     people = torch.tensor([0, 0, 1])
-
     assert found(TRIPLET_MINERS["semi-hard"](0.4, torch.Generator())(distances, people)) == {(0, 1, 2)}
     assert found(TRIPLET_MINERS["semi-hard"](0.2, torch.Generator())(distances, people)) == set()
     assert found(TRIPLET_MINERS["batch-hard"](0.2, torch.Generator())(distances, people)) == {(0, 1, 2), (1, 0, 2)}

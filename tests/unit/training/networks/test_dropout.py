@@ -18,10 +18,8 @@ def test_dropout_zeroes_a_share_in_training_and_scales_the_rest() -> None:
     drop_before_head(network, 0.25)
     network.last.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].detach()))
     nn.init.constant_(network.bn.bias, 9)  # beyond the reach of ReLU
-
     network(torch.rand(16, 3, 112, 112))
     network.eval()(torch.rand(16, 3, 112, 112))
-
     dropped, whole = seen
     assert float((dropped == 0).float().mean()) == pytest.approx(0.25, abs=0.02)
     assert float((whole == 0).float().mean()) == 0
@@ -32,7 +30,6 @@ def test_dropout_does_not_change_the_state_dict() -> None:
     network = TinyNetwork()
     names = set(network.state_dict())
     drop_before_head(network, 0.5)
-
     assert set(network.state_dict()) == names
 
 

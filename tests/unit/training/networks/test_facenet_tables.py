@@ -74,13 +74,12 @@ def number(text: str) -> float:
 
 def unit(text: str) -> float:
     """Return one unit of the last printed digit."""
-    return {"K": 1e3, "M": 1e6}.get(text[-1], 1) / 10 ** len(text.rstrip("KM").partition(".")[2])
+    return {"K": 1e3, "M": 1e6}.get(text[-1], 1) / 10.0 ** len(text.rstrip("KM").partition(".")[2])
 
 
 @pytest.mark.parametrize(("name", "table"), [("nn1", TABLE_1), ("nn2", TABLE_2)])
 def test_every_row_has_the_size_and_the_cost_that_the_paper_prints(name: str, table: str) -> None:
     rows, printed = counted(name), rows_of(table)
-
     assert [[row.name, "x".join(map(str, row.output))] for row in rows] == [line[:2] for line in printed]
     for row, (_, _, parameters, multiply_adds) in zip(rows, printed, strict=True):
         assert abs(row.parameters - number(parameters)) < unit(parameters), row
@@ -91,7 +90,6 @@ def test_every_row_has_the_size_and_the_cost_that_the_paper_prints(name: str, ta
 def test_the_totals_are_the_papers_to_three_hundredths(name: str) -> None:
     parameters, multiply_adds = cost.total(counted(name))
     expected = TOTALS[name]
-
     assert expected[0] is None or parameters == pytest.approx(expected[0], rel=0.03)
     assert multiply_adds == pytest.approx(expected[1], rel=0.03)
 
@@ -102,7 +100,6 @@ def test_nn4_without_these_5_x_5_convolutions_meets_its_total_to_a_million() -> 
 
 def test_nn3_is_nn2_at_160_px() -> None:
     smaller, larger = counted("nn3"), counted("nn2", 160)
-
     assert smaller == larger
     assert build("nn3").crop_size == 160
 
@@ -112,9 +109,7 @@ def test_nns2_uses_140_x_116_px() -> None:
     pixels = torch.randn(1, 3, 140, 140)
     blank = pixels.clone()
     blank[..., :12], blank[..., 128:] = 9, -9
-
     first, *_ = counted("nns2")
-
     assert first.output == (8, 70, 58)
     assert torch.equal(network(pixels), network(blank))
 
@@ -127,8 +122,6 @@ def test_untrained_networks_distinguish_two_images(name: str) -> None:
     crops = torch.stack(
         [torch.full((size, size, 3), 200), torch.arange(size * 3).view(1, size, 3).expand(size, -1, -1)]
     )
-
     with torch.inference_mode():
         one, other = embedder((crops % 256).to(torch.uint8))
-
     assert (one - other).square().sum() > 0.01

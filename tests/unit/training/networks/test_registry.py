@@ -28,8 +28,8 @@ def published() -> dict[str, Tensor]:
 
 def convolved(x: Tensor, state: dict[str, Tensor], conv: str, norm: str, **how: int) -> Tensor:
     x = functional.conv2d(x, state[f"{conv}.weight"], state.get(f"{conv}.bias"), **how)
-    parts = [state[f"{norm}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")]
-    return functional.batch_norm(x, *parts)
+    statistics = state[f"{norm}.running_mean"], state[f"{norm}.running_var"]
+    return functional.batch_norm(x, *statistics, state[f"{norm}.weight"], state[f"{norm}.bias"])
 
 
 def reference(x: Tensor, state: dict[str, Tensor]) -> Tensor:
@@ -51,17 +51,23 @@ def reference(x: Tensor, state: dict[str, Tensor]) -> Tensor:
 def test_mobilefacenet_is_as_large_as_the_paper_says() -> None:
     network = build("mobilefacenet", 128)
     extra = 64 * 64  # weights of the 1 x 1 convolution after the second layer, which the paper does not have
-
     assert sum(part.numel() for part in network.parameters()) - extra == pytest.approx(PUBLISHED_PARAMETERS, rel=0.01)
     assert cost.total(cost.table(network, 112))[1] - extra * 56 * 56 == pytest.approx(
         PUBLISHED_MULTIPLY_ADDS, rel=0.001
     )
 
 
+def test_small_resnet_costs_as_much_as_documented() -> None:
+    network = build("small_resnet", 96).eval()
+    parameters, multiply_adds = cost.total(cost.table(build("small_resnet"), 112))
+    assert network(torch.zeros(2, 3, 112, 112)).shape == (2, 96)
+    assert 1.10e6 < parameters < 1.11e6
+    assert 38e6 < multiply_adds < 40e6
+
+
 @with_weights
 def test_mobilefacenet_has_the_307_tensors_of_the_published_weights(published: dict[str, Tensor]) -> None:
     ours = build("mobilefacenet", 128).state_dict()
-
     assert {name: part.shape for name, part in ours.items()} == {name: part.shape for name, part in published.items()}
     assert len(ours) == 307
 
@@ -71,16 +77,13 @@ def test_mobilefacenet_computes_what_its_weights_were_made_for(published: dict[s
     network = build("mobilefacenet", 128).eval()
     load_state(network, WEIGHTS)
     pixels = torch.randn(2, 3, 112, 112, generator=torch.Generator().manual_seed(1))
-
     with torch.inference_mode():
         torch.testing.assert_close(network(pixels), reference(pixels, published), atol=1e-4, rtol=1e-4)
 
 
 def test_an_embedder_takes_bytes_and_gives_unit_vectors() -> None:
     crops = torch.randint(256, (3, 112, 112, 3), dtype=torch.uint8)
-
     vectors = Embedder(build("mobilefacenet", 64)).eval()(crops)
-
     assert vectors.shape == (3, 64)
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(3))
 
@@ -91,7 +94,6 @@ def test_an_embedder_scales_pixels_as_the_network_was_trained() -> None:
     pixels = torch.stack(
         [(crops[..., c] / 255 - m) / s for c, m, s in ((0, 0.485, 0.229), (1, 0.456, 0.224), (2, 0.406, 0.225))], 1
     )
-
     torch.testing.assert_close(Embedder(network)(crops), functional.normalize(network(pixels)), atol=1e-5, rtol=1e-4)
 
 
@@ -100,7 +102,6 @@ def test_an_embedder_resizes_crops_that_are_not_the_networks_size(size: int) -> 
     embedder = Embedder(build("mobilefacenet", 16)).eval()
     slope = torch.linspace(0, 255, size).round().to(torch.uint8).view(1, 1, size, 1).expand(1, size, size, 3)
     fitting = torch.linspace(0, 255, 112).round().to(torch.uint8).view(1, 1, 112, 1).expand(1, 112, 112, 3)
-
     with torch.inference_mode():
         assert (embedder(slope) - embedder(fitting)).square().sum() < 1e-3
 
@@ -109,9 +110,7 @@ def test_the_views_are_the_image_its_middle_enlarged_and_both_mirrored() -> None
     image = torch.rand(112, 112, 3).numpy()
     middle = np.asarray(cv2.resize(image[5:107, 5:107], (112, 112)))
     wanted = [image, middle, image[:, ::-1], middle[:, ::-1]]
-
     got = views_of(torch.from_numpy(image).permute(2, 0, 1)[None], "zoom")
-
     assert len(got) == 4
     for view, same in zip(got, wanted, strict=True):
         np.testing.assert_allclose(view[0].permute(1, 2, 0).numpy(), same, atol=1e-5)
@@ -123,7 +122,6 @@ def test_vectors_of_views_are_averaged(views: Views) -> None:
     crops = torch.randint(256, (3, 112, 112, 3), dtype=torch.uint8)
     embedder = Embedder(network, views=views)
     pixels = (crops.permute(0, 3, 1, 2).float() - embedder.mean) / embedder.std
-
     with torch.inference_mode():
         each = [functional.normalize(network(view)) for view in views_of(pixels, views)]
         torch.testing.assert_close(embedder(crops), functional.normalize(torch.stack(each).sum(0)))
@@ -143,10 +141,8 @@ def test_weights_of_another_network_are_refused_by_tensor_and_nothing_changes(tm
     other = {**before, "conv3.weight": torch.zeros(8, 512, 1, 1), "classifier.weight": torch.zeros(1)}
     del other["bn.bias"]
     torch.save(other, tmp_path / "other.pt")
-
     with pytest.raises(UnusableWeights, match=r"other\.pt does not fit MobileFaceNet") as refused:
         load_state(network, tmp_path / "other.pt")
-
     assert "1 missing: bn.bias" in str(refused.value)
     assert "1 unexpected: classifier.weight" in str(refused.value)
     assert "1 of another shape: conv3.weight (expected (16, 512, 1, 1), got (8, 512, 1, 1))" in str(refused.value)
@@ -156,10 +152,8 @@ def test_weights_of_another_network_are_refused_by_tensor_and_nothing_changes(tm
 def test_a_file_that_holds_no_weights_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "photo.pt").write_bytes(b"\xff\xd8\xff\xe0 no weights")
     torch.save([1, 2], tmp_path / "list.pt")
-
-    with pytest.raises(UnusableWeights, match=r"photo\.pt is not a PyTorch state dict"):
-        load_state(build("mobilefacenet"), tmp_path / "photo.pt")
-    with pytest.raises(UnusableWeights, match=r"list\.pt is not a state dict"):
-        load_state(build("mobilefacenet"), tmp_path / "list.pt")
+    for name, complaint in (("photo", "is not a PyTorch state dict"), ("list", "is not a state dict")):
+        with pytest.raises(UnusableWeights, match=rf"{name}\.pt {complaint}"):
+            load_state(build("mobilefacenet"), tmp_path / f"{name}.pt")
     with pytest.raises(UnusableWeights, match=r"no weights at .*nowhere\.pt"):
         load_state(build("mobilefacenet"), tmp_path / "nowhere.pt")

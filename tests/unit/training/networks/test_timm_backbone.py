@@ -8,7 +8,6 @@ import torch
 
 from training.errors import TrainingError
 from training.export.onnx import check_parity, embedder_graph
-from training.networks import timm_backbone
 from training.networks.embedder import Embedder
 from training.networks.registry import build
 
@@ -28,7 +27,6 @@ def test_a_backbone_has_timms_size_and_scale_unless_another_size_is_named(name: 
     with torch.device("meta"):
         network = build(name, 64)
         vectors = network(torch.zeros(2, 3, size, size))
-
     assert (network.crop_size, vectors.shape) == (size, (2, 64))
     assert network.mean == pytest.approx(mean)
 
@@ -37,7 +35,6 @@ def test_a_backbone_has_timms_size_and_scale_unless_another_size_is_named(name: 
 def test_a_backbone_is_exported_like_any_network() -> None:
     torch.manual_seed(0)
     embedder = Embedder(build("timm:mobilenetv2_100@64", 32)).eval()
-
     assert check_parity(embedder, embedder_graph(embedder)) <= 1e-5
 
 
@@ -58,7 +55,6 @@ def test_a_name_that_timm_does_not_have_is_refused(name: str, complaint: str) ->
 
 
 def test_without_timm_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timm_backbone.importlib.util, "find_spec", lambda _: None)
-
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(TrainingError, match=r"timm is not installed: pip install 'likeness\[timm\]'"):
         build("timm:mobilenetv2_100")
