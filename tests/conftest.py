@@ -15,7 +15,7 @@ from app.faces.detector.mtcnn import Mtcnn
 from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet
 from app.inference.manifest import ModelFile, read_checked, read_detector
 from app.inference.onnx_session import Session
-from app.storage import sqlite
+from app.storage import reserve, sqlite
 from tests.support.gate import Gate
 
 pytest_plugins = ["tests.support.hang_guard"]
@@ -45,6 +45,7 @@ def quick_disk() -> Iterator[None]:
     pragmas = [pragma.replace("synchronous=FULL", "synchronous=OFF") for pragma in sqlite._PRAGMAS]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sqlite, "_PRAGMAS", pragmas)
+        patch.setattr(reserve, "MAX_BYTES", 2**16)  # pytest keeps the folders of many tests
         yield
 
 

@@ -157,6 +157,12 @@ def subject_export(file: SubjectFile) -> responses.SubjectExport:
             for face in file.faces
         ],
         events=[dict(event) for event in file.events],
+        saved_responses=[
+            responses.SavedResponse(
+                idempotency_key=record.key, request_digest=record.request_digest, response=dict(record.response)
+            )
+            for record in file.saved_responses
+        ],
     )
 
 

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
+_LOGGED = {errors.LikenessError.code, errors.StorageFull.code, errors.StorageUnavailable.code}
 CLIENT_CLOSED_REQUEST = 499
 MAX_ERRORS = 20
 """Fields that one problem document lists."""
@@ -56,6 +57,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "method_not_allowed": ProblemType(HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed"),
     errors.Overloaded.code: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Overloaded or shutting down"),
     errors.DeadlineExceeded.code: ProblemType(HTTPStatus.GATEWAY_TIMEOUT, "Deadline exceeded"),
+    errors.StorageUnavailable.code: ProblemType(HTTPStatus.SERVICE_UNAVAILABLE, "Storage unavailable"),
     errors.StorageFull.code: ProblemType(HTTPStatus.INSUFFICIENT_STORAGE, "Storage full"),
     errors.LikenessError.code: ProblemType(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error"),
 }
@@ -118,7 +120,7 @@ def problem_of(context: ProblemContext, error: errors.LikenessError) -> dict[str
 def error_response(request: Request, error: errors.LikenessError) -> JSONResponse:
     """Return the response to a request that failed with `error`; middleware uses it too."""
     document = problem_of(ProblemContext.of(request), error)
-    if document["code"] in (errors.LikenessError.code, errors.StorageFull.code):
+    if document["code"] in _LOGGED:
         log.error("request %s failed", request_id_of(request), exc_info=error)
     return _respond(request, document, _headers_of(error))
 

@@ -261,6 +261,12 @@ class ExportedFace(EnrolledFace):
     embedding: list[float]
 
 
+class SavedResponse(BaseModel):
+    idempotency_key: str
+    request_digest: str = Field(description="SHA-256 of the request: the rule for faces and the digests of its photos.")
+    response: dict[str, Any] = Field(description="The answer that a repeated request would get.")
+
+
 class SubjectExport(BaseModel):
     """All stored data of a subject."""
 
@@ -271,6 +277,7 @@ class SubjectExport(BaseModel):
     model: str | None = Field(description="Digest of the embedder that made the vectors.")
     faces: list[ExportedFace]
     events: list[dict[str, Any]] = Field(description="The entries of the audit log about the subject.")
+    saved_responses: list[SavedResponse] = Field(description="What is kept for requests with an Idempotency-Key.")
 
 
 class EnrolledFaces(BaseModel):
@@ -283,6 +290,15 @@ class Health(BaseModel):
 
 class Readiness(BaseModel):
     status: Literal["ready"] = "ready"
+    erasures_pending: int = Field(
+        description="Deletions of which old pages are still on the disk, because a reader of the database needs them."
+    )
+
+
+class PendingErasure(BaseModel):
+    """Deleted, and found by nobody; old pages stay on the disk until the readers of the database have ended."""
+
+    erased: Literal["pending"] = "pending"
 
 
 class FieldError(BaseModel):

@@ -27,6 +27,7 @@ from app.observability.gauges import GallerySize
 from app.observability.metrics import Metrics
 from app.services.container import Models, Services
 from app.services.enrollment import Enrollment
+from app.services.erasure_task import ErasureRetry
 from app.services.extraction import Extraction
 from app.services.galleries import Galleries
 from app.services.identification import Identification
@@ -65,6 +66,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
     ):
         async with batcher:
             search = GallerySearch(repository)
+            await store_workers.run(repository.settle_after_crash)
             await store_workers.run(search.load_indexes)
             extraction = Extraction(open_pipeline(settings, models), photo_workers, batcher, observer)
             services = Services(
@@ -130,6 +132,7 @@ def _register_gauges(
     metrics.watch_galleries(
         lambda: [GallerySize(each.id, each.subjects, each.faces) for each in repository.galleries()]
     )
+    metrics.watch_erasures(repository.pending_erasures)
     manifest = models.embedder_manifest
     metrics.set_build_info(
         version=__version__,
@@ -143,6 +146,7 @@ def _register_gauges(
 def _background_tasks(
     settings: Settings, galleries: Galleries, metrics: Metrics | None
 ) -> Iterator[Coroutine[Any, Any, None]]:
+    yield ErasureRetry(galleries).run()
     if settings.retention is not None:
         yield Retention(galleries, settings.retention, metrics or NoObserver()).run()
     if settings.workers > 1:

@@ -25,6 +25,11 @@ COMMANDS = {
     "doctor": ("app.cli.doctor:doctor", "Check the installation. Exit 0 if every check passes, 2 otherwise."),
     "serve": ("app.cli.serve:serve", "Serve HTTP."),
     "gallery": ("app.cli.gallery:commands", "List, export, import, check, repair and rebuild galleries."),
+    "backup": ("app.cli.backup:backup", "Write galleries, keys and the audit log to FILE, also while they are served."),
+    "restore": (
+        "app.cli.backup:restore",
+        "Put the backup FILE into an empty LIKENESS_DATA_DIR, and check it.",
+    ),
     "keys": ("app.cli.keys:commands", "Make, list and revoke keys for the service."),
     "audit": ("app.cli.audit:commands", "Read the audit log, and check that it is complete and unchanged."),
 }

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.api.responses import GalleryOut
 from app.bootstrap.storage import DEFAULT_GALLERY, open_cipher, open_database, open_repository
 from app.cli.keys import operator
-from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, run
+from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, run
 from app.gallery import import_export, key_rotation
 from app.gallery.codec import DamagedRow
 from app.gallery.repository import GalleryRepository
@@ -60,13 +61,18 @@ def import_(
     gallery: GalleryOption = DEFAULT_GALLERY,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Add the subjects and faces of FILE to a gallery, except faces that it has already; may be run again."""
+    """Add the subjects and faces of FILE to a gallery, except what it has already; may be run again after a break."""
 
     def work(repository: GalleryRepository) -> Result:
-        try:
-            faces = import_export.import_gallery(repository, gallery, file, operator())
-        except ValueError as error:
-            raise CommandError(str(error)) from error
+        columns = (TextColumn("importing"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=err) as progress:
+            bar = progress.add_task("importing", total=file.stat().st_size)
+            try:
+                faces = import_export.import_gallery(
+                    repository, gallery, file, operator(), lambda read: progress.update(bar, completed=read)
+                )
+            except ValueError as error:
+                raise CommandError(f"{error}; the lines of earlier transactions are kept") from error
         return SUCCESS, {"gallery": gallery, "faces": faces}, f"{faces} faces added to {gallery!r}"
 
     run(as_json, _with_repository(work))
@@ -97,7 +103,8 @@ def repair(
             _confirm(damage, as_json=as_json)
         removed = repository.repair(damage, operator()) if damage else []
         lines = [f"{'emptied' if row.kind == 'metadata' else 'removed'}: {row}" for row in removed]
-        return SUCCESS, {"ok": True, "removed": _documents(removed)}, "\n".join(lines) or "no damage found"
+        document = {"ok": True, "removed": _documents(removed)}
+        return _erased(repository.pending_erasures(), document, "\n".join(lines) or "no damage found")
 
     run(as_json, _with_repository(work))
 
@@ -108,7 +115,7 @@ def rebuild(as_json: AsJson = False) -> None:  # noqa: FBT002
 
     def work(repository: GalleryRepository) -> Result:
         repository.vacuum()
-        return SUCCESS, {"ok": True}, "rebuilt"
+        return _erased(repository.pending_erasures(), {"ok": True}, "rebuilt")
 
     run(as_json, _with_repository(work))
 
@@ -123,9 +130,18 @@ def rotate(as_json: AsJson = False) -> None:  # noqa: FBT002
             raise CommandError("expected LIKENESS_ENCRYPTION_KEY or LIKENESS_ENCRYPTION_KEY_FILE, got neither")
         with open_database(settings) as database:
             faces = key_rotation.rotate(database, cipher, operator())
-        return SUCCESS, {"ok": True, "faces": faces}, f"{faces} faces encrypted with the first key"
+            pending = database.pending_erasures()
+        return _erased(pending, {"ok": True, "faces": faces}, f"{faces} faces encrypted with the first key")
 
     run(as_json, work)
+
+
+def _erased(pending: int, document: dict[str, Any], text: str) -> Result:
+    """Return the result of a command that erases, which says whether another process still holds earlier values."""
+    if not pending:
+        return SUCCESS, document, text
+    text += "\nearlier values stay on the disk until every other reader of the gallery has ended"
+    return SUCCESS, {**document, "erasures_pending": pending}, text
 
 
 def _confirm(damage: Sequence[DamagedRow], *, as_json: bool) -> None:

@@ -29,6 +29,7 @@ All errors of the service. The table in `app/api/problems.py` maps each of them 
     - DeadlineExceeded
     - InferenceFailed
     - StorageFull               the disk is full
+    - StorageUnavailable        the database file was removed or replaced
   + StartError                  the service cannot start with its configuration
 """
 
@@ -178,6 +179,10 @@ class InferenceFailed(ServiceError):
 
 class StorageFull(ServiceError):
     code = "storage_full"
+
+
+class StorageUnavailable(ServiceError):
+    code = "storage_unavailable"
 
 
 class StartError(LikenessError):

@@ -43,6 +43,15 @@ class SubjectInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class IdempotencyRecord:
+    """A response saved under the caller's Idempotency-Key, with the digest of the request it answered."""
+
+    key: str
+    request_digest: str
+    response: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class SubjectFile:
     """Everything that is stored about one subject, which people have a right to see."""
 
@@ -50,6 +59,16 @@ class SubjectFile:
     subject: SubjectInfo
     faces: Sequence[Template]
     events: Sequence[Mapping[str, Any]]
+    saved_responses: Sequence[IdempotencyRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedSubject:
+    """A line of an exported gallery."""
+
+    subject_id: str
+    metadata: Mapping[str, Any]
+    faces: Sequence[Template]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +101,6 @@ class GalleryChanges:
     added: Sequence[tuple[str, str, Floats]]  # face id, subject id, vector
     removed: Sequence[str]
     damaged: Sequence[DamagedRow]
-
-
-@dataclass(frozen=True, slots=True)
-class IdempotencyRecord:
-    """A response saved under the caller's Idempotency-Key, with the digest of the request it answered."""
-
-    key: str
-    request_digest: str
-    response: Mapping[str, Any]
 
 
 class DamagedValue(ServiceError):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -15,11 +15,13 @@ from app.domain.clock import format_time
 from app.domain.identity import SYSTEM, Actor
 from app.domain.models import Embedding, Template
 from app.gallery import codec
-from app.gallery.codec import DamagedRow, SubjectInfo
+from app.gallery.codec import DamagedRow, ImportedSubject, SubjectInfo
 from app.gallery.repository import GalleryRepository
 
 FORMAT = "likeness-gallery-1"
 _PAGE = 500
+_BATCH = 1000
+"""Subjects and faces written in one transaction: the disk is waited for once."""
 
 
 def export_gallery(repository: GalleryRepository, gallery_id: str, path: Path) -> tuple[int, list[DamagedRow]]:
@@ -42,45 +44,56 @@ def export_gallery(repository: GalleryRepository, gallery_id: str, path: Path) -
     return faces, left_out
 
 
-def import_gallery(repository: GalleryRepository, gallery_id: str, path: Path, by: Actor = SYSTEM) -> int:
+def import_gallery(
+    repository: GalleryRepository,
+    gallery_id: str,
+    path: Path,
+    by: Actor = SYSTEM,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> int:
     """
     Add the subjects and faces of `path`, except faces that the gallery has already; return the number added.
 
-    Raises ValueError, naming the line, if the file is not an export, or ModelMismatch if another model made it.
+    Many lines are one transaction, after which `on_progress` gets the number of bytes read so far. An import that was
+    interrupted may be run again. Raises ValueError, naming the line, if the file is not an export, or ModelMismatch if
+    another model made it; the transactions before are kept.
     """
     added = 0
-    model = ""
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                entry = json.loads(line)
-                if number == 1:
-                    model = _model_of(entry)
-                    continue
-                subject_id, metadata = str(entry["subject_id"]), dict(entry["metadata"])
-                templates = [_template(face, subject_id, model) for face in entry["faces"]]
-            except (ValueError, KeyError, TypeError, OverflowError) as error:
-                raise ValueError(f"{path}, line {number}: not an exported gallery: {error}") from error
-            added += _add(repository, gallery_id, subject_id, metadata, templates, by)
-    if not model:
-        raise ValueError(f"{path}: not an exported gallery: it is empty")
+    with path.open("rb") as file:
+        for batch in _batches(_read(file, path)):
+            added += repository.import_subjects(gallery_id, batch, by)
+            on_progress(file.tell())
     return added
 
 
-def _add(
-    repository: GalleryRepository,
-    gallery_id: str,
-    subject_id: str,
-    metadata: dict[str, Any],
-    templates: list[Template],
-    by: Actor,
-) -> int:
-    repository.put_subject(gallery_id, subject_id, metadata, by)
-    present = {template.face_id for template in repository.faces(gallery_id, subject_id)}
-    new = [template for template in templates if template.face_id not in present]
-    if new:
-        repository.enroll(gallery_id, subject_id, new, by=by)
-    return len(new)
+def _batches(subjects: Iterator[ImportedSubject]) -> Iterator[list[ImportedSubject]]:
+    batch: list[ImportedSubject] = []
+    rows = 0
+    for subject in subjects:
+        batch.append(subject)
+        rows += 1 + len(subject.faces)
+        if rows >= _BATCH:
+            yield batch
+            batch, rows = [], 0
+    if batch:
+        yield batch
+
+
+def _read(file: BinaryIO, path: Path) -> Iterator[ImportedSubject]:
+    model = ""
+    for number, line in enumerate(iter(file.readline, b""), start=1):
+        try:
+            entry = json.loads(line)
+            if number == 1:
+                model = _model_of(entry)
+                continue
+            subject_id, metadata = str(entry["subject_id"]), dict(entry["metadata"])
+            faces = [_template(face, subject_id, model) for face in entry["faces"]]
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            raise ValueError(f"{path}, line {number}: not an exported gallery: {error}") from error
+        yield ImportedSubject(subject_id, metadata, faces)
+    if not model:
+        raise ValueError(f"{path}: not an exported gallery: it is empty")
 
 
 def _subjects(repository: GalleryRepository, gallery_id: str) -> Iterator[SubjectInfo]:

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from app.audit import log as audit
-from app.domain.errors import NotFound, Overloaded, ServiceError
+from app.domain.errors import InvalidRequest, NotFound, Overloaded, ServiceError
 from app.domain.identity import SYSTEM, Actor
 from app.domain.models import Template
 from app.gallery import codec, integrity, key_rotation, retention
@@ -98,7 +98,7 @@ class GalleryRepository:
 
         Creates subject and gallery as needed. The earlier metadata is nowhere in the file then, as after a deletion.
         """
-        with self._writing() if metadata is None else self._deleting() as transaction:
+        with self._writing() if metadata is None else self._replacing() as transaction:
             transaction.create_gallery_if_missing(gallery_id, by)
             gallery = transaction.gallery(gallery_id)
             is_new = transaction.create_subject_if_missing(gallery, subject_id)
@@ -133,7 +133,8 @@ class GalleryRepository:
             subject = transaction.subject(gallery, subject_id)
             audit.append(transaction.db, by, "subject.export", gallery_id, subject=subject_id)
             events = audit.entries_of(transaction.db, gallery_id, subject_id)
-            return codec.SubjectFile(gallery, subject, transaction.faces(gallery, subject_id), events)
+            faces = transaction.faces(gallery, subject_id)
+            return codec.SubjectFile(gallery, subject, faces, events, transaction.saved_responses(gallery, subject_id))
 
     # faces
 
@@ -225,7 +226,49 @@ class GalleryRepository:
             self.require_all_keys()
         return gallery, GalleryChanges(gallery.revision, added, [row["face"] for row in removed], damaged)
 
+    def import_subjects(self, gallery_id: str, subjects: Sequence[codec.ImportedSubject], by: Actor = SYSTEM) -> int:
+        """
+        Add subjects and faces in one transaction, except those that are there already; return the number of new faces.
+
+        Metadata of a subject that is there is replaced. Raises ModelMismatch, or InvalidRequest if another subject has
+        one of the faces.
+        """
+        with self._replacing() as transaction:
+            transaction.create_gallery_if_missing(gallery_id, by)
+            gallery = transaction.gallery(gallery_id)
+            new: dict[str, Template] = {}
+            for subject in subjects:
+                _import_subject(transaction, gallery, subject, by)
+                present = transaction.face_ids(gallery, subject.subject_id)
+                for template in subject.faces:
+                    known = new.get(template.face_id)
+                    if template.face_id in present or (known and known.subject_id == template.subject_id):
+                        continue
+                    if known:
+                        raise InvalidRequest(f"face {template.face_id!r} belongs to two subjects")
+                    gallery = transaction.bind_to_model(gallery, template.embedding)
+                    new[template.face_id] = template
+            if new:
+                transaction.add_faces(gallery, list(new.values()))
+            for template in new.values():
+                audit.append(
+                    transaction.db, by, "face.enroll", gallery_id, subject=template.subject_id, face=template.face_id
+                )
+            return len(new)
+
     # the file as a whole
+
+    def pending_erasures(self) -> int:
+        """Return the number of deletions of which a file still has old pages, because a reader needs them."""
+        return self._database.pending_erasures()
+
+    def settle_erasures(self) -> int:
+        """Finish the pending erasures if no reader prevents it; return how many remain."""
+        return self._database.settle_erasures()
+
+    def settle_after_crash(self) -> None:
+        """Finish what an earlier process may have left unfinished."""
+        self._database.settle_after_crash()
 
     def expire(self, before: str, by: Actor) -> list[retention.Expired]:
         """Erase faces enrolled before that time, and subjects as old that have no face."""
@@ -275,6 +318,9 @@ class GalleryRepository:
     def _writing(self) -> AbstractContextManager[GalleryTransaction]:
         return self._transaction(self._database.writing(), writing=True)
 
+    def _replacing(self) -> AbstractContextManager[GalleryTransaction]:
+        return self._transaction(self._database.replacing(), writing=True)
+
     def _deleting(self) -> AbstractContextManager[GalleryTransaction]:
         return self._transaction(self._database.deleting(), writing=True)
 
@@ -285,3 +331,15 @@ class GalleryRepository:
         with connection as db:
             key_rotation.require_same_cipher(db, self._cipher, writing=writing)
             yield GalleryTransaction(db, self._codec, self._limits)
+
+
+def _import_subject(
+    transaction: GalleryTransaction, gallery: GalleryInfo, subject: codec.ImportedSubject, by: Actor
+) -> None:
+    """Create the subject or replace its metadata; a subject that is the same is left alone."""
+    is_new = transaction.create_subject_if_missing(gallery, subject.subject_id)
+    if not is_new and transaction.subject(gallery, subject.subject_id).metadata == subject.metadata:
+        return
+    transaction.set_metadata(gallery, subject.subject_id, subject.metadata)
+    transaction.raise_revision(gallery)
+    audit.append(transaction.db, by, "subject.put", gallery.id, subject=subject.subject_id)

@@ -100,6 +100,8 @@ class GalleryTransaction:
         Raises ModelMismatch if another model filled it, or InvalidRequest if its vectors have another dimension.
         """
         model, dimension = embedding.model, len(embedding.vector)
+        if (gallery.model, gallery.dimension) == (model, dimension):
+            return gallery
         if gallery.model not in (None, model):
             raise ModelMismatch(f"gallery {gallery.id!r} was filled by model {gallery.model}, not {model}")
         if gallery.dimension not in (None, dimension):
@@ -122,6 +124,10 @@ class GalleryTransaction:
         except UniqueViolation as error:
             raise InvalidRequest(f"gallery {gallery.id!r} has one of these faces already") from error
         self.limits.check_faces(self.db, gallery, {template.subject_id for template in templates})
+
+    def face_ids(self, gallery: GalleryInfo, subject_id: str) -> set[str]:
+        rows = self.db.execute("SELECT id FROM faces WHERE gallery = ? AND subject = ?", (gallery.number, subject_id))
+        return {row["id"] for row in rows}
 
     def raise_revision(self, gallery: GalleryInfo) -> int:
         self.db.execute("UPDATE galleries SET revision = revision + 1 WHERE number = ?", (gallery.number,))
@@ -156,6 +162,21 @@ class GalleryTransaction:
         if row["request_digest"] != request_digest:
             raise InvalidRequest(f"Idempotency-Key {key!r} was used for another request")
         return self.codec.response(gallery_number, row)
+
+    def saved_responses(self, gallery: GalleryInfo, subject_id: str) -> list[IdempotencyRecord]:
+        """Return the responses saved for a subject; a damaged one is logged and its response is empty."""
+        rows = self.db.execute(
+            f"{codec.RESPONSE} WHERE gallery = ? AND subject = ? ORDER BY key", (gallery.number, subject_id)
+        )
+        return [self._saved_response(gallery.number, row) for row in rows]
+
+    def _saved_response(self, gallery_number: int, row: Row) -> IdempotencyRecord:
+        try:
+            response = self.codec.response(gallery_number, row)
+        except DamagedValue as error:
+            log.warning("the response saved under Idempotency-Key %r is damaged: %s", row["key"], error)
+            response = {}
+        return IdempotencyRecord(row["key"], row["request_digest"], response)
 
     def delete_saved_responses(self, gallery: GalleryInfo, subject_id: str) -> None:
         """Delete them with any face: they say where it was in its photo, and would claim that it is still enrolled."""

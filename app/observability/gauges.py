@@ -67,10 +67,11 @@ class ProcessGauges:
 
 
 class GalleryGauges(Collector):
-    """Sizes of the galleries, the same whichever process that shares the store is scraped."""
+    """Sizes of the galleries and pending erasures, the same whichever process that shares the store is scraped."""
 
     def __init__(self) -> None:
         self.read: Callable[[], Sequence[GallerySize]] = list
+        self.count_pending: Callable[[], int] = int
 
     def collect(self) -> Iterable[Metric]:
         subjects = GaugeMetricFamily("likeness_gallery_subjects", "People enrolled.", labels=["gallery"])
@@ -78,7 +79,11 @@ class GalleryGauges(Collector):
         for size in _largest(_read_or_log("galleries", self.read) or []):
             subjects.add_metric([size.id], size.subjects)
             faces.add_metric([size.id], size.faces)
-        return subjects, faces
+        pending = _read_or_log("pending erasures", self.count_pending)
+        erasures = GaugeMetricFamily(
+            "likeness_erasures_pending", "Deletions of which a file still has old pages.", value=pending
+        )
+        return (subjects, faces) if pending is None else (subjects, faces, erasures)
 
 
 def _largest(sizes: Sequence[GallerySize]) -> list[GallerySize]:

@@ -106,6 +106,10 @@ class Metrics:
         """`read` may block: it is called by `render`."""
         self._galleries.read = read
 
+    def watch_erasures(self, count_pending: Callable[[], int]) -> None:
+        """`count_pending` may block, as in `watch_galleries`."""
+        self._galleries.count_pending = count_pending
+
     def watch_readiness(self, is_ready: Callable[[], bool]) -> None:
         self._gauges.is_ready = is_ready
 

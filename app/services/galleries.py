@@ -37,9 +37,11 @@ class Galleries:
     async def get(self, gallery_id: str) -> GalleryInfo:
         return await self._run(self._repository.gallery, gallery_id)
 
-    async def delete(self, gallery_id: str, by: Actor) -> None:
+    async def delete(self, gallery_id: str, by: Actor) -> bool:
+        """Return whether nothing of it is left in any file; otherwise a reader still needs old pages."""
         await self._run(self._repository.delete_gallery, gallery_id, by)
         await self._run(self._search.update_index, gallery_id)
+        return await self.pending_erasures() == 0
 
     async def subjects(self, gallery_id: str, limit: int, after: str) -> list[SubjectInfo]:
         """Return at most `limit` subjects with ids greater than `after`, in order of id."""
@@ -54,9 +56,11 @@ class Galleries:
         """Replace the metadata unless None; return the subject, and whether it is new."""
         return await self._run(self._repository.put_subject, gallery_id, subject_id, metadata, by)
 
-    async def delete_subject(self, gallery_id: str, subject_id: str, by: Actor) -> None:
+    async def delete_subject(self, gallery_id: str, subject_id: str, by: Actor) -> bool:
+        """Return whether nothing of it is left in any file; otherwise a reader still needs old pages."""
         await self._run(self._repository.delete_subject, gallery_id, subject_id, by)
         await self._run(self._search.update_index, gallery_id)
+        return await self.pending_erasures() == 0
 
     async def export_subject(self, gallery_id: str, subject_id: str, by: Actor) -> SubjectFile:
         return await self._run(self._repository.export_subject, gallery_id, subject_id, by)
@@ -65,9 +69,11 @@ class Galleries:
         """Return the subject's faces, oldest first."""
         return await self._run(self._repository.faces, gallery_id, subject_id)
 
-    async def delete_face(self, gallery_id: str, subject_id: str, face_id: str, by: Actor) -> None:
+    async def delete_face(self, gallery_id: str, subject_id: str, face_id: str, by: Actor) -> bool:
+        """Return whether nothing of it is left in any file; otherwise a reader still needs old pages."""
         await self._run(self._repository.delete_face, gallery_id, subject_id, face_id, by)
         await self._run(self._search.update_index, gallery_id)
+        return await self.pending_erasures() == 0
 
     async def audit_search(self, by: Actor, action: str, gallery_id: str, subject_ids: Sequence[str]) -> None:
         """
@@ -89,6 +95,14 @@ class Galleries:
         for each in expired:
             await self._run(self._search.update_index, each.gallery_id)
         return sum(each.faces for each in expired)
+
+    async def pending_erasures(self) -> int:
+        """Return the number of deletions of which a file still has old pages, because a reader needs them."""
+        return await self._run(self._repository.pending_erasures)
+
+    async def settle_erasures(self) -> int:
+        """Finish the pending erasures if no reader prevents it; return how many remain."""
+        return await self._run(self._repository.settle_erasures)
 
     async def update_indexes(self) -> None:
         """Remove from this process's memory what another process has erased."""

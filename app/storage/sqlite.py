@@ -2,20 +2,26 @@
 One SQLite file: a commit is on disk before it is acknowledged, and a deleted row is nowhere in the file.
 
 `secure_delete` overwrites deleted rows, and after a delete the write-ahead log is emptied, so that no old page keeps
-them. SQLite's errors become errors of the domain here. Only this package imports sqlite3.
+them. A reader in another process (a backup, `gallery check`) may still need those pages: then the deletion is written
+to the table `pending_erasures`, and `settle_erasures` tries again. SQLite's errors become errors of the domain here.
+Only this package imports sqlite3.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
-from app.domain.errors import Overloaded, ServiceError, StorageFull
+from app.domain.errors import Overloaded, ServiceError, StorageFull, StorageUnavailable
+from app.storage.reserve import Reserve
+
+log = logging.getLogger(__name__)
 
 Connection: TypeAlias = sqlite3.Connection
 Row: TypeAlias = sqlite3.Row
@@ -23,6 +29,8 @@ UniqueViolation = sqlite3.IntegrityError
 """A value that must be unique exists already."""
 
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
+_PATIENCE = 0.5
+"""Seconds that a deletion waits for readers. Other writers wait with it, so that they must be few."""
 
 
 class Database:
@@ -34,14 +42,9 @@ class Database:
         path.touch(mode=0o600)  # templates are biometric data; SQLite gives its other files the same mode
         self.path, self._lock = path, threading.Lock()
         with _domain_errors(path):
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=busy_timeout)
-            self._db.row_factory = sqlite3.Row
-            try:
-                for pragma in _PRAGMAS:
-                    self._db.execute(f"PRAGMA {pragma}")
-            except sqlite3.Error:
-                self._db.close()
-                raise
+            self._db = _connect(path, busy_timeout)
+        self._identity = _identity(path)
+        self._reserve, self._unrecorded = Reserve(path), 0
 
     def close(self) -> None:
         with self._lock:
@@ -49,6 +52,7 @@ class Database:
 
     def data_version(self) -> int:
         """A number that changes when another connection commits; cheap enough to read at every request."""
+        self._require_file()
         with self._lock, _domain_errors(self.path):
             return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
@@ -66,31 +70,140 @@ class Database:
 
     @contextmanager
     def deleting(self) -> Iterator[Connection]:
-        """A writing transaction, after which no copy of the deleted rows is left in any file."""
+        """
+        A writing transaction, after which no copy of the deleted rows is left in any file.
+
+        While a reader needs old pages, `pending_erasures` counts the deletion. A full disk does not prevent it.
+        """
+        self._reserve.release_if_disk_is_full()
+        try:
+            with self.replacing() as db:
+                yield db
+        finally:
+            self._reserve.make()
+
+    @contextmanager
+    def replacing(self) -> Iterator[Connection]:
+        """A writing transaction as `deleting`, but a full disk prevents it."""
         with self.writing() as db:
             yield db
-        self._run("PRAGMA wal_checkpoint(TRUNCATE)")
+        settled = self._last_pending()
+        if self._empty_log(_PATIENCE):
+            self._forget_pending(settled)
+        else:
+            self._record_pending()
+
+    def pending_erasures(self) -> int:
+        """Return the number of deletions whose rows may still be read in the write-ahead log."""
+        with self.reading() as db:
+            return int(db.execute("SELECT count(*) FROM pending_erasures").fetchone()[0]) + self._unrecorded
+
+    def settle_erasures(self) -> int:
+        """Empty the write-ahead log if deletions are pending and no reader needs it; return how many remain."""
+        if self.pending_erasures():
+            settled = self._last_pending()
+            if self._empty_log(0):
+                self._forget_pending(settled)
+        self._reserve.make()
+        return self.pending_erasures()
+
+    def settle_after_crash(self) -> None:
+        """Empty the write-ahead log that an earlier process may have left; it may hold what that process deleted."""
+        settled = self._last_pending()
+        if self._empty_log(_PATIENCE):
+            self._forget_pending(settled)
+        elif not settled:
+            self._record_pending()
 
     def vacuum(self) -> None:
         """Write the file anew, without the pages that deleted rows left empty."""
-        self._run("VACUUM")
-        self._run("PRAGMA wal_checkpoint(TRUNCATE)")
+        with self._lock, _domain_errors(self.path):
+            self._db.execute("VACUUM")
+        if not self._empty_log(_PATIENCE):
+            self._record_pending()
+
+    def _require_file(self) -> None:
+        """
+        Raises StorageUnavailable unless the open file is still the one at its path.
+
+        Without this a removed file would be read and written as before, and be gone with the process.
+        """
+        if _identity(self.path) != self._identity:
+            raise StorageUnavailable(f"{self.path.name} was removed or replaced: restore it and restart the service")
+
+    def copy_into(self, path: Path) -> None:
+        """Write the database as it is now to another file, empty or new, while others read and write this one."""
+        with _domain_errors(path), closing(_connect(self.path, _PATIENCE)) as db:
+            db.execute("VACUUM INTO ?", (str(path),))
+
+    def _empty_log(self, patience: float) -> bool:
+        """
+        Return whether the write-ahead log is empty now; nobody but its last reader can prevent it.
+
+        Uses a connection of its own, so that requests need not wait for the lock. The pragma does not fail if a reader
+        prevents it: it says so in the first column of its row.
+        """
+        self._require_file()
+        try:
+            with closing(_connect(self.path, patience)) as db:
+                return not db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except sqlite3.Error as error:  # what was deleted is committed all the same
+            log.warning("the write-ahead log could not be emptied after a deletion: %s", error)
+            return False
+
+    def _last_pending(self) -> int:
+        with self.reading() as db:
+            return int(db.execute("SELECT coalesce(max(number), 0) FROM pending_erasures").fetchone()[0])
+
+    def _record_pending(self) -> None:
+        try:
+            with self.writing() as db:
+                db.execute("INSERT INTO pending_erasures DEFAULT VALUES")
+        except ServiceError as error:  # on a full disk it cannot be written; this process remembers it
+            log.warning("a pending erasure could not be recorded: %s", error)
+            self._unrecorded += 1
+
+    def _forget_pending(self, last: int) -> None:
+        """Forget the deletions up to the number `last`, which was read before the log was emptied."""
+        self._unrecorded = 0
+        if last:
+            with self.writing() as db:
+                db.execute("DELETE FROM pending_erasures WHERE number <= ?", (last,))
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[Connection]:
         with self._lock, _domain_errors(self.path):
+            self._require_file()
             self._db.execute(begin)
             try:
                 yield self._db
+                self._require_file()
                 self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:  # if the disk is full, SQLite has rolled back itself
                     self._db.execute("ROLLBACK")
                 raise
 
-    def _run(self, statement: str) -> None:
-        with self._lock, _domain_errors(self.path):
-            self._db.execute(statement)
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return the device and inode of the file at the path; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _connect(path: Path, timeout: float) -> Connection:
+    db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=timeout)
+    db.row_factory = sqlite3.Row
+    try:
+        for pragma in _PRAGMAS:
+            db.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
 
 
 @contextmanager

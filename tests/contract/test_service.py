@@ -22,7 +22,7 @@ def test_every_page_is_there_with_and_without_a_version(http: httpx2.Client, pre
 
 def test_a_ready_service_says_so(http: httpx2.Client) -> None:
     assert answered(http.get("/healthz")) == {"status": "alive"}
-    assert answered(http.get("/readyz")) == {"status": "ready"}
+    assert answered(http.get("/readyz")) == {"status": "ready", "erasures_pending": 0}
 
 
 @pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/v1/healthz", "/v1x/healthz", "/v11/healthz", "/V1/healthz"])

@@ -102,3 +102,17 @@ def test_a_start_on_a_full_disk_reports_that_there_is_no_space(disk: Disk) -> No
         assert api.enroll("staff", "collins", COLLINS).status_code == 201
     disk.fill()
     assert "no space" in ServerOn(disk).refused()
+
+
+@pytest.mark.parametrize("of", ["/faces/{face}", ""])
+def test_on_a_full_disk_whoever_wants_is_erased(tmp_path: Path, of: str) -> None:
+    with Disk(tmp_path / "disk", 64 * 1024) as disk, ServerOn(disk) as server, Api.of(server) as api:
+        for subject in ("ada", "bob"):
+            assert api.enroll("staff", subject, COLLINS).status_code == 201
+        for subject in ("ada", "bob"):
+            disk.fill()
+            problem(api.enroll("staff", "eve", HOPPER), 507, "storage_full")
+            (face,) = api.face_ids("staff", subject)
+            answer = api.http.delete(subject_path("staff", subject) + of.format(face=face))
+            assert answer.status_code == 204, answer.text
+        assert api.candidates(COLLINS_AGAIN, "staff") == []

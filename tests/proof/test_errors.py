@@ -50,7 +50,14 @@ GUARDED: dict[str, Provocation] = {
 }
 """Errors on a server with keys and small limits, with a key for `verify`, thirty times a second."""
 
-ALONE = {"upload_timeout", "deadline_exceeded", "model_mismatch", "storage_full", "internal_error"}
+ALONE = {
+    "upload_timeout",
+    "deadline_exceeded",
+    "model_mismatch",
+    "storage_full",
+    "storage_unavailable",
+    "internal_error",
+}
 """Errors with tests of their own below."""
 
 
@@ -141,6 +148,17 @@ def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
     with Disk(tmp_path / "disk", kib=2048) as disk, ServerOn(disk) as server, Api.of(server) as api:
         disk.fill()
         assert_promised(api.enroll("staff", "collins", COLLINS), "storage_full")
+
+
+def test_a_data_directory_that_is_gone_is_told_at_once_and_until_the_restart(tmp_path: Path) -> None:
+    with Server(tmp_path / "data") as server, Api.of(server) as api:
+        assert api.enroll("staff", "collins", COLLINS).status_code == 201
+        server.data_dir.rename(tmp_path / "moved")
+        server.data_dir.mkdir()
+        for answer in (api.enroll("staff", "hopper", HOPPER), api.http.get("/readyz"), api.verify(COLLINS, HOPPER)):
+            assert_promised(answer, "storage_unavailable")
+        assert api.http.get("/healthz").status_code == 200
+        assert list(server.data_dir.iterdir()) == []
 
 
 def test_a_gallery_that_cannot_be_read_is_our_fault_and_tells_no_internals(tmp_path: Path) -> None:

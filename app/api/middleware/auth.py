@@ -13,7 +13,7 @@ from app.access.authenticator import is_address, network_of
 from app.access.rate_limiter import Allowance, RateLimiter, whole_seconds
 from app.api.problems import error_response
 from app.api.state import state_of
-from app.domain.errors import AccessError, CrossSiteRequest, Overloaded, Unauthorized
+from app.domain.errors import AccessError, CrossSiteRequest, Overloaded, StorageUnavailable, Unauthorized
 from app.domain.identity import Actor, Caller, anonymous
 from app.server.shutdown import Lifecycle
 
@@ -45,7 +45,7 @@ class Authentication:
             scope["state"]["caller"] = caller
             with self._rate_limiter.slot(caller):
                 await self._app(scope, receive, send)
-        except (AccessError, Overloaded) as refusal:
+        except (AccessError, Overloaded, StorageUnavailable) as refusal:
             await error_response(Request(scope), refusal)(scope, receive, send)
 
     def _caller(self, scope: Scope) -> tuple[Caller, Unauthorized | None]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
+from fastapi.responses import JSONResponse
 
 from app.api import requests, responses
 from app.api.cursors import cursor_of, subject_behind
@@ -29,6 +30,10 @@ from app.domain.identity import Scope
 router = APIRouter(prefix="/galleries", tags=["galleries"], responses=PROBLEMS)
 SUBJECT = "/{gallery}/subjects/{subject}"
 MAX_PAGE = 1000
+ERASED: dict[int | str, dict[str, Any]] = {
+    204: {"description": "Erased: nothing of it is left in any file"},
+    202: {"model": responses.PendingErasure, "description": "Deleted; a reader still holds old pages on the disk"},
+}
 ENROLL, ERASE, EXPORT, VERIFY, ADMIN = (
     [require_scope(scope)] for scope in (Scope.ENROLL, Scope.ERASE, Scope.EXPORT, Scope.VERIFY, Scope.ADMIN)
 )
@@ -56,10 +61,10 @@ async def get_gallery(gallery: Id, services: ServicesDep) -> responses.GalleryOu
     return responses.GalleryOut.of(await services.galleries.get(gallery))
 
 
-@router.delete("/{gallery}", dependencies=ADMIN, status_code=204)
-async def delete_gallery(gallery: Id, services: ServicesDep, actor: ActorDep) -> None:
+@router.delete("/{gallery}", dependencies=ADMIN, status_code=204, responses=ERASED)
+async def delete_gallery(gallery: Id, services: ServicesDep, actor: ActorDep) -> Response:
     """Delete a gallery with all its subjects and faces."""
-    await services.galleries.delete(gallery, actor)
+    return _erased(await services.galleries.delete(gallery, actor))
 
 
 @router.get("/{gallery}/subjects", dependencies=ENROLL)
@@ -101,10 +106,10 @@ async def put_subject(
     return responses.SubjectOut.of(info)
 
 
-@router.delete(SUBJECT, dependencies=ERASE, status_code=204)
-async def delete_subject(gallery: Id, subject: Id, services: ServicesDep, actor: ActorDep) -> None:
+@router.delete(SUBJECT, dependencies=ERASE, status_code=204, responses=ERASED)
+async def delete_subject(gallery: Id, subject: Id, services: ServicesDep, actor: ActorDep) -> Response:
     """Delete a subject with all its faces. Their data is erased from the disk."""
-    await services.galleries.delete_subject(gallery, subject, actor)
+    return _erased(await services.galleries.delete_subject(gallery, subject, actor))
 
 
 @router.get(SUBJECT + "/export", dependencies=EXPORT)
@@ -149,9 +154,9 @@ async def list_faces(gallery: Id, subject: Id, services: ServicesDep) -> respons
     return enrolled_faces(await services.galleries.faces(gallery, subject))
 
 
-@router.delete(SUBJECT + "/faces/{face}", dependencies=ERASE, status_code=204)
-async def delete_face(gallery: Id, subject: Id, face: Id, services: ServicesDep, actor: ActorDep) -> None:
-    await services.galleries.delete_face(gallery, subject, face, actor)
+@router.delete(SUBJECT + "/faces/{face}", dependencies=ERASE, status_code=204, responses=ERASED)
+async def delete_face(gallery: Id, subject: Id, face: Id, services: ServicesDep, actor: ActorDep) -> Response:
+    return _erased(await services.galleries.delete_face(gallery, subject, face, actor))
 
 
 @router.post(SUBJECT + "/verify", dependencies=VERIFY, openapi_extra=request_body(requests.VerifyFields, "image"))
@@ -179,3 +184,9 @@ async def verify_subject(
     )
     await services.galleries.audit_search(actor, "subject.verify", gallery, [subject])
     return presenter.subject_verification(result, subject)
+
+
+def _erased(completely: bool) -> Response:  # noqa: FBT001
+    if completely:
+        return Response(status_code=204)
+    return JSONResponse(responses.PendingErasure().model_dump(), status_code=202)

@@ -25,4 +25,4 @@ async def readyz(state: StateDep) -> Readiness:
     if state.lifecycle.stopping:
         raise Overloaded("shutting down")
     await services.galleries.all()
-    return Readiness()
+    return Readiness(erasures_pending=await services.galleries.pending_erasures())

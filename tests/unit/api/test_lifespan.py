@@ -20,7 +20,7 @@ def test_service_can_be_started_and_stopped_repeatedly(tmp_path: Path, models_di
     app = create_app(settings(tmp_path, models_dir))
     for _ in range(2):
         with TestClient(app) as client:
-            assert client.get("/readyz").json() == {"status": "ready"}
+            assert client.get("/readyz").json() == {"status": "ready", "erasures_pending": 0}
             assert [gallery["id"] for gallery in client.get("/galleries").json()["galleries"]] == ["default"]
 
 

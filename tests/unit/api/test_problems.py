@@ -32,6 +32,7 @@ CONTRACT = {
     "rate_limited": 429,
     "upload_timeout": 408,
     "storage_full": 507,
+    "storage_unavailable": 503,
     "overloaded": 503,
     "deadline_exceeded": 504,
     "internal_error": 500,

@@ -158,3 +158,13 @@ def test_rebuilding_keeps_what_is_there_and_gives_room_back(filled: Command) -> 
     assert done == {"ok": True}
     assert path.stat().st_size < before - 900_000
     assert document(filled, "list")["galleries"][1]["faces"] == 2
+
+
+def test_a_command_that_erases_says_that_a_reader_still_holds_earlier_values(filled: Command) -> None:
+    with closing(sqlite3.connect(filled.data / "gallery.sqlite3", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM faces").fetchall()
+        done, text = document(filled, "rebuild"), filled("gallery", "rebuild").stdout
+
+    assert done == {"ok": True, "erasures_pending": 1}
+    assert "until every other reader of the gallery has ended" in text

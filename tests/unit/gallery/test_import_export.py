@@ -1,11 +1,17 @@
 """A gallery written to a file and read back."""
 
+import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from app.audit.log import AuditLog
+from app.domain.errors import InvalidRequest
 from app.gallery.import_export import export_gallery, import_gallery
 from app.gallery.repository import GalleryRepository
+from app.storage.sqlite import Connection
+from tests.support.repository import FileRepository
 from tests.support.templates import MODEL, numbered
 from tests.unit.gallery.guests import ODD, contents, fill
 
@@ -42,6 +48,87 @@ def test_galleries_of_many_pages_are_exported_whole(
     export_gallery(repository, "guests", file)
 
     assert import_gallery(repository, "copy", file) == 5
+
+
+def lines(file: Path) -> list[str]:
+    return file.read_text().splitlines(keepends=True)
+
+
+def transactions(repository: FileRepository, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that grows by one with each writing transaction."""
+    seen: list[int] = []
+    writing = repository.database.writing
+
+    def counted() -> AbstractContextManager[Connection]:
+        seen.append(1)
+        return writing()
+
+    monkeypatch.setattr(repository.database, "writing", counted)
+    return seen
+
+
+def test_many_faces_are_one_transaction(
+    repository: FileRepository, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(40):
+        repository.enroll("guests", str(number), numbered(str(number), number))
+    export_gallery(repository, "guests", file)
+    seen = transactions(repository, monkeypatch)
+
+    assert import_gallery(repository, "copy", file) == 40
+    assert len(seen) == 1
+
+
+def test_an_interrupted_import_keeps_whole_transactions_and_goes_on(
+    repository: FileRepository, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.gallery.import_export._BATCH", 4)
+    for number in range(9):
+        repository.enroll("guests", str(number), numbered(str(number), number))
+    export_gallery(repository, "guests", file)
+    whole = lines(file)
+    file.write_text("".join(whole[:8]) + "{broken")
+    progress: list[int] = []
+    with pytest.raises(ValueError, match="line 9"):
+        import_gallery(repository, "copy", file, on_progress=progress.append)
+    assert repository.gallery("copy").faces == 6
+    assert len(progress) == 3
+    file.write_text("".join(whole))
+
+    assert import_gallery(repository, "copy", file, on_progress=progress.append) == 3
+    assert progress[-1] == file.stat().st_size
+    assert contents(repository, "copy") == contents(repository, "guests")
+
+
+def test_a_repeated_line_is_no_error_and_what_is_there_makes_no_entry(repository: FileRepository, file: Path) -> None:
+    fill(repository)
+    export_gallery(repository, "guests", file)
+    file.write_text("".join([*lines(file), lines(file)[1]]))
+    assert import_gallery(repository, "copy", file) == 3
+    before = AuditLog(repository.database).entries()
+
+    assert import_gallery(repository, "copy", file) == 0
+    assert AuditLog(repository.database).entries() == before
+
+
+def test_a_face_of_two_subjects_in_one_file_is_refused(repository: FileRepository, file: Path) -> None:
+    fill(repository)
+    export_gallery(repository, "guests", file)
+    twice = json.loads(lines(file)[1]) | {"subject_id": "eve"}
+    file.write_text("".join([*lines(file), json.dumps(twice) + "\n"]))
+
+    with pytest.raises(InvalidRequest, match="face '1' belongs to two subjects"):
+        import_gallery(repository, "copy", file)
+    assert [gallery.id for gallery in repository.galleries()] == ["guests"]
+
+
+def test_changed_metadata_is_replaced(repository: FileRepository, file: Path) -> None:
+    fill(repository)
+    export_gallery(repository, "guests", file)
+    repository.put_subject("guests", "ada", {"name": "changed"})
+
+    assert import_gallery(repository, "guests", file) == 0
+    assert repository.subject("guests", "ada").metadata["name"] == "Ada"
 
 
 def test_an_export_can_be_read_by_its_owner_only(repository: GalleryRepository, file: Path) -> None:

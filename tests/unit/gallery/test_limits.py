@@ -96,4 +96,5 @@ def test_an_import_cannot_exceed_a_limit(limited: Open, repository: FileReposito
 
     with pytest.raises(InvalidRequest, match="expected at most 2 faces of subject 'ada', got 3"):
         import_gallery(small, "copy", file)
-    assert small.gallery("copy").faces == 0
+    with pytest.raises(NotFound):
+        small.gallery("copy")

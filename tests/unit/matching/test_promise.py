@@ -111,6 +111,7 @@ def halves(shared_data: Path, models_dir: Path) -> list[AllPairs]:
     return pairs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fmr", [1e-2, 1e-3, 1e-4])
 def test_a_promise_made_on_half_of_the_people_is_kept_on_the_other_half(halves: list[AllPairs], fmr: float) -> None:
     seen, other = halves

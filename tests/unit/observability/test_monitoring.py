@@ -92,6 +92,7 @@ def test_metrics_are_those_of_the_contract(exported: dict[str, set[str]]) -> Non
     ours = {name: labels for name, labels in exported.items() if name.startswith("likeness_")}
     assert {name: labels for name, labels in ours.items() if family_of(name) == name} == {
         "likeness_build_info": {"version", "model", "digest", "provider", "runtime"},
+        "likeness_erasures_pending": set(),
         "likeness_faces_expired_total": set(),
         "likeness_gallery_faces": {"gallery"},
         "likeness_gallery_subjects": {"gallery"},

@@ -1,13 +1,13 @@
 """One file, shared by processes: all or nothing, seen when it is whole, and told in the domain's words."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from app.domain.errors import Overloaded, ServiceError
+from app.domain.errors import Overloaded, ServiceError, StorageUnavailable
 from app.storage import sqlite as module
 from app.storage.sqlite import Database, UniqueViolation
 
@@ -112,3 +112,44 @@ def test_what_is_committed_is_on_the_disk_and_what_is_deleted_is_overwritten(dat
         found = {name: db.execute(f"PRAGMA {name}").fetchone()[0] for name in names}
 
     assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
+
+
+def insert(database: Database) -> None:
+    with database.writing() as db:
+        db.execute("INSERT INTO words VALUES ('lost')")
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def move_folder(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("moved"))
+
+
+def replace(path: Path) -> None:
+    path.with_name("another").write_bytes(path.read_bytes())
+    path.with_name("another").replace(path)
+
+
+@pytest.mark.parametrize("use", [words, insert, Database.data_version, Database.settle_after_crash])
+@pytest.mark.parametrize("spoil", [remove, move_folder, replace])
+def test_a_file_that_is_no_longer_at_its_path_is_neither_read_nor_written(
+    database: Database, path: Path, spoil: Callable[[Path], None], use: Callable[[Database], object]
+) -> None:
+    spoil(path)
+    before = sorted(path.parent.iterdir()) if path.parent.exists() else None
+    with pytest.raises(StorageUnavailable, match="was removed or replaced"):
+        use(database)
+
+    assert (sorted(path.parent.iterdir()) if path.parent.exists() else None) == before
+
+
+def test_a_file_that_is_removed_during_a_change_is_not_reported_as_changed(database: Database, path: Path) -> None:
+    def insert_and_remove() -> None:
+        with database.writing() as db:
+            db.execute("INSERT INTO words VALUES ('lost')")
+            path.unlink()
+
+    with pytest.raises(StorageUnavailable):
+        insert_and_remove()

@@ -147,6 +147,7 @@ def test_the_most_probable_of_too_many_candidates_are_kept(nets: Nets, crowd: Pi
     assert min(face.confidence for face in few) > 0.9
 
 
+@pytest.mark.slow
 def test_a_wall_of_tiny_faces_takes_seconds(nets: Nets, collins: Pixels) -> None:
     face = collins[60:174:4, 180:270:4]
     wall = np.tile(face, (55, 68, 1))

@@ -23,6 +23,7 @@ def real(folder: str, every: int) -> list[Pixels]:
     return [decode(path.read_bytes(), ImageLimits()) for path in sorted((DATA / folder).rglob("*.jpg"))[::every]]
 
 
+@pytest.mark.slow
 @needs_photos
 @pytest.mark.parametrize(("folder", "every"), [("lfw_dev", 20), ("loose_faces", 5)])
 def test_people_found_with_their_options_are_found(nets: Nets, folder: str, every: int) -> None:

@@ -31,6 +31,7 @@ def run_by_two(config: TrainConfig, folder: Path) -> Path:
     return folder / "run"
 
 
+@pytest.mark.slow
 def test_two_processes_end_with_the_weights_of_one_on_the_joint_batch(config: TrainConfig, tmp_path: Path) -> None:
     config = changed(changed(config, "pretraining", steps=2), "batch", chunk_size=2, people=4)
     config = changed(changed(config, "evaluation", every=3, held_out=0.34), "optimizer", ema_decay=0.9)

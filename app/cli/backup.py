@@ -1,0 +1,149 @@
+"""`likeness backup` and `likeness restore`: everything that a data directory holds, also while it is served."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import typer
+
+from app import __version__
+from app.audit import log as audit
+from app.bootstrap.storage import GALLERY_FILE, open_cipher, require_gallery_file
+from app.cli.keys import operator
+from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, run
+from app.gallery.codec import DamagedRow
+from app.gallery.repository import GalleryRepository
+from app.settings import Settings
+from app.storage.backup import InvalidBackup, Manifest, extract_backup, write_backup
+from app.storage.migrate import migration_scripts, open_migrated, schema_version
+from app.storage.sqlite import Database
+
+STREAM = Path("-")
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(help="A new file to write, or - for the standard output.")],
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Write galleries, keys and the audit log to FILE, also while they are served. It is biometric data: protect it."""
+
+    async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+        require_gallery_file(settings)
+        with closing(Database(settings.data_dir / GALLERY_FILE)) as database:
+            _record(database, "gallery.backup")
+            if file == STREAM:
+                _refuse_terminal()
+                manifest = write_backup(
+                    database, sys.stdout.buffer, scratch=settings.data_dir, likeness_version=__version__
+                )
+                err.print(_summary(manifest), markup=False, soft_wrap=True)
+                raise typer.Exit(SUCCESS)
+            with _new_file(file) as out:
+                manifest = write_backup(database, out, scratch=file.absolute().parent, likeness_version=__version__)
+        return SUCCESS, asdict(manifest), f"{_summary(manifest)} written to {file}"
+
+    run(as_json, work)
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `backup` wrote, or - for the standard input.")],
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Put the backup FILE into an empty LIKENESS_DATA_DIR, and check it."""
+
+    async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+        _refuse_to_overwrite(settings.data_dir)
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(prefix=".likeness-restore-", dir=settings.data_dir) as folder:
+            copy = Path(folder, GALLERY_FILE)
+            manifest = _extract(file, copy)
+            damage = _check(copy, settings)
+            _put_in_place(copy, settings.data_dir)
+        document = {"ok": not damage, **asdict(manifest), "damage": [str(row) for row in damage]}
+        lines = [f"{_summary(manifest)} restored to {settings.data_dir}", *map(str, damage)]
+        return ERROR if damage else SUCCESS, document, "\n".join(lines)
+
+    run(as_json, work)
+
+
+def _record(database: Database, action: str) -> None:
+    """Raises StartError if the file is not ours, or newer than this program; an older one is not migrated."""
+    with database.writing() as db:
+        schema_version(db, database.path, newest=len(migration_scripts()))
+        audit.append(db, operator(), action, "")
+
+
+def _extract(file: Path, copy: Path) -> Manifest:
+    try:
+        if file == STREAM:
+            return extract_backup(sys.stdin.buffer, copy)
+        with file.open("rb") as source:
+            return extract_backup(source, copy)
+    except InvalidBackup as error:
+        raise CommandError(f"{file}: {error}") from error
+
+
+def _check(copy: Path, settings: Settings) -> list[DamagedRow]:
+    """Migrate the copy and check it. Raises StartError if it is newer than this program, or the key is not its own."""
+    with closing(open_migrated(copy)) as database:
+        damage = GalleryRepository(database, open_cipher(settings)).check_integrity()
+        _check_audit(audit.AuditLog(database))
+        _record(database, "gallery.restore")
+    return damage
+
+
+def _check_audit(log: audit.AuditLog) -> None:
+    if fault := log.verify().fault:
+        err.print(f"warning: the audit log is broken: {fault}", markup=False, soft_wrap=True)
+
+
+def _put_in_place(copy: Path, data_dir: Path) -> None:
+    with copy.open("rb") as file:
+        os.fsync(file.fileno())
+    try:
+        os.link(copy, data_dir / GALLERY_FILE)  # unlike a rename, it never replaces a file
+    except FileExistsError:
+        _refuse_to_overwrite(data_dir)
+    folder = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
+    os.fsync(folder)
+    os.close(folder)
+
+
+def _refuse_to_overwrite(data_dir: Path) -> None:
+    present = [data_dir / f"{GALLERY_FILE}{end}" for end in ("", "-wal", "-shm")]
+    if found := [path for path in present if path.exists()]:
+        raise CommandError(f"{found[0]} exists, and a backup replaces no gallery: set LIKENESS_DATA_DIR to another")
+
+
+def _refuse_terminal() -> None:
+    if sys.stdout.isatty():
+        raise CommandError("expected a file, or a pipe behind `-`, got a terminal")
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that only its owner can read, and that exists under its name only once it is complete."""
+    if path.exists():
+        raise CommandError(f"{path} exists already")
+    with tempfile.TemporaryDirectory(prefix=".likeness-backup-", dir=path.absolute().parent) as folder:
+        part = Path(folder, path.name)
+        part.touch(mode=0o600)
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(part, path)
+
+
+def _summary(manifest: Manifest) -> str:
+    counts = manifest.counts
+    names = {"galleries": "galleries", "subjects": "subjects", "faces": "faces", "api_keys": "keys", "audit": "entries"}
+    parts = [f"{counts[table]} {name}" for table, name in names.items() if table in counts]
+    return f"{', '.join(parts)} of {manifest.created_at}"

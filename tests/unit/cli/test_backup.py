@@ -1,0 +1,220 @@
+"""`likeness backup` and `likeness restore`: all that a data directory holds, copied while it is in use."""
+
+import io
+import json
+import sqlite3
+import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.access.api_keys import KeyStore
+from app.domain.identity import Scope
+from app.gallery.codec import IdempotencyRecord
+from app.storage.cipher import AesGcmCipher
+from tests.support.repository import FileRepository
+from tests.support.templates import numbered, template, unit
+from tests.unit.cli.conftest import Command
+
+KEY = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="
+CIPHER = AesGcmCipher([bytes([7]) * 32])
+TABLES = ["galleries", "subjects", "faces", "removals", "idempotency_keys", "metadata", "api_keys", "audit"]
+
+
+@pytest.fixture
+def repository(likeness: Command) -> Iterator[FileRepository]:
+    """A gallery with something in every table, open as by a service."""
+    with closing(FileRepository(likeness.data / "gallery.sqlite3", cipher=CIPHER)) as opened:
+        opened.put_subject("guests", "ada", {"name": "Ada"})
+        record = IdempotencyRecord("once", "digest", {"enrolled": [1, 2]})
+        opened.enroll("guests", "ada", numbered("ada", 1, 2), record)
+        opened.enroll("staff", "eve", numbered("eve", 3, 4))
+        opened.delete_face("staff", "eve", "4")
+        KeyStore(opened.database).create([Scope.VERIFY], name="door")
+        yield opened
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """The data directory of an empty machine."""
+    return tmp_path / "elsewhere" / "data"
+
+
+def rows(data_dir: Path) -> dict[str, list[tuple[Any, ...]]]:
+    with closing(sqlite3.connect(data_dir / "gallery.sqlite3")) as db:
+        return {table: db.execute(f"SELECT * FROM {table}").fetchall() for table in TABLES}  # noqa: S608
+
+
+def restored(likeness: Command, file: Path, to: Path) -> dict[str, Any]:
+    done = likeness("restore", file, "--json", data_dir=to, encryption_key=KEY)
+    assert done.exit_code == 0, done.output
+    return dict(json.loads(done.stdout))
+
+
+@pytest.mark.usefixtures("repository")
+def test_everything_is_restored_on_an_empty_machine(likeness: Command, tmp_path: Path, elsewhere: Path) -> None:
+    file = tmp_path / "all.backup"
+    done = likeness("backup", file, "--json")
+    assert done.exit_code == 0, done.output
+    before = rows(likeness.data)
+    document = restored(likeness, file, elsewhere)
+    after = rows(elsewhere)
+    audit = after.pop("audit")
+
+    assert document["damage"] == []
+    assert (
+        document["counts"]
+        == json.loads(done.stdout)["counts"]
+        == {
+            **{table: len(found) for table, found in before.items()},
+            "pending_erasures": 0,
+        }
+    )
+    assert audit[:-1] == before.pop("audit")
+    assert "gallery.restore" in audit[-1][1]
+    assert after == before
+    assert likeness("audit", "verify", "--head", document["audit_head"], data_dir=elsewhere).exit_code == 0
+
+
+def test_a_backup_made_under_load_is_one_moment_and_whole(
+    likeness: Command, repository: FileRepository, tmp_path: Path, elsewhere: Path
+) -> None:
+    over = threading.Event()
+    enrolled: list[str] = []
+
+    def enroll() -> None:
+        number = 100
+        while not over.is_set() and number < 9999:
+            subject = f"subject {number}"
+            repository.enroll("guests", subject, [template(str(number), subject, unit(number % 50))])
+            enrolled.append(subject)
+            number += 1
+
+    worker = threading.Thread(target=enroll, daemon=True)
+    worker.start()
+    try:
+        acknowledged: list[list[str]] = []
+        for number in range(3):
+            acknowledged.append(list(enrolled))
+            assert likeness("backup", tmp_path / str(number)).exit_code == 0
+    finally:
+        over.set()
+        worker.join(30)
+    for number, promised in enumerate(acknowledged):
+        to = elsewhere.with_name(str(number))
+        document = restored(likeness, tmp_path / str(number), to)
+        found = rows(to)
+
+        assert {f"subject {100 + index}" for index in range(len(promised))} <= {row[1] for row in found["subjects"]}
+        assert len(found["faces"]) == document["counts"]["faces"] == len(found["subjects"]) + 1
+        assert likeness("audit", "verify", data_dir=to).exit_code == 0
+
+
+@pytest.mark.usefixtures("repository")
+def test_only_its_owner_can_read_a_backup_and_what_is_restored(
+    likeness: Command, tmp_path: Path, elsewhere: Path
+) -> None:
+    file = tmp_path / "all.backup"
+    assert likeness("backup", file).exit_code == 0
+    restored(likeness, file, elsewhere)
+
+    assert {path.stat().st_mode & 0o077 for path in (file, elsewhere, *elsewhere.iterdir())} == {0}
+    assert [path.name for path in elsewhere.iterdir()] == ["gallery.sqlite3"]
+    assert not list(tmp_path.glob(".likeness*"))
+
+
+def test_a_backup_has_no_remains_of_the_erased(likeness: Command, repository: FileRepository, tmp_path: Path) -> None:
+    repository.put_subject("guests", "bob", {"name": "x" * 50})
+    repository.delete_subject("guests", "bob")
+    file = tmp_path / "all.backup"
+    assert likeness("backup", file).exit_code == 0
+    with tarfile.open(file) as tar:
+        assert tar.getnames() == ["manifest.json", "gallery.sqlite3"]
+        manifest = json.load(tar.extractfile("manifest.json") or io.BytesIO())
+
+    assert manifest["format"] == "likeness-backup-1"
+    assert manifest["encrypted"] is True
+    assert manifest["schema_version"] >= 4
+    assert unit(4).tobytes() not in file.read_bytes()
+
+
+@pytest.mark.usefixtures("repository")
+def test_through_pipes(likeness: Command, elsewhere: Path) -> None:
+    done = likeness("backup", "-")
+    assert done.exit_code == 0
+    assert "2 subjects, 3 faces, 1 keys" in done.stderr
+    with closing(io.BytesIO(done.stdout_bytes)) as piped, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.cli.backup._extract", lambda _, copy: _extract_from(piped, copy))
+        assert likeness("restore", "-", data_dir=elsewhere, encryption_key=KEY).exit_code == 0
+    assert len(rows(elsewhere)["faces"]) == 3
+
+
+def _extract_from(piped: io.BytesIO, copy: Path) -> Any:
+    from app.storage.backup import extract_backup
+
+    return extract_backup(piped, copy)
+
+
+@pytest.fixture
+def file(likeness: Command, repository: FileRepository, tmp_path: Path) -> Path:
+    assert repository.galleries()
+    path = tmp_path / "all.backup"
+    assert likeness("backup", path).exit_code == 0
+    return path
+
+
+def refusal(likeness: Command, *arguments: object, **settings: str | Path) -> str:
+    done = likeness(*arguments, **dict[str, Any](settings))
+    assert done.exit_code == 2, done.output
+    return done.stderr
+
+
+def test_a_gallery_is_never_replaced(likeness: Command, file: Path) -> None:
+    before = rows(likeness.data)
+
+    assert "replaces no gallery" in refusal(likeness, "restore", file, encryption_key=KEY)
+    assert rows(likeness.data) == before
+
+
+def test_a_backup_replaces_no_file(likeness: Command, file: Path) -> None:
+    before = file.read_bytes()
+
+    assert "exists already" in refusal(likeness, "backup", file)
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("key", [None, "CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg="])
+def test_the_key_of_the_backup_is_needed(likeness: Command, file: Path, elsewhere: Path, key: str | None) -> None:
+    settings: dict[str, str | Path] = {"data_dir": elsewhere, **({"encryption_key": key} if key else {})}
+
+    assert "the gallery is encrypted" in refusal(likeness, "restore", file, **settings)
+    assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize("what", ["cut", "changed", "empty", "another file", "newer"])
+def test_a_backup_that_is_not_as_it_was_written_is_refused(
+    likeness: Command, file: Path, elsewhere: Path, what: str
+) -> None:
+    data = file.read_bytes()
+    at = data.index(b"SQLite format 3")
+    changes = {
+        "cut": data[: at + 5000],
+        "changed": data[: at + 5000] + bytes([data[at + 5000] ^ 1]) + data[at + 5001 :],
+        "empty": b"",
+        "another file": b"SQLite format 3" * 999,
+        "newer": data.replace(b"likeness-backup-1", b"likeness-backup-9"),
+    }
+    file.write_bytes(changes[what])
+    said = refusal(likeness, "restore", file, data_dir=elsewhere, encryption_key=KEY)
+
+    assert "backup" in said
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_there_must_be_a_gallery_to_back_up(likeness: Command, tmp_path: Path) -> None:
+    assert "no gallery in" in refusal(likeness, "backup", tmp_path / "all.backup")
+    assert not (tmp_path / "all.backup").exists()
