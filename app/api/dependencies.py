@@ -118,6 +118,9 @@ async def reject_unknown_query(request: Request) -> None:
     known = {field.alias for field in route.dependant.query_params}
     unknown = [name[:MAX_NAME] for name in request.query_params if name not in known][:MAX_ERRORS]
     if unknown:
+        for each in route.dependant.dependencies:
+            if isinstance(each.call, RequiredScope):  # a caller who may not use the route learns nothing of its fields
+                await each.call(request)
         detail = "; ".join(f"{name}: unknown field" for name in unknown)
         raise InvalidRequest(detail, [(name, "unknown field") for name in unknown])
 
