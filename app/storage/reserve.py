@@ -19,10 +19,10 @@ class Reserve:
         self.path = database.with_name(f"{database.name}-reserve")
 
     def make(self) -> None:
-        """Take the room, or what is left of it on a full disk."""
+        """Take the room, but on a nearly full disk at most half of what is free: the service has to start there too."""
         wanted, free = self._wanted_and_free()
         held = self.path.stat().st_size if self.path.exists() else 0
-        size = min(wanted, held + free)
+        size = min(wanted, held + free // 2)
         if size <= held:
             return
         try:

@@ -65,14 +65,14 @@ class Client:
     def delete_subject(self) -> None:
         if self.model:
             subject = self._random.choice(list(self.model))
-            self._ask("delete subject", {204}, lambda: self.api.http.delete(subject_path(GALLERY, subject)))
+            self._ask("delete subject", {202, 204}, lambda: self.api.http.delete(subject_path(GALLERY, subject)))
             del self.model[subject]
 
     def delete_face(self) -> None:
         if faces := [(subject, face) for subject, ids in self.model.items() for face in ids]:
             subject, face = self._random.choice(faces)
             path = f"{subject_path(GALLERY, subject)}/faces/{face}"
-            self._ask("delete face", {204}, lambda: self.api.http.delete(path))
+            self._ask("delete face", {202, 204}, lambda: self.api.http.delete(path))
             self.model[subject].remove(face)
 
     def identify(self) -> None:

@@ -88,8 +88,8 @@ def test_on_a_full_disk_a_change_is_refused_whole(
 
 
 def test_a_service_killed_on_a_full_disk_has_lost_nothing(disk: Disk) -> None:
-    disk.fill(leave_kib=KIB // 4)
     with ServerOn(disk) as server, Api.of(server) as api:
+        disk.fill(leave_kib=KIB // 4)
         promised, _ = enrol_until_full(api)
         server.kill()
     disk.clear()

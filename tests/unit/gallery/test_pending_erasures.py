@@ -146,7 +146,7 @@ def test_a_deletion_gives_the_reserve_up_on_a_full_disk_and_takes_it_again(
     assert reserve.path.stat().st_mode & 0o077 == 0
     seen: list[bool] = []
     full = (size, 0)
-    monkeypatch.setattr(Reserve, "_wanted_and_free", lambda _: full if reserve.path.exists() else (size, size))
+    monkeypatch.setattr(Reserve, "_wanted_and_free", lambda _: full if reserve.path.exists() else (size, 2 * size))
     with enrolled.database.deleting():
         seen.append(reserve.path.exists())
     with enrolled.database.replacing():
