@@ -15,7 +15,7 @@ serve: $(VENV)/.cpu ## Serve on http://127.0.0.1:8000
 	$(BIN)/likeness serve
 
 test: $(VENV)/.dev ## Run the fast tests: units and the HTTP contract, under 3 minutes
-	$(BIN)/pytest -n auto -m "not (slow or e2e)" $(FAST_TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not (slow or e2e)" $(FAST_TESTS)
 
 test-slow: $(VENV)/.dev ## Run all other tests: end to end, proofs at short length, Docker where there is one
 	$(BIN)/pytest -m "slow or e2e or proof or docker or browser" tests

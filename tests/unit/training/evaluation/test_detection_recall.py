@@ -23,6 +23,7 @@ def photos(tmp_path: Path, hopper: Pixels, collins: Pixels) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_report_counts_the_faces_of_each_detector(photos: Path, models_dir: Path, tmp_path: Path) -> None:
     arguments = ["evaluate", "detection-recall", "--images", str(photos), "--json", str(tmp_path / "report.json")]
     done = CliRunner().invoke(cli, [*arguments, "--models-dir", str(models_dir)])
