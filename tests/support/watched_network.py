@@ -5,27 +5,18 @@ Run a command in a network namespace of its own whose DNS server records every l
 of the names that were looked up. It has the loopback interface only: a connection to any other address fails.
 """
 
-import fcntl
 import json
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
 import threading
 from pathlib import Path
 
+from tests.proof.offline import loopback_up
+
 NAMESPACE = ("unshare", "--map-root-user", "--net", "--mount")
-SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 NO_SUCH_NAME = b"\x81\x83"
-
-
-def loopback_up() -> None:
-    """Do what `ip link set lo up` does."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        answer = fcntl.ioctl(control, SIOCGIFFLAGS, struct.pack("16sh14x", b"lo", 0))
-        flags = struct.unpack("16sh14x", answer)[1]
-        fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
 
 
 def name_in(query: bytes) -> str:
