@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from app.concurrency.worker_pool import raise_if_cancelled
 from app.domain.models import AlignedCrop, Face, Pixels, Quality
 from app.domain.ports import Aligner, Detector
+from app.faces.orientation import Orientation, detect_upright, in_original
 from app.faces.quality import assess
 from app.faces.selection import FaceRule, choose
 from app.images.decode import ImageLimits, decode
@@ -47,9 +48,13 @@ class FacePipeline:
         self._detector, self._aligner = detector, aligner
         self._limits, self._max_faces = limits or ImageLimits(), max_faces
 
-    def read(self, data: bytes, selection: FaceSelection, stage: Stage = nullcontext) -> PhotoFaces:
+    def read(
+        self, data: bytes, selection: FaceSelection, stage: Stage = nullcontext, orientation: Orientation = "auto"
+    ) -> PhotoFaces:
         """
         Return the selected faces of an encoded image, aligned and with their quality.
+
+        A photo in which no face is beyond doubt is turned, unless its orientation is to be taken from EXIF alone.
 
         Raises InvalidImage, UnsupportedImage or ImageTooLarge; FaceNotFound or MultipleFaces unless all are selected.
         """
@@ -57,11 +62,12 @@ class FacePipeline:
             image = self.decode(data)
         raise_if_cancelled()
         with stage("detect"):
-            faces = self._detector.detect(image)
-        selected = self._select(faces, selection, image)
+            upright = detect_upright(self._detector, image, orientation)
+        selected = self._select(upright.faces, selection, upright.pixels)
         with stage("align"):
-            aligned = [self.align(image, face) for face in selected]
-        return PhotoFaces(aligned, len(faces), width=image.shape[1], height=image.shape[0])
+            aligned = [self.align(upright.pixels, face) for face in selected]
+        faces = [replace(each, face=in_original(each.face, upright)) for each in aligned]
+        return PhotoFaces(faces, len(upright.faces), width=image.shape[1], height=image.shape[0])
 
     def with_aligner(self, aligner: Aligner) -> FacePipeline:
         """Return a pipeline that aligns for another embedder, with the same detector and limits."""

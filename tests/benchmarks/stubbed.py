@@ -34,6 +34,8 @@ class StillDetector:
     def detect(self, image: Pixels) -> list[Face]:  # noqa: ARG002
         return [FACE]
 
+    search = detect
+
 
 class StillEmbedder:
     def __init__(self, model: str, dimension: int) -> None:
