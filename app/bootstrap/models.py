@@ -12,6 +12,7 @@ from app.images.decode import ImageLimits
 from app.inference.embedder import OnnxEmbedder
 from app.inference.manifest import read_checked, read_detector, read_embedder
 from app.inference.onnx_session import Session
+from app.inference.threshold_offsets import open_threshold_offsets
 from app.matching.calibration import read_calibration
 from app.pipeline import FacePipeline
 from app.services.container import Models
@@ -25,6 +26,7 @@ def open_models(settings: Settings) -> Models:
     folder = settings.models_dir / settings.model
     manifest = read_embedder(folder)
     session = Session(read_checked(folder, manifest.file), provider=settings.provider, threads=settings.threads)
+    offsets = open_threshold_offsets(folder, manifest, threads=settings.threads)
     detector_folder = settings.models_dir / DETECTOR
     detector = load_mtcnn(
         detector_folder,
@@ -35,9 +37,10 @@ def open_models(settings: Settings) -> Models:
     return Models(
         detector=detector,
         detector_manifest=read_detector(detector_folder),
-        embedder=OnnxEmbedder(session, manifest),
+        embedder=OnnxEmbedder(session, manifest, offsets),
         embedder_manifest=manifest,
-        calibration=read_calibration(folder, manifest.file.digest),
+        offsets=offsets,
+        calibration=read_calibration(folder, manifest.file.digest, manifest.offset_digest),
         provider=session.provider,
     )
 

@@ -111,10 +111,16 @@ class AlignedCrop:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedding:
-    """A unit vector (D,) float32, and the digest of its model: vectors of two models must not be compared."""
+    """
+    A unit vector (D,) float32, and the digest of its model: vectors of two models must not be compared.
+
+    `threshold_offset` is what the face takes off the threshold of each of its pairs, because strangers that look like
+    it are common; 0 if the model has no offsets.
+    """
 
     vector: Floats
     model: str
+    threshold_offset: float = 0.0
 
     def __post_init__(self) -> None:
         if self.vector.ndim != 1 or self.vector.dtype != np.float32:

@@ -64,7 +64,7 @@ class ThresholdPolicy:
         return Comparison(distance, decision.point, decision.point.decide(distance), self.probability(distance))
 
     def probability(self, distance: Distance) -> float | None:
-        return self.calibration.probability_at(distance) if self.calibration else None
+        return self.calibration.probability_at(distance.squared_l2) if self.calibration else None
 
     def at_threshold(self, threshold: float) -> OperatingPoint:
         if self.calibration is None:

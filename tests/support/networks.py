@@ -63,3 +63,13 @@ def first_only() -> bytes:
     vectors = helper.make_tensor_value_info("first", TensorProto.FLOAT, [1, DIMENSION])
     zero = numpy_helper.from_array(np.array([0], np.int64), "zero")
     return _model([*MEAN_COLOUR, helper.make_node("Gather", ["vectors", "zero"], ["first"])], [crops], [vectors], zero)
+
+
+def weighted_sum(weights: Sequence[float]) -> bytes:
+    """Vectors (N, D) to their inner products (N,) with `weights`: threshold offsets that can be worked out by hand."""
+    vectors = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", len(weights)])
+    offsets = helper.make_tensor_value_info("threshold_offset", TensorProto.FLOAT, ["n"])
+    constant = numpy_helper.from_array(np.array(weights, np.float32), "weights")
+    return _model(
+        [helper.make_node("MatMul", ["embedding", "weights"], ["threshold_offset"])], [vectors], [offsets], constant
+    )
