@@ -96,7 +96,7 @@ class DamagedRow:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredVector:
-    """What an index needs of a face."""
+    """A face as an index keeps it."""
 
     face_id: str
     subject_id: str

@@ -30,7 +30,7 @@ MAX_FMR = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class ScoreRelease:
-    """A decision on enrolled faces; every distance from `bound` on is reported as `bound`."""
+    """A decision on enrolled faces; every distance from `bound` on is reported as `bound`, unless the faces match."""
 
     policy: ThresholdPolicy
     decision: Decision
@@ -41,25 +41,21 @@ class ScoreRelease:
         Decide by the exact distance and threshold, and return the rounded ones.
 
         The distance of a match is rounded down and any other up, the threshold is rounded down, so that what is
-        reported never contradicts the decision. The probability is that of the middle of the step, and None beyond the
-        bound.
+        reported never contradicts the decision. The probability is that of the middle of the step. Beyond the bound the
+        answer is the same for all faces: the threshold for a pair would tell which enrolled face is the nearest.
         """
-        threshold = self.decision.threshold_for(pair)
-        match = pair.distance.squared_l2 <= threshold
-        bound = self._bound_above(threshold)
+        match = pair.distance.squared_l2 <= self.decision.threshold_for(pair)
         steps = whole_steps(pair.distance.squared_l2)
-        rounded = steps / STEPS_PER_UNIT if match else min((steps + 1) / STEPS_PER_UNIT, 4.0, bound)
+        rounded = steps / STEPS_PER_UNIT if match else min((steps + 1) / STEPS_PER_UNIT, 4.0)
+        if not match and rounded >= self.bound:
+            return Comparison(Distance(self.bound), self.decision.point, match=False, probability=None)
         middle = rounded + (DISTANCE_STEP if match else -DISTANCE_STEP) / 2
         released = FacePair(Distance(middle), self._base - self._rounded_threshold(pair))
-        probability = self.policy.probability(released.score) if rounded < bound else None
+        probability = self.policy.probability(released.score)
         return Comparison(Distance(rounded), self._released_point(pair, released), match, probability)
 
     def is_within_bound(self, comparison: Comparison) -> bool:
-        return comparison.distance.squared_l2 < self._bound_above(comparison.point.threshold)
-
-    def _bound_above(self, threshold: float) -> float:
-        """Return the bound, or the next step above the threshold for a pair that is larger than that."""
-        return max(self.bound, (whole_steps(threshold) + 1) / STEPS_PER_UNIT)
+        return comparison.match or comparison.distance.squared_l2 < self.bound
 
     @property
     def _base(self) -> float:

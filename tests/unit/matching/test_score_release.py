@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from app.domain.errors import InvalidRequest, UnsupportedOperatingPoint
@@ -153,14 +153,17 @@ def at_base(threshold: float, bound: float = math.inf) -> ScoreRelease:
 def test_what_is_reported_of_a_pair_with_offsets_agrees_with_the_exact_decision(
     distance: float, base: float, offset: float, bound: float
 ) -> None:
+    assume(base < bound)
     release = at_base(base, bound)
     compared = release.compare(pair(distance, offset))
     reported, threshold = compared.distance.squared_l2, compared.point.threshold
 
     assert compared.match == (distance <= base - offset)
     assert compared.match == (reported <= threshold) or reported == 4.0 <= threshold
-    assert base - offset - 0.01 - 1e-9 <= threshold <= base - offset
-    assert release.is_within_bound(compared) or not compared.match
+    if release.is_within_bound(compared):
+        assert base - offset - 0.01 - 1e-9 <= threshold <= base - offset
+    else:
+        assert compared == release.compare(pair(4.0))
 
 
 @pytest.mark.parametrize(
@@ -193,13 +196,21 @@ def test_a_plain_threshold_decides_whatever_the_offset_is() -> None:
     assert (compared.match, compared.point.threshold) == (True, 1.0)
 
 
-def test_a_threshold_for_a_pair_that_exceeds_the_bound_still_tells_a_match_from_none() -> None:
+def test_a_match_beyond_the_bound_is_told_and_anything_else_there_is_not() -> None:
     release = at_base(1.0, bound=1.1)
     match, other, far = (release.compare(pair(distance, -0.35)) for distance in (1.32, 1.36, 3.0))
 
     assert (match.match, match.distance.squared_l2, release.is_within_bound(match)) == (True, 1.3, True)
-    assert (other.match, other.distance.squared_l2, release.is_within_bound(other)) == (False, 1.4, False)
+    assert (other.match, other.distance.squared_l2, release.is_within_bound(other)) == (False, 1.1, False)
     assert other == far
+
+
+def test_beyond_the_bound_the_threshold_does_not_tell_the_enrolled_face() -> None:
+    for release in (restricted(), restricted(threshold=1.0)):
+        crowded, alone = (release.compare(pair(2.0, offset)) for offset in (0.4, -0.1))
+
+        assert crowded == alone
+        assert crowded.point == release.decision.point
 
 
 def test_the_cap_of_thresholds_is_on_the_base_threshold() -> None:
