@@ -20,6 +20,7 @@ from typing import Any
 import uvicorn
 
 from app.domain.errors import StartError
+from app.server.descriptors import DescriptorWatch, raise_descriptor_limit
 from app.server.native_stderr import redirect_native_stderr
 from app.server.protocol import BoundedProtocol, ConnectionLimits
 from app.server.shutdown import Lifecycle
@@ -43,7 +44,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle) -> None:
         super().__init__(config)
-        self._lifecycle = lifecycle
+        self._lifecycle, self._descriptors = lifecycle, DescriptorWatch()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -63,6 +64,8 @@ class Server(uvicorn.Server):
             self._lifecycle.stop()
 
     async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS_PER_SECOND == 0:
+            self._descriptors.check()
         draining = self._lifecycle.seconds_draining()
         if draining is not None:
             if draining > DRAIN_SECONDS:
@@ -102,6 +105,7 @@ def run(
         timeout_graceful_shutdown=_CANCEL_SECONDS,
     )
     redirect_native_stderr()
+    raise_descriptor_limit(limits.max_connections)
     sys.setswitchinterval(_THREAD_SWITCH_SECONDS)
     make_server(config, app.state.lifecycle).run([listener])
 
@@ -126,7 +130,7 @@ def bind(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter for a name that no host can have
         listener.close()
-        raise StartError(f"cannot listen on {host}, port {port}: {error.strerror or error}") from error
+        raise StartError(f"cannot listen on {host}, port {port}: {getattr(error, 'strerror', None) or error}") from error
     return listener
