@@ -132,5 +132,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except (OSError, UnicodeError) as error:  # the latter for a name that no host can have
         listener.close()
-        raise StartError(f"cannot listen on {host}, port {port}: {getattr(error, 'strerror', None) or error}") from error
+        raise StartError(
+            f"cannot listen on {host}, port {port}: {getattr(error, 'strerror', None) or error}"
+        ) from error
     return listener
