@@ -185,6 +185,13 @@ class Settings(BaseSettings):
         description="Verifications of one subject per hour by one key without the scope `admin`; more gets 429. 0 is "
         "no limit.",
     )
+    subject_namings_per_hour: int = Field(
+        600,
+        ge=0,
+        le=_LARGE,
+        description="Answers of /identify per hour that name one subject to one key without the scope `admin`; then "
+        "the subject is left out of the answers to that key. 0 is no limit.",
+    )
 
     min_face: float | None = Field(
         None,
