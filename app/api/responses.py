@@ -10,7 +10,6 @@ from pydantic import BaseModel, Field
 from app.api.problems import MAX_ERRORS, PROBLEM_TYPES
 from app.domain.models import Candidate, Face, Landmarks, Quality, rounded_rate
 from app.gallery.codec import GalleryInfo, SubjectInfo
-from app.matching.calibration import Calibration
 from app.matching.threshold_policy import Decision, Source
 
 
@@ -340,22 +339,6 @@ def threshold_members(decision: Decision, fmr: float | None, calibrated_on: str 
         "source": decision.source,
         "calibrated_on": calibrated_on,
     }
-
-
-def calibration_table(calibration: Calibration) -> Calibration:
-    """Return the calibration as it is shown, without the last digits of computed rates."""
-    return Calibration.model_validate(_all_rounded(calibration.model_dump()))
-
-
-def _all_rounded(value: Any) -> Any:
-    match value:
-        case dict():
-            return {name: _all_rounded(each) for name, each in value.items()}
-        case list() | tuple():
-            return [_all_rounded(each) for each in value]
-        case float():
-            return rounded_rate(value)
-    return value
 
 
 def _rounded(rate: float | None) -> float | None:

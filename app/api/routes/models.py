@@ -6,8 +6,8 @@ from fastapi import APIRouter
 
 from app.api.dependencies import Id, ServicesDep, require_scope
 from app.api.openapi import PROBLEMS
-from app.api.presenters import loaded_models
-from app.api.responses import LoadedModels, calibration_table
+from app.api.presenters import calibration_table, loaded_models
+from app.api.responses import LoadedModels
 from app.matching.calibration import Calibration
 
 router = APIRouter(prefix="/models", tags=["models"], dependencies=[require_scope(None)], responses=PROBLEMS)
