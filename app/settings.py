@@ -82,7 +82,7 @@ def _models_dir() -> Path:
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 AnyCase = BeforeValidator(_lower)
-"""Of a choice, which may be written in capitals."""
+"""Lets a choice be written in capitals."""
 
 
 class Settings(BaseSettings):
