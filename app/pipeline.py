@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from app.concurrency.worker_pool import raise_if_cancelled
 from app.domain.models import AlignedCrop, Face, Pixels, Quality
 from app.domain.ports import Aligner, Detector
-from app.faces.orientation import Orientation, detect_upright, in_original
+from app.faces.orientation import Orientation, detect_upright
 from app.faces.quality import assess
 from app.faces.selection import FaceRule, choose
 from app.images.decode import ImageLimits, decode
@@ -62,12 +62,11 @@ class FacePipeline:
             image = self.decode(data)
         raise_if_cancelled()
         with stage("detect"):
-            upright = detect_upright(self._detector, image, orientation)
-        selected = self._select(upright.faces, selection, upright.pixels)
+            faces = detect_upright(self._detector, image, orientation)
+        selected = self._select(faces, selection, image)
         with stage("align"):
-            aligned = [self.align(upright.pixels, face) for face in selected]
-        faces = [replace(each, face=in_original(each.face, upright)) for each in aligned]
-        return PhotoFaces(faces, len(upright.faces), width=image.shape[1], height=image.shape[0])
+            aligned = [self.align(image, face) for face in selected]
+        return PhotoFaces(aligned, len(faces), width=image.shape[1], height=image.shape[0])
 
     def with_aligner(self, aligner: Aligner) -> FacePipeline:
         """Return a pipeline that aligns for another embedder, with the same detector and limits."""
@@ -79,7 +78,7 @@ class FacePipeline:
 
     def locate(self, image: Pixels, rule: FaceRule) -> Face:
         """Return the one face that `rule` selects. Raises FaceNotFound or MultipleFaces."""
-        return choose(self._detector.detect(image), rule, image.shape[:2])
+        return choose(detect_upright(self._detector, image, "auto"), rule, image.shape[:2])
 
     def align(self, image: Pixels, face: Face) -> AlignedFace:
         """Cut the face out of its photo as the embedder expects it, and measure its quality."""
