@@ -52,7 +52,7 @@ def _examine(detector: Detector, degrees: int, path: Path) -> dict[str, tuple[st
         photo = np.ascontiguousarray(np.rot90(read_photo(path), -degrees // 90))
     except InputError:
         return None
-    found = {}
+    found: dict[str, tuple[str, float]] = {}
     for orientation in ORIENTATIONS:
         start = time.thread_time()
         faces = detect_upright(detector, photo, orientation)
