@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from app.domain.errors import ModelMismatch, NotFound
-from app.domain.models import Embedding
+from app.domain.models import Embedding, Floats
 from app.gallery.codec import GalleryInfo
 from app.gallery.faiss_index import FaceIndex, Hit
 from app.gallery.repository import GalleryRepository
@@ -64,18 +64,23 @@ class GallerySearch:
             gallery, index = self._update(gallery_id)
             if gallery.model not in (None, probe.model):
                 raise ModelMismatch(f"gallery {gallery_id!r} was filled by model {gallery.model}, not {probe.model}")
-            return gallery, index.search(probe.vector, subjects, threshold) if index else []
+            if index is None:
+                return gallery, []
+            return gallery, index.search(self._stored(gallery, probe.vector), subjects, threshold)
 
     def info(self, gallery_id: str) -> GalleryInfo:
         """Return the gallery at its present revision; its faces are counted once a revision. Raises NotFound."""
         with self._lock:
             return self._update(gallery_id)[0]
 
+    def _stored(self, gallery: GalleryInfo, vector: Floats) -> Floats:
+        return self._repository.transform(gallery).to_stored(vector)
+
     def _update(self, gallery_id: str) -> tuple[GalleryInfo, FaceIndex | None]:
         """Return the gallery and its index at the present revision."""
         known = self._indexed.pop(gallery_id, None)  # put back below, unless the gallery is gone
         gallery, changes = self._repository.changes_since(gallery_id, known.gallery if known else None)
-        index = known.index if known and known.gallery.number == gallery.number else None
+        index = known.index if known and known.gallery.stores_vectors_as(gallery) else None
         if index is None and changes.added:
             index = FaceIndex(dimension=len(changes.added[0][2]))
         if index is not None:

@@ -123,7 +123,7 @@ def test_only_its_owner_can_read_a_backup_and_what_is_restored(
     restored(likeness, file, elsewhere)
 
     assert {path.stat().st_mode & 0o077 for path in (file, elsewhere, *elsewhere.iterdir())} == {0}
-    assert [path.name for path in elsewhere.iterdir()] == ["gallery.sqlite3"]
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["gallery.sqlite3", "gallery.sqlite3-keys"]
     assert not list(tmp_path.glob(".likeness*"))
 
 
@@ -133,7 +133,7 @@ def test_a_backup_has_no_remains_of_the_erased(likeness: Command, repository: Fi
     file = tmp_path / "all.backup"
     assert likeness("backup", file).exit_code == 0
     with tarfile.open(file) as tar:
-        assert tar.getnames() == ["manifest.json", "gallery.sqlite3"]
+        assert tar.getnames() == ["manifest.json", "gallery.sqlite3-keys", "gallery.sqlite3"]
         manifest = json.load(tar.extractfile("manifest.json") or io.BytesIO())
 
     assert manifest["format"] == "likeness-backup-1"
