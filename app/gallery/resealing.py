@@ -29,7 +29,7 @@ _PRIVATE_COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Resealing:
-    """What is done with the values of a subject: decrypt, turn each vector if `turn` is given, and encrypt."""
+    """A change of the values of a subject: decrypt, turn each vector if `turn` is given, and encrypt."""
 
     before: Cipher
     after: Cipher

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from app.domain.errors import ServiceError
 from app.gallery.codec import RowCodec
 from app.storage.cipher import Cipher
 from app.storage.sqlite import Connection
@@ -52,5 +53,6 @@ class TransactionKeys:
             if self._created:
                 file.sync()
         except BaseException:
-            file.clear(self._created)
+            with suppress(OSError, ServiceError):  # keys of nobody are found and removed at the next start
+                file.clear(self._created)
             raise

@@ -9,13 +9,14 @@ read looks afterwards whether the file that it read is still in place.
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from app.domain.errors import StartError, StorageUnavailable
+from app.domain.errors import StartError, StorageFull, StorageUnavailable
 from app.storage.cipher import KEY_BYTES, OVERHEAD
 
 RECORD_BYTES = KEY_BYTES + OVERHEAD
@@ -88,8 +89,8 @@ class KeyFile:
             self._free.extend(cleared)
 
     def sync(self) -> None:
-        with self._opened() as file:
-            os.fdatasync(file)
+        with self._lock, _full_disk():
+            os.fdatasync(self._in_place())
 
     def replace(self, records: Iterable[tuple[int, bytes]]) -> None:
         """Put a file with the same id and these records in place of this one, and overwrite the old one."""
@@ -107,56 +108,68 @@ class KeyFile:
             slot = self._free.pop()
             if not self.read(slot) and not is_taken(slot):
                 return slot
-        with self._opened() as file:
-            slot = os.fstat(file).st_size // SLOT_BYTES - 1
+        with self._lock:
+            slot = os.fstat(self._in_place()).st_size // SLOT_BYTES - 1
         while is_taken(slot):
             slot += 1
         return slot
 
     def _slots(self) -> list[bytes]:
-        while True:
-            with self._opened() as file:
-                data = os.pread(file, os.fstat(file).st_size, 0)
-                if self._is_in_place():
-                    return [data[at : at + RECORD_BYTES] for at in range(SLOT_BYTES, len(data), SLOT_BYTES)]
+        data = self._read(0, self.path.stat().st_size)
+        return [data[at : at + RECORD_BYTES] for at in range(SLOT_BYTES, len(data), SLOT_BYTES)]
 
-    def _read(self, place: int) -> bytes:
-        while True:
-            with self._opened() as file:
-                data = os.pread(file, SLOT_BYTES, place * SLOT_BYTES)
-                if self._is_in_place():  # otherwise another process has replaced it, and overwritten it perhaps
+    def _read(self, place: int, length: int = SLOT_BYTES) -> bytes:
+        with self._lock:
+            while True:
+                data = os.pread(self._opened(), length, place * SLOT_BYTES)
+                if self._is_in_place():
                     return data
+                self._close()  # another process has replaced it, and overwritten it perhaps before it was read
 
     def _write(self, slot: int, record: bytes) -> None:
-        with self._opened() as file:
-            os.pwrite(file, record.ljust(SLOT_BYTES, b"\0"), (1 + slot) * SLOT_BYTES)
+        with self._lock, _full_disk():
+            os.pwrite(self._in_place(), record.ljust(SLOT_BYTES, b"\0"), (1 + slot) * SLOT_BYTES)
 
-    @contextlib.contextmanager
-    def _opened(self) -> Iterator[int]:
+    def _in_place(self) -> int:
+        """Return the open file that is at the path now. The write lock keeps others from replacing it."""
+        if not self._is_in_place():
+            self._close()
+        return self._opened()
+
+    def _opened(self) -> int:
         """Raises StorageUnavailable if there is no file."""
-        with self._lock:
-            if self._file is None or not self._is_in_place():
-                self._close()
-                with self._missing_file():
-                    self._file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
-                self._identity = _identity(os.fstat(self._file))
-            yield self._file
+        if self._file is None:
+            try:
+                self._file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+            except FileNotFoundError as error:
+                raise self._missing() from error
+            self._identity = _identity(os.fstat(self._file))
+        return self._file
 
     def _is_in_place(self) -> bool:
-        with self._missing_file():
-            return _identity(self.path.stat()) == self._identity
-
-    @contextlib.contextmanager
-    def _missing_file(self) -> Iterator[None]:
         try:
-            yield
+            return _identity(os.stat(self.path)) == self._identity  # noqa: PTH116 (each read does this)
         except FileNotFoundError as error:
-            raise StorageUnavailable(f"{self.path.name} is missing: restore it from a backup") from error
+            raise self._missing() from error
+
+    def _missing(self) -> StorageUnavailable:
+        return StorageUnavailable(f"{self.path.name} is missing: restore it from a backup")
 
     def _close(self) -> None:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+@contextmanager
+def _full_disk() -> Iterator[None]:
+    """Raises StorageFull if there is no space left."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull("no space is left for the keys of the gallery") from error
+        raise
 
 
 def _identity(found: os.stat_result) -> tuple[int, int]:
@@ -172,7 +185,7 @@ def _write_whole(path: Path, header: bytes, records: Iterable[tuple[int, bytes]]
     new, old = path.with_name(f"{path.name}{_NEW}"), path.with_name(f"{path.name}{_OLD}")
     remove_leftovers(path)
     new.touch(mode=0o600)
-    with new.open("wb") as file:
+    with _full_disk(), new.open("wb") as file:
         file.write(header.ljust(SLOT_BYTES, b"\0"))
         for slot, record in records:
             file.seek((1 + slot) * SLOT_BYTES)

@@ -121,6 +121,8 @@ class Database:
 
     def _settle(self, patience: float) -> bool:
         """Return whether the write-ahead log and the keys of all that was deleted are gone now."""
+        if self.keys.exists() and not self._empty_log(patience):  # looking for keys takes longer
+            return False
         settled, orphans = self._last_pending(), self._orphaned_keys()
         done = self._empty_log(patience) and self._destroy_keys(orphans)
         if done:
@@ -132,7 +134,8 @@ class Database:
         if not self.keys.exists():
             return []
         with self.reading() as db:
-            return [slot for slot, _ in self.keys.records() if not has_slot(db, slot)]
+            used = {row[0] for row in db.execute("SELECT key_slot FROM subjects WHERE key_slot IS NOT NULL")}
+            return [slot for slot, _ in self.keys.records() if slot not in used]
 
     def _destroy_keys(self, slots: Collection[int]) -> bool:
         """

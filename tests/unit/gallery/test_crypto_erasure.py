@@ -1,5 +1,7 @@
 """Copies of the files that were made before an erasure show nothing of the erased, to somebody with the master key."""
 
+import errno
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -8,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.errors import StartError, StorageUnavailable
+from app.domain.errors import StartError, StorageFull, StorageUnavailable
 from app.domain.identity import SYSTEM
+from app.gallery import key_rotation
 from app.gallery.codec import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
 from app.storage import sqlite
@@ -135,6 +138,23 @@ def test_a_failed_transaction_leaves_no_key(filled: FileRepository, path: Path) 
     assert keys_of(path) == before
 
 
+@pytest.mark.parametrize("call", ["pwrite", "fdatasync"])
+def test_a_full_disk_is_told_and_adds_nobody(
+    filled: FileRepository, path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, full)
+        with pytest.raises(StorageFull, match="no space is left"):
+            filled.enroll("guests", "eve", numbered("eve", 9))
+    filled.settle_after_crash()
+
+    assert [gallery.subjects for gallery in filled.galleries()] == [1, 1]
+    assert len(keys_of(path)) == 2
+
+
 def test_two_processes_share_the_slots(path: Path) -> None:
     with opened(path, cipher(OLD)) as one, opened(path, cipher(OLD)) as two:
         for repository, name in ((one, "one"), (two, "two")):
@@ -214,8 +234,6 @@ def test_with_earlier_keys_later_subjects_are_named_and_repaired_and_no_slot_is_
 
 
 def test_a_rotation_encrypts_the_keys_anew_and_leaves_no_earlier_one(filled: FileRepository, path: Path) -> None:
-    from app.gallery import key_rotation
-
     earlier = keys_of(path)
     with closing(sqlite3.connect(path)) as db:
         values = db.execute("SELECT vector, detection FROM faces").fetchall()

@@ -75,7 +75,8 @@ def test_distances_stay_and_the_transform_can_be_undone(
     seed: bytes, dimension: int, one: int, other: int, closeness: float
 ) -> None:
     transform, x, y = transform_of(seed, dimension), unit(one, dimension), unit(other, dimension)
-    y = np.asarray((closeness * x + y) / max(1e-6, np.linalg.norm(closeness * x + y)), np.float32)
+    mixed = closeness * x + y
+    y = np.asarray(mixed / max(1e-6, float(np.linalg.norm(mixed))), np.float32)
     before, after = (float(np.sum((u.astype(np.float64) - v) ** 2)) for u, v in ((x, y), _both(transform, x, y)))
 
     assert abs(before - after) < BOUND
