@@ -111,10 +111,16 @@ class AlignedCrop:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedding:
-    """A unit vector (D,) float32, and the digest of its model: vectors of two models must not be compared."""
+    """
+    A unit vector (D,) float32, and the digest of its model: vectors of two models must not be compared.
+
+    `threshold_offset` is what the face takes off the threshold of each of its pairs, because strangers that look like
+    it are common; 0 if the model has no offsets.
+    """
 
     vector: Floats
     model: str
+    threshold_offset: float = 0.0
 
     def __post_init__(self) -> None:
         if self.vector.ndim != 1 or self.vector.dtype != np.float32:
@@ -156,6 +162,32 @@ class Distance:
         return 1 - self.squared_l2 / 2
 
 
+def rounded_rate(rate: float) -> float:
+    """Return a rate without the last digits, which come from its computation: 1e-4 for 9.999999999999999e-05."""
+    return float(f"{rate:.12g}")
+
+
+@dataclass(frozen=True, slots=True)
+class FacePair:
+    """Two compared faces: their distance, and the sum of their threshold offsets."""
+
+    distance: Distance
+    offset: float = 0.0
+
+    @property
+    def score(self) -> float:
+        """The normalized score: the distance at which two average faces would be as likely one person's."""
+        return self.distance.squared_l2 + self.offset
+
+    def threshold(self, base: float, *, plain: bool) -> float:
+        """Return the largest distance at which this pair matches; a plain threshold is the same for all pairs."""
+        return base if plain else base - self.offset
+
+    def rank(self, *, plain: bool) -> float:
+        """Return what pairs are ordered by: the score, or with a plain threshold the distance."""
+        return self.distance.squared_l2 if plain else self.score
+
+
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
     """A threshold with its error rates for one comparison; a rate is None if the calibration does not give it."""
@@ -170,12 +202,18 @@ class OperatingPoint:
 
     def fpir(self, templates: int) -> float | None:
         """Return the chance that a stranger matches any of `templates`, 1 - (1 - FMR)^N for independent comparisons."""
-        return None if self.fmr is None else -math.expm1(templates * math.log1p(-min(self.fmr, 1 - 1e-12)))
+        if self.fmr is None:
+            return None
+        return rounded_rate(-math.expm1(templates * math.log1p(-min(self.fmr, 1 - 1e-12))))
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A compared pair; `probability` is that of one person at equal prior odds, None without a calibration."""
+    """
+    A compared pair, and the operating point for it.
+
+    `probability` is that of one person at equal prior odds, None without a calibration.
+    """
 
     distance: Distance
     point: OperatingPoint
@@ -185,11 +223,10 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An enrolled subject whose nearest face is within the threshold; `rank` counts from 1."""
+    """An enrolled subject whose nearest face matches; `rank` counts from 1."""
 
     subject_id: str
     face_id: str
-    distance: Distance
+    comparison: Comparison
     rank: int
     metadata: Mapping[str, Any]
-    probability: float | None

@@ -8,13 +8,14 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from app.domain.errors import InvalidRequest, ServiceError
 from app.domain.models import Box, Embedding, Face, Floats, Landmarks, Quality, Template
+from app.domain.ports import NoThresholdOffsets, ThresholdOffsets
 from app.gallery.subject_keys import SubjectKeys
 from app.gallery.template_transform import IDENTITY, SEED_BYTES, TemplateTransform, transform_of
 from app.storage.cipher import Cipher, DecryptionError, UnknownKey
@@ -52,6 +53,8 @@ class SubjectInfo:
     metadata: Mapping[str, Any]
     faces: int
     created_at: str
+    consent: str | None = None
+    expires_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,8 @@ class ImportedSubject:
     subject_id: str
     metadata: Mapping[str, Any]
     faces: Sequence[Template]
+    consent: str | None = None
+    expires_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ class DamagedRow:
     no ids: SQLite itself found the file damaged.
     """
 
-    kind: Literal["face", "metadata", "idempotency_key", "subject", "file"]
+    kind: Literal["face", "metadata", "consent", "idempotency_key", "subject", "file"]
     problem: str
     gallery_id: str = ""
     subject_id: str = ""
@@ -106,12 +111,22 @@ class DamagedRow:
         return f"{where or 'database'}: {what.get(self.kind, '')}{self.problem}"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredVector:
+    """A face as an index keeps it."""
+
+    face_id: str
+    subject_id: str
+    vector: Floats
+    threshold_offset: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class GalleryChanges:
     """The changes after a revision: faces added (that still exist), ids removed, and added faces that are damaged."""
 
     revision: int
-    added: Sequence[tuple[str, str, Floats]]  # face id, subject id, vector
+    added: Sequence[StoredVector]
     removed: Sequence[str]
     damaged: Sequence[DamagedRow]
 
@@ -124,10 +139,10 @@ class DamagedValue(ServiceError):
 GALLERY = """SELECT number, id, model, dimension, revision, created_at, CAST(sealed_seed AS BLOB) AS sealed_seed,
     (SELECT count(*) FROM subjects WHERE gallery = number) AS subjects,
     (SELECT count(*) FROM faces WHERE gallery = number) AS faces FROM galleries"""
-SUBJECT = """SELECT id, CAST(metadata AS BLOB) AS metadata, created_at, key_slot,
-    (SELECT count(*) FROM faces WHERE faces.gallery = subjects.gallery AND subject = subjects.id) AS faces
+SUBJECT = """SELECT id, CAST(metadata AS BLOB) AS metadata, CAST(consent AS BLOB) AS consent, created_at, expires_at,
+    key_slot, (SELECT count(*) FROM faces WHERE faces.gallery = subjects.gallery AND subject = subjects.id) AS faces
     FROM subjects"""
-METADATA = "SELECT id, CAST(metadata AS BLOB) AS metadata, key_slot FROM subjects"
+METADATA = "SELECT id, CAST(metadata AS BLOB) AS metadata, CAST(consent AS BLOB) AS consent, key_slot FROM subjects"
 FACE_COLUMNS = "gallery, subject, id, vector, detection, revision, enrolled_at"
 _KEY_SLOT = "(SELECT key_slot FROM subjects WHERE subjects.gallery = {0}.gallery AND subjects.id = {0}.subject)"
 FACE = f"""SELECT subject, id, CAST(vector AS BLOB) AS vector, CAST(detection AS BLOB) AS detection, enrolled_at,
@@ -190,8 +205,26 @@ class RowCodec:
     Rows have the slot of the data key of their subject; to encode, the cipher of the subject is given.
     """
 
-    def __init__(self, keys: SubjectKeys) -> None:
-        self.keys = keys
+    def __init__(self, keys: SubjectKeys, offsets: ThresholdOffsets | None = None) -> None:
+        self.keys, self._offsets = keys, offsets or NoThresholdOffsets()
+
+    def with_offsets(self, gallery: GalleryInfo, templates: Sequence[Template]) -> list[Template]:
+        """Return the templates with the threshold offsets of their vectors."""
+        offsets = self.offsets(gallery, [template.embedding.vector for template in templates])
+        return [
+            replace(template, embedding=replace(template.embedding, threshold_offset=offset))
+            for template, offset in zip(templates, offsets, strict=True)
+        ]
+
+    def offsets(self, gallery: GalleryInfo, vectors: Sequence[Floats]) -> list[float]:
+        """
+        Return the threshold offset of each vector, which must be as the model made it; 0 for those of another model.
+
+        Offsets are not stored, so that a model folder with other offsets applies them from its next start.
+        """
+        if not vectors or gallery.model != self._offsets.model:
+            return [0.0] * len(vectors)
+        return [float(offset) for offset in self._offsets.of(np.stack(vectors))]
 
     def transform(self, gallery: GalleryInfo) -> TemplateTransform:
         """Return what turns the model's own vectors into the stored ones of the gallery, and back."""
@@ -243,7 +276,8 @@ class RowCodec:
         return np.frombuffer(data, np.float32)
 
     def subject(self, gallery_number: int, row: Row) -> SubjectInfo:
-        return SubjectInfo(row["id"], self.metadata_or_empty(gallery_number, row), row["faces"], row["created_at"])
+        metadata, consent = self.metadata_or_empty(gallery_number, row), self.consent_or_none(gallery_number, row)
+        return SubjectInfo(row["id"], metadata, row["faces"], row["created_at"], consent, row["expires_at"])
 
     def metadata_or_empty(self, gallery_number: int, row: Row) -> Mapping[str, Any]:
         """Return the metadata; damaged metadata is logged and empty, so that its subject can be found and deleted."""
@@ -261,6 +295,26 @@ class RowCodec:
         self, gallery_number: int, subject_id: str, metadata: Mapping[str, Any], cipher: Cipher
     ) -> bytes:
         return _encrypt_json(cipher, metadata, aad("metadata", gallery_number, subject_id))
+
+    def consent_or_none(self, gallery_number: int, row: Row) -> str | None:
+        """Return the consent reference; a damaged one is logged and left out, as metadata are."""
+        try:
+            return self.consent(gallery_number, row)
+        except DamagedValue as error:
+            log.warning("consent of subject %r is damaged and left out: %s", row["id"], error)
+            return None
+
+    def consent(self, gallery_number: int, row: Row) -> str | None:
+        if row["consent"] is None:
+            return None
+        cipher = self._cipher(gallery_number, row, "id")
+        consent = self._decrypt_json(cipher, row["consent"], aad("consent", gallery_number, row["id"]), "consent")
+        if not isinstance(consent, str):
+            raise DamagedValue(f"consent: expected text, got {type(consent).__name__}")
+        return consent
+
+    def encrypt_consent(self, gallery_number: int, subject_id: str, consent: str, cipher: Cipher) -> bytes:
+        return _encrypt_json(cipher, consent, aad("consent", gallery_number, subject_id))
 
     def response(self, gallery_number: int, row: Row) -> Mapping[str, Any]:
         cipher, ids = self._cipher(gallery_number, row, "subject"), (gallery_number, row["subject"], row["key"])

@@ -20,11 +20,11 @@ from app.storage.sqlite import Connection, Row
 
 Turn: TypeAlias = Callable[[Floats], Floats]
 _PRIVATE_COLUMNS = {
-    "subjects": (("gallery", "id"), ("metadata",)),
+    "subjects": (("gallery", "id"), ("metadata", "consent")),
     "faces": (("gallery", "subject", "id"), ("vector", "detection")),
     "idempotency_keys": (("gallery", "subject", "key"), ("response",)),
 }
-"""The columns of each table that identify a row, of which the first two are those of its subject, and the encrypted."""
+"""The columns that identify a row, of which the first two are its subject's, and those encrypted unless null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,11 @@ def _rewrite(
     db.execute(f"UPDATE {table} SET {assignments} WHERE {conditions}", (*values, *row_ids))
 
 
-def _resealed(stored: bytes, column: str, row_ids: list[object], gallery: GalleryInfo, change: Resealing) -> bytes:
+def _resealed(
+    stored: bytes | None, column: str, row_ids: list[object], gallery: GalleryInfo, change: Resealing
+) -> bytes | None:
+    if stored is None:
+        return None
     value_aad = aad(column, *row_ids)
     try:
         value = change.before.decrypt(stored, value_aad)

@@ -9,11 +9,12 @@ answer says which it was, and its error rates.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import ROUND_CEILING, Decimal
 from typing import Literal, TypeAlias
 
 from app.domain.errors import UnsupportedOperatingPoint
-from app.domain.models import Comparison, Distance, OperatingPoint
+from app.domain.models import Comparison, FacePair, OperatingPoint
 from app.matching.calibration import Calibration
 
 UNCALIBRATED_THRESHOLD = 1.1
@@ -24,16 +25,26 @@ Source: TypeAlias = Literal["default", "fmr", "fpir", "request", "uncalibrated"]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The operating point of each comparison with one of `templates` faces, and where it comes from."""
+    """The operating point of each comparison with one of `templates` average faces, and where it comes from."""
 
     point: OperatingPoint
     source: Source
     templates: int = 1
+    rate: float | None = None
+    """The rate for all templates that the threshold was chosen for, as it was asked for."""
 
     @property
     def overall_fmr(self) -> float | None:
         """Return the chance that a stranger matches any of the templates."""
-        return self.point.fpir(self.templates)
+        return self.point.fpir(self.templates) if self.rate is None else self.rate
+
+    @property
+    def is_plain(self) -> bool:
+        """Return whether the threshold is a distance of the caller's, the same for all pairs."""
+        return self.source == "request"
+
+    def threshold_for(self, pair: FacePair) -> float:
+        return pair.threshold(self.point.threshold, plain=self.is_plain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +71,24 @@ class ThresholdPolicy:
         """Decide on a search of `templates` faces; the more there are, the smaller is the threshold."""
         return self._decide(fpir, threshold, self.default_fpir, "fpir", templates)
 
-    def compare(self, distance: Distance, decision: Decision) -> Comparison:
-        return Comparison(distance, decision.point, decision.point.decide(distance), self.probability(distance))
+    def compare(self, pair: FacePair, decision: Decision) -> Comparison:
+        point = self.point_for(pair, decision)
+        return Comparison(pair.distance, point, point.decide(pair.distance), self.probability(pair.score))
 
-    def probability(self, distance: Distance) -> float | None:
-        return self.calibration.probability_at(distance) if self.calibration else None
+    def point_for(self, pair: FacePair, decision: Decision) -> OperatingPoint:
+        """
+        Return the operating point for a pair, with the threshold for it.
+
+        The rates of a decision hold for every pair, since its threshold follows the pair's offset. A plain threshold
+        does not, so its rates depend on the pair: they are those of the base threshold that would come to the same.
+        """
+        threshold = decision.threshold_for(pair)
+        point = self.at_threshold(threshold + pair.offset) if decision.is_plain else decision.point
+        return replace(point, threshold=threshold)
+
+    def probability(self, score: float) -> float | None:
+        """Return the probability that a pair of this normalized score is one person's; None without a calibration."""
+        return self.calibration.probability_at(score) if self.calibration else None
 
     def at_threshold(self, threshold: float) -> OperatingPoint:
         if self.calibration is None:
@@ -82,9 +106,28 @@ class ThresholdPolicy:
                 raise UnsupportedOperatingPoint("this model has no calibration; ask for a threshold instead of a rate")
             return Decision(OperatingPoint(UNCALIBRATED_THRESHOLD, None, None), "uncalibrated", templates)
         if rate is None:
-            fmr = max(self.calibration.smallest_fmr, fmr_per_comparison(default, templates))  # a default never fails
-            return Decision(self.calibration.at(fmr), "default", templates)
-        return Decision(self.calibration.at(fmr_per_comparison(rate, templates)), source, templates)
+            share = fmr_per_comparison(default, templates)
+            fmr = max(self.calibration.smallest_fmr, share)  # a default never fails
+            return Decision(self.calibration.at(fmr), "default", templates, default if fmr == share else None)
+        share = fmr_per_comparison(rate, templates)
+        if share < self.calibration.smallest_fmr:
+            raise _too_fine(source, rate, templates, self.calibration)
+        return Decision(self.calibration.at(share), source, templates, rate)
+
+
+def _too_fine(source: Source, rate: float, templates: int, calibration: Calibration) -> UnsupportedOperatingPoint:
+    smallest = OperatingPoint(0.0, calibration.smallest_fmr, None).fpir(templates) or 0.0
+    faces = "one face" if templates == 1 else f"{templates} faces"
+    return UnsupportedOperatingPoint(
+        f"expected {source} of at least {_rounded_up(smallest)} against {faces}, the smallest that "
+        f"{calibration.people_pairs} pairs of people support, got {rate}"
+    )
+
+
+def _rounded_up(rate: float) -> str:
+    """Write two digits, so that the written number is allowed too."""
+    digits = Decimal(rate)
+    return f"{float(digits.quantize(Decimal(1).scaleb(digits.adjusted() - 1), ROUND_CEILING)):g}"
 
 
 def fmr_per_comparison(rate: float, templates: int) -> float:

@@ -16,6 +16,7 @@ from app.domain.errors import InvalidRequest
 from app.domain.identity import Actor
 from app.domain.models import Embedding, Floats
 from app.gallery.import_export import export_gallery
+from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
 from app.gallery.template_transform import IDENTITY, SEED_BYTES, TemplateTransform, transform_of
 from tests.support.repository import FileRepository
@@ -42,12 +43,12 @@ def encrypted(path: Path) -> Iterator[FileRepository]:
 def stored(repository: FileRepository, gallery: str) -> dict[str, Floats]:
     """Return the vectors that are stored, by face."""
     _, changes = repository.changes_since(gallery, None)
-    return {face: vector for face, _, vector in changes.added}
+    return {face.face_id: face.vector for face in changes.added}
 
 
 def nearest(search: GallerySearch, gallery: str, seed: int) -> tuple[str, float]:
     _, (hit,) = search.search(gallery, Embedding(unit(seed, DIMENSION), MODEL), 1, 4.0)
-    return hit.face_id, hit.distance.squared_l2
+    return hit.face_id, hit.pair.distance.squared_l2
 
 
 @settings(max_examples=30)
@@ -177,3 +178,20 @@ def test_a_damaged_face_stays_as_it_is_and_is_named_after_a_new_transform(
     assert [row.face_id for row in before] == ["1"]
     assert encrypted.check_integrity() == before
     assert nearest(GallerySearch(encrypted), "guests", 2)[0] == "2"
+
+
+class _FirstNumber:
+    """Gives each face the first number of its vector as its threshold offset."""
+
+    model = MODEL
+
+    def of(self, vectors: Floats) -> Floats:
+        return np.asarray(vectors[:, 0], np.float32)
+
+
+def test_threshold_offsets_are_computed_from_the_model_s_own_vectors(encrypted: FileRepository) -> None:
+    with_offsets = GalleryRepository(encrypted.database, cipher(OLD), offsets=_FirstNumber())
+    _, changes = with_offsets.changes_since("guests", None)
+    expected = [float(unit(seed, DIMENSION)[0]) for seed in (1, 2)]
+
+    assert [face.threshold_offset for face in changes.added] == pytest.approx(expected, abs=1e-6)
