@@ -36,7 +36,7 @@ def backup(
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         require_gallery_file(settings)
-        with closing(Database(settings.data_dir / GALLERY_FILE)) as database:
+        with closing(Database(settings.data_dir / GALLERY_FILE, open_cipher(settings))) as database:
             _record(database, "gallery.backup")
             if file == STREAM:
                 _refuse_terminal()
@@ -45,7 +45,7 @@ def backup(
                 )
                 err.print(_summary(manifest), markup=False, soft_wrap=True)
                 raise typer.Exit(SUCCESS)
-            with _new_file(file) as out:
+            with new_file(file) as out:
                 manifest = write_backup(database, out, scratch=file.absolute().parent, likeness_version=__version__)
         return SUCCESS, asdict(manifest), f"{_summary(manifest)} written to {file}"
 
@@ -75,8 +75,10 @@ def restore(
 
 def _record(database: Database, action: str) -> None:
     """Raises StartError if the file is not ours, or newer than this program; an older one is not migrated."""
-    with database.writing() as db:
+    with database.reading() as db:
         schema_version(db, database.path, newest=len(migration_scripts()))
+    database.watch_rows()
+    with database.writing() as db:
         audit.append(db, operator(), action, "")
 
 
@@ -92,8 +94,9 @@ def _extract(file: Path, copy: Path) -> Manifest:
 
 def _check(copy: Path, settings: Settings) -> list[DamagedRow]:
     """Migrate the copy and check it. Raises StartError if it is newer than this program, or the key is not its own."""
-    with closing(open_migrated(copy)) as database:
-        damage = GalleryRepository(database, open_cipher(settings)).check_integrity()
+    cipher = open_cipher(settings)
+    with closing(open_migrated(copy, cipher)) as database:
+        damage = GalleryRepository(database, cipher).check_integrity()
         _check_audit(audit.AuditLog(database))
         _record(database, "gallery.restore")
     return damage
@@ -128,7 +131,7 @@ def _refuse_terminal() -> None:
 
 
 @contextmanager
-def _new_file(path: Path) -> Iterator[IO[bytes]]:
+def new_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that only its owner can read, and that exists under its name only once it is complete."""
     if path.exists():
         raise CommandError(f"{path} exists already")

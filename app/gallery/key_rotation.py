@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from app.audit import log as audit
 from app.domain.errors import Overloaded, ServiceError, StartError
-from app.domain.identity import Actor
+from app.domain.identity import SYSTEM, Actor
 from app.gallery.codec import aad
+from app.storage import ledger
 from app.storage.cipher import (
     KEY_NAME_BYTES,
     KEY_NAME_START,
+    NOT_GIVEN,
     OVERHEAD,
     AesGcmCipher,
     Cipher,
@@ -35,10 +37,11 @@ def require_cipher(db: Connection, cipher: Cipher) -> None:
             raise StartError("the gallery is not encrypted yet: run `likeness gallery rotate` with the key once")
         if not isinstance(cipher, NoCipher):
             _store_key_check(db, cipher)
+            ledger.rekey(db, cipher)
+            if db.execute("SELECT 1 FROM audit LIMIT 1").fetchone():
+                audit.append(db, SYSTEM, "gallery.encrypt", "")
     elif isinstance(cipher, NoCipher):
-        raise StartError(
-            "the gallery is encrypted: set LIKENESS_ENCRYPTION_KEY or LIKENESS_ENCRYPTION_KEY_FILE to its key"
-        )
+        raise StartError(NOT_GIVEN)
     elif not _can_decrypt(cipher, key_check):
         raise StartError(
             "the gallery is encrypted with another key than those given (while it changes its key, give the new one "
@@ -101,6 +104,7 @@ def rotate(database: Database, cipher: AesGcmCipher, by: Actor) -> int:
             require_all_keys(db, cipher)
         faces = _reencrypt(db, cipher if was_encrypted else NoCipher(), cipher)
         _store_key_check(db, cipher)
+        ledger.rekey(db, cipher)
         audit.append(db, by, "gallery.rotate", "", faces=faces)
     database.vacuum()  # no page with an earlier value is left
     return faces

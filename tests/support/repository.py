@@ -11,7 +11,7 @@ class FileRepository(GalleryRepository):
     """Opens its database itself, and closes it."""
 
     def __init__(self, path: Path, *, busy_timeout: float = 10.0, cipher: Cipher | None = None) -> None:
-        self.database = open_migrated(path, busy_timeout=busy_timeout)
+        self.database = open_migrated(path, cipher, busy_timeout=busy_timeout)
         try:
             super().__init__(self.database, cipher)
         except Exception:
