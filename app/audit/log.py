@@ -45,7 +45,7 @@ class Head:
 
 @dataclass(slots=True)
 class _Chain:
-    """What is known after a number of entries."""
+    """The state of a walk along the chain: number and hash of the entry reached, and what was read so far."""
 
     seq: int = 0
     hash: str = GENESIS_HASH

@@ -14,8 +14,9 @@ from app.domain.errors import ServiceError, StartError
 from app.domain.identity import Actor, Scope
 from app.gallery import key_rotation
 from app.storage.cipher import AesGcmCipher, Cipher
+from app.storage.ledger import chain_hash
 from tests.support.repository import FileRepository
-from tests.support.tampering import cut_log, rewrite_chain, sign_again, without_triggers
+from tests.support.tampering import cut_log, rewrite_chain, sign_again, sign_head, without_triggers
 from tests.support.templates import numbered
 
 BY = Actor("key:ada", "r-1")
@@ -187,6 +188,16 @@ def test_without_a_key_everything_can_be_signed_again_but_not_to_fit_a_head_kept
 
     assert verify(plain_tables, cipher).fault is None
     assert "the log was replaced or cut" in str(verify(plain_tables, cipher, head).fault)
+
+
+def test_an_entry_can_be_added_to_a_log_that_is_not_encrypted(plain_tables: Path, cipher: Cipher | None) -> None:
+    head = head_of(plain_tables)
+    with without_triggers(plain_tables) as db:
+        text = '{"by": "key:ada", "action": "key.create"}'
+        db.execute("INSERT INTO audit (seq, entry, hash) VALUES (10, ?, ?)", (text, chain_hash(head, 10, text)))
+        sign_head(db)
+
+    assert (verify(plain_tables, cipher, head).fault is None) == (cipher is None)
 
 
 def test_a_whole_older_file_is_found_by_a_head_kept_elsewhere_only(plain_tables: Path, cipher: Cipher | None) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from app.audit.log import GENESIS_HASH, chain_hash
 from app.storage.cipher import NoCipher
 from app.storage.connection import Connection
+from app.storage.ledger import GENESIS_HASH, chain_hash
 from app.storage.row_digests import RowDigests
 
 

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.audit.log import GENESIS_HASH, AuditLog, Verdict, chain_hash
+from app.audit.log import AuditLog, Verdict
 from app.domain.identity import Actor
+from app.storage.ledger import GENESIS_HASH, chain_hash
 from app.storage.migrate import open_migrated
 from tests.support.tampering import sign_head
 from tests.unit.audit.writing import record

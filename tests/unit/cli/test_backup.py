@@ -23,6 +23,7 @@ from tests.unit.cli.conftest import Command
 KEY = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="
 CIPHER = AesGcmCipher([bytes([7]) * 32])
 TABLES = ["galleries", "subjects", "faces", "removals", "idempotency_keys", "metadata", "api_keys", "audit"]
+TABLES += ["row_digests", "audit_head"]
 
 
 @pytest.fixture
@@ -58,12 +59,13 @@ def restored(likeness: Command, file: Path, to: Path) -> dict[str, Any]:
 @pytest.mark.usefixtures("repository")
 def test_everything_is_restored_on_an_empty_machine(likeness: Command, tmp_path: Path, elsewhere: Path) -> None:
     file = tmp_path / "all.backup"
-    done = likeness("backup", file, "--json")
+    done = likeness("backup", file, "--json", encryption_key=KEY)
     assert done.exit_code == 0, done.output
     before = rows(likeness.data)
     document = restored(likeness, file, elsewhere)
     after = rows(elsewhere)
     audit = after.pop("audit")
+    assert after.pop("audit_head") != before.pop("audit_head")  # it ends with the entry of the restore
 
     assert document["damage"] == []
     assert (
@@ -71,13 +73,17 @@ def test_everything_is_restored_on_an_empty_machine(likeness: Command, tmp_path:
         == json.loads(done.stdout)["counts"]
         == {
             **{table: len(found) for table, found in before.items()},
+            "audit_head": 1,
             "pending_erasures": 0,
         }
     )
     assert audit[:-1] == before.pop("audit")
     assert "gallery.restore" in audit[-1][1]
     assert after == before
-    assert likeness("audit", "verify", "--head", document["audit_head"], data_dir=elsewhere).exit_code == 0
+    assert (
+        likeness("audit", "verify", "--head", document["audit_head"], encryption_key=KEY, data_dir=elsewhere).exit_code
+        == 0
+    )
 
 
 def test_a_backup_made_under_load_is_one_moment_and_whole(
@@ -100,7 +106,7 @@ def test_a_backup_made_under_load_is_one_moment_and_whole(
         acknowledged: list[list[str]] = []
         for number in range(3):
             acknowledged.append(list(enrolled))
-            assert likeness("backup", tmp_path / str(number)).exit_code == 0
+            assert likeness("backup", tmp_path / str(number), encryption_key=KEY).exit_code == 0
     finally:
         over.set()
         worker.join(30)
@@ -111,7 +117,7 @@ def test_a_backup_made_under_load_is_one_moment_and_whole(
 
         assert {f"subject {100 + index}" for index in range(len(promised))} <= {row[1] for row in found["subjects"]}
         assert len(found["faces"]) == document["counts"]["faces"] == len(found["subjects"]) + 1
-        assert likeness("audit", "verify", data_dir=to).exit_code == 0
+        assert likeness("audit", "verify", encryption_key=KEY, data_dir=to).exit_code == 0
 
 
 @pytest.mark.usefixtures("repository")
@@ -119,7 +125,7 @@ def test_only_its_owner_can_read_a_backup_and_what_is_restored(
     likeness: Command, tmp_path: Path, elsewhere: Path
 ) -> None:
     file = tmp_path / "all.backup"
-    assert likeness("backup", file).exit_code == 0
+    assert likeness("backup", file, encryption_key=KEY).exit_code == 0
     restored(likeness, file, elsewhere)
 
     assert {path.stat().st_mode & 0o077 for path in (file, elsewhere, *elsewhere.iterdir())} == {0}
@@ -131,7 +137,7 @@ def test_a_backup_has_no_remains_of_the_erased(likeness: Command, repository: Fi
     repository.put_subject("guests", "bob", {"name": "x" * 50})
     repository.delete_subject("guests", "bob")
     file = tmp_path / "all.backup"
-    assert likeness("backup", file).exit_code == 0
+    assert likeness("backup", file, encryption_key=KEY).exit_code == 0
     with tarfile.open(file) as tar:
         assert tar.getnames() == ["manifest.json", "gallery.sqlite3"]
         manifest = json.load(tar.extractfile("manifest.json") or io.BytesIO())
@@ -144,7 +150,7 @@ def test_a_backup_has_no_remains_of_the_erased(likeness: Command, repository: Fi
 
 @pytest.mark.usefixtures("repository")
 def test_through_pipes(likeness: Command, elsewhere: Path) -> None:
-    done = likeness("backup", "-")
+    done = likeness("backup", "-", encryption_key=KEY)
     assert done.exit_code == 0
     assert "2 subjects, 3 faces, 1 keys" in done.stderr
     with closing(io.BytesIO(done.stdout_bytes)) as piped, pytest.MonkeyPatch.context() as patch:
@@ -163,7 +169,7 @@ def _extract_from(piped: io.BytesIO, copy: Path) -> Any:
 def file(likeness: Command, repository: FileRepository, tmp_path: Path) -> Path:
     assert repository.galleries()
     path = tmp_path / "all.backup"
-    assert likeness("backup", path).exit_code == 0
+    assert likeness("backup", path, encryption_key=KEY).exit_code == 0
     return path
 
 
@@ -183,7 +189,7 @@ def test_a_gallery_is_never_replaced(likeness: Command, file: Path) -> None:
 def test_a_backup_replaces_no_file(likeness: Command, file: Path) -> None:
     before = file.read_bytes()
 
-    assert "exists already" in refusal(likeness, "backup", file)
+    assert "exists already" in refusal(likeness, "backup", file, encryption_key=KEY)
     assert file.read_bytes() == before
 
 
