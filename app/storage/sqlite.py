@@ -205,6 +205,7 @@ class Database:
                     ledger.write_entries(self._db)
                 self._db.execute("COMMIT")
             except BaseException:
+                self._db.entries.clear()
                 if self._db.in_transaction:  # if the disk is full, SQLite has rolled back itself
                     self._db.execute("ROLLBACK")
                 raise
