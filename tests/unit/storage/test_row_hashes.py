@@ -42,7 +42,7 @@ def test_the_order_makes_no_difference_and_a_row_can_be_taken_out(rows: list[byt
 
 
 def test_a_value_of_another_type_or_key_gives_another_state(tmp_path: Path) -> None:
-    states = []
+    states: list[str] = []
     for model in ("1", b"1", None, "", "2"):
         with closing(open_migrated(tmp_path / f"{len(states)}.sqlite3")) as database:
             with database.writing() as db:
