@@ -23,7 +23,7 @@ BY = Actor("key:ada", "r-1")
 KEY, NEW_KEY = AesGcmCipher([bytes([1]) * 32]), AesGcmCipher([bytes([2]) * 32, bytes([1]) * 32])
 ADD_FACE = """INSERT INTO faces (gallery, subject, id, vector, detection, revision, enrolled_at)
     SELECT gallery, subject, 'added', vector, detection, revision, enrolled_at FROM faces WHERE id = '1'"""
-SWAP = """UPDATE faces SET vector = (SELECT vector FROM faces AS other WHERE other.id = CASE faces.id WHEN '1' THEN '3' ELSE '1' END)
+SWAP = """UPDATE faces SET vector = (SELECT vector FROM faces AS other WHERE other.id IN ('1', '3') AND id <> faces.id)
     WHERE id IN ('1', '3')"""
 ADD_KEY = """INSERT INTO api_keys (id, name, hash, scopes, created_at)
     VALUES ('evil', '', zeroblob(32), '["admin"]', '2026-01-01T00:00:00.000Z')"""
