@@ -1,4 +1,4 @@
-"""What somebody who can write to the database file, and has no key, can and cannot do unnoticed (SECURITY.md)."""
+"""Show what somebody who can write to the database file, and has no key, can and cannot do unnoticed (SECURITY.md)."""
 
 import shutil
 import sqlite3
