@@ -1,15 +1,15 @@
 """
-An append-only log of changes, each entry chained to the one before by its hash.
+An append-only log of changes, each entry chained to the one before by its hash, and bound to the rows of the database.
 
-The chain shows that an entry was changed, removed or inserted. Somebody who can write to the file can compute the whole
-chain again, so store a head (`likeness audit verify` prints it) elsewhere from time to time: `verify` then checks that
-this head is still part of the chain. Hash chain as in Schneier and Kelsey, "Secure Audit Logs" (1999), without
-their forward-secure keys.
+The chain shows that an entry was changed, removed or inserted; the digest of all rows in the entries (app/storage/
+ledger.py) shows that a row was. In an encrypted gallery both end in a signature that needs the key. Otherwise somebody
+who can write to the file can compute all of it again, and in any gallery put back an older file as a whole. So store a
+head (`likeness audit head`) elsewhere from time to time: `verify` checks that it is still part of the chain. Hash chain
+as in Schneier and Kelsey, "Secure Audit Logs" (1999), without their forward-secure keys.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,11 +17,13 @@ from typing import Any
 
 from app.domain.clock import now
 from app.domain.identity import Actor
+from app.storage import ledger
+from app.storage.ledger import GENESIS_HASH, chain_hash
+from app.storage.migrate import migration_statements
+from app.storage.schema import schema_differences
 from app.storage.sqlite import Connection, Database
 
-GENESIS_HASH = "0" * 64
-GUARDS = frozenset({"audit", "audit_is_appended_to", "audit_is_not_changed", "audit_is_not_deleted"})
-_PAGE = 1000
+_ACCEPT = "audit.accept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +35,33 @@ class Verdict:
     fault: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest entry of the log; `seq` is 0 if there is none."""
+
+    seq: int
+    hash: str
+
+
+@dataclass(slots=True)
+class _Chain:
+    """The state of a walk along the chain: number and hash of the entry reached, and what was read so far."""
+
+    seq: int = 0
+    hash: str = GENESIS_HASH
+    state: str | None = None
+    fault: str | None = None
+    head_found: bool = False
+
+
 def append(db: Connection, by: Actor, action: str, gallery: str, **details: Any) -> None:
-    """Append an entry in the transaction of the change; `details` may hold a subject, a face and counts."""
+    """
+    Append an entry in the transaction of the change; `details` may hold a subject, a face and counts.
+
+    The entry is written when the transaction is committed, with the digest of the rows as they are then.
+    """
     entry = {"at": now(), "by": by.name, "action": action, "gallery": gallery, **details, "request_id": by.request_id}
-    text = json.dumps({name: value for name, value in entry.items() if value not in ("", None)}, ensure_ascii=False)
-    last = db.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
-    seq, previous_hash = (last["seq"] + 1, last["hash"]) if last else (1, GENESIS_HASH)
-    row = (seq, text, chain_hash(previous_hash, seq, text))
-    db.execute("INSERT INTO audit (seq, entry, hash) VALUES (?, ?, ?)", row)
-
-
-def chain_hash(previous_hash: str, seq: int, entry: str) -> str:
-    return hashlib.sha256(f"{previous_hash}\n{seq}\n{entry}".encode()).hexdigest()
+    db.entries.append({name: value for name, value in entry.items() if value not in ("", None)})
 
 
 class AuditLog:
@@ -58,54 +75,110 @@ class AuditLog:
         with self._database.reading() as db:
             return entries_of(db, gallery, subject)
 
+    def head(self) -> Head:
+        with self._database.reading() as db:
+            row = db.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+        return Head(row["seq"], row["hash"]) if row else Head(0, GENESIS_HASH)
+
+    def lines(self) -> Iterator[str]:
+        """Return each entry as a line of JSON, with its text as it was hashed, so that others can check the chain."""
+        with self._database.reading() as db:
+            for row in db.execute("SELECT seq, entry, hash FROM audit ORDER BY seq"):
+                yield json.dumps(dict(row), ensure_ascii=False)
+
     def verify(self, head: str | None = None) -> Verdict:
-        """Check the whole chain; `head`, a hash printed earlier, must be part of it."""
-        if fault := self._missing_guards():
-            return Verdict(0, GENESIS_HASH, fault)
-        last = self._last_written()  # read first, so that an entry written meanwhile is not a gap
-        last_hash, seq = GENESIS_HASH, 0
-        head_found = head in (None, GENESIS_HASH)
-        for seq, (row_seq, entry, stored_hash) in enumerate(self._rows(), start=1):
-            if row_seq != seq:
-                return Verdict(seq - 1, last_hash, f"expected entry {seq}, got {row_seq}")
-            last_hash = chain_hash(last_hash, seq, entry)
-            if last_hash != stored_hash:
-                return Verdict(seq - 1, last_hash, f"entry {seq} was changed, or one before it")
-            head_found = head_found or last_hash == head
-        if last > seq:
-            return Verdict(seq, last_hash, f"the entries after {seq} are missing")
-        fault = None if head_found else f"no entry has the hash {head}: the log was replaced or cut"
-        return Verdict(seq, last_hash, fault)
+        """
+        Check the schema, the whole chain and all rows; `head`, a hash printed earlier, must be part of the chain.
 
-    def _missing_guards(self) -> str | None:
-        """Say which of the table, its index and its triggers were removed; None if all are there."""
+        Raises StartError if the gallery is encrypted and its key is not given.
+        """
         with self._database.reading() as db:
-            found = {row["name"] for row in db.execute("SELECT name FROM sqlite_master WHERE tbl_name = 'audit'")}
-        missing = sorted(GUARDS - found)
-        return f"the database has no {', '.join(missing)}" if missing else None
+            if faults := schema_differences(db, migration_statements()):
+                return Verdict(0, GENESIS_HASH, "; ".join(faults))
+            chain = _walk(db, head)
+            fault = chain.fault or _end_fault(db, chain.seq) or _head_fault(chain, head) or _row_fault(db, chain)
+            return Verdict(chain.seq, chain.hash, fault)
 
-    def _rows(self) -> Iterator[tuple[int, str, str]]:
-        after = -(2**63)
-        while page := self._page(after):
-            yield from page
-            after = page[-1][0]
-
-    def _page(self, after: int) -> list[tuple[int, str, str]]:
-        with self._database.reading() as db:
-            rows = db.execute("SELECT seq, entry, hash FROM audit WHERE seq > ? ORDER BY seq LIMIT ?", (after, _PAGE))
-            return [(row["seq"], row["entry"], row["hash"]) for row in rows]
-
-    def _last_written(self) -> int:
-        """Return the largest number that SQLite has ever assigned, which it keeps when rows are deleted."""
-        with self._database.reading() as db:
-            row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'audit'").fetchone()
-            return int(row["seq"]) if row else 0
+    def accept(self, by: Actor) -> list[str]:
+        """Record the rows as they are now as right; return how they differed from their digests."""
+        with self._database.writing() as db:
+            differences = _row_differences(db)
+            ledger.accept_rows(db)
+            append(db, by, _ACCEPT, "", differences=differences)
+        return differences
 
 
 def entries_of(db: Connection, gallery: str | None = None, subject: str | None = None) -> list[Mapping[str, Any]]:
-    """Return the entries about a gallery, a subject, or both, oldest first."""
+    """
+    Return the entries about a gallery, a subject, or both, oldest first, also those of the open transaction.
+
+    The digest of all rows is left out, which says nothing about them.
+    """
+    if db.entries:
+        ledger.write_entries(db)
     filters = {"$.gallery": gallery, "$.subject": subject}
     given = {path: value for path, value in filters.items() if value is not None}
     where = " AND ".join(f"json_extract(entry, '{path}') = ?" for path in given) or "1"
     rows = db.execute(f"SELECT seq, entry, hash FROM audit WHERE {where} ORDER BY seq", tuple(given.values()))
-    return [{"seq": row["seq"], **json.loads(row["entry"]), "hash": row["hash"]} for row in rows]
+    return [{"seq": row["seq"], **_without_state(row["entry"]), "hash": row["hash"]} for row in rows]
+
+
+def _without_state(entry: str) -> dict[str, Any]:
+    return {name: value for name, value in json.loads(entry).items() if name != "state"}
+
+
+def _walk(db: Connection, head: str | None) -> _Chain:
+    """Follow the chain to its end, or to the first entry that is not the next one."""
+    chain = _Chain(head_found=head in (None, GENESIS_HASH))
+    marked = None
+    for row in db.execute("SELECT seq, entry, hash FROM audit ORDER BY seq"):
+        seq, entry = chain.seq + 1, str(row["entry"])
+        if row["seq"] != seq:
+            chain.fault = f"expected entry {seq}, got {row['seq']}"
+            return chain
+        next_hash = chain_hash(chain.hash, seq, entry)
+        if next_hash != row["hash"]:
+            chain.fault = f"entry {seq} was changed, or one before it"
+            return chain
+        chain.seq, chain.hash = seq, next_hash
+        chain.head_found = chain.head_found or next_hash == head
+        if '"state"' in entry or '"audit.' in entry:
+            marked = _read_marks(chain, json.loads(entry), marked)
+    chain.fault = marked
+    return chain
+
+
+def _read_marks(chain: _Chain, entry: Mapping[str, Any], marked: str | None) -> str | None:
+    """Return the fault that an earlier transaction wrote down, unless it was accepted since."""
+    if entry.get("action") == ledger.BEGIN and chain.state is not None:
+        marked = f"entry {chain.seq} binds the rows anew: the database was made one of an older version"
+    if entry.get("action") == ledger.FAULT:
+        marked = f"entry {chain.seq} says: {entry.get('problem')}"
+    chain.state = entry.get("state", chain.state)
+    return None if entry.get("action") == _ACCEPT else marked
+
+
+def _end_fault(db: Connection, seq: int) -> str | None:
+    """Compare the end of the chain with the largest number that SQLite has ever assigned, which outlives its row."""
+    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'audit'").fetchone()
+    return f"the entries after {seq} are missing" if row and row["seq"] > seq else None
+
+
+def _head_fault(chain: _Chain, head: str | None) -> str | None:
+    return None if chain.head_found else f"no entry has the hash {head}: the log was replaced or cut"
+
+
+def _row_fault(db: Connection, chain: _Chain) -> str | None:
+    if db.rows is None:
+        return "the database has no digests of its rows"
+    db.rows.load_key()
+    if db.rows.lacks_key():
+        return "an encryption key is given, but the gallery is not encrypted"
+    faults = [*_row_differences(db), *filter(None, [ledger.head_problem(db)])]
+    if not faults and chain.state not in (None, db.rows.state()):
+        faults = ["the rows are not those of the newest entry"]
+    return "; ".join(faults) or None
+
+
+def _row_differences(db: Connection) -> list[str]:
+    return db.rows.differences() if db.rows else []

@@ -76,7 +76,7 @@ def open_database(settings: Settings) -> Iterator[Database]:
     path = settings.data_dir / GALLERY_FILE
     try:
         _require_space(path)
-        database = open_migrated(path)
+        database = open_migrated(path, open_cipher(settings))
     except (OSError, ServiceError) as error:  # no access, no space, or not a database
         raise StartError(f"cannot open the gallery {path}: {error}{ownership_hint(path)}") from error
     with closing(database):
@@ -96,14 +96,20 @@ def _require_space(path: Path) -> None:
 
 def open_cipher(settings: Settings) -> AesGcmCipher | None:
     """Raises StartError if the key is malformed or its file cannot be read."""
+    keys = read_encryption_keys(settings)
+    return AesGcmCipher(keys) if keys else None
+
+
+def read_encryption_keys(settings: Settings) -> list[bytes]:
+    """Return the keys given, the present one first. Raises StartError as `open_cipher`."""
     if settings.encryption_key and settings.encryption_key_file:
         raise StartError("expected LIKENESS_ENCRYPTION_KEY or LIKENESS_ENCRYPTION_KEY_FILE, got both")
     if settings.encryption_key:
-        return AesGcmCipher(parse_keys(settings.encryption_key.get_secret_value()))
+        return parse_keys(settings.encryption_key.get_secret_value())
     if settings.encryption_key_file:
         try:
-            return AesGcmCipher(parse_keys(settings.encryption_key_file.read_text()))
+            return parse_keys(settings.encryption_key_file.read_text())
         except (OSError, UnicodeDecodeError) as error:
             hint = ownership_hint(settings.encryption_key_file)
             raise StartError(f"cannot read the encryption key: {error}{hint}") from error
-    return None
+    return []

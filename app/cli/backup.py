@@ -46,7 +46,7 @@ def backup(
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         require_gallery_file(settings)
-        with closing(Database(settings.data_dir / GALLERY_FILE)) as database:
+        with closing(Database(settings.data_dir / GALLERY_FILE, open_cipher(settings))) as database:
             _record(database, "gallery.backup")
             write = partial(write_backup, database, likeness_version=__version__, keys=keys)
             if file == STREAM:
@@ -54,7 +54,7 @@ def backup(
                 manifest = write(sys.stdout.buffer, scratch=settings.data_dir)
                 err.print(_summary(manifest), markup=False, soft_wrap=True)
                 raise typer.Exit(SUCCESS)
-            with _new_file(file) as out:
+            with new_file(file) as out:
                 manifest = write(out, scratch=file.absolute().parent)
         return SUCCESS, asdict(manifest), f"{_summary(manifest)} written to {file}"
 
@@ -100,8 +100,10 @@ def restore(
 
 def _record(database: Database, action: str) -> None:
     """Raises StartError if the file is not ours, or newer than this program; an older one is not migrated."""
-    with database.writing() as db:
+    with database.reading() as db:
         schema_version(db, database.path, newest=len(migration_scripts()))
+    database.watch_rows()
+    with database.writing() as db:
         audit.append(db, operator(), action, "")
 
 
@@ -132,8 +134,9 @@ def _check(copy: Path, settings: Settings, *, leave_out: bool) -> tuple[list[Dam
 
     Raises StartError if it is newer than this program, or the key is not its own.
     """
-    with closing(open_migrated(copy)) as database:
-        repository = GalleryRepository(database, open_cipher(settings))
+    cipher = open_cipher(settings)
+    with closing(open_migrated(copy, cipher)) as database:
+        repository = GalleryRepository(database, cipher)
         damage = repository.check_integrity()
         left_out = [row for row in damage if row.kind == "subject" and leave_out]
         if left_out:
@@ -177,7 +180,7 @@ def _refuse_terminal() -> None:
 
 
 @contextmanager
-def _new_file(path: Path) -> Iterator[IO[bytes]]:
+def new_file(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that only its owner can read, and that exists under its name only once it is complete."""
     if path.exists():
         raise CommandError(f"{path} exists already")

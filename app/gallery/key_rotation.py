@@ -6,11 +6,12 @@ from contextlib import suppress
 
 from app.audit import log as audit
 from app.domain.errors import Overloaded, StartError
-from app.domain.identity import Actor
+from app.domain.identity import SYSTEM, Actor
 from app.gallery.codec import GALLERY, GalleryInfo, RowCodec, aad, gallery_info
 from app.gallery.resealing import encrypt_gallery
 from app.gallery.subject_keys import SubjectKeys
-from app.storage.cipher import AesGcmCipher, Cipher, DecryptionError, NoCipher, key_name_of
+from app.storage import ledger
+from app.storage.cipher import NOT_GIVEN, AesGcmCipher, Cipher, DecryptionError, NoCipher, key_name_of
 from app.storage.key_file import KeyFile
 from app.storage.sqlite import Connection, Database
 
@@ -34,6 +35,7 @@ def open_with_cipher(database: Database, row_codec: RowCodec) -> None:
         with database.writing() as db:
             for gallery in _outdated(db)[:1]:  # none, if another process was faster
                 encrypt_gallery(db, row_codec, gallery, row_codec.keys.master)
+                audit.append(db, SYSTEM, "gallery.encrypt", gallery.id)
     if outdated:
         database.vacuum()  # no page is left that the master key alone opens
 
@@ -65,10 +67,11 @@ def require_cipher(db: Connection, cipher: Cipher) -> None:
             raise StartError("the gallery is not encrypted yet: run `likeness gallery rotate` with the key once")
         if not isinstance(cipher, NoCipher):
             _store_key_check(db, cipher)
+            ledger.rekey(db, cipher)
+            if db.execute("SELECT 1 FROM audit LIMIT 1").fetchone():
+                audit.append(db, SYSTEM, "gallery.encrypt", "")
     elif isinstance(cipher, NoCipher):
-        raise StartError(
-            "the gallery is encrypted: set LIKENESS_ENCRYPTION_KEY or LIKENESS_ENCRYPTION_KEY_FILE to its key"
-        )
+        raise StartError(NOT_GIVEN)
     elif not _can_decrypt(cipher, key_check):
         raise StartError(
             "the gallery is encrypted with another key than those given (while it changes its key, give the new one "
@@ -111,6 +114,7 @@ def rotate(database: Database, cipher: AesGcmCipher, by: Actor) -> int:
         row_codec.keys.require_master_keys(db)
         _reseal_seeds(db, cipher)
         _store_key_check(db, cipher)
+        ledger.rekey(db, cipher)
         faces = int(db.execute("SELECT count(*) FROM faces").fetchone()[0])
         audit.append(db, by, "gallery.rotate", "", faces=faces)
         row_codec.keys.rewrap(db, cipher)  # last: if the commit fails, the database still names the earlier key

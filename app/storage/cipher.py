@@ -24,6 +24,7 @@ KEY_BYTES = 32
 KEY_NAME_START, KEY_NAME_BYTES = 1, 8
 _FORMAT = b"\x01"
 _NONCE_START, _NONCE_BYTES, _TAG_BYTES = 9, 12, 16
+NOT_GIVEN = "the gallery is encrypted: set LIKENESS_ENCRYPTION_KEY or LIKENESS_ENCRYPTION_KEY_FILE to its key"
 OVERHEAD = _NONCE_START + _NONCE_BYTES + _TAG_BYTES
 """The number of bytes by which encryption makes a value longer."""
 

@@ -11,21 +11,23 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 
 from app.domain.errors import StartError
+from app.storage.cipher import Cipher
 from app.storage.sqlite import Connection, Database
 
 APPLICATION_ID = 0x4C494B45  # "LIKE" in ASCII; set by the first migration
 
 
-def open_migrated(path: Path, *, busy_timeout: float = 10.0) -> Database:
+def open_migrated(path: Path, cipher: Cipher | None = None, *, busy_timeout: float = 10.0) -> Database:
     """Open the database at `path`, at the newest schema version. Raises ServiceError, or StartError as `migrate`."""
-    database = Database(path, busy_timeout=busy_timeout)
+    database = Database(path, cipher, busy_timeout=busy_timeout)
     try:
-        migrate(database, migration_scripts())
+        migrate(database, migration_scripts(), database.bind_rows)
+        database.watch_rows()
     except BaseException:
         database.close()
         raise
@@ -39,9 +41,14 @@ def migration_scripts() -> list[str]:
     return [scripts[name] for name in sorted(scripts)]
 
 
-def migrate(database: Database, scripts: Sequence[str]) -> None:
+def migration_statements() -> Iterator[str]:
+    for script in migration_scripts():
+        yield from statements(script)
+
+
+def migrate(database: Database, scripts: Sequence[str], finish: Callable[[Connection], None] = lambda _: None) -> None:
     """
-    Run the `scripts` that the file lacks.
+    Run the `scripts` that the file lacks, and `finish` in the transaction of the last one.
 
     Raises StartError if the file has a version that is newer than the scripts, or is not one of ours.
     """
@@ -55,6 +62,8 @@ def migrate(database: Database, scripts: Sequence[str]) -> None:
                 for statement in statements(script):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {version}")
+                if version == len(scripts):
+                    finish(db)
 
 
 def schema_version(db: Connection, path: Path, *, newest: int) -> int:

@@ -17,20 +17,24 @@ import threading
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TypeAlias
 
 from app.domain.errors import Overloaded, ServiceError, StorageFull, StorageUnavailable
+from app.storage import ledger
+from app.storage.cipher import Cipher, NoCipher
+from app.storage.connection import Connection, Row
 from app.storage.key_file import KeyFile, key_path, remove_leftovers
 from app.storage.reserve import Reserve
+from app.storage.row_digests import RowDigests, has_digests
 
 log = logging.getLogger(__name__)
 
-Connection: TypeAlias = sqlite3.Connection
-Row: TypeAlias = sqlite3.Row
+__all__ = ["Connection", "Database", "Row", "UniqueViolation"]
+
 UniqueViolation = sqlite3.IntegrityError
 """A value that must be unique exists already."""
 
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "temp_store=MEMORY")
+_WRITE = "BEGIN IMMEDIATE"
 _PATIENCE = 0.5
 """Seconds that a deletion waits for readers. Other writers wait with it, so that they must be few."""
 
@@ -38,11 +42,15 @@ _PATIENCE = 0.5
 class Database:
     """Thread-safe: one connection, one lock. Several processes may share the file."""
 
-    def __init__(self, path: Path, *, busy_timeout: float = 10.0) -> None:
-        """Wait up to `busy_timeout` seconds for another process that writes. Raises ServiceError if it cannot open."""
+    def __init__(self, path: Path, cipher: Cipher | None = None, *, busy_timeout: float = 10.0) -> None:
+        """
+        Wait up to `busy_timeout` seconds for another process that writes. Raises ServiceError if it cannot open.
+
+        An encrypted gallery can only be written to with the cipher of its key, because each change is signed.
+        """
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.touch(mode=0o600)  # templates are biometric data; SQLite gives its other files the same mode
-        self.path, self._lock = path, threading.Lock()
+        self.path, self._lock, self._cipher = path, threading.Lock(), cipher or NoCipher()
         with _domain_errors(path):
             self._db = _connect(path, busy_timeout)
         self._identity = _identity(path)
@@ -53,6 +61,19 @@ class Database:
         self.keys.close()
         with self._lock:
             self._db.close()
+
+    def bind_rows(self, db: Connection) -> None:
+        """Compute the digests of rows in the transaction of the migration that adds them."""
+        if db.rows is None and has_digests(db):
+            db.rows = RowDigests(db, self._cipher)
+            ledger.begin(db)
+
+    def watch_rows(self) -> None:
+        """Keep the digests of rows up to date from now on; without this, nothing can be written to the audit log."""
+        with self._lock, _domain_errors(self.path):
+            if has_digests(self._db):
+                self._db.rows = RowDigests(self._db, self._cipher)
+                self._db.rows.install()
 
     def data_version(self) -> int:
         """A number that changes when another connection commits; cheap enough to read at every request."""
@@ -69,7 +90,7 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction: all or nothing. Raises Overloaded if another process writes for longer than the timeout."""
-        with self._transaction("BEGIN IMMEDIATE") as db:
+        with self._transaction(_WRITE) as db:
             yield db
 
     @contextmanager
@@ -222,10 +243,15 @@ class Database:
             self._require_file()
             self._db.execute(begin)
             try:
+                if begin == _WRITE:
+                    ledger.start(self._db)
                 yield self._db
                 self._require_file()
+                if begin == _WRITE:
+                    ledger.write_entries(self._db)
                 self._db.execute("COMMIT")
             except BaseException:
+                self._db.entries.clear()
                 if self._db.in_transaction:  # if the disk is full, SQLite has rolled back itself
                     self._db.execute("ROLLBACK")
                 raise
@@ -246,7 +272,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _connect(path: Path, timeout: float) -> Connection:
-    db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=timeout)
+    db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=timeout, factory=Connection)
     db.row_factory = sqlite3.Row
     try:
         for pragma in _PRAGMAS:

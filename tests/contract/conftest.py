@@ -23,7 +23,7 @@ from app.bootstrap.storage import GALLERY_FILE
 from app.domain.identity import Scope
 from app.main import create_app
 from app.settings import Settings
-from app.storage.sqlite import Database
+from app.storage.migrate import open_migrated
 from tests.support.api import Api
 from tests.support.server import REPOSITORY, Server
 
@@ -89,7 +89,7 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         for name in [name for name in os.environ if name.startswith("LIKENESS_")]:
             patch.delenv(name)
         running = live(data_dir) if request.param == "live" else in_process(data_dir)
-        with running as connect, closing(Database(data_dir / GALLERY_FILE)) as database, ExitStack() as opened:
+        with running as connect, closing(open_migrated(data_dir / GALLERY_FILE)) as database, ExitStack() as opened:
             yield Service(data_dir, connect, KeyStore(database), opened)
 
 

@@ -19,7 +19,7 @@ class FileRepository(GalleryRepository):
         cipher: Cipher | None = None,
         offsets: ThresholdOffsets | None = None,
     ) -> None:
-        self.database = open_migrated(path, busy_timeout=busy_timeout)
+        self.database = open_migrated(path, cipher, busy_timeout=busy_timeout)
         try:
             super().__init__(self.database, cipher, offsets=offsets)
         except Exception:

@@ -24,6 +24,7 @@ from tests.unit.gallery.attacker import keys_of
 KEY = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="
 CIPHER = AesGcmCipher([bytes([7]) * 32])
 TABLES = ["galleries", "subjects", "faces", "removals", "idempotency_keys", "metadata", "api_keys", "audit"]
+TABLES += ["row_digests", "audit_head"]
 
 
 @pytest.fixture
@@ -59,12 +60,13 @@ def restored(likeness: Command, file: Path, to: Path) -> dict[str, Any]:
 @pytest.mark.usefixtures("repository")
 def test_everything_is_restored_on_an_empty_machine(likeness: Command, tmp_path: Path, elsewhere: Path) -> None:
     file = tmp_path / "all.backup"
-    done = likeness("backup", file, "--json")
+    done = likeness("backup", file, "--json", encryption_key=KEY)
     assert done.exit_code == 0, done.output
     before = rows(likeness.data)
     document = restored(likeness, file, elsewhere)
     after = rows(elsewhere)
     audit = after.pop("audit")
+    assert after.pop("audit_head") != before.pop("audit_head")  # it ends with the entry of the restore
 
     assert document["damage"] == []
     assert (
@@ -72,13 +74,17 @@ def test_everything_is_restored_on_an_empty_machine(likeness: Command, tmp_path:
         == json.loads(done.stdout)["counts"]
         == {
             **{table: len(found) for table, found in before.items()},
+            "audit_head": 1,
             "pending_erasures": 0,
         }
     )
     assert audit[:-1] == before.pop("audit")
     assert "gallery.restore" in audit[-1][1]
     assert after == before
-    assert likeness("audit", "verify", "--head", document["audit_head"], data_dir=elsewhere).exit_code == 0
+    assert (
+        likeness("audit", "verify", "--head", document["audit_head"], encryption_key=KEY, data_dir=elsewhere).exit_code
+        == 0
+    )
 
 
 def test_a_backup_made_under_load_is_one_moment_and_whole(
@@ -101,7 +107,8 @@ def test_a_backup_made_under_load_is_one_moment_and_whole(
         acknowledged: list[list[str]] = []
         for number in range(3):
             acknowledged.append(list(enrolled))
-            assert likeness("backup", tmp_path / str(number)).exit_code == 0
+            done = likeness("backup", tmp_path / str(number), encryption_key=KEY)
+            assert done.exit_code == 0, done.stderr
     finally:
         over.set()
         worker.join(30)
@@ -112,7 +119,7 @@ def test_a_backup_made_under_load_is_one_moment_and_whole(
 
         assert {f"subject {100 + index}" for index in range(len(promised))} <= {row[1] for row in found["subjects"]}
         assert len(found["faces"]) == document["counts"]["faces"] == len(found["subjects"]) + 1
-        assert likeness("audit", "verify", data_dir=to).exit_code == 0
+        assert likeness("audit", "verify", encryption_key=KEY, data_dir=to).exit_code == 0
 
 
 @pytest.mark.usefixtures("repository")
@@ -120,7 +127,7 @@ def test_only_its_owner_can_read_a_backup_and_what_is_restored(
     likeness: Command, tmp_path: Path, elsewhere: Path
 ) -> None:
     file = tmp_path / "all.backup"
-    assert likeness("backup", file).exit_code == 0
+    assert likeness("backup", file, encryption_key=KEY).exit_code == 0
     restored(likeness, file, elsewhere)
 
     assert {path.stat().st_mode & 0o077 for path in (file, elsewhere, *elsewhere.iterdir())} == {0}
@@ -132,7 +139,7 @@ def test_a_backup_has_no_remains_of_the_erased(likeness: Command, repository: Fi
     repository.put_subject("guests", "bob", {"name": "x" * 50})
     repository.delete_subject("guests", "bob")
     file = tmp_path / "all.backup"
-    assert likeness("backup", file).exit_code == 0
+    assert likeness("backup", file, encryption_key=KEY).exit_code == 0
     with tarfile.open(file) as tar:
         assert tar.getnames() == ["manifest.json", "gallery.sqlite3-keys", "gallery.sqlite3"]
         manifest = json.load(tar.extractfile("manifest.json") or io.BytesIO())
@@ -145,7 +152,7 @@ def test_a_backup_has_no_remains_of_the_erased(likeness: Command, repository: Fi
 
 @pytest.mark.usefixtures("repository")
 def test_through_pipes(likeness: Command, elsewhere: Path) -> None:
-    done = likeness("backup", "-")
+    done = likeness("backup", "-", encryption_key=KEY)
     assert done.exit_code == 0
     assert "2 subjects, 3 faces, 1 keys" in done.stderr
     with closing(io.BytesIO(done.stdout_bytes)) as piped, pytest.MonkeyPatch.context() as patch:
@@ -164,7 +171,7 @@ def _extract_from(piped: io.BytesIO, copy: Path) -> Any:
 def file(likeness: Command, repository: FileRepository, tmp_path: Path) -> Path:
     assert repository.galleries()
     path = tmp_path / "all.backup"
-    assert likeness("backup", path).exit_code == 0
+    assert likeness("backup", path, encryption_key=KEY).exit_code == 0
     return path
 
 
@@ -184,7 +191,7 @@ def test_a_gallery_is_never_replaced(likeness: Command, file: Path) -> None:
 def test_a_backup_replaces_no_file(likeness: Command, file: Path) -> None:
     before = file.read_bytes()
 
-    assert "exists already" in refusal(likeness, "backup", file)
+    assert "exists already" in refusal(likeness, "backup", file, encryption_key=KEY)
     assert file.read_bytes() == before
 
 
@@ -226,7 +233,7 @@ def separate(likeness: Command, repository: FileRepository, tmp_path: Path) -> t
     """A backup without keys, and its keys."""
     assert repository.galleries()
     file, keys = tmp_path / "all.backup", tmp_path / "all.keys"
-    assert likeness("backup", file, "--keys", keys).exit_code == 0
+    assert likeness("backup", file, "--keys", keys, encryption_key=KEY).exit_code == 0
     return file, keys
 
 
@@ -261,7 +268,7 @@ def test_with_later_keys_a_backup_is_without_those_who_were_erased_since(
     repository.delete_subject("guests", "ada")
     repository.enroll("guests", "late", numbered("late", 9))
     if source == "a later backup":
-        assert likeness("backup", tmp_path / "later", "--keys", keys).exit_code == 0
+        assert likeness("backup", tmp_path / "later", "--keys", keys, encryption_key=KEY).exit_code == 0
     else:
         keys = likeness.data / "gallery.sqlite3-keys"
     done = likeness("restore", file, "--keys", keys, "--json", data_dir=elsewhere, encryption_key=KEY)
@@ -292,7 +299,8 @@ def test_a_backup_has_the_keys_that_it_needs_whatever_is_replaced_meanwhile(
     worker.start()
     try:
         for number in range(3):
-            assert likeness("backup", tmp_path / str(number)).exit_code == 0
+            done = likeness("backup", tmp_path / str(number), encryption_key=KEY)
+            assert done.exit_code == 0, done.stderr
     finally:
         over.set()
         worker.join(30)

@@ -23,6 +23,7 @@ from tests.support.repository import FileRepository
 from tests.support.templates import DIMENSION, MODEL, numbered, template, unit
 from tests.unit.gallery.encrypting import NEW, OLD, OTHER, cipher
 
+CHANGED_TABLES = ("faces", "idempotency_keys", "subjects")
 OPERATOR = Actor("cli:ada", "r-1")
 GARBAGE = b"some bytes that were never a float32 vector of unit length or encrypted...."
 DETECTION = {"box": [1, 2, 3, 4], "landmarks": [[0, 0]] * 5, "confidence": 0.9, "quality": [1, 1, 1, 1]}
@@ -194,6 +195,8 @@ def test_a_repair_removes_the_damaged_rows_for_good_and_says_so_in_the_audit_log
         ("subject.repair", "eve", None, "idempotency_key"),
     ]
     assert {each["by"] for each in log.entries()[-3:]} == {"cli:ada"}
+    differing = log.accept(OPERATOR)  # the digests are those of the rows before they were damaged
+    assert differing == [f"gallery 'guests': the rows in {table} were changed" for table in CHANGED_TABLES]
     assert log.verify().fault is None
     assert damaged.gallery("guests").revision == revision + 2
     assert [found(search, seed) for seed in (1, 2, 3, 4)] == [["1"], [], ["3"], ["4"]]

@@ -125,7 +125,7 @@ def test_the_audit_log_says_who_did_it_and_stays_whole(path: Path) -> None:
     with opened(path, None) as repository:
         fill(repository)
     rotate(path, cipher(NEW), Actor("cli:ada"))
-    with closing(open_migrated(path)) as database:
+    with closing(open_migrated(path, cipher(NEW))) as database:
         log = AuditLog(database)
         last = log.entries()[-1]
 

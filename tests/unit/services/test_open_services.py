@@ -19,6 +19,7 @@ from app.services.container import Models
 from app.services.extraction import Upload
 from app.services.timing import StageTimer
 from app.settings import Settings
+from app.storage.cipher import Cipher
 from app.storage.migrate import open_migrated
 from app.storage.sqlite import Database
 from tests.support.calibrations import calibration
@@ -145,8 +146,8 @@ def test_data_directory_that_cannot_be_created_stops_the_start(settings: Setting
 async def test_failed_start_closes_every_database(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Database] = []
 
-    def open_and_remember(path: Path) -> Database:
-        opened.append(open_migrated(path))
+    def open_and_remember(path: Path, cipher: Cipher | None) -> Database:
+        opened.append(open_migrated(path, cipher))
         return opened[-1]
 
     monkeypatch.setattr("app.gallery.search.GallerySearch.load_indexes", lambda _: 1 / 0)

@@ -1,0 +1,258 @@
+"""
+A digest of all rows that matter, kept while they change: what was changed behind the service's back does not fit it.
+
+Temporary triggers, which exist on our connections only, note each row that is added or removed, by a cascade too. The
+digest is a sum of keyed hashes (row_hashes.py). The key is random, encrypted by the gallery's encryption key, and a
+known constant if the gallery is not encrypted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+
+from app.domain.errors import Overloaded, ServiceError, StartError
+from app.storage.cipher import KEY_BYTES, NOT_GIVEN, Cipher, DecryptionError
+from app.storage.connection import Connection
+from app.storage.row_hashes import (
+    BOUND_TABLES,
+    Digest,
+    Part,
+    bound_columns,
+    encode_row,
+    hash_row,
+    note_call,
+    sum_rows,
+    to_bytes,
+    total_of,
+)
+
+_KNOWN_KEY = bytes(KEY_BYTES)
+_KEY_AAD = "row key"
+_MAX_NOTED = 10_000
+"""Rows that are noted before their hashes are added up; a row that is added and removed again needs no hash."""
+
+
+_TOTAL = Part(0, "")
+
+
+class RowDigests:
+    """The digests of a file, for the transactions of one connection."""
+
+    def __init__(self, db: Connection, cipher: Cipher) -> None:
+        self._db, self._cipher = db, cipher
+        self._noted: Counter[tuple[Part, bytes]] = Counter()
+        self._changes: defaultdict[Part, Digest] = defaultdict(Digest)
+        self._stored_key: bytes | None = None
+        self._key = _KNOWN_KEY
+        self._key_problem: Exception | None = None
+        self._stored_anew = False
+
+    def install(self) -> None:
+        """Watch the rows from now on."""
+        self._db.create_function("note_row", -1, self._note)
+        for table in BOUND_TABLES:
+            columns = bound_columns(self._db, table)
+            for event, prefixes in (("INSERT", ["NEW"]), ("DELETE", ["OLD"]), ("UPDATE", ["OLD", "NEW"])):
+                of = f" OF {', '.join(columns)}" if event == "UPDATE" else ""
+                calls = [note_call(table, columns, prefix) for prefix in prefixes]
+                self._db.execute(f"DROP TRIGGER IF EXISTS temp.{table}_{event.lower()}_noted")
+                self._db.execute(
+                    f"CREATE TEMP TRIGGER {table}_{event.lower()}_noted AFTER {event}{of} ON main.{table} "
+                    f"BEGIN {' '.join(calls)} END"
+                )
+
+    def start(self) -> None:
+        """Begin a writing transaction: forget what an earlier one left, and read the key, which may have changed."""
+        self._noted.clear()
+        self._changes.clear()
+        self._stored_anew = False
+        try:
+            self.load_key()
+        except (ServiceError, StartError) as error:
+            self._key_problem = error  # raised once the key is needed
+
+    def have_changed(self) -> bool:
+        """Return whether rows were noted, or the digests computed anew, since the last `flush`."""
+        return bool(self._noted or self._changes or self._stored_anew)
+
+    def flush(self) -> bool:
+        """Add what was noted to the stored digests; return whether they are others than before."""
+        self._add_up()
+        changes = {part: change for part, change in self._changes.items() if change != Digest()}
+        self._changes.clear()
+        if changes:
+            self._require_key()
+            for part, change in changes.items():
+                self._store(part, change)
+            self._store(_TOTAL, total_of(changes))
+        stored_anew, self._stored_anew = self._stored_anew, False
+        return bool(changes) or stored_anew
+
+    def state(self) -> str:
+        """Return the SHA-256 of the digest of all rows, as it is stored."""
+        return hashlib.sha256(to_bytes(self._stored(_TOTAL).sum)).hexdigest()
+
+    def is_empty(self) -> bool:
+        return self._stored(_TOTAL) == Digest()
+
+    def sign(self, message: str) -> bytes:
+        """Return a MAC, which nobody can compute without the encryption key if the gallery is encrypted."""
+        self._require_key()
+        return hmac.digest(self._key, b"head\n" + message.encode(), "sha256")
+
+    def load_key(self) -> None:
+        """Read the key as it is in this transaction. Raises StartError or Overloaded if it cannot be decrypted."""
+        self._read_key()
+        self._key_problem = None
+
+    def use(self, cipher: Cipher) -> None:
+        """Decrypt the key with another cipher from now on."""
+        self._cipher = cipher
+        if self._key_problem:
+            self.load_key()
+
+    def create(self) -> None:
+        """Compute the digests of a file that has none yet. Raises StartError if it is encrypted and no key is given."""
+        if _is_encrypted(self._db):
+            self._replace_key()
+        self._store_all(sum_rows(self._db, self._key))
+
+    def rekey(self) -> None:
+        """Compute all digests with a new key. Rows that differed from their digests differ from the new ones too."""
+        self.flush()
+        self._require_key()
+        before, wanted = sum_rows(self._db, self._key), self._stored_parts()
+        missing = self._stored(_TOTAL)
+        missing.add(total_of(wanted), -1)
+        self._replace_key()
+        after = sum_rows(self._db, self._key)
+        for part in before.keys() | wanted.keys():
+            after.setdefault(part, Digest()).add(wanted.get(part, Digest()))
+            after[part].add(before.get(part, Digest()), -1)
+        self._store_all(after)
+        self._store(_TOTAL, missing)
+
+    def accept(self) -> None:
+        """Compute all digests of the rows as they are now."""
+        self.flush()
+        self._require_key()
+        self._store_all(sum_rows(self._db, self._key))
+
+    def differences(self) -> list[str]:
+        """Name the parts whose rows are not those of their digests."""
+        found, wanted = sum_rows(self._db, self._key), self._stored_parts()
+        names = {int(row["number"]): str(row["id"]) for row in self._db.execute("SELECT number, id FROM galleries")}
+        different = sorted(part for part in found.keys() | wanted.keys() if found.get(part) != wanted.get(part))
+        if not different and total_of(found) != self._stored(_TOTAL):
+            return ["the rows are not those of the digest of all rows"]
+        return [_describe(part, found.get(part), wanted.get(part), names) for part in different]
+
+    def lacks_key(self) -> bool:
+        """Return whether an encryption key is given for a gallery that has subjects and is not encrypted."""
+        has_subjects = self._db.execute("SELECT 1 FROM subjects LIMIT 1").fetchone() is not None
+        return bool(self._cipher.key_name) and self._stored_key is None and has_subjects
+
+    def _note(self, change: int, table: str, gallery: int, types: str, *cells: bytes | None) -> None:
+        self._noted[Part(gallery, table), encode_row(table, types, cells)] += change
+        if len(self._noted) > _MAX_NOTED and self._key_problem is None:
+            self._add_up()
+
+    def _add_up(self) -> None:
+        for (part, row), count in self._noted.items():
+            if count:
+                self._changes[part].add(Digest(count, count * hash_row(self._key, row)))
+        self._noted.clear()
+
+    def _stored(self, part: Part) -> Digest:
+        row = self._db.execute(
+            "SELECT row_count, CAST(sum AS BLOB) AS sum FROM row_digests WHERE gallery = ? AND relation = ?", part
+        ).fetchone()
+        return Digest(row["row_count"], int.from_bytes(row["sum"], "big")) if row else Digest()
+
+    def _stored_parts(self) -> dict[Part, Digest]:
+        rows = self._db.execute("SELECT gallery, relation, row_count, CAST(sum AS BLOB) AS sum FROM row_digests")
+        parts = {
+            Part(row["gallery"], row["relation"]): Digest(row["row_count"], int.from_bytes(row["sum"], "big"))
+            for row in rows
+        }
+        parts.pop(_TOTAL, None)
+        return parts
+
+    def _store(self, part: Part, change: Digest) -> None:
+        digest = self._stored(part)
+        digest.add(change)
+        if digest == Digest() and part != _TOTAL:
+            self._db.execute("DELETE FROM row_digests WHERE gallery = ? AND relation = ?", part)
+            return
+        self._db.execute(
+            "INSERT INTO row_digests (gallery, relation, row_count, sum) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (gallery, relation) DO UPDATE SET row_count = excluded.row_count, sum = excluded.sum",
+            (*part, digest.rows, to_bytes(digest.sum)),
+        )
+
+    def _store_all(self, parts: Mapping[Part, Digest]) -> None:
+        self._db.execute("DELETE FROM row_digests")
+        for part, digest in parts.items():
+            self._store(part, digest)
+        self._store(_TOTAL, total_of(parts))
+        self._stored_anew = True
+
+    def _read_key(self) -> None:
+        row = self._db.execute("SELECT CAST(value AS BLOB) AS value FROM metadata WHERE name = 'row_key'").fetchone()
+        stored = bytes(row["value"]) if row else None
+        if stored is None and _is_encrypted(self._db):
+            raise ServiceError("the key of the row digests was removed from the database: restore a backup")
+        if stored != self._stored_key:
+            self._key = _KNOWN_KEY if stored is None else _decrypt_key(self._cipher, stored)
+            self._stored_key = stored
+
+    def _replace_key(self) -> None:
+        _require_cipher_of_file(self._db, self._cipher)
+        self._key = os.urandom(KEY_BYTES)
+        self._stored_key = self._cipher.encrypt(self._key, _KEY_AAD)
+        self._db.execute("INSERT OR REPLACE INTO metadata (name, value) VALUES ('row_key', ?)", (self._stored_key,))
+
+    def _require_key(self) -> None:
+        if self._key_problem:
+            raise self._key_problem
+
+
+def has_digests(db: Connection) -> bool:
+    return db.execute("SELECT 1 FROM sqlite_master WHERE name = 'row_digests'").fetchone() is not None
+
+
+def _describe(part: Part, found: Digest | None, wanted: Digest | None, names: Mapping[int, str]) -> str:
+    name = names.get(part.gallery)
+    where = f"gallery {name!r}: " if name is not None else f"gallery number {part.gallery}: " if part.gallery else ""
+    count, expected = (each.rows if each else 0 for each in (found, wanted))
+    if count != expected:
+        return f"{where}expected {expected} rows in {part.table}, got {count}"
+    return f"{where}the rows in {part.table} were changed"
+
+
+def _is_encrypted(db: Connection) -> bool:
+    return db.execute("SELECT 1 FROM metadata WHERE name = 'key_check'").fetchone() is not None
+
+
+def _require_cipher_of_file(db: Connection, cipher: Cipher) -> None:
+    """Raises StartError unless the cipher has the gallery's key, so that the row key can be decrypted again."""
+    if not cipher.key_name:
+        raise StartError(NOT_GIVEN)
+    row = db.execute("SELECT CAST(value AS BLOB) AS value FROM metadata WHERE name = 'key_check'").fetchone()
+    try:
+        cipher.decrypt(row["value"], "seal")
+    except DecryptionError as error:
+        raise StartError("the gallery is encrypted with another key than those given") from error
+
+
+def _decrypt_key(cipher: Cipher, stored: bytes) -> bytes:
+    if not cipher.key_name:
+        raise StartError(NOT_GIVEN)
+    try:
+        return cipher.decrypt(stored, _KEY_AAD)
+    except DecryptionError as error:
+        raise Overloaded("the gallery's encryption key was changed: restart this service with the new key") from error
