@@ -16,6 +16,7 @@ from training.cli.main import cli
 from training.evaluation import hardest_pairs, robustness
 from training.evaluation.verification import VerificationTask
 from training.pipeline.detection_cache import FaceFinder
+from training.pipeline.embeddings import Embeddings
 from training.pipeline.served_model import ServedModel
 
 Evaluate = Callable[..., tuple[dict[str, Any], str]]
@@ -55,11 +56,16 @@ def test_the_hardest_pairs_are_those_of_all_pairs() -> None:
     random = np.random.default_rng(0)
     vectors = random.standard_normal((12, 5))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    person_of = np.arange(12) // 3
-    pairs = [(a, b, float(((vectors[a] - vectors[b]) ** 2).sum())) for a in range(12) for b in range(a + 1, 12)]
+    embeddings = Embeddings(vectors, np.linspace(-0.3, 0.3, 12, dtype=np.float32))
+    offsets, person_of = embeddings.offsets, np.arange(12) // 3
+    pairs = [
+        (a, b, float(((vectors[a] - vectors[b]) ** 2).sum() + offsets[a] + offsets[b]))
+        for a in range(12)
+        for b in range(a + 1, 12)
+    ]
     impostors = sorted((p for p in pairs if person_of[p[0]] != person_of[p[1]]), key=lambda pair: pair[2])[:4]
     missed = sorted((p for p in pairs if person_of[p[0]] == person_of[p[1]]), key=lambda pair: -pair[2])[:4]
-    for found, expected in zip(hardest_pairs.hardest(vectors, person_of, 4), (impostors, missed), strict=True):
+    for found, expected in zip(hardest_pairs.hardest(embeddings, person_of, 4), (impostors, missed), strict=True):
         assert [pair[:2] for pair in found] == [pair[:2] for pair in expected]
         assert [pair[2] for pair in found] == pytest.approx([pair[2] for pair in expected], abs=1e-5)
 
