@@ -8,7 +8,7 @@ from typing import Any
 from app.api import responses
 from app.api.problems import ProblemContext, problem_of
 from app.domain.errors import LikenessError
-from app.domain.models import Template
+from app.domain.models import Embedding, OperatingPoint, Template
 from app.gallery.codec import SubjectFile
 from app.matching.score_release import DISTANCE_STEP
 from app.matching.threshold_policy import Decision
@@ -35,20 +35,19 @@ class Presenter:
         return responses.SubjectVerification(**members, subject_id=subject_id, face_id=result.face_id)
 
     def identification(self, result: IdentificationResult) -> responses.Identification:
+        decision = result.decision
         return responses.Identification(
             faces=[
                 responses.IdentifiedFace(
                     **responses.FaceOut.members(probe.face, probe.quality),
                     identified=bool(candidates),
-                    candidates=[responses.CandidateOut.of(candidate) for candidate in candidates],
+                    candidates=[responses.CandidateOut.of(candidate, decision) for candidate in candidates],
                 )
                 for probe, candidates in zip(result.probes, result.candidates, strict=True)
             ],
             faces_found=result.faces_found,
             gallery=responses.SearchedGallery.of(result.gallery),
-            threshold=responses.SearchThreshold(
-                **self._threshold(result.decision, result.decision.point.fmr), fpir=result.decision.overall_fmr
-            ),
+            threshold=responses.SearchThreshold(**self._threshold(decision, decision.point), fpir=decision.overall_fmr),
             **self._common(),
         )
 
@@ -83,7 +82,7 @@ class Presenter:
             "distance": comparison.distance.squared_l2,
             "similarity": comparison.distance.similarity,
             "probability": comparison.probability,
-            "threshold": responses.ThresholdOut(**self._threshold(decision, decision.overall_fmr)),
+            "threshold": responses.ThresholdOut(**self._threshold(decision, comparison.point, decision.templates)),
             "faces": [
                 responses.VerifiedFace(
                     **responses.FaceOut.members(probe.face, probe.quality), image=name, faces_found=probe.faces_found
@@ -93,9 +92,11 @@ class Presenter:
             **self._common(),
         }
 
-    def _threshold(self, decision: Decision, fmr: float | None) -> dict[str, Any]:
+    def _threshold(self, decision: Decision, point: OperatingPoint, comparisons: int = 1) -> dict[str, Any]:
+        """Return the members of a threshold; its FMR is the chance that a stranger passes any of the comparisons."""
         calibration = self._models.calibration
-        return responses.threshold_members(decision, fmr, calibration.data.name if calibration else None)
+        calibrated_on = calibration.data.name if calibration else None
+        return responses.threshold_members(decision, point, point.fpir(comparisons), calibrated_on)
 
     def _common(self) -> dict[str, Any]:
         manifest = self._models.embedder_manifest
@@ -110,7 +111,7 @@ class Presenter:
             return responses.EmbedResult(faces=[], faces_found=0, error=problem_of(self._context, photo))
         faces = [
             responses.EmbeddedFace(
-                **responses.FaceOut.members(probe.face, probe.quality), embedding=probe.embedding.vector.tolist()
+                **responses.FaceOut.members(probe.face, probe.quality), **_vector_members(probe.embedding)
             )
             for probe in photo.probes
         ]
@@ -129,6 +130,7 @@ def loaded_models(models: Models, max_threshold: float) -> responses.LoadedModel
                 provider=models.provider,
                 dimension=embedder.dimension,
                 crop_size=embedder.crop_size,
+                threshold_offset=embedder.offset_digest,
                 calibrated=models.calibration is not None,
             ),
             responses.LoadedModel(
@@ -153,8 +155,7 @@ def subject_export(file: SubjectFile) -> responses.SubjectExport:
         created_at=subject.created_at,
         model=file.gallery.model,
         faces=[
-            responses.ExportedFace(**_enrolled_members(face), embedding=face.embedding.vector.tolist())
-            for face in file.faces
+            responses.ExportedFace(**_enrolled_members(face), **_vector_members(face.embedding)) for face in file.faces
         ],
         events=[dict(event) for event in file.events],
         saved_responses=[
@@ -170,6 +171,10 @@ def enrolled_faces(templates: Sequence[Template]) -> responses.EnrolledFaces:
     return responses.EnrolledFaces(
         faces=[responses.EnrolledFace(**_enrolled_members(template)) for template in templates]
     )
+
+
+def _vector_members(embedding: Embedding) -> dict[str, Any]:
+    return {"embedding": embedding.vector.tolist(), "threshold_offset": embedding.threshold_offset}
 
 
 def _enrolled_members(template: Template) -> dict[str, Any]:

@@ -8,9 +8,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from app.api.problems import MAX_ERRORS, PROBLEM_TYPES
-from app.domain.models import Candidate, Face, Landmarks, Quality
+from app.domain.models import Candidate, Comparison, Face, Landmarks, OperatingPoint, Quality
 from app.gallery.codec import GalleryInfo, SubjectInfo
 from app.matching.threshold_policy import Decision, Source
+
+_OFFSET: Any = Field(
+    description="What the face takes off the threshold of each of its pairs: two faces match when their distance is "
+    "at most `base` less both offsets. 0 if the model has no offsets, or if another model made the vector."
+)
 
 
 class QualityOut(BaseModel):
@@ -61,6 +66,9 @@ class LoadedModel(BaseModel):
     provider: str = Field(description="The execution provider that runs the network.")
     dimension: int | None = Field(None, description="Numbers in an embedding.")
     crop_size: int | None = Field(None, description="Side of the aligned crop, in pixels.")
+    threshold_offset: str | None = Field(
+        None, description="Digest of the model's threshold offsets; null if it has none."
+    )
     calibrated: bool = Field(default=False, description="Whether `/models/{id}/calibration` has error rates.")
 
 
@@ -86,12 +94,23 @@ class VerifiedFace(FaceOut):
     faces_found: int
 
 
-class ThresholdOut(BaseModel):
-    """A threshold and its error rates; a rate is null if the calibration does not give it."""
+class PairThreshold(BaseModel):
+    """The threshold for a pair of faces and its error rates; a rate is null if the calibration does not give it."""
 
-    distance: float
+    distance: float = Field(description="Largest distance of a match: `base` less the threshold offsets of both faces.")
+    base: float = Field(
+        description="The threshold for a pair of average faces. A threshold of the request is for all pairs the same."
+    )
     fmr: float | None
     fnmr: float | None
+
+    @classmethod
+    def of(cls, comparison: Comparison, decision: Decision) -> PairThreshold:
+        point = comparison.point
+        return cls(distance=point.threshold, base=decision.point.threshold, fmr=point.fmr, fnmr=point.fnmr)
+
+
+class ThresholdOut(PairThreshold):
     source: Source
     calibrated_on: str | None = Field(description="The data set on which the rates were measured.")
 
@@ -115,7 +134,11 @@ class SubjectVerification(Verification):
 
 
 class SearchThreshold(ThresholdOut):
-    """A threshold for a search: `fmr` is the rate of one comparison, `fpir` the rate of the whole search."""
+    """
+    The threshold of a search, for a pair of average faces; each candidate has its own.
+
+    `fmr` is the rate of one comparison, `fpir` the rate of the whole search.
+    """
 
     fpir: float | None
 
@@ -126,17 +149,20 @@ class CandidateOut(BaseModel):
     distance: float
     similarity: float
     probability: float | None
+    threshold: PairThreshold
     rank: int
     metadata: dict[str, Any]
 
     @classmethod
-    def of(cls, candidate: Candidate) -> CandidateOut:
+    def of(cls, candidate: Candidate, decision: Decision) -> CandidateOut:
+        comparison = candidate.comparison
         return cls(
             subject_id=candidate.subject_id,
             face_id=candidate.face_id,
-            distance=candidate.distance.squared_l2,
-            similarity=candidate.distance.similarity,
-            probability=candidate.probability,
+            distance=comparison.distance.squared_l2,
+            similarity=comparison.distance.similarity,
+            probability=comparison.probability,
+            threshold=PairThreshold.of(comparison, decision),
             rank=candidate.rank,
             metadata=dict(candidate.metadata),
         )
@@ -184,6 +210,7 @@ class Detection(Answer, _Detection): ...
 
 class EmbeddedFace(FaceOut):
     embedding: list[float]
+    threshold_offset: float = _OFFSET
 
 
 class EmbedResult(BaseModel):
@@ -259,6 +286,7 @@ class Enrollment(BaseModel):
 
 class ExportedFace(EnrolledFace):
     embedding: list[float]
+    threshold_offset: float = _OFFSET
 
 
 class SavedResponse(BaseModel):
@@ -330,12 +358,15 @@ class Problem(BaseModel):
     )
 
 
-def threshold_members(decision: Decision, fmr: float | None, calibrated_on: str | None) -> dict[str, Any]:
-    """Return the arguments that ThresholdOut and SearchThreshold share."""
+def threshold_members(
+    decision: Decision, point: OperatingPoint, fmr: float | None, calibrated_on: str | None
+) -> dict[str, Any]:
+    """Return the arguments that ThresholdOut and SearchThreshold share; `point` is the operating point for the pair."""
     return {
-        "distance": decision.point.threshold,
+        "distance": point.threshold,
+        "base": decision.point.threshold,
         "fmr": fmr,
-        "fnmr": decision.point.fnmr,
+        "fnmr": point.fnmr,
         "source": decision.source,
         "calibrated_on": calibrated_on,
     }

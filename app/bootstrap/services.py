@@ -58,7 +58,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
         models.embedder.embed, max_batch=settings.max_batch, max_waiting=MAX_QUEUED, on_batch=observer.on_batch
     )
     with (
-        open_repository(settings) as repository,
+        open_repository(settings, models.offsets) as repository,
         open_keys(settings) as keys,
         closing(photo_workers),
         closing(store_workers),

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 
 from app.access.api_keys import KeyStore
 from app.domain.errors import NotFound, ServiceError, StartError
+from app.domain.ports import ThresholdOffsets
 from app.gallery.limits import GalleryLimits
 from app.gallery.repository import GalleryRepository
 from app.settings import Settings
@@ -19,11 +20,15 @@ GALLERY_FILE = "gallery.sqlite3"
 
 
 @contextmanager
-def open_repository(settings: Settings) -> Iterator[GalleryRepository]:
-    """Open the galleries of `data_dir`, with the gallery `default` among them. Raises StartError."""
+def open_repository(settings: Settings, offsets: ThresholdOffsets | None = None) -> Iterator[GalleryRepository]:
+    """
+    Open the galleries of `data_dir`, with the gallery `default` among them.
+
+    Without the `offsets` of the model every face that is read has the threshold offset 0. Raises StartError.
+    """
     with open_database(settings) as database:
         try:
-            repository = GalleryRepository(database, open_cipher(settings), _gallery_limits(settings))
+            repository = GalleryRepository(database, open_cipher(settings), _gallery_limits(settings), offsets)
             _ensure_default(repository)
         except ServiceError as error:
             raise StartError(f"cannot write to the gallery {settings.data_dir / GALLERY_FILE}: {error}") from error

@@ -7,13 +7,14 @@ import logging
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from app.domain.errors import InvalidRequest, ServiceError
 from app.domain.models import Box, Embedding, Face, Floats, Landmarks, Quality, Template
+from app.domain.ports import NoThresholdOffsets, ThresholdOffsets
 from app.storage.cipher import Cipher, DecryptionError
 from app.storage.sqlite import Row
 
@@ -93,12 +94,22 @@ class DamagedRow:
         return f"{where or 'database'}: {what.get(self.kind, '')}{self.problem}"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredVector:
+    """A face as an index keeps it."""
+
+    face_id: str
+    subject_id: str
+    vector: Floats
+    threshold_offset: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class GalleryChanges:
     """The changes after a revision: faces added (that still exist), ids removed, and added faces that are damaged."""
 
     revision: int
-    added: Sequence[tuple[str, str, Floats]]  # face id, subject id, vector
+    added: Sequence[StoredVector]
     removed: Sequence[str]
     damaged: Sequence[DamagedRow]
 
@@ -171,8 +182,26 @@ def vector_problem(data: bytes, dimension: int | None = None) -> str | None:
 class RowCodec:
     """Encodes private values into a row and decodes them out of it. A value that cannot be read raises DamagedValue."""
 
-    def __init__(self, cipher: Cipher) -> None:
-        self.cipher = cipher
+    def __init__(self, cipher: Cipher, offsets: ThresholdOffsets | None = None) -> None:
+        self.cipher, self._offsets = cipher, offsets or NoThresholdOffsets()
+
+    def with_offsets(self, gallery: GalleryInfo, templates: Sequence[Template]) -> list[Template]:
+        """Return the templates with the threshold offsets of their vectors."""
+        offsets = self.offsets(gallery, [template.embedding.vector for template in templates])
+        return [
+            replace(template, embedding=replace(template.embedding, threshold_offset=offset))
+            for template, offset in zip(templates, offsets, strict=True)
+        ]
+
+    def offsets(self, gallery: GalleryInfo, vectors: Sequence[Floats]) -> list[float]:
+        """
+        Return the threshold offset of each vector, which must be as the model made it; 0 for those of another model.
+
+        Offsets are not stored, so that a model folder with other offsets applies them from its next start.
+        """
+        if not vectors or gallery.model != self._offsets.model:
+            return [0.0] * len(vectors)
+        return [float(offset) for offset in self._offsets.of(np.stack(vectors))]
 
     def face_row(self, gallery: GalleryInfo, template: Template, revision: int) -> tuple[Any, ...]:
         """Return the values of FACE_COLUMNS."""

@@ -1,4 +1,9 @@
-"""Write and read a gallery as JSON lines: a header, then each subject with its faces; vectors in base64."""
+"""
+Write and read a gallery as JSON lines: a header, then each subject with its faces; vectors in base64.
+
+The threshold offset of a face is written for those who compare vectors themselves. An import ignores it, since offsets
+are computed from the vectors whenever faces are read.
+"""
 
 from __future__ import annotations
 
@@ -114,6 +119,7 @@ def _face(template: Template) -> dict[str, Any]:
     return {
         "face_id": template.face_id,
         "vector": base64.b64encode(template.embedding.vector.tobytes()).decode(),
+        "threshold_offset": template.embedding.threshold_offset,
         **codec.detection_to_json(template),
         "enrolled_at": template.enrolled_at,
     }

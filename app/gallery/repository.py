@@ -16,6 +16,7 @@ from app.audit import log as audit
 from app.domain.errors import InvalidRequest, NotFound, Overloaded, ServiceError
 from app.domain.identity import SYSTEM, Actor
 from app.domain.models import Template
+from app.domain.ports import ThresholdOffsets
 from app.gallery import codec, integrity, key_rotation, retention
 from app.gallery.codec import (
     DamagedRow,
@@ -24,6 +25,7 @@ from app.gallery.codec import (
     GalleryInfo,
     IdempotencyRecord,
     RowCodec,
+    StoredVector,
     SubjectInfo,
 )
 from app.gallery.limits import NO_LIMITS, GalleryLimits
@@ -35,10 +37,16 @@ from app.storage.sqlite import Connection, Database
 class GalleryRepository:
     """Thread-safe; several processes may share the file. `by` is the actor that the audit log names."""
 
-    def __init__(self, database: Database, cipher: Cipher | None = None, limits: GalleryLimits = NO_LIMITS) -> None:
+    def __init__(
+        self,
+        database: Database,
+        cipher: Cipher | None = None,
+        limits: GalleryLimits = NO_LIMITS,
+        offsets: ThresholdOffsets | None = None,
+    ) -> None:
         """Raises StartError unless the cipher has the key of the file, which must be at the newest schema version."""
         self._database, self._cipher = database, cipher or NoCipher()
-        self._codec, self._limits = RowCodec(self._cipher), limits
+        self._codec, self._limits = RowCodec(self._cipher, offsets), limits
         with database.writing() as db:
             key_rotation.require_cipher(db, self._cipher)
 
@@ -216,14 +224,16 @@ class GalleryRepository:
             removed = transaction.db.execute(
                 "SELECT face FROM removals WHERE gallery = ? AND revision > ? AND ? > 0", (gallery.number, since, since)
             ).fetchall()
-        added, damaged = [], []
+        read, damaged = [], []
         for row in rows:
             try:
-                added.append((row["id"], row["subject"], self._codec.vector(gallery, row)))
+                read.append((row["id"], row["subject"], self._codec.vector(gallery, row)))
             except DamagedValue as error:
                 damaged.append(damaged_face(gallery, row, error))
         if damaged:
             self.require_all_keys()
+        offsets = self._codec.offsets(gallery, [vector for *_, vector in read])
+        added = [StoredVector(*face, offset) for face, offset in zip(read, offsets, strict=True)]
         return gallery, GalleryChanges(gallery.revision, added, [row["face"] for row in removed], damaged)
 
     def import_subjects(self, gallery_id: str, subjects: Sequence[codec.ImportedSubject], by: Actor = SYSTEM) -> int:

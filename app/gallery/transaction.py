@@ -63,7 +63,7 @@ class GalleryTransaction:
                 templates.append(self.codec.template(gallery, row))
             except DamagedValue as error:
                 log.warning("%s; the face is left out", damaged_face(gallery, row, error))
-        return templates
+        return self.codec.with_offsets(gallery, templates)
 
     def create_gallery_if_missing(self, gallery_id: str, by: Actor) -> bool:
         """Return whether the gallery is new."""

@@ -20,7 +20,7 @@ from app.services.timing import StageTimer
 
 @dataclass(frozen=True, slots=True)
 class IdentificationResult:
-    """The candidates of each probe, nearest first; `gallery` is the gallery as it was searched."""
+    """The candidates of each probe, most probable first; `gallery` is the gallery as it was searched."""
 
     probes: Sequence[Probe]
     candidates: Sequence[Sequence[Candidate]]
@@ -85,18 +85,17 @@ class Identification:
     def _candidates(
         self, gallery_id: str, probe: Embedding, top_k: int, release: ScoreRelease
     ) -> tuple[GalleryInfo, list[Candidate]]:
-        gallery, hits = self._search.search(gallery_id, probe, top_k, release.decision.point.threshold)
+        decision = release.decision
+        gallery, hits = self._search.search(gallery_id, probe, top_k, decision.point.threshold, plain=decision.is_plain)
         metadata = self._repository.metadata(gallery_id, [hit.subject_id for hit in hits])
         existing = [hit for hit in hits if hit.subject_id in metadata]  # without those deleted in the meantime
-        compared = [release.compare(hit.distance) for hit in existing]
         return gallery, [
             Candidate(
                 subject_id=hit.subject_id,
                 face_id=hit.face_id,
-                distance=comparison.distance,
+                comparison=release.compare(hit.pair),
                 rank=rank,
                 metadata=metadata[hit.subject_id],
-                probability=comparison.probability,
             )
-            for rank, (hit, comparison) in enumerate(zip(existing, compared, strict=True), start=1)
+            for rank, hit in enumerate(existing, start=1)
         ]

@@ -22,7 +22,7 @@ import pytest
 from app.access.subject_attempts import SubjectAttempts
 from app.domain.errors import RateLimited
 from app.domain.identity import Caller, Scope
-from app.domain.models import Distance
+from app.domain.models import Distance, FacePair
 from app.inference.manifest import read_embedder
 from app.matching.calibration import read_calibration
 from app.matching.score_release import DISTANCE_STEP, ScoreRelease, ScoreReleasePolicy, largest_threshold
@@ -76,7 +76,7 @@ def nothing() -> Knowledge:
 
 def bounds(release: ScoreRelease, cosine: float) -> tuple[float, float]:
     """Return what the answer reveals about the cosine of a probe: the least and the largest that it can be."""
-    compared = release.compare(Distance(min(4.0, max(0.0, 2 - 2 * cosine))))
+    compared = release.compare(FacePair(Distance(min(4.0, max(0.0, 2 - 2 * cosine)))))
     distance, threshold = compared.distance.squared_l2, compared.point.threshold
     if compared.match:
         return 1 - min(distance + DISTANCE_STEP, threshold) / 2, 1 - distance / 2

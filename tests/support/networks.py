@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import TensorProto, checker, helper, numpy_helper
 
+from app.domain.models import Floats
 from app.inference.manifest import EmbedderManifest, LandmarkAlignment, ModelFile, digest_of
 
 SIDE, DIMENSION = 16, 3
@@ -73,3 +75,24 @@ def weighted_sum(weights: Sequence[float]) -> bytes:
     return _model(
         [helper.make_node("MatMul", ["embedding", "weights"], ["threshold_offset"])], [vectors], [offsets], constant
     )
+
+
+def crowding(crowd: Floats, neighbors: int, average: float, strength: float) -> bytes:
+    """Vectors (N, D) to `strength` times their mean cosine to the nearest of a crowd (M, D), less an average (N,)."""
+    vectors = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", crowd.shape[1]])
+    offsets = helper.make_tensor_value_info("threshold_offset", TensorProto.FLOAT, ["n"])
+    constants: dict[str, NDArray[Any]] = {
+        "crowd": crowd.T.astype(np.float32),
+        "neighbors": np.array([neighbors], np.int64),
+        "average": np.array(average, np.float32),
+        "strength": np.array(strength, np.float32),
+    }
+    nodes = [
+        helper.make_node("MatMul", ["embedding", "crowd"], ["cosines"]),
+        helper.make_node("TopK", ["cosines", "neighbors"], ["nearest", "places"]),
+        helper.make_node("ReduceMean", ["nearest"], ["mean"], axes=[1], keepdims=0),
+        helper.make_node("Sub", ["mean", "average"], ["excess"]),
+        helper.make_node("Mul", ["excess", "strength"], ["threshold_offset"]),
+    ]
+    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    return _model(nodes, [vectors], [offsets], *tensors)

@@ -1,7 +1,7 @@
 """A gallery written to a file and read back."""
 
 import json
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,9 @@ from app.domain.errors import InvalidRequest
 from app.gallery.import_export import export_gallery, import_gallery
 from app.gallery.repository import GalleryRepository
 from app.storage.sqlite import Connection
+from tests.support.fakes import WeightedOffsets
 from tests.support.repository import FileRepository
-from tests.support.templates import MODEL, numbered
+from tests.support.templates import MODEL, numbered, unit
 from tests.unit.gallery.guests import ODD, contents, fill
 
 
@@ -23,6 +24,21 @@ def test_what_was_exported_is_imported_as_it_was(repository: GalleryRepository, 
     assert import_gallery(repository, "copy", file) == 3
     assert contents(repository, "copy") == contents(repository, "guests")
     assert repository.gallery("copy").model == MODEL
+
+
+def test_an_export_tells_threshold_offsets_and_an_import_computes_them_anew(path: Path, file: Path) -> None:
+    offsets = WeightedOffsets(unit(7).tolist(), MODEL)
+    with closing(FileRepository(path, offsets=offsets)) as repository:
+        repository.enroll("guests", "ada", numbered("ada", 1))
+        export_gallery(repository, "guests", file)
+        header, line = map(json.loads, lines(file))
+        told = line["faces"][0]["threshold_offset"]
+        line["faces"][0]["threshold_offset"] = 99
+        file.write_text(f"{json.dumps(header)}\n{json.dumps(line)}\n")
+        import_gallery(repository, "copy", file)
+        (copied,) = repository.faces("copy", "ada")
+
+    assert told == copied.embedding.threshold_offset == pytest.approx(float(unit(1) @ unit(7)))
 
 
 def test_only_what_is_missing_is_imported(repository: GalleryRepository, file: Path) -> None:

@@ -86,7 +86,7 @@ async def test_sweep_removes_faces_from_memory_too(bench: Bench) -> None:
     index = search._indexed["guests"].index
 
     assert index is not None
-    vectors = index._vectors()
+    vectors = index._vectors()[:, :-1]
     assert not (vectors @ unit(1) > 0.99).any()
     assert (vectors @ unit(2) > 0.99).any()
 
