@@ -74,3 +74,11 @@ def test_a_cohort_too_small_for_any_fmr_is_refused(average: Calibration, pairs: 
     few = cohorts.select(np.arange(70) < 46)
     with pytest.raises(TrainingError, match="15 pairs of people"):
         for_worst_cohort(with_cohorts(average, {"crews": few}), pairs, {"crews": few})
+
+
+def test_cohorts_of_several_sets_are_named_by_their_set(average: Calibration, cohorts: CohortFaces) -> None:
+    both = with_cohorts(average, {"crews": cohorts, "guests": cohorts})
+    assert [cohort.name for cohort in both.cohorts] == ["crews/any", "crews/alike", "guests/any", "guests/alike"]
+    assert both.between_cohorts == pytest.approx(average.between_cohorts)
+    assert both.cohort_data is not None
+    assert (both.cohort_data.name, both.cohort_data.images) == ("crews, guests", 140)

@@ -108,7 +108,9 @@ def test_a_model_is_compared_with_another_in_one_command(photos: Path, evaluate:
     assert "gain over the baseline, accuracy: +0.0000 [+0.0000, +0.0000]" in output
 
 
-def test_cohorts_are_folders_or_groups_of_a_csv(photos: Path, evaluate: Evaluate, tmp_path: Path) -> None:
+def test_cohorts_are_folders_or_groups_of_a_csv(
+    photos: Path, evaluate: Evaluate, models_dir: Path, tmp_path: Path
+) -> None:
     by_folder = tmp_path / "cohorts"
     (by_folder / "navy").mkdir(parents=True)
     for name in ("Hopper", "Collins"):
@@ -117,10 +119,15 @@ def test_cohorts_are_folders_or_groups_of_a_csv(photos: Path, evaluate: Evaluate
         "path,group,person\nHopper/Hopper_0001.jpg,navy,Hopper\nHopper/Hopper_0002.jpg,navy,Hopper\n"
         "Collins/Collins_0001.jpg,navy,Collins\n"
     )
-    folders, output = evaluate("cohorts", "--images", by_folder, "--baseline", "mobilefacenet-128")
+    folders, output = evaluate("cohorts", "--images", by_folder, "--baseline", "mobilefacenet-128", "--views")
     listed, _ = evaluate("cohorts", "--csv", photos / "groups.csv", "--threshold", "4")
     assert [(row["people"], row["impostor_pairs"], row["fmr"]) for row in folders["cohorts"]] == [(2, 1, 0.0)]
-    assert folders["threshold"] == pytest.approx(1.185, abs=0.01)
+    calibration = ServedModel.open(models_dir / "mobilefacenet-128").calibration
+    assert calibration is not None
+    assert folders["threshold"] == calibration.at(1e-4).threshold
+    assert (folders["worst"], folders["few_people"]["cohorts"]) == (None, 1)
+    assert 0 <= folders["cohorts"][0]["fnmr_lower_bound"] <= 1
+    assert "1 smaller cohorts together: FMR 0" in output
     assert [(row["people"], row["impostor_pairs"], row["fmr"]) for row in listed["cohorts"]] == [(2, 2, 1.0)]
     assert "navy: FMR 0 [0, 1]" in output
 

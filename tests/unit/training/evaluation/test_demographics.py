@@ -1,6 +1,7 @@
 """False match rates within and between cohorts, compared with plain loops."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -96,3 +97,17 @@ def test_cohorts_without_two_people_are_refused() -> None:
 def test_the_rule_of_three_bounds_the_rate_if_no_pair_matched() -> None:
     quiet = cohort_rates(faces([0] * 5, range(5)), [-1.0], replicates=20)[0]
     assert [quiet.fmr[0, 0], *quiet.interval(0)] == [0, 0, pytest.approx(3 / 10)]
+
+
+def test_a_photo_that_misses_its_degraded_copy_bounds_the_fnmr(crowd: CohortFaces) -> None:
+    copies = faces(crowd.cohort_of.tolist(), crowd.person_of.tolist(), seed=1).embeddings
+    originals = crowd.embeddings
+    measured = measure(replace(crowd, degraded=copies), THRESHOLDS, replicates=3).cohorts[0]
+    scores = [
+        float(
+            ((originals.vectors[row] - copies.vectors[row]) ** 2).sum() + originals.offsets[row] + copies.offsets[row]
+        )
+        for row in range(9)
+    ]
+    np.testing.assert_allclose(measured.view_fnmr[0], [np.mean([s > t for s in scores]) for t in THRESHOLDS])
+    assert np.isnan(measure(crowd, THRESHOLDS, replicates=3).cohorts[0].view_fnmr).all()
