@@ -8,8 +8,9 @@ from typing import Any
 from app.api import responses
 from app.api.problems import ProblemContext, problem_of
 from app.domain.errors import LikenessError
-from app.domain.models import Embedding, OperatingPoint, Template
+from app.domain.models import Embedding, OperatingPoint, Template, rounded_rate
 from app.gallery.codec import SubjectFile
+from app.matching.calibration import Calibration
 from app.matching.score_release import DISTANCE_STEP
 from app.matching.threshold_policy import Decision
 from app.pipeline import PhotoFaces
@@ -47,7 +48,9 @@ class Presenter:
             ],
             faces_found=result.faces_found,
             gallery=responses.SearchedGallery.of(result.gallery),
-            threshold=responses.SearchThreshold(**self._threshold(decision, decision.point), fpir=decision.overall_fmr),
+            threshold=responses.SearchThreshold(
+                **self._threshold(decision, decision.point, decision.point.fmr), fpir=decision.overall_fmr
+            ),
             **self._common(),
         )
 
@@ -77,12 +80,14 @@ class Presenter:
 
     def _verification(self, result: VerificationResult, names: Sequence[str]) -> dict[str, Any]:
         comparison, decision = result.comparison, result.decision
+        point = comparison.point
+        fmr = point.fpir(decision.templates) if decision.is_plain else decision.overall_fmr
         return {
             "match": comparison.match,
             "distance": comparison.distance.squared_l2,
             "similarity": comparison.distance.similarity,
             "probability": comparison.probability,
-            "threshold": responses.ThresholdOut(**self._threshold(decision, comparison.point, decision.templates)),
+            "threshold": responses.ThresholdOut(**self._threshold(decision, point, fmr)),
             "faces": [
                 responses.VerifiedFace(
                     **responses.FaceOut.members(probe.face, probe.quality), image=name, faces_found=probe.faces_found
@@ -92,11 +97,10 @@ class Presenter:
             **self._common(),
         }
 
-    def _threshold(self, decision: Decision, point: OperatingPoint, comparisons: int = 1) -> dict[str, Any]:
-        """Return the members of a threshold; its FMR is the chance that a stranger passes any of the comparisons."""
+    def _threshold(self, decision: Decision, point: OperatingPoint, fmr: float | None) -> dict[str, Any]:
         calibration = self._models.calibration
         calibrated_on = calibration.data.name if calibration else None
-        return responses.threshold_members(decision, point, point.fpir(comparisons), calibrated_on)
+        return responses.threshold_members(decision, point, fmr, calibrated_on)
 
     def _common(self) -> dict[str, Any]:
         manifest = self._models.embedder_manifest
@@ -144,6 +148,22 @@ def loaded_models(models: Models, max_threshold: float) -> responses.LoadedModel
         distance_step=DISTANCE_STEP,
         max_threshold=max_threshold,
     )
+
+
+def calibration_table(calibration: Calibration) -> Calibration:
+    """Return the calibration as it is shown, without the last digits of computed rates."""
+    return Calibration.model_validate(_all_rounded(calibration.model_dump()))
+
+
+def _all_rounded(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _all_rounded(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_all_rounded(each) for each in value]
+        case float():
+            return rounded_rate(value)
+    return value
 
 
 def subject_export(file: SubjectFile) -> responses.SubjectExport:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from app.api.problems import MAX_ERRORS, PROBLEM_TYPES
-from app.domain.models import Candidate, Comparison, Face, Landmarks, OperatingPoint, Quality
+from app.domain.models import Candidate, Comparison, Face, Landmarks, OperatingPoint, Quality, rounded_rate
 from app.gallery.codec import GalleryInfo, SubjectInfo
 from app.matching.threshold_policy import Decision, Source
 
@@ -107,7 +107,12 @@ class PairThreshold(BaseModel):
     @classmethod
     def of(cls, comparison: Comparison, decision: Decision) -> PairThreshold:
         point = comparison.point
-        return cls(distance=point.threshold, base=decision.point.threshold, fmr=point.fmr, fnmr=point.fnmr)
+        return cls(
+            distance=point.threshold,
+            base=decision.point.threshold,
+            fmr=_rounded(point.fmr),
+            fnmr=_rounded(point.fnmr),
+        )
 
 
 class ThresholdOut(PairThreshold):
@@ -365,11 +370,15 @@ def threshold_members(
     return {
         "distance": point.threshold,
         "base": decision.point.threshold,
-        "fmr": fmr,
-        "fnmr": point.fnmr,
+        "fmr": _rounded(fmr),
+        "fnmr": _rounded(point.fnmr),
         "source": decision.source,
         "calibrated_on": calibrated_on,
     }
+
+
+def _rounded(rate: float | None) -> float | None:
+    return None if rate is None else rounded_rate(rate)
 
 
 def _points(landmarks: Landmarks) -> Sequence[tuple[float, float]]:

@@ -48,11 +48,15 @@ class ScoreRelease:
         steps = whole_steps(pair.distance.squared_l2)
         rounded = steps / STEPS_PER_UNIT if match else min((steps + 1) / STEPS_PER_UNIT, 4.0)
         if not match and rounded >= self.bound:
-            return Comparison(Distance(self.bound), self.decision.point, match=False, probability=None)
+            return self.refuse()
         middle = rounded + (DISTANCE_STEP if match else -DISTANCE_STEP) / 2
         released = FacePair(Distance(middle), self._base - self._rounded_threshold(pair))
         probability = self.policy.probability(released.score)
         return Comparison(Distance(rounded), self._released_point(pair, released), match, probability)
+
+    def refuse(self) -> Comparison:
+        """Return what a stranger beyond the bound gets."""
+        return Comparison(Distance(min(self.bound, 4.0)), self.decision.point, match=False, probability=None)
 
     def is_within_bound(self, comparison: Comparison) -> bool:
         return comparison.match or comparison.distance.squared_l2 < self.bound
