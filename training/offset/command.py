@@ -118,6 +118,7 @@ def _provenance(report: dict[str, Any]) -> str:
     options, crowd = report["options"], report["crowd"]
     return (
         f"python -m training offset: {crowd['faces']} faces (sha256 {crowd['vectors_sha256'][:16]}), "
-        f"nearest {options['nearest']}, strength {options['strength']:g}, seed {options['seed']}, "
+        f"nearest {options['nearest']}, strength {options['strength']:g}, {options['epochs']} epochs, "
+        f"seed {options['seed']}, "
         f"correlation on held-out strangers {report['held_out']['correlation']:.4f}"
     )

@@ -22,7 +22,7 @@ from training.offset.network import OffsetNetwork
 from training.pipeline.progress import progress_bar
 from training.randomness import Stream, generator, torch_generator, torch_seed
 
-MIXES = 3
+MIXES = 4
 """Sets of mixes of two faces that are fitted beside the faces themselves, so that the space between faces is known."""
 NOISE = 0.5
 """Length of the noise that is added to a unit vector."""
@@ -35,7 +35,7 @@ class OffsetOptions:
     nearest: int = 50
     strength: float = 0.5
     seed: int = 0
-    epochs: int = 12
+    epochs: int = 40
     batch: int = 512
     lr: float = 2e-3
     weight_decay: float = 1e-2
