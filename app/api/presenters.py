@@ -172,6 +172,8 @@ def subject_export(file: SubjectFile) -> responses.SubjectExport:
         gallery=file.gallery.id,
         subject_id=subject.subject_id,
         metadata=dict(subject.metadata),
+        consent=subject.consent,
+        expires_at=subject.expires_at,
         created_at=subject.created_at,
         model=file.gallery.model,
         faces=[

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from app.api.problems import MAX_ERRORS, PROBLEM_TYPES
 from app.domain.models import Candidate, Comparison, Face, Landmarks, OperatingPoint, Quality, rounded_rate
@@ -16,6 +16,15 @@ _OFFSET: Any = Field(
     description="What the face takes off the threshold of each of its pairs: two faces match when their distance is "
     "at most `base` less both offsets. 0 if the model has no offsets, or if another model made the vector."
 )
+
+
+def _numbers(count: int) -> WithJsonSchema:
+    """Return the schema of a tuple without `prefixItems`, which generators of clients read differently."""
+    return WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": count, "maxItems": count})
+
+
+Sides = Annotated[tuple[float, float, float, float], _numbers(4)]
+Point = Annotated[tuple[float, float], _numbers(2)]
 
 
 class QualityOut(BaseModel):
@@ -36,8 +45,8 @@ class QualityOut(BaseModel):
 class FaceOut(BaseModel):
     """`box` is left, top, right, bottom and `landmarks` five x, y, in pixels of the upright image."""
 
-    box: tuple[float, float, float, float]
-    landmarks: list[tuple[float, float]]
+    box: Sides
+    landmarks: list[Point]
     confidence: float
     quality: QualityOut
 
@@ -221,7 +230,7 @@ class EmbeddedFace(FaceOut):
 class EmbedResult(BaseModel):
     faces: list[EmbeddedFace]
     faces_found: int
-    error: dict[str, Any] | None
+    error: dict[str, Any] | None  # a Problem without the members that do not apply
 
 
 class _Embeddings(BaseModel):
@@ -243,7 +252,7 @@ class GalleryOut(SearchedGallery):
         return cls(**counts, model=gallery.model, created_at=gallery.created_at)
 
 
-class Galleries(BaseModel):
+class GalleryList(BaseModel):
     galleries: list[GalleryOut]
 
 
@@ -252,6 +261,8 @@ class SubjectOut(BaseModel):
     metadata: dict[str, Any]
     faces: int
     created_at: str
+    consent: str | None = Field(description="The caller's reference of the person's consent.")
+    expires_at: str | None = Field(description="When the subject is erased; null for never.")
 
     @classmethod
     def of(cls, subject: SubjectInfo) -> SubjectOut:
@@ -260,10 +271,12 @@ class SubjectOut(BaseModel):
             metadata=dict(subject.metadata),
             faces=subject.faces,
             created_at=subject.created_at,
+            consent=subject.consent,
+            expires_at=subject.expires_at,
         )
 
 
-class Subjects(BaseModel):
+class SubjectPage(BaseModel):
     subjects: list[SubjectOut]
     next_cursor: str | None = Field(description="`cursor` of the next page; null on the last page.")
 
@@ -281,7 +294,7 @@ class NewFace(EnrolledFace):
 
 class RejectedImage(BaseModel):
     index: int
-    problem: dict[str, Any]
+    problem: dict[str, Any]  # a Problem without the members that do not apply
 
 
 class Enrollment(BaseModel):
@@ -306,6 +319,8 @@ class SubjectExport(BaseModel):
     gallery: str
     subject_id: str
     metadata: dict[str, Any]
+    consent: str | None
+    expires_at: str | None
     created_at: str
     model: str | None = Field(description="Digest of the embedder that made the vectors.")
     faces: list[ExportedFace]
@@ -354,9 +369,7 @@ class Problem(BaseModel):
         None, max_length=MAX_ERRORS, description="The invalid fields, with `invalid_request`."
     )
     reasons: list[str] | None = Field(None, description="Why a face cannot be enrolled, with `low_quality`.")
-    boxes: list[tuple[float, float, float, float]] | None = Field(
-        None, description="The faces that were found, with `multiple_faces`."
-    )
+    boxes: list[Sides] | None = Field(None, description="The faces that were found, with `multiple_faces`.")
     faces_found: int | None = Field(None, description="The number of faces that were found, with `multiple_faces`.")
     rejected: list[RejectedImage] | None = Field(
         None, description="The problem of each image, where no image could be enrolled."

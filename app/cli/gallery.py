@@ -97,14 +97,14 @@ def repair(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Remove damaged faces for good, and empty damaged metadata. Asks first, and says what it removed."""
+    """Remove damaged faces for good, and empty damaged metadata and consent. Asks first, and says what it removed."""
 
     def work(repository: GalleryRepository) -> Result:
         damage = repository.check_integrity()
         if damage and not yes:
             _confirm(damage, as_json=as_json)
         removed = repository.repair(damage, operator()) if damage else []
-        lines = [f"{'emptied' if row.kind == 'metadata' else 'removed'}: {row}" for row in removed]
+        lines = [f"{'emptied' if row.kind in ('metadata', 'consent') else 'removed'}: {row}" for row in removed]
         document = {"ok": True, "removed": _documents(removed)}
         return _erased(repository.pending_erasures(), document, "\n".join(lines) or "no damage found")
 

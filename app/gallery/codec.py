@@ -41,6 +41,8 @@ class SubjectInfo:
     metadata: Mapping[str, Any]
     faces: int
     created_at: str
+    consent: str | None = None
+    expires_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class ImportedSubject:
     subject_id: str
     metadata: Mapping[str, Any]
     faces: Sequence[Template]
+    consent: str | None = None
+    expires_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ class DamagedRow:
     The kind `file` has no ids: SQLite itself found the file damaged.
     """
 
-    kind: Literal["face", "metadata", "idempotency_key", "file"]
+    kind: Literal["face", "metadata", "consent", "idempotency_key", "file"]
     problem: str
     gallery_id: str = ""
     subject_id: str = ""
@@ -122,10 +126,10 @@ class DamagedValue(ServiceError):
 GALLERY = """SELECT number, id, model, dimension, revision, created_at,
     (SELECT count(*) FROM subjects WHERE gallery = number) AS subjects,
     (SELECT count(*) FROM faces WHERE gallery = number) AS faces FROM galleries"""
-SUBJECT = """SELECT id, CAST(metadata AS BLOB) AS metadata, created_at,
+SUBJECT = """SELECT id, CAST(metadata AS BLOB) AS metadata, CAST(consent AS BLOB) AS consent, created_at, expires_at,
     (SELECT count(*) FROM faces WHERE faces.gallery = subjects.gallery AND subject = subjects.id) AS faces
     FROM subjects"""
-METADATA = "SELECT id, CAST(metadata AS BLOB) AS metadata FROM subjects"
+METADATA = "SELECT id, CAST(metadata AS BLOB) AS metadata, CAST(consent AS BLOB) AS consent FROM subjects"
 FACE_COLUMNS = "gallery, subject, id, vector, detection, revision, enrolled_at"
 FACE = """SELECT subject, id, CAST(vector AS BLOB) AS vector, CAST(detection AS BLOB) AS detection, enrolled_at
     FROM faces"""
@@ -227,7 +231,8 @@ class RowCodec:
         return np.frombuffer(data, np.float32)
 
     def subject(self, gallery_number: int, row: Row) -> SubjectInfo:
-        return SubjectInfo(row["id"], self.metadata_or_empty(gallery_number, row), row["faces"], row["created_at"])
+        metadata, consent = self.metadata_or_empty(gallery_number, row), self.consent_or_none(gallery_number, row)
+        return SubjectInfo(row["id"], metadata, row["faces"], row["created_at"], consent, row["expires_at"])
 
     def metadata_or_empty(self, gallery_number: int, row: Row) -> Mapping[str, Any]:
         """Return the metadata; damaged metadata is logged and empty, so that its subject can be found and deleted."""
@@ -242,6 +247,25 @@ class RowCodec:
 
     def encrypt_metadata(self, gallery_number: int, subject_id: str, metadata: Mapping[str, Any]) -> bytes:
         return self._encrypt_json(metadata, aad("metadata", gallery_number, subject_id))
+
+    def consent_or_none(self, gallery_number: int, row: Row) -> str | None:
+        """Return the consent reference; a damaged one is logged and left out, as metadata are."""
+        try:
+            return self.consent(gallery_number, row)
+        except DamagedValue as error:
+            log.warning("consent of subject %r is damaged and left out: %s", row["id"], error)
+            return None
+
+    def consent(self, gallery_number: int, row: Row) -> str | None:
+        if row["consent"] is None:
+            return None
+        consent = self._decrypt_json(row["consent"], aad("consent", gallery_number, row["id"]), "consent")
+        if not isinstance(consent, str):
+            raise DamagedValue(f"consent: expected text, got {type(consent).__name__}")
+        return consent
+
+    def encrypt_consent(self, gallery_number: int, subject_id: str, consent: str) -> bytes:
+        return self._encrypt_json(consent, aad("consent", gallery_number, subject_id))
 
     def response(self, gallery_number: int, row: Row) -> Mapping[str, Any]:
         return self._decrypt_object(

@@ -152,3 +152,41 @@ def test_an_export_can_be_read_by_its_owner_only(repository: GalleryRepository, 
     export_gallery(repository, "guests", file)
 
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_consent_and_expiry_of_a_line_replace_those_that_are_there_and_none_keeps_them(
+    repository: GalleryRepository, file: Path
+) -> None:
+    repository.put_subject("guests", "ada", {}, consent="form 7", expires_at="2999-01-01T00:00:00.000Z")
+    repository.put_subject("guests", "bob", {})
+    export_gallery(repository, "guests", file)
+    repository.put_subject("guests", "ada", {}, consent="form 1", expires_at="2998-01-01T00:00:00.000Z")
+    repository.put_subject("guests", "bob", {}, consent="form 2", expires_at="2997-01-01T00:00:00.000Z")
+    import_gallery(repository, "guests", file)
+
+    found = {each.subject_id: (each.consent, each.expires_at) for each in repository.subjects("guests", 9, "")}
+    assert found == {
+        "ada": ("form 7", "2999-01-01T00:00:00.000Z"),
+        "bob": ("form 2", "2997-01-01T00:00:00.000Z"),
+    }
+
+
+def test_a_subject_past_its_expiry_is_not_imported(repository: GalleryRepository, file: Path) -> None:
+    repository.enroll("guests", "ada", numbered("ada", 1))
+    repository.enroll("guests", "bob", numbered("bob", 2))
+    repository.put_subject("guests", "ada", None, expires_at="2020-01-01T00:00:00.000Z")
+    export_gallery(repository, "guests", file)
+
+    assert import_gallery(repository, "copy", file) == 1
+    assert [each.subject_id for each in repository.subjects("copy", 9, "")] == ["bob"]
+
+
+def test_an_export_without_consent_and_expiry_is_imported(repository: GalleryRepository, file: Path) -> None:
+    fill(repository)
+    export_gallery(repository, "guests", file)
+    older = [json.loads(line) for line in lines(file)]
+    for entry in older:
+        entry.pop("consent", None), entry.pop("expires_at", None)
+    file.write_text("".join(json.dumps(entry) + "\n" for entry in older))
+
+    assert import_gallery(repository, "copy", file) == 3

@@ -1,4 +1,4 @@
-"""What an answer reveals about an enrolled face: a step, and nothing beyond the bound."""
+"""An answer tells the distance to an enrolled face by its step, and nothing beyond the bound."""
 
 import math
 
