@@ -61,9 +61,11 @@ def cohorts(tmp_path: Path, people: Path) -> Path:
 
 @pytest.fixture
 def model(tmp_path: Path, models_dir: Path) -> Path:
-    """A copy of the default model, without its calibration."""
+    """A copy of the default model without calibration and offsets: `crowd` has copies of two faces under many names."""
     folder = tmp_path / "mobilefacenet-128"
     shutil.copytree(models_dir / "mobilefacenet-128", folder, ignore=shutil.ignore_patterns("calibration.json"))
+    manifest = json.loads((folder / "manifest.json").read_text()) | {"threshold_offset": None}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 
 
