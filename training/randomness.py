@@ -20,6 +20,7 @@ class Stream(IntEnum):
     DROPOUT = 4
     POOL = 5
     TRIPLETS = 6
+    CROWD = 7
 
 
 def generator(seed: int, stream: Stream, *counters: int) -> np.random.Generator:

@@ -38,5 +38,5 @@ def test_evaluate_uses_the_very_vectors_that_embed_answers(api: Api, photos: lis
 
     assert detected.found.all()
     served = np.array([face["embedding"] for face in faces], np.float32)
-    assert (served == measured).all()
+    assert (served == measured.vectors).all()
     assert [face["quality"]["inside"] for face in faces] == [round(float(share), 4) for share in inside]

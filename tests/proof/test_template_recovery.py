@@ -108,7 +108,8 @@ def strangers(random: np.random.Generator, count: int) -> Vectors:
 
 
 def policy() -> ScoreReleasePolicy:
-    calibration = read_calibration(MODEL, read_embedder(MODEL).file.digest)
+    manifest = read_embedder(MODEL)
+    calibration = read_calibration(MODEL, manifest.file.digest, manifest.offset_digest)
     thresholds = ThresholdPolicy(calibration, default_fmr=1e-4, default_fpir=0.01)
     return ScoreReleasePolicy(thresholds, largest_threshold(thresholds))
 

@@ -8,6 +8,7 @@ at 95 %). FNMR is over the faces that were found; the number of others is record
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,29 +40,31 @@ def calibrate(
     images: Path,
     name: str,
     model: Path,
-    cohorts: Path | None,
+    cohorts: Sequence[Path],
     models_dir: Path,
     *,
     fmr_scope: FmrScope = "overall",
     cache: Path | None = None,
 ) -> Path:
     """Measure, write calibration.json beside the model and return its path. Raises TrainingError."""
-    if fmr_scope == "worst_cohort" and cohorts is None:
+    if fmr_scope == "worst_cohort" and not cohorts:
         raise TrainingError("--fmr-scope worst_cohort needs --cohorts")
-    served, finder = ServedModel.open(model), FaceFinder(models_dir, cache=cache)
+    served, finder = ServedModel.open_uncalibrated(model, cache), FaceFinder(models_dir, cache=cache)
     paths, person_of = folder_per_person(images)
     detected = finder.find_all(paths, "detect")
-    vectors, _ = embed_faces(served, detected)
-    pairs = all_pairs(vectors, vectors, person_of[detected.found])
+    embeddings, _ = embed_faces(served, detected)
+    pairs = all_pairs(embeddings, embeddings, person_of[detected.found])
     if not len(pairs.genuine) or RULE_OF_THREE / max(1, pairs.impostor_people_pairs) > COARSEST_FMR:
         raise TrainingError(
             f"{images} supports no FMR of {COARSEST_FMR}: expected at least 9 people, some with two photos"
         )
-    calibration = fit_calibration(served.manifest.file.digest, _data(name, pairs, detected.found), pairs)
+    calibration = fit_calibration(
+        served.manifest.file.digest, _data(name, pairs, detected.found), pairs, served.manifest.offset_digest
+    )
     if cohorts:
-        faces = cohort_faces(cohorts, served, finder)
-        calibration = with_cohorts(calibration, cohorts.stem, faces)
-        calibration = for_worst_cohort(calibration, pairs, faces) if fmr_scope == "worst_cohort" else calibration
+        sets = cohort_faces(cohorts, served, finder)
+        calibration = with_cohorts(calibration, sets)
+        calibration = for_worst_cohort(calibration, pairs, sets) if fmr_scope == "worst_cohort" else calibration
     path = model / CALIBRATION
     path.write_text(calibration.model_dump_json(indent=1) + "\n")
     return path
@@ -77,10 +80,13 @@ def summary(model: Path) -> str:
     )
 
 
-def fit_calibration(digest: str, data: CalibrationData, pairs: AllPairs) -> Calibration:
-    """Return a calibration over all `pairs`, without cohorts."""
+def fit_calibration(
+    digest: str, data: CalibrationData, pairs: AllPairs, threshold_offset: str | None = None
+) -> Calibration:
+    """Return a calibration over all `pairs`, without cohorts; their scores contain the offsets of that digest."""
     return Calibration(
         model=digest,
+        threshold_offset=threshold_offset,
         data=data,
         fmr_scope="overall",
         finest_fmr=RULE_OF_THREE / pairs.impostor_people_pairs,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,41 +14,59 @@ from training.data import photo_groups
 from training.errors import TrainingError
 from training.evaluation.all_pairs import AllPairs
 from training.evaluation.bootstrap import RULE_OF_THREE, interval, rate_curves
-from training.evaluation.demographics import CohortFaces, CohortRates, cohort_rates, impostor_distances, measure
+from training.evaluation.demographics import CohortFaces, CohortRates, cohort_rates, impostor_scores, measure
 from training.evaluation.demographics_report import faces_of
 from training.evaluation.metrics import threshold_at
 from training.pipeline.detection_cache import FaceFinder
 from training.pipeline.served_model import ServedModel
 
 Samples: TypeAlias = NDArray[np.float64]
+CohortSets: TypeAlias = Mapping[str, CohortFaces]
+"""The faces of several sets of photos by the names of the sets; each has its own cohorts."""
 
 COHORT_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(27))  # 0.5 to 1.8
+USUAL_FMRS = (1e-2, 1e-3, 1e-4, 1e-5)
 REPLICATES = 200
 COARSEST_FMR = 0.1  # a calibration must support at least this FMR
 STEPS = 100  # thresholds at which the worst cohort is determined, evenly spaced by FMR
 
 
-def cohort_faces(source: Path, served: ServedModel, finder: FaceFinder) -> CohortFaces:
-    """Embed the faces of a folder with one folder per cohort, or of a CSV (see training/data/photo_groups.py)."""
-    groups = photo_groups.from_folders(source) if source.is_dir() else photo_groups.from_csv(source)
-    (faces,) = faces_of(groups, finder.find_all(groups.paths, "detect, cohorts"), [served])
-    return faces
+def cohort_faces(sources: Sequence[Path], served: ServedModel, finder: FaceFinder) -> CohortSets:
+    """Embed the faces of folders with one folder per cohort, or of CSVs (see training/data/photo_groups.py)."""
+    sets = {}
+    for source in sources:
+        groups = photo_groups.from_folders(source) if source.is_dir() else photo_groups.from_csv(source)
+        (sets[source.stem],) = faces_of(groups, finder.find_all(groups.paths, f"detect, {source.stem}"), [served])
+    return sets
 
 
-def with_cohorts(calibration: Calibration, name: str, faces: CohortFaces) -> Calibration:
-    """Return the calibration with the FMRs within each cohort and between cohorts."""
-    rates = measure(faces, COHORT_THRESHOLDS, replicates=REPLICATES)
-    inside = round(float(np.median(faces.inside)), 3)
+def with_cohorts(calibration: Calibration, sets: CohortSets) -> Calibration:
+    """Return the calibration with the FMRs within each cohort, and between cohorts of one set of photos."""
+    thresholds = _cohort_thresholds(calibration)
+    rates = {name: measure(faces, thresholds, replicates=REPLICATES) for name, faces in sets.items()}
+    prefixes = {name: f"{name}/" if len(sets) > 1 else "" for name in sets}
+    between = [each.between[0] for each in rates.values()], [each.between_pairs for each in rates.values()]
+    inside = np.concatenate([faces.inside for faces in sets.values()])
     parts = {
-        "cohort_thresholds": COHORT_THRESHOLDS,
-        "cohorts": tuple(_cohort(each) for each in rates.cohorts),
-        "between_cohorts": tuple(rates.between[0].tolist()),
-        "cohort_data": CohortData(name=name, images=len(faces.vectors), median_inside=inside),
+        "cohort_thresholds": thresholds,
+        "cohorts": tuple(_cohort(prefixes[name], each) for name in sets for each in rates[name].cohorts),
+        "between_cohorts": tuple(np.average(between[0], axis=0, weights=between[1]).tolist())
+        if any(between[1])
+        else (),
+        "cohort_data": CohortData(
+            name=", ".join(sets), images=len(inside), median_inside=round(float(np.median(inside)), 3)
+        ),
     }
     return Calibration.model_validate(dict(calibration) | parts)
 
 
-def for_worst_cohort(calibration: Calibration, pairs: AllPairs, faces: CohortFaces) -> Calibration:
+def _cohort_thresholds(calibration: Calibration) -> tuple[float, ...]:
+    """Return evenly spaced thresholds, and those of the usual FMRs."""
+    usual = [calibration.at(fmr).threshold for fmr in USUAL_FMRS if fmr >= calibration.smallest_fmr]
+    return tuple(sorted({*COHORT_THRESHOLDS, *usual}))
+
+
+def for_worst_cohort(calibration: Calibration, pairs: AllPairs, sets: CohortSets) -> Calibration:
     """
     Return the calibration with the largest FMR at each threshold: that over all people, or that of a cohort.
 
@@ -58,11 +76,10 @@ def for_worst_cohort(calibration: Calibration, pairs: AllPairs, faces: CohortFac
     finest = max(calibration.finest_fmr, RULE_OF_THREE / max(1, fewest))
     if finest > COARSEST_FMR:
         raise TrainingError(f"the smallest cohort has {fewest} pairs of people, which support no FMR of {COARSEST_FMR}")
-    thresholds = sorted(
-        {*(rates.threshold for rates in calibration.rates), *_exact_thresholds(impostor_distances(faces), finest)}
-    )
+    impostors = [scores for faces in sets.values() for scores in impostor_scores(faces)]
+    thresholds = sorted({*(rates.threshold for rates in calibration.rates), *_exact_thresholds(impostors, finest)})
     overall, fnmr = rate_curves(pairs, np.array(thresholds), REPLICATES)  # (1 + R, T)
-    within = cohort_rates(faces, thresholds, replicates=REPLICATES)
+    within = [each for faces in sets.values() for each in cohort_rates(faces, thresholds, replicates=REPLICATES)]
     rates = worst_rates(thresholds, [overall, *(cohort.fmr for cohort in within)], fnmr)
     parts = {"fmr_scope": "worst_cohort", "rates": rates, "finest_fmr": finest}
     return Calibration.model_validate(dict(calibration) | parts)
@@ -90,12 +107,12 @@ def _exact_thresholds(impostors: Sequence[Samples], finest: float) -> set[float]
     return {max(0.0, min(threshold_at(each, fmr) for each in impostors)) for fmr in fmrs}
 
 
-def _cohort(rates: CohortRates) -> Cohort:
+def _cohort(prefix: str, rates: CohortRates) -> Cohort:
     return Cohort(
-        name=rates.name,
+        name=prefix + rates.name,
         people=rates.people,
         impostor_pairs=rates.impostor_pairs,
         median_inside=round(rates.median_inside, 3),
         fmr=tuple(rates.fmr[0].tolist()),
-        fmr_interval=tuple(rates.interval(column) for column in range(len(COHORT_THRESHOLDS))),
+        fmr_interval=tuple(rates.interval(column) for column in range(rates.fmr.shape[1])),
     )

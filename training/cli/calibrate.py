@@ -20,7 +20,8 @@ def calibrate(
     model: ModelId,
     name: Annotated[str, typer.Option(help="The name of the data; every answer of the service contains it.")],
     cohorts: Annotated[
-        Path | None, typer.Option(exists=True, help="One folder per cohort, or a CSV path,group (and person).")
+        list[Path] | None,
+        typer.Option(exists=True, help="One folder per cohort, or a CSV path,group (and person). Repeatable."),
     ] = None,
     fmr_scope: Annotated[
         FmrScope, typer.Option(help="Hold FMRs over all people, or in the worst of the cohorts as well.")
@@ -30,5 +31,5 @@ def calibrate(
 ) -> None:
     """Measure thresholds and their error rates, and write calibration.json beside the model."""
     folder = model_folder(models_dir, model)
-    path = fit.calibrate(images, name, folder, cohorts, models_dir, fmr_scope=fmr_scope, cache=cache)
+    path = fit.calibrate(images, name, folder, cohorts or [], models_dir, fmr_scope=fmr_scope, cache=cache)
     typer.echo(f"wrote {path}; {fit.summary(folder)}")

@@ -70,6 +70,7 @@ def evaluate_lfw(
         model_folder(models_dir, baseline) if baseline else None,
         groups=photo_groups.from_csv(groups, images) if groups else None,
         errors=errors,
+        cache=cache,
     )
     lfw.write(report, report_path, plot)
     typer.echo(summary.summary(report))
@@ -84,11 +85,14 @@ def evaluate_cohorts(
         Path | None, typer.Option(exists=True, dir_okay=False, help="path,group (and person), paths below its folder.")
     ] = None,
     fmr: Annotated[float, typer.Option(min=0, max=1, help="Use the calibrated threshold of this FMR.")] = 1e-4,
-    threshold: Annotated[float | None, typer.Option(min=0, max=4, help="Use this threshold instead.")] = None,
+    threshold: Annotated[float | None, typer.Option(min=0, max=4, help="Use this base threshold instead.")] = None,
     same_person: Annotated[
         float, typer.Option(min=0, max=4, help="Closer photos are of one person, if the people are not known.")
     ] = SAME_PERSON,
     only: Only = None,
+    views: Annotated[  # noqa: FBT002
+        bool, typer.Option("--views", help="Also compare each photo with a degraded copy: a lower bound of the FNMR.")
+    ] = False,
     baseline: Baseline = None,
     cache: Cache = None,
     models_dir: ModelsDir = MODELS,
@@ -97,10 +101,10 @@ def evaluate_cohorts(
     if (images is None) == (csv is None):
         raise TrainingError("expected either --images or --csv")
     cohorts = photo_groups.from_folders(images) if images else photo_groups.from_csv(Path(str(csv)))
-    query = CohortQuery(threshold, fmr, tuple(only or ()), same_person)
+    query = CohortQuery(threshold, fmr, tuple(only or ()), same_person, views)
     other = model_folder(models_dir, baseline) if baseline else None
     finder = FaceFinder(models_dir, cache=cache)
-    report = demographics_report.run(cohorts, model_folder(models_dir, model), other, query, finder)
+    report = demographics_report.run(cohorts, model_folder(models_dir, model), other, query, finder, cache)
     _write(report, report_path)
     typer.echo(demographics_report.summary(report))
 
@@ -120,7 +124,7 @@ def evaluate_sensitivity(
     finder = FaceFinder(models_dir, cache=cache)
     conditions = robustness.conditions(quality or robustness.QUALITIES, face or robustness.SIZES)
     task = VerificationTask.open(images, pairs, finder)
-    report = robustness.run(task, ServedModel.open(model_folder(models_dir, model)), finder, conditions)
+    report = robustness.run(task, ServedModel.open(model_folder(models_dir, model), cache), finder, conditions)
     _write(report, report_path)
     typer.echo(robustness.summary(report))
 
@@ -138,7 +142,7 @@ def evaluate_cropping(
     models_dir: ModelsDir = MODELS,
 ) -> None:
     """Why tightly cropped photos have higher error rates: missing pixels, wrong landmarks, or people who look alike."""
-    query, served = CohortQuery(only=tuple(only or ())), ServedModel.open(model_folder(models_dir, model))
+    query, served = CohortQuery(only=tuple(only or ())), ServedModel.open(model_folder(models_dir, model), cache)
     groups, finder = query.select(photo_groups.from_folders(cohorts)), FaceFinder(models_dir, cache=cache)
     report = cropping_report.run(
         images, groups, served, query.threshold_of(served), finder, landmark_finders(models_dir)

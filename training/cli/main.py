@@ -7,7 +7,7 @@ import sys
 import typer
 
 from app.domain.errors import LikenessError
-from training.cli import calibrate, convert, evaluate, export, train
+from training.cli import calibrate, convert, evaluate, export, offset, train
 from training.errors import TrainingError
 
 cli = typer.Typer(
@@ -19,6 +19,7 @@ cli = typer.Typer(
 cli.add_typer(train.cli)
 cli.add_typer(export.cli)
 cli.add_typer(convert.cli)
+cli.add_typer(offset.cli)
 cli.add_typer(calibrate.cli)
 cli.add_typer(evaluate.cli, name="evaluate")
 

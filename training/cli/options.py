@@ -21,7 +21,7 @@ Baseline = Annotated[str | None, typer.Option(help="A model to compare with, mea
 MinFace = Annotated[
     float | None, typer.Option(min=12, help="As LIKENESS_MIN_FACE; the default is that of the service.")
 ]
-Cache = Annotated[Path | None, typer.Option(file_okay=False, help="A folder to cache the faces found in photos.")]
+Cache = Annotated[Path | None, typer.Option(file_okay=False, help="A folder to cache faces and vectors.")]
 Output = Annotated[Path, typer.Option(help="The model folder to write; its name becomes the model's id.")]
 
 

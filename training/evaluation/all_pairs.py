@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.models import Floats
-from app.matching.distance import distances_between
+from training.pipeline.embeddings import Embeddings
 
 
 @dataclass(frozen=True)
 class AllPairs:
-    """Ascending distances (G,) of genuine and (I,) of impostor pairs, with the person, or both people, of each pair."""
+    """Ascending scores (G,) of genuine and (I,) of impostor pairs, with the person, or both people, of each pair."""
 
     genuine: Floats
     genuine_person: NDArray[np.int32]
@@ -32,17 +32,17 @@ class AllPairs:
         return people * (people - 1) // 2
 
 
-def all_pairs(probes: Floats, references: Floats, person_of: NDArray[np.int64]) -> AllPairs:
-    """Compare `probes`[i] with `references`[j] for i < j; both are unit vectors (N, D) of `person_of` (N,)."""
+def all_pairs(probes: Embeddings, references: Embeddings, person_of: NDArray[np.int64]) -> AllPairs:
+    """Compare `probes`[i] with `references`[j] for i < j; both are of the same people, `person_of` (N,)."""
     person_of = person_of.astype(np.int32)
     rows, columns = np.triu_indices(len(probes), 1)
-    distances = distances_between(probes, references)[rows, columns]
+    scores = probes.scores(references)[rows, columns]
     same = person_of[rows] == person_of[columns]
-    near, far = np.argsort(distances[same], kind="stable"), np.argsort(distances[~same], kind="stable")
+    near, far = np.argsort(scores[same], kind="stable"), np.argsort(scores[~same], kind="stable")
     return AllPairs(
-        genuine=distances[same][near],
+        genuine=scores[same][near],
         genuine_person=person_of[rows[same]][near],
-        impostors=distances[~same][far],
+        impostors=scores[~same][far],
         impostor_people=np.stack([person_of[rows[~same]], person_of[columns[~same]]], axis=1)[far],
         people=int(person_of.max()) + 1,
         images_of=np.bincount(person_of),

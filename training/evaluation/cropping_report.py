@@ -33,6 +33,7 @@ from training.evaluation.cropping import (
 )
 from training.evaluation.demographics import CohortFaces, first_per_person, infer_people, measure
 from training.pipeline.detection_cache import DetectedFaces, FaceFinder, read_photo
+from training.pipeline.embeddings import Embeddings
 from training.pipeline.progress import with_progress
 from training.pipeline.served_model import ServedModel
 
@@ -56,7 +57,7 @@ def run(
     rows = _Rows(model, threshold)
     uncropped, cropped, cohort_photos = _Photos(whole, None), _Photos(whole, frames_of(tight)), _Photos(tight, None)
     return {
-        "model": {"id": model.manifest.id, "digest": model.manifest.file.digest},
+        "model": model.identity,
         "threshold": threshold,
         "known_people": [
             {"photos": "whole", **rows.of_people(uncropped, person_of, *known, "black")},
@@ -117,8 +118,8 @@ class _Rows:
     ) -> dict[str, Any]:
         """Return the rates over all pairs of photos of known people."""
         crops = photos.align(name, finder, border)
-        vectors = self._embed(crops)
-        pairs = all_pairs(vectors, vectors, person_of[photos.detected.found][_is_aligned(crops)])
+        embeddings = self._embed(crops)
+        pairs = all_pairs(embeddings, embeddings, person_of[photos.detected.found][_is_aligned(crops)])
         fmr, fnmr = rate_curves(pairs, np.array([self.threshold]), REPLICATES)
         tmr = true_match_rates(pairs, [FMR], REPLICATES)
         rates = {**_with_interval("fmr", fmr), **_with_interval("fnmr", fnmr), **_with_interval("tmr", tmr)}
@@ -129,9 +130,10 @@ class _Rows:
     ) -> dict[str, Any]:
         """Return the false match rates within and between cohorts."""
         crops = photos.align(name, finder, border)
-        vectors, cohort_of = self._embed(crops), cohorts.group_of[photos.detected.found][_is_aligned(crops)]
-        person_of, inside = infer_people([vectors]), np.array([crop.inside for crop in crops if crop], np.float32)
-        faces = CohortFaces(cohorts.names, vectors, cohort_of, person_of, inside)
+        embeddings, cohort_of = self._embed(crops), cohorts.group_of[photos.detected.found][_is_aligned(crops)]
+        person_of = infer_people([embeddings.vectors])
+        inside = np.array([crop.inside for crop in crops if crop], np.float32)
+        faces = CohortFaces(cohorts.names, embeddings, cohort_of, person_of, inside)
         rates = measure(faces.select(first_per_person(cohort_of, person_of)), [self.threshold])
         return {
             **_alignment_statistics(name, border, crops),
@@ -139,7 +141,7 @@ class _Rows:
             **_with_interval("median_within", rates.median),
         }
 
-    def _embed(self, crops: Sequence[MeasuredCrop | None]) -> Floats:
+    def _embed(self, crops: Sequence[MeasuredCrop | None]) -> Embeddings:
         return self.model.embed(np.stack([crop.pixels for crop in crops if crop]), "embed")
 
 

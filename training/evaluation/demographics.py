@@ -23,6 +23,7 @@ from app.domain.models import Floats
 from app.matching.distance import distances_between
 from training.errors import TrainingError
 from training.evaluation.bootstrap import RULE_OF_THREE, interval
+from training.pipeline.embeddings import Embeddings
 
 SAME_PERSON = 0.6
 REPLICATES = 1000
@@ -30,26 +31,34 @@ REPLICATES = 1000
 
 @dataclass(frozen=True)
 class CohortFaces:
-    """N faces: unit vectors (N, D), the cohort and person of each, and the share of each crop inside its photo."""
+    """N faces: their embeddings, the cohort and person of each, and the share of each crop inside its photo."""
 
     names: tuple[str, ...]
-    vectors: Floats
+    embeddings: Embeddings
     cohort_of: NDArray[np.int64]
     person_of: NDArray[np.int64]
     inside: Floats
+    degraded: Embeddings | None = None
+    """Embeddings of the same photos after degradation."""
 
     def select(self, kept: NDArray[np.bool_]) -> CohortFaces:
         return CohortFaces(
-            self.names, self.vectors[kept], self.cohort_of[kept], self.person_of[kept], self.inside[kept]
+            self.names,
+            self.embeddings.select(kept),
+            self.cohort_of[kept],
+            self.person_of[kept],
+            self.inside[kept],
+            self.degraded.select(kept) if self.degraded else None,
         )
 
 
 @dataclass(frozen=True)
 class CohortRates:
     """
-    The rates of a cohort: `fmr` and `tmr` (1 + R, T) at each threshold, of the data, then of each bootstrap sample.
+    The rates of a cohort, (1 + R, T) at each threshold: of the data, then of each bootstrap sample.
 
-    `tmr` is nan if nobody is on two photos.
+    `tmr` is nan if nobody is on two photos. `view_fnmr` is the FNMR of each photo and its degraded copy, a lower bound
+    of the FNMR of two photos; nan if there are no copies.
     """
 
     name: str
@@ -60,6 +69,7 @@ class CohortRates:
     median_inside: float
     fmr: NDArray[np.float64]
     tmr: NDArray[np.float64]
+    view_fnmr: NDArray[np.float64]
 
     def interval(self, column: int) -> tuple[float, float]:
         """
@@ -105,12 +115,12 @@ def measure(
 ) -> DemographicRates:
     """Measure all rates; equal seeds and people are paired. Raises TrainingError if no cohort has two people."""
     weight = _bootstrap_weights(faces.cohort_of, faces.person_of, replicates, seed)
-    distances = distances_between(faces.vectors, faces.vectors)
+    scores = faces.embeddings.scores(faces.embeddings)
     between = _different_people(faces) & np.not_equal.outer(faces.cohort_of, faces.cohort_of)
     return DemographicRates(
         cohorts=cohort_rates(faces, thresholds, replicates=replicates, seed=seed),
         between_pairs=int(between.sum()) // 2,
-        between=_weighted_rates(distances, between, weight, thresholds),
+        between=_weighted_rates(scores, between, weight, thresholds),
     )
 
 
@@ -130,14 +140,13 @@ def cohort_rates(
     return kept
 
 
-def impostor_distances(faces: CohortFaces) -> list[NDArray[np.float64]]:
-    """Return the ascending distances of impostor pairs in each cohort that has any."""
+def impostor_scores(faces: CohortFaces) -> list[NDArray[np.float64]]:
+    """Return the ascending scores of impostor pairs in each cohort that has any."""
     members = [faces.select(faces.cohort_of == number) for number in range(len(faces.names))]
-    distances = [
-        distances_between(each.vectors, each.vectors)[np.triu(_different_people(each))].astype(np.float64)
-        for each in members
+    scores = [
+        each.embeddings.scores(each.embeddings)[np.triu(_different_people(each))].astype(np.float64) for each in members
     ]
-    return [np.sort(each) for each in distances if len(each)]
+    return [np.sort(each) for each in scores if len(each)]
 
 
 def _different_people(faces: CohortFaces) -> NDArray[np.bool_]:
@@ -161,37 +170,46 @@ def _bootstrap_weights(
 
 
 def _rates_of(name: str, faces: CohortFaces, weight: NDArray[np.float64], thresholds: Sequence[float]) -> CohortRates:
-    impostor, distances = _different_people(faces), distances_between(faces.vectors, faces.vectors)
+    impostor, scores = _different_people(faces), faces.embeddings.scores(faces.embeddings)
     genuine = np.triu(~impostor, 1)
     return CohortRates(
         name=name,
         people=len(np.unique(faces.person_of)),
-        images=len(faces.vectors),
+        images=len(faces.embeddings),
         impostor_pairs=int(impostor.sum()) // 2,
         genuine_pairs=int(genuine.sum()),
         median_inside=float(np.median(faces.inside)),
-        fmr=_weighted_rates(distances, impostor, weight, thresholds),
-        tmr=_genuine_rates(distances, genuine, weight, thresholds),
+        fmr=_weighted_rates(scores, impostor, weight, thresholds),
+        tmr=_genuine_rates(scores, genuine, weight, thresholds),
+        view_fnmr=_view_fnmr(faces, weight, thresholds),
     )
 
 
 def _weighted_rates(
-    distances: Floats, pairs: NDArray[np.bool_], weight: NDArray[np.float64], thresholds: Sequence[float]
+    scores: Floats, pairs: NDArray[np.bool_], weight: NDArray[np.float64], thresholds: Sequence[float]
 ) -> NDArray[np.float64]:
     """Return the share of pairs (N, N) within each threshold, (1 + R, T); a pair weighs the product of its faces."""
     total = _total_weight(pairs, weight)
-    within = [_total_weight(pairs & (distances <= threshold), weight) for threshold in thresholds]
+    within = [_total_weight(pairs & (scores <= threshold), weight) for threshold in thresholds]
     return np.stack(within, axis=1) / np.maximum(total, 1e-12)[:, None]
 
 
 def _genuine_rates(
-    distances: Floats, genuine: NDArray[np.bool_], weight: NDArray[np.float64], thresholds: Sequence[float]
+    scores: Floats, genuine: NDArray[np.bool_], weight: NDArray[np.float64], thresholds: Sequence[float]
 ) -> NDArray[np.float64]:
     """Return the share of genuine pairs (N, N) within each threshold, (1 + R, T); a pair weighs as its person."""
-    within = [weight @ (genuine & (distances <= threshold)).sum(axis=1) for threshold in thresholds]
+    within = [weight @ (genuine & (scores <= threshold)).sum(axis=1) for threshold in thresholds]
     with np.errstate(invalid="ignore"):
         rates: NDArray[np.float64] = np.array(within).T / (weight @ genuine.sum(axis=1))[:, None]
     return rates
+
+
+def _view_fnmr(faces: CohortFaces, weight: NDArray[np.float64], thresholds: Sequence[float]) -> NDArray[np.float64]:
+    """Return the share of photos (N,) that do not match their degraded copies, (1 + R, T)."""
+    if faces.degraded is None:
+        return np.full((len(weight), len(thresholds)), np.nan)
+    missed = np.greater.outer(faces.embeddings.paired_scores(faces.degraded), thresholds)  # (N, T)
+    return np.asarray(weight @ missed / weight.sum(axis=1, keepdims=True))
 
 
 def _total_weight(pairs: NDArray[np.bool_], weight: NDArray[np.float64]) -> NDArray[np.float64]:

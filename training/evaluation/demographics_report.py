@@ -24,10 +24,13 @@ from training.evaluation.demographics import (
     infer_people,
     measure,
 )
-from training.pipeline.detection_cache import DetectedFaces, FaceFinder, embed_faces
+from training.evaluation.verification import embed
+from training.pipeline.detection_cache import DetectedFaces, FaceFinder
 from training.pipeline.served_model import ServedModel
 
 FMR = 1e-4
+FEW_PEOPLE = 40
+"""Cohorts of fewer people are reported, and pooled, but none of them is named the worst."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,11 @@ class CohortQuery:
     fmr: float = FMR
     only: Sequence[str] = ()
     same_person: float = SAME_PERSON
+    views: bool = False
+    """Degrade each photo as well, for a lower bound of the FNMR."""
 
     def threshold_of(self, model: ServedModel) -> float:
-        """Return the threshold for a model. Raises TrainingError if there is neither one nor a calibration."""
+        """Return the base threshold for a model. Raises TrainingError if there is neither one nor a calibration."""
         if self.threshold is not None:
             return self.threshold
         if model.calibration is None:
@@ -59,21 +64,26 @@ class CohortQuery:
 
 
 def run(
-    cohorts: PhotoGroups, model: Path, baseline: Path | None, query: CohortQuery, finder: FaceFinder
+    cohorts: PhotoGroups,
+    model: Path,
+    baseline: Path | None,
+    query: CohortQuery,
+    finder: FaceFinder,
+    cache: Path | None = None,
 ) -> dict[str, Any]:
     """Return the report. Raises TrainingError."""
     cohorts = query.select(cohorts)
-    models = [ServedModel.open(folder) for folder in (model, baseline) if folder]
+    models = [ServedModel.open(folder, cache) for folder in (model, baseline) if folder]
     thresholds = [query.threshold_of(each) for each in models]
     detected = finder.find_all(cohorts.paths, "detect")
-    faces = faces_of(cohorts, detected, models, query.same_person)
+    faces = faces_of(cohorts, detected, models, query.same_person, views=query.views)
     rates = [measure(each, [threshold]) for each, threshold in zip(faces, thresholds, strict=True)]
     reports = [_report(*each) for each in zip(models, thresholds, rates, strict=True)]
     return {
         **reports[0],
         "images": len(cohorts.paths),
         "faces_not_found": int((~detected.found).sum()),
-        "repeats": int(detected.found.sum()) - len(faces[0].vectors),
+        "repeats": int(detected.found.sum()) - len(faces[0].embeddings),
         "same_person": None if cohorts.people else query.same_person,
         "median_inside": float(np.median(faces[0].inside)),
         **({"baseline": reports[1], "ratio": _ratio(*rates)} if baseline else {}),
@@ -81,19 +91,27 @@ def run(
 
 
 def faces_of(
-    cohorts: PhotoGroups, detected: DetectedFaces, models: Sequence[ServedModel], same_person: float = SAME_PERSON
+    cohorts: PhotoGroups,
+    detected: DetectedFaces,
+    models: Sequence[ServedModel],
+    same_person: float = SAME_PERSON,
+    *,
+    views: bool = False,
 ) -> list[CohortFaces]:
     """Return the faces as embedded by each model; repeats of a person, according to any of them, are left out."""
     found = detected.found
     cohort_of = cohorts.group_of[found]
-    embedded = [embed_faces(model, detected) for model in models]
+    embedded = [embed(model, detected, degraded=views) for model in models]
     if cohorts.people:
         person_of = np.unique(np.array(cohorts.people)[found], return_inverse=True)[1].astype(np.int64)
         kept = np.ones(len(person_of), bool)
     else:
-        person_of = infer_people([vectors for vectors, _ in embedded], same_person)
+        person_of = infer_people([each.clean.vectors for each in embedded], same_person)
         kept = first_per_person(cohort_of, person_of)
-    faces = [CohortFaces(cohorts.names, vectors, cohort_of, person_of, inside) for vectors, inside in embedded]
+    faces = [
+        CohortFaces(cohorts.names, each.clean, cohort_of, person_of, each.inside, each.embeddings.get("degraded"))
+        for each in embedded
+    ]
     return [each.select(kept) for each in faces]
 
 
@@ -104,6 +122,7 @@ def summary(report: dict[str, Any]) -> str:
         f"median inside {report['median_inside']:.2f}",
         *[line(each) for each in report["cohorts"]],
         f"median of {len(report['cohorts'])} cohorts: {_rate(report['median'])}",
+        *_summary_of_sizes(report),
         f"between cohorts: {_rate(report['between'])}, {report['between']['impostor_pairs']} pairs",
     ]
     if "ratio" in report:
@@ -118,10 +137,12 @@ def summary(report: dict[str, Any]) -> str:
 def _report(model: ServedModel, threshold: float, rates: DemographicRates) -> dict[str, Any]:
     rows = sorted((row(cohort) for cohort in rates.cohorts), key=lambda each: -float(each["fmr"]))
     return {
-        "model": {"id": model.manifest.id, "digest": model.manifest.file.digest},
+        "model": model.identity,
         "threshold": threshold,
         "cohorts": rows,
         "median": _fmr_with_interval(rates.median[:, 0]),
+        "worst": next((each for each in rows if each["people"] >= FEW_PEOPLE), None),
+        "few_people": _pooled([cohort for cohort in rates.cohorts if cohort.people < FEW_PEOPLE]),
         "between": {"impostor_pairs": rates.between_pairs, **_fmr_with_interval(rates.between[:, 0])},
     }
 
@@ -138,7 +159,25 @@ def row(cohort: CohortRates) -> dict[str, Any]:
         "genuine_pairs": cohort.genuine_pairs,
         "tmr": float(cohort.tmr[0, 0]) if cohort.genuine_pairs else None,
         "tmr_interval": interval(cohort.tmr[1:, 0]) if cohort.genuine_pairs else None,
+        **_view_fnmr(cohort),
     }
+
+
+def _view_fnmr(cohort: CohortRates) -> dict[str, Any]:
+    """Return the FNMR of a photo and its degraded copy, which is a lower bound, if it was measured."""
+    if np.isnan(cohort.view_fnmr).any():
+        return {}
+    samples = cohort.view_fnmr[:, 0]
+    return {"fnmr_lower_bound": float(samples[0]), "fnmr_lower_bound_interval": interval(samples[1:])}
+
+
+def _pooled(cohorts: Sequence[CohortRates]) -> dict[str, Any] | None:
+    """Return the FMR within small cohorts together: each pair of people of one cohort counts once."""
+    if not cohorts:
+        return None
+    pairs = [cohort.impostor_pairs for cohort in cohorts]
+    samples = np.average([cohort.fmr[:, 0] for cohort in cohorts], axis=0, weights=pairs)
+    return {"cohorts": len(cohorts), "impostor_pairs": sum(pairs), **_fmr_with_interval(samples)}
 
 
 def _fmr_with_interval(samples: Floats | NDArray[np.float64]) -> dict[str, Any]:
@@ -152,10 +191,19 @@ def _ratio(main: DemographicRates, other: DemographicRates) -> dict[str, Any]:
 
 
 def line(row: dict[str, Any]) -> str:
-    return (
+    text = (
         f"{row['name']}: {_rate(row)}, {row['people']} people, {row['impostor_pairs']} pairs, "
         f"inside {row['median_inside']:.2f}"
     )
+    return text + (f", FNMR at least {row['fnmr_lower_bound']:.3f}" if "fnmr_lower_bound" in row else "")
+
+
+def _summary_of_sizes(report: dict[str, Any]) -> list[str]:
+    worst, few = report["worst"], report["few_people"]
+    lines = [f"worst cohort of {FEW_PEOPLE} people or more: {worst['name']}, {_rate(worst)}"] if worst else []
+    if few:
+        lines.append(f"{few['cohorts']} smaller cohorts together: {_rate(few)}, {few['impostor_pairs']} pairs")
+    return lines
 
 
 def _rate(row: dict[str, Any]) -> str:

@@ -9,21 +9,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
-from app.domain.models import Floats, Pixels
+from app.domain.models import Pixels
 from app.faces.alignment import LandmarkAligner
-from app.matching.distance import distances_between
 from training.pipeline.detection_cache import DetectedFaces, read_photo
+from training.pipeline.embeddings import Embeddings
 
 PAIRS, COLUMNS = 12, 4  # pairs of each kind, pairs per row
 TITLES = "Closest impostor pairs", "Farthest genuine pairs"
 
 
-def draw(vectors: Floats, detected: DetectedFaces, person_of: NDArray[np.int64], path: Path) -> None:
-    """Draw a PNG; `vectors` (N, D) and `person_of` (N,) are of the photos with a face."""
+def draw(embeddings: Embeddings, detected: DetectedFaces, person_of: NDArray[np.int64], path: Path) -> None:
+    """Draw a PNG; `embeddings` and `person_of` (N,) are of the photos with a face."""
     rows = PAIRS // COLUMNS
     figure = Figure(figsize=(3.2 * COLUMNS, 4.2 * rows + 1), layout="constrained")
     parts: list[SubFigure] = list(figure.subfigures(2, 1, squeeze=False)[:, 0])
-    for part, title, pairs in zip(parts, TITLES, hardest(vectors, person_of, PAIRS), strict=True):
+    for part, title, pairs in zip(parts, TITLES, hardest(embeddings, person_of, PAIRS), strict=True):
         part.suptitle(title)
         cells = np.ravel(part.subplots(rows, COLUMNS))
         for axes, pair in zip(cells, pairs, strict=False):
@@ -35,19 +35,19 @@ def draw(vectors: Floats, detected: DetectedFaces, person_of: NDArray[np.int64],
 
 
 def hardest(
-    vectors: Floats, person_of: NDArray[np.int64], count: int
+    embeddings: Embeddings, person_of: NDArray[np.int64], count: int
 ) -> tuple[list[tuple[int, int, float]], list[tuple[int, int, float]]]:
-    """Return the closest impostor pairs and the farthest genuine ones: row, column, distance; hardest first."""
-    rows, columns = np.triu_indices(len(vectors), 1)
-    distances = distances_between(vectors, vectors)[rows, columns]
+    """Return the closest impostor pairs and the farthest genuine ones: row, column, score; hardest first."""
+    rows, columns = np.triu_indices(len(embeddings), 1)
+    scores = embeddings.scores(embeddings)[rows, columns]
     same = person_of[rows] == person_of[columns]
 
     def first(order: NDArray[np.float32], kind: NDArray[np.bool_]) -> list[tuple[int, int, float]]:
         pairs = np.flatnonzero(kind)
         ranked = pairs[np.argsort(order[pairs], kind="stable")[:count]]
-        return [(int(rows[each]), int(columns[each]), float(distances[each])) for each in ranked]
+        return [(int(rows[each]), int(columns[each]), float(scores[each])) for each in ranked]
 
-    return first(distances, ~same), first(-distances, same)
+    return first(scores, ~same), first(-scores, same)
 
 
 def _draw(axes: Axes, pair: tuple[int, int, float], detected: DetectedFaces) -> None:

@@ -20,7 +20,7 @@ from training.evaluation.all_pairs import AllPairs, all_pairs
 from training.evaluation.bootstrap import interval, true_match_rates
 from training.evaluation.demographics import CohortFaces, measure
 from training.evaluation.metrics import threshold_at
-from training.evaluation.verification import DEGRADED, EmbeddedFaces, VerificationTask, embed, pair_distances
+from training.evaluation.verification import DEGRADED, EmbeddedFaces, VerificationTask, embed, pair_scores
 from training.pipeline.served_model import ServedModel
 
 FMRS = [1e-2, 1e-3, 1e-4, 1e-5, 1e-6]
@@ -35,20 +35,21 @@ def run(
     *,
     groups: PhotoGroups | None = None,
     errors: Path | None = None,
+    cache: Path | None = None,
 ) -> dict[str, Any]:
     """
     Return the report; with `baseline`, also the paired difference to that model; with `groups`, the rates of each.
 
     A picture of the worst false matches and misses is written to `errors`.
     """
-    main = embed(ServedModel.open(model), task.detected)
+    main = embed(ServedModel.open(model, cache), task.detected)
     report = _report(main, task)
     if groups:
         report["groups"] = _by_group(main, task, groups, report)
     if errors:
         hardest_pairs.draw(main.clean, task.detected, task.known_people, errors)
     if baseline:
-        other = embed(ServedModel.open(baseline), task.detected)
+        other = embed(ServedModel.open(baseline, cache), task.detected)
         report["baseline"] = _report(other, task)
         report["gain"] = _gains(main, other, task) if task.person_of is not None else {}
     return report
@@ -63,19 +64,19 @@ def write(report: dict[str, Any], output: Path, plot: Path | None) -> None:
 
 def _pairs(embedded: EmbeddedFaces, person_of: NDArray[np.int64]) -> dict[str, AllPairs]:
     """Return the pairs of clean probes, and of degraded ones, with clean references."""
-    return {kind: all_pairs(vectors, embedded.clean, person_of) for kind, vectors in embedded.vectors.items()}
+    return {kind: all_pairs(probes, embedded.clean, person_of) for kind, probes in embedded.embeddings.items()}
 
 
 def _report(embedded: EmbeddedFaces, task: VerificationTask) -> dict[str, Any]:
-    manifest, person_of = embedded.model.manifest, task.person_of
+    person_of = task.person_of
     pairs = {} if person_of is None else _pairs(embedded, person_of)
     return {
-        "model": {"id": manifest.id, "digest": manifest.file.digest},
+        "model": embedded.model.identity,
         "images": len(task.pairs.images),
         "people": None if task.pairs.person_of is None else int(task.pairs.person_of.max()) + 1,
         "faces_not_found": int((~task.detected.found).sum()),
         "degraded_probe": DEGRADED,
-        **lfw_protocol.report(pair_distances(embedded.clean, task.detected.found, task.pairs), task.pairs),
+        **lfw_protocol.report(pair_scores(embedded.clean, task.detected.found, task.pairs), task.pairs),
         "all_pairs": {kind: _all_pairs(each) for kind, each in pairs.items()},
     }
 
@@ -102,9 +103,9 @@ def _all_pairs(pairs: AllPairs) -> dict[str, Any]:
 def _gains(main: EmbeddedFaces, other: EmbeddedFaces, task: VerificationTask) -> dict[str, Any]:
     person_of, found = task.known_people, task.detected.found
     ours, theirs = _pairs(main, person_of), _pairs(other, person_of)
-    distances = [pair_distances(each.clean, found, task.pairs) for each in (main, other)]
+    scores = [pair_scores(each.clean, found, task.pairs) for each in (main, other)]
     return {
-        "protocol": lfw_protocol.gain(distances[0], distances[1], task.pairs, REPLICATES),
+        "protocol": lfw_protocol.gain(scores[0], scores[1], task.pairs, REPLICATES),
         **{kind: _gain(ours[kind], theirs[kind]) for kind in ours.keys() & theirs.keys()},
     }
 

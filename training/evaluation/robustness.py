@@ -21,7 +21,7 @@ from app.faces.alignment import open_aligner
 from training.data import augmentation
 from training.errors import TrainingError
 from training.evaluation import lfw_protocol
-from training.evaluation.verification import VerificationTask, pair_distances
+from training.evaluation.verification import VerificationTask, pair_scores
 from training.pipeline.detection_cache import FaceFinder, read_photo
 from training.pipeline.progress import with_progress
 from training.pipeline.served_model import ServedModel
@@ -58,9 +58,8 @@ def run(
     task: VerificationTask, model: ServedModel, finder: FaceFinder, conditions: Sequence[Condition]
 ) -> dict[str, Any]:
     """Return the report, one row per condition."""
-    manifest = model.manifest
     rows = [_row(task, model, finder, condition) for condition in conditions]
-    return {"model": {"id": manifest.id, "digest": manifest.file.digest}, "far": lfw_protocol.FAR, "rows": rows}
+    return {"model": model.identity, "far": lfw_protocol.FAR, "rows": rows}
 
 
 def summary(report: dict[str, Any]) -> str:
@@ -87,8 +86,8 @@ def _row(task: VerificationTask, model: ServedModel, finder: FaceFinder, conditi
     found = np.array([crop is not None for crop in crops], bool)
     if not found.any():
         raise TrainingError(f"no face found: {condition.name}")
-    vectors = model.embed(np.stack([crop for crop in crops if crop is not None]), "embed")
-    measured = lfw_protocol.report(pair_distances(vectors, found, task.pairs), task.pairs)
+    embeddings = model.embed(np.stack([crop for crop in crops if crop is not None]), "embed")
+    measured = lfw_protocol.report(pair_scores(embeddings, found, task.pairs), task.pairs)
     return {
         "kind": condition.kind,
         "value": condition.value,

@@ -1,7 +1,7 @@
 """
-A verification task, and what a model makes of it: photos and pairs of them to embeddings and distances.
+A verification task, and what a model makes of it: photos and pairs of them to embeddings and scores.
 
-A face that is not found matches nobody: its distances are 4.
+A face that is not found matches nobody: its scores are 4.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from training.data.dataset import CROP_SIZE, MARGIN
 from training.errors import TrainingError
 from training.evaluation.pairs import PairList, read_pairs
 from training.pipeline.detection_cache import DetectedFaces, FaceFinder, embed_faces
+from training.pipeline.embeddings import Embeddings
 from training.pipeline.served_model import ServedModel
 
 DEGRADED = {"size": 40, "quality": 40, "noise": 1.0}
@@ -65,26 +66,27 @@ class VerificationTask:
 
 @dataclass(frozen=True)
 class EmbeddedFaces:
-    """A model's unit vectors (N, D) of the photos with a face: `clean`, and `degraded` for models of ArcFace crops."""
+    """A model's embeddings of the photos with a face: `clean`, and `degraded` for models of ArcFace crops."""
 
     model: ServedModel
-    vectors: Mapping[str, Floats]
+    embeddings: Mapping[str, Embeddings]
     inside: Floats
 
     @property
-    def clean(self) -> Floats:
-        return self.vectors["clean"]
+    def clean(self) -> Embeddings:
+        return self.embeddings["clean"]
 
 
-def embed(model: ServedModel, detected: DetectedFaces) -> EmbeddedFaces:
+def embed(model: ServedModel, detected: DetectedFaces, *, degraded: bool = True) -> EmbeddedFaces:
+    """Embed the faces found and, if asked and possible, degraded copies of them."""
     clean, inside = embed_faces(model, detected)
-    vectors = {"clean": clean}
-    if uses_arcface_112(model.manifest):
+    embeddings = {"clean": clean}
+    if degraded and uses_arcface_112(model.manifest):
         wide = tuple((x + MARGIN, y + MARGIN) for x, y in ARCFACE_112)
         crops = detected.crops(LandmarkAligner(wide, CROP_SIZE), "align, with a margin").pixels
-        degraded = np.array([_degrade(number, crop) for number, crop in enumerate(crops)])
-        vectors["degraded"] = model.embed(degraded, f"embed degraded, {model.manifest.id}")
-    return EmbeddedFaces(model, vectors, inside)
+        copies = np.array([_degrade(number, crop) for number, crop in enumerate(crops)])
+        embeddings["degraded"] = model.embed(copies, f"embed degraded, {model.manifest.id}")
+    return EmbeddedFaces(model, embeddings, inside)
 
 
 def uses_arcface_112(manifest: EmbedderManifest) -> bool:
@@ -100,10 +102,9 @@ def _degrade(seed: int, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     )
 
 
-def pair_distances(vectors: Floats, found: NDArray[np.bool_], pairs: PairList) -> NDArray[np.float64]:
-    """Return the distance of each pair, (N,); 4 where a face was not found."""
+def pair_scores(embeddings: Embeddings, found: NDArray[np.bool_], pairs: PairList) -> NDArray[np.float64]:
+    """Return the normalized score of each pair, (N,); 4 where a face was not found."""
     row = np.maximum(np.cumsum(found) - 1, 0)
     both = found[pairs.first] & found[pairs.second]
-    first, second = vectors[row[pairs.first]], vectors[row[pairs.second]]
-    distances = ((first - second).astype(np.float64) ** 2).sum(axis=1)
-    return np.where(both, distances, 4.0)
+    first, second = embeddings.select(row[pairs.first]), embeddings.select(row[pairs.second])
+    return np.where(both, first.paired_scores(second), 4.0)

@@ -7,10 +7,19 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from app.inference.manifest import MANIFEST, BoxAlignment, EmbedderManifest, LandmarkAlignment, ModelFile, digest_of
+from app.inference.manifest import (
+    MANIFEST,
+    BoxAlignment,
+    EmbedderManifest,
+    LandmarkAlignment,
+    ModelFile,
+    digest_of,
+    read_embedder,
+)
 from training.errors import TrainingError
 
-FILE = "embedder.onnx"
+FILE, OFFSET_FILE = "embedder.onnx", "threshold_offset.onnx"
+OFFSET_PROVENANCE = "threshold_offset"
 
 
 class UnwritableModel(TrainingError):
@@ -56,3 +65,28 @@ def write_model(
     except OSError as error:
         raise UnwritableModel(f"cannot write to {output}: {error}") from error
     return path
+
+
+def write_offset(folder: Path, graph: bytes, provenance: str) -> ModelFile:
+    """
+    Write `folder`/threshold_offset.onnx and its entry in the manifest; the embedder and its digest stay as they are.
+
+    Each file is replaced as a whole. Raises StartError if there is no embedder, or UnwritableModel.
+    """
+    manifest = read_embedder(folder)
+    offset = ModelFile(path=OFFSET_FILE, digest=digest_of(graph))
+    update = {"threshold_offset": offset, "provenance": {**manifest.provenance, OFFSET_PROVENANCE: provenance}}
+    text = manifest.model_copy(update=update).model_dump_json(indent=2) + "\n"
+    try:
+        partial = [_partial(folder / OFFSET_FILE, graph), _partial(folder / MANIFEST, text.encode())]
+        for file in partial:
+            file.replace(file.with_suffix(""))
+    except OSError as error:
+        raise UnwritableModel(f"cannot write to {folder}: {error}") from error
+    return offset
+
+
+def _partial(path: Path, data: bytes) -> Path:
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(data)
+    return partial

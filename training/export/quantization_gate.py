@@ -25,10 +25,11 @@ from training.evaluation.all_pairs import all_pairs
 from training.evaluation.bootstrap import true_match_rates
 from training.evaluation.lfw import REFERENCE_FMR
 from training.evaluation.metrics import accuracy_over_folds
-from training.evaluation.verification import VerificationTask, pair_distances, uses_arcface_112
-from training.export.model_package import write_model
+from training.evaluation.verification import VerificationTask, pair_scores, uses_arcface_112
+from training.export.model_package import OFFSET_PROVENANCE, write_model
 from training.export.quantize import quantize_layers
 from training.pipeline.detection_cache import embed_faces
+from training.pipeline.embeddings import Embeddings
 from training.pipeline.served_model import ServedModel
 
 FACES = 128
@@ -121,21 +122,22 @@ def _seconds(session: Session, faces: Pixels) -> float:
 
 
 def _measure(model: ServedModel, task: VerificationTask) -> tuple[float, float]:
-    """Return accuracy over folds, and TMR at FMR 1e-4 on all pairs."""
-    vectors, _ = embed_faces(model, task.detected)
-    distances = pair_distances(vectors, task.detected.found, task.pairs)
-    accuracy = accuracy_over_folds(distances, task.pairs.same, task.pairs.fold)
-    rates = true_match_rates(all_pairs(vectors, vectors, task.known_people), [REFERENCE_FMR], replicates=0)
+    """Return accuracy over folds, and TMR at FMR 1e-4 on all pairs; both without threshold offsets, fitted later."""
+    embeddings = Embeddings.without_offsets(embed_faces(model, task.detected)[0].vectors)
+    scores = pair_scores(embeddings, task.detected.found, task.pairs)
+    accuracy = accuracy_over_folds(scores, task.pairs.same, task.pairs.fold)
+    rates = true_match_rates(all_pairs(embeddings, embeddings, task.known_people), [REFERENCE_FMR], replicates=0)
     return accuracy.mean, float(rates[0, 0])
 
 
 def _write(original: ServedModel, graph: bytes, output: Path, provenance: dict[str, str]) -> Path:
     manifest = original.manifest
+    kept = {name: value for name, value in manifest.provenance.items() if name != OFFSET_PROVENANCE}
     write_model(
         output,
         graph,
         license_=manifest.license,
-        provenance={**manifest.provenance, "quantized_from": manifest.file.digest, **provenance},
+        provenance={**kept, "quantized_from": manifest.file.digest, **provenance},
         crop_size=manifest.crop_size,
         alignment=manifest.alignment,
         dimension=manifest.dimension,

@@ -26,10 +26,13 @@ from app.faces.detector.mtcnn import SERVING_OPTIONS, CascadeOptions, load_mtcnn
 from app.images.decode import ImageLimits, decode
 from app.inference.manifest import read_detector
 from app.pipeline import FacePipeline
+from training.pipeline.embeddings import Embeddings
 from training.pipeline.progress import with_progress
 from training.pipeline.served_model import DETECTOR, Crops, ServedModel
 
 CachedFaces: TypeAlias = dict[str, list[Any] | None]
+CHUNK = 1024
+"""Photos between two writes of the cache."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,12 @@ class FaceFinder:
         """Find the face of each photo, two photos at a time. Unreadable photos have none."""
         known = _read_cache(self._cache)
         digests = [_digest(path) for path in paths]
-        new = {digest: path for digest, path in zip(digests, paths, strict=True) if digest not in known}
-        faces = with_progress(label, self._find_in, list(new.values())) if new else []
-        known |= {digest: _to_json(face) for digest, face in zip(new, faces, strict=True)}
-        if new:
+        photos = {digest: path for digest, path in zip(digests, paths, strict=True) if digest not in known}
+        new = list(photos.items())
+        for start in range(0, len(new), CHUNK):
+            chunk = new[start : start + CHUNK]
+            faces = with_progress(_part(label, start, len(new)), self._find_in, [path for _, path in chunk])
+            known |= {digest: _to_json(face) for (digest, _), face in zip(chunk, faces, strict=True)}
             _write_cache(self._cache, known)
         return DetectedFaces(tuple(paths), tuple(_from_json(known[digest]) for digest in digests), self._pipeline)
 
@@ -91,10 +96,14 @@ def read_photo(path: Path) -> Pixels:
     return decode(path.read_bytes(), ImageLimits())
 
 
-def embed_faces(model: ServedModel, detected: DetectedFaces) -> tuple[Floats, Floats]:
-    """Return the unit vectors (N, D) of the faces found, and the share of each crop that lies inside its photo (N,)."""
+def embed_faces(model: ServedModel, detected: DetectedFaces) -> tuple[Embeddings, Floats]:
+    """Return the embeddings of the faces found, and the share of each crop that lies inside its photo (N,)."""
     crops = detected.crops(open_aligner(model.manifest), "align")
     return model.embed(crops.pixels, f"embed, {model.manifest.id}"), crops.inside
+
+
+def _part(label: str, start: int, count: int) -> str:
+    return label if count <= CHUNK else f"{label}, {start + 1} to {min(start + CHUNK, count)} of {count}"
 
 
 def _detection_digest(detector: str, options: CascadeOptions) -> str:

@@ -14,14 +14,18 @@ from PIL import Image, ImageEnhance
 from app.inference.manifest import BoxAlignment, read_embedder
 from app.matching.calibration import read_calibration
 from tests.support import sources
+from tests.support.networks import weighted_sum
 from training.calibration import fit
 from training.calibration.fit import fit_probability, probabilities
+from training.data.sources import folder_per_person
 from training.errors import TrainingError
 from training.evaluation import lfw
 from training.evaluation.verification import VerificationTask
 from training.export import model_card, wrap
+from training.export.model_package import write_offset
 from training.export.preprocessing import Preprocessing
-from training.pipeline.detection_cache import FaceFinder
+from training.pipeline.detection_cache import FaceFinder, embed_faces
+from training.pipeline.served_model import ServedModel
 
 
 @pytest.fixture
@@ -57,15 +61,18 @@ def cohorts(tmp_path: Path, people: Path) -> Path:
 
 @pytest.fixture
 def model(tmp_path: Path, models_dir: Path) -> Path:
-    """A copy of the default model, without its calibration."""
+    """A copy of the default model without calibration and offsets: `crowd` has copies of two faces under many names."""
     folder = tmp_path / "mobilefacenet-128"
     shutil.copytree(models_dir / "mobilefacenet-128", folder, ignore=shutil.ignore_patterns("calibration.json"))
+    manifest = json.loads((folder / "manifest.json").read_text()) | {"threshold_offset": None}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 
 
 def test_the_service_reads_the_calibration(crowd: Path, cohorts: Path, model: Path, models_dir: Path) -> None:
-    fit.calibrate(crowd, "a crowd", model, cohorts, models_dir)
-    found = read_calibration(model, read_embedder(model).file.digest)
+    fit.calibrate(crowd, "a crowd", model, [cohorts], models_dir)
+    manifest = read_embedder(model)
+    found = read_calibration(model, manifest.file.digest, manifest.offset_digest)
     assert found is not None
     assert (found.data.people, found.data.genuine_pairs, found.data.impostor_pairs) == (12, 12, 264)
     assert found.finest_fmr == pytest.approx(3 / 66)
@@ -76,7 +83,7 @@ def test_a_wrapped_model_that_crops_by_the_box_can_be_calibrated(crowd: Path, mo
     source = sources.write(tmp_path / "source.onnx", shape=(1, 3, sources.SIDE, sources.SIDE), rows=1)
     preprocessing = Preprocessing(sources.SIDE, (127.5,) * 3, (128.0,) * 3, bgr=False)
     wrap.wrap_model(source, tmp_path / "mine", preprocessing, alignment=BoxAlignment(margin=4), license_="CC0")
-    fit.calibrate(crowd, "a crowd", tmp_path / "mine", None, models_dir)
+    fit.calibrate(crowd, "a crowd", tmp_path / "mine", [], models_dir)
     found = read_calibration(tmp_path / "mine", read_embedder(tmp_path / "mine").file.digest)
     assert found is not None
     assert (found.data.genuine_pairs, found.data.impostor_pairs) == (12, 264)
@@ -84,20 +91,20 @@ def test_a_wrapped_model_that_crops_by_the_box_can_be_calibrated(crowd: Path, mo
 
 def test_fmrs_of_the_worst_cohort_need_large_cohorts(crowd: Path, cohorts: Path, model: Path, models_dir: Path) -> None:
     with pytest.raises(TrainingError, match="needs --cohorts"):
-        fit.calibrate(crowd, "a crowd", model, None, models_dir, fmr_scope="worst_cohort")
+        fit.calibrate(crowd, "a crowd", model, [], models_dir, fmr_scope="worst_cohort")
     with pytest.raises(TrainingError, match="1 pairs of people"):
-        fit.calibrate(crowd, "a crowd", model, cohorts, models_dir, fmr_scope="worst_cohort")
+        fit.calibrate(crowd, "a crowd", model, [cohorts], models_dir, fmr_scope="worst_cohort")
     assert not (model / "calibration.json").exists()
 
 
 def test_the_summary_has_the_scope_and_the_finest_fmr(crowd: Path, model: Path, models_dir: Path) -> None:
-    fit.calibrate(crowd, "a crowd", model, None, models_dir)
+    fit.calibrate(crowd, "a crowd", model, [], models_dir)
     assert re.fullmatch(r"FMRs \(overall\) on a crowd, the finest 4\.5e-02 \(66 pairs of people\)", fit.summary(model))
 
 
 def test_too_few_people_for_any_fmr_are_refused(people: Path, model: Path, models_dir: Path) -> None:
     with pytest.raises(TrainingError, match="at least 9 people"):
-        fit.calibrate(people, "two people", model, None, models_dir)
+        fit.calibrate(people, "two people", model, [], models_dir)
 
 
 def test_a_report_of_all_pairs_becomes_a_card(people: Path, model: Path, models_dir: Path, tmp_path: Path) -> None:
@@ -158,8 +165,25 @@ def test_probability_falls_with_distance_and_is_one_half_between_the_two_kinds(g
 
 def test_probabilities_are_those_the_service_computes(models_dir: Path) -> None:
     folder = models_dir / "mobilefacenet-128"
-    shipped = read_calibration(folder, read_embedder(folder).file.digest)
+    manifest = read_embedder(folder)
+    shipped = read_calibration(folder, manifest.file.digest, manifest.offset_digest)
     assert shipped is not None
     distances = np.array([0.1, 1.0, 1.7], np.float32)
     served = [shipped.probability_at(float(distance)) for distance in distances]
     np.testing.assert_allclose(probabilities(distances, shipped.probability), served)
+
+
+def test_rates_are_of_scores_with_offsets(crowd: Path, model: Path, models_dir: Path) -> None:
+    weights = np.random.default_rng(0).normal(0, 0.5, 128)
+    digest = write_offset(model, weighted_sum([float(weight) for weight in weights]), "a test").digest
+    fit.calibrate(crowd, "a crowd", model, [], models_dir)
+    found = read_calibration(model, read_embedder(model).file.digest, digest)
+    assert found is not None
+    paths, person_of = folder_per_person(crowd)
+    faces, _ = embed_faces(ServedModel.open(model), FaceFinder(models_dir).find_all(paths, "detect"))
+    rows, columns = np.nonzero(np.triu(person_of[:, None] != person_of, 1))
+    distances = ((faces.vectors[rows] - faces.vectors[columns]) ** 2).sum(axis=1)
+    scores = distances + faces.vectors[rows] @ weights + faces.vectors[columns] @ weights
+    threshold = found.at(0.2).threshold
+    assert np.mean(scores <= threshold) == pytest.approx(found.at_threshold(threshold).fmr)
+    assert np.mean(distances <= threshold) != pytest.approx(found.at_threshold(threshold).fmr)

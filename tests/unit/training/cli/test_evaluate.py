@@ -16,6 +16,7 @@ from training.cli.main import cli
 from training.evaluation import hardest_pairs, robustness
 from training.evaluation.verification import VerificationTask
 from training.pipeline.detection_cache import FaceFinder
+from training.pipeline.embeddings import Embeddings
 from training.pipeline.served_model import ServedModel
 
 Evaluate = Callable[..., tuple[dict[str, Any], str]]
@@ -55,11 +56,16 @@ def test_the_hardest_pairs_are_those_of_all_pairs() -> None:
     random = np.random.default_rng(0)
     vectors = random.standard_normal((12, 5))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    person_of = np.arange(12) // 3
-    pairs = [(a, b, float(((vectors[a] - vectors[b]) ** 2).sum())) for a in range(12) for b in range(a + 1, 12)]
+    embeddings = Embeddings(vectors, np.linspace(-0.3, 0.3, 12, dtype=np.float32))
+    offsets, person_of = embeddings.offsets, np.arange(12) // 3
+    pairs = [
+        (a, b, float(((vectors[a] - vectors[b]) ** 2).sum() + offsets[a] + offsets[b]))
+        for a in range(12)
+        for b in range(a + 1, 12)
+    ]
     impostors = sorted((p for p in pairs if person_of[p[0]] != person_of[p[1]]), key=lambda pair: pair[2])[:4]
     missed = sorted((p for p in pairs if person_of[p[0]] == person_of[p[1]]), key=lambda pair: -pair[2])[:4]
-    for found, expected in zip(hardest_pairs.hardest(vectors, person_of, 4), (impostors, missed), strict=True):
+    for found, expected in zip(hardest_pairs.hardest(embeddings, person_of, 4), (impostors, missed), strict=True):
         assert [pair[:2] for pair in found] == [pair[:2] for pair in expected]
         assert [pair[2] for pair in found] == pytest.approx([pair[2] for pair in expected], abs=1e-5)
 
@@ -102,7 +108,9 @@ def test_a_model_is_compared_with_another_in_one_command(photos: Path, evaluate:
     assert "gain over the baseline, accuracy: +0.0000 [+0.0000, +0.0000]" in output
 
 
-def test_cohorts_are_folders_or_groups_of_a_csv(photos: Path, evaluate: Evaluate, tmp_path: Path) -> None:
+def test_cohorts_are_folders_or_groups_of_a_csv(
+    photos: Path, evaluate: Evaluate, models_dir: Path, tmp_path: Path
+) -> None:
     by_folder = tmp_path / "cohorts"
     (by_folder / "navy").mkdir(parents=True)
     for name in ("Hopper", "Collins"):
@@ -111,10 +119,15 @@ def test_cohorts_are_folders_or_groups_of_a_csv(photos: Path, evaluate: Evaluate
         "path,group,person\nHopper/Hopper_0001.jpg,navy,Hopper\nHopper/Hopper_0002.jpg,navy,Hopper\n"
         "Collins/Collins_0001.jpg,navy,Collins\n"
     )
-    folders, output = evaluate("cohorts", "--images", by_folder, "--baseline", "mobilefacenet-128")
+    folders, output = evaluate("cohorts", "--images", by_folder, "--baseline", "mobilefacenet-128", "--views")
     listed, _ = evaluate("cohorts", "--csv", photos / "groups.csv", "--threshold", "4")
     assert [(row["people"], row["impostor_pairs"], row["fmr"]) for row in folders["cohorts"]] == [(2, 1, 0.0)]
-    assert folders["threshold"] == pytest.approx(1.185, abs=0.01)
+    calibration = ServedModel.open(models_dir / "mobilefacenet-128").calibration
+    assert calibration is not None
+    assert folders["threshold"] == calibration.at(1e-4).threshold
+    assert (folders["worst"], folders["few_people"]["cohorts"]) == (None, 1)
+    assert 0 <= folders["cohorts"][0]["fnmr_lower_bound"] <= 1
+    assert "1 smaller cohorts together: FMR 0" in output
     assert [(row["people"], row["impostor_pairs"], row["fmr"]) for row in listed["cohorts"]] == [(2, 2, 1.0)]
     assert "navy: FMR 0 [0, 1]" in output
 

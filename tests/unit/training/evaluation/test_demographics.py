@@ -1,6 +1,7 @@
 """False match rates within and between cohorts, compared with plain loops."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -9,25 +10,29 @@ from numpy.typing import NDArray
 
 from training.errors import TrainingError
 from training.evaluation.demographics import CohortFaces, cohort_rates, first_per_person, infer_people, measure
+from training.pipeline.embeddings import Embeddings
 
 THRESHOLDS = [0.9, 1.4]
 
 
 def faces(cohort_of: Sequence[int], person_of: Sequence[int], seed: int = 0) -> CohortFaces:
-    """Return random unit vectors (N, 4) of these cohorts and people."""
-    vectors = np.random.default_rng(seed).standard_normal((len(cohort_of), 4))
+    """Return random unit vectors (N, 4), with offsets, of these cohorts and people."""
+    random = np.random.default_rng(seed)
+    vectors = random.standard_normal((len(cohort_of), 4))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     inside = np.linspace(0.5, 1, len(cohort_of), dtype=np.float32)
     names = tuple(f"cohort{number}" for number in range(max(cohort_of) + 1))
-    return CohortFaces(names, vectors.astype(np.float32), np.array(cohort_of), np.array(person_of), inside)
+    embeddings = Embeddings(vectors.astype(np.float32), random.normal(0, 0.2, len(cohort_of)).astype(np.float32))
+    return CohortFaces(names, embeddings, np.array(cohort_of), np.array(person_of), inside)
 
 
-def distance(given: CohortFaces, a: int, b: int) -> float:
-    return float(((given.vectors[a] - given.vectors[b]) ** 2).sum())
+def score(given: CohortFaces, a: int, b: int) -> float:
+    vectors, offsets = given.embeddings.vectors, given.embeddings.offsets
+    return float(((vectors[a] - vectors[b]) ** 2).sum() + offsets[a] + offsets[b])
 
 
 def share(given: CohortFaces, pairs: list[tuple[int, int]], threshold: float) -> float:
-    return float(np.mean([distance(given, a, b) <= threshold for a, b in pairs]))
+    return float(np.mean([score(given, a, b) <= threshold for a, b in pairs]))
 
 
 @pytest.fixture
@@ -62,7 +67,7 @@ def test_a_bootstrap_sample_draws_people_within_their_cohort() -> None:
 
     def rate(times: NDArray[np.int64]) -> float:
         weights = [times[given.person_of[a]] * times[given.person_of[b]] for a, b in strangers]
-        near = [distance(given, a, b) <= 1.4 for a, b in strangers]
+        near = [score(given, a, b) <= 1.4 for a, b in strangers]
         return float(np.dot(weights, near) / max(sum(weights), 1e-12))
 
     strangers = [(a, b) for a, b in combinations(range(4), 2) if given.person_of[a] != given.person_of[b]]
@@ -90,5 +95,19 @@ def test_cohorts_without_two_people_are_refused() -> None:
 
 
 def test_the_rule_of_three_bounds_the_rate_if_no_pair_matched() -> None:
-    quiet = cohort_rates(faces([0] * 5, range(5)), [0.0], replicates=20)[0]
+    quiet = cohort_rates(faces([0] * 5, range(5)), [-1.0], replicates=20)[0]
     assert [quiet.fmr[0, 0], *quiet.interval(0)] == [0, 0, pytest.approx(3 / 10)]
+
+
+def test_a_photo_that_misses_its_degraded_copy_bounds_the_fnmr(crowd: CohortFaces) -> None:
+    copies = faces(crowd.cohort_of.tolist(), crowd.person_of.tolist(), seed=1).embeddings
+    originals = crowd.embeddings
+    measured = measure(replace(crowd, degraded=copies), THRESHOLDS, replicates=3).cohorts[0]
+    scores = [
+        float(
+            ((originals.vectors[row] - copies.vectors[row]) ** 2).sum() + originals.offsets[row] + copies.offsets[row]
+        )
+        for row in range(9)
+    ]
+    np.testing.assert_allclose(measured.view_fnmr[0], [np.mean([s > t for s in scores]) for t in THRESHOLDS])
+    assert np.isnan(measure(crowd, THRESHOLDS, replicates=3).cohorts[0].view_fnmr).all()
