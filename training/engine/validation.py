@@ -1,6 +1,7 @@
 """Accuracy of the current weights on held-out people."""
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from training.data.augmentation import center_crop
 from training.data.dataset import FaceSet, read_crop
+from training.evaluation.bootstrap import finest_fmr
 from training.evaluation.metrics import area_under_curve, share_within, threshold_at
 from training.losses.functional import squared_l2
 from training.networks.embedder import Embedder, FaceNetwork
@@ -41,7 +43,7 @@ def validate(network: FaceNetwork, weights: dict[str, Tensor], faces: FaceSet, *
     distances = squared_l2(vectors)[rows, columns].double().numpy()
     same = (labels[rows] == labels[columns]).numpy()
     genuine, impostors = np.sort(distances[same]), np.sort(distances[~same])
-    fmr = max(fmr, finest_fmr(len(faces.names)))
+    fmr = max(fmr, finest_fmr(math.comb(len(faces.names), 2)))
     return Validation(
         step=step,
         people=len(faces.names),
@@ -50,11 +52,6 @@ def validate(network: FaceNetwork, weights: dict[str, Tensor], faces: FaceSet, *
         tmr=share_within(genuine, threshold_at(impostors, fmr)),
         fmr=fmr,
     )
-
-
-def finest_fmr(people: int) -> float:
-    """Return 3 / pairs of people (the rule of three): more images of the same two people add little evidence."""
-    return min(1.0, 3 / (people * (people - 1) / 2))
 
 
 @torch.inference_mode()

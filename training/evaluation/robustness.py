@@ -60,13 +60,17 @@ def run(
     """Return the report, one row per condition."""
     manifest = model.manifest
     rows = [_row(task, model, finder, condition) for condition in conditions]
-    return {"model": {"id": manifest.id, "digest": manifest.file.digest}, "far": lfw_protocol.FAR, "rows": rows}
+    return {
+        "model": {"id": manifest.id, "digest": manifest.file.digest},
+        "far": lfw_protocol.supported_far(task.pairs),
+        "rows": rows,
+    }
 
 
 def summary(report: dict[str, Any]) -> str:
     return "\n".join(
-        f"{row['kind']} {row['value'] or ''}: VAL {row['val']['mean']:.4f} +- "
-        f"{row['val']['error']:.4f}, accuracy {row['accuracy']['mean']:.4f}, {row['faces_not_found']} faces not found"
+        f"{row['kind']} {row['value'] or ''}: VAL {row['val']['mean']:.4f} +- {row['val']['error']:.4f} at FAR "
+        f"{report['far']:.2g}, accuracy {row['accuracy']['mean']:.4f}, {row['faces_not_found']} faces not found"
         for row in report["rows"]
     )
 
