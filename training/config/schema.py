@@ -37,7 +37,7 @@ class RunConfig(Section):
     num_workers: int = Field(default=1, ge=1, le=64, description="Threads that read and augment the next batch.")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto is CUDA where there is one.")
     precision: Literal["float32", "bfloat16", "float16"] = Field(
-        default="float32", description="The network's arithmetic; weights and losses stay float32."
+        default="float32", description="The network's arithmetic; weights and losses stay float32. float16 needs CUDA."
     )
     checkpoint_every: int = Field(default=50, ge=1, description="Steps between two checkpoints.")
 

@@ -37,7 +37,7 @@ def everything(config: TrainConfig) -> TrainConfig:
     config = changed(changed(config, "pretraining", steps=2), "offline_mining", every=3, people=4, faces=3)
     config = changed(changed(config, "optimizer", name="adam", ema_decay=0.8, steps=8), "loss", miner="violating")
     config = changed(changed(config, "network", batch_norm="updated", dropout=0.3), "batch", chunk_size=2)
-    config = changed(changed(config, "run", precision="float16", num_workers=2), "evaluation", every=3, held_out=0.34)
+    config = changed(changed(config, "run", precision="bfloat16", num_workers=2), "evaluation", every=3, held_out=0.34)
     return changed(config, "augmentation", shift=4, saturation=0.5, tint=0.2, edge_share=0.3)
 
 
