@@ -146,6 +146,9 @@ class EvaluationConfig(Section):
         default="refuse", description="Whether equal names in training and evaluation may be different people."
     )
     fmr: float = Field(default=1e-3, gt=0, lt=1, description="The FMR of the TMR; raised to what the people support.")
+    block_size: int = Field(
+        default=2048, ge=1, description="Faces compared at once, in 25 * block_size^2 bytes; the result is the same."
+    )
     best_by: Literal["auc", "tmr"] = Field(default="auc", description="The measure that the best weights maximise.")
 
     @model_validator(mode="after")

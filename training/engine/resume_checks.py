@@ -15,6 +15,7 @@ PATHS = ("data.roots", "evaluation.roots", "network.weights", "teacher.weights",
 CHANGEABLE = frozenset(
     {
         *PATHS,
+        "evaluation.block_size",
         "optimizer.steps",
         "run.checkpoint_every",
         "run.device",
