@@ -46,6 +46,11 @@ class DataConfig(Section):
     roots: tuple[Path, ...] = Field(
         min_length=1, description="Folders with one folder per person, or CSV files with columns path and person."
     )
+    index: Path | None = Field(
+        default=None,
+        description="A file that remembers the digests of unchanged images, for other runs too; None is faces.index "
+        "in the folder of the run.",
+    )
     minimum_faces: int = Field(default=2, ge=1, description="People with fewer usable crops are left out.")
 
 

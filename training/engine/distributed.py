@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -73,6 +73,19 @@ class Processes:
         values = [value]
         distributed.broadcast_object_list(values)
         return values[0]
+
+    def main_first(self, work: Callable[[], T]) -> T:
+        """Return the work of each process, done by the main one before the others; its TrainingError is everyone's."""
+        done: tuple[T] | None = None
+        error: TrainingError | None = None
+        if self.is_main:
+            try:
+                done = (work(),)
+            except TrainingError as raised:
+                error = raised
+        if (error := self.broadcast(error)) is not None:
+            raise error
+        return done[0] if done else work()
 
     def barrier(self) -> None:
         """Wait until every process has come here."""

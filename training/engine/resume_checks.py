@@ -15,6 +15,7 @@ PATHS = ("data.roots", "evaluation.roots", "network.weights", "teacher.weights",
 CHANGEABLE = frozenset(
     {
         *PATHS,
+        "data.index",
         "evaluation.block_size",
         "optimizer.steps",
         "run.checkpoint_every",

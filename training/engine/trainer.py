@@ -12,6 +12,7 @@ from torch import Tensor
 
 from training.config.schema import TrainConfig
 from training.data.dataset import FaceSet
+from training.data.file_index import FileIndex
 from training.data.splits import split
 from training.engine import checkpoints, distillation, resume_checks, run_record
 from training.engine.best_checkpoint import BestCheckpoint
@@ -30,6 +31,7 @@ from training.networks.embedder import FaceNetwork
 from training.networks.registry import build
 from training.networks.weights import load_state
 
+INDEX = "faces.index"
 console = Console(stderr=True)
 
 
@@ -70,7 +72,7 @@ class Trainer:
 
     def __init__(self, config: TrainConfig, output: Path, processes: Processes) -> None:
         self.config, self.output, self.processes = config, output, processes
-        self.faces, self.held_out = _read_faces(config)
+        self.faces, self.held_out = processes.main_first(lambda: _read_faces(config, output, processes))
         self.resumed: list[dict[str, Any]] = []
         self.learner = _learner(config, self.faces, output, processes)
         self.curriculum = Curriculum(config, self.faces, self.learner, processes)
@@ -174,10 +176,13 @@ def _configure_threads(config: TrainConfig) -> None:
     cv2.setNumThreads(1)
 
 
-def _read_faces(config: TrainConfig) -> tuple[FaceSet, FaceSet | None]:
-    """Return the faces to train on and the held-out ones."""
+def _read_faces(config: TrainConfig, output: Path, processes: Processes) -> tuple[FaceSet, FaceSet | None]:
+    """Return the faces to train on and the held-out ones; the main process writes the index that the others read."""
+    index = FileIndex.open(config.data.index or output / INDEX)
     with console.status("reading the faces"):
-        faces, held_out = split(config)
+        faces, held_out = split(config, index)
+    if processes.is_main:
+        index.write()
     console.print(f"{len(faces)} faces of {len(faces.names)} people")
     if held_out is not None:
         console.print(f"{len(held_out)} faces of {len(held_out.names)} people held out")

@@ -77,9 +77,13 @@ def small_run(tmp_path: Path) -> Path:
     """A finished run of nn4 with vectors of 32."""
     (tmp_path / "run").mkdir()
     torch.save(build("nn4", 32).state_dict(), tmp_path / "run" / "network.pt")
-    record = {"config": {"network": {"name": "nn4", "embedding_size": 32, "weights": None}}, "data": {}}
-    record |= {"config_sha256": "c0", "seed": 1, "commit": None}
-    record["data"] = {"files_sha256": "da"}
+    record = {
+        "config": {"network": {"name": "nn4", "embedding_size": 32, "weights": None}},
+        "config_sha256": "c0",
+        "data": {"files_sha256": "da"},
+        "seed": 1,
+        "commit": None,
+    }
     (tmp_path / "run" / "run.json").write_text(json.dumps(record))
     return tmp_path / "run"
 
