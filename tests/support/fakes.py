@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from app.domain.models import AlignedCrop, Box, Embedding, Face, Landmarks, Pixels
+from app.domain.models import AlignedCrop, Box, Embedding, Face, Floats, Landmarks, Pixels
+from app.domain.ports import NoThresholdOffsets, ThresholdOffsets
 from app.faces.alignment import ARCFACE_112
 
 FAKE_MODEL = "sha256:" + "f" * 64
@@ -40,6 +41,11 @@ def apart(red: int, other: int) -> float:
     return 2 - 2 * math.cos(math.pi * (red - other) / 255)
 
 
+def offset(red: int) -> float:
+    """The threshold offset of a red where `CROWDED` gives them: half the sine of its angle."""
+    return math.sin(math.pi * red / 255) / 2
+
+
 @dataclass(frozen=True)
 class FakeDetector:
     """Sees a face in every tile that is not black; `turned` moves its nose aside, in tiles, and `shift` the whole."""
@@ -51,6 +57,9 @@ class FakeDetector:
         side = image.shape[0]
         starts = range(0, image.shape[1] - side + 1, side)
         return [self._face(start + self.shift * side, side) for start in starts if image[:, start : start + side].any()]
+
+    def search(self, image: Pixels) -> list[Face]:  # noqa: ARG002
+        return []
 
     def _face(self, left: float, side: int) -> Face:
         points = np.array(ARCFACE_112, np.float32) / TILE
@@ -65,15 +74,33 @@ class FakeEmbedder:
 
     model: str = FAKE_MODEL
     batches: list[int] = field(default_factory=list)
+    offsets: ThresholdOffsets = field(default_factory=NoThresholdOffsets)
 
     def embed(self, crops: Sequence[AlignedCrop]) -> list[Embedding]:
         self.batches.append(len(crops))
-        return [Embedding(self._vector(float(np.median(crop.pixels[..., 0]))), self.model) for crop in crops]
+        vectors = np.stack([self._vector(float(np.median(crop.pixels[..., 0]))) for crop in crops])
+        offsets = self.offsets.of(vectors).tolist()
+        return [Embedding(vector, self.model, offset) for vector, offset in zip(vectors, offsets, strict=True)]
 
     @staticmethod
     def _vector(red: float) -> np.ndarray:
         angle = math.pi * red / 255
         return np.array([math.cos(angle), math.sin(angle)], np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedOffsets:
+    """The inner products of vectors with `weights`, as threshold offsets."""
+
+    weights: Sequence[float]
+    model: str = FAKE_MODEL
+
+    def of(self, vectors: Floats) -> Floats:
+        return np.asarray(vectors @ np.array(self.weights), np.float32)
+
+
+CROWDED = WeightedOffsets((0, 0.5))
+"""Offsets from 0 for the reds 0 and 255 to 0.5 halfway between them."""
 
 
 @dataclass(frozen=True)
