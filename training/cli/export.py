@@ -23,8 +23,10 @@ def export(
     run: Annotated[Path, typer.Argument(exists=True, help="The folder of a run, or a file with a state dict.")],
     output: Output,
     license_: Annotated[str, typer.Option("--license", help="The license of the model.")],
-    network: Annotated[str, typer.Option(help="The name of the network.")] = "mobilefacenet",
-    embedding_size: Annotated[int, typer.Option(min=2)] = 128,
+    network: Annotated[
+        str | None, typer.Option(help="Of a state dict, by default mobilefacenet; a run has it.")
+    ] = None,
+    embedding_size: Annotated[int | None, typer.Option(min=2, help="Of a state dict, by default 128.")] = None,
     views: Annotated[Views, typer.Option(help="Averaged in the graph: crop, mirror (2 passes), zoom (4).")] = "mirror",
 ) -> None:
     """Write a served model: uint8 crops in, unit vectors out, equal to PyTorch's to 1e-5."""

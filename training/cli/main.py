@@ -8,7 +8,12 @@ import typer
 
 from app.domain.errors import LikenessError
 from training.cli import calibrate, convert, evaluate, export, offset, train
+from training.data.dataset import UnusableImage
+from training.engine.distributed import UnusableDevice, is_main_process
 from training.errors import TrainingError
+
+OF_ONE_PROCESS = (UnusableImage, UnusableDevice)
+"""Errors that one of several training processes may have alone; every other one is raised by the main process too."""
 
 cli = typer.Typer(
     no_args_is_help=True,
@@ -28,5 +33,6 @@ def main() -> None:
     try:
         cli()
     except (TrainingError, LikenessError) as error:
-        typer.echo(f"error: {error}", err=True)
+        if is_main_process() or isinstance(error, OF_ONE_PROCESS):
+            typer.echo(f"error: {error}", err=True)
         sys.exit(2)

@@ -10,6 +10,7 @@ import typer
 from training.cli.options import MODELS, MinFace, ModelsDir, People
 from training.config import loading
 from training.engine import trainer, weight_interpolation
+from training.engine.distributed import is_main_process
 from training.pipeline import prepare
 
 cli = typer.Typer()
@@ -40,7 +41,9 @@ def train_(
     set_: Annotated[list[str] | None, typer.Option("--set", help="Replace a key: --set optimizer.steps=10")] = None,
 ) -> None:
     """Train a network."""
-    typer.echo(f"weights in {trainer.train(loading.load(toml, set_ or ()), output, resume=resume)}")
+    path = trainer.train(loading.load(toml, set_ or ()), output, resume=resume)
+    if is_main_process():
+        typer.echo(f"weights in {path}")
 
 
 @cli.command()

@@ -37,7 +37,7 @@ class RunConfig(Section):
     num_workers: int = Field(default=1, ge=1, le=64, description="Threads that read and augment the next batch.")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto is CUDA where there is one.")
     precision: Literal["float32", "bfloat16", "float16"] = Field(
-        default="float32", description="The network's arithmetic; weights and losses stay float32."
+        default="float32", description="The network's arithmetic; weights and losses stay float32. float16 needs CUDA."
     )
     checkpoint_every: int = Field(default=50, ge=1, description="Steps between two checkpoints.")
 
@@ -45,6 +45,11 @@ class RunConfig(Section):
 class DataConfig(Section):
     roots: tuple[Path, ...] = Field(
         min_length=1, description="Folders with one folder per person, or CSV files with columns path and person."
+    )
+    index: Path | None = Field(
+        default=None,
+        description="A file that remembers the digests of unchanged images, for other runs too; None is faces.index "
+        "in the folder of the run.",
     )
     minimum_faces: int = Field(default=2, ge=1, description="People with fewer usable crops are left out.")
 
@@ -146,6 +151,9 @@ class EvaluationConfig(Section):
         default="refuse", description="Whether equal names in training and evaluation may be different people."
     )
     fmr: float = Field(default=1e-3, gt=0, lt=1, description="The FMR of the TMR; raised to what the people support.")
+    block_size: int = Field(
+        default=2048, ge=1, description="Faces compared at once, in 25 * block_size^2 bytes; the result is the same."
+    )
     best_by: Literal["auc", "tmr"] = Field(default="auc", description="The measure that the best weights maximise.")
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import cv2
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.models import Pixels
+from training.data.file_index import FileIndex, state_of
 from training.data.sources import SUFFIXES, PersonFiles, UnusableData, list_people
 from training.errors import TrainingError
 
@@ -55,7 +56,8 @@ class FaceSet:
     @cached_property
     def faces_of(self) -> tuple[NDArray[np.int64], ...]:
         """The face indices of each person."""
-        return tuple(np.flatnonzero(self.labels == person) for person in range(len(self.names)))
+        counts = np.bincount(self.labels, minlength=len(self.names))  # (P,)
+        return tuple(np.split(np.argsort(self.labels, kind="stable"), np.cumsum(counts)[:-1]))
 
     def subset(self, people: Sequence[int]) -> "FaceSet":
         """Return the faces of these people, renumbered in the order given."""
@@ -72,11 +74,15 @@ class FaceSet:
         )
 
 
-def read_faces(roots: Sequence[Path], *, minimum: int = 2, threads: int = 2) -> FaceSet:
-    """Return all people under `roots` with at least `minimum` readable crops. Raises UnusableData if fewer than two."""
-    people = [person for root in roots for person in list_people(root)]
+def read_faces(roots: Sequence[Path], *, minimum: int = 2, threads: int = 2, index: FileIndex | None = None) -> FaceSet:
+    """
+    Return all people under `roots` with at least `minimum` readable crops. Raises UnusableData if fewer than two.
+
+    Files that `index` knows are not read again.
+    """
+    people, index = [person for root in roots for person in list_people(root)], index or FileIndex()
     with ThreadPoolExecutor(threads) as pool:
-        examined = list(pool.map(_examine, people))
+        examined = list(pool.map(partial(_examine, index=index), people))
     kept = [person for person in examined if len(person.digests) >= minimum]
     skipped = tuple(skip for person in examined for skip in _skipped(person, minimum))
     if len(kept) < 2:
@@ -100,19 +106,28 @@ class _ExaminedPerson:
     unusable: tuple[Skipped, ...]
 
 
-def _examine(person: PersonFiles) -> _ExaminedPerson:
+def _examine(person: PersonFiles, index: FileIndex) -> _ExaminedPerson:
     digests, unusable = {}, []
     for name, path in person.files.items():
         try:
-            data = path.read_bytes()
-            _decode(data)
+            digests[name] = _digest(path, index)
         except OSError as error:
             unusable.append(Skipped(path, error.strerror or str(error)))
         except UnusableImage as error:
             unusable.append(Skipped(path, str(error)))
-        else:
-            digests[name] = hashlib.sha256(data).hexdigest()
     return _ExaminedPerson(person, digests, tuple(unusable))
+
+
+def _digest(path: Path, index: FileIndex) -> str:
+    """Return the SHA-256 of a crop; a new or changed file is read and decoded. Raises UnusableImage or OSError."""
+    state = state_of(path)
+    if known := index.find(path, state):
+        return known
+    data = path.read_bytes()
+    _decode(data)
+    digest = hashlib.sha256(data).hexdigest()
+    index.add(path, state, digest)
+    return digest
 
 
 def _decode(data: bytes) -> Pixels:

@@ -4,6 +4,7 @@ import hashlib
 
 from training.config.schema import EvaluationConfig, TrainConfig
 from training.data.dataset import FaceSet, read_faces
+from training.data.file_index import FileIndex
 from training.data.sources import UnusableData
 
 
@@ -11,13 +12,13 @@ class SharedPeople(UnusableData):
     """Someone is in training and in evaluation, so that the evaluation would measure memory."""
 
 
-def split(config: TrainConfig) -> tuple[FaceSet, FaceSet | None]:
+def split(config: TrainConfig, index: FileIndex | None = None) -> tuple[FaceSet, FaceSet | None]:
     """Return the faces to train on, and those to evaluate on if the config evaluates. Raises SharedPeople."""
-    settings = config.evaluation
-    everyone = read_faces(config.data.roots, minimum=config.data.minimum_faces, threads=config.run.threads)
+    settings, threads = config.evaluation, config.run.threads
+    everyone = read_faces(config.data.roots, minimum=config.data.minimum_faces, threads=threads, index=index)
     if not settings.roots:
         return hold_out(everyone, settings.held_out, settings.seed)
-    others = read_faces(settings.roots, minimum=2, threads=config.run.threads)
+    others = read_faces(settings.roots, minimum=2, threads=threads, index=index)
     check_disjoint(everyone, others, settings)
     return everyone, others
 

@@ -29,7 +29,10 @@ class BestCheckpoint:
         step, every = learner.step, self._config.every
         if self._held_out is None or not every or (step % every and step != self._steps):
             return None
-        validation = validate(learner.network, learner.weights(), self._held_out, step=step, fmr=self._config.fmr)
+        fmr, block_size = self._config.fmr, self._config.block_size
+        validation = validate(
+            learner.network, learner.weights(), self._held_out, step=step, fmr=fmr, block_size=block_size
+        )
         self._validations.append(validation)
         if self._best() is validation:
             checkpoints.write(self._path, learner.weights())

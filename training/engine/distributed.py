@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -21,7 +21,7 @@ _TIMEOUT = timedelta(hours=2)
 
 
 class UnusableDevice(TrainingError):
-    """The config asks for CUDA and there is none, or a batch cannot be divided evenly."""
+    """The config needs CUDA and there is none, or a batch cannot be divided evenly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,19 @@ class Processes:
         distributed.broadcast_object_list(values)
         return values[0]
 
+    def main_first(self, work: Callable[[], T]) -> T:
+        """Return the work of each process, done by the main one before the others; its TrainingError is everyone's."""
+        done: tuple[T] | None = None
+        error: TrainingError | None = None
+        if self.is_main:
+            try:
+                done = (work(),)
+            except TrainingError as raised:
+                error = raised
+        if (error := self.broadcast(error)) is not None:
+            raise error
+        return done[0] if done else work()
+
     def barrier(self) -> None:
         """Wait until every process has come here."""
         if self.size > 1:
@@ -88,11 +101,18 @@ class Processes:
         return DistributedDataParallel(module)
 
 
+def is_main_process() -> bool:
+    """Return whether this process, perhaps one of several that `torchrun` started, is the one that prints."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @contextmanager
 def init_distributed(config: RunConfig) -> Iterator[Processes]:
     """Join the group that `torchrun` set up in the environment, or be a single process. Raises UnusableDevice."""
     rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     device = _device(config.device, int(os.environ.get("LOCAL_RANK", "0")))
+    if config.precision == "float16" and device.type == "cpu":  # a step of 8 faces takes minutes there
+        raise UnusableDevice("run.precision: float16 needs CUDA, got the CPU: set it to 'bfloat16' or 'float32'")
     if size == 1:
         yield Processes(device=device)
         return

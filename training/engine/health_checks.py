@@ -1,18 +1,21 @@
 """
 Signs of a failing run, seen in the metrics of its steps: the run stops, or warns, and the message says what to change.
 
-Every symptom must last without interruption; `patience` is the config's, in steps.
+A symptom must last; `patience` is the config's, in steps.
 - Collapsed: all faces get almost the same vector. Either spread < 0.002 for `patience` steps, and its mean over the
   second half of them is at most 1.5 times that over the first half, so that nothing drives the vectors apart; or the
   triplet loss is within 5 % of its margin with spread < 0.05 for 10 x `patience` steps. (With hard triplets many runs
   recover from 50 to 200 steps with a spread about 0.01.)
-- AtChance: genuine and impostor pairs are equally far apart, to 2 %, for 4 x `patience` steps.
+- AtChance: genuine and impostor pairs are equally far apart, to 2 %, in the mean over 4 x `patience` steps and over the
+  later half of them, which would differ in a run that begins to learn. Means, because single steps are noisy: in a
+  batch of 16 faces the two differ by 15 % by chance.
 - Diverged: the mean loss of `patience` steps is twice that of the first ones, and twice chance. (A loss that is not
   finite stops the run at once, in `train_step`.)
 - A warning: no triplet has violated the margin for `patience` steps.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import fmean
 
@@ -42,7 +45,6 @@ class SymptomCounts:
     """The number of consecutive steps that each symptom has lasted."""
 
     stuck: int = 0
-    at_chance: int = 0
     no_active_triplet: int = 0
 
 
@@ -55,6 +57,7 @@ class HealthChecks:
     pretraining_steps: int = 0
     counts: SymptomCounts = field(default_factory=SymptomCounts)
     spreads: deque[float] = field(default_factory=deque)
+    distances: deque[tuple[float, float]] = field(default_factory=deque)  # of genuine and of impostor pairs
     first_losses: list[float] = field(default_factory=list)
     last_losses: deque[float] = field(default_factory=deque)
 
@@ -71,12 +74,14 @@ class HealthChecks:
         return {
             "counts": asdict(self.counts),
             "spreads": list(self.spreads),
+            "distances": list(self.distances),
             "first_losses": self.first_losses,
             "last_losses": list(self.last_losses),
         }
 
     def load_state_dict(self, state: State) -> None:
         self.counts, self.spreads = SymptomCounts(**state["counts"]), deque(state["spreads"])
+        self.distances = deque((genuine, impostor) for genuine, impostor in state["distances"])
         self.first_losses, self.last_losses = state["first_losses"], deque(state["last_losses"])
 
     def _check_collapse(self, step: int, metrics: StepMetrics) -> None:
@@ -87,7 +92,7 @@ class HealthChecks:
             raise Collapsed(
                 f"collapsed: for {steps} steps, at step {step}, all faces have had almost the same vector (spread "
                 f"{metrics.spread:.1g} of 1, loss {metrics.objective:.3f}, margin {self.loss.margin:g}): "
-                f"lower optimizer.lr{self._miner_advice()}, and start again"
+                f"lower optimizer.lr{self._miner_advice()}, and start again{self._pair_advice()}"
             )
 
     def _is_flat(self, spread: float) -> bool:
@@ -107,17 +112,31 @@ class HealthChecks:
     def _miner_advice(self) -> str:
         return ", set loss.miner to 'semi-hard'" if self.loss.miner in ("batch-hard", "violating") else ""
 
+    def _pair_advice(self) -> str:
+        """Return what else to change in a Siamese network, whose accuracy then stays at 0.5."""
+        if self.loss.kind != "contrastive":
+            return ""
+        return (
+            "; for transfer learning set optimizer.name to 'adam' and optimizer.lr to 1e-5, and network.batch_norm to "
+            "'updated', so that every layer adapts; do not judge by accuracy at a distance of 0.5, but at a threshold "
+            "chosen on other people, as evaluation.every does"
+        )
+
     def _check_chance(self, step: int, metrics: StepMetrics) -> None:
-        genuine, impostor = metrics.genuine_distance, metrics.impostor_distance
-        gap = (impostor - genuine) / max(impostor, 1e-12)
-        self.counts.at_chance = self.counts.at_chance + 1 if abs(gap) < CHANCE_GAP else 0
-        if self.counts.at_chance >= CHANCE_PATIENCE * self.patience:
-            raise AtChance(
-                f"the {self.loss.kind} loss of {metrics.objective:.3f} is stuck at chance: for "
-                f"{self.counts.at_chance} steps, at step {step}, faces of one person have been as far apart "
-                f"({genuine:.3f}) as those of two ({impostor:.3f}): check that each folder holds one person, then "
-                "lower optimizer.lr or begin with pretraining.steps"
-            )
+        window = CHANCE_PATIENCE * self.patience
+        self.distances.append((metrics.genuine_distance, metrics.impostor_distance))
+        if len(self.distances) > window:
+            self.distances.popleft()
+        distances = list(self.distances)
+        if len(distances) < window or not (_are_equal(distances) and _are_equal(distances[window // 2 :])):
+            return
+        genuine, impostor = _means(distances)
+        raise AtChance(
+            f"the {self.loss.kind} loss of {metrics.objective:.3f} is stuck at chance: in the mean of {window} steps, "
+            f"at step {step}, faces of one person have been as far apart ({genuine:.3f}) as those of two "
+            f"({impostor:.3f}): check that each folder holds one person, then lower optimizer.lr or begin with "
+            f"pretraining.steps{self._pair_advice()}"
+        )
 
     def _check_divergence(self, step: int, metrics: StepMetrics) -> None:
         if step == self.pretraining_steps:  # another loss begins
@@ -149,3 +168,14 @@ class HealthChecks:
             f"no triplet has violated the margin for {self.patience} steps, so nothing is learned: choose loss.miner "
             "'batch-hard', more batch.people or a larger loss.margin, or stop here"
         )
+
+
+def _means(distances: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    genuine, impostor = zip(*distances, strict=True)
+    return fmean(genuine), fmean(impostor)
+
+
+def _are_equal(distances: Sequence[tuple[float, float]]) -> bool:
+    """Return whether genuine and impostor pairs are equally far apart in the mean."""
+    genuine, impostor = _means(distances)
+    return abs(impostor - genuine) < CHANCE_GAP * max(impostor, 1e-12)

@@ -23,6 +23,7 @@ def write(
     seconds: float,
     metrics: dict[str, float],
     evaluation: dict[str, Any] | None = None,
+    resumed: list[dict[str, Any]] | None = None,
 ) -> None:
     record = {
         "config": config.model_dump(mode="json"),
@@ -35,6 +36,7 @@ def write(
         "seconds": round(seconds),
         "final_metrics": metrics,
         **({"evaluation": evaluation} if evaluation else {}),
+        **({"resumed": resumed} if resumed else {}),
     }
     path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import torch
@@ -11,8 +12,9 @@ from torch import Tensor
 
 from training.config.schema import TrainConfig
 from training.data.dataset import FaceSet
+from training.data.file_index import FileIndex
 from training.data.splits import split
-from training.engine import checkpoints, distillation, run_record
+from training.engine import checkpoints, distillation, resume_checks, run_record
 from training.engine.best_checkpoint import BestCheckpoint
 from training.engine.checkpoints import State, UnusableCheckpoint
 from training.engine.curriculum import Curriculum
@@ -29,6 +31,7 @@ from training.networks.embedder import FaceNetwork
 from training.networks.registry import build
 from training.networks.weights import load_state
 
+INDEX = "faces.index"
 console = Console(stderr=True)
 
 
@@ -54,11 +57,13 @@ def _train(config: TrainConfig, output: Path, processes: Processes, *, resume: b
     """Run in a frame of its own, so that what holds the process group (DDP) is freed before the group is destroyed."""
     state = _open_output(config, output, resume=resume)
     processes.barrier()  # every process has read `output` before the main one writes there
+    if processes.is_main:
+        _write_config(config, output)
     _configure_threads(config)
     trainer = Trainer(config, output, processes)
     if state is not None:
         trainer.load_state_dict(state)
-    if not (output / RECORD).exists():  # it is written last
+    if trainer.learner.step < config.optimizer.steps or not (output / RECORD).exists():  # it is written last
         trainer.train()
 
 
@@ -67,11 +72,12 @@ class Trainer:
 
     def __init__(self, config: TrainConfig, output: Path, processes: Processes) -> None:
         self.config, self.output, self.processes = config, output, processes
-        self.faces, held_out = _read_faces(config)
+        self.faces, self.held_out = processes.main_first(lambda: _read_faces(config, output, processes))
+        self.resumed: list[dict[str, Any]] = []
         self.learner = _learner(config, self.faces, output, processes)
         self.curriculum = Curriculum(config, self.faces, self.learner, processes)
         self.best = BestCheckpoint(
-            config.evaluation, config.optimizer.steps, held_out if processes.is_main else None, output
+            config.evaluation, config.optimizer.steps, self.held_out if processes.is_main else None, output
         )
         self.health = HealthChecks(config.loss, config.health_checks.patience, config.pretraining.steps)
 
@@ -90,6 +96,7 @@ class Trainer:
                 seconds=self.learner.seconds,
                 metrics=metrics,
                 evaluation=self.best.report(),
+                resumed=self.resumed,
             )
 
     def _run_steps(self) -> dict[str, float]:
@@ -118,6 +125,9 @@ class Trainer:
         return {
             "config": self.config.model_dump(mode="json"),
             "faces": self.faces.digest,
+            "held_out": self.held_out.digest if self.held_out else None,
+            "files": resume_checks.file_digests(self.config),
+            "resumed": self.resumed,
             "learner": self.learner.state_dict(),
             "curriculum": self.curriculum.state_dict(),
             "best": self.best.state_dict(),
@@ -127,22 +137,37 @@ class Trainer:
     def load_state_dict(self, state: State) -> None:
         if state["faces"] != self.faces.digest:
             raise UnusableCheckpoint("the training images have changed since the checkpoint: choose a new output")
+        if state["held_out"] != (self.held_out.digest if self.held_out else None):
+            raise UnusableCheckpoint("the held-out images have changed since the checkpoint: choose a new output")
+        self.resumed = state["resumed"] + self._changes(state)
         self.learner.load_state_dict(state["learner"])
         self.curriculum.load_state_dict(state["curriculum"])
         self.best.load_state_dict(state["best"])
         self.health.load_state_dict(state["health"])
 
+    def _changes(self, state: State) -> list[dict[str, Any]]:
+        """Print what differs from the checkpoint's config, and return it for run.json."""
+        changes = resume_checks.changes(state, self.config)
+        if not changes:
+            return []
+        step = state["learner"]["step"]
+        console.print(f"resumed at step {step} with {', '.join(map(str, changes))}", soft_wrap=True)
+        return [{"step": step, "changes": {change.option: [change.before, change.after] for change in changes}}]
+
 
 def _open_output(config: TrainConfig, output: Path, *, resume: bool) -> State | None:
-    """Return the checkpoint to resume from, if any, and write config.json; never overwrite another run."""
+    """Return the checkpoint to resume from, if any. Raises UnusableCheckpoint for another run."""
     if not resume and checkpoints.exists(output):
         raise UnusableCheckpoint(f"{output} already holds a run: resume it, or choose another output")
     state = checkpoints.load(output) if resume else None
-    if state is not None and state["config"] != config.model_dump(mode="json"):
-        raise UnusableCheckpoint(f"{output} was started with another config: use that one, or choose another output")
+    if state is not None:
+        resume_checks.changes(state, config)
+    return state
+
+
+def _write_config(config: TrainConfig, output: Path) -> None:
     output.mkdir(parents=True, exist_ok=True)
     (output / "config.json").write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    return state
 
 
 def _configure_threads(config: TrainConfig) -> None:
@@ -151,10 +176,13 @@ def _configure_threads(config: TrainConfig) -> None:
     cv2.setNumThreads(1)
 
 
-def _read_faces(config: TrainConfig) -> tuple[FaceSet, FaceSet | None]:
-    """Return the faces to train on and the held-out ones."""
+def _read_faces(config: TrainConfig, output: Path, processes: Processes) -> tuple[FaceSet, FaceSet | None]:
+    """Return the faces to train on and the held-out ones; the main process writes the index that the others read."""
+    index = FileIndex.open(config.data.index or output / INDEX)
     with console.status("reading the faces"):
-        faces, held_out = split(config)
+        faces, held_out = split(config, index)
+    if processes.is_main:
+        index.write()
     console.print(f"{len(faces)} faces of {len(faces.names)} people")
     if held_out is not None:
         console.print(f"{len(held_out)} faces of {len(held_out.names)} people held out")

@@ -1,6 +1,7 @@
 """Accuracy of the current weights on held-out people."""
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,8 @@ from torch import Tensor
 
 from training.data.augmentation import center_crop
 from training.data.dataset import FaceSet, read_crop
-from training.evaluation.metrics import area_under_curve, share_within, threshold_at
-from training.losses.functional import squared_l2
+from training.evaluation.bootstrap import finest_fmr
+from training.evaluation.histograms import pair_histograms
 from training.networks.embedder import Embedder, FaceNetwork
 
 _CHUNK = 64
@@ -33,28 +34,25 @@ class Validation:
         return f"AUC {self.auc:.4f}, TMR {self.tmr:.3f} at FMR {self.fmr:.1g} on {self.people} held-out people"
 
 
-def validate(network: FaceNetwork, weights: dict[str, Tensor], faces: FaceSet, *, step: int, fmr: float) -> Validation:
-    """Validate a copy of the network with these weights; `fmr` is raised to the finest that the people support."""
-    vectors = embed_crops(network, weights, faces.paths)  # (N, D)
-    labels = torch.from_numpy(faces.labels)
-    rows, columns = torch.triu_indices(len(labels), len(labels), 1)
-    distances = squared_l2(vectors)[rows, columns].double().numpy()
-    same = (labels[rows] == labels[columns]).numpy()
-    genuine, impostors = np.sort(distances[same]), np.sort(distances[~same])
-    fmr = max(fmr, finest_fmr(len(faces.names)))
+def validate(
+    network: FaceNetwork, weights: dict[str, Tensor], faces: FaceSet, *, step: int, fmr: float, block_size: int
+) -> Validation:
+    """
+    Validate a copy of the network with these weights; `fmr` is raised to the finest that the people support.
+
+    `block_size` faces are compared at once, which bounds the memory.
+    """
+    vectors = embed_crops(network, weights, faces.paths).numpy()  # (N, D)
+    histograms = pair_histograms(vectors, faces.labels, block_size)
+    fmr = max(fmr, finest_fmr(math.comb(len(faces.names), 2)))
     return Validation(
         step=step,
         people=len(faces.names),
         faces=len(faces),
-        auc=area_under_curve(genuine, impostors),
-        tmr=share_within(genuine, threshold_at(impostors, fmr)),
+        auc=histograms.area_under_curve(),
+        tmr=histograms.true_match_rate(fmr),
         fmr=fmr,
     )
-
-
-def finest_fmr(people: int) -> float:
-    """Return 3 / pairs of people (the rule of three): more images of the same two people add little evidence."""
-    return min(1.0, 3 / (people * (people - 1) / 2))
 
 
 @torch.inference_mode()

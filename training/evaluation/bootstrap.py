@@ -18,6 +18,11 @@ RULE_OF_THREE = 3.0  # no event in n trials: the rate is below 3 / n at 95 %
 _TAIL = 0.05  # the share of the impostor pairs that bootstrapping FMRs up to 1e-2 needs
 
 
+def finest_fmr(people_pairs: int) -> float:
+    """Return the finest FMR that so many pairs of people support: more images of the same two people add little."""
+    return min(1.0, RULE_OF_THREE / max(1, people_pairs))
+
+
 def bootstrap_weights(people: int, replicates: int, seed: int) -> Iterator[NDArray[np.float64]]:
     """Yield how often each person is drawn, (people,), per replicate; the first draws each once: the data itself."""
     random = np.random.default_rng(seed)
@@ -33,7 +38,7 @@ def true_match_rates(pairs: AllPairs, fmrs: list[float], replicates: int, seed: 
     Each sample chooses its own threshold. Two models measured with one seed and the same people are paired, replicate
     by replicate.
     """
-    tail = min(len(pairs.impostors), int(np.ceil(len(pairs.impostors) * max(_TAIL, 3 * max(fmrs)))))
+    tail = min(len(pairs.impostors), int(np.ceil(len(pairs.impostors) * max(_TAIL, 3 * max(fmrs, default=0)))))
     first, second = pairs.impostor_people[:tail].T
     rates = []
     for weight in bootstrap_weights(pairs.people, replicates, seed):

@@ -2,7 +2,7 @@
 `python -m training evaluate lfw`: the accuracy of the served pipeline, from the bytes of photos to distances.
 
 LFW's protocol (accuracy over folds, VAL at FAR, EER, AUC) on its pairs, and the true match rate at much smaller FMRs on
-all pairs of its images.
+all pairs of its images, down to the finest FMR that its pairs of people support (the rule of three).
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data.photo_groups import PhotoGroups
+from training.errors import TrainingError
 from training.evaluation import demographics_report, hardest_pairs, lfw_protocol, plots
 from training.evaluation.all_pairs import AllPairs, all_pairs
-from training.evaluation.bootstrap import interval, true_match_rates
+from training.evaluation.bootstrap import finest_fmr, interval, true_match_rates
 from training.evaluation.demographics import CohortFaces, measure
 from training.evaluation.metrics import threshold_at
 from training.evaluation.verification import DEGRADED, EmbeddedFaces, VerificationTask, embed, pair_scores
@@ -45,7 +46,8 @@ def run(
     main = embed(ServedModel.open(model, cache), task.detected)
     report = _report(main, task)
     if groups:
-        report["groups"] = _by_group(main, task, groups, report)
+        point = _group_threshold(main, task)
+        report["group_threshold"], report["groups"] = point, _by_group(main, task, groups, point["threshold"])
     if errors:
         hardest_pairs.draw(main.clean, task.detected, task.known_people, errors)
     if baseline:
@@ -81,12 +83,20 @@ def _report(embedded: EmbeddedFaces, task: VerificationTask) -> dict[str, Any]:
     }
 
 
+def supported_fmrs(pairs: AllPairs) -> list[float]:
+    """Return those of FMRS that the pairs of people support."""
+    return [fmr for fmr in FMRS if fmr >= finest_fmr(pairs.impostor_people_pairs)]
+
+
 def _all_pairs(pairs: AllPairs) -> dict[str, Any]:
-    rates = true_match_rates(pairs, FMRS, REPLICATES)
+    fmrs, finest = supported_fmrs(pairs), finest_fmr(pairs.impostor_people_pairs)
+    rates = true_match_rates(pairs, fmrs, REPLICATES)
     genuine, impostors = pairs.genuine.astype(np.float64), pairs.impostors.astype(np.float64)
     return {
         "genuine_pairs": len(genuine),
         "impostor_pairs": len(impostors),
+        "impostor_people_pairs": pairs.impostor_people_pairs,
+        "finest_fmr": finest,
         "tmr": [
             {
                 "fmr": fmr,
@@ -94,9 +104,9 @@ def _all_pairs(pairs: AllPairs) -> dict[str, Any]:
                 "tmr": float(rates[0, column]),
                 "interval": interval(rates[1:, column]),
             }
-            for column, fmr in enumerate(FMRS)
+            for column, fmr in enumerate(fmrs)
         ],
-        "curve": lfw_protocol.curve(genuine, impostors),
+        "curve": lfw_protocol.curve(genuine, impostors, finest),
     }
 
 
@@ -112,18 +122,27 @@ def _gains(main: EmbeddedFaces, other: EmbeddedFaces, task: VerificationTask) ->
 
 def _gain(main: AllPairs, other: AllPairs) -> list[dict[str, Any]]:
     """Return the differences of the true match rates, with intervals by the paired bootstrap over people."""
-    difference = true_match_rates(main, FMRS, REPLICATES) - true_match_rates(other, FMRS, REPLICATES)
+    fmrs = supported_fmrs(main)
+    difference = true_match_rates(main, fmrs, REPLICATES) - true_match_rates(other, fmrs, REPLICATES)
     return [
         {"fmr": fmr, "tmr": float(difference[0, column]), "interval": interval(difference[1:, column])}
-        for column, fmr in enumerate(FMRS)
+        for column, fmr in enumerate(fmrs)
     ]
 
 
+def _group_threshold(embedded: EmbeddedFaces, task: VerificationTask) -> dict[str, float]:
+    """Return the threshold of FMR 1e-4 on all pairs, or of the finest FMR that they support. Raises TrainingError."""
+    pairs = all_pairs(embedded.clean, embedded.clean, task.known_people)
+    fmr = max(REFERENCE_FMR, finest_fmr(pairs.impostor_people_pairs))
+    if fmr == 1:
+        raise TrainingError(f"--groups: {pairs.impostor_people_pairs} pairs of people support no FMR: add people")
+    return {"fmr": fmr, "threshold": threshold_at(pairs.impostors.astype(np.float64), fmr)}
+
+
 def _by_group(
-    embedded: EmbeddedFaces, task: VerificationTask, groups: PhotoGroups, report: dict[str, Any]
+    embedded: EmbeddedFaces, task: VerificationTask, groups: PhotoGroups, threshold: float
 ) -> list[dict[str, Any]]:
-    """Return FMR and TMR within each group, at the threshold of FMR 1e-4 on all pairs."""
-    threshold = next(row["threshold"] for row in report["all_pairs"]["clean"]["tmr"] if row["fmr"] == REFERENCE_FMR)
+    """Return FMR and TMR within each group at `threshold`."""
     group_of = dict(zip(groups.paths, groups.group_of.tolist(), strict=True))
     found_paths = [path for path, found in zip(task.detected.paths, task.detected.found, strict=True) if found]
     kept = np.array([path in group_of for path in found_paths], bool)

@@ -40,6 +40,13 @@ class PairList:
         person = np.unique(folders, return_inverse=True)[1].astype(np.int64)
         return person if np.array_equal(person[self.first] == person[self.second], self.same) else None
 
+    def impostor_people_pairs(self, chosen: NDArray[np.bool_]) -> int:
+        """Return the number of pairs of people, or of images if people are unknown, in the chosen impostor pairs."""
+        who = np.arange(len(self.images)) if self.person_of is None else self.person_of
+        impostors = chosen & ~self.same
+        ends = np.stack([who[self.first[impostors]], who[self.second[impostors]]], axis=1)  # (I, 2)
+        return len(np.unique(np.sort(ends, axis=1), axis=0))
+
 
 def read_pairs(path: Path) -> PairList:
     """Read a CSV if the name ends in .csv, otherwise LFW's format. Raises UnusablePairs."""

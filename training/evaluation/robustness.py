@@ -59,13 +59,13 @@ def run(
 ) -> dict[str, Any]:
     """Return the report, one row per condition."""
     rows = [_row(task, model, finder, condition) for condition in conditions]
-    return {"model": model.identity, "far": lfw_protocol.FAR, "rows": rows}
+    return {"model": model.identity, "far": lfw_protocol.supported_far(task.pairs), "rows": rows}
 
 
 def summary(report: dict[str, Any]) -> str:
     return "\n".join(
-        f"{row['kind']} {row['value'] or ''}: VAL {row['val']['mean']:.4f} +- "
-        f"{row['val']['error']:.4f}, accuracy {row['accuracy']['mean']:.4f}, {row['faces_not_found']} faces not found"
+        f"{row['kind']} {row['value'] or ''}: VAL {row['val']['mean']:.4f} +- {row['val']['error']:.4f} at FAR "
+        f"{report['far']:.2g}, accuracy {row['accuracy']['mean']:.4f}, {row['faces_not_found']} faces not found"
         for row in report["rows"]
     )
 

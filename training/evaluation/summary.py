@@ -13,17 +13,22 @@ def summary(report: dict[str, Any]) -> str:
         f"{report['model']['id']}: {report['images']} images of {report['people']} people, "
         f"{report['faces_not_found']} faces not found",
         f"accuracy {accuracy['mean']:.4f} +- {accuracy['error']:.4f} over {len(accuracy['folds'])} folds",
-        f"VAL {val['mean']:.4f} +- {val['error']:.4f} at FAR {val['far']:g}; "
+        f"VAL {val['mean']:.4f} +- {val['error']:.4f} at FAR {val['far']:.2g}; "
         f"EER {report['eer']:.4f}; AUC {report['auc']:.5f}",
         *[f"gain over the baseline, {name}: {_signed(row, 'mean')}" for name, row in gain.get("protocol", {}).items()],
     ]
     for kind, measured in report["all_pairs"].items():
-        lines += [_line(kind, row) for row in measured["tmr"]]
+        lines += [_support(kind, measured), *[_line(kind, row) for row in measured["tmr"]]]
         lines += [
             f"{kind}: gain over the baseline {_signed(row, 'tmr')} at FMR {row['fmr']:g}" for row in gain.get(kind, [])
         ]
     lines += [_group_line(row) for row in report.get("groups", [])]
     return "\n".join(lines)
+
+
+def _support(kind: str, measured: dict[str, Any]) -> str:
+    pairs = f"{measured['impostor_people_pairs']:,} pairs of people"
+    return f"{kind}: {pairs} support FMRs down to {measured['finest_fmr']:.1e}"
 
 
 def _line(kind: str, row: dict[str, Any]) -> str:

@@ -87,7 +87,8 @@ Then blended (`python -m training blend`): {share:g} of the trained weights and 
 
 def _accuracy(report: dict[str, Any]) -> str:
     before = report.get("baseline")
-    rows = [f"| {label} | {_cell(before, key)} | {_cell(report, key)} |" for label, key in _MEASURES]
+    labels = {**_MEASURES, "val": f"VAL at FAR {report['val']['far']:.2g}"}
+    rows = [f"| {label} | {_cell(before, key)} | {_cell(report, key)} |" for key, label in labels.items()]
     rows += [row for kind in report["all_pairs"] for row in _rate_rows(report, before, kind)]
     probe = report["degraded_probe"]
     return f"""## Measured, before and after
@@ -95,7 +96,7 @@ def _accuracy(report: dict[str, Any]) -> str:
 The served pipeline (bytes in, distance out) on {report["images"]} images of {report["people"]} people, never trained
 on; {report["faces_not_found"]} faces not found. {_before(before)}In brackets 95 % intervals,
 bootstrapped over people. A degraded probe is the aligned crop reduced to {probe["size"]} px, JPEG quality
-{probe["quality"]}, landmarks off by N(0, {probe["noise"]:g}) px, against a clean reference.
+{probe["quality"]}, landmarks off by N(0, {probe["noise"]:g}) px, against a clean reference.{_support(report)}
 
 | measure | before | after |
 |---|---|---|
@@ -114,7 +115,7 @@ FMR_SCOPES = {
     "overall": "over all pairs of these people",
     "worst_cohort": "over all pairs of these people and within every cohort below",
 }
-_MEASURES = (("accuracy over folds", "accuracy"), ("VAL at FAR 1e-3", "val"), ("EER", "eer"), ("AUC", "auc"))
+_MEASURES = {"accuracy": "accuracy over folds", "val": "VAL", "eer": "EER", "auc": "AUC"}
 
 
 def _cell(report: dict[str, Any] | None, key: str) -> str:
@@ -122,6 +123,15 @@ def _cell(report: dict[str, Any] | None, key: str) -> str:
         return "-"
     value = report[key]
     return f"{value['mean']:.4f} +- {value['error']:.4f}" if isinstance(value, dict) else f"{value:.4f}"
+
+
+def _support(report: dict[str, Any]) -> str:
+    clean = report["all_pairs"].get("clean")
+    if clean is None:
+        return ""
+    pairs, finest = clean["impostor_people_pairs"], clean["finest_fmr"]
+    return f"""
+Rates are stated down to FMR {finest:.1e}, the finest that {pairs:,} pairs of people support (the rule of three)."""
 
 
 def _rate_rows(report: dict[str, Any], before: dict[str, Any] | None, kind: str) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ from training.export.model_package import write_model
 from training.export.torch_to_onnx import to_onnx
 from training.networks.embedder import ZOOM, Embedder, Views
 from training.networks.registry import build
-from training.networks.weights import load_state
+from training.networks.weights import UnusableWeights, load_state
 
 PARITY = 1e-5
 """Largest difference of a component of a unit vector between PyTorch and ONNX Runtime."""
@@ -43,18 +44,19 @@ def export_model(
     source: Path,
     output: Path,
     *,
-    network: str = "mobilefacenet",
-    embedding_size: int = 128,
+    network: str | None = None,
+    embedding_size: int | None = None,
     views: Views = "mirror",
     license_: str,
 ) -> Path:
     """
     Write `output`/embedder.onnx and its manifest, and return the manifest's path.
 
-    `source` is the folder of a run, or a state dict. Raises UnusableWeights, ParityError or UnwritableModel.
+    `source` is the folder of a run, whose record names the network, or a state dict of `network` (by default a
+    mobilefacenet) with vectors of `embedding_size` (128). Raises UnusableWeights, ParityError or UnwritableModel.
     """
     weights = source / WEIGHTS if source.is_dir() else source
-    backbone = build(network, embedding_size)
+    backbone = build(*_network_of(source, network, embedding_size))
     load_state(backbone, weights)
     embedder = Embedder(backbone, views=views).eval()
     graph = embedder_graph(embedder)
@@ -66,15 +68,39 @@ def export_model(
         provenance=_provenance(source) | {"passes": PASSES[views]},
         crop_size=backbone.crop_size,
         alignment=LandmarkAlignment(template=arcface_template(backbone.crop_size)),
-        dimension=embedding_size,
+        dimension=backbone.embedding_size,
     )
+
+
+def _network_of(source: Path, name: str | None, embedding_size: int | None) -> tuple[str, int]:
+    """Return the network's name and embedding size. Raises UnusableWeights if the run's record says something else."""
+    if not source.is_dir():
+        return name or "mobilefacenet", embedding_size or 128
+    trained = _record(source)["config"]["network"]
+    recorded: tuple[str, int] = trained["name"], trained["embedding_size"]
+    given = name or recorded[0], embedding_size or recorded[1]
+    if given != recorded:
+        raise UnusableWeights(
+            f"{source} trained {recorded[0]} with vectors of {recorded[1]}, got {given[0]} with {given[1]}: "
+            "leave out --network and --embedding-size"
+        )
+    return recorded
+
+
+def _record(run: Path) -> dict[str, Any]:
+    """Read run.json. Raises UnusableWeights where there is none: the run has not ended."""
+    try:
+        record: dict[str, Any] = json.loads((run / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UnusableWeights(f"expected the folder of a finished run, got {run}: {error}") from error
+    return record
 
 
 def _provenance(source: Path) -> dict[str, str]:
     """Return where the weights come from: for a run its config, seed, data and commit."""
     if not source.is_dir():
         return {"weights": source.name, "weights_sha256": digest_of(source.read_bytes())}
-    record = json.loads((source / RECORD).read_text(encoding="utf-8"))
+    record = _record(source)
     return {
         "trained_by": "python -m training train",
         "weights_sha256": digest_of((source / WEIGHTS).read_bytes()),

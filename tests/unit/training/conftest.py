@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageEnhance
 from torch import Tensor, nn
 
 from app.domain.models import Pixels
@@ -80,6 +80,19 @@ def lfw_photos(tmp_path: Path, hopper: Pixels, collins: Pixels) -> Path:
             small = Image.fromarray(pixels).resize((400 - 60 * number, 400 - 60 * number))
             small.save(root / name / f"{name}_{number:04d}.jpg", quality=95 - 10 * number)
     return root
+
+
+@pytest.fixture
+def crowd(tmp_path: Path, lfw_photos: Path) -> Path:
+    """Twelve folders with two photos each, in different light: two people in truth, but enough to count."""
+    for number in range(12):
+        folder = tmp_path / "crowd" / f"person{number:02d}"
+        folder.mkdir(parents=True)
+        name = ("Hopper", "Collins")[number % 2]
+        for photo in (1, 2):
+            file, light = f"{name}_{photo:04d}.jpg", 0.6 + 0.07 * number
+            ImageEnhance.Brightness(Image.open(lfw_photos / name / file)).enhance(light).save(folder / file)
+    return tmp_path / "crowd"
 
 
 @pytest.fixture

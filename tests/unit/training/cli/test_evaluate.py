@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from training.cli.main import cli
+from training.errors import TrainingError
 from training.evaluation import hardest_pairs, robustness
 from training.evaluation.verification import VerificationTask
 from training.pipeline.detection_cache import FaceFinder
@@ -70,23 +72,56 @@ def test_the_hardest_pairs_are_those_of_all_pairs() -> None:
         assert [pair[2] for pair in found] == pytest.approx([pair[2] for pair in expected], abs=1e-5)
 
 
-def test_the_lfw_report_has_groups_curves_and_an_error_picture(
-    photos: Path, evaluate: Evaluate, tmp_path: Path
-) -> None:
-    rows = [f"{path.relative_to(photos)},navy" for path in photos.rglob("*.jpg")]
+def write_pairs(photos: Path, file: Path) -> Path:
+    """List a genuine pair of each folder, and an impostor pair with the next folder, in two folds."""
+    people = [sorted(folder.iterdir()) for folder in sorted(photos.iterdir())]
+    named = [[path.relative_to(photos).as_posix() for path in person] for person in people]
+    rows = [f"{one[0]},{one[1]},1,{number % 2}" for number, one in enumerate(named)]
+    rows += [f"{one[0]},{two[0]},0,{number % 2}" for number, (one, two) in enumerate(pairwise(named))]
+    file.write_text("\n".join(["first,second,same,fold", *rows]))
+    return file
+
+
+def test_the_lfw_report_has_groups_curves_and_an_error_picture(crowd: Path, evaluate: Evaluate, tmp_path: Path) -> None:
+    rows = [f"{path.relative_to(crowd)},navy" for path in crowd.rglob("*.jpg")]
     (tmp_path / "groups.csv").write_text("\n".join(["path,group", *rows]))
     options = ["--groups", tmp_path / "groups.csv", "--plot", tmp_path / "det.png", "--errors", tmp_path / "errors.png"]
-    report, output = evaluate("lfw", "--images", photos, "--pairs", tmp_path / "pairs.txt", *options)
+    pairs = write_pairs(crowd, tmp_path / "pairs.csv")
+    report, output = evaluate("lfw", "--images", crowd, "--pairs", pairs, *options)
     (navy,) = report["groups"]
-    assert (navy["name"], navy["people"], navy["impostor_pairs"], navy["genuine_pairs"]) == ("navy", 2, 9, 6)
-    assert (navy["fmr"], navy["tmr"]) == (0.0, 1.0)
-    assert "navy: FMR 0" in output
+    assert (navy["name"], navy["people"], navy["impostor_pairs"], navy["genuine_pairs"]) == ("navy", 12, 264, 12)
+    assert report["group_threshold"]["fmr"] == pytest.approx(3 / 66)
+    assert 0.03 < navy["fmr"] <= 3 / 66
+    assert "navy: FMR 0.0" in output
     with (tmp_path / "det.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert {line["probes"] for line in lines} == {"clean", "degraded"}
     assert len(lines) == sum(len(each["curve"]) for each in report["all_pairs"].values())
     with Image.open(tmp_path / "errors.png") as picture:
         assert picture.width > 500
+
+
+def test_no_rate_is_stated_that_the_pairs_of_people_do_not_support(
+    crowd: Path, evaluate: Evaluate, tmp_path: Path
+) -> None:
+    pairs = write_pairs(crowd, tmp_path / "pairs.csv")
+    report, output = evaluate("lfw", "--images", crowd, "--pairs", pairs, "--baseline", "mobilefacenet-128")
+    for measured in (*report["all_pairs"].values(), *report["baseline"]["all_pairs"].values()):
+        assert (measured["impostor_people_pairs"], measured["finest_fmr"]) == (66, pytest.approx(3 / 66))
+        assert measured["tmr"] == []  # the coarsest row of the table is FMR 0.01
+        assert min(point["fmr"] for point in measured["curve"]) > 2 / 66
+    assert report["gain"]["clean"] == []
+    assert report["val"]["far"] == pytest.approx(3 / 5)  # 5 impostor pairs in the smaller fold
+    assert "clean: 66 pairs of people support FMRs down to 4.5e-02" in output
+    assert "TMR" not in output
+    assert "at FAR 0.6;" in output
+
+
+def test_rates_of_groups_need_enough_people(photos: Path, evaluate: Evaluate, tmp_path: Path) -> None:
+    (tmp_path / "groups.csv").write_text("path,group\nHopper/Hopper_0001.jpg,navy\n")
+    options = ["--groups", tmp_path / "groups.csv", "--pairs", tmp_path / "pairs.txt"]
+    with pytest.raises(TrainingError, match="--groups: 1 pairs of people support no FMR: add people"):
+        evaluate("lfw", "--images", photos, *options)
 
 
 def test_pairs_without_people_are_evaluated_without_all_pairs(photos: Path, evaluate: Evaluate, tmp_path: Path) -> None:

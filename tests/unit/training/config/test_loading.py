@@ -57,6 +57,27 @@ def test_a_mistake_of_the_file_or_an_override_is_refused_by_its_key(
         load(written(tmp_path, LEAST + line), changes)
 
 
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (
+            "optimizer.name=adam",
+            r"^--set optimizer\.name=adam: expected OPTION=VALUE in TOML, as in --set 'opt.*\"adam\"'",
+        ),
+        (
+            "optimizer.steps",
+            r"^--set optimizer\.steps: expected OPTION=VALUE in TOML, as in --set optimizer\.steps=10$",
+        ),
+        ("optimizer.stepz=9", r"^--set optimizer\.stepz=9: optimizer\.stepz is not an option; optimizer\.steps is$"),
+        ("optimizer.steps=0", r"^--set optimizer\.steps=0: optimizer\.steps: .*greater than or equal to 1, got 0$"),
+        ("steps=9", r"^--set steps=9: steps is not an option; optimizer\.steps is$"),
+    ],
+)
+def test_an_error_of_an_override_names_it(tmp_path: Path, change: str, complaint: str) -> None:
+    with pytest.raises(UnusableConfig, match=complaint):
+        load(written(tmp_path, LEAST), ["optimizer.lr=0.1", change])
+
+
 def test_a_missing_file_or_section_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnusableConfig, match=r"nowhere\.toml: .*No such file"):
         load(tmp_path / "nowhere.toml")

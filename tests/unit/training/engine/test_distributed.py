@@ -32,6 +32,7 @@ def run_by_two(config: TrainConfig, folder: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_two_processes_end_with_the_weights_of_one_on_the_joint_batch(config: TrainConfig, tmp_path: Path) -> None:
     config = changed(changed(config, "pretraining", steps=2), "batch", chunk_size=2, people=4)
     config = changed(changed(config, "evaluation", every=3, held_out=0.34), "optimizer", ema_decay=0.9)
@@ -43,10 +44,63 @@ def test_two_processes_end_with_the_weights_of_one_on_the_joint_batch(config: Tr
     assert [one["step"] for one in facts["evaluation"]["all"]] == [3, 6]
 
 
+def torchrun(folder: Path, config: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m training train` in two processes."""
+    (folder / "config.toml").write_text(config, encoding="utf-8")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "training", "train", str(folder / "config.toml"), "--output", str(folder / "run")]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+
+
+TWO_STEPS = """
+[data]
+roots = ["{people}"]
+[network]
+name = "small_resnet"
+embedding_size = 16
+batch_norm = "updated"
+[batch]
+people = 3
+faces = {faces}
+[loss]
+miner = "batch-hard"
+distillation_weight = 0
+[optimizer]
+steps = 2
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_two_processes_print_once_and_end_without_a_trace(people: Path, tmp_path: Path) -> None:
+    done = torchrun(tmp_path, TWO_STEPS.format(people=people, faces=2))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("weights in") == 1
+    assert done.stderr.count("18 faces of 6 people") == 1
+    for trace in ("Traceback", "Warning", "terminate called", "[W"):
+        assert trace not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_an_error_that_all_processes_have_is_printed_once(people: Path, tmp_path: Path) -> None:
+    done = torchrun(tmp_path, TWO_STEPS.format(people=people, faces=1))
+    assert done.returncode
+    assert done.stderr.count("error: ") == 1
+
+
 def test_a_batch_that_cannot_be_shared_evenly_is_refused() -> None:
     assert Processes(rank=1, size=2).shard(6) == slice(3, 6)
     with pytest.raises(UnusableDevice, match="4 processes can share evenly, got 6 faces"):
         Processes(rank=1, size=4).shard(6)
+
+
+def test_half_precision_with_16_bits_needs_cuda(config: TrainConfig) -> None:
+    with (
+        pytest.raises(UnusableDevice, match=r"run\.precision: float16 needs CUDA, got the CPU: set it to 'bfloat16'"),
+        init_distributed(changed(config, "run", precision="float16", device="cpu").run),
+    ):
+        pass
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA here")

@@ -1,10 +1,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
-from tests.unit.training.support import changed
+from tests.unit.training.support import WriteCrop, changed
 from training.config.schema import LossConfig, TrainConfig
 from training.engine import trainer
 from training.engine.health_checks import AtChance, Collapsed, HealthChecks
@@ -116,3 +118,64 @@ def test_batch_hard_mining_at_a_high_learning_rate_is_stopped(config: TrainConfi
     config = changed(changed(config, "network", name="small_resnet", weights=None, batch_norm="updated"), "run")
     with pytest.raises(Collapsed, match="collapsed: for 20 steps"):
         trainer.train(changed(config, "health_checks", patience=20), tmp_path / "run", resume=False)
+
+
+def shuffled(folder: Path, write_crop: WriteCrop) -> Path:
+    """Sixty folders of 24 faces that have nothing in common."""
+    for person in range(60):
+        for face in range(24):
+            write_crop(folder / f"person{person}" / f"{face}.png", seed=100 * person + face)
+    return folder
+
+
+def noisy(config: TrainConfig, people: Path, **loss: object) -> TrainConfig:
+    """Three hundred steps of the tiny network, whose gap between the two kinds of pairs varies by 10 % by chance."""
+    config = changed(config, "loss", distillation_weight=0, **loss)
+    config = changed(changed(config, "network", weights=None, batch_norm="updated"), "data", roots=[str(people)])
+    config = changed(changed(config, "batch", people=16, faces=2), "run", checkpoint_every=1000)
+    return changed(config, "optimizer", steps=300, lr=0.01, schedule="constant", warmup_steps=0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "advice"),
+    [
+        ({"kind": "contrastive", "miner": "balanced-pairs", "margin": 1}, "not judge by accuracy at a distance of 0.5"),
+        ({"kind": "triplet", "miner": "semi-hard"}, "begin with pretraining.steps"),
+    ],
+)
+def test_shuffled_labels_are_stopped_at_chance_despite_the_noise(
+    config: TrainConfig, write_crop: WriteCrop, tmp_path: Path, loss: dict[str, object], advice: str
+) -> None:
+    people = shuffled(tmp_path / "shuffled", write_crop)
+    with pytest.raises(AtChance, match="check that each folder holds one person, then lower") as stop:
+        trainer.train(noisy(config, people, **loss), tmp_path / "run", resume=False)
+    assert advice in str(stop.value)
+
+
+def test_a_noisy_run_that_learns_is_left_alone(config: TrainConfig, tmp_path: Path) -> None:
+    for person in range(60):
+        folder = tmp_path / "alike" / f"person{person}"
+        folder.mkdir(parents=True)
+        face = np.random.default_rng(person).integers(0, 256, (6, 6, 3))
+        for number in range(4):
+            noise = np.random.default_rng(1000 + 10 * person + number).normal(0, 90, face.shape)
+            coarse = (face + noise).clip(0, 255).astype(np.uint8)
+            cv2.imwrite(str(folder / f"{number}.png"), cv2.resize(coarse, (144, 144), interpolation=cv2.INTER_CUBIC))
+    config = changed(noisy(config, tmp_path / "alike", miner="semi-hard"), "optimizer", name="adam", lr=0.001)
+    trainer.train(config, tmp_path / "run", resume=False)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_the_siamese_network_that_stays_at_one_half_is_diagnosed(
+    config: TrainConfig, write_crop: WriteCrop, tmp_path: Path
+) -> None:
+    """InceptionV3 at 224 px, contrastive loss with margin 1, Adam at a rate too high for it."""
+    config = noisy(
+        config, shuffled(tmp_path / "pairs", write_crop), kind="contrastive", miner="balanced-pairs", margin=1
+    )
+    config = changed(config, "network", name="timm:inception_v3@224")
+    config = changed(changed(config, "batch", people=4, faces=2), "optimizer", name="adam", lr=0.01)
+    with pytest.raises((AtChance, Collapsed), match=r"for transfer learning set optimizer\.name to 'adam' and") as stop:
+        trainer.train(changed(config, "health_checks", patience=10), tmp_path / "run", resume=False)
+    assert "accuracy at a distance of 0.5" in str(stop.value)

@@ -37,7 +37,7 @@ def everything(config: TrainConfig) -> TrainConfig:
     config = changed(changed(config, "pretraining", steps=2), "offline_mining", every=3, people=4, faces=3)
     config = changed(changed(config, "optimizer", name="adam", ema_decay=0.8, steps=8), "loss", miner="violating")
     config = changed(changed(config, "network", batch_norm="updated", dropout=0.3), "batch", chunk_size=2)
-    config = changed(changed(config, "run", precision="float16", num_workers=2), "evaluation", every=3, held_out=0.34)
+    config = changed(changed(config, "run", precision="bfloat16", num_workers=2), "evaluation", every=3, held_out=0.34)
     return changed(config, "augmentation", shift=4, saturation=0.5, tint=0.2, edge_share=0.3)
 
 
@@ -136,14 +136,6 @@ def test_a_finished_run_is_neither_repeated_nor_overwritten(config: TrainConfig,
     with pytest.raises(UnusableCheckpoint, match="already holds a run"):
         trainer.train(config, finished, resume=False)
     assert (finished / "run.json").read_text() == before
-
-
-def test_a_run_resumes_only_unchanged(write_crop: WriteCrop, config: TrainConfig, people: Path, finished: Path) -> None:
-    with pytest.raises(UnusableCheckpoint, match="another config"):
-        trainer.train(changed(config, "optimizer", clip_norm=1), finished, resume=True)
-    write_crop(people / "person0" / "new.png", seed=77)
-    with pytest.raises(UnusableCheckpoint, match="images have changed"):
-        trainer.train(config, finished, resume=True)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(config: TrainConfig, tiny: Path, tmp_path: Path) -> None:

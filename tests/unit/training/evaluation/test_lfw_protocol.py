@@ -41,7 +41,7 @@ def test_a_pair_of_weight_w_counts_as_w_pairs(pairs: PairList, distances: Double
     more = repeated(pairs, distances, weight)
     accuracy = lfw_protocol.weighted_accuracy(distances, pairs, weight)
     assert accuracy == pytest.approx(accuracy_over_folds(*more).mean)
-    validation = lfw_protocol.weighted_validation(distances, pairs, weight)
+    validation = lfw_protocol.weighted_validation(distances, pairs, weight, lfw_protocol.FAR)
     assert validation == pytest.approx(validation_over_folds(*more, lfw_protocol.FAR).mean)
 
 
@@ -50,6 +50,32 @@ def test_the_same_distances_gain_nothing_and_better_ones_do(pairs: PairList, dis
     nothing = lfw_protocol.gain(distances, distances, pairs, 20)
     assert nothing["accuracy"] == {"mean": 0.0, "interval": (0.0, 0.0)}
     assert lfw_protocol.gain(better, distances, pairs, 50)["accuracy"]["interval"][0] > 0
+
+
+def test_val_is_stated_at_the_finest_far_that_the_other_folds_support(pairs: PairList, distances: Doubles) -> None:
+    others = [pairs.first[(pairs.fold != fold) & ~pairs.same] // 2 for fold in range(4)]
+    assert [len(each) for each in others] == [90] * 4
+    report = lfw_protocol.report(distances, pairs)
+    assert 3 / 90 <= report["val"]["far"] < 3 / 80  # a few pairs of people occur twice
+    rest = np.sort(distances[(pairs.fold != 0) & ~pairs.same])
+    assert np.mean(rest <= report["val"]["thresholds"][0]) == pytest.approx(3 / 90, abs=1 / 90)
+    assert min(point["fmr"] for point in report["curve"]) >= 2 / 120
+
+
+def test_many_pairs_of_people_support_the_far_of_facenet() -> None:
+    count = 8000
+    images = tuple(f"person{number}/1.jpg" for number in range(2 * count))
+    same, fold = np.zeros(count, bool), np.arange(count) % 10
+    strangers = PairList(images, np.arange(count), np.arange(count, 2 * count), same, fold)
+    assert lfw_protocol.supported_far(strangers) == lfw_protocol.FAR
+
+
+def test_more_pairs_of_the_same_two_people_support_nothing_finer() -> None:
+    images = tuple(f"{name}/{number}.jpg" for name in ("ann", "bob", "cy", "dee") for number in range(50))
+    first, same = np.arange(100), np.zeros(100, bool)
+    repeated = PairList(images, first, first + 100, same, np.arange(100) % 2)
+    assert repeated.impostor_people_pairs(np.ones(100, bool)) == 2
+    assert lfw_protocol.supported_far(repeated) == 1
 
 
 def test_the_curve_and_its_area_are_scikit_learns(pairs: PairList, distances: Doubles) -> None:

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from app.domain.models import Pixels
 from app.inference.manifest import LandmarkAlignment, digest_of, read_checked, read_embedder
 from app.inference.onnx_session import Session
+from training.cli.main import cli
 from training.export import onnx
 from training.networks.embedder import Embedder
 from training.networks.registry import build
@@ -57,7 +59,7 @@ def test_the_manifest_records_the_run_of_the_weights(weights: Path, tmp_path: Pa
     run.mkdir()
     weights.rename(run / "network.pt")
     facts = {
-        "config": {"network": {"weights": "/far/away/start.pt"}},
+        "config": {"network": {"name": "mobilefacenet", "embedding_size": 128, "weights": "/far/away/start.pt"}},
         "config_sha256": "c0",
         "data": {"files_sha256": "da"},
         "seed": 9,
@@ -68,6 +70,41 @@ def test_the_manifest_records_the_run_of_the_weights(weights: Path, tmp_path: Pa
     provenance = read_embedder(tmp_path / "mine").provenance
     assert provenance["started_from"] == "start.pt"
     assert (provenance["seed"], provenance["commit"], provenance["passes"]) == ("9", "abc", "crop")
+
+
+@pytest.fixture
+def small_run(tmp_path: Path) -> Path:
+    """A finished run of nn4 with vectors of 32."""
+    (tmp_path / "run").mkdir()
+    torch.save(build("nn4", 32).state_dict(), tmp_path / "run" / "network.pt")
+    record = {
+        "config": {"network": {"name": "nn4", "embedding_size": 32, "weights": None}},
+        "config_sha256": "c0",
+        "data": {"files_sha256": "da"},
+        "seed": 1,
+        "commit": None,
+    }
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    return tmp_path / "run"
+
+
+def test_a_run_names_its_network(small_run: Path, tmp_path: Path) -> None:
+    command = ["export", str(small_run), "--output", str(tmp_path / "mine"), "--license", "MIT"]
+    done = CliRunner().invoke(cli, command, catch_exceptions=False)
+    assert done.exit_code == 0
+    manifest = read_embedder(tmp_path / "mine")
+    assert (manifest.crop_size, manifest.dimension) == (96, 32)
+
+
+def test_another_network_than_that_of_the_run_is_refused(small_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnusableWeights, match="trained nn4 with vectors of 32, got nn4 with 128: leave out --network"):
+        onnx.export_model(small_run, tmp_path / "mine", embedding_size=128, license_="MIT")
+
+
+def test_a_run_that_has_not_ended_is_refused(small_run: Path, tmp_path: Path) -> None:
+    (small_run / "run.json").unlink()
+    with pytest.raises(UnusableWeights, match=r"expected the folder of a finished run, got .*run"):
+        onnx.export_model(small_run, tmp_path / "mine", license_="MIT")
 
 
 def test_a_graph_that_computes_something_else_is_refused(folder: Path) -> None:
