@@ -29,6 +29,7 @@ MAX_FILES = 2 * MAX_FIELDS
 MAX_NAME = 100
 _PIECE = 2**20  # a multiple of the four characters that make three bytes
 _WHITE_SPACE = b" \t\n\r\v\f"
+_STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +136,20 @@ def _object(document: Any) -> dict[str, Any]:
 def _from_base64(name: str, text: Any, limits: BodyLimits) -> bytes:
     if not isinstance(text, str):
         raise InvalidRequest(f"{name}: expected a base64 string", [(name, "expected a base64 string")])
-    encoded = text.partition(",")[2] if text.startswith("data:") else text
+    encoded = text.partition(",")[2] if text[:5].lower() == "data:" else text
     _check_size(name, len(encoded) * 3 // 4 * 64 // 68, limits.max_image_bytes)
     try:
-        return _decode(encoded.encode("ascii").translate(None, _WHITE_SPACE))
+        return _decode(encoded.encode("ascii").translate(_STANDARD, _WHITE_SPACE))
     except (binascii.Error, ValueError) as error:
         raise InvalidRequest(f"{name}: not base64: {error}", [(name, "not base64")]) from error
 
 
 def _decode(encoded: bytes) -> bytes:
-    """Decode in pieces, since each call holds the interpreter's lock. Raises ValueError."""
+    """Decode in pieces, since each call holds the interpreter's lock; padding may be missing. Raises ValueError."""
     if 0 <= encoded.find(b"=") < len(encoded) - 2:
         raise ValueError("padding before the end")
+    if b"=" not in encoded[-2:]:
+        encoded += b"=" * (-len(encoded) % 4)
     pieces = (encoded[start : start + _PIECE] for start in range(0, len(encoded), _PIECE))
     return b"".join([base64.b64decode(piece, validate=True) for piece in pieces])
 

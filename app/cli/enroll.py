@@ -60,7 +60,7 @@ def enroll(
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         photos = _photos(folder)
-        tally = Tally()
+        tally = Tally(rejected=_outside_folders(folder))
         async with open_services(settings) as services:
             await _enroll_all(services, gallery, face, photos, tally, settings.photo_threads)
         code = SUCCESS if tally.enrolled + tally.already else ERROR
@@ -70,17 +70,27 @@ def enroll(
 
 
 def _photos(folder: Path) -> list[tuple[str, Path]]:
-    """Return (subject, file) for every file below a subject's folder, except hidden files."""
+    """Return (subject, file) for every file below a subject's folder, except hidden files and folders."""
     found = [
         (subject.name, path)
         for subject in sorted(folder.iterdir())
         if subject.is_dir()
         for path in sorted(subject.rglob("*"))
-        if path.is_file() and not path.name.startswith(".")
+        if path.is_file() and not _is_hidden(path, folder)
     ]
     if not found:
         raise CommandError(f"no photos in {folder}: expected one folder of photos per subject")
     return found
+
+
+def _outside_folders(folder: Path) -> list[dict[str, str]]:
+    files = (path for path in sorted(folder.iterdir()) if path.is_file() and not _is_hidden(path, folder))
+    detail = "expected one folder of photos per subject, got a file beside the folders"
+    return [{"file": str(path), "code": InvalidRequest.code, "detail": detail} for path in files]
+
+
+def _is_hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
 async def _enroll_all(

@@ -16,11 +16,23 @@ MAX_SEGMENTS = 100_000
 """Segments are counted one by one in Python; 10 MiB can hold millions."""
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # without the escaped 255 and the restart markers within a scan
 _WITHOUT_CONTENT, _SCAN, _END = (0x01, 0xD8), 0xDA, 0xD9
+END_OF_IMAGE = b"\xff\xd9"
 
 
 def decode_by_simplejpeg(data: bytes) -> Pixels:
     """Return the pixels (H, W, 3) RGB as stored. Raises ValueError, even where libjpeg only warns."""
     return np.asarray(simplejpeg.decode_jpeg(data, "RGB"), np.uint8)
+
+
+def lacks_only_its_end(data: bytes, mode: str) -> bool:
+    """Return whether the JPEG decodes without a warning once its end is marked; `mode` is Pillow's color mode."""
+    if data.endswith(END_OF_IMAGE):
+        return False
+    try:
+        simplejpeg.decode_jpeg(data + END_OF_IMAGE, "CMYK" if mode == "CMYK" else "RGB")
+    except ValueError:
+        return False
+    return True
 
 
 def check_scans(data: bytes, components: int | None) -> None:

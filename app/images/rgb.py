@@ -10,6 +10,8 @@ from PIL import Image
 from app.domain.models import Pixels
 
 _STRIP_PIXELS = 1_000_000
+_RANGES_OF_16_BITS = (1023.0, 4095.0, 16383.0, 65535.0)
+"""The largest values of sensors with 10, 12, 14 and 16 bits, all of which are stored in 16."""
 
 
 def to_rgb(image: Image.Image) -> Pixels:
@@ -40,9 +42,22 @@ def _deep_grey_to_rgb(values: np.ndarray) -> Pixels:
     return pixels
 
 
+def deep_color_to_rgb(values: np.ndarray) -> Pixels:
+    """Return (H, W, 3) pixels of 16-bit values (H, W, 3 or 4): red, green, blue and alpha, which goes over white."""
+    maximum = _range_maximum(values[:, :, :3])
+    pixels = np.empty((*values.shape[:2], 3), np.uint8)
+    for rows in _strips(*values.shape[:2]):
+        color = values[rows, :, :3].astype(np.float32) * (255 / maximum)
+        if values.shape[2] == 4:
+            alpha = values[rows, :, 3:].astype(np.float32) / 65535
+            color = color * alpha + 255 * (1 - alpha)
+        pixels[rows] = color.round().astype(np.uint8)
+    return pixels
+
+
 def _range_maximum(values: np.ndarray) -> float:
     if values.dtype == np.uint16 or values.dtype == np.dtype(">u2"):
-        return 65535.0
+        return next(maximum for maximum in _RANGES_OF_16_BITS if values.max() <= maximum)
     largest = max((float(_finite(values[rows]).max()) for rows in _strips(*values.shape)), default=0.0)
     maximum = next((usual for usual in (1.0, 255.0, 65535.0) if largest <= usual), largest)
     return 255.0 if values.dtype.kind in "iu" and maximum == 1.0 else maximum

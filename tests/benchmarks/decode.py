@@ -51,6 +51,7 @@ def formats() -> dict[str, bytes]:
         "TIFF deflate": ("TIFF", {"compression": "tiff_adobe_deflate"}),
         "GIF": ("GIF", {}),
         "AVIF": ("AVIF", {"quality": 60}),
+        "HEIF": ("HEIF", {"quality": 80}),
         "JPEG 2000": ("JPEG2000", {}),
         "PPM": ("PPM", {}),
     }

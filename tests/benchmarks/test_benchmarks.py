@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 
 from app.faces.detector.mtcnn import Mtcnn
 from app.gallery.faiss_index import FaceIndex
-from app.images.decode import ACCEPTED
 from app.images.decode import decode as read
+from app.images.formats import ACCEPTED
 from app.inference.onnx_session import Session
 from tests.benchmarks import __main__ as command
 from tests.benchmarks import decode, detect, embed, gpu, http_cost, memory, peers, photos, pipeline, search

@@ -1,11 +1,13 @@
 """Images are recognised by content, and every colour mode becomes the same face."""
 
+import gzip
+import json
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from tests.support.answers import Body, answered, overlap, verification
+from tests.support.answers import Body, answered, overlap, problem, verification
 from tests.support.api import Api, part
 from tests.support.encoding import encoded
 from tests.support.photos import (
@@ -47,6 +49,8 @@ FORMATS: dict[str, Callable[[], bytes]] = {
     "16-bit colour PNG": lambda: deep(hopper(), ".png"),
     "16-bit colour TIFF": lambda: deep(hopper(), ".tiff"),
     "PNG with alpha": lambda: png(with_alpha(hopper())),
+    "HEIC": lambda: encoded(hopper(), "HEIF", quality=90),
+    "JPEG without its end": lambda: jpeg(hopper())[:-2],
 }
 
 
@@ -109,13 +113,20 @@ def test_the_name_and_the_declared_type_are_not_believed(api: Api, name: str, ki
     assert verification(api.http.post("/verify", files=files))["match"] is True
 
 
-@pytest.mark.parametrize("prefix", ["", "data:image/jpeg;base64,", "data:image/png;base64,", "data:;base64,"])
+@pytest.mark.parametrize("prefix", ["", "data:image/jpeg;base64,", "DATA:image/png;base64,", "Data:;base64,"])
 def test_images_can_be_base64_in_json(api: Api, prefix: str) -> None:
     images = {"image1": prefix + base64_of(HOPPER), "image2": prefix + base64_of(HOPPER_AGAIN)}
     by_json = verification(api.http.post("/verify", json=images))
     by_form = verification(api.verify(HOPPER, HOPPER_AGAIN))
     assert by_json["match"] is True
     assert by_json["distance"] == pytest.approx(by_form["distance"], abs=1e-4)
+
+
+def test_a_compressed_body_is_refused_with_a_sentence(api: Api) -> None:
+    body = gzip.compress(json.dumps({"image": base64_of(HOPPER)}).encode())
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    response = api.http.post("/detect", content=body, headers=headers)
+    assert problem(response, 422, "invalid_request")["detail"] == "expected a body without Content-Encoding, got gzip"
 
 
 @pytest.mark.parametrize(("field", "value", "source"), [("fmr", 0.001, "fmr"), ("threshold", 0.9, "request")])

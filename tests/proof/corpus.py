@@ -67,6 +67,7 @@ def _others(photo: Image.Image) -> dict[str, bytes]:
         "gif": encoded(photo.quantize(64), "GIF"),
         "gif animated": encoded(photo.quantize(64), "GIF", save_all=True, append_images=[photo.rotate(9).quantize(64)]),
         "avif": encoded(photo, "AVIF", quality=60),
+        "heif": encoded(photo, "HEIF", quality=60),
         "jpeg 2000": encoded(photo, "JPEG2000"),
         "ppm": encoded(photo, "PPM"),
     }

@@ -49,7 +49,7 @@ def sized_fields(data: bytes) -> list[tuple[int, str]]:
 
 
 def _marked_sizes(data: bytes) -> list[tuple[int, str]]:
-    """Return the sizes behind a mark of AVIF or JPEG 2000; otherwise the two digits of a PPM."""
+    """Return the sizes behind a mark of AVIF, HEIF or JPEG 2000; otherwise the two digits of a PPM."""
     for mark, offsets in ((b"ispe", (8, 12)), (b"\xff\x51", (6, 10))):
         if (at := data.find(mark)) > 0:
             return [(at + offset, ">I") for offset in offsets]

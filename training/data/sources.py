@@ -10,7 +10,11 @@ from numpy.typing import NDArray
 
 from training.errors import TrainingError
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+SUFFIXES = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"),
+    *(".avif", ".heic", ".heif", ".jp2", ".ppm", ".pgm"),
+}
+"""The names of images; whether one can be read is seen when it is read."""
 _COLUMNS = ("path", "person")
 _PACKED = {".rec", ".idx", ".lst", ".bin"}
 
@@ -55,12 +59,35 @@ def _from_folder(root: Path) -> list[PersonFiles]:
 
 
 def subfolders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    """Return the folders in `root`, except hidden ones, whose names begin with a dot."""
+    return (
+        sorted(path for path in root.iterdir() if path.is_dir() and not is_hidden(path, root)) if root.is_dir() else []
+    )
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Return the image files at any depth, in order of their paths."""
-    return [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()]
+    """Return the image files at any depth, in order of their paths, except hidden ones."""
+    return [path for path in files_in(folder) if path.suffix.lower() in SUFFIXES]
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.rglob("*")) if path.is_file() and not is_hidden(path, folder)]
+
+
+def is_hidden(path: Path, root: Path) -> bool:
+    """Return whether the file, or a folder between it and `root`, is hidden."""
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def unused_files(root: Path) -> dict[Path, str]:
+    """Return the files below `root` that are no photo of anybody, each with the reason."""
+    reasons = {}
+    for path in files_in(root):
+        if path.parent == root:
+            reasons[path] = "expected one folder per person, got a file beside the folders"
+        elif path.suffix.lower() not in SUFFIXES:
+            reasons[path] = f"expected an image, got a name that ends in {path.suffix or 'nothing'}"
+    return reasons
 
 
 def _from_csv(file: Path) -> list[PersonFiles]:

@@ -20,7 +20,7 @@ from app.faces.alignment import ARCFACE_112, LandmarkAligner
 from app.faces.detector.mtcnn import cascade_options, load_mtcnn
 from app.pipeline import FacePipeline
 from training.data.dataset import CROP_SIZE, MARGIN
-from training.data.sources import folder_per_person
+from training.data.sources import folder_per_person, unused_files
 from training.pipeline.progress import progress_bar
 from training.pipeline.served_model import DETECTOR
 
@@ -38,12 +38,12 @@ def run(images: Path, output: Path, models_dir: Path, *, min_face: float | None 
     """Write OUTPUT/person/name.jpg for every photo with a face, and prepare.json with the reasons for skipped ones."""
     paths, _ = folder_per_person(images)
     pipeline = open_crop_pipeline(models_dir, min_face=min_face)
-    skipped: dict[str, str] = {}
+    skipped = {str(path.relative_to(images)): reason for path, reason in unused_files(images).items()}
     existing = 0
 
     def prepare(path: Path) -> bool:
         """Return whether the crop existed before."""
-        target = output / path.relative_to(images).with_suffix(".jpg")
+        target = _target(output, path.relative_to(images))
         if target.exists():
             return True
         try:
@@ -61,6 +61,11 @@ def run(images: Path, output: Path, models_dir: Path, *, min_face: float | None 
     counts = {"photos": len(paths), "already_there": existing, "skipped": len(skipped)}
     (output / REPORT).write_text(json.dumps({**counts, "reasons": dict(sorted(skipped.items()))}, indent=2) + "\n")
     return counts
+
+
+def _target(output: Path, photo: Path) -> Path:
+    """Return the crop's path; the suffix stays in the name, because a phone saves IMG_1.jpg beside IMG_1.heic."""
+    return output / (photo if photo.suffix == ".jpg" else photo.with_name(f"{photo.name}.jpg"))
 
 
 def _write(target: Path, pixels: Pixels) -> None:

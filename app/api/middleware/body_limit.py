@@ -1,9 +1,10 @@
-"""Bound the size of a request body and the time that it may take."""
+"""Bound the size of a request body and the time that it may take; refuse a compressed one."""
 
 from __future__ import annotations
 
 import asyncio
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -11,7 +12,11 @@ _CLOSE = {"Connection": "close"}  # because the rest of the body is not read
 
 
 class BodyLimit:
-    """Refuses a body of more than `max_bytes`, whatever its Content-Length says, or that takes more than `seconds`."""
+    """
+    Refuses a body of more than `max_bytes`, whatever its Content-Length says, or that takes more than `seconds`.
+
+    A compressed body is refused too: it may be a bomb, and photos hardly shrink.
+    """
 
     def __init__(self, app: ASGIApp, max_bytes: int, seconds: float) -> None:
         self._app, self._max_bytes, self._seconds = app, max_bytes, seconds
@@ -21,9 +26,12 @@ class BodyLimit:
             return await self._app(scope, receive, send)
         read, complete = 0, False
         deadline = asyncio.get_running_loop().time() + self._seconds
+        encoding = Headers(scope=scope).get("content-encoding", "identity")
 
         async def receive_within_limit() -> Message:
             nonlocal read, complete
+            if encoding.strip().lower() != "identity":
+                raise HTTPException(422, f"expected a body without Content-Encoding, got {encoding[:40]}", _CLOSE)
             if complete:  # only the message that the client has disconnected can follow
                 return await receive()
             try:

@@ -59,7 +59,16 @@ def test_base64_may_be_wrapped_and_may_be_a_data_uri(prefix: str, width: int) ->
     assert from_json({"image": prefix + lines}).uploads[0].data == ANY_BYTES
 
 
-@pytest.mark.parametrize("text", ["-_-_", "AAA", "AA=A", "ä===", "data:image/png,%89PNG", "AAAA AAA?"])
+@pytest.mark.parametrize("prefix", ["", "DATA:image/jpeg;base64,", "Data:;Base64,"])
+@pytest.mark.parametrize("padding", ["=", ""])
+def test_base64_may_be_url_safe_and_without_padding(prefix: str, padding: str) -> None:
+    for data in (ANY_BYTES, b"\xfb\xff", b"\xff", b"\xfb\xef\xbe"):
+        encoded = base64.urlsafe_b64encode(data).decode()
+        text = encoded if padding else encoded.rstrip("=")
+        assert from_json({"image": prefix + text}).uploads[0].data == data
+
+
+@pytest.mark.parametrize("text", ["A", "AAAAA", "AA=A", "ä===", "data:image/png,%89PNG", "AAAA AAA?"])
 def test_invalid_base64_is_refused_with_the_name_of_its_field(text: str) -> None:
     with pytest.raises(InvalidRequest, match=r"^image: not base64") as caught:
         from_json({"image": text})

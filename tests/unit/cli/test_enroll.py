@@ -65,6 +65,15 @@ def test_rejected_photo_is_listed_with_its_file_and_reason(likeness: Command, pe
     )
 
 
+def test_hidden_folders_are_nobody_and_loose_photos_are_named(likeness: Command, people: Path, hopper: Pixels) -> None:
+    for name in (".hidden/x.jpg", "hopper/.thumbnails/x.jpg", "hopper/.x.jpg", "loose.jpg", ".loose.jpg"):
+        likeness.photo(f"people/{name}", hopper)
+    counted = enroll(likeness, people)
+    assert (counted["subjects"], counted["enrolled"]) == (2, 2)
+    assert [each["file"] for each in counted["rejected"]] == [str(people / "loose.jpg")]
+    assert "one folder of photos per subject" in counted["rejected"][0]["detail"]
+
+
 def test_text_lists_rejected_photos_and_counts(likeness: Command, people: Path) -> None:
     (people / "hopper" / "broken.jpg").write_bytes(b"no image")
     done = likeness("enroll", people)
@@ -80,12 +89,6 @@ def test_exit_status_is_2_if_every_photo_is_rejected(likeness: Command) -> None:
     (likeness.folder / "people" / "nobody").mkdir(parents=True)
     (likeness.folder / "people" / "nobody" / "broken.jpg").write_bytes(b"no image")
     assert enroll(likeness, likeness.folder / "people")["exit"] == 2
-
-
-def test_hidden_files_and_files_outside_of_the_folders_are_ignored(likeness: Command, people: Path) -> None:
-    for name in ("notes.txt", "hopper/.DS_Store", "collins/.hidden.jpg"):
-        (people / name).write_bytes(b"no image")
-    assert enroll(likeness, people)["rejected"] == []
 
 
 def test_folder_without_photos_is_an_error(likeness: Command) -> None:

@@ -11,7 +11,7 @@ from app.images.decode import ImageLimits, decode
 from tests.support.encoding import encoded
 
 LIMITS = ImageLimits(max_pixels=1_000_000)
-KINDS = ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000", "PPM"]
+KINDS = ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF", "JPEG2000", "PPM"]
 SIGNATURES = [
     b"",
     b"\xff\xd8\xff\xe0",

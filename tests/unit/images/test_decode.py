@@ -152,8 +152,8 @@ def test_an_uncompressed_file_is_copied_and_not_decoded(monkeypatch: pytest.Monk
     ("data", "name"),
     [
         *((encoded(NOISE, kind), kind) for kind in ("ICO", "PCX", "SGI", "EPS", "DDS", "ICNS", "PDF")),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIF"),
-        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIF"),
+        (b"\xff\x0a\xfa\x9f\x01", "JPEG XL"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         (b"\n  <?xml version='1.0'?><svg/>", "SVG or XML"),
         (b"%PDF-1.7 and so on", "PDF"),

@@ -28,7 +28,7 @@ from tests.support.encoding import (
 SIDE = 30_000
 MIB = 2**20
 HEADERS = [png_header, jpeg_header, bmp_header, gif_header, tiff_header, ppm_header]
-KINDS = ["JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "AVIF", "JPEG2000", "PPM"]
+KINDS = ["JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "AVIF", "HEIF", "JPEG2000", "PPM"]
 
 
 class Memory:

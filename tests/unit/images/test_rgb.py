@@ -100,10 +100,11 @@ def test_ycbcr_is_converted_by_its_definition() -> None:
 
 
 @pytest.mark.parametrize("byte_order", ["<u2", ">u2"])
-def test_16_bit_grey_uses_the_whole_range_however_dark_it_is(byte_order: str) -> None:
-    levels = np.array([[0, 257, 128 * 257, 65535]], byte_order)
-    assert row(decoded(Image.fromarray(levels), "TIFF")) == greys(0, 1, 128, 255)
-    assert row(decoded(Image.fromarray(np.array([[0, 100, 200]], byte_order)), "TIFF")) == greys(0, 0, 1)
+def test_16_bit_grey_is_scaled_from_the_bits_that_it_uses(byte_order: str) -> None:
+    for largest, levels in (65535, (0, 1, 128, 255)), (4095, (0, 16, 128, 255)), (1023, (0, 64, 128, 255)):
+        values = np.array([[0, 257, round(128 * largest / 255), largest]], byte_order)
+        assert row(decoded(Image.fromarray(values), "TIFF")) == greys(*levels)
+    assert row(decoded(Image.fromarray(np.array([[0, 100, 200]], byte_order)), "TIFF")) == greys(0, 25, 50)
 
 
 def test_a_16_bit_png_keeps_its_upper_bytes() -> None:

@@ -28,10 +28,34 @@ def test_training_reads_crops_and_skipped_photos_have_a_reason(photos: Path, tmp
     faces = read_faces([tmp_path / "crops"])
     assert (len(faces.names), len(faces), faces.skipped) == (2, 4, ())
     assert counts == {"photos": 5, "already_there": 0, "skipped": 1}
-    assert list(json.loads((tmp_path / "crops" / "prepare.json").read_text())["reasons"]) == ["hopper/broken.jpg"]
-    first = (tmp_path / "crops" / "hopper" / "one.jpg").stat().st_mtime_ns
+    assert list(reasons(tmp_path / "crops")) == ["hopper/broken.jpg"]
+    crop = tmp_path / "crops" / "hopper" / "one.png.jpg"
+    first = crop.stat().st_mtime_ns
     assert prepare.run(photos, tmp_path / "crops", models_dir)["already_there"] == 4
-    assert (tmp_path / "crops" / "hopper" / "one.jpg").stat().st_mtime_ns == first
+    assert crop.stat().st_mtime_ns == first
+
+
+def test_every_file_is_used_or_named_with_a_reason(
+    photos: Path, tmp_path: Path, models_dir: Path, hopper: Pixels
+) -> None:
+    Image.fromarray(hopper).save(photos / "hopper" / "one.heic")  # phones save it beside one.jpg
+    Image.fromarray(hopper).save(photos / "loose.jpg")
+    (photos / "hopper" / "notes.txt").write_text("notes")
+    for hidden in (photos / ".hidden" / "x.jpg", photos / "hopper" / ".thumbnails" / "x.jpg"):
+        hidden.parent.mkdir()
+        Image.fromarray(hopper).save(hidden)
+    assert prepare.run(photos, tmp_path / "crops", models_dir)["photos"] == 6
+    assert set(reasons(tmp_path / "crops")) == {"hopper/broken.jpg", "hopper/notes.txt", "loose.jpg"}
+    assert sorted(path.name for path in (tmp_path / "crops").rglob("*.jpg") if "hopper" in path.parts) == [
+        "one.heic.jpg",
+        "one.png.jpg",
+        "two.jpg",
+    ]
+
+
+def reasons(crops: Path) -> dict[str, str]:
+    found: dict[str, str] = json.loads((crops / "prepare.json").read_text())["reasons"]
+    return found
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path, models_dir: Path) -> None:

@@ -1,0 +1,94 @@
+"""Color of 16 bits a channel: in every layout of a file, and with values of fewer bits than their container."""
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+
+from app.domain.errors import InvalidImage
+from app.domain.models import Pixels
+from app.images.decode import ImageLimits, decode
+
+LIMITS = ImageLimits()
+LAYOUTS = {
+    "in planes": {"planarconfig": "separate"},
+    "in planes and strips": {"planarconfig": "separate", "rowsperstrip": 5},
+    "in planes, high byte first": {"planarconfig": "separate", "byteorder": ">"},
+    "by pixels": {"planarconfig": "contig"},
+    "by pixels and strips": {"planarconfig": "contig", "rowsperstrip": 5},
+    "by pixels, compressed": {"planarconfig": "contig", "compression": "zlib"},
+    "by pixels, high byte first": {"planarconfig": "contig", "byteorder": ">"},
+    "in tiles": {"planarconfig": "contig", "tile": (16, 16)},
+}
+
+
+def random_values(bits: int, channels: int = 3) -> np.ndarray:
+    """Return (H, W, channels) values, the largest of which is the largest of that many bits."""
+    values = np.random.default_rng(5).integers(0, 2**bits, (24, 40, channels), np.uint16)
+    values[0, 0] = 2**bits - 1
+    return values
+
+
+def in_8_bits(values: np.ndarray, bits: int) -> Pixels:
+    return np.asarray((values.astype(np.float64) * 255 / (2**bits - 1)).round(), np.uint8)
+
+
+def tiff(values: np.ndarray, **options: object) -> bytes:
+    file = io.BytesIO()
+    separate = options.get("planarconfig") == "separate"
+    tifffile.imwrite(file, np.moveaxis(values, 2, 0) if separate else values, photometric="rgb", **options)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def png(values: np.ndarray) -> bytes:
+    order = cv2.COLOR_RGB2BGR if values.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
+    return bytes(cv2.imencode(".png", cv2.cvtColor(values, order))[1])
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_a_tiff_uses_the_range_of_its_values_in_every_layout(layout: dict[str, object], bits: int) -> None:
+    values = random_values(bits)
+    assert np.abs(decode(tiff(values, **layout), LIMITS).astype(int) - in_8_bits(values, bits)).max() <= 1
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_a_png_uses_the_range_of_its_values(bits: int) -> None:
+    values = random_values(bits)
+    assert np.abs(decode(png(values), LIMITS).astype(int) - in_8_bits(values, bits)).max() <= 1
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_deep_grey_uses_the_range_of_its_values(bits: int) -> None:
+    grey = random_values(bits, channels=1)
+    file = io.BytesIO()
+    tifffile.imwrite(file, grey[:, :, 0], photometric="minisblack")
+    for data in (file.getvalue(), bytes(cv2.imencode(".png", grey)[1])):
+        assert np.abs(decode(data, LIMITS).astype(int) - in_8_bits(grey, bits)).max() <= 1
+
+
+def test_a_compressed_tiff_in_planes_keeps_its_upper_bytes() -> None:
+    values = random_values(16)
+    photo = decode(tiff(values, planarconfig="separate", compression="zlib"), LIMITS)
+    assert np.array_equal(photo, values >> 8)
+
+
+def test_a_tiff_in_planes_that_lost_bytes_is_refused() -> None:
+    with pytest.raises(InvalidImage, match="broken TIFF image"):
+        decode(tiff(random_values(16), planarconfig="separate")[:-100], LIMITS)
+
+
+def test_deep_transparency_lies_over_white() -> None:
+    values = random_values(16, channels=4)
+    alpha = values[:, :, 3:] / 65535
+    expected = in_8_bits(values[:, :, :3], 16) * alpha + 255 * (1 - alpha)
+    for data in (png(values), tiff(values, extrasamples=["unassalpha"])):
+        assert np.abs(decode(data, LIMITS) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("layout", [LAYOUTS["in planes"], LAYOUTS["by pixels"]])
+def test_a_deep_tiff_of_8_bits_is_read_as_before(layout: dict[str, object]) -> None:
+    values = random_values(8).astype(np.uint8)
+    assert np.array_equal(decode(tiff(values, **layout), LIMITS), values)
