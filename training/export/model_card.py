@@ -1,4 +1,8 @@
-"""`python -m training card`: write MODEL_CARD.md from the records of a run, an evaluation and a calibration."""
+"""
+`python -m training card`: write MODEL_CARD.md from the records of a run, an evaluation and a calibration.
+
+A network that was trained elsewhere has no run: its card says where it comes from instead.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +19,22 @@ from training.pipeline.served_model import ServedModel
 CARD = "MODEL_CARD.md"
 
 
-def write(model: Path, run: Path, report: Path) -> Path:
+def write(model: Path, run: Path | None, report: Path) -> Path:
     """Write the card and return its path. Raises TrainingError for a report of another model, or a missing file."""
     served = ServedModel.open(model)
-    record, measured = _read(run / RECORD), _read(report)
+    record, measured = _read(run / RECORD) if run else None, _read(report)
     if measured["model"]["digest"] != served.manifest.file.digest:
         raise TrainingError(
             f"expected a report of {served.manifest.file.digest}, got {measured['model']['digest']} in {report}"
         )
-    parts = [_head(served), _training(record), _accuracy(measured), _calibration(served.calibration), LIMITS]
+    limits = (OWN_DATA if record else OTHERS_DATA) + LIMITS
+    parts = [
+        _head(served),
+        _training(record) if record else _origin(served),
+        _accuracy(measured, fine_tuned=record is not None),
+        _calibration(served.calibration),
+        f"## Limits\n\n{limits}",
+    ]
     path = model / CARD
     path.write_text("\n".join(parts), encoding="utf-8")
     return path
@@ -43,6 +54,18 @@ squared L2 distance. Written by `python -m training card`; do not edit by hand.
 | passes | {manifest.provenance.get("passes", "crop")} |
 | input | uint8 RGB crops (N, {manifest.crop_size}, {manifest.crop_size}, 3), aligned to five landmarks |
 | output | float32 unit vectors (N, {manifest.dimension}) |
+"""
+
+
+def _origin(served: ServedModel) -> str:
+    rows = "\n".join(f"| {name} | {value} |" for name, value in served.manifest.provenance.items())
+    return f"""## Origin
+
+Trained elsewhere; nothing was trained by this project.
+
+| | |
+|---|---|
+{rows}
 """
 
 
@@ -77,19 +100,26 @@ Then blended (`python -m training blend`): {share:g} of the trained weights and 
 """
 
 
-def _accuracy(report: dict[str, Any]) -> str:
+def _accuracy(report: dict[str, Any], *, fine_tuned: bool) -> str:
     before = report.get("baseline")
+    if fine_tuned:
+        title, first, second = "before and after", "before", "after"
+        meaning = '"Before" are the starting weights, in the same run. '
+    else:
+        second = report["model"]["id"]
+        first = before["model"]["id"] if before else "-"
+        title, meaning = "beside another model", "Both models were measured in the same run. " if before else ""
     rows = [f"| {label} | {_cell(before, key)} | {_cell(report, key)} |" for label, key in _MEASURES]
     rows += [row for kind in report["all_pairs"] for row in _rate_rows(report, before, kind)]
     probe = report["degraded_probe"]
-    return f"""## Measured, before and after
+    return f"""## Measured, {title}
 
 The served pipeline (bytes in, distance out) on {report["images"]} images of {report["people"]} people, never trained
-on; {report["faces_not_found"]} faces not found. "Before" are the starting weights, in the same run. In brackets 95 %
+on; {report["faces_not_found"]} faces not found. {meaning}In brackets 95 %
 intervals, bootstrapped over people. A degraded probe is the aligned crop reduced to {probe["size"]} px, JPEG quality
 {probe["quality"]}, landmarks off by N(0, {probe["noise"]:g}) px, against a clean reference.
 
-| measure | before | after |
+| measure | {first} | {second} |
 |---|---|---|
 {chr(10).join(rows)}
 """
@@ -169,10 +199,15 @@ def _cohort_row(cohort: Cohort, column: int) -> str:
     return f"| {cohort.name} | {cohort.people} | {cohort.impostor_pairs} | {inside} | {rate} |"
 
 
-LIMITS = """## Limits
-
+OWN_DATA = """\
 - The data sets of the starting weights and of the fine-tuning were published for research; users must decide whether
   that restricts their use of the weights.
+"""
+OTHERS_DATA = """\
+- The data that the network was trained on is its authors' choice, and not known to this project beyond what they say;
+  users must decide whether that restricts their use of the weights.
+"""
+LIMITS = """\
 - The rates were measured on press photos of public figures: adults, mostly white, mostly facing the camera. Different
   people of one age, sex and origin are confused far more often (see the cohorts, if measured), children most of all.
 - Tightly cropped photos, profiles, masks and sunglasses raise both error rates. `quality` in every answer rates the
