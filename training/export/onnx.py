@@ -75,6 +75,7 @@ def _provenance(source: Path) -> dict[str, str]:
     if not source.is_dir():
         return {"weights": source.name, "weights_sha256": digest_of(source.read_bytes())}
     record = json.loads((source / RECORD).read_text(encoding="utf-8"))
+    teacher = record["config"].get("teacher", {}).get("weights")
     return {
         "trained_by": "python -m training train",
         "weights_sha256": digest_of((source / WEIGHTS).read_bytes()),
@@ -83,6 +84,7 @@ def _provenance(source: Path) -> dict[str, str]:
         "data_sha256": record["data"]["files_sha256"],
         "seed": str(record["seed"]),
         "commit": str(record["commit"]),
+        **({"teacher": Path(teacher).name} if teacher else {}),
         **({"blend": json.dumps(record["blend"])} if "blend" in record else {}),
     }
 
