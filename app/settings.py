@@ -7,11 +7,12 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
 
 from app.access.authenticator import Auth
 from app.domain.clock import parse_duration
@@ -22,11 +23,21 @@ BUNDLED_MODELS = Path(__file__).with_name("bundled_models")
 """In the repository a link to `models/`; in the wheel a folder with the same files."""
 
 
+_DAY = 86400.0
+_LARGE = 10**9
+"""Bound of what has no other: far beyond any use, and no number of the libraries overflows."""
+
+
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """Return a message for each unknown LIKENESS_* variable: a misspelt limit must not silently have no effect."""
+    """
+    Return a message for each unknown LIKENESS_* variable in `environment` or in the file `.env`.
+
+    A misspelt limit must not silently have no effect.
+    """
     known = {f"LIKENESS_{name.upper()}" for name in Settings.model_fields}
-    given = [name for name in environment if name.upper().startswith("LIKENESS_") and name.upper() not in known]
-    return [f"{name} is not a setting{_nearest(name.upper(), known)}" for name in sorted(given)]
+    given = {name.upper() for name in (*environment, *DotEnvSettingsSource(Settings).env_vars)}
+    unknown = [name for name in sorted(given - known) if name.startswith("LIKENESS_")]
+    return [f"{name} is not a setting{_nearest(name, known)}" for name in unknown]
 
 
 def _nearest(name: str, known: set[str]) -> str:
@@ -46,6 +57,20 @@ def _check_origins(text: str | None) -> str | None:
     return text
 
 
+def _check_proxies(text: str | None) -> str | None:
+    """Raises ValueError for anything that the server would compare with no address, and so ignore."""
+    for each in text.split(",") if text is not None else ():
+        try:
+            ip_network(each.strip())
+        except ValueError as error:
+            raise ValueError(f"expected addresses or networks such as 10.0.0.0/8, got {each.strip()!r}") from error
+    return text
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
 def _cores() -> int:
     return os.cpu_count() or 1
 
@@ -56,6 +81,8 @@ def _models_dir() -> Path:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+AnyCase = BeforeValidator(_lower)
+"""Lets a choice be written in capitals."""
 
 
 class Settings(BaseSettings):
@@ -70,10 +97,12 @@ class Settings(BaseSettings):
         description="Address that the container's port is published on; it decides, instead of the host, who can reach "
         "the service.",
     )
-    trusted_proxies: str | None = Field(
-        None, description="Addresses of proxies, separated by commas, whose `X-Forwarded-For` header is trusted."
+    trusted_proxies: Annotated[str | None, AfterValidator(_check_proxies)] = Field(
+        None,
+        description="Addresses or networks (`10.0.0.0/8`) of proxies, separated by commas, whose `X-Forwarded-For` "
+        "header is trusted.",
     )
-    auth: Auth = Field(
+    auth: Annotated[Auth, AnyCase] = Field(
         "auto",
         description="`auto` requires keys if other machines can reach the service or if a key was ever created; `on` "
         "always requires them; `off` never does.",
@@ -93,7 +122,7 @@ class Settings(BaseSettings):
         "mobilefacenet-128", pattern=r"^[A-Za-z0-9._-]+$", description="Name of the embedder's model folder."
     )
 
-    provider: Provider = Field(
+    provider: Annotated[Provider, AnyCase] = Field(
         "auto",
         description="Execution provider: `auto`, `cpu`, `cuda` or `tensorrt`. If it cannot be used, the start fails.",
     )
@@ -102,46 +131,72 @@ class Settings(BaseSettings):
     )
     threads: int = Field(1, ge=1, le=64, description="Threads of one inference.")
     photo_threads: int = Field(default_factory=_cores, ge=1, le=256, description="Photos processed at the same time.")
-    max_waiting: int = Field(64, ge=1, description="Photos that may wait; beyond that, requests get 503.")
+    max_waiting: int = Field(64, ge=1, le=_LARGE, description="Photos that may wait; beyond that, requests get 503.")
     max_faces: int = Field(
-        500, ge=1, description="Faces processed per photo, the largest first; `faces_found` counts all of them."
+        500,
+        ge=1,
+        le=_LARGE,
+        description="Faces processed per photo, the largest first; `faces_found` counts all of them.",
     )
     max_batch: int = Field(8, ge=1, le=256, description="Faces embedded in one inference.")
-    deadline: float = Field(30.0, gt=0, description="Seconds after which a request is abandoned with 504.")
+    deadline: float = Field(30.0, gt=0, le=_DAY, description="Seconds after which a request is abandoned with 504.")
 
-    max_image_bytes: int = Field(10 * 1024 * 1024, ge=1, description="Bytes of one image; more gets 413.")
+    max_image_bytes: int = Field(10 * 1024 * 1024, ge=1, le=_LARGE, description="Bytes of one image; more gets 413.")
     max_image_pixels: int = Field(
-        40_000_000, ge=1, description="Pixels of one image, checked before decoding; more gets 413."
+        40_000_000, ge=1, le=_LARGE, description="Pixels of one image, checked before decoding; more gets 413."
     )
-    max_body_bytes: int = Field(64 * 1024 * 1024, ge=1, description="Bytes of a request's body; more gets 413.")
+    max_body_bytes: int = Field(
+        64 * 1024 * 1024, ge=1, le=2**40, description="Bytes of a request's body; more gets 413."
+    )
     max_metadata_bytes: int = Field(
-        16 * 1024, ge=2, description="Bytes of one subject's metadata, as JSON in UTF-8; more gets 422."
+        16 * 1024, ge=2, le=_LARGE, description="Bytes of one subject's metadata, as JSON in UTF-8; more gets 422."
     )
-    max_faces_per_subject: int = Field(50, ge=0, description="Faces of one subject; more gets 422. 0 is no limit.")
-    max_subjects_per_gallery: int = Field(0, ge=0, description="Subjects of one gallery; more gets 422. 0 is no limit.")
-    max_faces_per_gallery: int = Field(0, ge=0, description="Faces of one gallery; more gets 422. 0 is no limit.")
-    max_header_bytes: int = Field(16 * 1024, ge=1024, description="Bytes of a request's headers; more gets 431.")
+    max_faces_per_subject: int = Field(
+        50, ge=0, le=_LARGE, description="Faces of one subject; more gets 422. 0 is no limit."
+    )
+    max_subjects_per_gallery: int = Field(
+        0, ge=0, le=_LARGE, description="Subjects of one gallery; more gets 422. 0 is no limit."
+    )
+    max_faces_per_gallery: int = Field(
+        0, ge=0, le=_LARGE, description="Faces of one gallery; more gets 422. 0 is no limit."
+    )
+    max_header_bytes: int = Field(
+        16 * 1024, ge=1024, le=2**24, description="Bytes of a request's headers; more gets 431."
+    )
     head_timeout: float = Field(
-        10.0, gt=0, description="Seconds to receive a request's headers; then the connection is closed."
+        10.0, gt=0, le=_DAY, description="Seconds to receive a request's headers; then the connection is closed."
     )
-    upload_timeout: float = Field(20.0, gt=0, description="Seconds to receive a request's body; then it gets 408.")
-    max_connections: int = Field(1024, ge=1, description="Open connections; further ones are closed at once.")
+    upload_timeout: float = Field(
+        20.0, gt=0, le=_DAY, description="Seconds to receive a request's body; then it gets 408."
+    )
+    max_connections: int = Field(
+        1024, ge=1, le=1_000_000, description="Open connections; further ones are closed at once."
+    )
     rate_limit: int = Field(
-        1000, ge=0, description="Requests per second of one key or address; more gets 429. 0 is no limit."
+        1000, ge=0, le=_LARGE, description="Requests per second of one key or address; more gets 429. 0 is no limit."
     )
     max_concurrent: int = Field(
-        256, ge=0, description="Simultaneous requests of one key or address; more gets 429. 0 is no limit."
+        256, ge=0, le=_LARGE, description="Simultaneous requests of one key or address; more gets 429. 0 is no limit."
     )
     subject_attempts_per_hour: int = Field(
         100,
         ge=0,
+        le=_LARGE,
         description="Verifications of one subject per hour by one key without the scope `admin`; more gets 429. 0 is "
         "no limit.",
+    )
+    subject_namings_per_hour: int = Field(
+        200,
+        ge=0,
+        le=_LARGE,
+        description="Answers of /identify per hour that name one subject to one key without the scope `admin`; then "
+        "the subject is left out of the answers to that key. 0 is no limit.",
     )
 
     min_face: float | None = Field(
         None,
         ge=12,
+        le=2000,
         description="Side in pixels of the smallest face to detect. A value selects facenet-pytorch's cascade, with "
         "identical boxes: 20 finds more of a distant crowd, takes three times as long and gives more false "
         "detections. Without it, a faster cascade finds faces from 40 px on.",
@@ -175,8 +230,10 @@ class Settings(BaseSettings):
         default=True, description="Also record identifications and verifications of subjects in the audit log."
     )
 
-    log_format: Style = Field("json", description="`json` writes one JSON object per line, `text` is for people.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
+    log_format: Annotated[Style, AnyCase] = Field(
+        "json", description="`json` writes one JSON object per line, `text` is for people."
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], AnyCase] = Field(
         "info", description="Lowest level that is logged: `debug`, `info`, `warning` or `error`."
     )
     tracing: bool = Field(

@@ -8,8 +8,9 @@ from typing import Any
 from app.api import responses
 from app.api.problems import ProblemContext, problem_of
 from app.domain.errors import LikenessError
-from app.domain.models import Template
+from app.domain.models import Template, rounded_rate
 from app.gallery.codec import SubjectFile
+from app.matching.calibration import Calibration
 from app.matching.score_release import DISTANCE_STEP
 from app.matching.threshold_policy import Decision
 from app.pipeline import PhotoFaces
@@ -142,6 +143,22 @@ def loaded_models(models: Models, max_threshold: float) -> responses.LoadedModel
         distance_step=DISTANCE_STEP,
         max_threshold=max_threshold,
     )
+
+
+def calibration_table(calibration: Calibration) -> Calibration:
+    """Return the calibration as it is shown, without the last digits of computed rates."""
+    return Calibration.model_validate(_all_rounded(calibration.model_dump()))
+
+
+def _all_rounded(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _all_rounded(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_all_rounded(each) for each in value]
+        case float():
+            return rounded_rate(value)
+    return value
 
 
 def subject_export(file: SubjectFile) -> responses.SubjectExport:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from app.api.problems import MAX_ERRORS, PROBLEM_TYPES
-from app.domain.models import Candidate, Face, Landmarks, Quality
+from app.domain.models import Candidate, Face, Landmarks, Quality, rounded_rate
 from app.gallery.codec import GalleryInfo, SubjectInfo
 from app.matching.threshold_policy import Decision, Source
 
@@ -334,11 +334,15 @@ def threshold_members(decision: Decision, fmr: float | None, calibrated_on: str 
     """Return the arguments that ThresholdOut and SearchThreshold share."""
     return {
         "distance": decision.point.threshold,
-        "fmr": fmr,
-        "fnmr": decision.point.fnmr,
+        "fmr": _rounded(fmr),
+        "fnmr": _rounded(decision.point.fnmr),
         "source": decision.source,
         "calibrated_on": calibrated_on,
     }
+
+
+def _rounded(rate: float | None) -> float | None:
+    return None if rate is None else rounded_rate(rate)
 
 
 def _points(landmarks: Landmarks) -> Sequence[tuple[float, float]]:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 from app.access.api_keys import KeyStore
-from app.domain.errors import NotFound, ServiceError, StartError
+from app.domain.errors import NotFound, ServiceError, StartError, StorageFull
 from app.gallery.limits import GalleryLimits
 from app.gallery.repository import GalleryRepository
 from app.settings import Settings
 from app.storage.cipher import AesGcmCipher, parse_keys
 from app.storage.migrate import open_migrated
+from app.storage.ownership import ownership_hint
 from app.storage.sqlite import Database
 
 DEFAULT_GALLERY = "default"
 GALLERY_FILE = "gallery.sqlite3"
+_NEW_GALLERY_BYTES = 2**19
+"""Free space that a first start requires; it writes 0.3 MiB."""
 
 
 @contextmanager
@@ -65,11 +70,23 @@ def open_database(settings: Settings) -> Iterator[Database]:
     """Raises StartError."""
     path = settings.data_dir / GALLERY_FILE
     try:
+        _require_space(path)
         database = open_migrated(path)
     except (OSError, ServiceError) as error:  # no access, no space, or not a database
-        raise StartError(f"cannot open the gallery {path}: {error}") from error
+        raise StartError(f"cannot open the gallery {path}: {error}{ownership_hint(path)}") from error
     with closing(database):
         yield database
+
+
+def _require_space(path: Path) -> None:
+    """Raises StorageFull if there is no gallery yet and no space for one, before any of its files is made."""
+    if path.exists():
+        return
+    folder = next(each for each in path.absolute().parents if each.exists())
+    disk = os.statvfs(folder)
+    free = disk.f_bavail * disk.f_frsize
+    if disk.f_blocks and free < _NEW_GALLERY_BYTES:  # a file system without blocks has no limit of its own
+        raise StorageFull(f"expected {_NEW_GALLERY_BYTES // 1024} KiB of free space for it, got {free // 1024} KiB")
 
 
 def open_cipher(settings: Settings) -> AesGcmCipher | None:
@@ -82,5 +99,6 @@ def open_cipher(settings: Settings) -> AesGcmCipher | None:
         try:
             return AesGcmCipher(parse_keys(settings.encryption_key_file.read_text()))
         except (OSError, UnicodeDecodeError) as error:
-            raise StartError(f"cannot read the encryption key: {error}") from error
+            hint = ownership_hint(settings.encryption_key_file)
+            raise StartError(f"cannot read the encryption key: {error}{hint}") from error
     return None

@@ -54,6 +54,11 @@ class Caller:
     def is_admin(self) -> bool:
         return Scope.ADMIN in self.scopes
 
+    @property
+    def may_know_subjects(self) -> bool:
+        """Return whether some route tells the caller which subjects exist."""
+        return bool(self.scopes & {Scope.ENROLL, Scope.ERASE, Scope.EXPORT, Scope.ADMIN})
+
     def may_use(self, gallery_id: str) -> bool:
         return self.galleries is None or gallery_id in self.galleries
 

@@ -156,6 +156,11 @@ class Distance:
         return 1 - self.squared_l2 / 2
 
 
+def rounded_rate(rate: float) -> float:
+    """Return a rate without the last digits, which come from its computation: 1e-4 for 9.999999999999999e-05."""
+    return float(f"{rate:.12g}")
+
+
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
     """A threshold with its error rates for one comparison; a rate is None if the calibration does not give it."""
@@ -170,7 +175,9 @@ class OperatingPoint:
 
     def fpir(self, templates: int) -> float | None:
         """Return the chance that a stranger matches any of `templates`, 1 - (1 - FMR)^N for independent comparisons."""
-        return None if self.fmr is None else -math.expm1(templates * math.log1p(-min(self.fmr, 1 - 1e-12)))
+        if self.fmr is None:
+            return None
+        return rounded_rate(-math.expm1(templates * math.log1p(-min(self.fmr, 1 - 1e-12))))
 
 
 @dataclass(frozen=True, slots=True)

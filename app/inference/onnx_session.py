@@ -20,6 +20,7 @@ _NAMES = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
+_CPU_HINT = " (with Compose, `docker compose --profile cpu up` runs it without a GPU)"
 _ERRORS_ONLY = 3
 _LARGE = 6 * 1024 * 1024
 """Bytes of input from which a run frees its working memory, which would stay as large as the largest photo needed."""
@@ -40,6 +41,7 @@ class Session:
             raise StartError(
                 f"provider {provider!r} was asked for, but the network runs on {self.provider!r}: "
                 + (missing or "no NVIDIA GPU or driver can be reached (is the container started with --gpus all?)")
+                + _CPU_HINT
             )
 
     def run(self, *arrays: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
@@ -86,7 +88,7 @@ def _choose(provider: Provider) -> Sequence[str]:
     if _NAMES[provider] not in available:
         raise StartError(
             f"provider {provider!r} was asked for, but onnxruntime {ort.__version__} has only "
-            f"{', '.join(available_providers())}; install the gpu extra or set LIKENESS_PROVIDER=auto"
+            f"{', '.join(available_providers())}; install the gpu extra or set LIKENESS_PROVIDER=auto" + _CPU_HINT
         )
     return [_NAMES[provider]]
 

@@ -45,6 +45,10 @@ class ScoreRelease:
         probability = self.policy.probability(Distance(middle)) if rounded < self.bound else None
         return Comparison(Distance(rounded), self.decision.point, match, probability)
 
+    def refuse(self) -> Comparison:
+        """Return what a stranger beyond the bound gets."""
+        return Comparison(Distance(min(self.bound, 4.0)), self.decision.point, match=False, probability=None)
+
     def is_within_bound(self, comparison: Comparison) -> bool:
         return comparison.distance.squared_l2 < self.bound
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
 from typing import Literal, TypeAlias
 
 from app.domain.errors import UnsupportedOperatingPoint
@@ -29,11 +30,13 @@ class Decision:
     point: OperatingPoint
     source: Source
     templates: int = 1
+    rate: float | None = None
+    """The rate for all templates that the threshold was chosen for, as it was asked for."""
 
     @property
     def overall_fmr(self) -> float | None:
         """Return the chance that a stranger matches any of the templates."""
-        return self.point.fpir(self.templates)
+        return self.point.fpir(self.templates) if self.rate is None else self.rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +85,28 @@ class ThresholdPolicy:
                 raise UnsupportedOperatingPoint("this model has no calibration; ask for a threshold instead of a rate")
             return Decision(OperatingPoint(UNCALIBRATED_THRESHOLD, None, None), "uncalibrated", templates)
         if rate is None:
-            fmr = max(self.calibration.smallest_fmr, fmr_per_comparison(default, templates))  # a default never fails
-            return Decision(self.calibration.at(fmr), "default", templates)
-        return Decision(self.calibration.at(fmr_per_comparison(rate, templates)), source, templates)
+            share = fmr_per_comparison(default, templates)
+            fmr = max(self.calibration.smallest_fmr, share)  # a default never fails
+            return Decision(self.calibration.at(fmr), "default", templates, default if fmr == share else None)
+        share = fmr_per_comparison(rate, templates)
+        if share < self.calibration.smallest_fmr:
+            raise _too_fine(source, rate, templates, self.calibration)
+        return Decision(self.calibration.at(share), source, templates, rate)
+
+
+def _too_fine(source: Source, rate: float, templates: int, calibration: Calibration) -> UnsupportedOperatingPoint:
+    smallest = OperatingPoint(0.0, calibration.smallest_fmr, None).fpir(templates) or 0.0
+    faces = "one face" if templates == 1 else f"{templates} faces"
+    return UnsupportedOperatingPoint(
+        f"expected {source} of at least {_rounded_up(smallest)} against {faces}, the smallest that "
+        f"{calibration.people_pairs} pairs of people support, got {rate}"
+    )
+
+
+def _rounded_up(rate: float) -> str:
+    """Write two digits, so that the written number is allowed too."""
+    digits = Decimal(rate)
+    return f"{float(digits.quantize(Decimal(1).scaleb(digits.adjusted() - 1), ROUND_CEILING)):g}"
 
 
 def fmr_per_comparison(rate: float, templates: int) -> float:

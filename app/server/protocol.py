@@ -51,7 +51,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._incomplete_head_bytes = 0  # of reads within which a head has not ended
         self._non_body_bytes = 0  # all bytes since the message began, less its body and the overhead of its chunks
         self._discarded_bytes = 0
-        self._head_too_long = False
+        self._head_too_long = self._has_host = self._has_two_hosts = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -81,7 +81,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._message_complete, self._in_head = False, True
+        self._message_complete, self._in_head, self._has_host = False, True, False
         self._head_bytes = self._incomplete_head_bytes = self._non_body_bytes = self._discarded_bytes = 0
         self._start_timeout(self._limits.head_timeout)
 
@@ -91,6 +91,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count_head_bytes(len(name) + len(value) + 4)
+        if name.lower() == b"host":
+            if self._has_host:  # RFC 9112 3.2: two programs on the way may each believe another one
+                self._has_two_hosts = True
+                raise ValueError("two Host headers")
+            self._has_host = True
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -120,7 +125,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_too_long:
             self._refuse_head()
         else:
-            self._refuse(HTTPStatus.BAD_REQUEST, "invalid_http", "these bytes are no HTTP request")
+            detail = "expected one Host header, got two" if self._has_two_hosts else "these bytes are no HTTP request"
+            self._refuse(HTTPStatus.BAD_REQUEST, "invalid_http", detail)
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete

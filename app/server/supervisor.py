@@ -11,23 +11,21 @@ import logging
 import multiprocessing
 import os
 import signal
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from app.domain.errors import LikenessError, StartError
+from app.domain.errors import StartError
 from app.observability import multiprocess
 from app.server.protocol import ConnectionLimits
-from app.server.server import DRAIN_SECONDS, Server, bind, run
+from app.server.server import DRAIN_SECONDS, bind
+from app.server.worker import RETIRE, WorkerSpec, run_worker
 
 log = logging.getLogger(__name__)
 
@@ -35,20 +33,10 @@ _SPAWN = multiprocessing.get_context("spawn")
 _TICK_SECONDS = 0.5
 _MAX_SILENT_TICKS = 120  # ticks and not seconds: while the machine sleeps, workers cannot report
 _STOP_SECONDS = DRAIN_SECONDS + 1.2  # beyond the delay; a worker ends by itself before that, and all within ten
-_SERVER_TICKS_PER_SECOND = 10  # of uvicorn's main loop
-_START_FAILED = 3  # uvicorn's exit status for it
+_FIRST_DELAY, _LONGEST_DELAY = 1.0, 60.0  # seconds between starts that fail
+_RETIRE_SECONDS = 300.0  # for a client that does not read its answer; every other end is bounded by a timeout
+_MAX_FAILED_STARTS = 5  # in a row, while no worker serves
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSpec:
-    """Everything that a worker needs; pickled into its process."""
-
-    make_app: Callable[[], Any]
-    """Makes the application that `server.run` serves; called in the worker's process."""
-    listener: socket.socket
-    limits: ConnectionLimits
-    trusted_proxies: str | None
 
 
 @dataclass(slots=True, eq=False)
@@ -58,8 +46,15 @@ class _Worker:
     ready: bool = False
     """It accepts requests, or did."""
     silent_ticks: int = 0
+    retired_at: float | None = None
 
-    def read_status(self) -> None:
+    @property
+    def in_service(self) -> bool:
+        return self.ready and self.retired_at is None
+
+    def read_status(self) -> bool:
+        """Return whether it has just begun to accept requests."""
+        was_ready = self.ready
         self.silent_ticks += 1
         try:
             while self.status_pipe.poll():
@@ -67,6 +62,34 @@ class _Worker:
                 self.ready, self.silent_ticks = True, 0
         except EOFError:  # the worker has ended
             pass
+        return self.ready and not was_ready
+
+    def retire(self) -> None:
+        """Let it answer what it has accepted, and end."""
+        log.info("worker %s is replaced; it ends when its connections have", self.process.pid)
+        self.retired_at = time.monotonic()
+        os.kill(self.process.pid or 0, RETIRE)
+
+
+class _Backoff:
+    """The time of the next start: at once, but after each further start that fails twice as late, up to a minute."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self._next_start = 0.0
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() >= self._next_start
+
+    def reset(self) -> None:
+        self.failures, self._next_start = 0, 0.0
+
+    def fail(self) -> float:
+        """Count a start that failed; return the seconds until the next."""
+        delay = min(_FIRST_DELAY * 2.0 ** min(self.failures, 10), _LONGEST_DELAY)
+        self.failures, self._next_start = self.failures + 1, time.monotonic() + delay
+        return delay
 
 
 def serve(
@@ -79,7 +102,7 @@ def serve(
     trusted_proxies: str | None,
     shutdown_delay: float,
 ) -> None:
-    """Serve until a signal. Raises StartError where the port cannot be bound or a worker cannot start."""
+    """Serve until a signal. Raises StartError where the port cannot be bound or no worker can start."""
     with bind(host, port) as listener, multiprocess.metrics_folder() as metrics, _thread_limits(workers):
         spec = WorkerSpec(make_app, listener, limits, trusted_proxies)
         Supervisor(spec, workers, metrics, stop_timeout=shutdown_delay + _STOP_SECONDS).run()
@@ -87,14 +110,18 @@ def serve(
 
 class Supervisor:
     """
-    Replaces a worker that dies or whose event loop stands still. One that dies before it accepted requests ends them
-    all, since the next one would die as well. On a signal the workers are told to stop; those that have not ended
-    after `stop_timeout` seconds, or at a second signal, are killed.
+    Replaces a worker that dies or whose event loop stands still. While starts fail, the others go on serving, and the
+    next start is tried later and later; where none has ever served, or none serves any more and the start has failed
+    five times in a row, it gives up. On SIGINT or SIGTERM the workers are told to stop; those that have not ended
+    after `stop_timeout` seconds, or at a second signal, are killed. On SIGHUP each worker is replaced in turn.
     """
 
     def __init__(self, spec: WorkerSpec, count: int, metrics: Path, *, stop_timeout: float) -> None:
         self._spec, self._count, self._metrics, self._stop_timeout = spec, count, metrics, stop_timeout
         self._workers: list[_Worker] = []
+        self._to_replace: list[_Worker] = []
+        self._backoff = _Backoff()
+        self._has_served = False
         self._stopped_at: float | None = None
         self._failed = False
 
@@ -103,19 +130,30 @@ class Supervisor:
         with self._signal_handlers():
             for _ in range(self._count):
                 self._start_worker()
-            while self._workers:
-                ended = wait([worker.process.sentinel for worker in self._workers], _TICK_SECONDS)
-                for worker in list(self._workers):
-                    worker.read_status()
-                    if worker.process.sentinel in ended:
-                        self._on_end(worker)
-                self._enforce_timeouts()
+            while self._workers or self._stopped_at is None:
+                self._watch()
         if self._failed:
             raise StartError("a worker could not start; the log lines above say why")
 
+    def _watch(self) -> None:
+        ended = wait([worker.process.sentinel for worker in self._workers], _TICK_SECONDS)
+        for worker in list(self._workers):
+            if worker.read_status():
+                self._has_served = True
+                self._backoff.reset()
+            if worker.process.sentinel in ended:
+                self._on_end(worker)
+        if self._stopped_at is None and self._is_hopeless():
+            self._failed = True
+            self._stop()
+        if self._stopped_at is None:
+            self._retire_next()
+            self._start_missing()
+        self._enforce_timeouts()
+
     def _start_worker(self) -> None:
         receiver, sender = _SPAWN.Pipe(duplex=False)
-        process = _SPAWN.Process(target=_run_worker, args=(self._spec, sender), name="likeness-worker", daemon=True)
+        process = _SPAWN.Process(target=run_worker, args=(self._spec, sender), name="likeness-worker", daemon=True)
         process.start()
         sender.close()  # so that the pipe ends with the worker
         self._workers.append(_Worker(process, receiver))
@@ -126,27 +164,51 @@ class Supervisor:
         process = worker.process
         process.join()  # the sentinel is ready a moment before the exit status
         self._workers.remove(worker)
+        if worker in self._to_replace:
+            self._to_replace.remove(worker)
         multiprocess.forget_process(self._metrics, process.pid or 0)
         worker.status_pipe.close()
-        if self._stopped_at is not None:
+        if self._stopped_at is not None or worker.retired_at is not None:
             return
         if worker.ready:
             log.warning("worker %s ended (%s); starting another", process.pid, process.exitcode)
-            self._start_worker()
         else:
+            delay = self._backoff.fail()
             log.error("worker %s ended (%s) before it accepted requests", process.pid, process.exitcode)
-            self._failed = True
-            self._stop()
+            if self._has_served:
+                log.info("the next start is in %g s", delay)
+
+    def _is_hopeless(self) -> bool:
+        if not self._has_served:
+            return not self._workers
+        return self._backoff.failures >= _MAX_FAILED_STARTS and not any(worker.ready for worker in self._workers)
+
+    def _retire_next(self) -> None:
+        """Retire the next of those to be replaced, once one more than needed is there."""
+        if self._to_replace and len(self._workers) > self._count and all(each.in_service for each in self._workers):
+            self._to_replace.pop(0).retire()
+
+    def _start_missing(self) -> None:
+        """Start what is missing, and one more while workers are to be replaced and none is retiring."""
+        if not self._has_served or not self._backoff.is_over:
+            return
+        retiring = sum(worker.retired_at is not None for worker in self._workers)
+        extra = bool(self._to_replace) and not retiring
+        for _ in range(self._count + extra + retiring - len(self._workers)):
+            self._start_worker()
 
     def _enforce_timeouts(self) -> None:
+        now = time.monotonic()
         if self._stopped_at is not None:
-            if time.monotonic() - self._stopped_at > self._stop_timeout:
+            if now - self._stopped_at > self._stop_timeout:
                 self._kill()
             return
         for worker in self._workers:
             if worker.ready and worker.silent_ticks > _MAX_SILENT_TICKS:
                 log.error("worker %s does not respond; killing it", worker.process.pid)
                 worker.process.kill()
+            elif worker.retired_at is not None and now - worker.retired_at > _RETIRE_SECONDS:
+                worker.process.terminate()
 
     def _stop(self) -> None:
         self._stopped_at = time.monotonic()
@@ -159,64 +221,22 @@ class Supervisor:
 
     @contextmanager
     def _signal_handlers(self) -> Iterator[None]:
-        def handle(_signal: int, _frame: FrameType | None) -> None:
+        def end(_signal: int, _frame: FrameType | None) -> None:
             if self._stopped_at is None:
                 self._stop()
             else:
                 self._kill()
 
-        previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        def replace(_signal: int, _frame: FrameType | None) -> None:
+            self._to_replace = [worker for worker in self._workers if worker.retired_at is None]
+
+        handlers = {signal.SIGINT: end, signal.SIGTERM: end, signal.SIGHUP: replace}
+        previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
             yield
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
-
-
-class _WorkerServer(Server):
-    """
-    Stops at SIGTERM, and no sooner at a second one: systemd signals all processes, and so does the supervisor then.
-    SIGINT, which a terminal's Ctrl-C sends to all processes, is left to the supervisor.
-    """
-
-    def __init__(self, status_pipe: Connection, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._status_pipe = status_pipe
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._status_pipe.send("ready")
-
-    async def on_tick(self, counter: int) -> bool:
-        if counter % _SERVER_TICKS_PER_SECOND == 0:
-            self._status_pipe.send("alive")
-        return await super().on_tick(counter)
-
-    def handle_exit(self, sig: int, _frame: FrameType | None) -> None:
-        if sig == signal.SIGTERM:
-            self._lifecycle.stop()
-
-
-def _run_worker(spec: WorkerSpec, status_pipe: Connection) -> None:
-    """The main function of a worker process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_supervisor, name="supervisor-watch", daemon=True).start()
-    try:
-        app = spec.make_app()
-    except LikenessError as error:
-        log.error("%s", error)
-        raise SystemExit(_START_FAILED) from error
-    run(app, spec.listener, spec.limits, spec.trusted_proxies, make_server=partial(_WorkerServer, status_pipe))
-
-
-def _end_with_supervisor() -> None:
-    """Stop this worker when the supervisor was killed, so that the port does not stay in use."""
-    supervisor = multiprocessing.parent_process()
-    if supervisor is not None:
-        supervisor.join()
-        log.warning("the supervisor is gone; stopping")
-        os.kill(os.getpid(), signal.SIGTERM)
-        multiprocess.remove_folder()
 
 
 @contextmanager

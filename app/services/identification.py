@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 
+from app.access.subject_attempts import SubjectAttempts
 from app.concurrency.worker_pool import WorkerPool
 from app.domain.identity import Caller
 from app.domain.models import Candidate, Embedding, Probe
@@ -39,10 +41,11 @@ class Identification:
         extraction: Extraction,
         release: ScoreReleasePolicy,
         search: GallerySearch,
+        namings: SubjectAttempts,
         repository: GalleryRepository,
         workers: WorkerPool,
     ) -> None:
-        self._extraction, self._release = extraction, release
+        self._extraction, self._release, self._namings = extraction, release, namings
         self._search, self._repository, self._workers = search, repository, workers
 
     async def identify(
@@ -57,7 +60,11 @@ class Identification:
         threshold: float | None,
         timer: StageTimer,
     ) -> IdentificationResult:
-        """Raises NotFound, ModelMismatch, UnsupportedOperatingPoint, or the errors of Extraction.read."""
+        """
+        Search the gallery for each selected face; subjects that were named to the caller too often are left out.
+
+        Raises NotFound, ModelMismatch, UnsupportedOperatingPoint, or the errors of Extraction.read.
+        """
         gallery = await self._workers.run(lambda: self._search.info(gallery_id))
         release = self._release.for_identification(
             fpir=fpir, threshold=threshold, templates=gallery.faces, unrestricted=caller.is_admin
@@ -65,27 +72,42 @@ class Identification:
         photo = await self._extraction.read(upload, selection, timer)
         probes = await self._extraction.embed([photo], timer)
         embeddings = [probe.embedding for probe in probes]
+        left_out = self._namings.exhausted(caller, gallery_id)
 
         def search() -> tuple[GalleryInfo, list[list[Candidate]]]:
             with timer.stage("search"):
-                return self._candidates_of_all(gallery, embeddings, top_k, release)
+                return self._candidates_of_all(gallery, embeddings, top_k, release, left_out)
 
         gallery, candidates = await self._workers.run(search)
-        return IdentificationResult(probes, candidates, photo.faces_found, gallery, release.decision)
+        named = [self._count_named(caller, gallery_id, each) for each in candidates]
+        return IdentificationResult(probes, named, photo.faces_found, gallery, release.decision)
+
+    def _count_named(self, caller: Caller, gallery_id: str, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Count that they are named; leave out those that another face or request has exhausted since the search."""
+        named = [each for each in candidates if self._namings.admit(caller, gallery_id, each.subject_id)]
+        return [replace(each, rank=rank) for rank, each in enumerate(named, start=1)]
 
     def _candidates_of_all(
-        self, gallery: GalleryInfo, probes: Sequence[Embedding], top_k: int, release: ScoreRelease
+        self,
+        gallery: GalleryInfo,
+        probes: Sequence[Embedding],
+        top_k: int,
+        release: ScoreRelease,
+        left_out: AbstractSet[str],
     ) -> tuple[GalleryInfo, list[list[Candidate]]]:
         result = []
         for probe in probes:
-            gallery, candidates = self._candidates(gallery.id, probe, top_k, release)
+            gallery, candidates = self._candidates(gallery.id, probe, top_k, release, left_out)
             result.append(candidates)
         return gallery, result
 
     def _candidates(
-        self, gallery_id: str, probe: Embedding, top_k: int, release: ScoreRelease
+        self, gallery_id: str, probe: Embedding, top_k: int, release: ScoreRelease, left_out: AbstractSet[str]
     ) -> tuple[GalleryInfo, list[Candidate]]:
-        gallery, hits = self._search.search(gallery_id, probe, top_k, release.decision.point.threshold)
+        """Others take the places of those left out, so that their absence looks as if they were beyond the bound."""
+        more = top_k + len(left_out)
+        gallery, hits = self._search.search(gallery_id, probe, more, release.decision.point.threshold)
+        hits = [hit for hit in hits if hit.subject_id not in left_out][:top_k]
         metadata = self._repository.metadata(gallery_id, [hit.subject_id for hit in hits])
         existing = [hit for hit in hits if hit.subject_id in metadata]  # without those deleted in the meantime
         compared = [release.compare(hit.distance) for hit in existing]

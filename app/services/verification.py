@@ -9,7 +9,7 @@ from app.access.subject_attempts import SubjectAttempts
 from app.concurrency.worker_pool import WorkerPool
 from app.domain.errors import LikenessError, NotFound
 from app.domain.identity import Caller
-from app.domain.models import Comparison, Probe
+from app.domain.models import Comparison, Probe, Template
 from app.domain.ports import NoObserver, Observer
 from app.faces.selection import FaceRule
 from app.gallery.repository import GalleryRepository
@@ -77,23 +77,50 @@ class Verification:
         """
         Compare a photo with the nearest enrolled face of a subject.
 
-        A stranger has one chance per enrolled face, so the threshold is that of as many comparisons. Raises
-        NotFound, InvalidRequest, UnsupportedOperatingPoint, RateLimited, or the errors of Extraction.probe.
+        A stranger has one chance per enrolled face, so the threshold is that of as many comparisons. A caller who may
+        not know which subjects exist gets the answer of a stranger's photo for one that does not. Raises NotFound,
+        InvalidRequest, UnsupportedOperatingPoint, RateLimited, or the errors of Extraction.probe.
         """
-        templates = await self._workers.run(lambda: self._repository.faces(gallery_id, subject_id))
-        if not templates:
-            raise NotFound(f"subject {subject_id!r} has no enrolled face")
+        templates, count = await self._workers.run(lambda: self._templates(gallery_id, subject_id, caller))
         release = self._release.for_verification(
-            fmr=fmr, threshold=threshold, templates=len(templates), unrestricted=caller.is_admin
+            fmr=fmr, threshold=threshold, templates=count, unrestricted=caller.is_admin
         )
         self._attempts.acquire(caller, gallery_id, subject_id)
         probe = await self._extraction.probe(upload, rule, timer)
+        if not templates:
+            return VerificationResult(release.refuse(), release.decision, [probe])
         distances = {face.face_id: distance_between(probe.embedding, face.embedding) for face in templates}
         nearest = min(distances, key=lambda face_id: distances[face_id])
         comparison = release.compare(distances[nearest])
         self._observe(comparison)
         face_id = nearest if release.is_within_bound(comparison) else None
         return VerificationResult(comparison, release.decision, [probe], face_id)
+
+    def _templates(self, gallery_id: str, subject_id: str, caller: Caller) -> tuple[Sequence[Template], int]:
+        """
+        Return the subject's faces and their number.
+
+        Raises NotFound if there are none and the caller may know it. Otherwise the number is that of the next subject,
+        since the threshold that it leads to would show that there are none.
+        """
+        faces: Sequence[Template] = []
+        try:
+            faces = self._repository.faces(gallery_id, subject_id)
+        except NotFound:
+            if caller.may_know_subjects:
+                raise
+        if not faces and caller.may_know_subjects:
+            raise NotFound(f"subject {subject_id!r} has no enrolled face")
+        return faces, len(faces) or self._faces_of_next_subject(gallery_id, subject_id)
+
+    def _faces_of_next_subject(self, gallery_id: str, subject_id: str) -> int:
+        """Return the number of faces of the subject whose id follows, at least 1."""
+        try:
+            following = self._repository.subjects(gallery_id, 1, after=subject_id)
+            first = following or self._repository.subjects(gallery_id, 1, after="")
+        except NotFound:
+            return 1
+        return max([1, *(subject.faces for subject in first)])
 
     def _observe(self, comparison: Comparison) -> None:
         """Report the distance as it was answered: the sum of a metric must not reveal an exact one."""

@@ -80,6 +80,13 @@ def test_metadata_beyond_the_limit_is_refused_and_makes_no_subject(api: Api, gal
     problem(api.http.get(path), 404, "not_found")
 
 
+@pytest.mark.parametrize("size", [65 * MIB, 200_000])
+def test_the_limit_of_metadata_is_told_however_long_the_body_is(api: Api, gallery: str, size: int) -> None:
+    body = b'{"metadata": {"a": "' + b"x" * size
+    answer = api.http.put(f"/galleries/{gallery}/subjects/ada", content=body, headers=JSON)
+    problem(answer, 422, "metadata_too_large")
+
+
 @pytest.mark.parametrize("missing", ["image1", "image2"])
 def test_a_missing_image_is_named(http: httpx2.Client, missing: str) -> None:
     given = {name: data for name, data in {"image1": HOPPER, "image2": COLLINS}.items() if name != missing}

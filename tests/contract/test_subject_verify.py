@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from app.domain.identity import Scope
 from tests.support.answers import answered, comparison, problem, verification
 from tests.support.api import Api, subject_path
 from tests.support.photos import COLLINS, HOPPER, HOPPER_AGAIN, NO_FACE, SMALL_HOPPER, base64_of
@@ -43,6 +44,45 @@ def test_a_key_for_verifying_learns_a_step_or_the_bound_and_no_more(
     assert (match["match"], other["match"]) == (True, False)
     assert 0 < other["distance"] - models["max_threshold"] <= 0.1
     assert (other["probability"], other["face_id"]) == (None, None)
+
+
+def test_a_key_for_verifying_cannot_tell_which_subjects_exist(
+    service: Service, keys: dict[str, str], enrolled: str
+) -> None:
+    api = Api(service.client(keys["verify"]))
+    existing, *missing = (
+        comparison(api.verify_subject(gallery, subject, COLLINS))
+        for gallery, subject in [(enrolled, "hopper"), (enrolled, "nobody"), (enrolled, "a"), (enrolled, "zoe")]
+    )
+    for answer in missing:
+        del answer["subject_id"], answer["timings_ms"], answer["request_id"]
+        assert answer == {name: existing[name] for name in answer}
+        assert existing.keys() - answer.keys() == {"subject_id", "timings_ms", "request_id"}
+    assert comparison(api.verify_subject("nowhere", "hopper", COLLINS))["match"] is False
+    problem(api.verify_subject(enrolled, "nobody", NO_FACE), 422, "face_not_found")
+    problem(api.verify_subject(enrolled, "nobody", HOPPER, threshold="4"), 422, "invalid_request")
+
+
+@pytest.mark.parametrize("scope", ["enroll", "erase", "export"])
+def test_a_key_that_may_know_the_subjects_is_told_that_one_does_not_exist(
+    service: Service, enrolled: str, scope: str
+) -> None:
+    api = Api(service.client(service.new_key(Scope.VERIFY, Scope(scope))))
+    problem(api.verify_subject(enrolled, "nobody", HOPPER), 404, "not_found")
+
+
+def test_a_rate_is_told_as_it_was_asked_for(api: Api, enrolled: str) -> None:
+    thresholds = [
+        comparison(api.verify_subject(enrolled, "hopper", HOPPER, **fields))["threshold"]
+        for fields in ({}, {"fmr": "0.0001"}, {"fmr": "0.03"})
+    ]
+    assert [threshold["fmr"] for threshold in thresholds] == [0.0001, 0.0001, 0.03]
+
+
+def test_a_rate_finer_than_the_calibration_supports_is_repeated_as_it_was_sent(api: Api, enrolled: str) -> None:
+    refused = problem(api.verify_subject(enrolled, "hopper", HOPPER, fmr="1e-9"), 422, "unsupported_operating_point")
+    assert refused["detail"].startswith("expected fmr of at least ")
+    assert refused["detail"].endswith(", got 1e-09")
 
 
 @pytest.mark.parametrize("field", [{"threshold": "4"}, {"threshold": "1.4"}, {"fmr": "0.5"}], ids=str)

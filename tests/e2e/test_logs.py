@@ -94,8 +94,8 @@ def test_a_route_is_written_as_its_template(logged: Logged) -> None:
     assert routes >= {"unmatched", "/identify", "/galleries/{gallery}/subjects/{subject}/faces"}
 
 
-def test_a_refused_request_is_logged_without_a_caller(logged: Logged) -> None:
-    assert [line["caller"] for line in logged.requests() if line["status"] == 401] == [None]
+def test_a_request_without_a_valid_key_is_logged_with_its_address(logged: Logged) -> None:
+    assert [line["caller"] for line in logged.requests() if line["status"] == 401] == ["address:127.0.0.1"]
 
 
 def test_a_log_may_be_plain_text(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tests.support.wire import Wire
 BODY = b'{"image": "' + base64.b64encode(HOPPER) + b'"}'
 STOPPED_WITHIN = 15.0
 """Seconds for a stop of at most ten on a busy machine; the tests of app.server add up its parts."""
-EXITED = {0, -signal.SIGTERM, 128 + signal.SIGTERM}
+EXITED = {0, *(status for each in (signal.SIGTERM, signal.SIGHUP) for status in (-each, 128 + each))}
 
 
 class Stopping(NamedTuple):
@@ -38,11 +38,11 @@ def half_sent(server: Server) -> Wire:
     return wire
 
 
-@pytest.fixture
-def stopping(tmp_path: Path) -> Iterator[Stopping]:
+@pytest.fixture(params=[signal.SIGTERM, signal.SIGHUP])
+def stopping(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Stopping]:
     """A server told to stop while a request is under way, and that request."""
     with Server(tmp_path / "data") as server, half_sent(server) as wire:
-        server.process.send_signal(signal.SIGTERM)
+        server.process.send_signal(request.param)
         assert eventually(lambda: get(server, "/readyz").status_code == 503, within=2)
         yield Stopping(server, wire)
 

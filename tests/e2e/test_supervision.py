@@ -1,10 +1,12 @@
 """Several processes on one port: started, replaced and stopped together, and none of them left behind."""
 
+import http.client
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -99,8 +101,8 @@ def staff(tmp_path: Path) -> Iterator[Staff]:
         yield running
 
 
-@pytest.mark.parametrize("how", ["refused", "unstartable", "dead", "second fails"])
-def test_one_that_cannot_start_ends_them_all_and_is_not_tried_again(tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize("how", ["refused", "unstartable", "dead"])
+def test_where_none_can_start_all_end_and_none_is_tried_again(tmp_path: Path, how: str) -> None:
     with Staff(tmp_path, how) as broken:
         status = broken.process.wait(PATIENCE)
 
@@ -109,6 +111,70 @@ def test_one_that_cannot_start_ends_them_all_and_is_not_tried_again(tmp_path: Pa
         assert broken.log.read_text().splitlines()[-1].startswith("a worker could not start")
         assert len(broken.started()) <= 2
         assert not broken.listens()
+
+
+def test_one_that_cannot_start_is_tried_again_while_the_other_serves(tmp_path: Path) -> None:
+    with Staff(tmp_path, "others fail") as staff:
+        assert until(staff.listens)
+        (serving,) = staff.answering()
+
+        assert until(lambda: len(staff.started()) > 5), staff.log.read_text()
+        assert staff.answering() == {serving}
+        assert "the next start is in 0.08 s" in staff.log.read_text()
+        staff.end(signal.SIGTERM)
+        assert staff.process.returncode == 0
+
+
+def test_a_second_death_while_starting_leaves_the_healthy_one_and_is_mended(tmp_path: Path) -> None:
+    with Staff(tmp_path, "slow replacements") as staff:
+        assert until(lambda: staff.listens() and len(staff.answering()) == 2)
+        lost, kept = sorted(staff.started())
+        os.kill(lost, signal.SIGKILL)
+        assert until(lambda: len(staff.started()) == 3), staff.log.read_text()
+        (second,) = staff.started() - {lost, kept}
+        os.kill(second, signal.SIGKILL)
+
+        assert until(lambda: f"worker {second} ended (-9) before it accepted requests" in staff.log.read_text())
+        assert staff.answering() == {kept}
+        assert until(lambda: len(staff.answering()) == 2), staff.log.read_text()
+
+
+def test_where_none_serves_any_more_and_no_start_succeeds_all_end(tmp_path: Path) -> None:
+    with Staff(tmp_path, "all fail later") as staff:
+        assert until(lambda: staff.listens() and len(staff.answering()) == 2)
+        for worker in staff.started():
+            os.kill(worker, signal.SIGKILL)
+
+        assert staff.process.wait(PATIENCE) == 1
+        assert staff.log.read_text().splitlines()[-1].startswith("a worker could not start")
+
+
+def test_a_hangup_replaces_them_in_turn_and_no_request_is_lost(staff: Staff) -> None:
+    old, over = staff.started(), threading.Event()
+    clients = [submit(requests_until, staff.port, over, path) for path in ("/", "/", "/slow")]
+    try:
+        staff.process.send_signal(signal.SIGHUP)
+        assert until(lambda: not any(map(is_alive, old)) and len(staff.answering()) == 2), staff.log.read_text()
+    finally:
+        over.set()
+    answered = [client.result(PATIENCE) for client in clients]
+
+    assert staff.answering().isdisjoint(old)
+    assert len(staff.started()) == 4
+    assert {status for statuses in answered for status in statuses} == {200}
+    assert min(len(statuses) for statuses in answered) > 1
+
+
+def requests_until(port: int, over: threading.Event, path: str) -> list[int]:
+    """Send request after request, over one connection as long as the answers allow it; return the statuses."""
+    statuses, connection = [], http.client.HTTPConnection(HOST, port, timeout=PATIENCE)
+    while not over.is_set():
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        answer.read()
+        statuses.append(answer.status)
+    connection.close()
+    return statuses
 
 
 def test_one_that_is_killed_is_replaced_and_that_is_logged(staff: Staff) -> None:

@@ -2,13 +2,18 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from app.faces.detector.mtcnn import SERVING_OPTIONS, cascade_options
 from app.settings import BUNDLED_MODELS, Settings, unknown_variables
+
+
+def is_number(field: FieldInfo) -> bool:
+    return bool({int, float} & {field.annotation, *get_args(field.annotation)})
 
 
 @pytest.fixture(autouse=True)
@@ -53,13 +58,35 @@ def test_environment_takes_precedence_over_the_file(tmp_path: Path, monkeypatch:
         ("threads", 0),
         ("photo_threads", 0),
         ("max_waiting", 0),
+        ("max_waiting", 10**30),
         ("max_faces", 0),
         ("max_batch", 257),
         ("deadline", 0),
+        ("deadline", "nan"),
+        ("deadline", "inf"),
+        ("deadline", 86401),
+        ("deadline", "30s"),
+        ("head_timeout", "inf"),
+        ("upload_timeout", "1e30"),
         ("max_image_bytes", 0),
+        ("max_image_bytes", "10MB"),
+        ("max_connections", 10**30),
+        ("max_faces_per_gallery", 2**63),
+        ("max_header_bytes", 2**63),
+        ("rate_limit", -1),
+        ("subject_attempts_per_hour", 10**30),
+        ("shutdown_delay", "nan"),
+        ("retention", "90"),
+        ("trusted_proxies", "not an ip"),
+        ("trusted_proxies", "proxy.internal"),
+        ("trusted_proxies", "10.0.0.1/8"),
+        ("trusted_proxies", "127.0.0.1,,::1"),
+        ("trusted_proxies", "*"),
         ("max_image_pixels", 0),
         ("max_body_bytes", 0),
         ("min_face", 11.9),
+        ("min_face", 1e9),
+        ("min_face", "inf"),
         ("default_fmr", 0),
         ("default_fmr", 1),
         ("default_fpir", 1),
@@ -75,6 +102,30 @@ def test_value_out_of_bounds_is_refused_with_its_name(monkeypatch: pytest.Monkey
     with pytest.raises(ValidationError) as caught:
         Settings()
     assert [error["loc"] for error in caught.value.errors()] == [(name,)]
+
+
+@pytest.mark.parametrize("name", [name for name, field in Settings.model_fields.items() if is_number(field)])
+def test_every_number_has_an_upper_bound_and_is_finite(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for value in ("nan", "inf", "-inf", "1" + 30 * "0"):
+        monkeypatch.setenv(f"LIKENESS_{name.upper()}", value)
+
+        with pytest.raises(ValidationError):
+            Settings()
+
+
+@pytest.mark.parametrize("proxies", ["127.0.0.1", "10.0.0.0/8, 192.168.1.7", "::1,fd00::/8"])
+def test_proxies_are_addresses_or_networks(monkeypatch: pytest.MonkeyPatch, proxies: str) -> None:
+    monkeypatch.setenv("LIKENESS_TRUSTED_PROXIES", proxies)
+
+    assert Settings().trusted_proxies == proxies
+
+
+def test_a_choice_may_be_written_in_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"LOG_LEVEL": "DEBUG", "LOG_FORMAT": "Text", "AUTH": "ON", "PROVIDER": "CPU"}.items():
+        monkeypatch.setenv(f"LIKENESS_{name}", value)
+    settings = Settings()
+
+    assert (settings.log_level, settings.log_format, settings.auth, settings.provider) == ("debug", "text", "on", "cpu")
 
 
 @pytest.mark.parametrize(("given", "each"), [({}, 8), ({"workers": 3}, 2), ({"workers": 9}, 1)])
@@ -123,3 +174,9 @@ def test_misspelt_variable_is_named_with_a_suggestion() -> None:
     messages = unknown_variables({"LIKENESS_RATELIMIT": "1", "LIKENESS_PORT": "1", "likeness_auth": "on", "PATH": "/"})
 
     assert messages == ["LIKENESS_RATELIMIT is not a setting; did you mean LIKENESS_RATE_LIMIT?"]
+
+
+def test_misspelt_variable_in_the_file_is_named_too(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("LIKENESS_PORTT=1\nLIKENESS_HOST=::1\nOTHER=1\n")
+
+    assert unknown_variables({}) == ["LIKENESS_PORTT is not a setting; did you mean LIKENESS_PORT?"]

@@ -46,6 +46,7 @@ class Authentication:
             with self._rate_limiter.slot(caller):
                 await self._app(scope, receive, send)
         except (AccessError, Overloaded, StorageUnavailable) as refusal:
+            scope["state"]["refused_address"] = _address(scope)
             await error_response(Request(scope), refusal)(scope, receive, send)
 
     def _caller(self, scope: Scope) -> tuple[Caller, Unauthorized | None]:
@@ -53,8 +54,7 @@ class Authentication:
         authenticator = state_of(scope["app"]).require_services().authenticator
         if self._lifecycle.draining and route_path(scope) != METRICS:
             raise Overloaded("shutting down")
-        client: Sequence[object] = scope.get("client") or ("unknown",)
-        headers, address = Headers(scope=scope), str(client[0])
+        headers, address = Headers(scope=scope), _address(scope)
         if authenticator.loopback_only() and _is_cross_site(headers):
             raise CrossSiteRequest(
                 "without keys, only local pages and host names are accepted (see docs/operations/keys.md)"
@@ -63,6 +63,11 @@ class Authentication:
             return authenticator.authenticate(_given_keys(headers), address), None
         except Unauthorized as error:
             return anonymous(f"address:{network_of(address)}"), error
+
+
+def _address(scope: Scope) -> str:
+    client: Sequence[object] = scope.get("client") or ("unknown",)
+    return str(client[0])
 
 
 def route_path(scope: Scope) -> str:

@@ -53,5 +53,12 @@ class RequestMetrics:
         if code := state.get("problem"):
             self._metrics.problem(code)
         if not quiet:
-            caller = state.get("caller")
-            log_request(route, scope["method"], status, 1000 * seconds, caller.name if caller else None)
+            log_request(route, scope["method"], status, 1000 * seconds, _name_of_caller(state))
+
+
+def _name_of_caller(state: dict[str, Any]) -> str | None:
+    """Return the caller's name or, for somebody who was not let in, their whole address: attempts to guess a key."""
+    if caller := state.get("caller"):
+        return str(caller.name)
+    address = state.get("refused_address")
+    return f"address:{address}" if address else None

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from app.api.dependencies import Id, ServicesDep, require_scope
 from app.api.openapi import PROBLEMS
-from app.api.presenters import loaded_models
+from app.api.presenters import calibration_table, loaded_models
 from app.api.responses import LoadedModels
 from app.matching.calibration import Calibration
 
@@ -22,4 +22,4 @@ async def list_models(services: ServicesDep) -> LoadedModels:
 @router.get("/{model}/calibration")
 async def get_calibration(model: Id, services: ServicesDep) -> Calibration:
     """The error rates of a model by threshold, for cohorts if they were measured, and the data that was used."""
-    return services.models.calibration_of(model)
+    return calibration_table(services.models.calibration_of(model))

@@ -99,3 +99,34 @@ def test_attempts_of_the_past_are_forgotten(clock: Clock) -> None:
         admits(attempts, verifier())
 
     assert remembered(attempts) == 1
+
+
+@given(limit=st.integers(1, 4), gaps=GAPS)
+def test_a_subject_is_exhausted_exactly_while_an_attempt_would_be_refused(limit: int, gaps: list[int]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        clock, attempts = Clock(), SubjectAttempts(limit)
+        patch.setattr("app.access.subject_attempts.time", clock)
+        for gap in gaps:
+            clock.seconds += gap
+            exhausted = attempts.exhausted(verifier(), "guests")
+
+            assert attempts.admit(verifier(), "guests", "ada") == ("ada" not in exhausted)
+            assert attempts.exhausted(verifier("key:2"), "guests") == attempts.exhausted(verifier(), "staff") == set()
+
+
+def test_nobody_is_exhausted_for_an_administrator() -> None:
+    attempts = SubjectAttempts(1)
+
+    assert [attempts.admit(anonymous("address:127.0.0.1"), "guests", "ada") for _ in range(2)] == [True, True]
+    assert attempts.exhausted(anonymous("address:127.0.0.1"), "guests") == set()
+
+
+def test_exhausted_subjects_of_the_past_are_forgotten(clock: Clock) -> None:
+    attempts = SubjectAttempts(1)
+    for number in range(500):
+        attempts.acquire(verifier(), "guests", f"subject {number}")
+    clock.seconds += WINDOW
+    for number in range(500):
+        admits(attempts, verifier("key:2"), subject=f"subject {number}")
+
+    assert sum(map(len, attempts._exhausted.values())) == 500

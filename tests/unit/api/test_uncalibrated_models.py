@@ -13,7 +13,7 @@ from app.inference.manifest import read_embedder
 from app.main import create_app
 from app.matching.calibration import CALIBRATION, Calibration
 from app.settings import Settings
-from tests.support.calibrations import COHORTS, calibration
+from tests.support.calibrations import COHORTS, calibration, rates
 
 MODEL = "mobilefacenet-128"
 Serve = Callable[[Calibration | None], TestClient]
@@ -78,6 +78,18 @@ def test_threshold_names_its_data_set_and_the_calibration_has_the_cohorts(
     assert threshold["calibrated_on"] == "ten people"
     assert "worst_cohort" not in threshold
     assert client.get(f"/models/{MODEL}/calibration").json() == json.loads(measured.model_dump_json())
+
+
+def test_rates_are_shown_without_the_last_digits_of_their_computation(
+    serve: Serve, digest: str, portrait: bytes
+) -> None:
+    noisy = 9.999999999999999e-05
+    measured = calibration(model=digest, rates=(rates(0.5, noisy, 0.25), rates(4.0, 1.0, 0.0)), finest_fmr=noisy)
+    client = serve(measured)
+
+    assert "9999" not in client.get(f"/models/{MODEL}/calibration").text
+    assert client.get(f"/models/{MODEL}/calibration").json()["rates"][0]["fmr"] == 1e-4
+    assert verify(client, portrait, threshold="0.5")["threshold"]["fmr"] == 1e-4
 
 
 def test_default_rate_is_the_lowest_that_the_calibration_supports(serve: Serve, digest: str, portrait: bytes) -> None:

@@ -77,3 +77,13 @@ def test_a_port_that_is_taken_is_told_in_a_sentence(likeness: Command, monkeypat
         done = likeness("serve", port=taken.getsockname()[1])
     assert done.exit_code == 2
     assert done.stderr.startswith("error: cannot listen on 127.0.0.1, port ")
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", 70 * "a" + ".example"])
+def test_a_host_that_does_not_exist_is_told_in_a_sentence(
+    likeness: Command, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.observability.logging.configure_logging", lambda *_: None)
+    done = likeness("serve", host=host, auth="off")
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"error: cannot listen on {host}, port 8000: ")

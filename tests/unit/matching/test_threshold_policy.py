@@ -68,6 +68,35 @@ def test_a_rate_finer_than_the_data_is_refused_where_it_was_asked_for() -> None:
         POLICY.for_identification(fpir=1e-2, templates=1000)
 
 
+@pytest.mark.parametrize("templates", [1, 2, 3, 7, 50])
+def test_a_rate_is_told_exactly_as_it_was_asked_for(templates: int) -> None:
+    policy = ThresholdPolicy(calibration(rates=RATES), default_fmr=0.1, default_fpir=0.1)
+    for rate in (0.1, 0.07, 0.3):
+        assert policy.for_verification(fmr=rate, templates=templates).overall_fmr == rate
+        assert policy.for_identification(fpir=rate, templates=templates).overall_fmr == rate
+    assert policy.for_verification(templates=templates).overall_fmr == 0.1
+
+
+def test_a_computed_rate_has_no_digits_of_the_computation() -> None:
+    assert OperatingPoint(1.0, 1e-4, None).fpir(1) == 1e-4
+    assert decision_of(1 - 0.9999, 1).overall_fmr == 1e-4
+    assert decision_of(0.005, 2).overall_fmr == 0.009975
+
+
+@pytest.mark.parametrize(("templates", "faces"), [(1, "one face"), (2, "2 faces"), (300, "300 faces")])
+def test_a_rate_that_is_too_fine_is_repeated_with_the_smallest_that_works(templates: int, faces: str) -> None:
+    with pytest.raises(UnsupportedOperatingPoint) as caught:
+        POLICY.for_verification(fmr=1e-9, templates=templates)
+    said = str(caught.value)
+
+    assert said.endswith("got 1e-09")
+    assert f" against {faces}, " in said
+    smallest = float(said.removeprefix("expected fmr of at least ").split()[0])
+    assert POLICY.for_verification(fmr=smallest, templates=templates).overall_fmr == smallest
+    with pytest.raises(UnsupportedOperatingPoint):
+        POLICY.for_verification(fmr=0.9 * smallest, templates=templates)
+
+
 @given(templates=TEMPLATES, first=st.integers(0, 2))
 def test_a_default_never_fails(templates: int, first: int) -> None:
     policy = ThresholdPolicy(calibration(rates=RATES[first:]), default_fmr=1e-3, default_fpir=1e-2)

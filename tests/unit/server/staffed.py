@@ -51,10 +51,22 @@ def make(how: str, folder: Path) -> Echo:
         raise StartError("no model in here")
     if how == "dead":
         os._exit(9)
-    if how == "second fails" and len(list(folder.iterdir())) > 1:
-        time.sleep(1)  # until the first one serves
+    if how == "slow replacements" and len(list(folder.iterdir())) > 2:
+        time.sleep(2)  # so that a test can kill one that is starting
+    if how == "others fail" and not is_first(folder):
+        return Unstartable()
+    if how == "all fail later" and len(list(folder.iterdir())) > 2:
         return Unstartable()
     return Unstartable() if how == "unstartable" else Signed()
+
+
+def is_first(folder: Path) -> bool:
+    """Return whether no other worker has called this before."""
+    try:
+        folder.with_name("first").touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 def main() -> None:
@@ -62,6 +74,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO)
     if how == "impatient":
         supervisor._STOP_SECONDS = 1
+    if how in ("all fail later", "others fail"):
+        supervisor._FIRST_DELAY = 0.01
     if how == "attentive":
         supervisor._MAX_SILENT_TICKS = 6
     try:

@@ -47,6 +47,22 @@ def test_a_longer_one_is_refused_and_reaches_nobody(patient: Listening, of: str,
     assert patient.app.asked == []
 
 
+@pytest.mark.parametrize("second", [b"Host: y", b"Host: x", b"hOST: y"])
+@pytest.mark.parametrize("size", [10_000, 1])
+def test_two_host_headers_are_refused_and_reach_nobody(server: Listening, second: bytes, size: int) -> None:
+    client = server.connect(*pieces(b"GET / HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n" % second, size))
+    status, document = client.answer()
+    assert (status, document["code"]) == (400, "invalid_http")
+    assert document["detail"] == "expected one Host header, got two"
+    client.wait_closed()
+    assert server.app.asked == []
+
+
+def test_each_request_of_a_connection_has_a_host(server: Listening) -> None:
+    client = server.connect(GET, GET)
+    assert [client.answer()[0] for _ in range(2)] == [200, 200]
+
+
 def test_many_short_headers_are_a_long_head_too(server: Listening) -> None:
     client = server.connect(b"GET / HTTP/1.1\r\n", *[b"A%d: b\r\n" % number for number in range(300)])
     assert client.answer()[0] == 431

@@ -46,6 +46,7 @@ class Parts:
     threads: int = 2
     max_waiting: int = 64
     attempts: int = 0
+    namings: int = 0
     observer: Observer = field(default_factory=NoObserver)
 
 
@@ -153,7 +154,9 @@ async def open_bench(folder: Path, **parts: Any) -> AsyncIterator[Bench]:
             verification=Verification(
                 extraction, policy, release, SubjectAttempts(made.attempts), repository, store, made.observer
             ),
-            identification=Identification(extraction, release, search, repository, store),
+            identification=Identification(
+                extraction, release, search, SubjectAttempts(made.namings), repository, store
+            ),
             enrollment=Enrollment(extraction, repository, made.bounds, store, made.observer),
             galleries=Galleries(repository, search, store),
         )

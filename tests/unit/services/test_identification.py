@@ -9,6 +9,7 @@ from app.domain.identity import Caller, Scope
 from app.services.identification import IdentificationResult
 from tests.support.fakes import apart
 from tests.support.templates import template, unit
+from tests.unit.services.bench import ANYBODY as ADMIN
 from tests.unit.services.bench import Bench, open_bench
 
 pytestmark = pytest.mark.anyio
@@ -104,3 +105,38 @@ async def test_gallery_of_another_model_is_refused(bench: Bench) -> None:
 
     with pytest.raises(ModelMismatch):
         await bench.identify(0)
+
+
+IDENTIFIER = Caller("key:1", frozenset({Scope.IDENTIFY}))
+
+
+async def test_a_subject_that_was_named_too_often_is_left_out_for_that_caller_alone(tmp_path: Path) -> None:
+    async with open_bench(tmp_path, namings=2) as bench:
+        for name, red in (("ada", 0), ("bob", 20), ("cleo", 40)):
+            await bench.enroll_reds(name, red)
+        seen = [named(await bench.identify(0, top_k=1, caller=IDENTIFIER)) for _ in range(3)]
+        after = await bench.identify(0, caller=IDENTIFIER)
+        others = [
+            named(await bench.identify(0, caller=caller)) for caller in (Caller("key:2", IDENTIFIER.scopes), ADMIN)
+        ]
+
+    assert seen == [[["ada"]], [["ada"]], [["bob"]]]  # as if ada were beyond the threshold
+    assert [(each.subject_id, each.rank) for each in after.candidates[0]] == [("bob", 1), ("cleo", 2)]
+    assert others == [[["ada", "bob", "cleo"]]] * 2
+
+
+async def test_each_face_of_a_photo_counts_as_an_answer(tmp_path: Path) -> None:
+    async with open_bench(tmp_path, namings=2) as bench:
+        await bench.enroll_reds("ada", 0)
+        result = await bench.identify(0, 1, 2, selection="all", caller=IDENTIFIER)
+
+    assert named(result) == [["ada"], ["ada"], []]
+
+
+async def test_an_answer_that_names_nobody_does_not_count(tmp_path: Path) -> None:
+    async with open_bench(tmp_path, namings=1) as bench:
+        await bench.enroll_reds("ada", 0)
+        strangers = [named(await bench.identify(255, caller=IDENTIFIER)) for _ in range(5)]
+        known = named(await bench.identify(0, caller=IDENTIFIER))
+
+    assert (strangers, known) == ([[[]]] * 5, [["ada"]])

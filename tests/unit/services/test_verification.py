@@ -110,12 +110,25 @@ async def test_attempts_on_a_subject_are_limited_whether_they_match_or_not(tmp_p
 async def test_requests_that_are_refused_anyway_are_not_counted_as_attempts(tmp_path: Path) -> None:
     async with open_bench(tmp_path, attempts=1) as bench:
         await bench.enroll_reds("ada", 0)
-        with pytest.raises(NotFound):
-            await bench.verify_subject(0, "eve", caller=VERIFIER)
         with pytest.raises(InvalidRequest):
             await bench.verify_subject(0, threshold=4.0, caller=VERIFIER)
 
         assert (await bench.verify_subject(0, caller=VERIFIER)).comparison.match
+
+
+async def test_a_caller_who_may_not_know_the_subjects_gets_the_answer_of_a_stranger(tmp_path: Path) -> None:
+    async with open_bench(tmp_path, attempts=2) as bench:
+        for subject in ("ada", "bob"):
+            await bench.enroll_reds(subject, 0, 1)
+        bench.repository.put_subject("guests", "faceless", {})
+        missing = [await bench.verify_subject(0, name, caller=VERIFIER) for name in ("a", "az", "faceless", "zoe")]
+        stranger = await bench.verify_subject(255, "ada", caller=VERIFIER)
+        await bench.verify_subject(0, "zoe", caller=VERIFIER)
+        with pytest.raises(RateLimited):
+            await bench.verify_subject(0, "zoe", caller=VERIFIER)
+
+    assert [(each.comparison, each.face_id) for each in missing] == [(stranger.comparison, None)] * 4
+    assert [each.decision.templates for each in missing] == [stranger.decision.templates] * 4 == [2] * 4
 
 
 async def test_subject_without_a_face_is_not_found(bench: Bench) -> None:
