@@ -17,7 +17,7 @@ serve: $(VENV)/.cpu ## Serve on http://127.0.0.1:8000
 test: $(VENV)/.dev ## Run the fast tests: units and the HTTP contract, under 3 minutes
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not (slow or e2e)" $(FAST_TESTS)
 
-test-slow: $(VENV)/.dev ## Run all other tests: end to end, proofs at short length, Docker where there is one
+test-slow: $(VENV)/.dev $(VENV)/.clients ## Run all other tests: end to end, proofs at short length, Docker where there is one
 	$(BIN)/pytest -m "slow or e2e or proof or docker or browser" tests
 
 test-all: test test-slow ## Run every test
@@ -38,6 +38,9 @@ lock: $(VENV)/.pip ## Remake requirements/*.lock from pyproject.toml and constra
 	  --python-version 3.11 --python-platform linux --generate-hashes --no-annotate --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command 'make lock' --quiet --output-file requirements/$$extra.lock \
 	  || exit 1; done
+	$(BIN)/uv pip compile --group clients --python-version 3.11 --python-platform linux --generate-hashes --no-annotate \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --quiet \
+	  --output-file requirements/clients.lock
 
 proof: $(VENV)/.dev ## Run every proof at full length: schemathesis, fuzz, soak, faults (about an hour)
 	LIKENESS_PROOF=full $(BIN)/pytest --timeout 3600 tests/proof
@@ -65,6 +68,16 @@ $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.pip
 	$(PIP) --constraint constraints.txt --editable '.[cpu,heif,otel,training,timm,dev]'
 	$(PIP) --no-deps --group reference  # it pins an old torch that it does not need
 	@touch $@ $(VENV)/.cpu
+
+CLIENTS := tests/e2e/clients/typescript
+$(VENV)/.clients: requirements/clients.lock $(CLIENTS)/package-lock.json | $(BIN)/python # tests skip TypeScript without npm
+	$(BIN)/python -m venv --without-pip $(VENV)/clients
+	$(BIN)/python -m pip --python $(VENV)/clients/bin/python --disable-pip-version-check install --quiet --require-hashes \
+	  --requirement requirements/clients.lock
+	mkdir -p $(VENV)/clients/typescript
+	cp $(CLIENTS)/package.json $(CLIENTS)/package-lock.json $(VENV)/clients/typescript
+	! command -v npm >/dev/null || npm --prefix $(VENV)/clients/typescript ci --silent --no-audit --no-fund
+	@touch $@
 
 $(VENV)/.pip: constraints.txt | $(BIN)/python # --group needs pip >= 25.1, which older Pythons do not bring
 	$(PIP) --constraint constraints.txt --upgrade pip

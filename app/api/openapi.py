@@ -20,6 +20,15 @@ _KEYS = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A key of `likeness keys create`."},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
 }
+_REQUEST_ID = {
+    "name": "X-Request-ID",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "An id for the logs, which the answer repeats: 1 to 128 letters, digits or `._:/+=@-`. "
+    "Instead of any other the service makes one.",
+}
+_REQUEST_ID_REFERENCE = {"$ref": "#/components/parameters/RequestId"}
 SERVERS = [{"url": "/v1", "description": "Version 1."}, {"url": "/", "description": "The newest version."}]
 
 
@@ -46,9 +55,13 @@ def request_body(fields: type, *names: str, max_each: int = 1) -> dict[str, Any]
 
 
 def json_body(fields: type[BaseModel]) -> dict[str, Any]:
-    """Return the `openapi_extra` of a route with the dependency `json_fields(fields)`."""
-    schema = {"anyOf": [fields.model_json_schema(), _NULL]}
-    return {"requestBody": {"required": False, "content": {JSON: {"schema": schema}}}}
+    """
+    Return the `openapi_extra` of a route with the dependency `json_fields(fields)`.
+
+    The service also takes null for no body. It is left out here, because generated clients would send their mark for
+    "not set" in its place.
+    """
+    return {"requestBody": {"required": False, "content": {JSON: {"schema": fields.model_json_schema()}}}}
 
 
 def operation_id(route: APIRoute) -> str:
@@ -58,20 +71,36 @@ def operation_id(route: APIRoute) -> str:
 
 
 def customize_openapi(app: FastAPI) -> None:
-    """Correct what FastAPI generates: the media type of problem documents, and the security in force."""
+    """Correct what FastAPI generates: the media type of problem documents, the request id, the security in force."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         description = generate()
         for path in description["paths"].values():
             for operation in path.values():
+                _add_request_id(operation)
                 for response in operation["responses"].values():
                     content = response.get("content", {})
                     for media_type in [each for each in content if each != MEDIA_TYPE and MEDIA_TYPE in content]:
                         content[MEDIA_TYPE] = content.pop(media_type)
+        _refer_to_problem(description["components"]["schemas"])
         return _secured(description, required=_requires_key(app))
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI documents it
+
+
+def _refer_to_problem(schemas: dict[str, Any]) -> None:
+    """Describe the problems inside other answers, which are dictionaries because they lack what does not apply."""
+    reference = {"$ref": "#/components/schemas/Problem"}
+    schemas["RejectedImage"]["properties"]["problem"] = reference
+    schemas["EmbedResult"]["properties"]["error"] = {"anyOf": [reference, _NULL]}
+
+
+def _add_request_id(operation: dict[str, Any]) -> None:
+    """Add the header that the middleware reads, unless it is there: FastAPI keeps the description that it made."""
+    parameters = operation.setdefault("parameters", [])
+    if _REQUEST_ID_REFERENCE not in parameters:
+        parameters.append(_REQUEST_ID_REFERENCE)
 
 
 def _body_schema(fields: Any, names: tuple[str, ...], max_each: int, media_type: str) -> dict[str, Any]:
@@ -113,8 +142,12 @@ def _requires_key(app: FastAPI) -> bool:
 
 
 def _secured(description: dict[str, Any], *, required: bool) -> dict[str, Any]:
-    """Add the security schemes; the empty one says that a service without keys accepts requests without them."""
-    components = {**description.get("components", {}), "securitySchemes": _KEYS}
+    """Add the shared components; the empty one says that a service without keys accepts requests without them."""
+    components = {
+        **description.get("components", {}),
+        "parameters": {"RequestId": _REQUEST_ID},
+        "securitySchemes": _KEYS,
+    }
     paths = {
         path: {
             method: {**operation, "security": _security(path, required=required)}

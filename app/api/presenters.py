@@ -8,7 +8,7 @@ from typing import Any
 from app.api import responses
 from app.api.problems import ProblemContext, problem_of
 from app.domain.errors import LikenessError
-from app.domain.models import Template, rounded_rate
+from app.domain.models import Embedding, OperatingPoint, Template, rounded_rate
 from app.gallery.codec import SubjectFile
 from app.matching.calibration import Calibration
 from app.matching.score_release import DISTANCE_STEP
@@ -36,19 +36,20 @@ class Presenter:
         return responses.SubjectVerification(**members, subject_id=subject_id, face_id=result.face_id)
 
     def identification(self, result: IdentificationResult) -> responses.Identification:
+        decision = result.decision
         return responses.Identification(
             faces=[
                 responses.IdentifiedFace(
                     **responses.FaceOut.members(probe.face, probe.quality),
                     identified=bool(candidates),
-                    candidates=[responses.CandidateOut.of(candidate) for candidate in candidates],
+                    candidates=[responses.CandidateOut.of(candidate, decision) for candidate in candidates],
                 )
                 for probe, candidates in zip(result.probes, result.candidates, strict=True)
             ],
             faces_found=result.faces_found,
             gallery=responses.SearchedGallery.of(result.gallery),
             threshold=responses.SearchThreshold(
-                **self._threshold(result.decision, result.decision.point.fmr), fpir=result.decision.overall_fmr
+                **self._threshold(decision, decision.point, decision.point.fmr), fpir=decision.overall_fmr
             ),
             **self._common(),
         )
@@ -79,12 +80,14 @@ class Presenter:
 
     def _verification(self, result: VerificationResult, names: Sequence[str]) -> dict[str, Any]:
         comparison, decision = result.comparison, result.decision
+        point = comparison.point
+        fmr = point.fpir(decision.templates) if decision.is_plain else decision.overall_fmr
         return {
             "match": comparison.match,
             "distance": comparison.distance.squared_l2,
             "similarity": comparison.distance.similarity,
             "probability": comparison.probability,
-            "threshold": responses.ThresholdOut(**self._threshold(decision, decision.overall_fmr)),
+            "threshold": responses.ThresholdOut(**self._threshold(decision, point, fmr)),
             "faces": [
                 responses.VerifiedFace(
                     **responses.FaceOut.members(probe.face, probe.quality), image=name, faces_found=probe.faces_found
@@ -94,9 +97,10 @@ class Presenter:
             **self._common(),
         }
 
-    def _threshold(self, decision: Decision, fmr: float | None) -> dict[str, Any]:
+    def _threshold(self, decision: Decision, point: OperatingPoint, fmr: float | None) -> dict[str, Any]:
         calibration = self._models.calibration
-        return responses.threshold_members(decision, fmr, calibration.data.name if calibration else None)
+        calibrated_on = calibration.data.name if calibration else None
+        return responses.threshold_members(decision, point, fmr, calibrated_on)
 
     def _common(self) -> dict[str, Any]:
         manifest = self._models.embedder_manifest
@@ -111,7 +115,7 @@ class Presenter:
             return responses.EmbedResult(faces=[], faces_found=0, error=problem_of(self._context, photo))
         faces = [
             responses.EmbeddedFace(
-                **responses.FaceOut.members(probe.face, probe.quality), embedding=probe.embedding.vector.tolist()
+                **responses.FaceOut.members(probe.face, probe.quality), **_vector_members(probe.embedding)
             )
             for probe in photo.probes
         ]
@@ -130,6 +134,7 @@ def loaded_models(models: Models, max_threshold: float) -> responses.LoadedModel
                 provider=models.provider,
                 dimension=embedder.dimension,
                 crop_size=embedder.crop_size,
+                threshold_offset=embedder.offset_digest,
                 calibrated=models.calibration is not None,
             ),
             responses.LoadedModel(
@@ -167,11 +172,12 @@ def subject_export(file: SubjectFile) -> responses.SubjectExport:
         gallery=file.gallery.id,
         subject_id=subject.subject_id,
         metadata=dict(subject.metadata),
+        consent=subject.consent,
+        expires_at=subject.expires_at,
         created_at=subject.created_at,
         model=file.gallery.model,
         faces=[
-            responses.ExportedFace(**_enrolled_members(face), embedding=face.embedding.vector.tolist())
-            for face in file.faces
+            responses.ExportedFace(**_enrolled_members(face), **_vector_members(face.embedding)) for face in file.faces
         ],
         events=[dict(event) for event in file.events],
         saved_responses=[
@@ -187,6 +193,10 @@ def enrolled_faces(templates: Sequence[Template]) -> responses.EnrolledFaces:
     return responses.EnrolledFaces(
         faces=[responses.EnrolledFace(**_enrolled_members(template)) for template in templates]
     )
+
+
+def _vector_members(embedding: Embedding) -> dict[str, Any]:
+    return {"embedding": embedding.vector.tolist(), "threshold_offset": embedding.threshold_offset}
 
 
 def _enrolled_members(template: Template) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from app.domain.clock import RFC_3339, now, parse_time
 from app.faces.selection import FaceRule
 from app.gallery.codec import ID_PATTERN
+from app.gallery.limits import MAX_CONSENT
 from app.pipeline import FaceSelection
 
 MAX_TOP_K = 100
@@ -37,7 +39,16 @@ def _check_depth(value: Any, levels: int) -> None:
         _check_depth(each, levels - 1)
 
 
+def _check_future(text: str) -> str:
+    """Return the time as it is stored, or the empty text. Raises ValueError for a time that is past."""
+    moment = parse_time(text) if text else ""
+    if text and moment <= now():
+        raise ValueError(f"expected a time in the future, got {moment}")
+    return moment
+
+
 Metadata = Annotated[dict[str, Any], AfterValidator(_check_serializable)]
+Expiry = Annotated[str, AfterValidator(_check_future)]
 Rate = Annotated[float, Field(gt=0, lt=1), BeforeValidator(_reject_bool)]
 Threshold = Annotated[float, Field(ge=0, le=4), BeforeValidator(_reject_bool)]
 Count = Annotated[int, BeforeValidator(_reject_bool)]
@@ -109,6 +120,18 @@ class IdentifyFields(SelectionFields):
 
 
 class SubjectFields(NoFields):
-    metadata: Metadata | None = Field(
-        None, description="Any JSON object; it is returned with candidates. If absent, it stays unchanged."
+    """A field that is absent stays unchanged."""
+
+    metadata: Metadata | None = Field(None, description="Any JSON object; it is returned with candidates.")
+    consent: str | None = Field(
+        None,
+        max_length=MAX_CONSENT,
+        description="Your reference of the person's consent, such as the number of a document. It is stored and never "
+        "interpreted. Empty text removes it.",
+    )
+    expires_at: Expiry | None = Field(
+        None,
+        json_schema_extra={"pattern": f"^({RFC_3339})?$"},
+        description="An RFC 3339 time in the future, at which the subject is erased with all its faces, at the latest "
+        "a minute later. Empty text removes it.",
     )

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from app.api.problems import MAX_ERRORS, PROBLEM_TYPES
-from app.domain.models import Candidate, Face, Landmarks, Quality, rounded_rate
+from app.domain.models import Candidate, Comparison, Face, Landmarks, OperatingPoint, Quality, rounded_rate
 from app.gallery.codec import GalleryInfo, SubjectInfo
 from app.matching.threshold_policy import Decision, Source
+
+_OFFSET: Any = Field(
+    description="What the face takes off the threshold of each of its pairs: two faces match when their distance is "
+    "at most `base` less both offsets. 0 if the model has no offsets, or if another model made the vector."
+)
+
+
+def _numbers(count: int) -> WithJsonSchema:
+    """Return the schema of a tuple without `prefixItems`, which generators of clients read differently."""
+    return WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": count, "maxItems": count})
+
+
+Sides = Annotated[tuple[float, float, float, float], _numbers(4)]
+Point = Annotated[tuple[float, float], _numbers(2)]
 
 
 class QualityOut(BaseModel):
@@ -31,8 +45,8 @@ class QualityOut(BaseModel):
 class FaceOut(BaseModel):
     """`box` is left, top, right, bottom and `landmarks` five x, y, in pixels of the upright image."""
 
-    box: tuple[float, float, float, float]
-    landmarks: list[tuple[float, float]]
+    box: Sides
+    landmarks: list[Point]
     confidence: float
     quality: QualityOut
 
@@ -61,6 +75,9 @@ class LoadedModel(BaseModel):
     provider: str = Field(description="The execution provider that runs the network.")
     dimension: int | None = Field(None, description="Numbers in an embedding.")
     crop_size: int | None = Field(None, description="Side of the aligned crop, in pixels.")
+    threshold_offset: str | None = Field(
+        None, description="Digest of the model's threshold offsets; null if it has none."
+    )
     calibrated: bool = Field(default=False, description="Whether `/models/{id}/calibration` has error rates.")
 
 
@@ -86,12 +103,28 @@ class VerifiedFace(FaceOut):
     faces_found: int
 
 
-class ThresholdOut(BaseModel):
-    """A threshold and its error rates; a rate is null if the calibration does not give it."""
+class PairThreshold(BaseModel):
+    """The threshold for a pair of faces and its error rates; a rate is null if the calibration does not give it."""
 
-    distance: float
+    distance: float = Field(description="Largest distance of a match: `base` less the threshold offsets of both faces.")
+    base: float = Field(
+        description="The threshold for a pair of average faces. A threshold of the request is for all pairs the same."
+    )
     fmr: float | None
     fnmr: float | None
+
+    @classmethod
+    def of(cls, comparison: Comparison, decision: Decision) -> PairThreshold:
+        point = comparison.point
+        return cls(
+            distance=point.threshold,
+            base=decision.point.threshold,
+            fmr=_rounded(point.fmr),
+            fnmr=_rounded(point.fnmr),
+        )
+
+
+class ThresholdOut(PairThreshold):
     source: Source
     calibrated_on: str | None = Field(description="The data set on which the rates were measured.")
 
@@ -115,7 +148,11 @@ class SubjectVerification(Verification):
 
 
 class SearchThreshold(ThresholdOut):
-    """A threshold for a search: `fmr` is the rate of one comparison, `fpir` the rate of the whole search."""
+    """
+    The threshold of a search, for a pair of average faces; each candidate has its own.
+
+    `fmr` is the rate of one comparison, `fpir` the rate of the whole search.
+    """
 
     fpir: float | None
 
@@ -126,17 +163,20 @@ class CandidateOut(BaseModel):
     distance: float
     similarity: float
     probability: float | None
+    threshold: PairThreshold
     rank: int
     metadata: dict[str, Any]
 
     @classmethod
-    def of(cls, candidate: Candidate) -> CandidateOut:
+    def of(cls, candidate: Candidate, decision: Decision) -> CandidateOut:
+        comparison = candidate.comparison
         return cls(
             subject_id=candidate.subject_id,
             face_id=candidate.face_id,
-            distance=candidate.distance.squared_l2,
-            similarity=candidate.distance.similarity,
-            probability=candidate.probability,
+            distance=comparison.distance.squared_l2,
+            similarity=comparison.distance.similarity,
+            probability=comparison.probability,
+            threshold=PairThreshold.of(comparison, decision),
             rank=candidate.rank,
             metadata=dict(candidate.metadata),
         )
@@ -184,12 +224,13 @@ class Detection(Answer, _Detection): ...
 
 class EmbeddedFace(FaceOut):
     embedding: list[float]
+    threshold_offset: float = _OFFSET
 
 
 class EmbedResult(BaseModel):
     faces: list[EmbeddedFace]
     faces_found: int
-    error: dict[str, Any] | None
+    error: dict[str, Any] | None  # a Problem without the members that do not apply
 
 
 class _Embeddings(BaseModel):
@@ -211,7 +252,7 @@ class GalleryOut(SearchedGallery):
         return cls(**counts, model=gallery.model, created_at=gallery.created_at)
 
 
-class Galleries(BaseModel):
+class GalleryList(BaseModel):
     galleries: list[GalleryOut]
 
 
@@ -220,6 +261,8 @@ class SubjectOut(BaseModel):
     metadata: dict[str, Any]
     faces: int
     created_at: str
+    consent: str | None = Field(description="The caller's reference of the person's consent.")
+    expires_at: str | None = Field(description="When the subject is erased; null for never.")
 
     @classmethod
     def of(cls, subject: SubjectInfo) -> SubjectOut:
@@ -228,10 +271,12 @@ class SubjectOut(BaseModel):
             metadata=dict(subject.metadata),
             faces=subject.faces,
             created_at=subject.created_at,
+            consent=subject.consent,
+            expires_at=subject.expires_at,
         )
 
 
-class Subjects(BaseModel):
+class SubjectPage(BaseModel):
     subjects: list[SubjectOut]
     next_cursor: str | None = Field(description="`cursor` of the next page; null on the last page.")
 
@@ -249,7 +294,7 @@ class NewFace(EnrolledFace):
 
 class RejectedImage(BaseModel):
     index: int
-    problem: dict[str, Any]
+    problem: dict[str, Any]  # a Problem without the members that do not apply
 
 
 class Enrollment(BaseModel):
@@ -259,6 +304,7 @@ class Enrollment(BaseModel):
 
 class ExportedFace(EnrolledFace):
     embedding: list[float]
+    threshold_offset: float = _OFFSET
 
 
 class SavedResponse(BaseModel):
@@ -273,6 +319,8 @@ class SubjectExport(BaseModel):
     gallery: str
     subject_id: str
     metadata: dict[str, Any]
+    consent: str | None
+    expires_at: str | None
     created_at: str
     model: str | None = Field(description="Digest of the embedder that made the vectors.")
     faces: list[ExportedFace]
@@ -321,21 +369,22 @@ class Problem(BaseModel):
         None, max_length=MAX_ERRORS, description="The invalid fields, with `invalid_request`."
     )
     reasons: list[str] | None = Field(None, description="Why a face cannot be enrolled, with `low_quality`.")
-    boxes: list[tuple[float, float, float, float]] | None = Field(
-        None, description="The faces that were found, with `multiple_faces`."
-    )
+    boxes: list[Sides] | None = Field(None, description="The faces that were found, with `multiple_faces`.")
     faces_found: int | None = Field(None, description="The number of faces that were found, with `multiple_faces`.")
     rejected: list[RejectedImage] | None = Field(
         None, description="The problem of each image, where no image could be enrolled."
     )
 
 
-def threshold_members(decision: Decision, fmr: float | None, calibrated_on: str | None) -> dict[str, Any]:
-    """Return the arguments that ThresholdOut and SearchThreshold share."""
+def threshold_members(
+    decision: Decision, point: OperatingPoint, fmr: float | None, calibrated_on: str | None
+) -> dict[str, Any]:
+    """Return the arguments that ThresholdOut and SearchThreshold share; `point` is the operating point for the pair."""
     return {
-        "distance": decision.point.threshold,
+        "distance": point.threshold,
+        "base": decision.point.threshold,
         "fmr": _rounded(fmr),
-        "fnmr": _rounded(decision.point.fnmr),
+        "fnmr": _rounded(point.fnmr),
         "source": decision.source,
         "calibrated_on": calibrated_on,
     }

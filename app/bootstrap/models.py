@@ -6,12 +6,14 @@ import numpy as np
 
 from app.domain.errors import InferenceFailed, StartError
 from app.domain.models import AlignedCrop
+from app.domain.ports import ThresholdOffsets
 from app.faces.alignment import open_aligner
 from app.faces.detector.mtcnn import cascade_options, load_mtcnn
 from app.images.decode import ImageLimits
 from app.inference.embedder import OnnxEmbedder
-from app.inference.manifest import read_checked, read_detector, read_embedder
+from app.inference.manifest import EmbedderManifest, read_checked, read_detector, read_embedder
 from app.inference.onnx_session import Session
+from app.inference.threshold_offsets import open_threshold_offsets
 from app.matching.calibration import read_calibration
 from app.pipeline import FacePipeline
 from app.services.container import Models
@@ -25,6 +27,7 @@ def open_models(settings: Settings) -> Models:
     folder = settings.models_dir / settings.model
     manifest = read_embedder(folder)
     session = Session(read_checked(folder, manifest.file), provider=settings.provider, threads=settings.threads)
+    offsets = _open_offsets(settings, manifest)
     detector_folder = settings.models_dir / DETECTOR
     detector = load_mtcnn(
         detector_folder,
@@ -35,16 +38,26 @@ def open_models(settings: Settings) -> Models:
     return Models(
         detector=detector,
         detector_manifest=read_detector(detector_folder),
-        embedder=OnnxEmbedder(session, manifest),
+        embedder=OnnxEmbedder(session, manifest, offsets),
         embedder_manifest=manifest,
-        calibration=read_calibration(folder, manifest.file.digest),
+        offsets=offsets,
+        calibration=read_calibration(folder, manifest.file.digest, manifest.offset_digest),
         provider=session.provider,
     )
+
+
+def open_offsets(settings: Settings) -> ThresholdOffsets:
+    """Open the threshold offsets of the model without its network. Raises StartError."""
+    return _open_offsets(settings, read_embedder(settings.models_dir / settings.model))
 
 
 def open_pipeline(settings: Settings, models: Models) -> FacePipeline:
     limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
     return FacePipeline(models.detector, open_aligner(models.embedder_manifest), limits, settings.max_faces)
+
+
+def _open_offsets(settings: Settings, manifest: EmbedderManifest) -> ThresholdOffsets:
+    return open_threshold_offsets(settings.models_dir / settings.model, manifest, threads=settings.threads)
 
 
 def warm_up(models: Models) -> None:

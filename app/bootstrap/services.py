@@ -31,7 +31,7 @@ from app.services.erasure_task import ErasureRetry
 from app.services.extraction import Extraction
 from app.services.galleries import Galleries
 from app.services.identification import Identification
-from app.services.retention_task import Retention
+from app.services.retention_task import Retention, SubjectExpiry
 from app.services.verification import Verification
 from app.services.worker_sync import WorkerSync
 from app.settings import Settings
@@ -58,7 +58,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
         models.embedder.embed, max_batch=settings.max_batch, max_waiting=MAX_QUEUED, on_batch=observer.on_batch
     )
     with (
-        open_repository(settings) as repository,
+        open_repository(settings, models.offsets) as repository,
         open_keys(settings) as keys,
         closing(photo_workers),
         closing(store_workers),
@@ -153,9 +153,11 @@ def _register_gauges(
 def _background_tasks(
     settings: Settings, galleries: Galleries, metrics: Metrics | None
 ) -> Iterator[Coroutine[Any, Any, None]]:
+    observer: Observer = metrics or NoObserver()
     yield ErasureRetry(galleries).run()
+    yield SubjectExpiry(galleries, observer).run()
     if settings.retention is not None:
-        yield Retention(galleries, settings.retention, metrics or NoObserver()).run()
+        yield Retention(galleries, settings.retention, observer).run()
     if settings.workers > 1:
         yield WorkerSync(galleries, metrics.publish if metrics else lambda: None).run()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from app.access.api_keys import KeyStore
 from app.domain.errors import NotFound, ServiceError, StartError, StorageFull
+from app.domain.ports import ThresholdOffsets
 from app.gallery.limits import GalleryLimits
 from app.gallery.repository import GalleryRepository
 from app.settings import Settings
@@ -24,11 +25,15 @@ _NEW_GALLERY_BYTES = 2**19
 
 
 @contextmanager
-def open_repository(settings: Settings) -> Iterator[GalleryRepository]:
-    """Open the galleries of `data_dir`, with the gallery `default` among them. Raises StartError."""
+def open_repository(settings: Settings, offsets: ThresholdOffsets | None = None) -> Iterator[GalleryRepository]:
+    """
+    Open the galleries of `data_dir`, with the gallery `default` among them.
+
+    Without the `offsets` of the model every face that is read has the threshold offset 0. Raises StartError.
+    """
     with open_database(settings) as database:
         try:
-            repository = GalleryRepository(database, open_cipher(settings), _gallery_limits(settings))
+            repository = GalleryRepository(database, open_cipher(settings), _gallery_limits(settings), offsets)
             _ensure_default(repository)
         except ServiceError as error:
             raise StartError(f"cannot write to the gallery {settings.data_dir / GALLERY_FILE}: {error}") from error

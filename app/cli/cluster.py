@@ -17,7 +17,7 @@ from app.cli.folders import check_output, write_folders
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, run
 from app.cli.photos import Face, Fmr, Threshold, one_bound
 from app.domain.errors import InputError, ServiceError
-from app.domain.models import Floats
+from app.domain.models import Embedding
 from app.faces.selection import FaceRule
 from app.matching.clustering import cluster_faces
 from app.matching.pairwise_scores import PairwiseScores, pairwise_scores
@@ -42,7 +42,12 @@ class Grouping:
         return {
             "groups": [[str(photo) for photo in group] for group in self.groups],
             "rejected": list(self.rejected),
-            "threshold": {"distance": point.threshold, "fmr": point.fmr, "source": self.decision.source},
+            "threshold": {
+                "distance": point.threshold,  # for a pair of average faces, as groups have no other
+                "base": point.threshold,
+                "fmr": point.fmr,
+                "source": self.decision.source,
+            },
             **({"truth": _document(self.agreement)} if self.agreement else {}),
         }
 
@@ -64,9 +69,9 @@ class Grouping:
 
 @dataclass(slots=True)
 class EmbeddedPhotos:
-    """The unit vectors of photos with a face, and the rejected photos with the reason."""
+    """The embeddings of photos with a face, and the rejected photos with the reason."""
 
-    vectors: dict[Path, Floats] = field(default_factory=dict)
+    embeddings: dict[Path, Embedding] = field(default_factory=dict)
     rejected: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -134,21 +139,29 @@ async def _embed(services: Services, rule: FaceRule, path: Path, embedded: Embed
     except (InputError, ServiceError) as error:
         embedded.rejected.append({"file": str(path), "code": error.code, "detail": str(error)})
     else:
-        embedded.vectors[path] = probe.embedding.vector
+        embedded.embeddings[path] = probe.embedding
 
 
 def _group(embedded: EmbeddedPhotos, decision: Decision, root: Path | None) -> Grouping:
     """Group the photos; if `root` has one folder per person, compare the groups with them."""
-    photos = sorted(embedded.vectors)
+    photos = sorted(embedded.embeddings)
     rejected = sorted(embedded.rejected, key=lambda each: each["file"])
     if not photos:
         return Grouping([], decision, rejected)
-    labels = cluster_faces(np.stack([embedded.vectors[photo] for photo in photos]), decision.point.threshold).tolist()
+    labels = _labels([embedded.embeddings[photo] for photo in photos], decision)
     groups: list[list[Path]] = [[] for _ in range(max(labels) + 1)]
     for photo, label in zip(photos, labels, strict=True):
         groups[label].append(photo)
     people = [photo.relative_to(root).parts[0] for photo in photos] if root else None
     return Grouping(groups, decision, rejected, pairwise_scores(labels, people) if people else None)
+
+
+def _labels(embeddings: Sequence[Embedding], decision: Decision) -> list[int]:
+    """Return the group of each face; a plain threshold is compared with the distances alone."""
+    offsets = [0.0 if decision.is_plain else embedding.threshold_offset for embedding in embeddings]
+    vectors = np.stack([embedding.vector for embedding in embeddings])
+    labels: list[int] = cluster_faces(vectors, decision.point.threshold, np.array(offsets, np.float32)).tolist()
+    return labels
 
 
 def _document(agreement: PairwiseScores) -> dict[str, Any]:

@@ -70,7 +70,8 @@ def _models(settings: Settings) -> str:
     models = open_models(settings)
     embedder = models.embedder_manifest
     calibrated = f"calibrated on {models.calibration.data.name}" if models.calibration else "uncalibrated"
-    return f"{embedder.id} {embedder.file.digest}, {calibrated}, runs on {models.provider}"
+    offsets = "with threshold offsets" if embedder.threshold_offset else "without threshold offsets"
+    return f"{embedder.id} {embedder.file.digest}, {offsets}, {calibrated}, runs on {models.provider}"
 
 
 def _self_test(settings: Settings) -> str:

@@ -13,6 +13,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.api.presenters import Presenter
+from app.api.requests import SubjectFields
+from app.api.uploads import Submission
 from app.bootstrap.services import open_services
 from app.bootstrap.storage import DEFAULT_GALLERY
 from app.cli.keys import operator
@@ -54,14 +56,21 @@ def enroll(
     ],
     gallery: Annotated[str, typer.Option(help="The gallery to enrol into.")] = DEFAULT_GALLERY,
     face: Annotated[FaceRule, typer.Option(help="Which face of a photo to use.")] = "largest",
+    consent: Annotated[str | None, typer.Option(help="Your reference of the consent of all these subjects.")] = None,
+    expires: Annotated[
+        str | None, typer.Option(help="When all these subjects are erased: 2027-01-31T12:00:00Z.")
+    ] = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Enrol every photo below DIR, each folder in it being one subject."""
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+        fields = Submission([], {"consent": consent, "expires_at": expires}).parse(SubjectFields)
         photos = _photos(folder)
         tally = Tally(rejected=_outside_folders(folder))
         async with open_services(settings) as services:
+            if fields.model_fields_set:
+                await _describe_all(services, gallery, fields, sorted({subject for subject, _ in photos}))
             await _enroll_all(services, gallery, face, photos, tally, settings.photo_threads)
         code = SUCCESS if tally.enrolled + tally.already else ERROR
         return code, tally.document(len({subject for subject, _ in photos})), tally.text()
@@ -91,6 +100,14 @@ def _outside_folders(folder: Path) -> list[dict[str, str]]:
 
 def _is_hidden(path: Path, root: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+async def _describe_all(services: Services, gallery: str, fields: SubjectFields, subjects: Sequence[str]) -> None:
+    """Set consent and expiry before any face is there, so that an interrupted run leaves no face without them."""
+    for subject in subjects:
+        await services.galleries.put_subject(
+            gallery, subject, None, operator(), consent=fields.consent, expires_at=fields.expires_at
+        )
 
 
 async def _enroll_all(

@@ -11,9 +11,11 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.api.responses import GalleryOut
+from app.bootstrap.models import open_offsets
 from app.bootstrap.storage import DEFAULT_GALLERY, open_cipher, open_database, open_repository
 from app.cli.keys import operator
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, run
+from app.domain.ports import NoThresholdOffsets, ThresholdOffsets
 from app.gallery import import_export, key_rotation
 from app.gallery.codec import DamagedRow
 from app.gallery.repository import GalleryRepository
@@ -52,7 +54,7 @@ def export_(
         text = f"{faces} faces of {gallery!r} written to {file}"
         return SUCCESS, document, "\n".join([text, *(f"damaged and left out: {row}" for row in left_out)])
 
-    run(as_json, _with_repository(work))
+    run(as_json, _with_repository(work, open_offsets))
 
 
 @commands.command("import")
@@ -95,14 +97,14 @@ def repair(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Remove damaged faces for good, and empty damaged metadata. Asks first, and says what it removed."""
+    """Remove damaged faces for good, and empty damaged metadata and consent. Asks first, and says what it removed."""
 
     def work(repository: GalleryRepository) -> Result:
         damage = repository.check_integrity()
         if damage and not yes:
             _confirm(damage, as_json=as_json)
         removed = repository.repair(damage, operator()) if damage else []
-        lines = [f"{'emptied' if row.kind == 'metadata' else 'removed'}: {row}" for row in removed]
+        lines = [f"{'emptied' if row.kind in ('metadata', 'consent') else 'removed'}: {row}" for row in removed]
         document = {"ok": True, "removed": _documents(removed)}
         return _erased(repository.pending_erasures(), document, "\n".join(lines) or "no damage found")
 
@@ -162,9 +164,12 @@ def _documents(rows: Sequence[DamagedRow]) -> list[dict[str, str]]:
     return [{_JSON_NAMES.get(name, name): value for name, value in asdict(row).items() if value} for row in rows]
 
 
-def _with_repository(work: Callable[[GalleryRepository], Result]) -> Callable[[Settings], Awaitable[Result]]:
+def _with_repository(
+    work: Callable[[GalleryRepository], Result],
+    open_offsets: Callable[[Settings], ThresholdOffsets] = lambda _: NoThresholdOffsets(),
+) -> Callable[[Settings], Awaitable[Result]]:
     async def open_and_work(settings: Settings) -> Result:
-        with open_repository(settings) as repository:
+        with open_repository(settings, open_offsets(settings)) as repository:
             return work(repository)
 
     return open_and_work

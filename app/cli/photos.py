@@ -125,7 +125,10 @@ def _rates(threshold: responses.ThresholdOut) -> str:
 def _names(answer: responses.Identification) -> str:
     candidates = answer.faces[0].candidates
     searched = f"{answer.gallery.subjects} subjects in gallery {answer.gallery.id!r}"
-    lines = [f"{each.rank}. {each.subject_id}  distance {each.distance:.3f}" for each in candidates]
+    lines = [
+        f"{each.rank}. {each.subject_id}  distance {each.distance:.3f} <= {each.threshold.distance:.3f}"
+        for each in candidates
+    ]
     return "\n".join(lines) or f"no candidate among {searched}"
 
 

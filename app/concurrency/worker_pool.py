@@ -32,6 +32,16 @@ def raise_if_cancelled() -> None:
         raise DeadlineExceeded("the caller no longer waits for this job")
 
 
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Inside, `raise_if_cancelled` does nothing: for work whose result other jobs use too."""
+    token = _cancelled.set(None)
+    try:
+        yield
+    finally:
+        _cancelled.reset(token)
+
+
 @dataclass(slots=True)
 class Reservation:
     """Capacity of a WorkerPool that was taken for several jobs together and is used job by job."""

@@ -15,6 +15,19 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+RFC_3339 = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+
+
+def parse_time(text: str) -> str:
+    """Return an RFC 3339 time with its offset, such as `2027-01-31T12:00:00Z`, as `format_time`. Raises ValueError."""
+    try:
+        if re.fullmatch(RFC_3339, text):
+            return format_time(datetime.fromisoformat(text.upper()))
+    except (ValueError, OverflowError):  # no such day, or a year that UTC does not have
+        pass
+    raise ValueError(f"expected a time such as 2027-01-31T12:00:00Z, got {text[:40]!r}")
+
+
 _LONGEST = timedelta(days=36525)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 

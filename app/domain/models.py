@@ -111,10 +111,16 @@ class AlignedCrop:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedding:
-    """A unit vector (D,) float32, and the digest of its model: vectors of two models must not be compared."""
+    """
+    A unit vector (D,) float32, and the digest of its model: vectors of two models must not be compared.
+
+    `threshold_offset` is what the face takes off the threshold of each of its pairs, because strangers that look like
+    it are common; 0 if the model has no offsets.
+    """
 
     vector: Floats
     model: str
+    threshold_offset: float = 0.0
 
     def __post_init__(self) -> None:
         if self.vector.ndim != 1 or self.vector.dtype != np.float32:
@@ -162,6 +168,27 @@ def rounded_rate(rate: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
+class FacePair:
+    """Two compared faces: their distance, and the sum of their threshold offsets."""
+
+    distance: Distance
+    offset: float = 0.0
+
+    @property
+    def score(self) -> float:
+        """The normalized score: the distance at which two average faces would be as likely one person's."""
+        return self.distance.squared_l2 + self.offset
+
+    def threshold(self, base: float, *, plain: bool) -> float:
+        """Return the largest distance at which this pair matches; a plain threshold is the same for all pairs."""
+        return base if plain else base - self.offset
+
+    def rank(self, *, plain: bool) -> float:
+        """Return what pairs are ordered by: the score, or with a plain threshold the distance."""
+        return self.distance.squared_l2 if plain else self.score
+
+
+@dataclass(frozen=True, slots=True)
 class OperatingPoint:
     """A threshold with its error rates for one comparison; a rate is None if the calibration does not give it."""
 
@@ -182,7 +209,11 @@ class OperatingPoint:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A compared pair; `probability` is that of one person at equal prior odds, None without a calibration."""
+    """
+    A compared pair, and the operating point for it.
+
+    `probability` is that of one person at equal prior odds, None without a calibration.
+    """
 
     distance: Distance
     point: OperatingPoint
@@ -192,11 +223,10 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An enrolled subject whose nearest face is within the threshold; `rank` counts from 1."""
+    """An enrolled subject whose nearest face matches; `rank` counts from 1."""
 
     subject_id: str
     face_id: str
-    distance: Distance
+    comparison: Comparison
     rank: int
     metadata: Mapping[str, Any]
-    probability: float | None

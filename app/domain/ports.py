@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from app.domain.models import AlignedCrop, Embedding, Face, Pixels
+import numpy as np
+
+from app.domain.models import AlignedCrop, Embedding, Face, Floats, Pixels
 
 
 class Observer(Protocol):
@@ -67,3 +69,23 @@ class Embedder(Protocol):
     def embed(self, crops: Sequence[AlignedCrop]) -> list[Embedding]:
         """Return one unit vector per crop, in order."""
         ...
+
+
+class ThresholdOffsets(Protocol):
+    @property
+    def model(self) -> str | None:
+        """The digest of the network whose vectors have these offsets."""
+        ...
+
+    def of(self, vectors: Floats) -> Floats:
+        """Return the threshold offset (N,) of each unit vector (N, D)."""
+        ...
+
+
+class NoThresholdOffsets:
+    """The offsets of a model that has none."""
+
+    model = None
+
+    def of(self, vectors: Floats) -> Floats:
+        return np.zeros(len(vectors), np.float32)

@@ -7,13 +7,14 @@ import logging
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from app.domain.errors import InvalidRequest, ServiceError
 from app.domain.models import Box, Embedding, Face, Floats, Landmarks, Quality, Template
+from app.domain.ports import NoThresholdOffsets, ThresholdOffsets
 from app.storage.cipher import Cipher, DecryptionError
 from app.storage.sqlite import Row
 
@@ -40,6 +41,8 @@ class SubjectInfo:
     metadata: Mapping[str, Any]
     faces: int
     created_at: str
+    consent: str | None = None
+    expires_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ class ImportedSubject:
     subject_id: str
     metadata: Mapping[str, Any]
     faces: Sequence[Template]
+    consent: str | None = None
+    expires_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ class DamagedRow:
     The kind `file` has no ids: SQLite itself found the file damaged.
     """
 
-    kind: Literal["face", "metadata", "idempotency_key", "file"]
+    kind: Literal["face", "metadata", "consent", "idempotency_key", "file"]
     problem: str
     gallery_id: str = ""
     subject_id: str = ""
@@ -93,12 +98,22 @@ class DamagedRow:
         return f"{where or 'database'}: {what.get(self.kind, '')}{self.problem}"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredVector:
+    """A face as an index keeps it."""
+
+    face_id: str
+    subject_id: str
+    vector: Floats
+    threshold_offset: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class GalleryChanges:
     """The changes after a revision: faces added (that still exist), ids removed, and added faces that are damaged."""
 
     revision: int
-    added: Sequence[tuple[str, str, Floats]]  # face id, subject id, vector
+    added: Sequence[StoredVector]
     removed: Sequence[str]
     damaged: Sequence[DamagedRow]
 
@@ -111,10 +126,10 @@ class DamagedValue(ServiceError):
 GALLERY = """SELECT number, id, model, dimension, revision, created_at,
     (SELECT count(*) FROM subjects WHERE gallery = number) AS subjects,
     (SELECT count(*) FROM faces WHERE gallery = number) AS faces FROM galleries"""
-SUBJECT = """SELECT id, CAST(metadata AS BLOB) AS metadata, created_at,
+SUBJECT = """SELECT id, CAST(metadata AS BLOB) AS metadata, CAST(consent AS BLOB) AS consent, created_at, expires_at,
     (SELECT count(*) FROM faces WHERE faces.gallery = subjects.gallery AND subject = subjects.id) AS faces
     FROM subjects"""
-METADATA = "SELECT id, CAST(metadata AS BLOB) AS metadata FROM subjects"
+METADATA = "SELECT id, CAST(metadata AS BLOB) AS metadata, CAST(consent AS BLOB) AS consent FROM subjects"
 FACE_COLUMNS = "gallery, subject, id, vector, detection, revision, enrolled_at"
 FACE = """SELECT subject, id, CAST(vector AS BLOB) AS vector, CAST(detection AS BLOB) AS detection, enrolled_at
     FROM faces"""
@@ -171,8 +186,26 @@ def vector_problem(data: bytes, dimension: int | None = None) -> str | None:
 class RowCodec:
     """Encodes private values into a row and decodes them out of it. A value that cannot be read raises DamagedValue."""
 
-    def __init__(self, cipher: Cipher) -> None:
-        self.cipher = cipher
+    def __init__(self, cipher: Cipher, offsets: ThresholdOffsets | None = None) -> None:
+        self.cipher, self._offsets = cipher, offsets or NoThresholdOffsets()
+
+    def with_offsets(self, gallery: GalleryInfo, templates: Sequence[Template]) -> list[Template]:
+        """Return the templates with the threshold offsets of their vectors."""
+        offsets = self.offsets(gallery, [template.embedding.vector for template in templates])
+        return [
+            replace(template, embedding=replace(template.embedding, threshold_offset=offset))
+            for template, offset in zip(templates, offsets, strict=True)
+        ]
+
+    def offsets(self, gallery: GalleryInfo, vectors: Sequence[Floats]) -> list[float]:
+        """
+        Return the threshold offset of each vector, which must be as the model made it; 0 for those of another model.
+
+        Offsets are not stored, so that a model folder with other offsets applies them from its next start.
+        """
+        if not vectors or gallery.model != self._offsets.model:
+            return [0.0] * len(vectors)
+        return [float(offset) for offset in self._offsets.of(np.stack(vectors))]
 
     def face_row(self, gallery: GalleryInfo, template: Template, revision: int) -> tuple[Any, ...]:
         """Return the values of FACE_COLUMNS."""
@@ -198,7 +231,8 @@ class RowCodec:
         return np.frombuffer(data, np.float32)
 
     def subject(self, gallery_number: int, row: Row) -> SubjectInfo:
-        return SubjectInfo(row["id"], self.metadata_or_empty(gallery_number, row), row["faces"], row["created_at"])
+        metadata, consent = self.metadata_or_empty(gallery_number, row), self.consent_or_none(gallery_number, row)
+        return SubjectInfo(row["id"], metadata, row["faces"], row["created_at"], consent, row["expires_at"])
 
     def metadata_or_empty(self, gallery_number: int, row: Row) -> Mapping[str, Any]:
         """Return the metadata; damaged metadata is logged and empty, so that its subject can be found and deleted."""
@@ -213,6 +247,25 @@ class RowCodec:
 
     def encrypt_metadata(self, gallery_number: int, subject_id: str, metadata: Mapping[str, Any]) -> bytes:
         return self._encrypt_json(metadata, aad("metadata", gallery_number, subject_id))
+
+    def consent_or_none(self, gallery_number: int, row: Row) -> str | None:
+        """Return the consent reference; a damaged one is logged and left out, as metadata are."""
+        try:
+            return self.consent(gallery_number, row)
+        except DamagedValue as error:
+            log.warning("consent of subject %r is damaged and left out: %s", row["id"], error)
+            return None
+
+    def consent(self, gallery_number: int, row: Row) -> str | None:
+        if row["consent"] is None:
+            return None
+        consent = self._decrypt_json(row["consent"], aad("consent", gallery_number, row["id"]), "consent")
+        if not isinstance(consent, str):
+            raise DamagedValue(f"consent: expected text, got {type(consent).__name__}")
+        return consent
+
+    def encrypt_consent(self, gallery_number: int, subject_id: str, consent: str) -> bytes:
+        return self._encrypt_json(consent, aad("consent", gallery_number, subject_id))
 
     def response(self, gallery_number: int, row: Row) -> Mapping[str, Any]:
         return self._decrypt_object(

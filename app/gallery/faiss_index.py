@@ -1,6 +1,10 @@
 """
 An exact search over the faces of one gallery, in memory. Only this module imports FAISS.
 
+A probe x with the threshold offset c(x) matches a face y when d(x, y) + c(y) <= T - c(x), and the left side is
+2 - 2 (x . y - c(y) / 2): an inner product of the vectors (x, 1) and (y, -c(y) / 2), which have one number more. With
+(x, 0) it is the distance alone, for a threshold that is the same for all pairs.
+
 FAISS's own removal moves every later row (15 ms at 100,000 faces); here a removed row is overwritten with zeros and
 masked at once, and the index is packed anew when a quarter of it is dead. A search asks for more rows until it has
 enough subjects, so that one subject with many faces cannot hide the others.
@@ -10,11 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import faiss
 import numpy as np
 
-from app.domain.models import Distance, Floats
+from app.domain.models import Distance, FacePair, Floats
+from app.gallery.codec import StoredVector
 
 _SLACK = 64  # so few dead rows are not worth packing
 
@@ -23,30 +29,38 @@ _SLACK = 64  # so few dead rows are not worth packing
 class Hit:
     face_id: str
     subject_id: str
-    distance: Distance
+    pair: FacePair
+
+
+class _Owner(NamedTuple):
+    face_id: str
+    subject_id: str
+    threshold_offset: float
 
 
 class FaceIndex:
     """Not thread-safe: GallerySearch holds a lock around it."""
 
     def __init__(self, dimension: int) -> None:
-        self._index = faiss.IndexFlatIP(dimension)
+        self._index = faiss.IndexFlatIP(dimension + 1)
         self._rows: dict[str, int] = {}  # face id -> row
-        self._owners: list[tuple[str, str] | None] = []  # row -> (face id, subject id); None is dead
+        self._owners: list[_Owner | None] = []  # row -> whose it is; None is dead
         self._dead: list[int] = []  # rows
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def add(self, faces: Sequence[tuple[str, str, Floats]]) -> None:
-        """Add faces as (face id, subject id, unit vector (D,)); an id that is in the index already is left alone."""
-        new = {face_id: (subject_id, vector) for face_id, subject_id, vector in faces if face_id not in self._rows}
+    def add(self, faces: Sequence[StoredVector]) -> None:
+        """Add faces with unit vectors (D,); an id that is in the index already is left alone."""
+        new = {face.face_id: face for face in faces if face.face_id not in self._rows}
         if not new:
             return
-        self._index.add(np.stack([vector for _, vector in new.values()]))
-        for face_id, (subject_id, _) in new.items():
-            self._rows[face_id] = len(self._owners)
-            self._owners.append((face_id, subject_id))
+        rows = np.empty((len(new), self._index.d), np.float32)
+        for row, face in zip(rows, new.values(), strict=True):
+            row[:-1], row[-1] = face.vector, -face.threshold_offset / 2
+            self._rows[face.face_id] = len(self._owners)
+            self._owners.append(_Owner(face.face_id, face.subject_id, face.threshold_offset))
+        self._index.add(rows)
 
     def remove(self, face_ids: Sequence[str]) -> None:
         """Remove faces; unknown ids are ignored."""
@@ -57,12 +71,20 @@ class FaceIndex:
         if len(self._dead) > max(_SLACK, len(self._owners) // 4):
             self._pack()
 
-    def search(self, vector: Floats, subjects: int, threshold: float) -> list[Hit]:
-        """Return the nearest face of each of the `subjects` nearest subjects within `threshold`, nearest first."""
+    def search(
+        self, vector: Floats, subjects: int, threshold: float, *, offset: float = 0.0, plain: bool = False
+    ) -> list[Hit]:
+        """
+        Return the nearest face of each of the `subjects` nearest subjects that match, nearest first.
+
+        `offset` is that of the probe. The nearest has the smallest normalized score, or with a `plain` threshold the
+        smallest distance.
+        """
+        query = np.append(vector, np.float32(0 if plain else 1))
         wanted = subjects
         while self._rows:
-            hits = self._nearest(vector, min(wanted, len(self._rows)))
-            near = [hit for hit in hits if hit.distance.squared_l2 <= threshold]
+            hits = self._nearest(query, offset, min(wanted, len(self._rows)))
+            near = [hit for hit in hits if hit.pair.distance.squared_l2 <= hit.pair.threshold(threshold, plain=plain)]
             best: dict[str, Hit] = {}
             for hit in near:
                 best.setdefault(hit.subject_id, hit)
@@ -71,13 +93,12 @@ class FaceIndex:
             wanted *= 4
         return []
 
-    def _nearest(self, vector: Floats, count: int) -> list[Hit]:
+    def _nearest(self, query: Floats, offset: float, count: int) -> list[Hit]:
         alive = faiss.SearchParameters(sel=self._alive()) if self._dead else None
-        cosines, rows = self._index.search(vector[None], count, params=alive)
-        owned = [(self._owners[row], float(cosine)) for row, cosine in zip(rows[0], cosines[0], strict=True)]
-        return [
-            Hit(owner[0], owner[1], Distance(min(4.0, max(0.0, 2 - 2 * cosine)))) for owner, cosine in owned if owner
-        ]
+        products, rows = self._index.search(query[None], count, params=alive)
+        found = [(self._owners[row], 2 - 2 * float(product)) for row, product in zip(rows[0], products[0], strict=True)]
+        weight = float(query[-1])
+        return [_hit(owner, score - weight * owner.threshold_offset, offset) for owner, score in found if owner]
 
     def _alive(self) -> faiss.IDSelector:
         alive = np.ones(len(self._owners), np.bool_)
@@ -85,7 +106,7 @@ class FaceIndex:
         return faiss.IDSelectorBitmap(np.packbits(alive, bitorder="little"))
 
     def _vectors(self) -> Floats:
-        """Return the memory of the index, (rows, D), writable."""
+        """Return the memory of the index, (rows, D + 1), writable."""
         rows = self._index.ntotal
         vectors: Floats = faiss.rev_swig_ptr(self._index.get_xb(), rows * self._index.d).reshape(rows, -1)
         return vectors
@@ -93,7 +114,16 @@ class FaceIndex:
     def _pack(self) -> None:
         """Rebuild without the dead rows."""
         vectors = self._vectors()
-        faces = [(*owner, vectors[row].copy()) for row, owner in enumerate(self._owners) if owner]
+        faces = [
+            StoredVector(owner.face_id, owner.subject_id, vectors[row, :-1].copy(), owner.threshold_offset)
+            for row, owner in enumerate(self._owners)
+            if owner
+        ]
         self._index.reset()
         self._rows, self._owners, self._dead = {}, [], []
         self.add(faces)
+
+
+def _hit(owner: _Owner, distance: float, offset: float) -> Hit:
+    within = Distance(min(4.0, max(0.0, distance)))
+    return Hit(owner.face_id, owner.subject_id, FacePair(within, offset + owner.threshold_offset))

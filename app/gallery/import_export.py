@@ -1,4 +1,9 @@
-"""Write and read a gallery as JSON lines: a header, then each subject with its faces; vectors in base64."""
+"""
+Write and read a gallery as JSON lines: a header, then each subject with its faces; vectors in base64.
+
+The threshold offset of a face is written for those who compare vectors themselves. An import ignores it, since offsets
+are computed from the vectors whenever faces are read.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from app.domain.clock import format_time
+from app.domain.clock import format_time, parse_time
 from app.domain.identity import SYSTEM, Actor
 from app.domain.models import Embedding, Template
 from app.gallery import codec
@@ -31,7 +36,7 @@ def export_gallery(repository: GalleryRepository, gallery_id: str, path: Path) -
     Return the number of faces written, and the damaged rows that were left out.
     """
     gallery = repository.gallery(gallery_id)
-    left_out = [row for row in repository.damaged_rows(gallery_id) if row.kind in ("face", "metadata")]
+    left_out = [row for row in repository.damaged_rows(gallery_id) if row.kind in ("face", "metadata", "consent")]
     faces = 0
     with path.open("w", encoding="utf-8") as file:
         path.chmod(0o600)
@@ -39,7 +44,13 @@ def export_gallery(repository: GalleryRepository, gallery_id: str, path: Path) -
         for subject in _subjects(repository, gallery_id):
             templates = repository.faces(gallery_id, subject.subject_id)
             faces += len(templates)
-            line = {"subject_id": subject.subject_id, "metadata": subject.metadata, "faces": [*map(_face, templates)]}
+            line = {
+                "subject_id": subject.subject_id,
+                "metadata": subject.metadata,
+                "consent": subject.consent,
+                "expires_at": subject.expires_at,
+                "faces": [*map(_face, templates)],
+            }
             file.write(json.dumps(line) + "\n")
     return faces, left_out
 
@@ -87,11 +98,10 @@ def _read(file: BinaryIO, path: Path) -> Iterator[ImportedSubject]:
             if number == 1:
                 model = _model_of(entry)
                 continue
-            subject_id, metadata = str(entry["subject_id"]), dict(entry["metadata"])
-            faces = [_template(face, subject_id, model) for face in entry["faces"]]
+            subject = _subject(entry, model)
         except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"{path}, line {number}: not an exported gallery: {error}") from error
-        yield ImportedSubject(subject_id, metadata, faces)
+        yield subject
     if not model:
         raise ValueError(f"{path}: not an exported gallery: it is empty")
 
@@ -110,10 +120,20 @@ def _model_of(header: Any) -> str:
     return str(header["model"])
 
 
+def _subject(entry: Any, model: str) -> ImportedSubject:
+    subject_id, metadata = str(entry["subject_id"]), dict(entry["metadata"])
+    faces = [_template(face, subject_id, model) for face in entry["faces"]]
+    consent, expires_at = entry.get("consent"), entry.get("expires_at")
+    if not isinstance(consent, str | None):
+        raise TypeError(f"expected consent as text, got {type(consent).__name__}")
+    return ImportedSubject(subject_id, metadata, faces, consent, parse_time(expires_at) if expires_at else None)
+
+
 def _face(template: Template) -> dict[str, Any]:
     return {
         "face_id": template.face_id,
         "vector": base64.b64encode(template.embedding.vector.tobytes()).decode(),
+        "threshold_offset": template.embedding.threshold_offset,
         **codec.detection_to_json(template),
         "enrolled_at": template.enrolled_at,
     }

@@ -36,6 +36,8 @@ def _damaged_in_gallery(transaction: GalleryTransaction, gallery: GalleryInfo) -
     for row in db.execute(f"{codec.METADATA} WHERE gallery = ? ORDER BY id", where):
         if error := _error(row_codec.metadata, gallery.number, row):
             yield DamagedRow("metadata", str(error), gallery.id, row["id"])
+        if error := _error(row_codec.consent, gallery.number, row):
+            yield DamagedRow("consent", str(error), gallery.id, row["id"])
     for row in db.execute(f"{codec.RESPONSE} WHERE gallery = ?", where):
         if error := _error(row_codec.response, gallery.number, row):
             yield DamagedRow("idempotency_key", str(error), gallery.id, row["subject"], idempotency_key=row["key"])
@@ -51,7 +53,7 @@ def _error(read: Callable[..., object], *arguments: object) -> DamagedValue | No
 
 def repair(transaction: GalleryTransaction, rows: Sequence[DamagedRow], by: Actor) -> list[DamagedRow]:
     """
-    Remove the damaged faces and saved responses, and empty the damaged metadata; return what was removed.
+    Remove the damaged faces and saved responses, and empty damaged metadata and consent; return what was removed.
 
     A row that is not damaged (any more) is left alone. Raises ServiceError if the file itself is damaged.
     """
@@ -71,8 +73,11 @@ def _repair_row(transaction: GalleryTransaction, gallery: GalleryInfo, row: Dama
         transaction.delete_saved_responses(gallery, row.subject_id)
         audit.append(transaction.db, by, "face.repair", gallery.id, subject=row.subject_id, face=row.face_id)
         return
-    if row.kind == "metadata":
-        transaction.set_metadata(gallery, row.subject_id, {})
+    if row.kind in ("metadata", "consent"):
+        if row.kind == "metadata":
+            transaction.set_metadata(gallery, row.subject_id, {})
+        else:
+            transaction.set_consent(gallery, row.subject_id, "")
         transaction.raise_revision(gallery)
     else:
         transaction.db.execute(

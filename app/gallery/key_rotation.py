@@ -20,11 +20,11 @@ from app.storage.sqlite import Connection, Database, Row
 
 _KEY_CHECK, _KEY_CHECK_AAD = b"likeness", "seal"
 _PRIVATE_COLUMNS = {
-    "subjects": (("gallery", "id"), ("metadata",)),
+    "subjects": (("gallery", "id"), ("metadata", "consent")),
     "idempotency_keys": (("gallery", "subject", "key"), ("response",)),
     "faces": (("gallery", "subject", "id"), ("vector", "detection")),
 }
-"""The columns of each table that identify a row, and those that are encrypted."""
+"""The columns of each table that identify a row, and those that are encrypted unless null."""
 
 
 def require_cipher(db: Connection, cipher: Cipher) -> None:
@@ -121,7 +121,9 @@ def _reencrypt(db: Connection, before: Cipher, after: Cipher) -> int:
     return len(rows)
 
 
-def _reencrypt_value(stored: bytes, value_aad: str, before: Cipher, after: Cipher) -> bytes:
+def _reencrypt_value(stored: bytes | None, value_aad: str, before: Cipher, after: Cipher) -> bytes | None:
+    if stored is None:
+        return None
     try:
         return after.encrypt(before.decrypt(stored, value_aad), value_aad)
     except DecryptionError as error:

@@ -11,6 +11,14 @@ from app.domain.errors import InvalidRequest, MetadataTooLarge
 from app.gallery.codec import GalleryInfo
 from app.storage.sqlite import Connection
 
+MAX_CONSENT = 256
+
+
+def check_consent(consent: str) -> None:
+    """Raises InvalidRequest."""
+    if len(consent) > MAX_CONSENT:
+        raise InvalidRequest(f"expected a consent reference of at most {MAX_CONSENT} characters, got {len(consent)}")
+
 
 @dataclass(frozen=True, slots=True)
 class GalleryLimits:

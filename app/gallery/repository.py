@@ -13,9 +13,11 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from app.audit import log as audit
+from app.domain.clock import now
 from app.domain.errors import InvalidRequest, NotFound, Overloaded, ServiceError
 from app.domain.identity import SYSTEM, Actor
 from app.domain.models import Template
+from app.domain.ports import ThresholdOffsets
 from app.gallery import codec, integrity, key_rotation, retention
 from app.gallery.codec import (
     DamagedRow,
@@ -24,6 +26,7 @@ from app.gallery.codec import (
     GalleryInfo,
     IdempotencyRecord,
     RowCodec,
+    StoredVector,
     SubjectInfo,
 )
 from app.gallery.limits import NO_LIMITS, GalleryLimits
@@ -35,10 +38,16 @@ from app.storage.sqlite import Connection, Database
 class GalleryRepository:
     """Thread-safe; several processes may share the file. `by` is the actor that the audit log names."""
 
-    def __init__(self, database: Database, cipher: Cipher | None = None, limits: GalleryLimits = NO_LIMITS) -> None:
+    def __init__(
+        self,
+        database: Database,
+        cipher: Cipher | None = None,
+        limits: GalleryLimits = NO_LIMITS,
+        offsets: ThresholdOffsets | None = None,
+    ) -> None:
         """Raises StartError unless the cipher has the key of the file, which must be at the newest schema version."""
         self._database, self._cipher = database, cipher or NoCipher()
-        self._codec, self._limits = RowCodec(self._cipher), limits
+        self._codec, self._limits = RowCodec(self._cipher, offsets), limits
         with database.writing() as db:
             key_rotation.require_cipher(db, self._cipher)
 
@@ -91,19 +100,31 @@ class GalleryRepository:
             return transaction.subject(transaction.gallery(gallery_id), subject_id)
 
     def put_subject(
-        self, gallery_id: str, subject_id: str, metadata: Mapping[str, Any] | None, by: Actor = SYSTEM
+        self,
+        gallery_id: str,
+        subject_id: str,
+        metadata: Mapping[str, Any] | None,
+        by: Actor = SYSTEM,
+        *,
+        consent: str | None = None,
+        expires_at: str | None = None,
     ) -> tuple[SubjectInfo, bool]:
         """
-        Replace the subject's metadata unless None; return the subject, and whether it is new.
+        Replace the subject's metadata, consent and expiry, each unless None; return the subject, and whether it is new.
 
-        Creates subject and gallery as needed. The earlier metadata is nowhere in the file then, as after a deletion.
+        Empty text removes consent or expiry. Creates subject and gallery as needed. Earlier values are nowhere in the
+        file then, as after a deletion.
         """
-        with self._writing() if metadata is None else self._replacing() as transaction:
+        with self._writing() if metadata is None and consent is None else self._replacing() as transaction:
             transaction.create_gallery_if_missing(gallery_id, by)
             gallery = transaction.gallery(gallery_id)
             is_new = transaction.create_subject_if_missing(gallery, subject_id)
             if metadata is not None:
                 transaction.set_metadata(gallery, subject_id, metadata)
+            if consent is not None:
+                transaction.set_consent(gallery, subject_id, consent)
+            if expires_at is not None:
+                transaction.set_expiry(gallery, subject_id, expires_at)
             transaction.raise_revision(gallery)
             audit.append(transaction.db, by, "subject.put", gallery_id, subject=subject_id)
             return transaction.subject(gallery, subject_id), is_new
@@ -216,28 +237,31 @@ class GalleryRepository:
             removed = transaction.db.execute(
                 "SELECT face FROM removals WHERE gallery = ? AND revision > ? AND ? > 0", (gallery.number, since, since)
             ).fetchall()
-        added, damaged = [], []
+        read, damaged = [], []
         for row in rows:
             try:
-                added.append((row["id"], row["subject"], self._codec.vector(gallery, row)))
+                read.append((row["id"], row["subject"], self._codec.vector(gallery, row)))
             except DamagedValue as error:
                 damaged.append(damaged_face(gallery, row, error))
         if damaged:
             self.require_all_keys()
+        offsets = self._codec.offsets(gallery, [vector for *_, vector in read])
+        added = [StoredVector(*face, offset) for face, offset in zip(read, offsets, strict=True)]
         return gallery, GalleryChanges(gallery.revision, added, [row["face"] for row in removed], damaged)
 
     def import_subjects(self, gallery_id: str, subjects: Sequence[codec.ImportedSubject], by: Actor = SYSTEM) -> int:
         """
         Add subjects and faces in one transaction, except those that are there already; return the number of new faces.
 
-        Metadata of a subject that is there is replaced. Raises ModelMismatch, or InvalidRequest if another subject has
+        Metadata, consent and expiry that a line has replace those of a subject that is there. A subject past its expiry
+        is left out, because it would be erased at once. Raises ModelMismatch, or InvalidRequest if another subject has
         one of the faces.
         """
         with self._replacing() as transaction:
             transaction.create_gallery_if_missing(gallery_id, by)
             gallery = transaction.gallery(gallery_id)
             new: dict[str, Template] = {}
-            for subject in subjects:
+            for subject in _unexpired(subjects):
                 _import_subject(transaction, gallery, subject, by)
                 present = transaction.face_ids(gallery, subject.subject_id)
                 for template in subject.faces:
@@ -277,6 +301,14 @@ class GalleryRepository:
                 return []
         with self._deleting() as transaction:
             return retention.expire(transaction, before, by)
+
+    def expire_subjects(self, at: str, by: Actor) -> list[retention.Expired]:
+        """Erase the subjects that expire at that time or before."""
+        with self._reading() as transaction:
+            if not retention.has_expired_subjects(transaction.db, at):
+                return []
+        with self._deleting() as transaction:
+            return retention.expire_subjects(transaction, at, by)
 
     def require_all_keys(self) -> None:
         """Raises StartError if values are encrypted with a key that is not given."""
@@ -333,13 +365,23 @@ class GalleryRepository:
             yield GalleryTransaction(db, self._codec, self._limits)
 
 
+def _unexpired(subjects: Sequence[codec.ImportedSubject]) -> list[codec.ImportedSubject]:
+    moment = now()
+    return [subject for subject in subjects if not subject.expires_at or subject.expires_at > moment]
+
+
 def _import_subject(
     transaction: GalleryTransaction, gallery: GalleryInfo, subject: codec.ImportedSubject, by: Actor
 ) -> None:
-    """Create the subject or replace its metadata; a subject that is the same is left alone."""
+    """Create the subject or replace what the line has of it; a subject that is the same is left alone."""
     is_new = transaction.create_subject_if_missing(gallery, subject.subject_id)
-    if not is_new and transaction.subject(gallery, subject.subject_id).metadata == subject.metadata:
+    known = transaction.subject(gallery, subject.subject_id)
+    consent, expires_at = subject.consent or known.consent or "", subject.expires_at or known.expires_at or ""
+    present = (known.metadata, known.consent or "", known.expires_at or "")
+    if not is_new and present == (subject.metadata, consent, expires_at):
         return
     transaction.set_metadata(gallery, subject.subject_id, subject.metadata)
+    transaction.set_consent(gallery, subject.subject_id, consent)
+    transaction.set_expiry(gallery, subject.subject_id, expires_at)
     transaction.raise_revision(gallery)
     audit.append(transaction.db, by, "subject.put", gallery.id, subject=subject.subject_id)

@@ -1,4 +1,4 @@
-"""Erase the faces and subjects that are older than the operator keeps them."""
+"""Erase the faces and subjects that are older than the operator keeps them, or past their own expiry."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.audit import log as audit
 from app.domain.identity import Actor
+from app.gallery import codec
 from app.gallery.codec import GalleryInfo
 from app.gallery.transaction import GalleryTransaction
 from app.storage.sqlite import Connection
@@ -36,6 +37,33 @@ def expire(transaction: GalleryTransaction, before: str, by: Actor) -> list[Expi
     """Erase faces enrolled before that time, and subjects as old that have no face; one entry a gallery changed."""
     results = [_expire_in_gallery(transaction, gallery, before, by) for gallery in transaction.galleries()]
     return [expired for expired in results if expired]
+
+
+def has_expired_subjects(db: Connection, at: str) -> bool:
+    return db.execute("SELECT 1 FROM subjects WHERE expires_at <= ? LIMIT 1", (at,)).fetchone() is not None
+
+
+def expire_subjects(transaction: GalleryTransaction, at: str, by: Actor) -> list[Expired]:
+    """Erase the subjects that expire at that time or before, with their faces; one entry a gallery changed."""
+    results = [_expire_subjects_in_gallery(transaction, gallery, at, by) for gallery in transaction.galleries()]
+    return [expired for expired in results if expired]
+
+
+def _expire_subjects_in_gallery(
+    transaction: GalleryTransaction, gallery: GalleryInfo, at: str, by: Actor
+) -> Expired | None:
+    subjects = transaction.db.execute(
+        f"{codec.SUBJECT} WHERE gallery = ? AND expires_at <= ?", (gallery.number, at)
+    ).fetchall()
+    if not subjects:
+        return None
+    expired = "(SELECT id FROM subjects WHERE subjects.gallery = faces.gallery AND expires_at <= ?)"
+    faces = transaction.log_removals(gallery, f"subject IN {expired}", at)
+    transaction.db.execute("DELETE FROM subjects WHERE gallery = ? AND expires_at <= ?", (gallery.number, at))
+    for row in subjects:
+        details = {"subject": row["id"], "faces": row["faces"], "expires_at": row["expires_at"]}
+        audit.append(transaction.db, by, "subject.expire", gallery.id, **details)
+    return Expired(gallery.id, faces)
 
 
 def _expire_in_gallery(transaction: GalleryTransaction, gallery: GalleryInfo, before: str, by: Actor) -> Expired | None:

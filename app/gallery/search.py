@@ -7,6 +7,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 
+from app.concurrency.worker_pool import uninterrupted
 from app.domain.errors import ModelMismatch, NotFound
 from app.domain.models import Embedding
 from app.gallery.codec import GalleryInfo
@@ -54,17 +55,20 @@ class GallerySearch:
             self._data_version = data_version
 
     def search(
-        self, gallery_id: str, probe: Embedding, subjects: int, threshold: float
+        self, gallery_id: str, probe: Embedding, subjects: int, threshold: float, *, plain: bool = False
     ) -> tuple[GalleryInfo, list[Hit]]:
         """
-        Return the gallery as searched, and the nearest face of up to `subjects` subjects within `threshold`, nearest
-        first. Raises NotFound, or ModelMismatch if another network filled the gallery.
+        Return the gallery as searched, and the hits of FaceIndex.search in it.
+
+        Raises NotFound, or ModelMismatch if another network filled the gallery.
         """
         with self._lock:
             gallery, index = self._update(gallery_id)
             if gallery.model not in (None, probe.model):
                 raise ModelMismatch(f"gallery {gallery_id!r} was filled by model {gallery.model}, not {probe.model}")
-            return gallery, index.search(probe.vector, subjects, threshold) if index else []
+            if index is None:
+                return gallery, []
+            return gallery, index.search(probe.vector, subjects, threshold, offset=probe.threshold_offset, plain=plain)
 
     def info(self, gallery_id: str) -> GalleryInfo:
         """Return the gallery at its present revision; its faces are counted once a revision. Raises NotFound."""
@@ -74,10 +78,11 @@ class GallerySearch:
     def _update(self, gallery_id: str) -> tuple[GalleryInfo, FaceIndex | None]:
         """Return the gallery and its index at the present revision."""
         known = self._indexed.pop(gallery_id, None)  # put back below, unless the gallery is gone
-        gallery, changes = self._repository.changes_since(gallery_id, known.gallery if known else None)
+        with uninterrupted():  # the index would have to be read again
+            gallery, changes = self._repository.changes_since(gallery_id, known.gallery if known else None)
         index = known.index if known and known.gallery.number == gallery.number else None
         if index is None and changes.added:
-            index = FaceIndex(dimension=len(changes.added[0][2]))
+            index = FaceIndex(dimension=len(changes.added[0].vector))
         if index is not None:
             index.remove(changes.removed)  # first: an id that was removed and is back is among the added too
             index.add(changes.added)

@@ -14,7 +14,7 @@ from app.domain.identity import Actor
 from app.domain.models import Embedding, Template
 from app.gallery import codec
 from app.gallery.codec import DamagedRow, DamagedValue, GalleryInfo, IdempotencyRecord, RowCodec, SubjectInfo
-from app.gallery.limits import NO_LIMITS, GalleryLimits
+from app.gallery.limits import NO_LIMITS, GalleryLimits, check_consent
 from app.storage.sqlite import Connection, Row, UniqueViolation
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class GalleryTransaction:
                 templates.append(self.codec.template(gallery, row))
             except DamagedValue as error:
                 log.warning("%s; the face is left out", damaged_face(gallery, row, error))
-        return templates
+        return self.codec.with_offsets(gallery, templates)
 
     def create_gallery_if_missing(self, gallery_id: str, by: Actor) -> bool:
         """Return whether the gallery is new."""
@@ -91,6 +91,21 @@ class GalleryTransaction:
         encrypted = self.codec.encrypt_metadata(gallery.number, subject_id, metadata)
         self.db.execute(
             "UPDATE subjects SET metadata = ? WHERE gallery = ? AND id = ?", (encrypted, gallery.number, subject_id)
+        )
+
+    def set_consent(self, gallery: GalleryInfo, subject_id: str, consent: str) -> None:
+        """Store the reference of the consent; an empty one removes it. Raises InvalidRequest."""
+        check_consent(consent)
+        encrypted = self.codec.encrypt_consent(gallery.number, subject_id, consent) if consent else None
+        self.db.execute(
+            "UPDATE subjects SET consent = ? WHERE gallery = ? AND id = ?", (encrypted, gallery.number, subject_id)
+        )
+
+    def set_expiry(self, gallery: GalleryInfo, subject_id: str, expires_at: str) -> None:
+        """Store the time at which the subject is erased, as `format_time`; an empty one removes it."""
+        self.db.execute(
+            "UPDATE subjects SET expires_at = ? WHERE gallery = ? AND id = ?",
+            (expires_at or None, gallery.number, subject_id),
         )
 
     def bind_to_model(self, gallery: GalleryInfo, embedding: Embedding) -> GalleryInfo:

@@ -14,6 +14,7 @@ import numpy as np
 
 from app.domain.errors import InferenceFailed
 from app.domain.models import AlignedCrop, Embedding, Floats, Pixels
+from app.domain.ports import NoThresholdOffsets, ThresholdOffsets
 from app.inference.manifest import EmbedderManifest
 from app.inference.onnx_session import Session
 
@@ -22,10 +23,11 @@ SMALL_MODEL_BYTES, SMALL_MODEL_BATCH = 16 * 1024 * 1024, 2
 
 
 class OnnxEmbedder:
-    """Runs a graph from uint8 RGB crops (N, size, size, 3) to unit float32 vectors (N, D)."""
+    """Runs a graph from uint8 RGB crops (N, size, size, 3) to unit float32 vectors (N, D), and adds their offsets."""
 
-    def __init__(self, session: Session, manifest: EmbedderManifest) -> None:
+    def __init__(self, session: Session, manifest: EmbedderManifest, offsets: ThresholdOffsets | None = None) -> None:
         self._session, self._manifest = session, manifest
+        self._offsets = offsets or NoThresholdOffsets()
         small = session.provider == "cpu" and session.size < SMALL_MODEL_BYTES
         self._batch_size = manifest.batch or (SMALL_MODEL_BATCH if small else None)
 
@@ -41,7 +43,8 @@ class OnnxEmbedder:
         vectors = self._run(batch)
         if vectors.shape != (expected := (len(crops), self._manifest.dimension)):
             raise InferenceFailed(f"expected vectors {expected}, got {vectors.shape}")
-        return [Embedding(vector, self.model) for vector in vectors]
+        offsets = self._offsets.of(vectors).tolist()
+        return [Embedding(vector, self.model, offset) for vector, offset in zip(vectors, offsets, strict=True)]
 
     def _run(self, batch: Pixels) -> Floats:
         size = self._batch_size or len(batch)

@@ -56,6 +56,14 @@ class EmbedderManifest(Manifest):
     alignment: LandmarkAlignment | BoxAlignment = Field(discriminator="kind", description="How a face is cut out.")
     dimension: int = Field(ge=2, le=4096)
     batch: Literal[1] | None = Field(default=None, description="1 if the graph accepts only one crop per run.")
+    threshold_offset: ModelFile | None = Field(
+        default=None, description="A small graph from unit vectors (N, dimension) to their threshold offsets (N,)."
+    )
+
+    @property
+    def offset_digest(self) -> str | None:
+        """The digest of the threshold offsets; None if the model has none."""
+        return self.threshold_offset.digest if self.threshold_offset else None
 
     @model_validator(mode="after")
     def _check_margin(self) -> Self:

@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.domain.errors import StartError, UnsupportedOperatingPoint
-from app.domain.models import Distance, OperatingPoint
+from app.domain.models import OperatingPoint
 
 CALIBRATION = "calibration.json"
 
@@ -53,7 +53,7 @@ class CalibrationData(_Section):
 
 
 class ProbabilityMap(_Section):
-    """P(one person | distance) at equal prior odds = 1 / (1 + exp(slope * distance + intercept))."""
+    """P(one person | score) at equal prior odds = 1 / (1 + exp(slope * score + intercept))."""
 
     slope: float = Field(gt=0)
     intercept: float
@@ -79,9 +79,17 @@ class CohortData(_Section):
 
 
 class Calibration(_Section):
-    """Immutable; the rates are for a single comparison (1:1)."""
+    """
+    Immutable; the rates are for a single comparison (1:1).
+
+    Thresholds are of the normalized score, which is the distance plus the threshold offsets of both faces. It equals
+    the distance if the model has no offsets.
+    """
 
     model: str = Field(description="Digest of the embedder that was measured.")
+    threshold_offset: str | None = Field(
+        None, description="Digest of the threshold offsets that were added to the distances; null if none were."
+    )
     data: CalibrationData
     fmr_scope: FmrScope = Field(
         "overall", description="`overall`: over all people of `data`; `worst_cohort`: also in every cohort."
@@ -146,9 +154,9 @@ class Calibration(_Section):
         fnmr = self.rates[below].fnmr if below >= 0 else 1.0
         return OperatingPoint(threshold, fmr if fmr >= self.finest_fmr else None, fnmr)
 
-    def probability_at(self, distance: Distance) -> float:
-        """Return the probability that the two faces are one person's, at equal prior odds."""
-        log_odds_against = self.probability.slope * distance.squared_l2 + self.probability.intercept
+    def probability_at(self, score: float) -> float:
+        """Return the probability that two faces of this normalized score are one person's, at equal prior odds."""
+        log_odds_against = self.probability.slope * score + self.probability.intercept
         return 1 / (1 + math.exp(min(log_odds_against, 700.0)))  # beyond, exp overflows
 
 
@@ -156,8 +164,13 @@ def pairs_among(people: int) -> int:
     return people * (people - 1) // 2
 
 
-def read_calibration(folder: Path, model: str) -> Calibration | None:
-    """Return the calibration of a model folder, if it has one. Raises StartError if it is broken or another model's."""
+def read_calibration(folder: Path, model: str, threshold_offset: str | None = None) -> Calibration | None:
+    """
+    Return the calibration of a model folder, if it has one.
+
+    Raises StartError if it is broken, or was measured on another model or with other threshold offsets than those of
+    the digest `threshold_offset`.
+    """
     path = folder / CALIBRATION
     if not path.exists():
         return None
@@ -167,4 +180,13 @@ def read_calibration(folder: Path, model: str) -> Calibration | None:
         raise StartError(f"{path} is not a calibration: {error}") from error
     if calibration.model != model:
         raise StartError(f"{path} was measured on {calibration.model}, the model here is {model}: calibrate again")
+    if calibration.threshold_offset != threshold_offset:
+        raise StartError(
+            f"{path} was measured {_with_offsets(calibration.threshold_offset)}, the model here is used "
+            f"{_with_offsets(threshold_offset)}: calibrate again"
+        )
     return calibration
+
+
+def _with_offsets(digest: str | None) -> str:
+    return f"with the threshold offsets {digest}" if digest else "without threshold offsets"

@@ -10,6 +10,7 @@ itself, with the same result, and the distances are computed in blocks.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.util import find_spec
 
 import numpy as np
@@ -26,15 +27,19 @@ MAX_CONNECTED = 20_000
 Labels = npt.NDArray[np.intp]
 
 
-def cluster_faces(vectors: Floats, threshold: float, *, max_connected: int = MAX_CONNECTED) -> Labels:
+def cluster_faces(
+    vectors: Floats, threshold: float, offsets: Floats | None = None, *, max_connected: int = MAX_CONNECTED
+) -> Labels:
     """
     Return the group (N,) of each of the unit vectors (N, D): 0 is the largest; equal sizes by their first face.
 
+    With the threshold offsets (N,) of the faces, pairs are compared by their normalized scores instead of distances.
     Raises StartError if SciPy is not installed, InvalidRequest if more than `max_connected` faces are connected.
     """
     if find_spec("scipy") is None:
         raise StartError("clustering needs SciPy: pip install 'likeness[cluster]'")
-    components = _connected_components(vectors, threshold)
+    faces = _Faces(vectors, np.zeros(len(vectors), np.float32) if offsets is None else offsets)
+    components = _connected_components(faces, threshold)
     labels = np.zeros(len(vectors), np.intp)
     order = np.argsort(components, kind="stable")
     for members in np.split(order, np.flatnonzero(np.diff(components[order])) + 1):
@@ -43,33 +48,50 @@ def cluster_faces(vectors: Floats, threshold: float, *, max_connected: int = MAX
                 f"expected at most {max_connected} faces connected by pairs within the threshold, "
                 f"got {len(members)}: use a smaller threshold"
             )
-        labels[members] = labels.max() + 1 + _average_linkage(vectors[members], threshold)
+        labels[members] = labels.max() + 1 + _average_linkage(faces[members], threshold)
     return _largest_first(labels)
 
 
-def _connected_components(vectors: Floats, threshold: float) -> Labels:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Faces:
+    vectors: Floats  # (N, D)
+    offsets: Floats  # (N,)
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def __getitem__(self, which: slice | Labels) -> _Faces:
+        return _Faces(self.vectors[which], self.offsets[which])
+
+    def scores(self, others: _Faces) -> Floats:
+        """Return the normalized scores (N, M) of all pairs."""
+        return distances_between(self.vectors, others.vectors) + self.offsets[:, None] + others.offsets
+
+
+def _connected_components(faces: _Faces, threshold: float) -> Labels:
     """Return the connected component (N,) of the graph of near pairs that each face belongs to."""
     from scipy.sparse import csgraph, csr_array
 
-    components: Labels = np.arange(len(vectors))
-    for start in range(0, len(vectors), BLOCK):
-        near = distances_between(vectors[start : start + BLOCK], vectors) <= threshold  # (BLOCK, N)
+    components: Labels = np.arange(len(faces))
+    for start in range(0, len(faces), BLOCK):
+        near = faces[start : start + BLOCK].scores(faces) <= threshold  # (BLOCK, N)
         rows, columns = np.nonzero(near)
         ends = components[rows + start], components[columns]
-        edges = csr_array((np.ones(len(rows), np.int8), ends), shape=(len(vectors), len(vectors)))
+        edges = csr_array((np.ones(len(rows), np.int8), ends), shape=(len(faces), len(faces)))
         components = csgraph.connected_components(edges, directed=False)[1].astype(np.intp)[components]
     return components
 
 
-def _average_linkage(vectors: Floats, threshold: float) -> Labels:
+def _average_linkage(faces: _Faces, threshold: float) -> Labels:
     """Return labels (N,) from 0."""
-    if len(vectors) == 1:
+    if len(faces) == 1:
         return np.zeros(1, np.intp)
     from scipy.cluster import hierarchy
 
-    condensed = distances_between(vectors, vectors)[np.triu_indices(len(vectors), 1)].astype(np.float64)
-    tree = hierarchy.linkage(condensed, method="average")
-    return np.asarray(hierarchy.fcluster(tree, threshold, criterion="distance"), np.intp) - 1
+    condensed = faces.scores(faces)[np.triu_indices(len(faces), 1)].astype(np.float64)
+    lift = max(0.0, -float(condensed.min()))  # SciPy refuses negative scores; means rise by as much as the pairs do
+    tree = hierarchy.linkage(condensed + lift, method="average")
+    return np.asarray(hierarchy.fcluster(tree, threshold + lift, criterion="distance"), np.intp) - 1
 
 
 def _largest_first(labels: Labels) -> Labels:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from app.domain.errors import ModelMismatch
-from app.domain.models import Distance, Embedding, Floats
+from app.domain.models import Distance, Embedding, FacePair, Floats
+
+
+def compare_embeddings(first: Embedding, second: Embedding) -> FacePair:
+    """Raises ModelMismatch."""
+    return FacePair(distance_between(first, second), first.threshold_offset + second.threshold_offset)
 
 
 def distance_between(first: Embedding, second: Embedding) -> Distance:

@@ -9,12 +9,12 @@ answer says which it was, and its error rates.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import Literal, TypeAlias
 
 from app.domain.errors import UnsupportedOperatingPoint
-from app.domain.models import Comparison, Distance, OperatingPoint
+from app.domain.models import Comparison, FacePair, OperatingPoint
 from app.matching.calibration import Calibration
 
 UNCALIBRATED_THRESHOLD = 1.1
@@ -25,7 +25,7 @@ Source: TypeAlias = Literal["default", "fmr", "fpir", "request", "uncalibrated"]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The operating point of each comparison with one of `templates` faces, and where it comes from."""
+    """The operating point of each comparison with one of `templates` average faces, and where it comes from."""
 
     point: OperatingPoint
     source: Source
@@ -37,6 +37,14 @@ class Decision:
     def overall_fmr(self) -> float | None:
         """Return the chance that a stranger matches any of the templates."""
         return self.point.fpir(self.templates) if self.rate is None else self.rate
+
+    @property
+    def is_plain(self) -> bool:
+        """Return whether the threshold is a distance of the caller's, the same for all pairs."""
+        return self.source == "request"
+
+    def threshold_for(self, pair: FacePair) -> float:
+        return pair.threshold(self.point.threshold, plain=self.is_plain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +71,24 @@ class ThresholdPolicy:
         """Decide on a search of `templates` faces; the more there are, the smaller is the threshold."""
         return self._decide(fpir, threshold, self.default_fpir, "fpir", templates)
 
-    def compare(self, distance: Distance, decision: Decision) -> Comparison:
-        return Comparison(distance, decision.point, decision.point.decide(distance), self.probability(distance))
+    def compare(self, pair: FacePair, decision: Decision) -> Comparison:
+        point = self.point_for(pair, decision)
+        return Comparison(pair.distance, point, point.decide(pair.distance), self.probability(pair.score))
 
-    def probability(self, distance: Distance) -> float | None:
-        return self.calibration.probability_at(distance) if self.calibration else None
+    def point_for(self, pair: FacePair, decision: Decision) -> OperatingPoint:
+        """
+        Return the operating point for a pair, with the threshold for it.
+
+        The rates of a decision hold for every pair, since its threshold follows the pair's offset. A plain threshold
+        does not, so its rates depend on the pair: they are those of the base threshold that would come to the same.
+        """
+        threshold = decision.threshold_for(pair)
+        point = self.at_threshold(threshold + pair.offset) if decision.is_plain else decision.point
+        return replace(point, threshold=threshold)
+
+    def probability(self, score: float) -> float | None:
+        """Return the probability that a pair of this normalized score is one person's; None without a calibration."""
+        return self.calibration.probability_at(score) if self.calibration else None
 
     def at_threshold(self, threshold: float) -> OperatingPoint:
         if self.calibration is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from app.access.authenticator import Authenticator
 from app.concurrency.worker_pool import WorkerPool
 from app.domain.errors import NotFound
-from app.domain.ports import Detector, Embedder
+from app.domain.ports import Detector, Embedder, ThresholdOffsets
 from app.inference.manifest import DetectorManifest, EmbedderManifest
 from app.matching.calibration import Calibration
 from app.matching.score_release import ScoreReleasePolicy
@@ -21,12 +21,13 @@ from app.services.verification import Verification
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The networks in use with their manifests, calibration and execution provider."""
+    """The networks in use with their manifests, threshold offsets, calibration and execution provider."""
 
     detector: Detector
     detector_manifest: DetectorManifest
     embedder: Embedder
     embedder_manifest: EmbedderManifest
+    offsets: ThresholdOffsets
     calibration: Calibration | None
     provider: str
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from app.concurrency.worker_pool import WorkerPool
@@ -12,6 +13,7 @@ from app.domain.identity import Actor
 from app.domain.models import Template
 from app.gallery.codec import GalleryInfo, SubjectFile, SubjectInfo
 from app.gallery.repository import GalleryRepository
+from app.gallery.retention import Expired
 from app.gallery.search import GallerySearch
 
 T = TypeVar("T")
@@ -51,10 +53,22 @@ class Galleries:
         return await self._run(self._repository.subject, gallery_id, subject_id)
 
     async def put_subject(
-        self, gallery_id: str, subject_id: str, metadata: Mapping[str, Any] | None, by: Actor
+        self,
+        gallery_id: str,
+        subject_id: str,
+        metadata: Mapping[str, Any] | None,
+        by: Actor,
+        *,
+        consent: str | None = None,
+        expires_at: str | None = None,
     ) -> tuple[SubjectInfo, bool]:
-        """Replace the metadata unless None; return the subject, and whether it is new."""
-        return await self._run(self._repository.put_subject, gallery_id, subject_id, metadata, by)
+        """
+        Replace metadata, consent and expiry, each unless None; return the subject, and whether it is new.
+
+        Empty text removes consent or expiry.
+        """
+        put = partial(self._repository.put_subject, consent=consent, expires_at=expires_at)
+        return await self._run(put, gallery_id, subject_id, metadata, by)
 
     async def delete_subject(self, gallery_id: str, subject_id: str, by: Actor) -> bool:
         """Return whether nothing of it is left in any file; otherwise a reader still needs old pages."""
@@ -91,7 +105,13 @@ class Galleries:
 
     async def expire(self, before: str, by: Actor) -> int:
         """Erase what was enrolled before that time; return the number of faces."""
-        expired = await self._run(self._repository.expire, before, by)
+        return await self._remove_from_indexes(await self._run(self._repository.expire, before, by))
+
+    async def expire_subjects(self, at: str, by: Actor) -> int:
+        """Erase the subjects that expire at that time or before; return the number of faces."""
+        return await self._remove_from_indexes(await self._run(self._repository.expire_subjects, at, by))
+
+    async def _remove_from_indexes(self, expired: Sequence[Expired]) -> int:
         for each in expired:
             await self._run(self._search.update_index, each.gallery_id)
         return sum(each.faces for each in expired)

@@ -22,7 +22,7 @@ from app.services.timing import StageTimer
 
 @dataclass(frozen=True, slots=True)
 class IdentificationResult:
-    """The candidates of each probe, nearest first; `gallery` is the gallery as it was searched."""
+    """The candidates of each probe, most probable first; `gallery` is the gallery as it was searched."""
 
     probes: Sequence[Probe]
     candidates: Sequence[Sequence[Candidate]]
@@ -105,20 +105,18 @@ class Identification:
         self, gallery_id: str, probe: Embedding, top_k: int, release: ScoreRelease, left_out: AbstractSet[str]
     ) -> tuple[GalleryInfo, list[Candidate]]:
         """Others take the places of those left out, so that their absence looks as if they were beyond the bound."""
-        more = top_k + len(left_out)
-        gallery, hits = self._search.search(gallery_id, probe, more, release.decision.point.threshold)
+        more, decision = top_k + len(left_out), release.decision
+        gallery, hits = self._search.search(gallery_id, probe, more, decision.point.threshold, plain=decision.is_plain)
         hits = [hit for hit in hits if hit.subject_id not in left_out][:top_k]
         metadata = self._repository.metadata(gallery_id, [hit.subject_id for hit in hits])
         existing = [hit for hit in hits if hit.subject_id in metadata]  # without those deleted in the meantime
-        compared = [release.compare(hit.distance) for hit in existing]
         return gallery, [
             Candidate(
                 subject_id=hit.subject_id,
                 face_id=hit.face_id,
-                distance=comparison.distance,
+                comparison=release.compare(hit.pair),
                 rank=rank,
                 metadata=metadata[hit.subject_id],
-                probability=comparison.probability,
             )
-            for rank, (hit, comparison) in enumerate(zip(existing, compared, strict=True), start=1)
+            for rank, hit in enumerate(existing, start=1)
         ]

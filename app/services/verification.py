@@ -13,7 +13,7 @@ from app.domain.models import Comparison, Probe, Template
 from app.domain.ports import NoObserver, Observer
 from app.faces.selection import FaceRule
 from app.gallery.repository import GalleryRepository
-from app.matching.distance import distance_between
+from app.matching.distance import compare_embeddings
 from app.matching.score_release import ScoreReleasePolicy
 from app.matching.threshold_policy import Decision, ThresholdPolicy
 from app.pipeline import PhotoFaces
@@ -58,7 +58,7 @@ class Verification:
         decision = self._policy.for_verification(fmr=fmr, threshold=threshold)
         photos = _raise_first_error(await self._extraction.read_all(uploads, rule, timer))
         first, second = await self._extraction.embed(photos, timer)
-        comparison = self._policy.compare(distance_between(first.embedding, second.embedding), decision)
+        comparison = self._policy.compare(compare_embeddings(first.embedding, second.embedding), decision)
         self._observe(comparison)
         return VerificationResult(comparison, decision, [first, second])
 
@@ -75,7 +75,7 @@ class Verification:
         timer: StageTimer,
     ) -> VerificationResult:
         """
-        Compare a photo with the nearest enrolled face of a subject.
+        Compare a photo with the nearest enrolled face of a subject, as a search would find it.
 
         A stranger has one chance per enrolled face, so the threshold is that of as many comparisons. A caller who may
         not know which subjects exist gets the answer of a stranger's photo for one that does not. Raises NotFound,
@@ -89,9 +89,9 @@ class Verification:
         probe = await self._extraction.probe(upload, rule, timer)
         if not templates:
             return VerificationResult(release.refuse(), release.decision, [probe])
-        distances = {face.face_id: distance_between(probe.embedding, face.embedding) for face in templates}
-        nearest = min(distances, key=lambda face_id: distances[face_id])
-        comparison = release.compare(distances[nearest])
+        pairs = {face.face_id: compare_embeddings(probe.embedding, face.embedding) for face in templates}
+        nearest = min(pairs, key=lambda face_id: pairs[face_id].rank(plain=release.decision.is_plain))
+        comparison = release.compare(pairs[nearest])
         self._observe(comparison)
         face_id = nearest if release.is_within_bound(comparison) else None
         return VerificationResult(comparison, release.decision, [probe], face_id)

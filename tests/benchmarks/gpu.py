@@ -123,9 +123,9 @@ def _asked(what: str, *formats: str) -> str:
     try:
         output = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError) as error:
-        raise NoGpu(f"want an NVIDIA GPU, but nvidia-smi fails: {error}") from error
+        raise NoGpu(f"expected an NVIDIA GPU, but nvidia-smi fails: {error}") from error
     if not output:
-        raise NoGpu("want an NVIDIA GPU, but nvidia-smi lists none")
+        raise NoGpu("expected an NVIDIA GPU, but nvidia-smi lists none")
     return output
 
 

@@ -1,5 +1,5 @@
 """
-What HTTP itself costs the server, for two uploads of 100 KB: CPU time by the clock of the server's process.
+The cost of HTTP itself for the server, with two uploads of 100 KB: CPU time by the clock of the server's process.
 
 Three ways through one request take turns: the service over HTTP with everything but the work on pixels (stubbed.py),
 the same services called directly, and a raw ASGI application under the same uvicorn. HTTP itself is the first less the

@@ -9,6 +9,7 @@ import faiss
 import numpy as np
 
 from app.domain.models import Floats
+from app.gallery.codec import StoredVector
 from app.gallery.faiss_index import FaceIndex
 from tests.benchmarks.cores import one_core
 from tests.benchmarks.measure import Contestant, Effort, race
@@ -34,7 +35,7 @@ def gallery(faces: int, dimension: int) -> Floats:
 
 def compared(vectors: Floats, effort: Effort) -> Iterator[Row]:
     ours, flat = FaceIndex(vectors.shape[1]), faiss.IndexFlatIP(vectors.shape[1])
-    ours.add([(str(number), str(number), vector) for number, vector in enumerate(vectors)])
+    ours.add([StoredVector(str(number), str(number), vector) for number, vector in enumerate(vectors)])
     flat.add(vectors)
     probe = vectors[len(vectors) // 2]
     contestants = {

@@ -35,6 +35,7 @@ def test_an_embedding_is_a_unit_vector_and_comes_with_its_face(api: Api) -> None
     assert_is_face(face)
     assert result["error"] is None
     assert len(face["embedding"]) >= 64
+    assert np.isfinite(face["threshold_offset"])
     np.testing.assert_allclose(np.linalg.norm(face["embedding"]), 1, atol=1e-4)
 
 

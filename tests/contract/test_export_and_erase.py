@@ -42,6 +42,7 @@ def test_an_export_holds_all_data_of_one_subject_and_none_of_others(
     assert_is_face(face)
     assert [face["face_id"]] == api.face_ids(gallery, "hopper")
     assert face["embedding"] == pytest.approx(again["embedding"], abs=1e-5)
+    assert face["threshold_offset"] == pytest.approx(again["threshold_offset"], abs=1e-5)
     assert [event["action"] for event in enrolled["events"]] == ["face.enroll", "subject.put", "subject.export"]
     assert {event["by"] for event in enrolled["events"]} == {f"key:{id_of(keys['admin'])}"}
     (saved,) = enrolled["saved_responses"]

@@ -186,3 +186,48 @@ def test_a_strange_id_is_kept_or_refused(api: Api, gallery: str, raw: str) -> No
     response = api.http.put(f"/galleries/{gallery}/subjects/{raw}", json={"metadata": {}})
     assert response.status_code < 500, response.text
     assert answered(api.http.get(f"/galleries/{gallery}"))["faces"] == 0
+
+
+def test_consent_and_expiry_are_answered_kept_and_exported(api: Api, gallery: str) -> None:
+    path = subject_path(gallery, "ada")
+    terms = {"consent": "form 4711, \U0001f41d", "expires_at": "2999-01-31T12:00:00+02:00"}
+    stored = {"consent": terms["consent"], "expires_at": "2999-01-31T10:00:00.000Z"}
+    assert answered(api.http.put(path, json=terms), 201) | stored == answered(api.http.get(path))
+    assert answered(api.http.put(path, json={"metadata": {"name": "Ada"}, "consent": None, "expires_at": None})) == (
+        answered(api.http.get(path)) | stored
+    )
+    (listed,) = answered(api.http.get(f"/galleries/{gallery}/subjects"))["subjects"]
+    exported = answered(api.http.get(f"{path}/export"))
+    for shown in (listed, exported):
+        assert {name: shown[name] for name in stored} == stored
+    cleared = answered(api.http.put(path, json={"consent": "", "expires_at": ""}))
+    assert (cleared["consent"], cleared["expires_at"], cleared["metadata"]) == (None, None, {"name": "Ada"})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("consent", "x" * 257),
+        ("consent", 7),
+        ("consent", {"form": 7}),
+        ("expires_at", "2020-01-01T00:00:00Z"),
+        ("expires_at", "2999-01-01T00:00:00"),
+        ("expires_at", "2999-02-30T00:00:00Z"),
+        ("expires_at", "0001-01-01T00:00:00+01:00"),
+        ("expires_at", "tomorrow"),
+        ("expires_at", 32503680000),
+    ],
+)
+def test_a_wrong_consent_or_expiry_is_refused(api: Api, gallery: str, field: str, value: Any) -> None:
+    api.create(gallery)
+    (error,) = problem(api.http.put(subject_path(gallery, "ada"), json={field: value}), 422, "invalid_request")[
+        "errors"
+    ]
+    assert error["field"] == field
+    problem(api.http.get(subject_path(gallery, "ada")), 404, "not_found")
+
+
+def test_a_consent_that_is_no_text_is_refused(api: Api, gallery: str) -> None:
+    api.create(gallery)
+    body = rb'{"consent": "\ud800"}'
+    problem(api.http.put(subject_path(gallery, "ada"), content=body, headers=JSON), 422, "invalid_request")

@@ -90,6 +90,14 @@ def test_the_distance_is_that_of_the_two_embeddings(api: Api) -> None:
     assert math.isclose(verification(api.verify(HOPPER, COLLINS))["distance"], distance, abs_tol=1e-3)
 
 
+def test_the_threshold_for_a_pair_is_the_base_less_the_offsets_of_both_faces(api: Api) -> None:
+    first, second = (result["faces"][0]["threshold_offset"] for result in api.embed(HOPPER, COLLINS).json()["results"])
+    threshold = verification(api.verify(HOPPER, COLLINS))["threshold"]
+    plain = verification(api.verify(HOPPER, COLLINS, threshold="0.8"))["threshold"]
+    assert math.isclose(threshold["distance"], threshold["base"] - first - second, abs_tol=1e-3)
+    assert (plain["distance"], plain["base"]) == (0.8, 0.8)
+
+
 def test_real_photos_of_one_man_match_and_of_another_do_not(api: Api) -> None:
     obama, again, biden = real("obama.jpg"), real("obama2.jpg"), real("biden.jpg")
     assert verification(api.verify(obama, again))["match"] is True

@@ -197,7 +197,7 @@ def test_what_is_under_way_is_answered_before_the_end(staff: Staff) -> None:
 
 
 def test_a_signal_to_every_process_is_one_signal(staff: Staff) -> None:
-    """As systemd and a terminal send it."""
+    """systemd and a terminal send a signal to the whole group."""
     slow = submit(staff.ask, "/slow")
     staff.wait_until_asked("/slow")
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -25,7 +25,7 @@ import pytest
 from app.access.subject_attempts import SubjectAttempts
 from app.domain.errors import RateLimited
 from app.domain.identity import Caller, Scope
-from app.domain.models import Distance
+from app.domain.models import Distance, FacePair
 from app.inference.manifest import read_embedder
 from app.matching.calibration import read_calibration
 from app.matching.score_release import DISTANCE_STEP, ScoreRelease, ScoreReleasePolicy, largest_threshold
@@ -84,7 +84,7 @@ class Knowledge:
 
 def verified(release: ScoreRelease, cosine: float) -> tuple[float, float]:
     """The answer of a verification."""
-    compared = release.compare(Distance(min(4.0, max(0.0, 2 - 2 * cosine))))
+    compared = release.compare(FacePair(Distance(min(4.0, max(0.0, 2 - 2 * cosine)))))
     distance, threshold = compared.distance.squared_l2, compared.point.threshold
     if compared.match:
         return 1 - min(distance + DISTANCE_STEP, threshold) / 2, 1 - distance / 2

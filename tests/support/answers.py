@@ -87,15 +87,21 @@ def assert_is_comparison(body: Body) -> None:
     assert body["metric"] == "squared_l2"
     assert math.isclose(body["similarity"], 1 - body["distance"] / 2, abs_tol=1e-5)
     assert is_share_or_null(body["probability"])
-    assert 0 <= threshold["distance"] <= 4
-    assert is_share_or_null(threshold["fmr"])
-    assert is_share_or_null(threshold["fnmr"])
+    assert_is_threshold(threshold)
     assert threshold["source"] in {"default", "fmr", "request", "uncalibrated"}
     assert body["match"] == (body["distance"] <= threshold["distance"])
     assert "worst_cohort" not in threshold
     assert_is_model(body["model"])
     assert_are_timings(body["timings_ms"])
     assert is_text(body["request_id"])
+
+
+def assert_is_threshold(threshold: Body) -> None:
+    """Check the parts that the threshold for any pair has."""
+    assert 0 <= threshold["base"] <= 4
+    assert 0 <= threshold["distance"] <= 4
+    assert is_share_or_null(threshold["fmr"])
+    assert is_share_or_null(threshold["fnmr"])
 
 
 def comparison(response: httpx2.Response) -> Body:
@@ -123,6 +129,10 @@ def identification(response: httpx2.Response) -> Body:
     for face in body["faces"]:
         assert_is_face(face)
         assert face["identified"] == (face["candidates"] != [])
+        for candidate in face["candidates"]:
+            assert_is_threshold(candidate["threshold"])
+            assert candidate["distance"] <= candidate["threshold"]["distance"]
+            assert candidate["threshold"]["base"] == body["threshold"]["base"] == body["threshold"]["distance"]
         assert_are_candidates(face["candidates"], body["threshold"]["distance"])
     return body
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from app.domain.models import AlignedCrop, Box, Embedding, Face, Landmarks, Pixels
+from app.domain.models import AlignedCrop, Box, Embedding, Face, Floats, Landmarks, Pixels
+from app.domain.ports import NoThresholdOffsets, ThresholdOffsets
 from app.faces.alignment import ARCFACE_112
 
 FAKE_MODEL = "sha256:" + "f" * 64
@@ -38,6 +39,11 @@ def photo(*reds: int | None, side: int = TILE, crisp: bool = True) -> bytes:
 def apart(red: int, other: int) -> float:
     """The squared distance of two reds: 2 - 2 cos of the angle between them."""
     return 2 - 2 * math.cos(math.pi * (red - other) / 255)
+
+
+def offset(red: int) -> float:
+    """The threshold offset of a red where `CROWDED` gives them: half the sine of its angle."""
+    return math.sin(math.pi * red / 255) / 2
 
 
 @dataclass(frozen=True)
@@ -65,15 +71,33 @@ class FakeEmbedder:
 
     model: str = FAKE_MODEL
     batches: list[int] = field(default_factory=list)
+    offsets: ThresholdOffsets = field(default_factory=NoThresholdOffsets)
 
     def embed(self, crops: Sequence[AlignedCrop]) -> list[Embedding]:
         self.batches.append(len(crops))
-        return [Embedding(self._vector(float(np.median(crop.pixels[..., 0]))), self.model) for crop in crops]
+        vectors = np.stack([self._vector(float(np.median(crop.pixels[..., 0]))) for crop in crops])
+        offsets = self.offsets.of(vectors).tolist()
+        return [Embedding(vector, self.model, offset) for vector, offset in zip(vectors, offsets, strict=True)]
 
     @staticmethod
     def _vector(red: float) -> np.ndarray:
         angle = math.pi * red / 255
         return np.array([math.cos(angle), math.sin(angle)], np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedOffsets:
+    """The inner products of vectors with `weights`, as threshold offsets."""
+
+    weights: Sequence[float]
+    model: str = FAKE_MODEL
+
+    def of(self, vectors: Floats) -> Floats:
+        return np.asarray(vectors @ np.array(self.weights), np.float32)
+
+
+CROWDED = WeightedOffsets((0, 0.5))
+"""Offsets from 0 for the reds 0 and 255 to 0.5 halfway between them."""
 
 
 @dataclass(frozen=True)

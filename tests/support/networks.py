@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import TensorProto, checker, helper, numpy_helper
 
+from app.domain.models import Floats
 from app.inference.manifest import EmbedderManifest, LandmarkAlignment, ModelFile, digest_of
 
 SIDE, DIMENSION = 16, 3
@@ -63,3 +65,34 @@ def first_only() -> bytes:
     vectors = helper.make_tensor_value_info("first", TensorProto.FLOAT, [1, DIMENSION])
     zero = numpy_helper.from_array(np.array([0], np.int64), "zero")
     return _model([*MEAN_COLOUR, helper.make_node("Gather", ["vectors", "zero"], ["first"])], [crops], [vectors], zero)
+
+
+def weighted_sum(weights: Sequence[float]) -> bytes:
+    """Vectors (N, D) to their inner products (N,) with `weights`: threshold offsets that can be worked out by hand."""
+    vectors = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", len(weights)])
+    offsets = helper.make_tensor_value_info("threshold_offset", TensorProto.FLOAT, ["n"])
+    constant = numpy_helper.from_array(np.array(weights, np.float32), "weights")
+    return _model(
+        [helper.make_node("MatMul", ["embedding", "weights"], ["threshold_offset"])], [vectors], [offsets], constant
+    )
+
+
+def crowding(crowd: Floats, neighbors: int, average: float, strength: float) -> bytes:
+    """Vectors (N, D) to `strength` times their mean cosine to the nearest of a crowd (M, D), less an average (N,)."""
+    vectors = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", crowd.shape[1]])
+    offsets = helper.make_tensor_value_info("threshold_offset", TensorProto.FLOAT, ["n"])
+    constants: dict[str, NDArray[Any]] = {
+        "crowd": crowd.T.astype(np.float32),
+        "neighbors": np.array([neighbors], np.int64),
+        "average": np.array(average, np.float32),
+        "strength": np.array(strength, np.float32),
+    }
+    nodes = [
+        helper.make_node("MatMul", ["embedding", "crowd"], ["cosines"]),
+        helper.make_node("TopK", ["cosines", "neighbors"], ["nearest", "places"]),
+        helper.make_node("ReduceMean", ["nearest"], ["mean"], axes=[1], keepdims=0),
+        helper.make_node("Sub", ["mean", "average"], ["excess"]),
+        helper.make_node("Mul", ["excess", "strength"], ["threshold_offset"]),
+    ]
+    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    return _model(nodes, [vectors], [offsets], *tensors)

@@ -12,6 +12,7 @@ from app.domain.models import AlignedCrop, Floats
 from app.inference.embedder import OnnxEmbedder
 from app.inference.manifest import EmbedderManifest, read_checked, read_embedder
 from app.inference.onnx_session import Session
+from app.inference.threshold_offsets import open_threshold_offsets
 from app.matching.calibration import Calibration, read_calibration
 from training.pipeline.progress import with_progress
 
@@ -41,8 +42,9 @@ class ServedModel:
         """Open a model folder. Raises StartError, as the service would."""
         manifest = read_embedder(folder)
         session = Session(read_checked(folder, manifest.file), provider="auto")
-        calibration = read_calibration(folder, manifest.file.digest)
-        return cls(manifest, OnnxEmbedder(session, manifest), calibration)
+        offsets = open_threshold_offsets(folder, manifest)
+        calibration = read_calibration(folder, manifest.file.digest, manifest.offset_digest)
+        return cls(manifest, OnnxEmbedder(session, manifest, offsets), calibration)
 
     def embed(self, crops: NDArray[np.uint8], label: str) -> Floats:
         """Return unit vectors (N, D) of crops (N, size, size, 3)."""

@@ -40,10 +40,10 @@ ENROLL, ERASE, EXPORT, VERIFY, ADMIN = (
 
 
 @router.get("", dependencies=ENROLL)
-async def list_galleries(services: ServicesDep, caller: CallerDep) -> responses.Galleries:
+async def list_galleries(services: ServicesDep, caller: CallerDep) -> responses.GalleryList:
     """The galleries that the caller has access to."""
     galleries = [each for each in await services.galleries.all() if caller.may_use(each.id)]
-    return responses.Galleries(galleries=[responses.GalleryOut.of(gallery) for gallery in galleries])
+    return responses.GalleryList(galleries=[responses.GalleryOut.of(gallery) for gallery in galleries])
 
 
 @router.put(
@@ -73,11 +73,12 @@ async def list_subjects(
     services: ServicesDep,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
     cursor: Annotated[str, Query(description="`next_cursor` of the previous page.")] = "",
-) -> responses.Subjects:
+) -> responses.SubjectPage:
     """Subjects in order of their ids; a cursor stays valid while subjects are added and deleted."""
     found = await services.galleries.subjects(gallery, limit + 1, subject_behind(cursor))
     page = [responses.SubjectOut.of(subject) for subject in found[:limit]]
-    return responses.Subjects(subjects=page, next_cursor=cursor_of(page[-1].subject_id) if len(found) > limit else None)
+    next_cursor = cursor_of(page[-1].subject_id) if len(found) > limit else None
+    return responses.SubjectPage(subjects=page, next_cursor=next_cursor)
 
 
 @router.get(SUBJECT, dependencies=ENROLL)
@@ -99,9 +100,11 @@ async def put_subject(
     response: Response,
     fields: Annotated[requests.SubjectFields | None, Depends(json_fields(requests.SubjectFields))],
 ) -> responses.SubjectOut:
-    """Set the metadata of a subject, creating subject and gallery as needed: 201 if the subject is new."""
-    metadata = fields.metadata if fields else None
-    info, created = await services.galleries.put_subject(gallery, subject, metadata, actor)
+    """Describe a subject, creating subject and gallery as needed: 201 if the subject is new."""
+    given = fields or requests.SubjectFields()
+    info, created = await services.galleries.put_subject(
+        gallery, subject, given.metadata, actor, consent=given.consent, expires_at=given.expires_at
+    )
     response.status_code = 201 if created else 200
     return responses.SubjectOut.of(info)
 

@@ -1,4 +1,4 @@
-"""Where the service is between start and stop."""
+"""The state of the service between start and stop."""
 
 import asyncio
 from dataclasses import dataclass

@@ -54,6 +54,7 @@ def test_uncalibrated_model_decides_by_the_usual_threshold_without_rates(serve: 
 
     assert answer["threshold"] == {
         "distance": 1.1,
+        "base": 1.1,
         "fmr": None,
         "fnmr": None,
         "source": "uncalibrated",

@@ -13,7 +13,7 @@ WANT = re.compile(r"\bwants? ")
 
 
 def sources() -> list[Path]:
-    return [path for folder in ("app", "training") for path in sorted((REPOSITORY / folder).rglob("*.py"))]
+    return [path for folder in ("app", "training", "tests") for path in sorted((REPOSITORY / folder).rglob("*.py"))]
 
 
 def texts(path: Path) -> Iterator[tuple[int, str]]:

@@ -32,7 +32,7 @@ def document(likeness: Command, *arguments: object, exit_code: int = 0) -> dict[
 
 
 def spoil(likeness: Command, statement: str) -> None:
-    """As root could: the triggers are no obstacle."""
+    """Change the file without its triggers, which somebody with the rights of root can do."""
     with closing(sqlite3.connect(likeness.data / "gallery.sqlite3")) as db, db:
         guards = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
         for name, _ in guards:

@@ -110,3 +110,20 @@ def test_quality_bounds_of_the_settings_apply(likeness: Command, people: Path) -
 def test_gallery_can_be_chosen(likeness: Command, people: Path) -> None:
     enroll(likeness, people, "--gallery", "guests")
     assert (faces(likeness, "guests"), faces(likeness)) == (2, 0)
+
+
+def test_consent_and_expiry_are_those_of_every_subject(likeness: Command, people: Path) -> None:
+    enroll(likeness, people, "--consent", "form 7", "--expires", "2999-01-01T00:00:00Z")
+    exported = likeness.folder / "export.jsonl"
+    likeness("gallery", "export", exported)
+    subjects = [json.loads(line) for line in exported.read_text().splitlines()[1:]]
+    found = {each["subject_id"]: (each["consent"], each["expires_at"]) for each in subjects}
+    assert found == dict.fromkeys(("collins", "hopper"), ("form 7", "2999-01-01T00:00:00.000Z"))
+
+
+def test_an_expiry_in_the_past_enrols_nobody(likeness: Command, people: Path) -> None:
+    done = likeness("enroll", people, "--expires", "2020-01-01T00:00:00Z")
+    assert done.exit_code == 2
+    assert "expected a time in the future, got 2020-01-01T00:00:00.000Z" in done.stderr
+    (gallery,) = json.loads(likeness("gallery", "list", "--json").stdout)["galleries"]
+    assert gallery["subjects"] == 0

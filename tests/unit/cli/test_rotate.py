@@ -22,7 +22,7 @@ def filled(likeness: Command) -> Command:
 
 
 def readable(likeness: Command) -> bool:
-    """Whether a vector can be read in any file."""
+    """Return whether a vector can be read in any file."""
     kept = b"".join(file.read_bytes() for file in likeness.data.iterdir())
     return unit(1).tobytes() in kept
 

@@ -39,7 +39,7 @@ def services_with(profile: str) -> dict[str, Document]:
 
 
 def kustomized(overlay: str) -> list[Document]:
-    """What `kubectl apply -k docker/kubernetes/<overlay>` sends, but for labels."""
+    """Return what `kubectl apply -k docker/kubernetes/<overlay>` sends, but for labels."""
     manifests = _applied(KUBERNETES / overlay, [])
     return [manifest for manifest in manifests if manifest.get("$patch") != "delete"]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.clock import format_time, now, parse_duration
+from app.domain.clock import format_time, now, parse_duration, parse_time
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -74,3 +74,24 @@ def test_accepted_duration_can_be_added_to_and_subtracted_from_the_present(count
     with suppress(ValueError):
         duration = parse_duration(f"{count}{unit}")
     assert format_time(datetime.now(UTC) - duration) < now() <= format_time(datetime.now(UTC) + duration)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2027-01-31T12:00:00Z", "2027-01-31T12:00:00.000Z"),
+        ("2027-01-31t12:00:00.1239z", "2027-01-31T12:00:00.123Z"),
+        ("2027-01-31 12:00:00+02:30", "2027-01-31T09:30:00.000Z"),
+    ],
+)
+def test_an_rfc_3339_time_is_a_moment_in_utc(text: str, moment: str) -> None:
+    assert parse_time(text) == moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "2027-01-31", "2027-01-31T12:00:00", "2027-02-30T12:00:00Z", "20270131T120000Z", "0001-01-01T00:00:00+01:00"],
+)
+def test_another_text_is_no_time(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a time such as 2027-01-31T12:00:00Z, got "):
+        parse_time(text)

@@ -13,6 +13,7 @@ from tests.support.templates import template, unit
 OLD, NEW, OTHER = (bytes([number]) * KEY_BYTES for number in (1, 2, 3))
 DIMENSION, PIECE = 64, 16
 ANSWER = {"box": [1234.5, 678.25], "note": "a saved response"}
+CONSENT = "signed form 4711-B"
 METADATA = {"name": "Augusta Ada King", "title": "Countess of Lovelace"}
 
 
@@ -31,7 +32,7 @@ def enroll_all_kinds(repository: GalleryRepository) -> None:
     for seed in range(5):
         faces = [template(f"face {seed}", "ada", unit(seed, DIMENSION))]
         repository.enroll("guests", "ada", faces, IdempotencyRecord(f"key {seed}", "request", ANSWER))
-    repository.put_subject("guests", "ada", METADATA)
+    repository.put_subject("guests", "ada", METADATA, consent=CONSENT)
 
 
 def private_pieces() -> dict[str, list[bytes]]:
@@ -41,6 +42,7 @@ def private_pieces() -> dict[str, list[bytes]]:
         "vector": [data[at : at + PIECE] for data in vectors for at in range(0, len(data), PIECE)],
         "detection": [b"110.5", b'"landmarks": ['],
         "metadata": [b"Augusta", b"Lovelace"],
+        "consent": [b"4711-B"],
         "answer": [b"1234.5", b"a saved response"],
     }
 

@@ -10,7 +10,8 @@ ODD = "Žofie / 李 '; DROP TABLE faces; --\u2028"
 
 
 def fill(repository: GalleryRepository) -> None:
-    repository.put_subject("guests", "ada", {"name": "Ada", "tags": [1, None, "ü"]})
+    metadata = {"name": "Ada", "tags": [1, None, "ü"]}
+    repository.put_subject("guests", "ada", metadata, consent="form 7", expires_at="2999-01-01T00:00:00.000Z")
     repository.enroll("guests", "ada", numbered("ada", 1, 2))
     repository.enroll("guests", ODD, numbered(ODD, 3))
     repository.put_subject("guests", "nobody yet", {})
@@ -20,7 +21,7 @@ def contents(repository: GalleryRepository, gallery: str) -> dict[str, Any]:
     """All that a gallery holds, in values that can be compared."""
     return {
         subject.subject_id: (
-            subject.metadata,
+            (subject.metadata, subject.consent, subject.expires_at),
             [values(face) for face in repository.faces(gallery, subject.subject_id)],
         )
         for subject in repository.subjects(gallery, 1000, "")

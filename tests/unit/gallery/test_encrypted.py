@@ -51,7 +51,7 @@ def test_nothing_private_can_be_read_in_any_file(encrypted: GalleryRepository, p
 def test_without_a_key_all_of_it_can(repository: GalleryRepository, path: Path) -> None:
     enroll_all_kinds(repository)
 
-    assert kinds_found(path) == {"vector", "detection", "metadata", "answer"}
+    assert kinds_found(path) == {"vector", "detection", "metadata", "consent", "answer"}
 
 
 @pytest.mark.parametrize("keys", [(OLD,), (OLD, NEW), (NEW, OLD)])

@@ -1,7 +1,7 @@
 """A gallery written to a file and read back."""
 
 import json
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,9 @@ from app.domain.errors import InvalidRequest
 from app.gallery.import_export import export_gallery, import_gallery
 from app.gallery.repository import GalleryRepository
 from app.storage.sqlite import Connection
+from tests.support.fakes import WeightedOffsets
 from tests.support.repository import FileRepository
-from tests.support.templates import MODEL, numbered
+from tests.support.templates import MODEL, numbered, unit
 from tests.unit.gallery.guests import ODD, contents, fill
 
 
@@ -23,6 +24,21 @@ def test_what_was_exported_is_imported_as_it_was(repository: GalleryRepository, 
     assert import_gallery(repository, "copy", file) == 3
     assert contents(repository, "copy") == contents(repository, "guests")
     assert repository.gallery("copy").model == MODEL
+
+
+def test_an_export_tells_threshold_offsets_and_an_import_computes_them_anew(path: Path, file: Path) -> None:
+    offsets = WeightedOffsets(unit(7).tolist(), MODEL)
+    with closing(FileRepository(path, offsets=offsets)) as repository:
+        repository.enroll("guests", "ada", numbered("ada", 1))
+        export_gallery(repository, "guests", file)
+        header, line = map(json.loads, lines(file))
+        told = line["faces"][0]["threshold_offset"]
+        line["faces"][0]["threshold_offset"] = 99
+        file.write_text(f"{json.dumps(header)}\n{json.dumps(line)}\n")
+        import_gallery(repository, "copy", file)
+        (copied,) = repository.faces("copy", "ada")
+
+    assert told == copied.embedding.threshold_offset == pytest.approx(float(unit(1) @ unit(7)))
 
 
 def test_only_what_is_missing_is_imported(repository: GalleryRepository, file: Path) -> None:
@@ -136,3 +152,41 @@ def test_an_export_can_be_read_by_its_owner_only(repository: GalleryRepository, 
     export_gallery(repository, "guests", file)
 
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_consent_and_expiry_of_a_line_replace_those_that_are_there_and_none_keeps_them(
+    repository: GalleryRepository, file: Path
+) -> None:
+    repository.put_subject("guests", "ada", {}, consent="form 7", expires_at="2999-01-01T00:00:00.000Z")
+    repository.put_subject("guests", "bob", {})
+    export_gallery(repository, "guests", file)
+    repository.put_subject("guests", "ada", {}, consent="form 1", expires_at="2998-01-01T00:00:00.000Z")
+    repository.put_subject("guests", "bob", {}, consent="form 2", expires_at="2997-01-01T00:00:00.000Z")
+    import_gallery(repository, "guests", file)
+
+    found = {each.subject_id: (each.consent, each.expires_at) for each in repository.subjects("guests", 9, "")}
+    assert found == {
+        "ada": ("form 7", "2999-01-01T00:00:00.000Z"),
+        "bob": ("form 2", "2997-01-01T00:00:00.000Z"),
+    }
+
+
+def test_a_subject_past_its_expiry_is_not_imported(repository: GalleryRepository, file: Path) -> None:
+    repository.enroll("guests", "ada", numbered("ada", 1))
+    repository.enroll("guests", "bob", numbered("bob", 2))
+    repository.put_subject("guests", "ada", None, expires_at="2020-01-01T00:00:00.000Z")
+    export_gallery(repository, "guests", file)
+
+    assert import_gallery(repository, "copy", file) == 1
+    assert [each.subject_id for each in repository.subjects("copy", 9, "")] == ["bob"]
+
+
+def test_an_export_without_consent_and_expiry_is_imported(repository: GalleryRepository, file: Path) -> None:
+    fill(repository)
+    export_gallery(repository, "guests", file)
+    older = [json.loads(line) for line in lines(file)]
+    for entry in older:
+        entry.pop("consent", None), entry.pop("expires_at", None)
+    file.write_text("".join(json.dumps(entry) + "\n" for entry in older))
+
+    assert import_gallery(repository, "copy", file) == 3

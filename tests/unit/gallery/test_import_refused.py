@@ -57,6 +57,9 @@ def test_a_face_that_another_subject_has_is_refused(repository: GalleryRepositor
         (2, {"landmarks": [[1, 2]]}, "expected five landmarks"),
         (3, {"metadata": 5}, "not an exported gallery"),
         (4, {"faces": None}, "not an exported gallery"),
+        (4, {"consent": 7}, "expected consent as text, got int"),
+        (4, {"expires_at": "2999"}, "expected a time such as 2027-01-31T12:00:00Z, got '2999'"),
+        (4, {"expires_at": 2999}, "not an exported gallery"),
     ],
 )
 def test_a_line_that_cannot_be_read_is_named(

@@ -310,3 +310,17 @@ def test_a_file_cut_short_cannot_be_opened(path: Path) -> None:
 
     with pytest.raises(ServiceError, match="malformed"):
         FileRepository(path)
+
+
+@pytest.mark.parametrize("value", [b"", b"5", b"{", 5])
+def test_a_damaged_consent_is_named_left_out_and_removed_by_a_repair(repository: FileRepository, value: object) -> None:
+    repository.put_subject("guests", "ada", {"name": "Ada"}, consent="form 7")
+    with repository.database.writing() as db:
+        db.execute("UPDATE subjects SET consent = ?", (value,))
+    (row,) = repository.check_integrity()
+
+    assert (row.kind, row.subject_id) == ("consent", "ada")
+    assert repository.subject("guests", "ada").consent is None
+    assert repository.repair([row], OPERATOR) == [row]
+    assert repository.check_integrity() == []
+    assert repository.subject("guests", "ada").metadata == {"name": "Ada"}

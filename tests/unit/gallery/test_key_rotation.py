@@ -86,7 +86,7 @@ def test_of_a_gallery_that_was_in_clear_nothing_is_left_to_read(path: Path) -> N
     before = kinds_found(path)
     rotate(path, cipher(NEW))
 
-    assert before == {"vector", "detection", "metadata", "answer"}
+    assert before == {"vector", "detection", "metadata", "consent", "answer"}
     assert kinds_found(path) == set()
 
 

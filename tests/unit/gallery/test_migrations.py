@@ -19,6 +19,7 @@ from app.domain.models import Embedding
 from app.gallery.search import GallerySearch
 from app.storage.cipher import AesGcmCipher
 from app.storage.migrate import open_migrated
+from tests.support.fakes import WeightedOffsets
 from tests.support.repository import FileRepository
 from tests.support.templates import numbered, template, unit
 
@@ -87,6 +88,19 @@ def test_people_stay_and_are_found(migrated: FileRepository, expected: dict[str,
             vector = np.frombuffer(base64.b64decode(encoded), np.float32)
             _, (hit,) = search.search("people", Embedding(vector, gallery.model or ""), 1, 0.01)
             assert (hit.subject_id, hit.face_id) == (subject, face)
+
+
+def test_faces_of_old_galleries_have_threshold_offsets(old: Path, name: str, expected: dict[str, Any]) -> None:
+    offsets = WeightedOffsets(unit(7, 128).tolist(), expected["model"])
+    with closing(FileRepository(old, cipher=CIPHERS[name], offsets=offsets)) as repository:
+        search = GallerySearch(repository)
+        for subject in expected["people"]:
+            for face in repository.faces("people", subject):
+                _, hits = search.search("people", face.embedding, 9, 4.0)
+                (own,) = (hit for hit in hits if hit.face_id == face.face_id)
+
+                assert face.embedding.threshold_offset == pytest.approx(float(face.embedding.vector @ unit(7, 128)))
+                assert own.pair.offset == pytest.approx(2 * face.embedding.threshold_offset)
 
 
 def test_saved_responses_stay(migrated: FileRepository, expected: dict[str, Any]) -> None:

@@ -156,3 +156,33 @@ def test_what_was_answered_about_an_expired_face_is_forgotten(repository: Galler
 
     assert repository.saved_response("guests", "ada", "key", "request") is None
     assert repository.saved_response("guests", "bob", "key", "request") == {"box": [1, 2]}
+
+
+def test_subjects_past_their_expiry_are_erased_from_every_file_and_audited(
+    repository: GalleryRepository, path: Path
+) -> None:
+    for number, subject in enumerate(("ada", "bob", "eve"), start=1):
+        repository.enroll("guests", subject, [enrolled(str(number), subject, 9)])
+    repository.put_subject("guests", "ada", {"name": "Augusta"}, consent="form 7", expires_at=day(3))
+    repository.put_subject("guests", "bob", None, expires_at=day(4))
+    before = repository.gallery("guests")
+
+    assert repository.expire_subjects("2026-01-02T23:59:59.999Z", RETENTION) == []
+    assert repository.expire_subjects(day(3), RETENTION) == [Expired("guests", 1)]
+    assert repository.expire_subjects(day(3), RETENTION) == []
+
+    assert [subject.subject_id for subject in repository.subjects("guests", 9, "")] == ["bob", "eve"]
+    _, changes = repository.changes_since("guests", before)
+    assert changes.removed == ["1"]
+    files = b"".join(file.read_bytes() for file in path.parent.iterdir())
+    assert [trace for trace in (unit(1).tobytes(), b"Augusta", b"form 7") if trace in files] == []
+    entry = AuditLog(repository._database).entries("guests", "ada")[-1]
+    told = [entry[name] for name in ("by", "action", "faces", "expires_at")]
+    assert told == ["retention", "subject.expire", 1, day(3)]
+
+
+def test_an_earlier_consent_is_in_no_file(repository: GalleryRepository, path: Path) -> None:
+    repository.put_subject("guests", "ada", None, consent="form 4711")
+    repository.put_subject("guests", "ada", None, consent="")
+
+    assert b"4711" not in b"".join(file.read_bytes() for file in path.parent.iterdir())

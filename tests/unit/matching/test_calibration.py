@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from app.domain.errors import StartError, UnsupportedOperatingPoint
-from app.domain.models import Distance
 from app.matching.calibration import CALIBRATION, Calibration, ProbabilityMap, Rates, read_calibration
 from tests.support.calibrations import COHORTS, MODEL, RATES, calibration, rates
 
@@ -148,13 +147,13 @@ def test_incomplete_cohorts_are_refused(parts: dict[str, tuple[float, ...]]) -> 
 @given(one=DISTANCES, other=DISTANCES, slope=st.floats(0.1, 1e6), intercept=st.floats(-1e6, 1e6))
 def test_a_nearer_pair_is_never_less_probable(one: float, other: float, slope: float, intercept: float) -> None:
     made = calibration(probability=ProbabilityMap(slope=slope, intercept=intercept))
-    near, far = (made.probability_at(Distance(distance)) for distance in sorted([one, other]))
+    near, far = (made.probability_at(distance) for distance in sorted([one, other]))
     assert 0 <= far <= near <= 1
 
 
-def test_the_probability_is_the_logistic_function_of_the_distance() -> None:
-    assert calibration().probability_at(Distance(2.0)) == 0.5
-    assert calibration().probability_at(Distance(1.0)) == pytest.approx(1 / (1 + math.exp(-5)))
+def test_the_probability_is_the_logistic_function_of_the_score() -> None:
+    assert calibration().probability_at(2.0) == 0.5
+    assert calibration().probability_at(1.0) == pytest.approx(1 / (1 + math.exp(-5)))
 
 
 def written(folder: Path, text: str) -> Path:
@@ -182,3 +181,21 @@ def test_a_broken_calibration_is_refused_by_its_path(tmp_path: Path, fault: str)
     written(tmp_path, BROKEN[fault])
     with pytest.raises(StartError, match=rf"{tmp_path / CALIBRATION} is not a calibration"):
         read_calibration(tmp_path, MODEL)
+
+
+@pytest.mark.parametrize(
+    ("measured", "used", "complaint"),
+    [
+        (None, "sha256:b", "without threshold offsets, the model here is used with the threshold offsets sha256:b"),
+        ("sha256:a", None, "with the threshold offsets sha256:a, the model here is used without threshold offsets"),
+        ("sha256:a", "sha256:b", "sha256:a, the model here is used with the threshold offsets sha256:b: calibrate"),
+    ],
+    ids=["without", "with, used without", "with others"],
+)
+def test_a_calibration_with_other_threshold_offsets_is_refused(
+    tmp_path: Path, measured: str | None, used: str | None, complaint: str
+) -> None:
+    written(tmp_path, calibration(threshold_offset=measured).model_dump_json())
+    with pytest.raises(StartError, match=complaint):
+        read_calibration(tmp_path, MODEL, used)
+    assert read_calibration(tmp_path, MODEL, measured) is not None

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist
 from sklearn.cluster import AgglomerativeClustering
@@ -37,6 +38,23 @@ def test_groups_are_those_of_average_linkage_over_all_pairs(seed: int, spread: f
     distances = pdist(vectors.astype(np.float64), "sqeuclidean")
     expected = hierarchy.fcluster(hierarchy.linkage(distances, "average"), threshold, "distance")
     assert together(cluster_faces(vectors, threshold)) == together(expected)
+
+
+@given(seed=st.integers(0, 10_000), spread=st.floats(0.05, 1), threshold=THRESHOLDS)
+def test_with_threshold_offsets_groups_are_those_of_average_linkage_over_normalized_scores(
+    seed: int, spread: float, threshold: float
+) -> None:
+    vectors = faces(seed, 7, 4, spread)
+    offsets = np.random.default_rng(seed).uniform(-0.5, 1, len(vectors)).astype(np.float32)
+    scores = pdist(vectors.astype(np.float64), "sqeuclidean") + pairs_of(offsets)
+    expected = hierarchy.fcluster(hierarchy.linkage(scores + 1, "average"), threshold + 1, "distance")  # none below 0
+    assert together(cluster_faces(vectors, threshold, offsets)) == together(expected)
+
+
+def pairs_of(offsets: Floats) -> NDArray[np.float64]:
+    """Return the sum of two offsets for each pair, in the order of pdist."""
+    rows, columns = np.triu_indices(len(offsets), 1)
+    return offsets[rows].astype(np.float64) + offsets[columns]
 
 
 @pytest.mark.parametrize("threshold", [0.2, 0.7, 1.2, 1.9])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from app.domain.models import Distance, Floats
+from app.domain.models import Floats
 from app.matching.calibration import Calibration
 from tests.support.calibrations import DATA, MODEL, calibration
 from training.calibration import fit
@@ -92,7 +92,7 @@ def test_the_threshold_is_not_tighter_than_the_rate_needs(seed: int, shape: tupl
 @given(seed=SEEDS, shape=SHAPES)
 def test_nearer_pairs_are_more_probably_one_person(seed: int, shape: tuple[float, float]) -> None:
     made, _ = calibrated(seed, shape)
-    probabilities: NDArray[np.float64] = np.array([made.probability_at(Distance(d / 10)) for d in range(41)])
+    probabilities: NDArray[np.float64] = np.array([made.probability_at(d / 10) for d in range(41)])
     assert bool((np.diff(probabilities) <= 0).all())
     assert probabilities[0] > 0.5 > probabilities[-1]
 

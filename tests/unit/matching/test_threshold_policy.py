@@ -5,14 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.errors import UnsupportedOperatingPoint
-from app.domain.models import Distance, OperatingPoint
+from app.domain.models import Distance, FacePair, OperatingPoint
 from app.matching.threshold_policy import Decision, ThresholdPolicy, fmr_per_comparison
-from tests.support.calibrations import RATES, calibration
+from tests.support.calibrations import RATES, calibration, rates
 
 POLICY = ThresholdPolicy(calibration(), default_fmr=1e-3, default_fpir=1e-2)
 UNCALIBRATED = ThresholdPolicy(None, default_fmr=1e-3, default_fpir=1e-2)
 TEMPLATES = st.integers(1, 10_000_000)
 RATE = st.floats(1e-9, 0.999)
+
+
+def pair(distance: float, offset: float = 0.0) -> FacePair:
+    return FacePair(Distance(distance), offset)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +52,7 @@ def test_the_rates_of_a_threshold_that_was_asked_for_are_told() -> None:
 
 
 def test_without_a_calibration_the_usual_threshold_decides_and_promises_nothing() -> None:
-    assert UNCALIBRATED.compare(Distance(0.0), UNCALIBRATED.for_verification()).probability is None
+    assert UNCALIBRATED.compare(pair(0.0), UNCALIBRATED.for_verification()).probability is None
     for decision in (UNCALIBRATED.for_verification(), UNCALIBRATED.for_identification(templates=5)):
         assert (decision.source, decision.point.threshold) == ("uncalibrated", 1.1)
         assert (decision.point.fmr, decision.point.fnmr, decision.overall_fmr) == (None, None, None)
@@ -134,9 +138,35 @@ def test_an_empty_gallery_is_held_to_one_comparison() -> None:
 
 @pytest.mark.parametrize(("distance", "match"), [(0.999, True), (1.0, True), (1.001, False)])
 def test_a_pair_matches_up_to_and_at_the_threshold(distance: float, match: bool) -> None:  # noqa: FBT001
-    compared = POLICY.compare(Distance(distance), POLICY.for_verification())
+    compared = POLICY.compare(pair(distance), POLICY.for_verification())
     assert (compared.match, compared.distance.squared_l2, compared.point.threshold) == (match, distance, 1.0)
-    assert compared.probability == POLICY.probability(Distance(distance))
+    assert compared.probability == POLICY.probability(distance)
+
+
+@pytest.mark.parametrize(("offset", "match"), [(-0.25, True), (0.0, True), (0.25, True), (0.5, False)])
+def test_the_threshold_for_a_pair_is_the_base_less_its_offset(offset: float, match: bool) -> None:  # noqa: FBT001
+    decision = POLICY.for_verification()
+    compared = POLICY.compare(pair(0.75, offset), decision)
+
+    assert (compared.match, compared.point.threshold, decision.point.threshold) == (match, 1.0 - offset, 1.0)
+    assert (compared.point.fmr, compared.point.fnmr) == (decision.point.fmr, decision.point.fnmr)
+    assert compared.probability == POLICY.probability(0.75 + offset)
+
+
+def test_without_a_calibration_offsets_are_taken_off_the_usual_threshold() -> None:
+    compared = UNCALIBRATED.compare(pair(0.75, 0.5), UNCALIBRATED.for_verification())
+    assert (compared.match, compared.point.threshold) == (False, 1.1 - 0.5)
+
+
+@pytest.mark.parametrize(("offset", "fmr", "fnmr"), [(-0.5, 1e-3, 0.5), (0.0, 1e-3, 0.25), (0.5, 1e-2, 0.125)])
+def test_a_plain_threshold_is_the_same_for_all_pairs_and_its_rates_are_not(
+    offset: float, fmr: float, fnmr: float
+) -> None:
+    calibrated = ThresholdPolicy(calibration(rates=(rates(0.5, 1e-3, 0.5), *RATES[1:])), 1e-3, 1e-2)
+    compared = calibrated.compare(pair(0.9, offset), calibrated.for_verification(threshold=1.0))
+
+    assert (compared.match, compared.point) == (True, OperatingPoint(1.0, fmr, fnmr))
+    assert compared.probability == calibrated.probability(0.9 + offset)
 
 
 def decision_of(fmr: float, templates: int) -> Decision:

@@ -93,7 +93,7 @@ class Client:
         self._socket = socket.create_connection((HOST, port), PATIENCE)
 
     def send(self, data: bytes) -> bool:
-        """Whether the server took it all; where it has closed, its answer can still be read."""
+        """Return whether the server took it all; where it has closed, its answer can still be read."""
         try:
             self._socket.sendall(data)
         except (ConnectionResetError, BrokenPipeError):
@@ -117,7 +117,7 @@ class Client:
             pass
 
     def is_open(self, seconds: float) -> bool:
-        """Whether the server has neither closed nor sent anything when that time is over."""
+        """Return whether the server has neither closed nor sent anything when that time is over."""
         self._socket.settimeout(seconds)
         try:
             self._socket.recv(1)

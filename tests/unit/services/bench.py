@@ -9,7 +9,7 @@ from typing import Any
 from app.access.subject_attempts import SubjectAttempts
 from app.concurrency.worker_pool import WorkerPool
 from app.domain.identity import Caller, anonymous
-from app.domain.ports import Detector, Embedder, NoObserver, Observer
+from app.domain.ports import Detector, Embedder, NoObserver, NoThresholdOffsets, Observer, ThresholdOffsets
 from app.faces.alignment import LandmarkAligner
 from app.faces.quality import QualityBounds
 from app.faces.selection import FaceRule
@@ -41,6 +41,7 @@ class Parts:
 
     detector: Detector = field(default_factory=FakeDetector)
     embedder: Embedder = field(default_factory=FakeEmbedder)
+    offsets: ThresholdOffsets = field(default_factory=NoThresholdOffsets)
     calibration: Calibration | None = field(default_factory=calibration)
     bounds: QualityBounds = NO_BOUNDS
     threads: int = 2
@@ -142,7 +143,7 @@ async def open_bench(folder: Path, **parts: Any) -> AsyncIterator[Bench]:
     made = replace(Parts(), **parts)
     policy = ThresholdPolicy(made.calibration, default_fmr=1e-3, default_fpir=1e-2)
     release = ScoreReleasePolicy(policy, largest_threshold(policy))
-    repository = FileRepository(folder / "gallery.sqlite3")
+    repository = FileRepository(folder / "gallery.sqlite3", offsets=made.offsets)
     photos = WorkerPool("photo", threads=made.threads, max_waiting=made.max_waiting, deadline=10)
     store = WorkerPool("store", threads=1, max_waiting=64, deadline=10)
     pipeline = FacePipeline(made.detector, LandmarkAligner(), ImageLimits())

@@ -7,7 +7,7 @@ import pytest
 from app.domain.errors import FaceNotFound, InvalidRequest, ModelMismatch, NotFound
 from app.domain.identity import Caller, Scope
 from app.services.identification import IdentificationResult
-from tests.support.fakes import apart
+from tests.support.fakes import apart, offset
 from tests.support.templates import template, unit
 from tests.unit.services.bench import ANYBODY as ADMIN
 from tests.unit.services.bench import Bench, open_bench
@@ -28,7 +28,7 @@ async def test_candidates_are_the_subjects_within_the_threshold_nearest_first(be
 
     assert [(each.subject_id, each.rank) for each in candidates] == [("ada", 1), ("bob", 2)]
     assert [apart(20, 0), apart(20, 60)] == pytest.approx([0.06, 0.24], abs=5e-3)
-    assert [each.distance.squared_l2 for each in candidates] == [0.0, 0.2]
+    assert [each.comparison.distance.squared_l2 for each in candidates] == [0.0, 0.2]
     assert result.subject_ids == ["ada", "bob"]
 
 
@@ -38,7 +38,8 @@ async def test_candidate_has_face_metadata_and_probability(bench: Bench) -> None
     ((candidate,),) = (await bench.identify(100)).candidates
 
     assert (candidate.face_id, candidate.metadata) == (face_id, {"name": "Ada"})
-    assert candidate.probability == pytest.approx(1 / (1 + 2.718281828**-9.75))  # distance 0.05, the middle of the step
+    middle_of_the_step = pytest.approx(1 / (1 + 2.718281828**-9.75))  # distance 0.05
+    assert candidate.comparison.probability == middle_of_the_step
 
 
 async def test_candidates_in_one_step_keep_the_order_of_their_exact_distances(bench: Bench) -> None:
@@ -47,7 +48,7 @@ async def test_candidates_in_one_step_keep_the_order_of_their_exact_distances(be
     (candidates,) = (await bench.identify(0)).candidates
 
     assert [each.subject_id for each in candidates] == ["bob", "cleo", "ada"]
-    assert {each.distance.squared_l2 for each in candidates} == {0.0}
+    assert {each.comparison.distance.squared_l2 for each in candidates} == {0.0}
 
 
 async def test_a_caller_with_only_the_scope_identify_may_not_ask_for_everybody(bench: Bench) -> None:
@@ -92,7 +93,35 @@ async def test_uncalibrated_model_decides_by_the_usual_threshold(tmp_path: Path)
         near, far = await bench.identify(85), await bench.identify(95)
 
     assert (named(near), named(far)) == ([["ada"]], [[]])
-    assert (near.decision.source, near.candidates[0][0].probability) == ("uncalibrated", None)
+    assert (near.decision.source, near.candidates[0][0].comparison.probability) == ("uncalibrated", None)
+
+
+async def test_a_candidate_has_the_threshold_for_its_pair(offset_bench: Bench) -> None:
+    await offset_bench.enroll_reds("ada", 45)
+    result = await offset_bench.identify(0)
+    ((candidate,),) = result.candidates
+
+    assert offset(45) == pytest.approx(0.2632, abs=1e-4)
+    assert (result.decision.point.threshold, candidate.comparison.point.threshold) == (1.5, 1.23)
+
+
+async def test_candidates_are_ordered_by_their_normalized_scores(offset_bench: Bench) -> None:
+    await offset_bench.enroll_reds("crowded", 90)
+    await offset_bench.enroll_reds("alone", 36)
+
+    assert apart(64, 90) < apart(64, 36) < apart(64, 36) + offset(36) < apart(64, 90) + offset(90)
+    assert named(await offset_bench.identify(64)) == [["alone", "crowded"]]
+    assert named(await offset_bench.identify(64, top_k=1)) == [["alone"]]
+
+
+async def test_with_a_threshold_of_the_caller_candidates_are_ordered_by_their_distances(offset_bench: Bench) -> None:
+    await offset_bench.enroll_reds("crowded", 90)
+    await offset_bench.enroll_reds("alone", 36)
+    await offset_bench.enroll_reds("far", 127)
+
+    assert apart(64, 127) + offset(64) + offset(127) > 1.0 > apart(64, 127)
+    assert named(await offset_bench.identify(64, threshold=1.0)) == [["crowded", "alone", "far"]]
+    assert named(await offset_bench.identify(64, threshold=1.0, top_k=1)) == [["crowded"]]
 
 
 async def test_unknown_gallery_is_not_found_before_the_photo_is_opened(bench: Bench) -> None:

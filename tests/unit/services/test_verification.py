@@ -1,5 +1,6 @@
 """Decisions of /verify, computed by hand: the reds 0 and 85 have a squared distance of 1."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from app.domain.errors import (
     UnsupportedOperatingPoint,
 )
 from app.domain.identity import Caller, Scope
-from tests.support.fakes import FakeEmbedder, apart, photo
+from tests.support.fakes import FakeEmbedder, apart, offset, photo
 from tests.support.templates import template, unit
 from tests.unit.services.bench import Bench, open_bench
 
@@ -80,6 +81,29 @@ async def test_a_caller_with_only_the_scope_verify_learns_nothing_beyond_the_bou
     assert [answer.face_id for answer in answers] == [None, None]
     with pytest.raises(InvalidRequest, match="at most 1 against enrolled faces"):
         await bench.verify_subject(0, threshold=4.0, caller=VERIFIER)
+
+
+async def test_the_threshold_for_two_photos_is_the_base_less_their_offsets(offset_bench: Bench) -> None:
+    pair = photo(100), photo(150)
+    crowded, plain = await offset_bench.verify(*pair), await offset_bench.verify(*pair, threshold=1.0)
+    apart_from_crowd = await offset_bench.verify(photo(0), photo(50))
+
+    assert apart(100, 150) == pytest.approx(apart(0, 50)) == pytest.approx(0.3677, abs=1e-4)
+    assert crowded.comparison.point.threshold == pytest.approx(1.0 - offset(100) - offset(150))
+    assert [each.comparison.match for each in (crowded, apart_from_crowd, plain)] == [False, True, True]
+    assert (plain.comparison.point.threshold, plain.comparison.point.fmr) == (1.0, 1.0)
+    assert crowded.comparison.probability == plain.comparison.probability
+
+
+async def test_the_nearest_face_of_a_subject_has_the_smallest_normalized_score(offset_bench: Bench) -> None:
+    crowded, alone = await offset_bench.enroll_reds("ada", 90, 36)
+    by_score, plain = await offset_bench.verify_subject(64), await offset_bench.verify_subject(64, threshold=1.0)
+
+    assert apart(64, 90) < apart(64, 36) < apart(64, 36) + offset(36) < apart(64, 90) + offset(90)
+    assert (by_score.face_id, plain.face_id) == (alone, crowded)
+    assert by_score.decision.point.threshold == 0.5
+    assert not by_score.comparison.match
+    assert by_score.comparison.point.threshold == math.floor(100 * (0.5 - offset(64) - offset(36))) / 100
 
 
 async def test_threshold_for_a_subject_allows_for_one_comparison_per_face(bench: Bench) -> None:

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
-from app.domain.models import Distance
 from app.inference.manifest import BoxAlignment, read_embedder
 from app.matching.calibration import read_calibration
 from tests.support import sources
@@ -166,5 +165,5 @@ def test_probabilities_are_those_the_service_computes(models_dir: Path) -> None:
     shipped = read_calibration(folder, read_embedder(folder).file.digest)
     assert shipped is not None
     distances = np.array([0.1, 1.0, 1.7], np.float32)
-    served = [shipped.probability_at(Distance(float(distance))) for distance in distances]
+    served = [shipped.probability_at(float(distance)) for distance in distances]
     np.testing.assert_allclose(probabilities(distances, shipped.probability), served)
