@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from app.concurrency.worker_pool import raise_if_cancelled
 from app.domain.models import AlignedCrop, Face, Pixels, Quality
 from app.domain.ports import Aligner, Detector
+from app.faces.orientation import Orientation, detect_upright
 from app.faces.quality import assess
 from app.faces.selection import FaceRule, choose
 from app.images.decode import ImageLimits, decode
@@ -47,9 +48,13 @@ class FacePipeline:
         self._detector, self._aligner = detector, aligner
         self._limits, self._max_faces = limits or ImageLimits(), max_faces
 
-    def read(self, data: bytes, selection: FaceSelection, stage: Stage = nullcontext) -> PhotoFaces:
+    def read(
+        self, data: bytes, selection: FaceSelection, stage: Stage = nullcontext, orientation: Orientation = "auto"
+    ) -> PhotoFaces:
         """
         Return the selected faces of an encoded image, aligned and with their quality.
+
+        A photo in which no face is beyond doubt is turned, unless its orientation is to be taken from EXIF alone.
 
         Raises InvalidImage, UnsupportedImage or ImageTooLarge; FaceNotFound or MultipleFaces unless all are selected.
         """
@@ -57,7 +62,7 @@ class FacePipeline:
             image = self.decode(data)
         raise_if_cancelled()
         with stage("detect"):
-            faces = self._detector.detect(image)
+            faces = detect_upright(self._detector, image, orientation)
         selected = self._select(faces, selection, image)
         with stage("align"):
             aligned = [self.align(image, face) for face in selected]
@@ -73,7 +78,7 @@ class FacePipeline:
 
     def locate(self, image: Pixels, rule: FaceRule) -> Face:
         """Return the one face that `rule` selects. Raises FaceNotFound or MultipleFaces."""
-        return choose(self._detector.detect(image), rule, image.shape[:2])
+        return choose(detect_upright(self._detector, image, "auto"), rule, image.shape[:2])
 
     def align(self, image: Pixels, face: Face) -> AlignedFace:
         """Cut the face out of its photo as the embedder expects it, and measure its quality."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from app.domain.clock import RFC_3339, now, parse_time
+from app.faces.orientation import Orientation
 from app.faces.selection import FaceRule
 from app.gallery.codec import ID_PATTERN
 from app.gallery.limits import MAX_CONSENT
@@ -69,7 +70,15 @@ class NoFields(BaseModel):
         return {name: value for name, value in fields.items() if value is not None or name not in cls.model_fields}
 
 
-class FaceFields(NoFields):
+class PhotoFields(NoFields):
+    orientation: Orientation = Field(
+        "auto",
+        description="With `auto`, a photo in which no face is beyond doubt is also turned by 90, 180 and 270 degrees; "
+        "with `exif` it is only turned as its EXIF says.",
+    )
+
+
+class FaceFields(PhotoFields):
     face: FaceRule = Field(
         "largest", description="Which face of a photo to use; with `only`, several faces are an error."
     )

@@ -43,12 +43,13 @@ class QualityOut(BaseModel):
 
 
 class FaceOut(BaseModel):
-    """`box` is left, top, right, bottom and `landmarks` five x, y, in pixels of the upright image."""
+    """`box` is left, top, right, bottom and `landmarks` five x, y, in pixels of the image as its EXIF turns it."""
 
     box: Sides
     landmarks: list[Point]
     confidence: float
     quality: QualityOut
+    rotated: int = Field(0, description="Degrees clockwise by which the photo was turned to find the face.")
 
     @staticmethod
     def members(face: Face, quality: Quality) -> dict[str, Any]:
@@ -59,6 +60,7 @@ class FaceOut(BaseModel):
             "landmarks": _points(face.landmarks),
             "confidence": round(face.confidence, 6),
             "quality": QualityOut.of(quality),
+            "rotated": face.rotated,
         }
 
 

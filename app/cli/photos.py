@@ -14,6 +14,7 @@ from app.bootstrap.storage import DEFAULT_GALLERY
 from app.cli.drawing import draw_faces
 from app.cli.output import NO_MATCH, SUCCESS, AsJson, problem_context, run
 from app.domain.identity import anonymous
+from app.faces.orientation import Orientation
 from app.faces.selection import FaceRule
 from app.images.decode import ImageLimits, decode
 from app.services.extraction import Upload
@@ -25,6 +26,9 @@ Face = Annotated[FaceRule, typer.Option(help="Which face of a photo to use.")]
 Fmr = Annotated[float | None, typer.Option(min=0, max=1, help="Highest false match rate.")]
 Fpir = Annotated[float | None, typer.Option(min=0, max=1, help="Highest chance of naming a stranger.")]
 Threshold = Annotated[float | None, typer.Option(min=0, max=4, help="Largest squared L2 distance of a match.")]
+
+
+Orient = Annotated[Orientation, typer.Option(help="Also turn the photo, or only as its EXIF says.")]
 
 
 def one_bound(fmr: float | None, threshold: float | None) -> None:
@@ -39,11 +43,12 @@ def verify(
     face: Face = "largest",
     fmr: Fmr = None,
     threshold: Threshold = None,
+    orientation: Orient = "auto",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Are these two photos of one person? Exit 0 for a match, 1 for none."""
     one_bound(fmr, threshold)
-    uploads = [Upload(str(path), path.read_bytes()) for path in (first, second)]
+    uploads = [Upload(str(path), path.read_bytes(), orientation) for path in (first, second)]
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         timer = StageTimer()
@@ -62,12 +67,13 @@ def identify(
     face: Face = "largest",
     fpir: Fpir = None,
     threshold: Threshold = None,
+    orientation: Orient = "auto",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Who of the enrolled people is this? Exit 0 for a candidate, 1 for none."""
     if fpir is not None and threshold is not None:
         raise typer.BadParameter("expected --fpir or --threshold, got both")
-    upload = Upload(str(image), image.read_bytes())
+    upload = Upload(str(image), image.read_bytes(), orientation)
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         timer = StageTimer()
@@ -91,6 +97,7 @@ def identify(
 def detect(
     image: Photo,
     draw: Annotated[Path | None, typer.Option(help="Write the photo with its faces marked, as PNG or JPEG.")] = None,
+    orientation: Orient = "auto",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Every face of a photo. Exit 0 if there is one, 1 if there is none."""
@@ -99,7 +106,7 @@ def detect(
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         timer = StageTimer()
         async with open_services(settings) as services:
-            result = await services.extraction.read(Upload(str(image), data), "all", timer)
+            result = await services.extraction.read(Upload(str(image), data, orientation), "all", timer)
             answer = Presenter(problem_context(), services.models, timer).detection(result)
         if draw:
             photo = decode(data, ImageLimits(settings.max_image_bytes, settings.max_image_pixels))

@@ -69,13 +69,17 @@ class Face:
     """
     A detected face; `confidence` in [0, 1] is the detector's and says nothing about identity.
 
-    `refined` are landmarks from a second, more precise pass of the detector, if it made one.
+    `refined` are landmarks from a second, more precise pass of the detector, if it made one. `doubtful` faces may be
+    turned ones, or none. `rotated` is by how many degrees clockwise the photo was turned to find the face; box and
+    landmarks are those in the photo as it came.
     """
 
     box: Box
     landmarks: Landmarks
     confidence: float
     refined: Landmarks | None = None
+    doubtful: bool = False
+    rotated: int = 0
 
     @property
     def points(self) -> Floats:

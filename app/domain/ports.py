@@ -53,6 +53,10 @@ class Detector(Protocol):
         """Return every face of an upright (H, W, 3) uint8 RGB photo, largest first."""
         ...
 
+    def search(self, image: Pixels) -> list[Face]:
+        """Return the faces that `detect`, which found none, may have missed: a search that takes longer."""
+        ...
+
 
 class Aligner(Protocol):
     def align(self, image: Pixels, face: Face) -> AlignedCrop:

@@ -52,7 +52,7 @@ class LandmarkAligner:
         self._size = size
 
     def align(self, image: Pixels, face: Face) -> AlignedCrop:
-        """Return the face of an upright (H, W, 3) photo as a (size, size, 3) crop."""
+        """Return the face of a (H, W, 3) photo, which may be turned, as a (size, size, 3) crop."""
         transform = similarity_transform(face.points, self._template)
         pixels = cv2.warpAffine(
             image, transform, (self._size, self._size), flags=cv2.INTER_LINEAR, borderValue=(0, 0, 0)
@@ -75,8 +75,9 @@ class BoxAligner:
 
     def align(self, image: Pixels, face: Face) -> AlignedCrop:
         """Return the face of an upright (H, W, 3) photo as a (size, size, 3) crop, black if its box is outside."""
+        box = self._with_margin(_turn(face.box, face.rotated, image.shape[:2]))
+        image = np.rot90(image, -face.rotated // 90)
         height, width = image.shape[:2]
-        box = self._with_margin(face.box)
         left, top = int(max(box.left, 0)), int(max(box.top, 0))
         right, bottom = int(min(box.right, width)), int(min(box.bottom, height))
         if right <= left or bottom <= top:
@@ -88,6 +89,18 @@ class BoxAligner:
     def _with_margin(self, box: Box) -> Box:
         x, y = self._margin * box.width / 2, self._margin * box.height / 2
         return Box(box.left - x, box.top - y, box.right + x, box.bottom + y)
+
+
+def _turn(box: Box, degrees: int, shape: tuple[int, int]) -> Box:
+    """Return a box of a photo of `shape` (height, width) in the photo turned clockwise."""
+    height, width = shape
+    if degrees == 90:
+        return Box(height - box.bottom, box.left, height - box.top, box.right)
+    if degrees == 180:
+        return Box(width - box.right, height - box.bottom, width - box.left, height - box.top)
+    if degrees == 270:
+        return Box(box.top, width - box.right, box.bottom, width - box.left)
+    return box
 
 
 def _visible_share(box: Box, width: int, height: int) -> float:

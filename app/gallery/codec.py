@@ -154,6 +154,7 @@ def detection_to_json(template: Template) -> dict[str, Any]:
         "box": [face.box.left, face.box.top, face.box.right, face.box.bottom],
         "landmarks": face.landmarks.points.tolist(),
         "confidence": face.confidence,
+        "rotated": face.rotated,
         "quality": [quality.size, quality.sharpness, quality.frontality, quality.inside],
     }
 
@@ -162,7 +163,8 @@ def detection_from_json(document: Mapping[str, Any]) -> tuple[Face, Quality]:
     """Raises KeyError, TypeError, ValueError or OverflowError if it is not what `detection_to_json` makes."""
     landmarks = Landmarks(np.asarray(document["landmarks"], np.float32))
     box, quality = [[_finite(number) for number in document[name]] for name in ("box", "quality")]
-    return Face(Box(*box), landmarks, _finite(document["confidence"])), Quality(*quality)
+    rotated = int(document.get("rotated", 0))
+    return Face(Box(*box), landmarks, _finite(document["confidence"]), rotated=rotated), Quality(*quality)
 
 
 def _finite(number: Any) -> float:

@@ -134,4 +134,5 @@ def _digest(uploads: Sequence[Upload], rule: FaceRule) -> str:
     digest = hashlib.sha256(rule.encode())
     for upload in uploads:
         digest.update(hashlib.sha256(upload.data).digest())
+        digest.update(b"" if upload.orientation == "auto" else upload.orientation.encode())
     return digest.hexdigest()

@@ -11,6 +11,7 @@ from app.concurrency.worker_pool import Reservation, WorkerPool
 from app.domain.errors import FaceNotFound, InputError, LikenessError, MultipleFaces
 from app.domain.models import AlignedCrop, Embedding, Probe
 from app.domain.ports import NoObserver, Observer
+from app.faces.orientation import Orientation
 from app.faces.selection import FaceRule
 from app.inference.micro_batcher import MicroBatcher
 from app.pipeline import FacePipeline, FaceSelection, PhotoFaces
@@ -22,10 +23,11 @@ MAX_QUEUED_FACES = 32
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Upload:
-    """An encoded image and the name of the request field that carried it."""
+    """An encoded image, the name of the request field that carried it, and how its upright side is found."""
 
     name: str
     data: bytes
+    orientation: Orientation = "auto"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +61,7 @@ class Extraction:
         """Return the aligned faces of one upload. Raises as FacePipeline.read, and Overloaded or DeadlineExceeded."""
         with naming_image(upload.name), self._observing_errors():
             photo = await self._workers.run(
-                lambda: self._pipeline.read(upload.data, selection, timer.stage),
+                lambda: self._pipeline.read(upload.data, selection, timer.stage, upload.orientation),
                 on_start=lambda seconds: timer.add("queue", seconds),
                 reservation=reservation,
             )

@@ -18,6 +18,7 @@ from app.bootstrap import services as bootstrap
 from app.bootstrap.models import open_models as real_open_models
 from app.domain.models import AlignedCrop, Box, Embedding, Face, Landmarks, Pixels, Quality
 from app.faces.alignment import ARCFACE_112
+from app.faces.orientation import Orientation
 from app.main import create_app
 from app.pipeline import AlignedFace, FaceSelection, PhotoFaces, Stage
 from app.server.protocol import ConnectionLimits
@@ -34,6 +35,8 @@ class StillDetector:
     def detect(self, image: Pixels) -> list[Face]:  # noqa: ARG002
         return [FACE]
 
+    search = detect
+
 
 class StillEmbedder:
     def __init__(self, model: str, dimension: int) -> None:
@@ -47,7 +50,7 @@ class StillEmbedder:
 class StillPipeline:
     """A pipeline with the stages of FacePipeline, so that the cost of their timer is included."""
 
-    def read(self, data: bytes, selection: FaceSelection, stage: Stage) -> PhotoFaces:  # noqa: ARG002
+    def read(self, _data: bytes, _selection: FaceSelection, stage: Stage, _orientation: Orientation) -> PhotoFaces:
         for name in ("decode", "detect", "align"):
             with stage(name):
                 pass

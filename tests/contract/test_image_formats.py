@@ -97,6 +97,31 @@ def test_an_exif_turned_copy_gives_the_answer_of_the_upright_photo(api: Api, upr
     assert overlap(turned["faces"][0]["box"], upright["faces"][0]["box"]) > 0.9
 
 
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_photo_turned_without_exif_gives_the_answer_of_the_upright_one(api: Api, upright: Body, degrees: int) -> None:
+    photo = png(hopper().rotate(-degrees, expand=True))
+    turned = verification(api.verify(photo, HOPPER_AGAIN))
+    assert turned["match"] is True
+    assert turned["distance"] == pytest.approx(upright["distance"], abs=0.1)
+    assert [face["rotated"] for face in turned["faces"]] == [360 - degrees, 0]
+    left, top, right, bottom = upright["faces"][0]["box"]
+    width, height = hopper().size
+    boxes = {
+        90: (height - bottom, left, height - top, right),
+        180: (width - right, height - bottom, width - left, height - top),
+        270: (top, width - right, bottom, width - left),
+    }
+    assert overlap(turned["faces"][0]["box"], boxes[degrees]) > 0.9
+
+
+def test_with_exif_alone_a_turned_photo_is_not_turned(api: Api) -> None:
+    photo = png(hopper().rotate(90, expand=True))
+    assert all(face["rotated"] == 0 for face in answered(api.detect(photo, orientation="exif"))["faces"])
+    (face,) = answered(api.detect(photo, orientation="auto"))["faces"]
+    assert face["rotated"] == 90
+    problem(api.http.post("/detect", json={"image": base64_of(photo), "orientation": "left"}), 422, "invalid_request")
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [

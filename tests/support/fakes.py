@@ -58,6 +58,9 @@ class FakeDetector:
         starts = range(0, image.shape[1] - side + 1, side)
         return [self._face(start + self.shift * side, side) for start in starts if image[:, start : start + side].any()]
 
+    def search(self, image: Pixels) -> list[Face]:  # noqa: ARG002
+        return []
+
     def _face(self, left: float, side: int) -> Face:
         points = np.array(ARCFACE_112, np.float32) / TILE
         points[2, 0] += self.turned

@@ -29,6 +29,7 @@ from training.evaluation import (
     demographics_report,
     detection_recall,
     lfw,
+    orientation_report,
     robustness,
     summary,
 )
@@ -157,6 +158,19 @@ def evaluate_detection_recall(
     report = detection_recall.run(images, models_dir, every)
     _write(report, report_path)
     typer.echo(detection_recall.summary(report))
+
+
+@cli.command("orientation")
+def evaluate_orientation(
+    images: Photos,
+    report_path: Report,
+    every: Annotated[int, typer.Option(min=1, help="Use one photo of so many.")] = 1,
+    models_dir: ModelsDir = MODELS,
+) -> None:
+    """Whether photos that are turned by 90, 180 and 270 degrees, without EXIF, are turned back."""
+    report = orientation_report.run(images, models_dir, every)
+    _write(report, report_path)
+    typer.echo(orientation_report.summary(report))
 
 
 def _write(report: dict[str, Any], path: Path) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from app.domain.errors import InputError
 from app.domain.models import Box, Face, Floats, Landmarks, Pixels
 from app.domain.ports import Aligner
-from app.faces import selection
+from app.faces import orientation, selection
 from app.faces.alignment import LandmarkAligner, open_aligner
 from app.faces.detector import mtcnn
 from app.faces.detector.mtcnn import SERVING_OPTIONS, CascadeOptions, load_mtcnn
@@ -99,7 +99,7 @@ def embed_faces(model: ServedModel, detected: DetectedFaces) -> tuple[Floats, Fl
 
 def _detection_digest(detector: str, options: CascadeOptions) -> str:
     """Return a digest of whatever decides which face is found: the networks, the options, the code."""
-    sources = [*sorted(Path(mtcnn.__file__).parent.glob("*.py")), Path(selection.__file__)]
+    sources = [*sorted(Path(mtcnn.__file__).parent.glob("*.py")), Path(selection.__file__), Path(orientation.__file__)]
     code = b"".join(path.read_bytes() for path in sources)
     return hashlib.sha256(f"{detector} {options}".encode() + code).hexdigest()[:16]
 
@@ -129,12 +129,13 @@ def _to_json(face: Face | None) -> list[Any] | None:
         return None
     box = face.box
     refined = face.refined.points.tolist() if face.refined else None
-    return [[box.left, box.top, box.right, box.bottom], face.landmarks.points.tolist(), face.confidence, refined]
+    corners = [box.left, box.top, box.right, box.bottom]
+    return [corners, face.landmarks.points.tolist(), face.confidence, refined, face.rotated]
 
 
 def _from_json(cached: list[Any] | None) -> Face | None:
     if cached is None:
         return None
-    box, points, confidence, refined = cached
+    box, points, confidence, refined, rotated = cached
     refined_landmarks = Landmarks(np.array(refined, np.float32)) if refined else None
-    return Face(Box(*box), Landmarks(np.array(points, np.float32)), confidence, refined_landmarks)
+    return Face(Box(*box), Landmarks(np.array(points, np.float32)), confidence, refined_landmarks, rotated=rotated)

@@ -39,7 +39,7 @@ async def verify(
     """Are these two photos of one person?"""
     fields = submission.parse(requests.VerifyFields)
     result = await services.verification.pair(
-        submission.uploads, fields.face, fmr=fields.fmr, threshold=fields.threshold, timer=timer
+        submission.photos(fields.orientation), fields.face, fmr=fields.fmr, threshold=fields.threshold, timer=timer
     )
     return presenter.verification(result, PAIR)
 
@@ -61,7 +61,7 @@ async def identify(
     fields = submission.parse(requests.IdentifyFields)
     caller.require_gallery(fields.gallery)
     result = await services.identification.identify(
-        submission.uploads[0],
+        submission.photos(fields.orientation)[0],
         fields.selection,
         fields.gallery,
         caller=caller,
@@ -77,7 +77,7 @@ async def identify(
 @router.post(
     "/detect",
     dependencies=[require_scope(Scope.VERIFY)],
-    openapi_extra=request_body(requests.NoFields, "image"),
+    openapi_extra=request_body(requests.PhotoFields, "image"),
 )
 async def detect(
     submission: Annotated[Submission, Depends(images("image"))],
@@ -86,8 +86,8 @@ async def detect(
     presenter: PresenterDep,
 ) -> responses.Detection:
     """The faces of a photo, largest first, or an empty list. `faces_found` also counts faces beyond the limit."""
-    submission.parse(requests.NoFields)
-    photo = await services.extraction.read(submission.uploads[0], "all", timer)
+    fields = submission.parse(requests.PhotoFields)
+    photo = await services.extraction.read(submission.photos(fields.orientation)[0], "all", timer)
     return presenter.detection(photo)
 
 
@@ -104,5 +104,5 @@ async def embed(
 ) -> responses.Embeddings:
     """A unit vector per face; one result per image, in order. An image that fails does not affect the others."""
     fields = submission.parse(requests.SelectionFields)
-    photos = await services.extraction.read_and_embed(submission.uploads, fields.selection, timer)
+    photos = await services.extraction.read_and_embed(submission.photos(fields.orientation), fields.selection, timer)
     return presenter.embeddings(photos)

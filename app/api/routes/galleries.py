@@ -142,7 +142,7 @@ async def enroll_faces(
     outcome = await services.enrollment.enroll(
         gallery,
         subject,
-        submission.uploads,
+        submission.photos(fields.orientation),
         fields.face,
         idempotency_key=idempotency_key,
         present=presenter.enrollment,
@@ -176,7 +176,7 @@ async def verify_subject(
     """Is this a photo of the subject? It is compared with the nearest enrolled face; the distance is rounded."""
     fields = submission.parse(requests.VerifyFields)
     result = await services.verification.subject(
-        submission.uploads[0],
+        submission.photos(fields.orientation)[0],
         fields.face,
         gallery,
         subject,

@@ -7,17 +7,13 @@ one integral image serves all levels and crops, candidates are arrays throughout
 facenet-pytorch's options the boxes are equal to 0.01 px (tests/unit/faces/detector/test_parity.py). The service uses
 fewer levels (`SERVING_OPTIONS`), which moves boxes a little and finds the same faces; docs/evaluation.md has figures.
 
-The landmarks come from a square that the box has left since, and are noisy: 1.3 px of the 112 px crop on LFW. If the
-photo's edge cuts the face, the rest is stretched to O-Net's square (Zhang's own code, and davidsandberg's, pad with
-black), and the error is 9 px. Therefore O-Net runs again on the square around each box, and on its mirror image, with
-black beyond the edge. The face is aligned by the mean of both (`Face.refined`); its box and the reported landmarks do
-not change. docs/evaluation.md has the gain.
+A second look (second_look.py) makes the landmarks more precise; boxes and the reported landmarks do not change.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +23,10 @@ from app.domain.models import Box, Face, Floats, Landmarks, Pixels
 from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet, load_nets
 from app.faces.detector.nms import apply_offsets, clipped_windows, nms, to_square, windows
 from app.faces.detector.pyramid import CELL, AreaPooling, BufferPool, downscale, pyramid_scales
+from app.faces.detector.second_look import look_again, to_pixels
 from app.inference.onnx_session import Provider
 
 STRIDE = 2  # of P-Net, in pixels of a level
-EDGE_REFINEMENTS = 2  # times that the box of a face that the edge cuts is moved before its landmarks are refined
-MIRROR_ORDER = [1, 0, 2, 4, 3]  # the landmark of the mirror image that each landmark is
 MIN_DOWNSCALED_FACE = 20.0  # pixels that the smallest face keeps in a downscaled photo
 LEVEL_OVERLAP, OVERLAP = 0.5, 0.7  # of boxes of the same face: within a level, and in all later steps
 
@@ -47,6 +42,7 @@ class CascadeOptions:
     about 1,000.
     `include_last_level` adds a level for faces as large as the photo, which `factor` may skip.
     Without `refine_landmarks` faces are aligned by the landmarks that facenet-pytorch finds.
+    With `search_all_levels`, `search` goes through the levels of facenet-pytorch's defaults.
     """
 
     min_face: float = 20.0
@@ -56,6 +52,7 @@ class CascadeOptions:
     max_level_pixels: int = 1_000_000
     max_candidates: int = 5_000
     refine_landmarks: bool = True
+    search_all_levels: bool = False
 
     def min_face_in(self, height: int, width: int) -> float:
         """Return the size of the smallest face to detect in a photo of this size, in pixels."""
@@ -69,7 +66,9 @@ class CascadeOptions:
         return CELL * math.sqrt(height * width / self.max_level_pixels)
 
 
-SERVING_OPTIONS = CascadeOptions(min_face=40.0, thresholds=(0.7, 0.7, 0.7), factor=0.68, include_last_level=True)
+SERVING_OPTIONS = CascadeOptions(
+    min_face=40.0, thresholds=(0.7, 0.7, 0.7), factor=0.68, include_last_level=True, search_all_levels=True
+)
 """The service's options: fewer levels and candidates, and the same people found in real photos (docs/evaluation.md)."""
 
 
@@ -95,32 +94,42 @@ class Mtcnn:
 
     def detect(self, image: Pixels) -> list[Face]:
         """Return all faces of an upright (H, W, 3) uint8 RGB photo, largest first."""
+        return self._detect(image, self._options)
+
+    def search(self, image: Pixels) -> list[Face]:
+        """Return the faces that facenet-pytorch's levels find, but none smaller than `min_face`."""
+        if not self._options.search_all_levels:
+            return []
+        smallest = self._options.min_face
+        faces = self._detect(image, CascadeOptions())
+        return [face for face in faces if min(face.box.width, face.box.height) >= smallest]
+
+    def _detect(self, image: Pixels, options: CascadeOptions) -> list[Face]:
         height, width = image.shape[:2]
-        factor = self._options.downscaling_of(height, width)
+        factor = options.downscaling_of(height, width)
         image = downscale(image, factor)
         with self._buffers.borrow(image) as buffer:
             photo = AreaPooling(image, buffer)
-            candidates = self._propose(photo, self._options.min_face_in(height, width) / factor)
+            candidates = self._propose(photo, options.min_face_in(height, width) / factor, options)
             candidates = self._refine(photo, candidates)
             faces = [_upscale(face, factor) for face in self._output(photo, candidates)]
         return sorted(faces, key=lambda face: -face.box.area)
 
-    def _propose(self, photo: AreaPooling, min_face: float) -> Floats:
+    def _propose(self, photo: AreaPooling, min_face: float, options: CascadeOptions) -> Floats:
         """Return the squares (N, 4) that P-Net takes for faces."""
-        options = self._options
         scales = pyramid_scales(
             photo.height, photo.width, min_face, options.factor, include_last_level=options.include_last_level
         )
-        levels = [self._propose_in_level(photo, scale) for scale in scales]
+        levels = [self._propose_in_level(photo, scale, options.thresholds[0]) for scale in scales]
         found = self._most_probable(np.concatenate([np.empty((0, 9), np.float32), *levels]))
         found = found[nms(found[:, :4], found[:, 4], OVERLAP)]
         return to_square(apply_offsets(found[:, :4], found[:, 5:], inclusive=False))
 
-    def _propose_in_level(self, photo: AreaPooling, scale: float) -> Floats:
+    def _propose_in_level(self, photo: AreaPooling, scale: float, threshold: float) -> Floats:
         """Return the candidates of one level (N, 9): box in the photo, probability, four offsets."""
         level = photo.level(int(photo.height * scale + 1), int(photo.width * scale + 1))
         logits, offsets = self._pnet(level)
-        rows, columns = np.nonzero(logits >= _logit(self._options.thresholds[0]))
+        rows, columns = np.nonzero(logits >= _logit(threshold))
         corners = np.stack([columns, rows, columns, rows], axis=1) * STRIDE + [1, 1, CELL, CELL]
         boxes = np.floor(corners.astype(np.float32) / np.float32(scale))
         found = np.concatenate(
@@ -155,36 +164,21 @@ class Mtcnn:
         probabilities, offsets, landmarks = self._onet(crops)
         sure = probabilities > self._options.thresholds[2]
         candidates, probabilities, offsets = candidates[sure], probabilities[sure], offsets[sure]
-        points = _to_pixels(candidates, landmarks[sure])
+        points = to_pixels(candidates, landmarks[sure])
         boxes = apply_offsets(candidates, offsets, inclusive=True)
         kept = nms(boxes, probabilities, OVERLAP, "min")
         boxes, points, probabilities = boxes[kept], points[kept], probabilities[kept]
         refined: list[Landmarks | None] = [None] * len(kept)
+        doubtful = np.zeros(len(kept), bool)
         if self._options.refine_landmarks and len(kept):
             cut = _reach_beyond(photo, candidates[kept])
-            refined = [Landmarks(each) for each in self._refine_landmarks(photo, boxes, cut)]
+            better, doubtful = look_again(self._onet, photo, boxes, probabilities, cut)
+            refined = [Landmarks(each) for each in better]
+        faces = zip(boxes, points, probabilities, refined, doubtful, strict=True)
         return [
-            Face(Box(*map(float, corners)), Landmarks(five), float(probability), better)
-            for corners, five, probability, better in zip(boxes, points, probabilities, refined, strict=True)
+            Face(Box(*map(float, corners)), Landmarks(five), float(probability), better, bool(doubt))
+            for corners, five, probability, better, doubt in faces
         ]
-
-    def _refine_landmarks(self, photo: AreaPooling, boxes: Floats, cut: npt.NDArray[np.bool_]) -> Floats:
-        """Return O-Net's landmarks (N, 5, 2) around each box (N, 4); boxes `cut` by the edge are moved before."""
-        squares = to_square(boxes)
-        for _ in range(EDGE_REFINEMENTS if cut.any() else 0):
-            _, offsets, _ = self._onet(photo.crops(windows(squares[cut]), 48))
-            squares[cut] = to_square(apply_offsets(squares[cut], offsets, inclusive=True))
-        crops = photo.crops(windows(squares), 48)
-        _, _, original = self._onet(crops)
-        _, _, mirrored = self._onet(np.ascontiguousarray(crops[:, :, ::-1]))
-        return _to_pixels(squares, (original + _mirror(mirrored)) * np.float32(0.5))
-
-
-def _mirror(landmarks: Floats) -> Floats:
-    """Return the landmarks (N, 5, 2), as shares of a square, of its mirror image."""
-    points = landmarks[:, MIRROR_ORDER]
-    points[..., 0] = 1 - points[..., 0]
-    return points
 
 
 def _upscale(face: Face, factor: int) -> Face:
@@ -201,14 +195,8 @@ def _upscale(face: Face, factor: int) -> Face:
     def upscale(landmarks: Landmarks) -> Landmarks:
         return Landmarks(landmarks.points * np.float32(factor) - np.float32((factor - 1) / 2))
 
-    return Face(box, upscale(face.landmarks), face.confidence, upscale(face.refined) if face.refined else None)
-
-
-def _to_pixels(squares: Floats, landmarks: Floats) -> Floats:
-    """Convert landmarks (N, 5, 2) from shares of the squares (N, 4) to pixels of the photo."""
-    side = squares[:, None, 2:] - squares[:, None, :2] + np.float32(1)  # (N, 1, 2)
-    points: Floats = side * landmarks + squares[:, None, :2] - np.float32(1)
-    return points
+    refined = upscale(face.refined) if face.refined else None
+    return replace(face, box=box, landmarks=upscale(face.landmarks), refined=refined)
 
 
 def _reach_beyond(photo: AreaPooling, squares: Floats) -> npt.NDArray[np.bool_]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.domain.models import Face, Floats, Pixels
-from app.faces.detector import mtcnn
+from app.faces.detector import second_look
 from app.faces.detector.mtcnn import CascadeOptions, Mtcnn
 from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet
 
@@ -55,4 +55,4 @@ def test_boxes_and_landmarks_of_facenet_pytorch_do_not_change(nets: Nets, portra
 def test_landmarks_of_a_mirror_image_are_mirrored_back() -> None:
     straight = np.array([[(0.2, 0.4), (0.5, 0.42), (0.4, 0.6), (0.25, 0.8), (0.48, 0.82)]], np.float32)
     mirrored = np.array([[(0.5, 0.42), (0.8, 0.4), (0.6, 0.6), (0.52, 0.82), (0.75, 0.8)]], np.float32)
-    assert np.allclose(mtcnn._mirror(mirrored), straight)
+    assert np.allclose(second_look._mirror(mirrored), straight)
