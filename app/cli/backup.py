@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import IO, Annotated, Any
 
@@ -22,6 +24,7 @@ from app.gallery.codec import DamagedRow
 from app.gallery.repository import GalleryRepository
 from app.settings import Settings
 from app.storage.backup import InvalidBackup, Manifest, extract_backup, write_backup
+from app.storage.key_file import key_path
 from app.storage.migrate import migration_scripts, open_migrated, schema_version
 from app.storage.sqlite import Database
 
@@ -30,6 +33,13 @@ STREAM = Path("-")
 
 def backup(
     file: Annotated[Path, typer.Argument(help="A new file to write, or - for the standard output.")],
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the data keys of an encrypted gallery to this file instead, in place of those in it. FILE is "
+            "then useless for people whose key is in no file any more."
+        ),
+    ] = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Write galleries, keys and the audit log to FILE, also while they are served. It is biometric data: protect it."""
@@ -38,15 +48,14 @@ def backup(
         require_gallery_file(settings)
         with closing(Database(settings.data_dir / GALLERY_FILE)) as database:
             _record(database, "gallery.backup")
+            write = partial(write_backup, database, likeness_version=__version__, keys=keys)
             if file == STREAM:
                 _refuse_terminal()
-                manifest = write_backup(
-                    database, sys.stdout.buffer, scratch=settings.data_dir, likeness_version=__version__
-                )
+                manifest = write(sys.stdout.buffer, scratch=settings.data_dir)
                 err.print(_summary(manifest), markup=False, soft_wrap=True)
                 raise typer.Exit(SUCCESS)
             with _new_file(file) as out:
-                manifest = write_backup(database, out, scratch=file.absolute().parent, likeness_version=__version__)
+                manifest = write(out, scratch=file.absolute().parent)
         return SUCCESS, asdict(manifest), f"{_summary(manifest)} written to {file}"
 
     run(as_json, work)
@@ -54,6 +63,14 @@ def backup(
 
 def restore(
     file: Annotated[Path, typer.Argument(help="A file that `backup` wrote, or - for the standard input.")],
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="The data keys, as `backup --keys` wrote them. Whoever has none there is left out.",
+        ),
+    ] = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Put the backup FILE into an empty LIKENESS_DATA_DIR, and check it."""
@@ -64,10 +81,18 @@ def restore(
         with tempfile.TemporaryDirectory(prefix=".likeness-restore-", dir=settings.data_dir) as folder:
             copy = Path(folder, GALLERY_FILE)
             manifest = _extract(file, copy)
-            damage = _check(copy, settings)
+            _take_keys(manifest, keys, copy)
+            left_out, damage = _check(copy, settings, leave_out=keys is not None)
             _put_in_place(copy, settings.data_dir)
-        document = {"ok": not damage, **asdict(manifest), "damage": [str(row) for row in damage]}
+        document = {
+            "ok": not damage,
+            **asdict(manifest),
+            "left_out": [str(row) for row in left_out],
+            "damage": [str(row) for row in damage],
+        }
         lines = [f"{_summary(manifest)} restored to {settings.data_dir}", *map(str, damage)]
+        if left_out:
+            lines.append(f"{len(left_out)} subjects have no data key (any more) and were left out")
         return ERROR if damage else SUCCESS, document, "\n".join(lines)
 
     run(as_json, work)
@@ -90,13 +115,33 @@ def _extract(file: Path, copy: Path) -> Manifest:
         raise CommandError(f"{file}: {error}") from error
 
 
-def _check(copy: Path, settings: Settings) -> list[DamagedRow]:
-    """Migrate the copy and check it. Raises StartError if it is newer than this program, or the key is not its own."""
+def _take_keys(manifest: Manifest, keys: Path | None, copy: Path) -> None:
+    """Put the file of keys, if it is given, beside the copy of the database."""
+    if keys is None and manifest.keys == "separate":
+        raise CommandError("the backup has no data keys: expected --keys with the file that `backup --keys` wrote")
+    if keys is not None and manifest.keys == "none":
+        raise CommandError("the backup needs no data keys: expected no --keys")
+    if keys is not None:
+        key_path(copy).touch(mode=0o600)
+        shutil.copyfile(keys, key_path(copy))
+
+
+def _check(copy: Path, settings: Settings, *, leave_out: bool) -> tuple[list[DamagedRow], list[DamagedRow]]:
+    """
+    Migrate the copy and check it; return the subjects left out because they have no data key, and the damage.
+
+    Raises StartError if it is newer than this program, or the key is not its own.
+    """
     with closing(open_migrated(copy)) as database:
-        damage = GalleryRepository(database, open_cipher(settings)).check_integrity()
+        repository = GalleryRepository(database, open_cipher(settings))
+        damage = repository.check_integrity()
+        left_out = [row for row in damage if row.kind == "subject" and leave_out]
+        if left_out:
+            repository.repair(left_out, operator())
+        repository.settle_after_crash()  # destroys keys of nobody in the backup
         _check_audit(audit.AuditLog(database))
         _record(database, "gallery.restore")
-    return damage
+    return left_out, [row for row in damage if row not in left_out]
 
 
 def _check_audit(log: audit.AuditLog) -> None:
@@ -105,19 +150,23 @@ def _check_audit(log: audit.AuditLog) -> None:
 
 
 def _put_in_place(copy: Path, data_dir: Path) -> None:
-    with copy.open("rb") as file:
-        os.fsync(file.fileno())
-    try:
-        os.link(copy, data_dir / GALLERY_FILE)  # unlike a rename, it never replaces a file
-    except FileExistsError:
-        _refuse_to_overwrite(data_dir)
+    placed = {key_path(copy): key_path(data_dir / GALLERY_FILE), copy: data_dir / GALLERY_FILE}
+    for source, target in placed.items():
+        if not source.exists():
+            continue
+        with source.open("rb") as file:
+            os.fsync(file.fileno())
+        try:
+            os.link(source, target)  # unlike a rename, it never replaces a file
+        except FileExistsError:
+            _refuse_to_overwrite(data_dir)
     folder = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
     os.fsync(folder)
     os.close(folder)
 
 
 def _refuse_to_overwrite(data_dir: Path) -> None:
-    present = [data_dir / f"{GALLERY_FILE}{end}" for end in ("", "-wal", "-shm")]
+    present = [data_dir / f"{GALLERY_FILE}{end}" for end in ("", "-wal", "-shm", "-keys")]
     if found := [path for path in present if path.exists()]:
         raise CommandError(f"{found[0]} exists, and a backup replaces no gallery: set LIKENESS_DATA_DIR to another")
 

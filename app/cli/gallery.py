@@ -1,4 +1,4 @@
-"""`likeness gallery list|export|import|check|repair|rebuild|rotate`: manage the galleries without a server."""
+"""`likeness gallery list|export|import|check|repair|rebuild|rekey|rotate`: manage the galleries without a server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.api.responses import GalleryOut
 from app.bootstrap.models import open_offsets
@@ -97,7 +97,7 @@ def repair(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Remove damaged faces for good, and empty damaged metadata and consent. Asks first, and says what it removed."""
+    """Remove damaged faces and subjects for good, empty damaged metadata and consent. Asks first, says what it did."""
 
     def work(repository: GalleryRepository) -> Result:
         damage = repository.check_integrity()
@@ -123,8 +123,28 @@ def rebuild(as_json: AsJson = False) -> None:  # noqa: FBT002
 
 
 @commands.command()
+def rekey(
+    gallery: Annotated[str, typer.Argument(help="Which gallery.")],
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Give a gallery another secret transform, so that vectors stolen from it are of no use with it any more."""
+
+    def work(repository: GalleryRepository) -> Result:
+        columns = (TextColumn("re-keying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=err) as progress:
+            bar = progress.add_task("re-keying", total=repository.gallery(gallery).subjects)
+            done = repository.rekey_gallery(
+                gallery, operator(), lambda subjects: progress.update(bar, completed=subjects)
+            )
+        document = {"gallery": gallery, "faces": done.faces}
+        return _erased(repository.pending_erasures(), document, f"{done.faces} faces of {gallery!r} are re-keyed")
+
+    run(as_json, _with_repository(work))
+
+
+@commands.command()
 def rotate(as_json: AsJson = False) -> None:  # noqa: FBT002
-    """Encrypt everything with the first of the encryption keys given, also a gallery that was not encrypted."""
+    """Use the first of the encryption keys given from now on, also for a gallery that was not encrypted."""
 
     async def work(settings: Settings) -> Result:
         cipher = open_cipher(settings)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +16,9 @@ import numpy as np
 from app.domain.errors import InvalidRequest, ServiceError
 from app.domain.models import Box, Embedding, Face, Floats, Landmarks, Quality, Template
 from app.domain.ports import NoThresholdOffsets, ThresholdOffsets
-from app.storage.cipher import Cipher, DecryptionError
+from app.gallery.subject_keys import SubjectKeys
+from app.gallery.template_transform import IDENTITY, SEED_BYTES, TemplateTransform, transform_of
+from app.storage.cipher import Cipher, DecryptionError, UnknownKey
 from app.storage.sqlite import Row
 
 log = logging.getLogger(__name__)
@@ -23,7 +26,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class GalleryInfo:
-    """`number` is the primary key, never used again; `model` and `dimension` are those of the first face enrolled."""
+    """
+    `number` is the primary key, never used again; `model` and `dimension` are those of the first face enrolled.
+
+    `sealed_seed` is the encrypted seed of the gallery's transform, or None if its vectors are stored as they are.
+    """
 
     number: int
     id: str
@@ -33,6 +40,11 @@ class GalleryInfo:
     subjects: int
     faces: int
     created_at: str
+    sealed_seed: bytes | None = field(default=None, repr=False, compare=False)
+
+    def stores_vectors_as(self, other: GalleryInfo) -> bool:
+        """Return whether the other is the same gallery, with the same transform."""
+        return (self.number, self.sealed_seed) == (other.number, other.sealed_seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +93,11 @@ class DamagedRow:
     """
     A row that cannot be read, and why. Its kind says which of its ids are set.
 
-    The kind `file` has no ids: SQLite itself found the file damaged.
+    The kind `subject` is a subject of which nothing can be read, because its data key is missing. The kind `file` has
+    no ids: SQLite itself found the file damaged.
     """
 
-    kind: Literal["face", "metadata", "consent", "idempotency_key", "file"]
+    kind: Literal["face", "metadata", "consent", "idempotency_key", "subject", "file"]
     problem: str
     gallery_id: str = ""
     subject_id: str = ""
@@ -123,17 +136,19 @@ class DamagedValue(ServiceError):
 
 
 # Private values are read with CAST, because SQLite keeps any type in any column, and a damaged row may hold one.
-GALLERY = """SELECT number, id, model, dimension, revision, created_at,
+GALLERY = """SELECT number, id, model, dimension, revision, created_at, CAST(sealed_seed AS BLOB) AS sealed_seed,
     (SELECT count(*) FROM subjects WHERE gallery = number) AS subjects,
     (SELECT count(*) FROM faces WHERE gallery = number) AS faces FROM galleries"""
 SUBJECT = """SELECT id, CAST(metadata AS BLOB) AS metadata, CAST(consent AS BLOB) AS consent, created_at, expires_at,
-    (SELECT count(*) FROM faces WHERE faces.gallery = subjects.gallery AND subject = subjects.id) AS faces
+    key_slot, (SELECT count(*) FROM faces WHERE faces.gallery = subjects.gallery AND subject = subjects.id) AS faces
     FROM subjects"""
-METADATA = "SELECT id, CAST(metadata AS BLOB) AS metadata, CAST(consent AS BLOB) AS consent FROM subjects"
+METADATA = "SELECT id, CAST(metadata AS BLOB) AS metadata, CAST(consent AS BLOB) AS consent, key_slot FROM subjects"
 FACE_COLUMNS = "gallery, subject, id, vector, detection, revision, enrolled_at"
-FACE = """SELECT subject, id, CAST(vector AS BLOB) AS vector, CAST(detection AS BLOB) AS detection, enrolled_at
-    FROM faces"""
-RESPONSE = "SELECT subject, key, request_digest, CAST(response AS BLOB) AS response FROM idempotency_keys"
+_KEY_SLOT = "(SELECT key_slot FROM subjects WHERE subjects.gallery = {0}.gallery AND subjects.id = {0}.subject)"
+FACE = f"""SELECT subject, id, CAST(vector AS BLOB) AS vector, CAST(detection AS BLOB) AS detection, enrolled_at,
+    {_KEY_SLOT.format("faces")} AS key_slot FROM faces"""
+RESPONSE = f"""SELECT subject, key, request_digest, CAST(response AS BLOB) AS response,
+    {_KEY_SLOT.format("idempotency_keys")} AS key_slot FROM idempotency_keys"""
 
 ID_PATTERN = r"^[^\x00-\x1f\x7f]{1,128}$"
 
@@ -186,10 +201,14 @@ def vector_problem(data: bytes, dimension: int | None = None) -> str | None:
 
 
 class RowCodec:
-    """Encodes private values into a row and decodes them out of it. A value that cannot be read raises DamagedValue."""
+    """
+    Encodes private values into a row and decodes them out of it. A value that cannot be read raises DamagedValue.
 
-    def __init__(self, cipher: Cipher, offsets: ThresholdOffsets | None = None) -> None:
-        self.cipher, self._offsets = cipher, offsets or NoThresholdOffsets()
+    Rows have the slot of the data key of their subject; to encode, the cipher of the subject is given.
+    """
+
+    def __init__(self, keys: SubjectKeys, offsets: ThresholdOffsets | None = None) -> None:
+        self.keys, self._offsets = keys, offsets or NoThresholdOffsets()
 
     def with_offsets(self, gallery: GalleryInfo, templates: Sequence[Template]) -> list[Template]:
         """Return the templates with the threshold offsets of their vectors."""
@@ -209,25 +228,51 @@ class RowCodec:
             return [0.0] * len(vectors)
         return [float(offset) for offset in self._offsets.of(np.stack(vectors))]
 
-    def face_row(self, gallery: GalleryInfo, template: Template, revision: int) -> tuple[Any, ...]:
+    def transform(self, gallery: GalleryInfo) -> TemplateTransform:
+        """Return what turns the model's own vectors into the stored ones of the gallery, and back."""
+        if gallery.sealed_seed is None or gallery.dimension is None:
+            return IDENTITY
+        seed = self._decrypt(self.keys.master, gallery.sealed_seed, aad("seed", gallery.number), "seed")
+        return transform_of(seed, gallery.dimension)
+
+    def new_seed(self, gallery_number: int) -> bytes | None:
+        """Return an encrypted random seed for the gallery's transform; None without encryption."""
+        if not self.keys.enabled:
+            return None
+        return self.keys.master.encrypt(os.urandom(SEED_BYTES), aad("seed", gallery_number))
+
+    def subject_cipher(self, gallery_number: int, subject_id: str, slot: int | None) -> Cipher:
+        try:
+            return self.keys.cipher(gallery_number, subject_id, slot)
+        except DecryptionError as error:
+            raise DamagedValue(str(error)) from error
+
+    def face_row(self, gallery: GalleryInfo, template: Template, revision: int, cipher: Cipher) -> tuple[Any, ...]:
         """Return the values of FACE_COLUMNS."""
         ids = (gallery.number, template.subject_id, template.face_id)
-        vector = self.cipher.encrypt(template.embedding.vector.tobytes(), aad("vector", *ids))
-        detection = self._encrypt_json(detection_to_json(template), aad("detection", *ids))
+        stored = self.transform(gallery).to_stored(template.embedding.vector)
+        vector = cipher.encrypt(stored.tobytes(), aad("vector", *ids))
+        detection = _encrypt_json(cipher, detection_to_json(template), aad("detection", *ids))
         return *ids, vector, detection, revision, template.enrolled_at
 
     def template(self, gallery: GalleryInfo, row: Row) -> Template:
+        """Return the template with the model's own vector."""
         ids = (gallery.number, row["subject"], row["id"])
-        document = self._decrypt_json(row["detection"], aad("detection", *ids), "detection")
+        document = self._decrypt_json(
+            self._cipher(gallery.number, row, "subject"), row["detection"], aad("detection", *ids), "detection"
+        )
         try:
             face, quality = detection_from_json(document)
         except (KeyError, TypeError, ValueError, OverflowError) as error:  # their texts would show the values
             raise DamagedValue(f"detection: not a detected face ({type(error).__name__})") from error
-        embedding = Embedding(self.vector(gallery, row), gallery.model or "")
+        vector = self.transform(gallery).to_model(self.stored_vector(gallery, row))
+        embedding = Embedding(vector, gallery.model or "")
         return Template(row["id"], row["subject"], embedding, face, quality, row["enrolled_at"])
 
-    def vector(self, gallery: GalleryInfo, row: Row) -> Floats:
-        data = self._decrypt(row["vector"], aad("vector", gallery.number, row["subject"], row["id"]), "vector")
+    def stored_vector(self, gallery: GalleryInfo, row: Row) -> Floats:
+        """Return the vector as the gallery stores and searches it."""
+        ids = (gallery.number, row["subject"], row["id"])
+        data = self._decrypt(self._cipher(gallery.number, row, "subject"), row["vector"], aad("vector", *ids), "vector")
         if problem := vector_problem(data, gallery.dimension or 0):
             raise DamagedValue(f"vector: {problem}")
         return np.frombuffer(data, np.float32)
@@ -245,10 +290,13 @@ class RowCodec:
             return {}
 
     def metadata(self, gallery_number: int, row: Row) -> Mapping[str, Any]:
-        return self._decrypt_object(row["metadata"], aad("metadata", gallery_number, row["id"]), "metadata")
+        cipher = self._cipher(gallery_number, row, "id")
+        return self._decrypt_object(cipher, row["metadata"], aad("metadata", gallery_number, row["id"]), "metadata")
 
-    def encrypt_metadata(self, gallery_number: int, subject_id: str, metadata: Mapping[str, Any]) -> bytes:
-        return self._encrypt_json(metadata, aad("metadata", gallery_number, subject_id))
+    def encrypt_metadata(
+        self, gallery_number: int, subject_id: str, metadata: Mapping[str, Any], cipher: Cipher
+    ) -> bytes:
+        return _encrypt_json(cipher, metadata, aad("metadata", gallery_number, subject_id))
 
     def consent_or_none(self, gallery_number: int, row: Row) -> str | None:
         """Return the consent reference; a damaged one is logged and left out, as metadata are."""
@@ -261,43 +309,51 @@ class RowCodec:
     def consent(self, gallery_number: int, row: Row) -> str | None:
         if row["consent"] is None:
             return None
-        consent = self._decrypt_json(row["consent"], aad("consent", gallery_number, row["id"]), "consent")
+        cipher = self._cipher(gallery_number, row, "id")
+        consent = self._decrypt_json(cipher, row["consent"], aad("consent", gallery_number, row["id"]), "consent")
         if not isinstance(consent, str):
             raise DamagedValue(f"consent: expected text, got {type(consent).__name__}")
         return consent
 
-    def encrypt_consent(self, gallery_number: int, subject_id: str, consent: str) -> bytes:
-        return self._encrypt_json(consent, aad("consent", gallery_number, subject_id))
+    def encrypt_consent(self, gallery_number: int, subject_id: str, consent: str, cipher: Cipher) -> bytes:
+        return _encrypt_json(cipher, consent, aad("consent", gallery_number, subject_id))
 
     def response(self, gallery_number: int, row: Row) -> Mapping[str, Any]:
-        return self._decrypt_object(
-            row["response"], aad("response", gallery_number, row["subject"], row["key"]), "response"
-        )
+        cipher, ids = self._cipher(gallery_number, row, "subject"), (gallery_number, row["subject"], row["key"])
+        return self._decrypt_object(cipher, row["response"], aad("response", *ids), "response")
 
-    def encrypt_response(self, gallery_number: int, subject_id: str, record: IdempotencyRecord) -> bytes:
-        return self._encrypt_json(record.response, aad("response", gallery_number, subject_id, record.key))
+    def encrypt_response(
+        self, gallery_number: int, subject_id: str, record: IdempotencyRecord, cipher: Cipher
+    ) -> bytes:
+        return _encrypt_json(cipher, record.response, aad("response", gallery_number, subject_id, record.key))
 
-    def _encrypt_json(self, value: Any, value_aad: str) -> bytes:
-        return self.cipher.encrypt(json.dumps(value).encode(), value_aad)
+    def _cipher(self, gallery_number: int, row: Row, subject_column: str) -> Cipher:
+        return self.subject_cipher(gallery_number, row[subject_column], row["key_slot"])
 
-    def _decrypt_object(self, stored: bytes, value_aad: str, column: str) -> Mapping[str, Any]:
-        document = self._decrypt_json(stored, value_aad, column)
+    def _decrypt_object(self, cipher: Cipher, stored: bytes, value_aad: str, column: str) -> Mapping[str, Any]:
+        document = self._decrypt_json(cipher, stored, value_aad, column)
         if not isinstance(document, dict):
             raise DamagedValue(f"{column}: expected a JSON object, got {type(document).__name__}")
         return document
 
-    def _decrypt_json(self, stored: bytes, value_aad: str, column: str) -> Any:
-        data = self._decrypt(stored, value_aad, column)
+    def _decrypt_json(self, cipher: Cipher, stored: bytes, value_aad: str, column: str) -> Any:
+        data = self._decrypt(cipher, stored, value_aad, column)
         try:
             return json.loads(data)
         except (ValueError, RecursionError) as error:
             raise DamagedValue(f"{column}: not JSON") from error
 
-    def _decrypt(self, stored: bytes, value_aad: str, column: str) -> bytes:
+    def _decrypt(self, cipher: Cipher, stored: bytes, value_aad: str, column: str) -> bytes:
         try:
-            return self.cipher.decrypt(stored, value_aad)
+            return cipher.decrypt(stored, value_aad)
+        except UnknownKey as error:
+            raise DamagedValue(f"{column}: a value was changed or moved, or is of an earlier data key") from error
         except DecryptionError as error:
             raise DamagedValue(f"{column}: {error}") from error
+
+
+def _encrypt_json(cipher: Cipher, value: Any, value_aad: str) -> bytes:
+    return cipher.encrypt(json.dumps(value).encode(), value_aad)
 
 
 _AAD_LABELS = {"response": "answer"}  # under which values were encrypted before the column had its present name

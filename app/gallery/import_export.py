@@ -36,7 +36,8 @@ def export_gallery(repository: GalleryRepository, gallery_id: str, path: Path) -
     Return the number of faces written, and the damaged rows that were left out.
     """
     gallery = repository.gallery(gallery_id)
-    left_out = [row for row in repository.damaged_rows(gallery_id) if row.kind in ("face", "metadata", "consent")]
+    kinds = ("face", "metadata", "consent", "subject")
+    left_out = [row for row in repository.damaged_rows(gallery_id) if row.kind in kinds]
     faces = 0
     with path.open("w", encoding="utf-8") as file:
         path.chmod(0o600)

@@ -9,7 +9,6 @@ from app.domain.errors import ServiceError
 from app.domain.identity import Actor
 from app.gallery import codec
 from app.gallery.codec import DamagedRow, DamagedValue, GalleryInfo
-from app.gallery.key_rotation import require_all_keys
 from app.gallery.transaction import GalleryTransaction, damaged_face
 from app.storage.sqlite import Connection
 
@@ -24,11 +23,25 @@ def damaged_rows(transaction: GalleryTransaction, gallery_id: str | None = None)
     galleries = transaction.galleries() if gallery_id is None else [transaction.gallery(gallery_id)]
     found = [row for gallery in galleries for row in _damaged_in_gallery(transaction, gallery)]
     if found:
-        require_all_keys(transaction.db, transaction.codec.cipher)
+        transaction.codec.keys.require_master_keys(transaction.db)
     return found
 
 
 def _damaged_in_gallery(transaction: GalleryTransaction, gallery: GalleryInfo) -> Iterator[DamagedRow]:
+    without_key = list(_subjects_without_key(transaction, gallery))
+    yield from without_key
+    unreadable = {row.subject_id for row in without_key}
+    yield from (row for row in _damaged_values(transaction, gallery) if row.subject_id not in unreadable)
+
+
+def _subjects_without_key(transaction: GalleryTransaction, gallery: GalleryInfo) -> Iterator[DamagedRow]:
+    statement = "SELECT id, key_slot FROM subjects WHERE gallery = ? ORDER BY id"
+    for row in transaction.db.execute(statement, (gallery.number,)):
+        if error := _error(transaction.codec.subject_cipher, gallery.number, row["id"], row["key_slot"]):
+            yield DamagedRow("subject", str(error), gallery.id, row["id"])
+
+
+def _damaged_values(transaction: GalleryTransaction, gallery: GalleryInfo) -> Iterator[DamagedRow]:
     db, row_codec, where = transaction.db, transaction.codec, (gallery.number,)
     for row in db.execute(f"{codec.FACE} WHERE gallery = ? ORDER BY subject, rowid", where):
         if error := _error(row_codec.template, gallery, row):
@@ -53,7 +66,8 @@ def _error(read: Callable[..., object], *arguments: object) -> DamagedValue | No
 
 def repair(transaction: GalleryTransaction, rows: Sequence[DamagedRow], by: Actor) -> list[DamagedRow]:
     """
-    Remove the damaged faces and saved responses, and empty damaged metadata and consent; return what was removed.
+    Remove the damaged faces, saved responses and subjects, and empty damaged metadata and consent; return what was
+    removed.
 
     A row that is not damaged (any more) is left alone. Raises ServiceError if the file itself is damaged.
     """
@@ -67,13 +81,18 @@ def repair(transaction: GalleryTransaction, rows: Sequence[DamagedRow], by: Acto
 
 
 def _repair_row(transaction: GalleryTransaction, gallery: GalleryInfo, row: DamagedRow, by: Actor) -> None:
-    if row.kind == "face":
+    if row.kind == "subject":
+        transaction.log_removals(gallery, "subject = ?", row.subject_id)
+        transaction.delete_subjects(gallery, "id = ?", row.subject_id)
+    elif row.kind == "face":
         transaction.log_removals(gallery, "id = ?", row.face_id)
         transaction.db.execute("DELETE FROM faces WHERE gallery = ? AND id = ?", (gallery.number, row.face_id))
         transaction.delete_saved_responses(gallery, row.subject_id)
+        transaction.renew_key(gallery, row.subject_id)
         audit.append(transaction.db, by, "face.repair", gallery.id, subject=row.subject_id, face=row.face_id)
         return
-    if row.kind in ("metadata", "consent"):
+    elif row.kind in ("metadata", "consent"):
+        transaction.renew_key(gallery, row.subject_id)
         if row.kind == "metadata":
             transaction.set_metadata(gallery, row.subject_id, {})
         else:

@@ -1,30 +1,60 @@
-"""Check that the encryption keys given are those of the database, and replace them."""
+"""Check that the encryption keys given are those of the database, encrypt it, and replace the master key."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from app.audit import log as audit
-from app.domain.errors import Overloaded, ServiceError, StartError
+from app.domain.errors import Overloaded, StartError
 from app.domain.identity import Actor
-from app.gallery.codec import aad
-from app.storage.cipher import (
-    KEY_NAME_BYTES,
-    KEY_NAME_START,
-    OVERHEAD,
-    AesGcmCipher,
-    Cipher,
-    DecryptionError,
-    NoCipher,
-    key_name_of,
-)
-from app.storage.sqlite import Connection, Database, Row
+from app.gallery.codec import GALLERY, GalleryInfo, RowCodec, aad, gallery_info
+from app.gallery.resealing import encrypt_gallery
+from app.gallery.subject_keys import SubjectKeys
+from app.storage.cipher import AesGcmCipher, Cipher, DecryptionError, NoCipher, key_name_of
+from app.storage.key_file import KeyFile
+from app.storage.sqlite import Connection, Database
 
 _KEY_CHECK, _KEY_CHECK_AAD = b"likeness", "seal"
-_PRIVATE_COLUMNS = {
-    "subjects": (("gallery", "id"), ("metadata", "consent")),
-    "idempotency_keys": (("gallery", "subject", "key"), ("response",)),
-    "faces": (("gallery", "subject", "id"), ("vector", "detection")),
-}
-"""The columns of each table that identify a row, and those that are encrypted unless null."""
+
+
+def open_with_cipher(database: Database, row_codec: RowCodec) -> None:
+    """
+    Raises StartError unless the cipher and the key file are those of the database; a new one takes them.
+
+    Galleries that an earlier version encrypted with the master key alone get data keys and a transform, a transaction
+    each, so that it may be interrupted.
+    """
+    with database.writing() as db:
+        require_cipher(db, row_codec.keys.master)
+        if not row_codec.keys.enabled:
+            return
+        _require_key_file(db, database.keys)
+        outdated = len(_outdated(db))
+    for _ in range(outdated):
+        with database.writing() as db:
+            for gallery in _outdated(db)[:1]:  # none, if another process was faster
+                encrypt_gallery(db, row_codec, gallery, row_codec.keys.master)
+    if outdated:
+        database.vacuum()  # no page is left that the master key alone opens
+
+
+def _outdated(db: Connection) -> list[GalleryInfo]:
+    return [gallery_info(row) for row in db.execute(f"{GALLERY} WHERE sealed_seed IS NULL ORDER BY number")]
+
+
+def _require_key_file(db: Connection, file: KeyFile) -> None:
+    """Raises StartError unless the file is that of the database; a database without any takes it, or makes one."""
+    row = db.execute("SELECT value FROM metadata WHERE name = 'key_file'").fetchone()
+    if row is None:
+        if not file.exists():
+            file.create()
+        elif next(file.records(), None):
+            raise StartError(f"{file.path} has the keys of another gallery: put it where that gallery is")
+        db.execute("INSERT INTO metadata (name, value) VALUES ('key_file', ?)", (file.file_id(),))
+    elif not file.exists():
+        raise StartError(f"{file.path} is missing, without which nothing of the gallery can be read: restore a backup")
+    elif file.file_id() != row["value"]:
+        raise StartError(f"{file.path} has the keys of another gallery: restore the one of this gallery")
 
 
 def require_cipher(db: Connection, cipher: Cipher) -> None:
@@ -62,72 +92,39 @@ def require_same_cipher(db: Connection, cipher: Cipher, *, writing: bool) -> Non
         _store_key_check(db, cipher)
 
 
-def require_all_keys(db: Connection, cipher: Cipher) -> None:
-    """
-    Raises StartError if values were encrypted with a key that is not given: they are not damaged, but a key is missing.
-
-    A single such value is not counted, because damage to the eight bytes that name its key looks the same.
-    """
-    if not isinstance(cipher, AesGcmCipher):
-        return
-    private_values = " UNION ALL ".join(
-        f"SELECT {column} AS value FROM {table}"
-        for table, (_, columns) in _PRIVATE_COLUMNS.items()
-        for column in columns
-    )
-    counts = db.execute(
-        f"""SELECT CAST(substr(value, {KEY_NAME_START + 1}, {KEY_NAME_BYTES}) AS BLOB) AS key_name, count(*) AS count
-            FROM ({private_values}) WHERE length(value) >= {OVERHEAD} AND substr(value, 1, 1) = x'01'
-            GROUP BY key_name HAVING count(*) > 1"""
-    )
-    missing = sum(row["count"] for row in counts if not cipher.has_key(row["key_name"]))
-    if missing:
-        raise StartError(
-            f"{missing} values of the gallery are encrypted with a key that is not given: add the earlier key after "
-            "the present one until `likeness gallery rotate` is done"
-        )
-
-
 def rotate(database: Database, cipher: AesGcmCipher, by: Actor) -> int:
     """
-    Encrypt every private value with the first of the cipher's keys, also values that are not encrypted yet.
+    Encrypt every data key with the first of the cipher's keys, or a gallery for the first time; return its faces.
 
-    Return the number of faces. Raises StartError if a key is missing, or ServiceError if a row is damaged.
+    Values stay as they are when the key changes, because data keys encrypt them. Raises StartError if a key is missing.
     """
     with database.writing() as db:
-        was_encrypted = _stored_key_check(db) is not None
-        if was_encrypted:
-            require_cipher(db, cipher)
-            require_all_keys(db, cipher)
-        faces = _reencrypt(db, cipher if was_encrypted else NoCipher(), cipher)
+        is_new = _stored_key_check(db) is None
+        _require_key_file(db, database.keys)
+    row_codec = RowCodec(SubjectKeys(cipher, database.keys))
+    if not is_new:
+        open_with_cipher(database, row_codec)
+    with database.replacing() as db:
+        if is_new:
+            for gallery in _outdated(db):
+                encrypt_gallery(db, row_codec, gallery, NoCipher())
+        row_codec.keys.require_master_keys(db)
+        _reseal_seeds(db, cipher)
         _store_key_check(db, cipher)
+        faces = int(db.execute("SELECT count(*) FROM faces").fetchone()[0])
         audit.append(db, by, "gallery.rotate", "", faces=faces)
-    database.vacuum()  # no page with an earlier value is left
+        row_codec.keys.rewrap(db, cipher)  # last: if the commit fails, the database still names the earlier key
+    if is_new:
+        database.vacuum()  # no page with a value in clear is left
     return faces
 
 
-def _reencrypt(db: Connection, before: Cipher, after: Cipher) -> int:
-    """Encrypt every private value with another cipher; return the number of faces."""
-    rows: list[Row] = []
-    for table, (ids, columns) in _PRIVATE_COLUMNS.items():
-        values = [f"CAST({column} AS BLOB) AS {column}" for column in columns]
-        rows = db.execute(f"SELECT {', '.join([*ids, *values])} FROM {table}").fetchall()
-        assignments = ", ".join(f"{column} = ?" for column in columns)
-        conditions = " AND ".join(f"{name} = ?" for name in ids)
-        for row in rows:
-            row_ids = [row[name] for name in ids]
-            encrypted = [_reencrypt_value(row[column], aad(column, *row_ids), before, after) for column in columns]
-            db.execute(f"UPDATE {table} SET {assignments} WHERE {conditions}", (*encrypted, *row_ids))
-    return len(rows)
-
-
-def _reencrypt_value(stored: bytes | None, value_aad: str, before: Cipher, after: Cipher) -> bytes | None:
-    if stored is None:
-        return None
-    try:
-        return after.encrypt(before.decrypt(stored, value_aad), value_aad)
-    except DecryptionError as error:
-        raise ServiceError(f"damaged value {value_aad}: run `likeness gallery check`, then `repair`") from error
+def _reseal_seeds(db: Connection, cipher: AesGcmCipher) -> None:
+    for row in db.execute("SELECT number, sealed_seed FROM galleries WHERE sealed_seed IS NOT NULL").fetchall():
+        seed_aad = aad("seed", row["number"])
+        with suppress(DecryptionError):  # a damaged seed stays as it is
+            seed = cipher.encrypt(cipher.decrypt(row["sealed_seed"], seed_aad), seed_aad)
+            db.execute("UPDATE galleries SET sealed_seed = ? WHERE number = ?", (seed, row["number"]))
 
 
 def _can_decrypt(cipher: Cipher, key_check: bytes) -> bool:

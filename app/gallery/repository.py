@@ -8,8 +8,8 @@ face may come back. Here what is committed is on disk, and what is deleted is ov
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from app.audit import log as audit
@@ -18,7 +18,7 @@ from app.domain.errors import InvalidRequest, NotFound, Overloaded, ServiceError
 from app.domain.identity import SYSTEM, Actor
 from app.domain.models import Template
 from app.domain.ports import ThresholdOffsets
-from app.gallery import codec, integrity, key_rotation, retention
+from app.gallery import codec, integrity, key_rotation, resealing, retention
 from app.gallery.codec import (
     DamagedRow,
     DamagedValue,
@@ -30,7 +30,10 @@ from app.gallery.codec import (
     SubjectInfo,
 )
 from app.gallery.limits import NO_LIMITS, GalleryLimits
+from app.gallery.subject_keys import SubjectKeys
+from app.gallery.template_transform import TemplateTransform
 from app.gallery.transaction import GalleryTransaction, damaged_face
+from app.gallery.transaction_keys import TransactionKeys
 from app.storage.cipher import Cipher, NoCipher
 from app.storage.sqlite import Connection, Database
 
@@ -47,9 +50,8 @@ class GalleryRepository:
     ) -> None:
         """Raises StartError unless the cipher has the key of the file, which must be at the newest schema version."""
         self._database, self._cipher = database, cipher or NoCipher()
-        self._codec, self._limits = RowCodec(self._cipher, offsets), limits
-        with database.writing() as db:
-            key_rotation.require_cipher(db, self._cipher)
+        self._codec, self._limits = RowCodec(SubjectKeys(self._cipher, database.keys), offsets), limits
+        key_rotation.open_with_cipher(database, self._codec)
 
     def data_version(self) -> int:
         """A number that changes when another process, or another connection of this one, changes anything."""
@@ -74,11 +76,8 @@ class GalleryRepository:
     def delete_gallery(self, gallery_id: str, by: Actor = SYSTEM) -> None:
         with self._deleting() as transaction:
             gallery = transaction.gallery(gallery_id)
-            deleted = transaction.db.execute(
-                "DELETE FROM subjects WHERE gallery = ? RETURNING id", (gallery.number,)
-            ).fetchall()
-            for row in deleted:
-                audit.append(transaction.db, by, "subject.delete", gallery_id, subject=row["id"])
+            for subject_id in transaction.delete_subjects(gallery):
+                audit.append(transaction.db, by, "subject.delete", gallery_id, subject=subject_id)
             transaction.db.execute("DELETE FROM galleries WHERE number = ?", (gallery.number,))
             audit.append(
                 transaction.db, by, "gallery.delete", gallery_id, subjects=gallery.subjects, faces=gallery.faces
@@ -119,6 +118,8 @@ class GalleryRepository:
             transaction.create_gallery_if_missing(gallery_id, by)
             gallery = transaction.gallery(gallery_id)
             is_new = transaction.create_subject_if_missing(gallery, subject_id)
+            if not is_new and (metadata is not None or consent is not None):
+                transaction.renew_key(gallery, subject_id)
             if metadata is not None:
                 transaction.set_metadata(gallery, subject_id, metadata)
             if consent is not None:
@@ -134,7 +135,7 @@ class GalleryRepository:
             gallery = transaction.gallery(gallery_id)
             faces = transaction.subject(gallery, subject_id).faces
             transaction.log_removals(gallery, "subject = ?", subject_id)
-            transaction.db.execute("DELETE FROM subjects WHERE gallery = ? AND id = ?", (gallery.number, subject_id))
+            transaction.delete_subjects(gallery, "id = ?", subject_id)
             audit.append(transaction.db, by, "subject.delete", gallery_id, subject=subject_id, faces=faces)
 
     def metadata(self, gallery_id: str, subject_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
@@ -216,38 +217,43 @@ class GalleryRepository:
                 raise NotFound(f"subject {subject_id!r} has no face {face_id!r}")
             transaction.db.execute("DELETE FROM faces WHERE gallery = ? AND id = ?", (gallery.number, face_id))
             transaction.delete_saved_responses(gallery, subject_id)
+            transaction.renew_key(gallery, subject_id)
             audit.append(transaction.db, by, "face.delete", gallery_id, subject=subject_id, face=face_id)
 
     def changes_since(self, gallery_id: str, known: GalleryInfo | None) -> tuple[GalleryInfo, GalleryChanges]:
         """
-        Return the gallery, and what an index of it as `known` lacks: everything if it is another gallery by now.
+        Return the gallery, and what an index of it as `known` lacks: everything if its vectors are stored in another
+        way by now. The vectors are those that are stored: `transform` gives the model's own.
 
         Raises StartError if a key is missing, so that no index lacks faces which are not damaged.
         """
+        read, damaged = [], []
         with self._reading() as transaction:
             if known and transaction.is_unchanged(known):
                 return known, GalleryChanges(known.revision, [], [], [])
             gallery = transaction.gallery(gallery_id)
-            since = known.revision if known and gallery.number == known.number else 0
+            since = known.revision if known and gallery.stores_vectors_as(known) else 0
             rows = transaction.db.execute(
-                "SELECT id, subject, CAST(vector AS BLOB) AS vector FROM faces "
-                "WHERE gallery = ? AND revision > ? ORDER BY revision, rowid",
-                (gallery.number, since),
-            ).fetchall()
+                f"{codec.FACE} WHERE gallery = ? AND revision > ? ORDER BY revision, rowid", (gallery.number, since)
+            )
+            for row in rows:  # decoded here: behind the transaction, the keys that it needs may be destroyed
+                try:
+                    read.append((row["id"], row["subject"], self._codec.stored_vector(gallery, row)))
+                except DamagedValue as error:
+                    damaged.append(damaged_face(gallery, row, error))
             removed = transaction.db.execute(
                 "SELECT face FROM removals WHERE gallery = ? AND revision > ? AND ? > 0", (gallery.number, since, since)
             ).fetchall()
-        read, damaged = [], []
-        for row in rows:
-            try:
-                read.append((row["id"], row["subject"], self._codec.vector(gallery, row)))
-            except DamagedValue as error:
-                damaged.append(damaged_face(gallery, row, error))
         if damaged:
             self.require_all_keys()
-        offsets = self._codec.offsets(gallery, [vector for *_, vector in read])
+        transform = self._codec.transform(gallery)
+        offsets = self._codec.offsets(gallery, [transform.to_model(vector) for *_, vector in read])
         added = [StoredVector(*face, offset) for face, offset in zip(read, offsets, strict=True)]
         return gallery, GalleryChanges(gallery.revision, added, [row["face"] for row in removed], damaged)
+
+    def transform(self, gallery: GalleryInfo) -> TemplateTransform:
+        """Return what turns the model's own vectors into those that the gallery stores and searches, and back."""
+        return self._codec.transform(gallery)
 
     def import_subjects(self, gallery_id: str, subjects: Sequence[codec.ImportedSubject], by: Actor = SYSTEM) -> int:
         """
@@ -313,7 +319,7 @@ class GalleryRepository:
     def require_all_keys(self) -> None:
         """Raises StartError if values are encrypted with a key that is not given."""
         with self._reading() as transaction:
-            key_rotation.require_all_keys(transaction.db, self._cipher)
+            self._codec.keys.require_master_keys(transaction.db)
 
     def check_integrity(self) -> list[DamagedRow]:
         """Return what SQLite's own check finds, or else every row that cannot be read."""
@@ -335,6 +341,23 @@ class GalleryRepository:
         with self._deleting() as transaction:
             return integrity.repair(transaction, rows, by)
 
+    def rekey_gallery(
+        self, gallery_id: str, by: Actor = SYSTEM, on_progress: Callable[[int], None] = lambda _: None
+    ) -> GalleryInfo:
+        """
+        Give the gallery another secret transform in one transaction; `on_progress` gets the number of subjects done.
+
+        Raises InvalidRequest if the gallery is not encrypted.
+        """
+        with self._replacing() as transaction:
+            gallery = transaction.gallery(gallery_id)
+            if gallery.sealed_seed is None:
+                raise InvalidRequest("only an encrypted gallery has a secret transform: set an encryption key first")
+            resealing.rekey_gallery(transaction.db, self._codec, gallery, on_progress)
+            transaction.raise_revision(gallery)
+            audit.append(transaction.db, by, "gallery.rekey", gallery_id, faces=gallery.faces)
+            return transaction.gallery(gallery_id)
+
     def vacuum(self) -> None:
         """Write the file anew, without the pages that deleted rows left empty."""
         self._database.vacuum()
@@ -344,25 +367,38 @@ class GalleryRepository:
         with self._database.writing() as db:
             audit.append(db, by, action, gallery_id, subject=subject_id, **details)
 
-    def _reading(self) -> AbstractContextManager[GalleryTransaction]:
-        return self._transaction(self._database.reading(), writing=False)
-
-    def _writing(self) -> AbstractContextManager[GalleryTransaction]:
-        return self._transaction(self._database.writing(), writing=True)
-
-    def _replacing(self) -> AbstractContextManager[GalleryTransaction]:
-        return self._transaction(self._database.replacing(), writing=True)
-
-    def _deleting(self) -> AbstractContextManager[GalleryTransaction]:
-        return self._transaction(self._database.deleting(), writing=True)
+    @contextmanager
+    def _reading(self) -> Iterator[GalleryTransaction]:
+        with self._database.reading() as db:
+            key_rotation.require_same_cipher(db, self._cipher, writing=False)
+            yield self._transaction(db, TransactionKeys(db, self._codec, []))
 
     @contextmanager
-    def _transaction(
-        self, connection: AbstractContextManager[Connection], *, writing: bool
-    ) -> Iterator[GalleryTransaction]:
-        with connection as db:
-            key_rotation.require_same_cipher(db, self._cipher, writing=writing)
-            yield GalleryTransaction(db, self._codec, self._limits)
+    def _writing(self) -> Iterator[GalleryTransaction]:
+        with self._database.writing() as db, self._changing(db, []) as transaction:
+            yield transaction
+
+    @contextmanager
+    def _replacing(self) -> Iterator[GalleryTransaction]:
+        released: list[int] = []
+        with self._database.replacing(released) as db, self._changing(db, released) as transaction:
+            yield transaction
+
+    @contextmanager
+    def _deleting(self) -> Iterator[GalleryTransaction]:
+        released: list[int] = []
+        with self._database.deleting(released) as db, self._changing(db, released) as transaction:
+            yield transaction
+
+    @contextmanager
+    def _changing(self, db: Connection, released: list[int]) -> Iterator[GalleryTransaction]:
+        key_rotation.require_same_cipher(db, self._cipher, writing=True)
+        keys = TransactionKeys(db, self._codec, released)
+        with keys.synced():
+            yield self._transaction(db, keys)
+
+    def _transaction(self, db: Connection, keys: TransactionKeys) -> GalleryTransaction:
+        return GalleryTransaction(db, self._codec, keys, self._limits)
 
 
 def _unexpired(subjects: Sequence[codec.ImportedSubject]) -> list[codec.ImportedSubject]:
@@ -380,6 +416,8 @@ def _import_subject(
     present = (known.metadata, known.consent or "", known.expires_at or "")
     if not is_new and present == (subject.metadata, consent, expires_at):
         return
+    if not is_new:
+        transaction.renew_key(gallery, subject.subject_id)
     transaction.set_metadata(gallery, subject.subject_id, subject.metadata)
     transaction.set_consent(gallery, subject.subject_id, consent)
     transaction.set_expiry(gallery, subject.subject_id, expires_at)

@@ -59,7 +59,7 @@ def _expire_subjects_in_gallery(
         return None
     expired = "(SELECT id FROM subjects WHERE subjects.gallery = faces.gallery AND expires_at <= ?)"
     faces = transaction.log_removals(gallery, f"subject IN {expired}", at)
-    transaction.db.execute("DELETE FROM subjects WHERE gallery = ? AND expires_at <= ?", (gallery.number, at))
+    transaction.delete_subjects(gallery, "expires_at <= ?", at)
     for row in subjects:
         details = {"subject": row["id"], "faces": row["faces"], "expires_at": row["expires_at"]}
         audit.append(transaction.db, by, "subject.expire", gallery.id, **details)
@@ -76,11 +76,11 @@ def _expire_in_gallery(transaction: GalleryTransaction, gallery: GalleryInfo, be
     for row in faces:
         transaction.delete_saved_responses(gallery, row["subject"])
         audit.append(transaction.db, by, "face.expire", gallery.id, subject=row["subject"], face=row["id"])
-    subjects = transaction.db.execute(
-        f"DELETE FROM subjects WHERE gallery = ? AND {_OLD_SUBJECTS} RETURNING id", (gallery.number, before)
-    ).fetchall()
+    subjects = transaction.delete_subjects(gallery, _OLD_SUBJECTS, before)
+    for subject_id in {row["subject"] for row in faces} - {*subjects}:
+        transaction.renew_key(gallery, subject_id)
     if subjects and not faces:
         transaction.raise_revision(gallery)
-    for row in subjects:
-        audit.append(transaction.db, by, "subject.expire", gallery.id, subject=row["id"])
+    for subject_id in subjects:
+        audit.append(transaction.db, by, "subject.expire", gallery.id, subject=subject_id)
     return Expired(gallery.id, len(faces)) if faces or subjects else None

@@ -68,7 +68,8 @@ class GallerySearch:
                 raise ModelMismatch(f"gallery {gallery_id!r} was filled by model {gallery.model}, not {probe.model}")
             if index is None:
                 return gallery, []
-            return gallery, index.search(probe.vector, subjects, threshold, offset=probe.threshold_offset, plain=plain)
+            stored = self._repository.transform(gallery).to_stored(probe.vector)
+            return gallery, index.search(stored, subjects, threshold, offset=probe.threshold_offset, plain=plain)
 
     def info(self, gallery_id: str) -> GalleryInfo:
         """Return the gallery at its present revision; its faces are counted once a revision. Raises NotFound."""
@@ -80,7 +81,7 @@ class GallerySearch:
         known = self._indexed.pop(gallery_id, None)  # put back below, unless the gallery is gone
         with uninterrupted():  # the index would have to be read again
             gallery, changes = self._repository.changes_since(gallery_id, known.gallery if known else None)
-        index = known.index if known and known.gallery.number == gallery.number else None
+        index = known.index if known and known.gallery.stores_vectors_as(gallery) else None
         if index is None and changes.added:
             index = FaceIndex(dimension=len(changes.added[0].vector))
         if index is not None:

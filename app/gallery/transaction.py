@@ -15,14 +15,20 @@ from app.domain.models import Embedding, Template
 from app.gallery import codec
 from app.gallery.codec import DamagedRow, DamagedValue, GalleryInfo, IdempotencyRecord, RowCodec, SubjectInfo
 from app.gallery.limits import NO_LIMITS, GalleryLimits, check_consent
+from app.gallery.resealing import Resealing, reseal_subject
+from app.gallery.transaction_keys import TransactionKeys
 from app.storage.sqlite import Connection, Row, UniqueViolation
 
 log = logging.getLogger(__name__)
 
 
 class GalleryTransaction:
-    def __init__(self, db: Connection, row_codec: RowCodec, limits: GalleryLimits = NO_LIMITS) -> None:
-        self.db, self.codec, self.limits = db, row_codec, limits
+    """`keys` has the data keys that the transaction makes and releases."""
+
+    def __init__(
+        self, db: Connection, row_codec: RowCodec, keys: TransactionKeys, limits: GalleryLimits = NO_LIMITS
+    ) -> None:
+        self.db, self.codec, self.keys, self.limits = db, row_codec, keys, limits
 
     def gallery(self, gallery_id: str) -> GalleryInfo:
         row = self.db.execute(f"{codec.GALLERY} WHERE id = ?", (gallery_id,)).fetchone()
@@ -70,25 +76,61 @@ class GalleryTransaction:
         codec.check_id(gallery_id)
         created = self.db.execute("INSERT OR IGNORE INTO galleries (id, created_at) VALUES (?, ?)", (gallery_id, now()))
         if created.rowcount > 0:
+            number = self.gallery_number(gallery_id)
+            seed = self.codec.new_seed(number)
+            self.db.execute("UPDATE galleries SET sealed_seed = ? WHERE number = ?", (seed, number))
             audit.append(self.db, by, "gallery.create", gallery_id)
         return created.rowcount > 0
 
     def create_subject_if_missing(self, gallery: GalleryInfo, subject_id: str) -> bool:
         """Return whether the subject is new. Raises InvalidRequest if the gallery has too many."""
         codec.check_id(subject_id)
-        metadata = self.codec.encrypt_metadata(gallery.number, subject_id, {})
-        created = self.db.execute(
-            "INSERT OR IGNORE INTO subjects (gallery, id, metadata, created_at) VALUES (?, ?, ?, ?)",
-            (gallery.number, subject_id, metadata, now()),
+        ids = (gallery.number, subject_id)
+        if self.db.execute("SELECT 1 FROM subjects WHERE gallery = ? AND id = ?", ids).fetchone():
+            return False
+        slot, cipher = self.keys.create(*ids)
+        metadata = self.codec.encrypt_metadata(*ids, {}, cipher)
+        self.db.execute(
+            "INSERT INTO subjects (gallery, id, metadata, created_at, key_slot) VALUES (?, ?, ?, ?, ?)",
+            (*ids, metadata, now(), slot),
         )
-        if created.rowcount > 0:
-            self.limits.check_subjects(self.db, gallery)
-        return created.rowcount > 0
+        self.limits.check_subjects(self.db, gallery)
+        return True
+
+    def renew_key(self, gallery: GalleryInfo, subject_id: str) -> None:
+        """
+        Encrypt all that is stored of the subject with a new data key, so that nothing opens what it replaces.
+
+        A subject whose key is missing stays as it is.
+        """
+        slot = self.keys.slot(gallery.number, subject_id)
+        if slot is None:
+            return
+        try:
+            before = self.keys.cipher(gallery.number, subject_id)
+        except DamagedValue:
+            return
+        new_slot, after = self.keys.create(gallery.number, subject_id)
+        reseal_subject(self.db, gallery, subject_id, Resealing(before, after))
+        self.db.execute(
+            "UPDATE subjects SET key_slot = ? WHERE gallery = ? AND id = ?", (new_slot, gallery.number, subject_id)
+        )
+        self.keys.release(slot)
+
+    def delete_subjects(self, gallery: GalleryInfo, where: str = "1", *values: str) -> list[str]:
+        """Delete the subjects that `where` selects, with all that is stored of them, and return their ids."""
+        rows = self.db.execute(
+            f"DELETE FROM subjects WHERE gallery = ? AND {where} RETURNING id, key_slot", (gallery.number, *values)
+        ).fetchall()
+        for row in rows:
+            self.keys.release(row["key_slot"])
+        return [row["id"] for row in rows]
 
     def set_metadata(self, gallery: GalleryInfo, subject_id: str, metadata: Mapping[str, Any]) -> None:
         """Raises MetadataTooLarge."""
         self.limits.check_metadata(metadata)
-        encrypted = self.codec.encrypt_metadata(gallery.number, subject_id, metadata)
+        cipher = self.keys.cipher(gallery.number, subject_id)
+        encrypted = self.codec.encrypt_metadata(gallery.number, subject_id, metadata, cipher)
         self.db.execute(
             "UPDATE subjects SET metadata = ? WHERE gallery = ? AND id = ?", (encrypted, gallery.number, subject_id)
         )
@@ -96,7 +138,8 @@ class GalleryTransaction:
     def set_consent(self, gallery: GalleryInfo, subject_id: str, consent: str) -> None:
         """Store the reference of the consent; an empty one removes it. Raises InvalidRequest."""
         check_consent(consent)
-        encrypted = self.codec.encrypt_consent(gallery.number, subject_id, consent) if consent else None
+        cipher = self.keys.cipher(gallery.number, subject_id)
+        encrypted = self.codec.encrypt_consent(gallery.number, subject_id, consent, cipher) if consent else None
         self.db.execute(
             "UPDATE subjects SET consent = ? WHERE gallery = ? AND id = ?", (encrypted, gallery.number, subject_id)
         )
@@ -133,7 +176,10 @@ class GalleryTransaction:
         Raises InvalidRequest if the gallery has a face of the same id, or too many faces.
         """
         revision = self.raise_revision(gallery)
-        rows = [self.codec.face_row(gallery, template, revision) for template in templates]
+        rows = [
+            self.codec.face_row(gallery, each, revision, self.keys.cipher(gallery.number, each.subject_id))
+            for each in templates
+        ]
         try:
             self.db.executemany(f"INSERT INTO faces ({codec.FACE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         except UniqueViolation as error:
@@ -159,7 +205,8 @@ class GalleryTransaction:
         ).rowcount
 
     def save_response(self, gallery: GalleryInfo, subject_id: str, record: IdempotencyRecord) -> None:
-        encrypted = self.codec.encrypt_response(gallery.number, subject_id, record)
+        cipher = self.keys.cipher(gallery.number, subject_id)
+        encrypted = self.codec.encrypt_response(gallery.number, subject_id, record, cipher)
         self.db.execute(
             "INSERT INTO idempotency_keys (gallery, subject, key, request_digest, response) VALUES (?, ?, ?, ?, ?)",
             (gallery.number, subject_id, record.key, record.request_digest, encrypted),

@@ -3,7 +3,8 @@ One SQLite file: a commit is on disk before it is acknowledged, and a deleted ro
 
 `secure_delete` overwrites deleted rows, and after a delete the write-ahead log is emptied, so that no old page keeps
 them. A reader in another process (a backup, `gallery check`) may still need those pages: then the deletion is written
-to the table `pending_erasures`, and `settle_erasures` tries again. SQLite's errors become errors of the domain here.
+to the table `pending_erasures`, and `settle_erasures` tries again. The data keys of what was deleted (key_file.py) are
+destroyed after that, since the same readers need them. SQLite's errors become errors of the domain here.
 Only this package imports sqlite3.
 """
 
@@ -13,12 +14,13 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
 from app.domain.errors import Overloaded, ServiceError, StorageFull, StorageUnavailable
+from app.storage.key_file import KeyFile, key_path, remove_leftovers
 from app.storage.reserve import Reserve
 
 log = logging.getLogger(__name__)
@@ -45,8 +47,10 @@ class Database:
             self._db = _connect(path, busy_timeout)
         self._identity = _identity(path)
         self._reserve, self._unrecorded = Reserve(path), 0
+        self.keys = KeyFile(key_path(path))
 
     def close(self) -> None:
+        self.keys.close()
         with self._lock:
             self._db.close()
 
@@ -69,28 +73,30 @@ class Database:
             yield db
 
     @contextmanager
-    def deleting(self) -> Iterator[Connection]:
+    def deleting(self, released: Collection[int] = ()) -> Iterator[Connection]:
         """
         A writing transaction, after which no copy of the deleted rows is left in any file.
 
-        While a reader needs old pages, `pending_erasures` counts the deletion. A full disk does not prevent it.
+        Then the keys in the slots `released`, a collection that the transaction may fill, are destroyed. While a reader
+        needs old pages, `pending_erasures` counts the deletion. A full disk does not prevent it.
         """
         self._reserve.release_if_disk_is_full()
         try:
-            with self.replacing() as db:
+            with self.replacing(released) as db:
                 yield db
         finally:
             self._reserve.make()
 
     @contextmanager
-    def replacing(self) -> Iterator[Connection]:
+    def replacing(self, released: Collection[int] = ()) -> Iterator[Connection]:
         """A writing transaction as `deleting`, but a full disk prevents it."""
         with self.writing() as db:
             yield db
-        settled = self._last_pending()
-        if self._empty_log(_PATIENCE):
-            self._forget_pending(settled)
+        if self.pending_erasures():  # whose keys are found by looking at all slots
+            done = self._settle(_PATIENCE)
         else:
+            done = self._empty_log(_PATIENCE) and self._destroy_keys(released)
+        if not done:
             self._record_pending()
 
     def pending_erasures(self) -> int:
@@ -101,19 +107,51 @@ class Database:
     def settle_erasures(self) -> int:
         """Empty the write-ahead log if deletions are pending and no reader needs it; return how many remain."""
         if self.pending_erasures():
-            settled = self._last_pending()
-            if self._empty_log(0):
-                self._forget_pending(settled)
+            self._settle(0)
         self._reserve.make()
         return self.pending_erasures()
 
     def settle_after_crash(self) -> None:
-        """Empty the write-ahead log that an earlier process may have left; it may hold what that process deleted."""
-        settled = self._last_pending()
-        if self._empty_log(_PATIENCE):
-            self._forget_pending(settled)
-        elif not settled:
+        """Finish what an earlier process may have left: deleted rows in the write-ahead log, and their keys."""
+        if not self._settle(_PATIENCE) and not self._last_pending():
             self._record_pending()
+        if self.keys.exists():
+            with self.writing():
+                remove_leftovers(self.keys.path)
+
+    def _settle(self, patience: float) -> bool:
+        """Return whether the write-ahead log and the keys of all that was deleted are gone now."""
+        if self.keys.exists() and not self._empty_log(patience):  # looking for keys takes longer
+            return False
+        settled, orphans = self._last_pending(), self._orphaned_keys()
+        done = self._empty_log(patience) and self._destroy_keys(orphans)
+        if done:
+            self._forget_pending(settled)
+        return done
+
+    def _orphaned_keys(self) -> list[int]:
+        """Return the slots that no row refers to; some are of transactions that are not committed yet."""
+        if not self.keys.exists():
+            return []
+        with self.reading() as db:
+            used = {row[0] for row in db.execute("SELECT key_slot FROM subjects WHERE key_slot IS NOT NULL")}
+            return [slot for slot, _ in self.keys.records() if slot not in used]
+
+    def _destroy_keys(self, slots: Collection[int]) -> bool:
+        """
+        Overwrite the keys in those of the slots that no row refers to; return whether that was possible.
+
+        The write lock keeps others from taking a slot meanwhile.
+        """
+        if not slots:
+            return True
+        try:
+            with self.writing() as db:
+                self.keys.clear([slot for slot in slots if not has_slot(db, slot)])
+        except (OSError, ServiceError) as error:
+            log.warning("the keys of a deletion could not be destroyed yet: %s", error)
+            return False
+        return True
 
     def vacuum(self) -> None:
         """Write the file anew, without the pages that deleted rows left empty."""
@@ -130,6 +168,14 @@ class Database:
         """
         if _identity(self.path) != self._identity:
             raise StorageUnavailable(f"{self.path.name} was removed or replaced: restore it and restart the service")
+
+    @contextmanager
+    def keeping_keys(self) -> Iterator[None]:
+        """Read the database, so that no process destroys a key that a copy made meanwhile needs."""
+        with _domain_errors(self.path), closing(_connect(self.path, _PATIENCE)) as db:
+            db.execute("BEGIN")
+            db.execute("SELECT 1 FROM sqlite_master").fetchone()
+            yield
 
     def copy_into(self, path: Path) -> None:
         """Write the database as it is now to another file, empty or new, while others read and write this one."""
@@ -183,6 +229,11 @@ class Database:
                 if self._db.in_transaction:  # if the disk is full, SQLite has rolled back itself
                     self._db.execute("ROLLBACK")
                 raise
+
+
+def has_slot(db: Connection, slot: int) -> bool:
+    """Return whether a subject's data key is in the slot of the key file."""
+    return db.execute("SELECT 1 FROM subjects WHERE key_slot = ?", (slot,)).fetchone() is not None
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -19,6 +19,7 @@ from app.storage.cipher import AesGcmCipher
 from tests.support.repository import FileRepository
 from tests.support.templates import numbered, template, unit
 from tests.unit.cli.conftest import Command
+from tests.unit.gallery.attacker import keys_of
 
 KEY = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="
 CIPHER = AesGcmCipher([bytes([7]) * 32])
@@ -123,7 +124,7 @@ def test_only_its_owner_can_read_a_backup_and_what_is_restored(
     restored(likeness, file, elsewhere)
 
     assert {path.stat().st_mode & 0o077 for path in (file, elsewhere, *elsewhere.iterdir())} == {0}
-    assert [path.name for path in elsewhere.iterdir()] == ["gallery.sqlite3"]
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["gallery.sqlite3", "gallery.sqlite3-keys"]
     assert not list(tmp_path.glob(".likeness*"))
 
 
@@ -133,7 +134,7 @@ def test_a_backup_has_no_remains_of_the_erased(likeness: Command, repository: Fi
     file = tmp_path / "all.backup"
     assert likeness("backup", file).exit_code == 0
     with tarfile.open(file) as tar:
-        assert tar.getnames() == ["manifest.json", "gallery.sqlite3"]
+        assert tar.getnames() == ["manifest.json", "gallery.sqlite3-keys", "gallery.sqlite3"]
         manifest = json.load(tar.extractfile("manifest.json") or io.BytesIO())
 
     assert manifest["format"] == "likeness-backup-1"
@@ -218,3 +219,109 @@ def test_a_backup_that_is_not_as_it_was_written_is_refused(
 def test_there_must_be_a_gallery_to_back_up(likeness: Command, tmp_path: Path) -> None:
     assert "no gallery in" in refusal(likeness, "backup", tmp_path / "all.backup")
     assert not (tmp_path / "all.backup").exists()
+
+
+@pytest.fixture
+def separate(likeness: Command, repository: FileRepository, tmp_path: Path) -> tuple[Path, Path]:
+    """A backup without keys, and its keys."""
+    assert repository.galleries()
+    file, keys = tmp_path / "all.backup", tmp_path / "all.keys"
+    assert likeness("backup", file, "--keys", keys).exit_code == 0
+    return file, keys
+
+
+def test_keys_in_a_file_of_their_own_are_needed_to_restore(
+    likeness: Command, separate: tuple[Path, Path], elsewhere: Path, tmp_path: Path
+) -> None:
+    file, keys = separate
+    with tarfile.open(file) as tar:
+        assert tar.getnames() == ["manifest.json", "gallery.sqlite3"]
+    assert keys.stat().st_mode & 0o077 == 0
+    assert "expected --keys" in refusal(likeness, "restore", file, data_dir=elsewhere, encryption_key=KEY)
+    with closing(FileRepository(tmp_path / "other" / "gallery.sqlite3", cipher=CIPHER)):
+        others = tmp_path / "other" / "gallery.sqlite3-keys"
+        words = refusal(likeness, "restore", file, "--keys", others, data_dir=elsewhere, encryption_key=KEY)
+        assert "has the keys of another gallery" in words
+    done = likeness("restore", file, "--keys", keys, "--json", data_dir=elsewhere, encryption_key=KEY)
+
+    assert (done.exit_code, json.loads(done.stdout)["left_out"]) == (0, [])
+    assert rows(elsewhere)["faces"] == rows(likeness.data)["faces"]
+
+
+@pytest.mark.parametrize("source", ["a later backup", "the data directory"])
+def test_with_later_keys_a_backup_is_without_those_who_were_erased_since(
+    likeness: Command,
+    repository: FileRepository,
+    separate: tuple[Path, Path],
+    elsewhere: Path,
+    tmp_path: Path,
+    source: str,
+) -> None:
+    file, keys = separate
+    repository.delete_subject("guests", "ada")
+    repository.enroll("guests", "late", numbered("late", 9))
+    if source == "a later backup":
+        assert likeness("backup", tmp_path / "later", "--keys", keys).exit_code == 0
+    else:
+        keys = likeness.data / "gallery.sqlite3-keys"
+    done = likeness("restore", file, "--keys", keys, "--json", data_dir=elsewhere, encryption_key=KEY)
+    document = json.loads(done.stdout)
+
+    assert (done.exit_code, document["damage"]) == (0, [])
+    assert len(document["left_out"]) == 1
+    assert "subject 'ada'" in document["left_out"][0]
+    with closing(FileRepository(elsewhere / "gallery.sqlite3", cipher=CIPHER)) as restored_repository:
+        assert restored_repository.check_integrity() == []
+        assert [each.subject_id for each in restored_repository.subjects("guests", 9, "")] == []
+        assert [each.subject_id for each in restored_repository.subjects("staff", 9, "")] == ["eve"]
+        assert len(keys_of(elsewhere / "gallery.sqlite3")) == 1
+
+
+def test_a_backup_has_the_keys_that_it_needs_whatever_is_replaced_meanwhile(
+    likeness: Command, repository: FileRepository, tmp_path: Path, elsewhere: Path
+) -> None:
+    over = threading.Event()
+
+    def replace() -> None:
+        number = 0
+        while not over.is_set() and number < 9999:
+            repository.put_subject("guests", "ada", {"number": number})
+            number += 1
+
+    worker = threading.Thread(target=replace, daemon=True)
+    worker.start()
+    try:
+        for number in range(3):
+            assert likeness("backup", tmp_path / str(number)).exit_code == 0
+    finally:
+        over.set()
+        worker.join(30)
+    for number in range(3):
+        document = restored(likeness, tmp_path / str(number), elsewhere.with_name(str(number)))
+
+        assert document["damage"] == []
+    assert repository.settle_erasures() == 0
+    assert len(keys_of(likeness.data / "gallery.sqlite3")) == 2
+
+
+def test_keys_that_were_changed_in_a_backup_are_refused(likeness: Command, file: Path, elsewhere: Path) -> None:
+    data = file.read_bytes()
+    at = data.index(b"likeness-keys-1") + 200
+    file.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+
+    assert "the keys in the backup were changed" in refusal(
+        likeness, "restore", file, data_dir=elsewhere, encryption_key=KEY
+    )
+
+
+def test_a_plain_backup_has_no_keys_and_takes_none(likeness: Command, tmp_path: Path, elsewhere: Path) -> None:
+    plain, keys = tmp_path / "plain", tmp_path / "keys"
+    with closing(FileRepository(plain / "gallery.sqlite3")) as opened:
+        opened.enroll("guests", "ada", numbered("ada", 1))
+    done = likeness("backup", tmp_path / "plain.backup", "--keys", keys, "--json", data_dir=plain)
+    keys.write_bytes(b"")
+
+    assert json.loads(done.stdout)["keys"] == "none"
+    assert "expected no --keys" in refusal(
+        likeness, "restore", tmp_path / "plain.backup", "--keys", keys, data_dir=elsewhere
+    )

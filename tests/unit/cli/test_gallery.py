@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.storage.cipher import AesGcmCipher
 from tests.support.repository import FileRepository
 from tests.support.templates import numbered
 from tests.unit.cli.conftest import Command
@@ -168,3 +169,23 @@ def test_a_command_that_erases_says_that_a_reader_still_holds_earlier_values(fil
 
     assert done == {"ok": True, "erasures_pending": 1}
     assert "until every other reader of the gallery has ended" in text
+
+
+def test_a_gallery_is_re_keyed(likeness: Command) -> None:
+    key = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="
+    path = likeness.data / "gallery.sqlite3"
+    with closing(FileRepository(path, cipher=AesGcmCipher([bytes([7]) * 32]))) as repository:
+        repository.enroll("guests", "ada", numbered("ada", 1, 2))
+        before = repository.gallery("guests").sealed_seed
+        done = likeness("gallery", "rekey", "guests", "--json", encryption_key=key)
+
+        assert json.loads(done.stdout) == {"gallery": "guests", "faces": 2}
+        assert repository.gallery("guests").sealed_seed != before
+        assert repository.check_integrity() == []
+
+
+def test_a_gallery_that_is_not_encrypted_is_not_re_keyed(filled: Command) -> None:
+    done = filled("gallery", "rekey", "guests")
+
+    assert done.exit_code == 2
+    assert "only an encrypted gallery has a secret transform" in done.stderr

@@ -5,6 +5,7 @@ from typing import Any
 from app.domain.models import Template
 from app.gallery.repository import GalleryRepository
 from tests.support.templates import numbered
+from tests.support.vectors import Near
 
 ODD = "Žofie / 李 '; DROP TABLE faces; --\u2028"
 
@@ -29,6 +30,6 @@ def contents(repository: GalleryRepository, gallery: str) -> dict[str, Any]:
 
 
 def values(enrolled: Template) -> tuple[Any, ...]:
-    face, vector = enrolled.face, enrolled.embedding.vector.tobytes()
+    face, vector = enrolled.face, Near(enrolled.embedding.vector)
     detected = (face.box, face.landmarks.points.tobytes(), face.confidence, enrolled.quality)
     return (enrolled.face_id, vector, enrolled.embedding.model, *detected, enrolled.enrolled_at)

@@ -19,6 +19,7 @@ from app.gallery.search import GallerySearch
 from app.storage.cipher import KEY_BYTES, AesGcmCipher, Cipher, NoCipher
 from tests.support.repository import FileRepository
 from tests.support.templates import MODEL, template, unit
+from tests.unit.gallery.attacker import keys_of
 from tests.unit.gallery.model import PlainGallery
 
 PROCESS = st.integers(0, 1)
@@ -227,6 +228,16 @@ class TwoProcessesOnOneEncryptedFile(TwoProcessesOnOneFile):
         self.cipher = AesGcmCipher(self.keys[:1])
         for by in range(2):
             self.restart(by)
+
+    @rule(by=PROCESS, pick=PICK)
+    def rekey(self, by: int, pick: int) -> None:
+        name, gallery = sorted(self.model.items())[pick % len(self.model)]
+        self.processes[by].repository.rekey_gallery(name)
+        gallery.revision += 1
+
+    @invariant()
+    def every_subject_has_a_key_and_nobody_else(self) -> None:
+        assert len(keys_of(self.path)) == sum(len(gallery.subjects) for gallery in self.model.values())
 
 
 TestTwoProcessesOnOneFile = TwoProcessesOnOneFile.TestCase

@@ -22,6 +22,7 @@ from app.storage.migrate import open_migrated
 from tests.support.fakes import WeightedOffsets
 from tests.support.repository import FileRepository
 from tests.support.templates import numbered, template, unit
+from tests.support.vectors import Near
 
 DATABASES = Path(__file__).with_name("databases")
 CIPHERS = {"version_0.sqlite3": None, "version_0_encrypted.sqlite3": AesGcmCipher([bytes([7]) * 32])}
@@ -35,7 +36,15 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def expected(name: str) -> dict[str, Any]:
-    return dict(json.loads((DATABASES / "expected.json").read_text())[name])
+    return expected_of(name)
+
+
+def expected_of(name: str) -> dict[str, Any]:
+    document = dict(json.loads((DATABASES / "expected.json").read_text())[name])
+    for person in document["people"].values():
+        vectors = {face: np.frombuffer(base64.b64decode(text), np.float32) for face, text in person["faces"].items()}
+        person["faces"] = {face: Near(vector) for face, vector in vectors.items()}
+    return document
 
 
 @pytest.fixture
@@ -54,8 +63,7 @@ def described(repository: FileRepository) -> dict[str, Any]:
         subject.subject_id: {
             "metadata": subject.metadata,
             "faces": {
-                face.face_id: base64.b64encode(face.embedding.vector.tobytes()).decode()
-                for face in repository.faces("people", subject.subject_id)
+                face.face_id: Near(face.embedding.vector) for face in repository.faces("people", subject.subject_id)
             },
             "boxes": [
                 [face.face.box.left, face.face.box.top] for face in repository.faces("people", subject.subject_id)
@@ -84,9 +92,8 @@ def test_people_stay_and_are_found(migrated: FileRepository, expected: dict[str,
     assert (gallery.model, gallery.revision, gallery.dimension) == (expected["model"], expected["revision"], 128)
     assert migrated.check_integrity() == []
     for subject, person in expected["people"].items():
-        for face, encoded in person["faces"].items():
-            vector = np.frombuffer(base64.b64decode(encoded), np.float32)
-            _, (hit,) = search.search("people", Embedding(vector, gallery.model or ""), 1, 0.01)
+        for face, stored in person["faces"].items():
+            _, (hit,) = search.search("people", Embedding(stored.vector, gallery.model or ""), 1, 0.01)
             assert (hit.subject_id, hit.face_id) == (subject, face)
 
 
@@ -162,7 +169,7 @@ def test_json_that_was_written_as_text_is_read(path: Path) -> None:
         db.execute("UPDATE subjects SET metadata = CAST(metadata AS TEXT)")
         db.execute("UPDATE faces SET detection = CAST(detection AS TEXT)")
     with closing(FileRepository(path)) as repository:
-        expected = json.loads((DATABASES / "expected.json").read_text())["version_0.sqlite3"]
+        expected = expected_of("version_0.sqlite3")
 
         assert repository.check_integrity() == []
         assert described(repository) == expected["people"]
