@@ -40,7 +40,7 @@ def write(path: Path, *, shape: Any = ("n", 3, SIDE, SIDE), opset: int = 17, **h
     if listed:  # as files before IR version 4 had to
         inputs += [helper.make_tensor_value_info("weights", TensorProto.FLOAT, WEIGHTS.shape)]
     graph = helper.make_graph(
-        _nodes(**how),
+        [*_nodes(**how), *(helper.make_node("Identity", [name], [f"{name}_read"]) for name in more["inputs"])],
         "source",
         inputs + [_floats(name) for name in more["inputs"]],
         [_floats("vectors")] + [_floats(name) for name in more["outputs"]],

@@ -63,11 +63,16 @@ def wrap(
         typer.Option(min=0, help="Crop the detector's box instead, with a margin of so many pixels of --size."),
     ] = None,
     vector: Annotated[str | None, typer.Option(help="The output with the vector, if there are several.")] = None,
+    origin: Annotated[
+        str | None, typer.Option(help="Who made the network, and from which data: for the manifest and the card.")
+    ] = None,
 ) -> None:
     """Make a served model of a face embedder in ONNX: preprocessing and L2 go into its graph. Then run `calibrate`."""
     preprocessing = Preprocessing(size, parse_channels(mean), parse_channels(std, positive=True), bgr)
     alignment = _alignment(size, template, margin)
-    path = wrap_model(network, output, preprocessing, alignment=alignment, vector=vector, license_=license_)
+    path = wrap_model(
+        network, output, preprocessing, alignment=alignment, vector=vector, license_=license_, origin=origin
+    )
     typer.echo(f"wrote {path}")
 
 

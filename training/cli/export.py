@@ -52,8 +52,11 @@ def quantize(
 @cli.command()
 def card(
     model: ModelId,
-    run: Annotated[Path, typer.Option(exists=True, file_okay=False, help="The folder of the run.")],
     report: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The report of `evaluate lfw --json`.")],
+    run: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="The folder of the run; none of a network made elsewhere."),
+    ] = None,
     models_dir: ModelsDir = MODELS,
 ) -> None:
     """Write MODEL_CARD.md beside a model: how it was trained, and its measurements."""

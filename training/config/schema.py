@@ -72,6 +72,20 @@ class TeacherConfig(Section):
         default=None, description="A state dict, or the folder of a served model; None is network.weights."
     )
     views: Views = Field(default="mirror", description="The views of a crop whose vectors are averaged.")
+    rotated: bool = Field(
+        default=False, description="Whether its vectors are rotated onto those of the starting weights (Procrustes)."
+    )
+    start_share: Share = Field(
+        default=0, description="Share of the starting weights' vectors in the targets; needs rotated."
+    )
+
+    @model_validator(mode="after")
+    def _only_another_teacher_is_rotated(self) -> Self:
+        if self.rotated and self.weights is None:
+            raise ValueError("rotated: expected teacher.weights, since the starting weights need no rotation")
+        if self.start_share and not self.rotated:
+            raise ValueError("start_share: expected rotated = true, since other vectors cannot be averaged")
+        return self
 
 
 class BatchConfig(Section):
@@ -91,17 +105,27 @@ class OfflineMiningConfig(Section):
 class LossConfig(Section):
     kind: Annotated[str, one_of(LOSSES)] = Field(default="triplet", description=f"One of {', '.join(LOSSES)}.")
     miner: str = Field(
+        default="none",
         description="Chooses what a batch is trained on: "
         + "; ".join(f"{', '.join(loss.miners)} with {kind}" for kind, loss in LOSSES.items())
-        + "."
+        + ".",
     )
     margin: float = Field(
         default=0.2, gt=0, lt=4, description="triplet: alpha of FaceNet's eq. 3, in squared L2; contrastive: in L2."
     )
     reducer: Annotated[str, one_of(REDUCERS)] = Field(default="mean", description="From losses to one number.")
     distillation_weight: float = Field(
-        default=2, ge=0, description="Weight of ||embedding - teacher's||^2. 0 needs no teacher."
+        default=2,
+        ge=0,
+        description="Weight of ||embedding - teacher's||^2. Without both weights, no teacher is needed.",
     )
+    relational_weight: float = Field(
+        default=0, ge=0, description="Weight of the squared differences to the teacher's cosines between faces."
+    )
+
+    @property
+    def needs_teacher(self) -> bool:
+        return self.distillation_weight > 0 or self.relational_weight > 0
 
     @model_validator(mode="after")
     def _miner_fits_the_loss(self) -> Self:
@@ -216,10 +240,12 @@ class TrainConfig(Section):
 
     @model_validator(mode="after")
     def _distillation_has_a_teacher(self) -> Self:
-        if self.loss.distillation_weight and self.network.weights is None and self.teacher.weights is None:
+        if self.loss.needs_teacher and self.network.weights is None and self.teacher.weights is None:
             raise ValueError(
                 "loss.distillation_weight: expected network.weights or teacher.weights; give one, or set 0"
             )
+        if self.teacher.rotated and self.network.weights is None:
+            raise ValueError("teacher.rotated: expected network.weights to rotate the teacher's vectors onto")
         return self
 
     @model_validator(mode="after")

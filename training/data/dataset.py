@@ -59,6 +59,11 @@ class FaceSet:
         counts = np.bincount(self.labels, minlength=len(self.names))  # (P,)
         return tuple(np.split(np.argsort(self.labels, kind="stable"), np.cumsum(counts)[:-1]))
 
+    def one_person_per_face(self) -> "FaceSet":
+        """Return the same faces, each as a person of its own, where it does not matter who they are."""
+        names = tuple(f"{self.names[person]}/{face}" for face, person in enumerate(self.person_of))
+        return replace(self, names=names, person_of=tuple(range(len(self))))
+
     def subset(self, people: Sequence[int]) -> "FaceSet":
         """Return the faces of these people, renumbered in the order given."""
         faces = [int(face) for person in people for face in self.faces_of[person]]

@@ -16,10 +16,12 @@ class Curriculum:
     """Yields the batches of a run from the learner's step on. Raises TooFewPeople or TooFewFaces."""
 
     def __init__(self, config: TrainConfig, faces: FaceSet, learner: Learner, processes: Processes) -> None:
+        pure_distillation = config.loss.kind == "distillation"
+        faces = faces.one_person_per_face() if pure_distillation else faces
         self._config, self._faces, self._learner, self._processes = config, faces, learner, processes
         self._people = PeopleSampler(faces.faces_of, config.batch.people, config.batch.faces, config.run.seed)
         self._offline = OfflineMining(config, faces, processes) if config.offline_mining.every else None
-        self.warning = self._people.warning()
+        self.warning = None if pure_distillation else self._people.warning()
 
     def batches(self) -> Iterator[tuple[int, Batch]]:
         """Yield every remaining step with its batch; the caller must train on it before taking the next."""

@@ -105,6 +105,18 @@ def teacher_targets(teacher: Teacher, faces: FaceSet, cache: Path, size: int, pr
     return targets
 
 
+def rotated_targets(targets: Tensor, start: Tensor, start_share: float) -> Tensor:
+    """
+    Return targets (N, D) rotated onto the starting network's vectors (N, D) and averaged with `start_share` of them.
+
+    The rotation is that of least squares (Schoenemann 1966, orthogonal Procrustes). It leaves all distances between the
+    targets as they are, and the network has less to change: weights blend only with others that are near.
+    """
+    left, _, right = torch.linalg.svd(targets.double().T @ start.double())
+    rotated = targets @ (left @ right).to(targets)  # (N, D)
+    return functional.normalize((1 - start_share) * rotated + start_share * start)
+
+
 @torch.inference_mode()
 def _embed(teacher: Teacher, faces: FaceSet, progress: Progress) -> Tensor:
     starts = range(0, len(faces), _CHUNK)

@@ -162,7 +162,7 @@ class HealthChecks:
     def _inactivity_warning(self, metrics: StepMetrics) -> str | None:
         counts = self.counts
         counts.no_active_triplet = 0 if metrics.mined and metrics.active_share else counts.no_active_triplet + 1
-        if counts.no_active_triplet != self.patience:
+        if counts.no_active_triplet != self.patience or self.loss.kind == "distillation":
             return None
         return (
             f"no triplet has violated the margin for {self.patience} steps, so nothing is learned: choose loss.miner "

@@ -22,12 +22,13 @@ class StepMetrics:
     Measurements of one step; distances are squared L2.
 
     `active_share` is the share of the `mined` triplets that violate the margin, `spread` the mean distance of a vector
-    to the mean vector.
+    to the mean vector, `relations` the mean squared difference of two faces' cosine from that of the teacher's vectors.
     """
 
     loss: float
     objective: float
     distillation: float
+    relations: float
     mined: int
     active_share: float
     genuine_distance: float
@@ -100,9 +101,15 @@ class RunLogger:
                 self._board.add_scalar(name, value, step)
 
 
+def _learned(metrics: StepMetrics) -> str:
+    if metrics.mined:
+        return f"active {metrics.active_share:.0%} of {metrics.mined}"
+    return f"cosine to the teacher {1 - metrics.distillation / 2:.3f}"
+
+
 def _line(metrics: StepMetrics) -> str:
     return (
-        f"loss {metrics.loss:.3f} active {metrics.active_share:.0%} of {metrics.mined} "
+        f"loss {metrics.loss:.3f} {_learned(metrics)} "
         f"genuine {metrics.genuine_distance:.2f} impostor {metrics.impostor_distance:.2f} "
         f"{metrics.images_per_second:.0f} images/s"
     )

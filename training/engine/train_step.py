@@ -58,7 +58,7 @@ class Learner:
     seconds: float = 0
 
     def train_step(self, batch: Batch, lr: float) -> StepMetrics:
-        """Update the weights once, for the loss objective + distillation weight * ||embedding - target||^2."""
+        """Update the weights once, for the loss objective + the weighted losses of distillation."""
         start = time.perf_counter()
         device, own = self.processes.device, self.processes.shard(len(batch.faces))
         vectors = self.grad_cache.embed(batch.views, self.step)  # (B / processes, D)
@@ -66,8 +66,10 @@ class Learner:
         labels = batch.labels.to(device)
         each = self._objective(batch)(joint, labels)  # (T,)
         objective = REDUCERS[self.loss.reducer](each)
-        distillation = self._distillation(joint, batch)
-        loss = self._finite(objective + self.loss.distillation_weight * distillation)
+        distillation, relations = self._distillation(joint, batch)
+        loss = self._finite(
+            objective + self.loss.distillation_weight * distillation + self.loss.relational_weight * relations
+        )
         self.optimizer.zero_grad()
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         assert joint.grad is not None  # noqa: S101 - for the type checker
@@ -79,6 +81,7 @@ class Learner:
             loss=loss.item(),
             objective=objective.item(),
             distillation=distillation.item(),
+            relations=relations.item(),
             mined=len(each),
             active_share=losses.active_share(each),
             genuine_distance=genuine,
@@ -125,10 +128,15 @@ class Learner:
         random = torch_generator(self.seed, Stream.MINING, self.step)
         return LOSSES[self.loss.kind].objective(self.loss.miner, self.loss.margin, random, batch.triplets)
 
-    def _distillation(self, embeddings: Tensor, batch: Batch) -> Tensor:
+    def _distillation(self, embeddings: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the mean distance to the teacher's vectors, and the mean squared difference of cosines."""
         if self.targets is None:
-            return embeddings.new_zeros(())
-        return losses.distillation_losses(embeddings, self.targets[batch.faces].to(embeddings.device)).mean()
+            return embeddings.new_zeros(()), embeddings.new_zeros(())
+        targets = self.targets[batch.faces].to(embeddings.device)  # (B, D)
+        relations = (
+            losses.relational_losses(embeddings, targets) if self.loss.relational_weight else targets.new_zeros(1)
+        )
+        return losses.distillation_losses(embeddings, targets).mean(), relations.mean()
 
     def _finite(self, loss: Tensor) -> Tensor:
         if not math.isfinite(loss.item()):

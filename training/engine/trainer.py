@@ -197,8 +197,8 @@ def _learner(config: TrainConfig, faces: FaceSet, output: Path, processes: Proce
     network = build(config.network.name, config.network.embedding_size)
     if config.network.weights is not None:
         load_state(network, config.network.weights)
-    weight = config.loss.distillation_weight
-    targets = _teacher_targets(config, network, faces, output, processes) if weight else None
+    needed = config.loss.needs_teacher
+    targets = _teacher_targets(config, network, faces, output, processes) if needed else None
     return build_learner(network, config, targets, people=len(faces.names), processes=processes)
 
 
@@ -209,9 +209,12 @@ def _teacher_targets(
     teacher = distillation.build_teacher(config, network, processes.device)
     if not processes.is_main:
         processes.barrier()
-    targets = distillation.teacher_targets(
-        teacher, faces, output / "teacher.pt", network.embedding_size, _with_progress
-    )
+    size, settings = network.embedding_size, config.teacher
+    targets = distillation.teacher_targets(teacher, faces, output / "teacher.pt", size, _with_progress)
+    if settings.rotated:
+        start = distillation.network_teacher(network, views=settings.views, device=processes.device)
+        vectors = distillation.teacher_targets(start, faces, output / "start.pt", size, _with_progress)
+        targets = distillation.rotated_targets(targets, vectors, settings.start_share)
     if processes.is_main:
         processes.barrier()
     return targets

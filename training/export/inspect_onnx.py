@@ -13,6 +13,7 @@ from onnx import TensorProto
 from app.domain.models import Floats
 from app.inference.onnx_session import Session
 from training.errors import TrainingError
+from training.export.block_weights import with_foldable_weights
 
 OLDEST_OPSET = 8
 """The first opset in which arithmetic and Max broadcast."""
@@ -52,7 +53,8 @@ class SourceGraph:
 
 def read_source(path: Path, size: int, output: str | None = None) -> SourceGraph:
     """Read the model; `output` names the vector, if there are several outputs. Raises Unwrappable."""
-    model = _load(path)
+    model = with_foldable_weights(_load(path))
+    _remove_unused_inputs(model.graph)
     graph_input = _input(path, model)
     shape = _shape(graph_input)
     _check_image(path, graph_input, shape, size)
@@ -69,6 +71,14 @@ def _load(path: Path) -> onnx.ModelProto:
     if not model.graph.node:  # almost any short file parses as an empty model
         raise Unwrappable(f"{path} is not an ONNX model: it holds no network")
     return model
+
+
+def _remove_unused_inputs(graph: onnx.GraphProto) -> None:
+    """Remove inputs that no node reads: converted files list the weights that they replaced, which nobody can give."""
+    read = {name for node in graph.node for name in node.input}
+    kept = [value for value in graph.input if value.name in read]
+    del graph.input[:]
+    graph.input.extend(kept)
 
 
 def _input(path: Path, model: onnx.ModelProto) -> onnx.ValueInfoProto:

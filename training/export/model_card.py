@@ -1,4 +1,8 @@
-"""`python -m training card`: write MODEL_CARD.md from the records of a run, an evaluation and a calibration."""
+"""
+`python -m training card`: write MODEL_CARD.md from the records of a run, an evaluation and a calibration.
+
+A network that was trained elsewhere has no run: its card says where it comes from instead.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +21,20 @@ from training.pipeline.served_model import ServedModel
 CARD = "MODEL_CARD.md"
 
 
-def write(model: Path, run: Path, report: Path) -> Path:
+def write(model: Path, run: Path | None, report: Path) -> Path:
     """Write the card and return its path. Raises TrainingError for a report of another model, or a missing file."""
     served = ServedModel.open(model)
-    record, measured = _read(run / RECORD), _read(report)
+    record, measured = _read(run / RECORD) if run else None, _read(report)
     if measured["model"] != served.identity:
         raise TrainingError(f"expected a report of {served.identity}, got {measured['model']} in {report}")
-    parts = [_head(served), _training(record), _accuracy(measured), _calibration(served.calibration), LIMITS]
+    limits = (OWN_DATA if record else OTHERS_DATA) + LIMITS
+    parts = [
+        _head(served),
+        _training(record) if record else _origin(served),
+        _accuracy(measured, fine_tuned=record is not None),
+        _calibration(served.calibration),
+        f"## Limits\n\n{limits}",
+    ]
     path = model / CARD
     path.write_text("\n".join(parts), encoding="utf-8")
     return path
@@ -52,6 +63,18 @@ def _offset(manifest: EmbedderManifest) -> str:
         return ""
     made = manifest.provenance.get(OFFSET_PROVENANCE, "unknown")
     return f"| threshold offsets | `{manifest.threshold_offset.path}`, {manifest.threshold_offset.digest}; {made} |\n"
+
+
+def _origin(served: ServedModel) -> str:
+    rows = "\n".join(f"| {name} | {value} |" for name, value in served.manifest.provenance.items())
+    return f"""## Origin
+
+Trained elsewhere; nothing was trained by this project.
+
+| | |
+|---|---|
+{rows}
+"""
 
 
 def _training(record: dict[str, Any]) -> str:
@@ -85,20 +108,27 @@ Then blended (`python -m training blend`): {share:g} of the trained weights and 
 """
 
 
-def _accuracy(report: dict[str, Any]) -> str:
+def _accuracy(report: dict[str, Any], *, fine_tuned: bool) -> str:
     before = report.get("baseline")
+    if fine_tuned:
+        title, first, second = "before and after", "before", "after"
+        meaning = _before(before)
+    else:
+        second = report["model"]["id"]
+        first = before["model"]["id"] if before else "-"
+        title, meaning = "beside another model", "Both models were measured in the same run. " if before else ""
     labels = {**_MEASURES, "val": f"VAL at FAR {report['val']['far']:.2g}"}
     rows = [f"| {label} | {_cell(before, key)} | {_cell(report, key)} |" for key, label in labels.items()]
     rows += [row for kind in report["all_pairs"] for row in _rate_rows(report, before, kind)]
     probe = report["degraded_probe"]
-    return f"""## Measured, before and after
+    return f"""## Measured, {title}
 
 The served pipeline (bytes in, distance out) on {report["images"]} images of {report["people"]} people, never trained
-on; {report["faces_not_found"]} faces not found. {_before(before)}In brackets 95 % intervals,
-bootstrapped over people. A degraded probe is the aligned crop reduced to {probe["size"]} px, JPEG quality
+on; {report["faces_not_found"]} faces not found. {meaning}In brackets 95 %
+intervals, bootstrapped over people. A degraded probe is the aligned crop reduced to {probe["size"]} px, JPEG quality
 {probe["quality"]}, landmarks off by N(0, {probe["noise"]:g}) px, against a clean reference.{_support(report)}
 
-| measure | before | after |
+| measure | {first} | {second} |
 |---|---|---|
 {chr(10).join(rows)}
 """
@@ -198,10 +228,15 @@ def _cohort_row(cohort: Cohort, column: int) -> str:
     return f"| {cohort.name} | {cohort.people} | {cohort.impostor_pairs} | {inside} | {rate} |"
 
 
-LIMITS = """## Limits
-
+OWN_DATA = """\
 - The data sets of the starting weights and of the fine-tuning were published for research; users must decide whether
   that restricts their use of the weights.
+"""
+OTHERS_DATA = """\
+- The data that the network was trained on is its authors' choice, and not known to this project beyond what they say;
+  users must decide whether that restricts their use of the weights.
+"""
+LIMITS = """\
 - The rates were measured on press photos of public figures: adults, mostly white, mostly facing the camera. Different
   people of one age, sex and origin are confused more often (see the cohorts, if measured), children most of all.
   Threshold offsets reduce that at the cost of misses among people who look alike. How often two photos of one child

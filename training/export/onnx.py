@@ -101,6 +101,7 @@ def _provenance(source: Path) -> dict[str, str]:
     if not source.is_dir():
         return {"weights": source.name, "weights_sha256": digest_of(source.read_bytes())}
     record = _record(source)
+    teacher = record["config"].get("teacher", {}).get("weights")
     return {
         "trained_by": "python -m training train",
         "weights_sha256": digest_of((source / WEIGHTS).read_bytes()),
@@ -109,6 +110,7 @@ def _provenance(source: Path) -> dict[str, str]:
         "data_sha256": record["data"]["files_sha256"],
         "seed": str(record["seed"]),
         "commit": str(record["commit"]),
+        **({"teacher": Path(teacher).name} if teacher else {}),
         **({"blend": json.dumps(record["blend"])} if "blend" in record else {}),
     }
 

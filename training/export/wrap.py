@@ -34,9 +34,12 @@ def wrap_model(
     alignment: LandmarkAlignment | BoxAlignment,
     vector: str | None = None,
     license_: str,
+    origin: str | None = None,
 ) -> Path:
     """
     Write the model folder `output` and return its manifest's path; `vector` names the output, if there are several.
+
+    `origin` tells who made the network.
 
     Raises Unwrappable or UnwritableModel.
     """
@@ -48,7 +51,7 @@ def wrap_model(
         output,
         graph,
         license_=license_,
-        provenance=_provenance(path, preprocessing, vector),
+        provenance=_provenance(path, preprocessing, vector) | ({"origin": origin} if origin else {}),
         crop_size=preprocessing.size,
         alignment=alignment,
         dimension=expected.shape[1],

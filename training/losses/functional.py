@@ -36,6 +36,17 @@ def distillation_losses(embeddings: Tensor, targets: Tensor) -> Tensor:
     return (embeddings - targets).square().sum(1)  # (B,)
 
 
+def relational_losses(embeddings: Tensor, targets: Tensor) -> Tensor:
+    """
+    Return the mean squared difference of each face's cosines to the other faces, (B,), from (B, D) and (B, D') vectors.
+
+    What is learned is the geometry between faces, whichever way the vectors are rotated (Park et al. 2019,
+    "Relational knowledge distillation", with cosines instead of distances).
+    """
+    differences = (embeddings @ embeddings.T - targets @ targets.T).square()  # (B, B), the diagonal is 0
+    return differences.sum(1) / max(len(embeddings) - 1, 1)
+
+
 def active_share(losses: Tensor) -> float:
     """Return the share of losses above zero: of triplets, those that still violate the margin."""
     return float((losses > 0).float().mean()) if len(losses) else 0.0

@@ -119,6 +119,10 @@ def test_a_report_of_all_pairs_becomes_a_card(people: Path, model: Path, models_
     assert "| VAL at FAR 1 |" in text
     assert "TMR at FMR" not in text.partition("## Calibration")[0]
     assert "c0ffee" in text
+    elsewhere = model_card.write(model, None, tmp_path / "report.json").read_text()
+    assert "| measure | mobilefacenet-128 | mobilefacenet-128 |" in elsewhere
+    assert "Trained elsewhere; nothing was trained by this project." in elsewhere
+    assert "fine-tuning" not in elsewhere
 
 
 def test_a_report_of_another_model_is_refused_for_a_card(model: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from tests.unit.training.conftest import TinyNetwork
 from tests.unit.training.support import changed
@@ -23,7 +24,7 @@ def test_a_target_averages_the_clean_crop_with_its_mirror_image(people: Path, ti
     targets = distillation.teacher_targets(distillation.network_teacher(network), faces, people / "teacher.pt", 8)
     crop = torch.from_numpy(center_crop(read_crop(faces.paths[7])))[None]
     embedder = Embedder(network).eval()
-    expected = torch.nn.functional.normalize(embedder(crop) + embedder(crop.flip(2)))
+    expected = functional.normalize(embedder(crop) + embedder(crop.flip(2)))
     torch.testing.assert_close(targets[7:8], expected)
     assert targets.shape == (18, 8)
 
@@ -63,6 +64,18 @@ def test_the_teacher_may_be_a_served_model(config: TrainConfig, people: Path, tm
     by_graph = distillation.teacher_targets(served, faces, tmp_path / "graph.pt", 8)
     by_network = distillation.teacher_targets(distillation.network_teacher(network), faces, tmp_path / "network.pt", 8)
     torch.testing.assert_close(by_graph, by_network, atol=1e-5, rtol=0)
+
+
+def test_rotated_targets_keep_their_distances_and_lie_near_the_starting_vectors() -> None:
+    random = torch.Generator().manual_seed(4)
+    start = functional.normalize(torch.randn(40, 8, generator=random))
+    rotation, _ = torch.linalg.qr(torch.randn(8, 8, generator=random))
+    targets = functional.normalize(start @ rotation + 0.1 * torch.randn(40, 8, generator=random))
+    rotated = distillation.rotated_targets(targets, start, 0)
+    torch.testing.assert_close(rotated @ rotated.T, targets @ targets.T, atol=1e-5, rtol=0)
+    assert (rotated * start).sum(1).min() > 0.85 > (targets * start).sum(1).max()
+    average = functional.normalize(0.25 * rotated + 0.75 * start)
+    torch.testing.assert_close(distillation.rotated_targets(targets, start, 0.75), average, atol=1e-5, rtol=0)
 
 
 def test_a_teacher_of_another_dimension_is_refused(people: Path, tmp_path: Path) -> None:

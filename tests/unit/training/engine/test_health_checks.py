@@ -17,6 +17,7 @@ WELL = StepMetrics(
     loss=0.3,
     objective=0.3,
     distillation=0,
+    relations=0.0,
     mined=40,
     active_share=0.5,
     genuine_distance=0.8,

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from tests.unit.training.support import changed
 from training.config.schema import TrainConfig
 from training.data.loader import Batch
 from training.engine.train_step import Learner, build_learner
@@ -27,6 +28,17 @@ def test_the_loss_is_that_of_the_triplets_plus_the_weighted_distillation(learner
     assert learner.loss.distillation_weight == 2
     assert metrics.distillation == pytest.approx(distance.item(), rel=1e-4)
     assert metrics.loss == pytest.approx(metrics.objective + 2 * metrics.distillation, rel=1e-5)
+
+
+def test_relations_are_weighted_and_count_among_all_faces(config: TrainConfig, batch: Batch) -> None:
+    config = changed(config, "loss", kind="distillation", miner="none", relational_weight=10)
+    learner = build_learner(build("tiny", 8), config, torch.eye(8)[:6])
+    with torch.no_grad():
+        cosines = (vectors := learner.embedder(batch.views)) @ vectors.T
+    metrics = learner.train_step(batch, 0.01)
+    off_diagonal = ~torch.eye(6, dtype=torch.bool)
+    assert metrics.relations == pytest.approx(cosines[off_diagonal].square().mean().item(), rel=1e-4)
+    assert metrics.loss == pytest.approx(2 * metrics.distillation + 10 * metrics.relations, rel=1e-5)
 
 
 def test_the_learning_rate_scales_the_step(learner: Learner, batch: Batch) -> None:

@@ -18,6 +18,7 @@ from training.engine.checkpoints import NotSaved, UnusableCheckpoint
 from training.engine.logging import RunLogger, StepMetrics
 from training.engine.train_step import Diverged, Learner
 from training.engine.trainer import Interrupted
+from training.networks.registry import build
 
 
 def ctrl_c_after(step: int) -> Callable[[Learner, Batch, float], StepMetrics]:
@@ -41,10 +42,22 @@ def everything(config: TrainConfig) -> TrainConfig:
     return changed(config, "augmentation", shift=4, saturation=0.5, tint=0.2, edge_share=0.3)
 
 
+def distillation(config: TrainConfig) -> TrainConfig:
+    """Learn the rotated vectors of another network, of faces of people who may be unknown."""
+    assert config.network.weights
+    teacher = config.network.weights.with_name("other.pt")
+    torch.manual_seed(9)
+    torch.save(build("tiny", 8).state_dict(), teacher)
+    config = changed(config, "teacher", weights=str(teacher), rotated=True, start_share=0.25)
+    config = changed(config, "loss", kind="distillation", miner="none", relational_weight=5)
+    return changed(config, "batch", people=9)
+
+
 VARIANTS: dict[str, Callable[[TrainConfig], TrainConfig]] = {
     "frozen": lambda config: config,
     "updated": lambda config: changed(config, "network", batch_norm="updated"),
     "everything": everything,
+    "distillation": distillation,
 }
 
 
@@ -162,6 +175,19 @@ def test_every_loss_brings_the_faces_of_a_person_together(config: TrainConfig, t
     trainer.train(config, tmp_path / "run", resume=False)
     last = json.loads((tmp_path / "run" / "run.json").read_text())["final_metrics"]
     assert last["genuine_distance"] < 0.7 * last["impostor_distance"]
+
+
+def test_distillation_brings_the_vectors_to_the_targets(
+    config: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = changed(changed(distillation(config), "optimizer", name="adam", steps=60), "augmentation", share=0)
+    trainer.train(changed(config, "health_checks", patience=10), tmp_path / "run", resume=False)
+    last = json.loads((tmp_path / "run" / "run.json").read_text())["final_metrics"]
+    output = "".join(capsys.readouterr())
+    assert last["distillation"] < 0.05
+    assert last["relations"] < 0.05
+    assert "cosine to the teacher 0.9" in output
+    assert "warning" not in output
 
 
 def full(*_: object) -> None:

@@ -59,7 +59,10 @@ def test_the_manifest_records_the_run_of_the_weights(weights: Path, tmp_path: Pa
     run.mkdir()
     weights.rename(run / "network.pt")
     facts = {
-        "config": {"network": {"name": "mobilefacenet", "embedding_size": 128, "weights": "/far/away/start.pt"}},
+        "config": {
+            "network": {"name": "mobilefacenet", "embedding_size": 128, "weights": "/far/away/start.pt"},
+            "teacher": {"weights": "/far/away/larger"},
+        },
         "config_sha256": "c0",
         "data": {"files_sha256": "da"},
         "seed": 9,
@@ -68,7 +71,7 @@ def test_the_manifest_records_the_run_of_the_weights(weights: Path, tmp_path: Pa
     (run / "run.json").write_text(json.dumps(facts))
     onnx.export_model(run, tmp_path / "mine", license_="MIT", views="crop")
     provenance = read_embedder(tmp_path / "mine").provenance
-    assert provenance["started_from"] == "start.pt"
+    assert (provenance["started_from"], provenance["teacher"]) == ("start.pt", "larger")
     assert (provenance["seed"], provenance["commit"], provenance["passes"]) == ("9", "abc", "crop")
 
 

@@ -80,6 +80,13 @@ def test_the_manifest_says_where_the_model_comes_from(tmp_path: Path) -> None:
     assert [manifest.provenance[key] for key in ("mean", "std", "channels")] == ["104,117,123", "57,58,59", "BGR"]
 
 
+def test_the_manifest_names_the_origin_that_is_given(tmp_path: Path) -> None:
+    path, preprocessing = write(tmp_path / "source.onnx"), Preprocessing(SIDE, MEAN, STD, bgr=False)
+    origin = "Somebody's network"
+    wrap.wrap_model(path, tmp_path / "mine", preprocessing, alignment=ALIGNMENT, license_="CC0", origin=origin)
+    assert read_embedder(tmp_path / "mine").provenance["origin"] == origin
+
+
 def test_one_of_several_outputs_must_be_named(tmp_path: Path, crops: Pixels) -> None:
     more = {"outputs": ["quarters"]}
     vectors = embedded(wrapped(tmp_path, vector="vectors", more=more), crops)

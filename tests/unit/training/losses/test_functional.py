@@ -71,6 +71,23 @@ def test_the_distillation_loss_is_the_squared_l2_to_the_teacher(seed: int, count
     torch.testing.assert_close(losses.distillation_losses(vectors, teacher), naive, atol=1e-5, rtol=0)
 
 
+@given(seed=st.integers(0, 10_000), count=st.integers(2, 9))
+def test_the_relational_loss_compares_the_cosines_of_all_pairs(seed: int, count: int) -> None:
+    vectors, teacher = unit_vectors(seed, count), unit_vectors(seed + 1, count, size=7)
+    naive = [
+        sum((float(vectors[a] @ vectors[b]) - float(teacher[a] @ teacher[b])) ** 2 for b in range(count) if b != a)
+        for a in range(count)
+    ]
+    got = losses.relational_losses(vectors, teacher)
+    torch.testing.assert_close(got, torch.tensor(naive) / (count - 1), atol=1e-5, rtol=0)
+
+
+def test_the_relational_loss_of_rotated_vectors_is_zero() -> None:
+    vectors = unit_vectors(1, 6)
+    rotation, _ = torch.linalg.qr(torch.randn(5, 5, generator=torch.Generator().manual_seed(2)))
+    assert losses.relational_losses(vectors, vectors @ rotation).max() < 1e-10
+
+
 def test_the_mean_counts_solved_triplets_and_the_mean_of_active_does_not() -> None:
     values = torch.tensor([0.0, 0.3, 0.0, 0.1])
     assert mean(values).item() == pytest.approx(0.1)
