@@ -29,6 +29,14 @@ def offset(
             exists=True, file_okay=False, help="Your own people: one folder each (its first photo counts). Repeatable."
         ),
     ] = None,
+    fit_at: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Photos of other people: they are not of the crowd, but their offsets are fitted too. Repeatable.",
+        ),
+    ] = None,
     nearest: Annotated[int, typer.Option(min=1, help="The nearest of the crowd that count.")] = DEFAULTS.nearest,
     strength: Annotated[
         float, typer.Option(min=0, max=1, help="Tighten more: fewer false matches in cohorts, more misses.")
@@ -40,7 +48,8 @@ def offset(
 ) -> None:
     """Fit the threshold offsets of a model: tighter thresholds where many people look alike. Then run `calibrate`."""
     options = OffsetOptions(nearest=nearest, strength=strength, seed=seed)
-    report = command.run(model_folder(models_dir, model), crowd, extra or [], models_dir, options, cache)
+    folder = model_folder(models_dir, model)
+    report = command.run(folder, crowd, extra or [], fit_at or [], models_dir, options, cache)
     if report_path:
         report_path.parent.mkdir(parents=True, exist_ok=True)
         report_path.write_text(json.dumps(report, indent=2) + "\n")

@@ -33,20 +33,21 @@ def run(
     model: Path,
     crowd: Sequence[Path],
     extra: Sequence[Path],
+    fit_at: Sequence[Path],
     models_dir: Path,
     options: OffsetOptions,
     cache: Path | None = None,
 ) -> dict[str, Any]:
     """Write `model`/threshold_offset.onnx and its manifest entry, and return the report. Raises TrainingError."""
     served = ServedModel.open_embedder(model, cache)
-    faces = read_crowd(crowd, extra, served, FaceFinder(models_dir, cache=cache))
+    faces = read_crowd(crowd, extra, fit_at, served, FaceFinder(models_dir, cache=cache))
     fitted, held_out = split(faces, options)
     if len(fitted) < SMALLEST * options.nearest:
         raise UnusableCrowd(
             f"expected a crowd of at least {SMALLEST * options.nearest} faces, {SMALLEST} times --nearest, "
             f"got {len(fitted)}"
         )
-    network = fit_network(fitted, options)
+    network = fit_network(fitted, options, faces.others)
     graph = offset_graph(network, held_out)
     (predicted,) = Session(graph, provider="cpu").run(held_out)
     report = {
@@ -57,6 +58,7 @@ def run(
             "photos": faces.photos,
             "faces": len(faces.strangers) + len(faces.own_people),
             "own_people": len(faces.own_people),
+            "fit_at": {"folders": [str(folder) for folder in fit_at], "faces": len(faces.others)},
             "vectors_sha256": hashlib.sha256(faces.strangers.tobytes() + faces.own_people.tobytes()).hexdigest(),
         },
         "options": asdict(options),
@@ -95,9 +97,10 @@ def summary(report: dict[str, Any]) -> str:
     crowd, held_out, offsets = report["crowd"], report["held_out"], report["offsets"]
     return (
         f"{report['model']['id']}: {crowd['faces']} faces in {crowd['photos']} photos, {crowd['own_people']} of them "
-        f"your own people\non {held_out['faces']} held-out strangers: correlation {held_out['correlation']:.4f} with "
-        f"the crowd's offsets, root mean square error {held_out['rmse']:.4f}; offsets {offsets['p5']:+.3f} to "
-        f"{offsets['p95']:+.3f} (5 to 95 %)"
+        f"your own people; fitted at {crowd['fit_at']['faces']} others as well\n"
+        f"on {held_out['faces']} held-out strangers: correlation {held_out['correlation']:.4f} with the crowd's "
+        f"offsets, root mean square error {held_out['rmse']:.4f}; "
+        f"offsets {offsets['p5']:+.3f} to {offsets['p95']:+.3f} (5 to 95 %)"
     )
 
 
@@ -118,7 +121,7 @@ def _provenance(report: dict[str, Any]) -> str:
     options, crowd = report["options"], report["crowd"]
     return (
         f"python -m training offset: {crowd['faces']} faces (sha256 {crowd['vectors_sha256'][:16]}), "
+        f"fitted at {crowd['fit_at']['faces']} others as well, "
         f"nearest {options['nearest']}, strength {options['strength']:g}, {options['epochs']} epochs, "
-        f"seed {options['seed']}, "
-        f"correlation on held-out strangers {report['held_out']['correlation']:.4f}"
+        f"seed {options['seed']}, correlation on held-out strangers {report['held_out']['correlation']:.4f}"
     )

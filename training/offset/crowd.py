@@ -24,19 +24,31 @@ class UnusableCrowd(TrainingError):
 
 @dataclass(frozen=True)
 class CrowdFaces:
-    """Vectors of the faces found in `photos` photos: of strangers (M, D), and of the operator's own people (E, D)."""
+    """
+    Vectors of the faces found in `photos` photos: of strangers (M, D), and of the operator's own people (E, D).
+
+    `others` (F, D) do not belong to the crowd; the network is fitted to their offsets as well.
+    """
 
     strangers: Floats
     own_people: Floats
+    others: Floats
     photos: int
 
 
-def read_crowd(crowd: Sequence[Path], extra: Sequence[Path], model: ServedModel, finder: FaceFinder) -> CrowdFaces:
-    """Embed every photo below the folders `crowd`, and one photo of each person below `extra`. Raises UnusableCrowd."""
-    strangers = [path for folder in crowd for path in _photos_in(folder, images_in(folder))]
+def read_crowd(
+    crowd: Sequence[Path], extra: Sequence[Path], fit_at: Sequence[Path], model: ServedModel, finder: FaceFinder
+) -> CrowdFaces:
+    """
+    Embed every photo below the folders `crowd` and `fit_at`, and one photo of each person below `extra`.
+
+    Raises UnusableCrowd.
+    """
+    strangers, others = ([path for each in folders for path in _all_in(each)] for folders in (crowd, fit_at))
     own = [path for folder in extra for path in _photos_in(folder, one_per_person(folder))]
-    vectors = [_vectors(paths, model, finder, label) for paths, label in ((strangers, "crowd"), (own, "own people"))]
-    return CrowdFaces(vectors[0], vectors[1], len(strangers) + len(own))
+    sources = ((strangers, "crowd"), (own, "own people"), (others, "others"))
+    vectors = [_vectors(paths, model, finder, label) for paths, label in sources]
+    return CrowdFaces(*vectors, photos=len(strangers) + len(own))
 
 
 def one_per_person(folder: Path) -> list[Path]:
@@ -62,9 +74,13 @@ def mean_cosine_to_nearest(
     return np.concatenate(parts) if parts else np.empty(0, np.float32)
 
 
+def _all_in(folder: Path) -> list[Path]:
+    return _photos_in(folder, images_in(folder))
+
+
 def _photos_in(folder: Path, photos: list[Path]) -> list[Path]:
     if not photos:
-        raise UnusableCrowd(f"expected photos of strangers in {folder}, got none")
+        raise UnusableCrowd(f"expected photos of people in {folder}, got none")
     return photos
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 
 from app.domain.models import Floats
@@ -35,7 +36,7 @@ class OffsetOptions:
     nearest: int = 50
     strength: float = 0.5
     seed: int = 0
-    epochs: int = 40
+    epochs: int = 20
     batch: int = 512
     lr: float = 2e-3
     weight_decay: float = 1e-2
@@ -48,10 +49,19 @@ class Samples:
     vectors: Floats
     targets: Floats
 
+    def joined(self, others: Samples) -> Samples:
+        return Samples(np.concatenate([self.vectors, others.vectors]), np.concatenate([self.targets, others.targets]))
 
-def fit_network(crowd: Floats, options: OffsetOptions) -> OffsetNetwork:
-    """Return a network fitted to the offsets of `crowd`, (M, D); equal options give equal weights on one machine."""
+
+def fit_network(crowd: Floats, options: OffsetOptions, others: Floats | None = None) -> OffsetNetwork:
+    """
+    Return a network fitted to the offsets of `crowd` (M, D), and of `others` (N, D), who are not in it.
+
+    Equal options give equal weights on one machine.
+    """
     samples = crowd_samples(crowd, options)
+    if others is not None and len(others):
+        samples = samples.joined(samples_at(others, crowd, options))
     mean = float(samples.targets[: len(crowd)].mean())
     spread = float(samples.targets.std())
     with _reproducible(options.seed):
@@ -70,21 +80,32 @@ def true_offsets(vectors: Floats, crowd: Floats, options: OffsetOptions) -> Floa
 
 def crowd_samples(crowd: Floats, options: OffsetOptions) -> Samples:
     """Return the crowd's faces, mixes of two of them, and noisy copies; the faces that each is made of do not count."""
-    rows = np.arange(len(crowd))
-    parts, sources = [crowd], [np.stack([rows, rows], axis=1)]
+    vectors, sources = _around(crowd, options.seed)
+    return Samples(vectors, mean_cosine_to_nearest(vectors, crowd, options.nearest, sources))
+
+
+def samples_at(faces: Floats, crowd: Floats, options: OffsetOptions) -> Samples:
+    """Return faces (N, D) of people who are not in the crowd, mixes of two of them, and noisy copies."""
+    vectors, _ = _around(faces, options.seed)
+    return Samples(vectors, mean_cosine_to_nearest(vectors, crowd, options.nearest))
+
+
+def _around(faces: Floats, seed: int) -> tuple[Floats, NDArray[np.int64]]:
+    """Return unit vectors (S, D): the faces, mixes and noisy copies; and the rows of the two faces of each, (S, 2)."""
+    rows = np.arange(len(faces))
+    parts, sources = [faces], [np.stack([rows, rows], axis=1)]
     for number in range(MIXES):
-        random = generator(options.seed, Stream.CROWD, number)
-        partners = random.permutation(len(crowd))
-        share = random.uniform(0, 1, (len(crowd), 1)).astype(np.float32)
-        parts.append(share * crowd + (1 - share) * crowd[partners])
+        random = generator(seed, Stream.CROWD, number)
+        partners = random.permutation(len(faces))
+        share = random.uniform(0, 1, (len(faces), 1)).astype(np.float32)
+        parts.append(share * faces + (1 - share) * faces[partners])
         sources.append(np.stack([rows, partners], axis=1))
-    noise = generator(options.seed, Stream.CROWD, MIXES).standard_normal(crowd.shape, np.float32)
-    parts.append(crowd + NOISE * noise / np.linalg.norm(noise, axis=1, keepdims=True))
+    noise = generator(seed, Stream.CROWD, MIXES).standard_normal(faces.shape, np.float32)
+    parts.append(faces + NOISE * noise / np.linalg.norm(noise, axis=1, keepdims=True))
     sources.append(sources[0])
     vectors = np.concatenate(parts)
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
-    targets = mean_cosine_to_nearest(vectors, crowd, options.nearest, np.concatenate(sources))
-    return Samples(vectors, targets)
+    return vectors, np.concatenate(sources)
 
 
 def _train(network: OffsetNetwork, samples: Samples, standard: tuple[float, float], options: OffsetOptions) -> None:

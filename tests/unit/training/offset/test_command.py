@@ -69,6 +69,19 @@ def test_own_people_count_with_one_photo_each(model: Path, models_dir: Path, lfw
     assert json.loads(report.read_text())["crowd"]["own_people"] == 2
 
 
+def test_other_people_are_fitted_but_do_not_join_the_crowd(
+    model: Path, models_dir: Path, lfw_photos: Path, tmp_path: Path
+) -> None:
+    report, written = tmp_path / "report.json", []
+    for options in ([], ["--fit-at", lfw_photos]):
+        output = fit(model, models_dir, lfw_photos, *options, "--cache", tmp_path / "cache", "--json", report)
+        written.append((model / "threshold_offset.onnx").read_bytes())
+    crowd = json.loads(report.read_text())["crowd"]
+    assert (crowd["faces"], crowd["photos"], crowd["fit_at"]["faces"]) == (6, 6, 6)
+    assert "fitted at 6 others" in output
+    assert written[0] != written[1]
+
+
 def test_a_crowd_too_small_is_refused_and_the_model_stays(model: Path, models_dir: Path, lfw_photos: Path) -> None:
     before = sorted((path.name, path.read_bytes()) for path in model.iterdir())
     with pytest.raises(TrainingError, match="crowd of at least 8 faces"):

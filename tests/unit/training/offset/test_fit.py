@@ -6,7 +6,7 @@ import torch
 
 from app.domain.models import Floats
 from training.offset.crowd import mean_cosine_to_nearest
-from training.offset.fit import MIXES, OffsetOptions, crowd_samples, fit_network, true_offsets
+from training.offset.fit import MIXES, OffsetOptions, crowd_samples, fit_network, samples_at, true_offsets
 
 OPTIONS = OffsetOptions(nearest=10, strength=0.5, epochs=10, batch=64)
 
@@ -67,6 +67,29 @@ def test_the_network_gives_the_offsets_of_strangers_it_never_saw(crowd: Floats) 
     true = true_offsets(others, crowd, OPTIONS)
     assert np.corrcoef(fitted, true)[0, 1] > 0.95
     assert np.abs(fitted - true).mean() < 0.3 * true.std()
+
+
+def test_others_are_fitted_too_and_are_not_of_the_crowd(crowd: Floats) -> None:
+    elsewhere = -strangers(300, seed=4)  # the crowd is on the other side
+    trained, unseen = elsewhere[:200], elsewhere[200:]
+    true = true_offsets(unseen, crowd, OPTIONS)
+
+    def error(others: Floats | None) -> float:
+        network = fit_network(crowd, OPTIONS, others)
+        with torch.inference_mode():
+            fitted = network(torch.from_numpy(unseen)).numpy()
+        return float(np.sqrt(np.mean((fitted - true) ** 2)))
+
+    assert error(trained) < 0.8 * error(None)
+
+
+def test_a_face_that_is_not_of_the_crowd_has_all_of_it_for_neighbours(crowd: Floats) -> None:
+    others = strangers(20, seed=5)
+    samples = samples_at(others, crowd, OPTIONS)
+    assert len(samples.vectors) == (MIXES + 2) * len(others)
+    expected = mean_cosine_to_nearest(samples.vectors, crowd, OPTIONS.nearest)
+    np.testing.assert_allclose(samples.targets, expected, rtol=1e-6)
+    np.testing.assert_allclose(samples.vectors[:20], others, atol=1e-6)
 
 
 def test_equal_seeds_give_equal_weights_whatever_torch_was_doing(crowd: Floats) -> None:
