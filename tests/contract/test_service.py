@@ -48,7 +48,7 @@ def test_the_calibration_has_the_default_threshold(api: Api) -> None:
     answer = verification(api.verify(HOPPER, COLLINS))
     calibration = answered(api.http.get(f"/models/{answer['model']['id']}/calibration"))
     assert calibration["model"] == answer["model"]["digest"]
-    assert answer["threshold"]["distance"] in [rate["threshold"] for rate in calibration["rates"]]
+    assert answer["threshold"]["base"] in [rate["threshold"] for rate in calibration["rates"]]
     assert calibration["data"]["name"] == answer["threshold"]["calibrated_on"]
 
 

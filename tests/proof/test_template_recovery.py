@@ -36,7 +36,7 @@ from tests.support.server import REPOSITORY
 
 Vectors: TypeAlias = npt.NDArray[np.floating]
 Answer: TypeAlias = Callable[[float], tuple[float, float]]
-"""What the service reveals about the cosine of a probe: the least and the largest that it can be; -1 is no bound."""
+"""The bounds that an answer reveals of the cosine of a probe: the least and the largest; -1 is no bound."""
 MODEL = REPOSITORY / "models" / "mobilefacenet-128"
 DIMENSION = 128
 VARIANCES = np.arange(DIMENSION, 0, -1) ** 1.5 / np.sum(np.arange(DIMENSION, 0, -1) ** 1.5)

@@ -171,7 +171,7 @@ def evaluate_orientation(
     every: Annotated[int, typer.Option(min=1, help="Use one photo of so many.")] = 1,
     models_dir: ModelsDir = MODELS,
 ) -> None:
-    """Whether photos that are turned by 90, 180 and 270 degrees, without EXIF, are turned back."""
+    """Count the photos, turned by 90, 180 and 270 degrees without EXIF, that are turned back."""
     report = orientation_report.run(images, models_dir, every)
     _write(report, report_path)
     typer.echo(orientation_report.summary(report))

@@ -1,4 +1,4 @@
-"""What may change between two parts of a run: how and where it runs, and how long, but not what is learned."""
+"""Checks of a resumed run: how, where and how long it runs may change, but not what is learned."""
 
 from __future__ import annotations
 

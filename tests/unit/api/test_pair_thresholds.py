@@ -67,6 +67,7 @@ def with_model(folder: Path, models_dir: Path, offsets: bytes | None, measured_w
     made = folder / "models" / MODEL
     made.mkdir(parents=True, exist_ok=True)
     manifest = json.loads((models_dir / MODEL / MANIFEST).read_text())
+    manifest["threshold_offset"] = None
     (made / "embedder.onnx").write_bytes((models_dir / MODEL / "embedder.onnx").read_bytes())
     if offsets:
         (made / "threshold_offset.onnx").write_bytes(offsets)

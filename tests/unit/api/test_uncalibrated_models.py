@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from app.inference.manifest import read_embedder
+from app.inference.manifest import MANIFEST, read_embedder
 from app.main import create_app
 from app.matching.calibration import CALIBRATION, Calibration
 from app.settings import Settings
@@ -33,8 +33,9 @@ def serve(tmp_path: Path, models_dir: Path) -> Iterator[Serve]:
             folder = tmp_path / "models" / MODEL
             folder.mkdir(parents=True)
             (tmp_path / "models" / "mtcnn").symlink_to(models_dir / "mtcnn")
-            for name in ("manifest.json", "embedder.onnx"):
-                (folder / name).symlink_to(models_dir / MODEL / name)
+            (folder / "embedder.onnx").symlink_to(models_dir / MODEL / "embedder.onnx")
+            manifest = json.loads((models_dir / MODEL / MANIFEST).read_text())
+            (folder / MANIFEST).write_text(json.dumps({**manifest, "threshold_offset": None}))
             if measured:
                 (folder / CALIBRATION).write_text(measured.model_dump_json())
             settings = Settings(data_dir=tmp_path / "data", models_dir=tmp_path / "models", _env_file=None)

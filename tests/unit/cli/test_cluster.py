@@ -93,7 +93,7 @@ def test_exit_status_is_2_if_no_photo_has_a_face(likeness: Command) -> None:
     [
         (["--output", "album/hopper"], "expected an empty or new folder"),
         (["--output", "album/new"], "outside of"),
-        (["--fmr", "1e-9"], "expected an FMR of at least"),
+        (["--fmr", "1e-9"], "expected fmr of at least"),
         (["--truth"], "expected one folder per person"),
         (["--fmr", "0.01", "--threshold", "1"], "got both"),
     ],

@@ -1,4 +1,4 @@
-"""What may change between two parts of a run, and what may not."""
+"""A resumed run may change how and where it runs, but not what it learns."""
 
 import json
 import shutil
