@@ -46,9 +46,12 @@ def read_crowd(
     """
     strangers, others = ([path for each in folders for path in _all_in(each)] for folders in (crowd, fit_at))
     own = [path for folder in extra for path in _photos_in(folder, one_per_person(folder))]
-    sources = ((strangers, "crowd"), (own, "own people"), (others, "others"))
-    vectors = [_vectors(paths, model, finder, label) for paths, label in sources]
-    return CrowdFaces(*vectors, photos=len(strangers) + len(own))
+    return CrowdFaces(
+        strangers=_vectors(strangers, model, finder, "crowd"),
+        own_people=_vectors(own, model, finder, "own people"),
+        others=_vectors(others, model, finder, "others"),
+        photos=len(strangers) + len(own),
+    )
 
 
 def one_per_person(folder: Path) -> list[Path]:
