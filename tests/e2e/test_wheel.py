@@ -64,10 +64,11 @@ def test_it_holds_the_models_that_serving_needs_and_no_weights_to_train_on(wheel
     files = zipfile.ZipFile(wheel).namelist()
     models = {name.removeprefix(f"{MODELS}/") for name in files if name.startswith(MODELS)}
     embedder = {"MODEL_CARD.md", "calibration.json", "embedder.onnx", "manifest.json"}
+    with_offsets = embedder | {"threshold_offset.onnx"}
 
     assert models == {
-        *(f"mobilefacenet-128/{name}" for name in embedder),
-        *(f"mobilefacenet-128-int8/{name}" for name in embedder),
+        *(f"mobilefacenet-128/{name}" for name in with_offsets),
+        *(f"mobilefacenet-128-int8/{name}" for name in with_offsets),
         *(f"sface-128/{name}" for name in (*embedder, "LICENSE")),
         *(f"mtcnn/{name}" for name in ("LICENSE", "manifest.json", "pnet.onnx", "rnet.onnx", "onet.onnx")),
     }
