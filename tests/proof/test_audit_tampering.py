@@ -14,6 +14,7 @@ from app.domain.errors import ServiceError, StartError
 from app.domain.identity import Actor, Scope
 from app.gallery import key_rotation
 from app.storage.cipher import AesGcmCipher, Cipher
+from app.storage.key_file import key_path
 from app.storage.ledger import chain_hash
 from tests.support.repository import FileRepository
 from tests.support.tampering import cut_log, rewrite_chain, sign_again, sign_head, without_triggers
@@ -202,6 +203,8 @@ def test_an_entry_can_be_added_to_a_log_that_is_not_encrypted(plain_tables: Path
 
 def test_a_whole_older_file_is_found_by_a_head_kept_elsewhere_only(plain_tables: Path, cipher: Cipher | None) -> None:
     older = shutil.copyfile(plain_tables, plain_tables.with_name("older.sqlite3"))
+    if cipher:
+        shutil.copyfile(key_path(plain_tables), key_path(older))
     with closing(FileRepository(plain_tables, cipher=cipher)) as repository:
         repository.delete_subject("guests", "ada", BY)
     head = head_of(plain_tables)

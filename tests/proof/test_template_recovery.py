@@ -28,7 +28,7 @@ from app.domain.identity import Caller, Scope
 from app.domain.models import Distance, FacePair
 from app.inference.manifest import read_embedder
 from app.matching.calibration import read_calibration
-from app.matching.score_release import DISTANCE_STEP, ScoreRelease, ScoreReleasePolicy, largest_threshold
+from app.matching.score_release import DISTANCE_STEP, MAX_FMR, ScoreRelease, ScoreReleasePolicy, largest_threshold
 from app.matching.threshold_policy import ThresholdPolicy
 from app.settings import Settings
 from tests.proof.lengths import length, report
@@ -39,6 +39,9 @@ Answer: TypeAlias = Callable[[float], tuple[float, float]]
 """The bounds that an answer reveals of the cosine of a probe: the least and the largest; -1 is no bound."""
 MODEL = REPOSITORY / "models" / "mobilefacenet-128"
 DIMENSION = 128
+TEMPLATES = 1000
+OFFSET = -0.246
+"""The sum of the threshold offsets of two average people of `lfw_dev`, which the simulated ones stand for."""
 VARIANCES = np.arange(DIMENSION, 0, -1) ** 1.5 / np.sum(np.arange(DIMENSION, 0, -1) ** 1.5)
 """Along each axis; cosines of strangers then have a standard deviation of 0.11, and the bound an FMR of 0.001."""
 RIDGE = np.diag((DISTANCE_STEP / 2) ** 2 / 12 / VARIANCES)  # the variance of a rounded cosine over that of a template
@@ -84,7 +87,7 @@ class Knowledge:
 
 def verified(release: ScoreRelease, cosine: float) -> tuple[float, float]:
     """The answer of a verification."""
-    compared = release.compare(FacePair(Distance(min(4.0, max(0.0, 2 - 2 * cosine)))))
+    compared = release.compare(pair_at(cosine))
     distance, threshold = compared.distance.squared_l2, compared.point.threshold
     if compared.match:
         return 1 - min(distance + DISTANCE_STEP, threshold) / 2, 1 - distance / 2
@@ -95,8 +98,13 @@ def verified(release: ScoreRelease, cosine: float) -> tuple[float, float]:
 def identified(release: ScoreRelease, cosine: float) -> tuple[float, float]:
     """The answer of an identification: whoever is not within the threshold is not named."""
     low, high = verified(release, cosine)
-    is_named = release.decision.point.decide(Distance(min(4.0, max(0.0, 2 - 2 * cosine))))
-    return (low, high) if is_named else (-1.0, 1 - release.decision.point.threshold / 2)
+    pair = pair_at(cosine)
+    threshold = release.decision.threshold_for(pair)
+    return (low, high) if pair.distance.squared_l2 <= threshold else (-1.0, 1 - threshold / 2)
+
+
+def pair_at(cosine: float) -> FacePair:
+    return FacePair(Distance(min(4.0, max(0.0, 2 - 2 * cosine))), OFFSET)
 
 
 def normalized(vectors: Vectors) -> Vectors:
@@ -116,15 +124,15 @@ def policy() -> ScoreReleasePolicy:
 
 def by_verifying(*, unrestricted: bool = False) -> Answer:
     return partial(
-        verified, policy().for_verification(fmr=None, threshold=None, templates=1, unrestricted=unrestricted)
+        verified, policy().for_verification(fmr=MAX_FMR, threshold=None, templates=1, unrestricted=unrestricted)
     )
 
 
 def by_identifying() -> Answer:
-    """With the largest threshold that the key may ask for."""
-    widest = policy().max_threshold
+    """With the largest rate that the key may ask for: a plain threshold would not be raised by the offsets."""
+    widest = 1 - (1 - MAX_FMR) ** TEMPLATES
     return partial(
-        identified, policy().for_identification(fpir=None, threshold=widest, templates=1000, unrestricted=False)
+        identified, policy().for_identification(fpir=widest, threshold=None, templates=TEMPLATES, unrestricted=False)
     )
 
 
@@ -189,7 +197,7 @@ def test_strangers_match_about_as_often_as_the_calibration_says() -> None:
     random = np.random.default_rng(0)
     distances = 2 - 2 * (strangers(random, 2_000) @ strangers(random, 2_000).T)
 
-    assert 0.7e-3 < (distances <= policy().max_threshold).mean() < 1.5e-3
+    assert 0.7e-3 < (distances + OFFSET <= policy().max_threshold).mean() < 1.5e-3
 
 
 @pytest.mark.parametrize("number", PEOPLE)
@@ -237,17 +245,16 @@ def test_of_the_photos_sent_in_one_hour_only_the_first_name_a_subject() -> None:
     assert namings.exhausted(caller, "guests") == {"ada"}
 
 
-def test_hill_climbing_by_verifying_is_held_by_the_limit_on_attempts_alone() -> None:
+def test_hill_climbing_by_verifying_is_held_by_the_limit_on_attempts() -> None:
     runs = [by_hill_climbing(by_verifying(), number) for number in PEOPLE]
     for probes in (HOUR, 10 * HOUR, PROBES):
         report(f"hill climbing, {probes} probes: {over_people([after_probes(run, probes) for run in runs])}")
 
     assert np.median([after_probes(run, HOUR) for run in runs]) < 0.5
     assert max(after_probes(run, HOUR) for run in runs) < 0.8
-    assert np.median([after_probes(run, PROBES) for run in runs]) > 0.9
 
 
-def test_hill_climbing_by_identifying_is_held_by_the_limit_on_namings_alone() -> None:
+def test_hill_climbing_by_identifying_is_held_by_the_limit_on_namings() -> None:
     runs = [by_hill_climbing(by_identifying(), number) for number in PEOPLE]
     for namings in (NAMED_PER_HOUR, 3 * NAMED_PER_HOUR, 10 * NAMED_PER_HOUR):
         reached = [after_namings(run, namings) for run in runs]
@@ -256,4 +263,3 @@ def test_hill_climbing_by_identifying_is_held_by_the_limit_on_namings_alone() ->
     report(f"probes for {NAMED_PER_HOUR} namings: {used}")
 
     assert np.median([after_namings(run, NAMED_PER_HOUR) for run in runs]) < 0.95
-    assert np.median([after_namings(run, 3 * NAMED_PER_HOUR) for run in runs]) > 0.95
