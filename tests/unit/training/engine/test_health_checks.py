@@ -137,6 +137,7 @@ def noisy(config: TrainConfig, people: Path, **loss: object) -> TrainConfig:
     return changed(config, "optimizer", steps=300, lr=0.01, schedule="constant", warmup_steps=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loss", "advice"),
     [
@@ -153,6 +154,7 @@ def test_shuffled_labels_are_stopped_at_chance_despite_the_noise(
     assert advice in str(stop.value)
 
 
+@pytest.mark.slow
 def test_a_noisy_run_that_learns_is_left_alone(config: TrainConfig, tmp_path: Path) -> None:
     for person in range(60):
         folder = tmp_path / "alike" / f"person{person}"
