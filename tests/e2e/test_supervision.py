@@ -120,7 +120,7 @@ def test_one_that_cannot_start_is_tried_again_while_the_other_serves(tmp_path: P
 
         assert until(lambda: len(staff.started()) > 5), staff.log.read_text()
         assert staff.answering() == {serving}
-        assert "the next start is in 0.08 s" in staff.log.read_text()
+        assert until(lambda: "the next start is in 0.08 s" in staff.log.read_text()), staff.log.read_text()
         staff.end(signal.SIGTERM)
         assert staff.process.returncode == 0
 
