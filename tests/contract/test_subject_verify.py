@@ -5,6 +5,7 @@ import math
 import pytest
 
 from app.domain.identity import Scope
+from app.matching.score_release import MAX_FMR
 from tests.support.answers import answered, comparison, problem, verification
 from tests.support.api import Api, subject_path
 from tests.support.photos import COLLINS, HOPPER, HOPPER_AGAIN, NO_FACE, SMALL_HOPPER, base64_of
@@ -91,7 +92,10 @@ def test_a_key_for_verifying_may_not_widen_the_threshold(
 ) -> None:
     api = Api(service.client(keys["verify"]))
     body = problem(api.verify_subject(enrolled, "hopper", HOPPER, **field), 422, "invalid_request")
-    assert "expected a threshold of at most 1." in body["detail"]
+    model = comparison(api.verify_subject(enrolled, "hopper", HOPPER))["model"]["id"]
+    rates = answered(api.http.get(f"/models/{model}/calibration"))["rates"]
+    largest = max(rate["threshold"] for rate in rates if rate["fmr"] is not None and rate["fmr"] <= MAX_FMR)
+    assert f"expected a threshold of at most {largest:.4g} against enrolled faces" in body["detail"]
     assert [error["field"] for error in body["errors"]] == list(field)
 
 

@@ -47,8 +47,7 @@ VARIANCES = np.arange(DIMENSION, 0, -1) ** 1.5 / np.sum(np.arange(DIMENSION, 0, 
 RIDGE = np.diag((DISTANCE_STEP / 2) ** 2 / 12 / VARIANCES)  # the variance of a rounded cosine over that of a template
 HOUR: int = Settings.model_fields["subject_attempts_per_hour"].default
 NAMED_PER_HOUR: int = Settings.model_fields["subject_namings_per_hour"].default
-FULL_PROBES = 10_000
-PROBES = length(2_000, FULL_PROBES)
+PROBES = 10_000
 PEOPLE = range(length(2, 8))
 ROUND = 50
 
@@ -253,7 +252,7 @@ def test_hill_climbing_by_verifying_is_held_by_the_limit_on_attempts() -> None:
 
     assert np.median([after_probes(run, HOUR) for run in runs]) < 0.5
     assert max(after_probes(run, HOUR) for run in runs) < 0.8
-    assert PROBES < FULL_PROBES or np.median([after_probes(run, PROBES) for run in runs]) > 0.9
+    assert np.median([after_probes(run, PROBES) for run in runs]) > 0.9
 
 
 def test_hill_climbing_by_identifying_is_held_by_the_limit_on_namings() -> None:
@@ -265,4 +264,4 @@ def test_hill_climbing_by_identifying_is_held_by_the_limit_on_namings() -> None:
     report(f"probes for {NAMED_PER_HOUR} namings: {used}")
 
     assert np.median([after_namings(run, NAMED_PER_HOUR) for run in runs]) < 0.95
-    assert PROBES < FULL_PROBES or np.median([after_namings(run, 3 * NAMED_PER_HOUR) for run in runs]) > 0.95
+    assert np.median([after_namings(run, 3 * NAMED_PER_HOUR) for run in runs]) > 0.95
