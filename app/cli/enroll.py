@@ -20,6 +20,7 @@ from app.bootstrap.storage import DEFAULT_GALLERY
 from app.cli.keys import operator
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, problem_context, run
 from app.domain.errors import AllRejected, InvalidRequest, ServiceError
+from app.domain.identity import anonymous
 from app.faces.selection import FaceRule
 from app.services.container import Services
 from app.services.extraction import Upload
@@ -138,6 +139,7 @@ async def _enroll_one(services: Services, gallery: str, rule: FaceRule, subject:
             idempotency_key=f"file:{hashlib.sha256(data).hexdigest()}:{rule}",
             present=Presenter(problem_context(), services.models, timer).enrollment,
             timer=timer,
+            caller=anonymous("cli"),
             by=operator(),
         )
     except (AllRejected, InvalidRequest, ServiceError) as error:

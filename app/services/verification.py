@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.access.subject_attempts import SubjectAttempts
 from app.concurrency.worker_pool import WorkerPool
-from app.domain.errors import NotFound
+from app.domain.errors import LikenessError, NotFound
 from app.domain.identity import Caller
 from app.domain.models import Comparison, Probe, Template
 from app.domain.ports import NoObserver, Observer
@@ -16,7 +16,8 @@ from app.gallery.repository import GalleryRepository
 from app.matching.distance import compare_embeddings
 from app.matching.score_release import ScoreReleasePolicy
 from app.matching.threshold_policy import Decision, ThresholdPolicy
-from app.services.extraction import Extraction, FaceInput
+from app.pipeline import PhotoFaces
+from app.services.extraction import Extraction, FaceInput, Upload
 from app.services.timing import StageTimer
 
 
@@ -27,6 +28,15 @@ class VerificationResult:
     probes: Sequence[Probe]
     face_id: str | None = None
     """The nearest enrolled face, if the photo was compared with a subject and is not beyond the bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class OneToMany:
+    """A face compared with those of other photos; an error stands for a photo without a usable face."""
+
+    probe: Probe
+    others: Sequence[tuple[Probe, Comparison] | LikenessError]
+    decision: Decision
 
 
 class Verification:
@@ -56,9 +66,29 @@ class Verification:
         """Compare two photos or vectors. If both have an error, raises that of the first."""
         decision = self._policy.for_verification(fmr=fmr, threshold=threshold)
         first, second = await self._extraction.probes(faces, rule, timer)
-        comparison = self._policy.compare(compare_embeddings(first.embedding, second.embedding), decision)
-        self._observe(comparison)
-        return VerificationResult(comparison, decision, [first, second])
+        return VerificationResult(self._compare(first, second, decision), decision, [first, second])
+
+    async def one_to_many(
+        self,
+        upload: Upload,
+        others: Sequence[Upload],
+        rule: FaceRule,
+        *,
+        fmr: float | None,
+        threshold: float | None,
+        timer: StageTimer,
+    ) -> OneToMany:
+        """Compare a photo with others, each pair by itself. Raises the error of the first photo, not of others."""
+        decision = self._policy.for_verification(fmr=fmr, threshold=threshold)
+        first, *photos = await self._extraction.read_all([upload, *others], rule, timer)
+        if isinstance(first, LikenessError):
+            raise first
+        usable = [photo for photo in photos if isinstance(photo, PhotoFaces)]
+        probe, *probes = await self._extraction.embed([first, *usable], timer)
+        compared = iter([(each, self._compare(probe, each, decision)) for each in probes])
+        return OneToMany(
+            probe, [photo if isinstance(photo, LikenessError) else next(compared) for photo in photos], decision
+        )
 
     async def subject(
         self,
@@ -93,6 +123,11 @@ class Verification:
         self._observe(comparison)
         face_id = nearest if release.is_within_bound(comparison) else None
         return VerificationResult(comparison, release.decision, [probe], face_id)
+
+    def _compare(self, first: Probe, second: Probe, decision: Decision) -> Comparison:
+        comparison = self._policy.compare(compare_embeddings(first.embedding, second.embedding), decision)
+        self._observe(comparison)
+        return comparison
 
     def _templates(self, gallery_id: str, subject_id: str, caller: Caller) -> tuple[Sequence[Template], int]:
         """
