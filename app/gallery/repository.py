@@ -16,7 +16,7 @@ from app.audit import log as audit
 from app.domain.clock import now
 from app.domain.errors import InvalidRequest, NotFound, Overloaded, ServiceError
 from app.domain.identity import SYSTEM, Actor
-from app.domain.models import Template
+from app.domain.models import Floats, Template
 from app.domain.ports import ThresholdOffsets
 from app.gallery import codec, integrity, key_rotation, resealing, retention
 from app.gallery.codec import (
@@ -30,6 +30,7 @@ from app.gallery.codec import (
     SubjectInfo,
 )
 from app.gallery.limits import NO_LIMITS, GalleryLimits
+from app.gallery.snapshots import IndexSnapshots
 from app.gallery.subject_keys import SubjectKeys
 from app.gallery.template_transform import TemplateTransform
 from app.gallery.transaction import GalleryTransaction, damaged_face
@@ -51,6 +52,7 @@ class GalleryRepository:
         """Raises StartError unless the cipher has the key of the file, which must be at the newest schema version."""
         self._database, self._cipher = database, cipher or NoCipher()
         self._codec, self._limits = RowCodec(SubjectKeys(self._cipher, database.keys), offsets), limits
+        self.snapshots = IndexSnapshots(database.path, self._cipher)
         key_rotation.open_with_cipher(database, self._codec)
 
     def data_version(self) -> int:
@@ -220,6 +222,11 @@ class GalleryRepository:
             transaction.renew_key(gallery, subject_id)
             audit.append(transaction.db, by, "face.delete", gallery_id, subject=subject_id, face=face_id)
 
+    def is_unchanged(self, known: GalleryInfo) -> bool:
+        """Return whether the gallery is there and as it was."""
+        with self._reading() as transaction:
+            return transaction.is_unchanged(known)
+
     def changes_since(self, gallery_id: str, known: GalleryInfo | None) -> tuple[GalleryInfo, GalleryChanges]:
         """
         Return the gallery, and what an index of it as `known` lacks: everything if its vectors are stored in another
@@ -246,10 +253,35 @@ class GalleryRepository:
             ).fetchall()
         if damaged:
             self.require_all_keys()
-        transform = self._codec.transform(gallery)
-        offsets = self._codec.offsets(gallery, [transform.to_model(vector) for *_, vector in read])
+        offsets = self.threshold_offsets(gallery, [vector for *_, vector in read])
         added = [StoredVector(*face, offset) for face, offset in zip(read, offsets, strict=True)]
         return gallery, GalleryChanges(gallery.revision, added, [row["face"] for row in removed], damaged)
+
+    def removed_since(self, known: GalleryInfo) -> bool:
+        """Return whether something of the gallery was erased or stored in another way since it was as known."""
+        with self._reading() as transaction:
+            try:
+                gallery = transaction.gallery(known.id)
+            except NotFound:
+                return True
+            newer = "SELECT 1 FROM removals WHERE gallery = ? AND revision > ? LIMIT 1"
+            removed = transaction.db.execute(newer, (known.number, known.revision)).fetchone()
+            return removed is not None or not gallery.stores_vectors_as(known) or gallery.revision < known.revision
+
+    def audit_head(self) -> audit.Head:
+        with self._reading() as transaction:
+            return audit.head_of(transaction.db)
+
+    def has_audit_entry(self, head: audit.Head) -> bool:
+        """Return whether the database has gone on from that entry; one restored from an earlier backup has not."""
+        with self._reading() as transaction:
+            row = transaction.db.execute("SELECT hash FROM audit WHERE seq = ?", (head.seq,)).fetchone()
+            return row is not None and row["hash"] == head.hash
+
+    def threshold_offsets(self, gallery: GalleryInfo, stored: Sequence[Floats]) -> list[float]:
+        """Return the threshold offsets of stored vectors."""
+        transform = self._codec.transform(gallery)
+        return self._codec.offsets(gallery, [transform.to_model(vector) for vector in stored])
 
     def transform(self, gallery: GalleryInfo) -> TemplateTransform:
         """Return what turns the model's own vectors into those that the gallery stores and searches, and back."""
@@ -356,7 +388,9 @@ class GalleryRepository:
             resealing.rekey_gallery(transaction.db, self._codec, gallery, on_progress)
             transaction.raise_revision(gallery)
             audit.append(transaction.db, by, "gallery.rekey", gallery_id, faces=gallery.faces)
-            return transaction.gallery(gallery_id)
+            rekeyed = transaction.gallery(gallery_id)
+        self.snapshots.destroy()
+        return rekeyed
 
     def vacuum(self) -> None:
         """Write the file anew, without the pages that deleted rows left empty."""
@@ -387,8 +421,14 @@ class GalleryRepository:
     @contextmanager
     def _deleting(self) -> Iterator[GalleryTransaction]:
         released: list[int] = []
-        with self._database.deleting(released) as db, self._changing(db, released) as transaction:
-            yield transaction
+        is_done = False
+        try:
+            with self._database.deleting(released) as db, self._changing(db, released) as transaction:
+                yield transaction
+                is_done = True
+        finally:
+            if is_done:
+                self.snapshots.destroy()
 
     @contextmanager
     def _changing(self, db: Connection, released: list[int]) -> Iterator[GalleryTransaction]:

@@ -128,5 +128,9 @@ class Galleries:
         """Remove from this process's memory what another process has erased."""
         await self._run(self._search.update_indexes)
 
+    async def save_snapshots(self) -> None:
+        """Write copies of large indexes beside the database, from which the next start loads them."""
+        await self._run(self._search.save_snapshots)
+
     async def _run(self, call: Callable[..., T], *arguments: Any) -> T:
         return await self._workers.run(lambda: call(*arguments))

@@ -10,7 +10,8 @@ import numpy as np
 
 from app.domain.models import Floats
 from app.gallery.codec import StoredVector
-from app.gallery.faiss_index import FaceIndex
+from app.gallery.face_index import FaceIndex
+from app.gallery.ranking import Query
 from tests.benchmarks.cores import one_core
 from tests.benchmarks.measure import Contestant, Effort, race
 from tests.benchmarks.report import Row, share_of, versus
@@ -39,7 +40,7 @@ def compared(vectors: Floats, effort: Effort) -> Iterator[Row]:
     flat.add(vectors)
     probe = vectors[len(vectors) // 2]
     contestants = {
-        "ours": Contestant(partial(ours.search, probe, SUBJECTS, EVERYTHING)),
+        "ours": Contestant(partial(ours.search, [Query(probe, SUBJECTS, EVERYTHING)])),
         "NumPy": Contestant(partial(by_numpy, vectors, probe, SUBJECTS)),
         "FAISS Flat": Contestant(partial(flat.search, probe[None], SUBJECTS)),
     }

@@ -16,6 +16,7 @@ from app.gallery.search import GallerySearch
 from tests.support.fakes import WeightedOffsets
 from tests.support.repository import FileRepository
 from tests.support.templates import MODEL, numbered, unit
+from tests.support.vectors import memory_of
 
 ANY = 4.0
 
@@ -123,13 +124,14 @@ def test_what_another_process_erased_leaves_the_memory_without_a_search(
     search.load_indexes()
     search.update_indexes()
     others.delete_subject("guests", "ada")
-    memory = search._indexed["guests"].index._vectors()[:, :-1]  # type: ignore[union-attr]
-    before = (memory @ unit(1) > 0.99).any()
+    index = search._indexed["guests"].index
+    assert index is not None
+    before = (memory_of(index) @ unit(1) > 0.99).any()
     search.update_indexes()
 
     assert before
-    assert not (memory @ unit(1) > 0.99).any()
-    assert (memory @ unit(2) > 0.99).any()
+    assert not (memory_of(index) @ unit(1) > 0.99).any()
+    assert (memory_of(index) @ unit(2) > 0.99).any()
 
 
 def test_where_nothing_has_changed_following_looks_at_no_gallery(
