@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import sqlite3
 import tempfile
 import threading
@@ -15,7 +16,6 @@ from pathlib import Path
 
 import faiss
 import numpy as np
-import psutil
 
 from app.concurrency.malloc import give_back_freed_memory
 from app.domain.models import Embedding, Floats
@@ -120,13 +120,12 @@ def stored(path: Path, effort: Effort, faces: int) -> Iterator[Row]:
         yield stage(f"{faces:,} faces, writing the snapshot", result=time.process_time() - cpu, unit="s of CPU time")
         del search
         gc.collect()
-        process, wall, cpu = psutil.Process(), time.perf_counter(), time.process_time()
-        before = process.memory_info().rss
+        before, wall, cpu = resident(), time.perf_counter(), time.process_time()
         search = GallerySearch(repository)
         search.load_indexes()
         seconds, spent = time.perf_counter() - wall, time.process_time() - cpu
         gc.collect()
-        kilobytes = (process.memory_info().rss - before) / faces / 1024
+        kilobytes = (resident() - before) / faces / 1024
         yield stage(
             f"{faces:,} faces, searchable from the snapshot",
             result=seconds,
@@ -136,6 +135,11 @@ def stored(path: Path, effort: Effort, faces: int) -> Iterator[Row]:
         )
         yield stage(f"{faces:,} faces, memory of the index", result=kilobytes, unit="KB a face", target=at_most(0.5))
         yield changed(repository, search, effort)
+
+
+def resident() -> int:
+    """Return the bytes of memory of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def fill(path: Path, gallery: int, faces: int) -> None:
