@@ -59,6 +59,7 @@ def test_networks_of_the_detector_stay_on_onnx_runtime() -> None:
     assert [onnx_provider(name) for name in ("openvino", "auto", "cuda")] == ["cpu", "auto", "cuda"]
 
 
+@pytest.mark.slow  # `make test-slow` installs OpenVINO
 @pytest.mark.usefixtures("with_openvino")
 @pytest.mark.parametrize("name", ["mobilefacenet-128", "sface-128"])
 def test_vectors_of_openvino_are_those_of_onnx_runtime(name: str) -> None:
@@ -69,19 +70,22 @@ def test_vectors_of_openvino_are_those_of_onnx_runtime(name: str) -> None:
     assert lowest_cosine(session.run(crops)[0], expected) >= MINIMUM_COSINE
 
 
+@pytest.mark.slow  # `make test-slow` installs OpenVINO
 @pytest.mark.usefixtures("with_openvino")
 def test_many_threads_may_run_one_session_at_once() -> None:
     session, crops = OpenVinoSession(mean_colour()), np.zeros((1, SIDE, SIDE, 3), np.uint8)
 
     def vector(number: int) -> Floats:
         crop = crops + np.array([number, 100, 255 - number], np.uint8)
-        return session.run(crop)[0][0]
+        (vectors,) = session.run(crop)
+        return np.asarray(vectors[0], np.float32)
 
     expected = np.array([[number, 100, 255 - number] for number in range(200)], np.float32)
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     assert np.allclose(map_in_threads(vector, range(200), 8), expected, atol=0.01)  # bfloat16 has eight bits
 
 
+@pytest.mark.slow  # `make test-slow` installs OpenVINO
 @pytest.mark.usefixtures("with_openvino")
 def test_a_network_whose_vectors_would_change_is_refused() -> None:
     with pytest.raises(
@@ -90,6 +94,7 @@ def test_a_network_whose_vectors_would_change_is_refused() -> None:
         opened("openvino", network("mobilefacenet-128-int8"))
 
 
+@pytest.mark.slow  # `make test-slow` installs OpenVINO
 @pytest.mark.usefixtures("with_openvino")
 def test_auto_keeps_onnx_runtime_for_a_network_whose_vectors_would_change(tmp_path: Path) -> None:
     file = tmp_path / "probe.json"
@@ -97,6 +102,7 @@ def test_auto_keeps_onnx_runtime_for_a_network_whose_vectors_would_change(tmp_pa
     assert "vectors differ: expected a cosine >= 0.999" in probe_summary(file)
 
 
+@pytest.mark.slow  # `make test-slow` installs OpenVINO
 @pytest.mark.usefixtures("with_openvino")
 def test_auto_takes_the_faster_one_and_remembers_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, model = tmp_path / "probe.json", mean_colour()
@@ -108,6 +114,7 @@ def test_auto_takes_the_faster_one_and_remembers_it(tmp_path: Path, monkeypatch:
         assert f"OpenVINO takes {ratio:.2f} times as long" in probe_summary(file)
 
 
+@pytest.mark.slow  # `make test-slow` installs OpenVINO
 @pytest.mark.usefixtures("with_openvino")
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"subject": "another network", "cosine": 1, "time_ratio": 0.1}'])
 def test_auto_measures_again_if_the_file_says_nothing_about_this_network(tmp_path: Path, content: str) -> None:
@@ -120,6 +127,7 @@ def test_auto_measures_again_if_the_file_says_nothing_about_this_network(tmp_pat
     assert "another network" not in kept["subject"]
 
 
+@pytest.mark.slow  # `make test-slow` installs OpenVINO
 @pytest.mark.usefixtures("with_openvino")
 def test_errors_are_those_of_the_domain() -> None:
     with pytest.raises(StartError, match="OpenVINO cannot load the network"):
