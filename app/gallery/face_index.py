@@ -14,9 +14,9 @@ from itertools import chain
 
 import numpy as np
 
-from app.gallery.codec import StoredVector
 from app.gallery.packed_ids import Rows
 from app.gallery.ranking import Hit, Query, Ranking
+from app.gallery.records import StoredVector
 from app.gallery.segment import CodedFaces, SealedSegment, Segment, coded, hashes_of
 from app.gallery.tail import Tail
 

@@ -21,9 +21,10 @@ import numpy.typing as npt
 
 from app.audit.log import Head
 from app.domain.errors import ServiceError
-from app.gallery.codec import GalleryInfo, aad
 from app.gallery.fixed_point import FixedPoint
 from app.gallery.packed_ids import Bytes, PackedIds
+from app.gallery.records import GalleryInfo
+from app.gallery.sealed_values import aad
 from app.gallery.segment import CodedFaces
 from app.storage.cipher import KEY_BYTES, OVERHEAD, AesGcmCipher, Cipher
 

@@ -7,9 +7,12 @@ from contextlib import suppress
 from app.audit import log as audit
 from app.domain.errors import Overloaded, StartError
 from app.domain.identity import SYSTEM, Actor
-from app.gallery.codec import GALLERY, GalleryInfo, RowCodec, aad, gallery_info
+from app.gallery.codec import RowCodec
+from app.gallery.queries import GALLERY, gallery_info
+from app.gallery.records import GalleryInfo
 from app.gallery.resealing import encrypt_gallery
-from app.gallery.snapshots import IndexSnapshots
+from app.gallery.sealed_values import aad
+from app.gallery.snapshots import snapshots_of
 from app.gallery.subject_keys import SubjectKeys
 from app.storage import ledger
 from app.storage.cipher import NOT_GIVEN, AesGcmCipher, Cipher, DecryptionError, NoCipher, key_name_of
@@ -121,7 +124,7 @@ def rotate(database: Database, cipher: AesGcmCipher, by: Actor) -> int:
         row_codec.keys.rewrap(db, cipher)  # last: if the commit fails, the database still names the earlier key
     if is_new:
         database.vacuum()  # no page with a value in clear is left
-    IndexSnapshots(database.path, cipher).destroy()  # an earlier key, or none, opens them
+    snapshots_of(database, cipher).destroy()  # an earlier key, or none, opens them
     return faces
 
 

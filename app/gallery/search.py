@@ -8,22 +8,24 @@ core, and those that wait for a core are answered by one product of matrices.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
+import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from app.concurrency.worker_pool import uninterrupted
 from app.domain.errors import ModelMismatch, NotFound
 from app.domain.models import Embedding
-from app.gallery.codec import GalleryInfo
 from app.gallery.face_index import FaceIndex
 from app.gallery.index_file import IndexInfo, InvalidIndexFile
 from app.gallery.query_batches import QueryBatches
 from app.gallery.ranking import Hit, Query
+from app.gallery.records import GalleryChanges, GalleryInfo
 from app.gallery.repository import GalleryRepository
 from app.gallery.segment import CodedFaces
 
@@ -33,6 +35,9 @@ SNAPSHOT_FACES = 50_000
 """Below that, a start reads the rows in a few seconds."""
 _MAY_LACK = 1 / 16  # of the faces: a start reads those from their rows
 _CHECKED_OFFSETS = 16
+RECOUNT_BELOW = 20_000
+"""Rows that are counted at each change. In larger galleries faces are counted by the index, and subjects seldom."""
+_RECOUNT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +47,23 @@ class _IndexedGallery:
     gallery: GalleryInfo
     index: FaceIndex | None
     queries: QueryBatches | None
+    counted_at: float = -math.inf
 
 
 class GallerySearch:
     """Thread-safe. The next search finds what another process enrolled, and not what it deleted."""
 
     def __init__(
-        self, repository: GalleryRepository, *, slots: int = os.cpu_count() or 1, snapshot_faces: int = SNAPSHOT_FACES
+        self,
+        repository: GalleryRepository,
+        *,
+        slots: int = os.cpu_count() or 1,
+        snapshot_faces: int = SNAPSHOT_FACES,
+        recount_below: int = RECOUNT_BELOW,
     ) -> None:
         """`slots` is how many searches of a gallery run at a time; one of `snapshot_faces` faces gets a snapshot."""
-        self._repository, self._slots, self._snapshot_faces = repository, slots, snapshot_faces
+        self._repository, self._slots = repository, slots
+        self._snapshot_faces, self._recount_below = snapshot_faces, recount_below
         self._indexed: dict[str, _IndexedGallery] = {}
         self._lock = threading.Lock()
         self._data_version: int | None = None
@@ -107,7 +119,7 @@ class GallerySearch:
         return gallery, searched.queries.search(Query(stored, subjects, threshold, probe.threshold_offset, plain))
 
     def info(self, gallery_id: str) -> GalleryInfo:
-        """Return the gallery at its present revision; its faces are counted once a revision. Raises NotFound."""
+        """Return the gallery at its present revision; in a large one, subjects are counted seldom. Raises NotFound."""
         return self._current(gallery_id).gallery
 
     def _current(self, gallery_id: str) -> _IndexedGallery:
@@ -123,20 +135,31 @@ class GallerySearch:
         known = self._indexed.get(gallery_id)
         try:
             with uninterrupted():  # the index would have to be read again
-                gallery, changes = self._repository.changes_since(gallery_id, known.gallery if known else None)
+                gallery, changes, counted_at = self._changes(gallery_id, known)
                 index = known.index if known and known.gallery.stores_vectors_as(gallery) else None
                 if index is None and changes.added:
                     index = FaceIndex(dimension=len(changes.added[0].vector))
                 if index is not None:
+                    before = len(index)
                     index.change(changes.removed, changes.added)
+                    if known and counted_at == known.counted_at:
+                        gallery = replace(gallery, faces=gallery.faces + len(index) - before + len(changes.damaged))
         except Exception:  # the gallery is gone, or the index may be half changed
             self._indexed.pop(gallery_id, None)
             raise
         for row in changes.damaged:
             log.warning("%s; searches leave it out: run `likeness gallery check`, then `repair`", row)
         queries = known.queries if known and known.index is index else self._queries(index)
-        self._indexed[gallery_id] = updated = _IndexedGallery(gallery, index, queries)
+        self._indexed[gallery_id] = updated = _IndexedGallery(gallery, index, queries, counted_at)
         return updated
+
+    def _changes(self, gallery_id: str, known: _IndexedGallery | None) -> tuple[GalleryInfo, GalleryChanges, float]:
+        """Return the gallery, its changes, and when its rows were last counted, which takes long if there are many."""
+        now = time.monotonic()
+        is_small = known is None or known.gallery.faces + known.gallery.subjects < self._recount_below
+        if known is None or is_small or now - known.counted_at > _RECOUNT_SECONDS:
+            return *self._repository.changes_since(gallery_id, known.gallery if known else None), now
+        return *self._repository.changes_since(gallery_id, known.gallery, recount=False), known.counted_at
 
     def _load_snapshot(self, gallery: GalleryInfo) -> None:
         """Take the index from its snapshot if there is one of this gallery, which is destroyed in case of doubt."""

@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from app.domain.models import Floats
 from app.gallery import fixed_point
-from app.gallery.codec import StoredVector
 from app.gallery.faiss_index import Candidates, ScannedBytes, best_of
 from app.gallery.fixed_point import Exact, FixedPoint
 from app.gallery.packed_ids import PackedIds, Rows
+from app.gallery.records import StoredVector
 
 Flags: TypeAlias = npt.NDArray[np.bool_]
 _ROUNDING = 1e-5

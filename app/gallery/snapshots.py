@@ -20,7 +20,9 @@ from pathlib import Path
 from app.gallery import index_file
 from app.gallery.index_file import IndexInfo, InvalidIndexFile, Reader
 from app.gallery.segment import CodedFaces
+from app.storage import sqlite
 from app.storage.cipher import Cipher
+from app.storage.sqlite import Database
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +34,10 @@ class _Abandoned(Exception):
 class IndexSnapshots:
     """The snapshots beside one database file. Thread-safe; several processes may share the file."""
 
-    def __init__(self, database: Path, cipher: Cipher) -> None:
+    def __init__(self, database: Path, cipher: Cipher, *, enabled: bool = True) -> None:
+        """Without `enabled`, nothing is written, read or destroyed."""
         self._prefix, self._folder, self._cipher = f"{database.name}-index-", database.parent, cipher
+        self._enabled = enabled
         self._lock = database.with_name(f"{self._prefix}lock")
 
     @contextmanager
@@ -44,8 +48,10 @@ class IndexSnapshots:
         One that turns out to be damaged is destroyed, and the error passes on as InvalidIndexFile.
         """
         try:
-            file = self._path(gallery_number).open("rb")
+            file = self._path(gallery_number).open("rb") if self._enabled else None
         except FileNotFoundError:
+            file = None
+        if file is None:
             yield None
             return
         with file:
@@ -64,6 +70,8 @@ class IndexSnapshots:
 
     def save(self, info: IndexInfo, contents: Iterable[CodedFaces], is_outdated: Callable[[], bool]) -> bool:
         """Write a snapshot unless `is_outdated`, or another process writes one; return whether it was written."""
+        if not self._enabled:
+            return False
         path = self._path(info.gallery.number)
         new = path.with_name(f"{path.name}.new")
         with self._locked(wait=False) as is_locked:
@@ -110,7 +118,7 @@ class IndexSnapshots:
         return self._folder / f"{self._prefix}{gallery_number}"
 
     def _paths(self) -> list[Path]:
-        return [path for path in self._folder.glob(f"{self._prefix}*") if path != self._lock]
+        return [path for path in self._folder.glob(f"{self._prefix}*") if path != self._lock] if self._enabled else []
 
     def _shred(self, paths: Iterable[Path]) -> None:
         for path in paths:
@@ -128,3 +136,9 @@ class IndexSnapshots:
             yield False
         finally:
             os.close(descriptor)
+
+
+def snapshots_of(database: Database, cipher: Cipher) -> IndexSnapshots:
+    """Return those of a database file; other clients of a server could not destroy them, so it has none."""
+    is_file = isinstance(database, sqlite.Database)
+    return IndexSnapshots(database.path if is_file else Path(), cipher, enabled=is_file)

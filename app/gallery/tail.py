@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.gallery.codec import StoredVector
 from app.gallery.fixed_point import rounded
+from app.gallery.records import StoredVector
 from app.gallery.segment import FloatVectors, Segment
 
 

@@ -19,9 +19,11 @@ import numpy as np
 
 from app.concurrency.malloc import give_back_freed_memory
 from app.domain.models import Embedding, Floats
-from app.gallery.codec import FACE_COLUMNS, StoredVector, detection_to_json
 from app.gallery.face_index import FaceIndex
+from app.gallery.face_json import detection_to_json
+from app.gallery.queries import FACE_COLUMNS
 from app.gallery.ranking import Query
+from app.gallery.records import StoredVector
 from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
 from app.storage.migrate import open_migrated

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from app.domain.models import Floats
 from app.gallery import face_index
-from app.gallery.codec import StoredVector
 from app.gallery.face_index import FaceIndex
 from app.gallery.packed_ids import Rows
 from app.gallery.ranking import Hit, Query, Ranking
+from app.gallery.records import StoredVector
 from app.gallery.segment import Segment
 from tests.support.templates import DIMENSION, unit
 from tests.support.vectors import memory_of

@@ -148,3 +148,22 @@ def test_where_nothing_has_changed_following_looks_at_no_gallery(
     search.update_indexes()
 
     assert looked == ["guests"]
+
+
+def test_a_large_gallery_counts_its_faces_without_reading_the_rows(
+    repository: GalleryRepository, others: GalleryRepository
+) -> None:
+    search = GallerySearch(repository, recount_below=0)
+    repository.enroll("guests", "ada", numbered("ada", 1, 2, 3))
+    counts = [search.info("guests").faces]
+    others.enroll("guests", "bob", numbered("bob", 4, 5))
+    counts.append(search.info("guests").faces)
+    others.delete_face("guests", "ada", "1")
+    repository.enroll("guests", "eve", numbered("eve", 1))
+    counts.append(search.info("guests").faces)
+    others.delete_subject("guests", "ada")
+    info = search.info("guests")
+
+    assert counts == [3, 5, 5]
+    assert (info.faces, info.revision) == (3, repository.gallery("guests").revision)
+    assert info.subjects == 1  # as counted a moment ago
