@@ -33,7 +33,7 @@ class FaceRepository(Transactional):
         """
         with self._writing() as transaction:
             transaction.create_gallery_if_missing(gallery_id, by)
-            gallery = transaction.gallery(gallery_id)
+            gallery = transaction.uncounted_gallery(gallery_id)
             if idempotency:
                 key, digest = idempotency.key, idempotency.request_digest
                 if saved := transaction.saved_response(gallery.number, subject_id, key, digest):
@@ -62,13 +62,13 @@ class FaceRepository(Transactional):
     def faces(self, gallery_id: str, subject_id: str) -> list[Template]:
         """Return a subject's templates, oldest first; a damaged one is logged and left out."""
         with self._reading() as transaction:
-            gallery = transaction.gallery(gallery_id)
+            gallery = transaction.uncounted_gallery(gallery_id)
             transaction.subject(gallery, subject_id)
             return transaction.faces(gallery, subject_id)
 
     def delete_face(self, gallery_id: str, subject_id: str, face_id: str, by: Actor = SYSTEM) -> None:
         with self._deleting() as transaction:
-            gallery = transaction.gallery(gallery_id)
+            gallery = transaction.uncounted_gallery(gallery_id)
             transaction.subject(gallery, subject_id)
             if not transaction.log_removals(gallery, "subject = ? AND id = ?", subject_id, face_id):
                 raise NotFound(f"subject {subject_id!r} has no face {face_id!r}")
@@ -86,7 +86,7 @@ class FaceRepository(Transactional):
         """Return whether something of the gallery was erased or stored in another way since it was as known."""
         with self._reading() as transaction:
             try:
-                gallery = transaction.gallery_counted_as(known)
+                gallery = transaction.uncounted_gallery(known.id)
             except NotFound:
                 return True
             newer = "SELECT 1 FROM removals WHERE gallery = ? AND revision > ? LIMIT 1"
@@ -99,7 +99,7 @@ class FaceRepository(Transactional):
         """
         Return the gallery, and what an index of it as `known` lacks: everything if its vectors are stored in another
         way by now. The vectors are those that are stored: `transform` gives the model's own. Without `recount`, the
-        gallery has the counts of the known one.
+        counts of a gallery that stores its vectors as it did are 0.
 
         Raises StartError if a key is missing, so that no index lacks faces which are not damaged.
         """
@@ -107,9 +107,9 @@ class FaceRepository(Transactional):
         with self._reading() as transaction:
             if known and transaction.is_unchanged(known):
                 return known, GalleryChanges(known.revision, [], [], [])
-            gallery = (
-                transaction.gallery_counted_as(known) if known and not recount else transaction.gallery(gallery_id)
-            )
+            gallery = transaction.uncounted_gallery(gallery_id)
+            if recount or not (known and gallery.stores_vectors_as(known)):
+                gallery = transaction.gallery(gallery_id)
             since = known.revision if known and gallery.stores_vectors_as(known) else 0
             rows = transaction.db.execute(
                 f"{queries.FACE} WHERE gallery = ? AND revision > ? ORDER BY revision, rowid", (gallery.number, since)

@@ -73,6 +73,7 @@ class ScannedBytes:
         scale = 127 / max(float(np.abs(query).max()), 1e-30)
         whole = np.rint(query * np.float32(scale))
         error = float(np.linalg.norm(query - whole / np.float32(scale))) * self._longest
+        faiss.omp_set_num_threads(1)  # of this thread; the others of one query would only wait
         products, rows = self._index.search(whole, count)
         last = float(products[0, -1]) / scale + error
         return Candidates(rows[0][products[0] >= (cutoff - error) * scale], max(last, cutoff))

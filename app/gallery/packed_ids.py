@@ -13,6 +13,14 @@ Bytes: TypeAlias = npt.NDArray[np.uint8]
 Ends: TypeAlias = npt.NDArray[np.uint32]
 
 
+class IdList(list[str]):
+    """Ids that more are added to."""
+
+    def texts(self, rows: int) -> list[str]:
+        """Return the first ids."""
+        return self[:rows]
+
+
 class PackedIds:
     """A sequence of texts; `ends` (N,) says where in `data` each one ends."""
 
@@ -32,8 +40,9 @@ class PackedIds:
         start = int(self.ends[row - 1]) if row else 0
         return self.data[start : int(self.ends[row])].tobytes().decode()
 
-    def all(self) -> list[str]:
-        data, ends = self.data.tobytes(), self.ends.tolist()
+    def texts(self, rows: int) -> list[str]:
+        """Return the first ids."""
+        data, ends = self.data.tobytes(), self.ends[:rows].tolist()
         return [data[start:end].decode() for start, end in zip([0, *ends], ends, strict=False)]
 
     def take(self, rows: Rows) -> PackedIds:

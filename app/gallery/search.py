@@ -139,11 +139,12 @@ class GallerySearch:
                 index = known.index if known and known.gallery.stores_vectors_as(gallery) else None
                 if index is None and changes.added:
                     index = FaceIndex(dimension=len(changes.added[0].vector))
+                before = len(index) if index is not None else 0
                 if index is not None:
-                    before = len(index)
                     index.change(changes.removed, changes.added)
-                    if known and counted_at == known.counted_at:
-                        gallery = replace(gallery, faces=gallery.faces + len(index) - before + len(changes.damaged))
+                if known and counted_at == known.counted_at and known.gallery.stores_vectors_as(gallery):
+                    more = (len(index) if index is not None else 0) - before + len(changes.damaged)
+                    gallery = replace(gallery, subjects=known.gallery.subjects, faces=known.gallery.faces + more)
         except Exception:  # the gallery is gone, or the index may be half changed
             self._indexed.pop(gallery_id, None)
             raise

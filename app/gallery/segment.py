@@ -40,9 +40,13 @@ class Vectors(Protocol):
 
 
 class Ids(Protocol):
-    """As of a list; a tail's may have more than the segment has rows."""
+    """Those of a tail may be more than the segment has rows."""
 
     def __getitem__(self, row: int, /) -> str: ...
+
+    def texts(self, rows: int) -> list[str]:
+        """Return the first ids."""
+        ...
 
 
 class FloatVectors:
@@ -125,7 +129,7 @@ class Segment:
     def _by_hash(self) -> tuple[Rows, Rows]:
         """Return the hashes of the faces in order, and their rows."""
         if self._order is None:
-            hashes = hashes_of([self.faces[row] for row in range(len(self))])
+            hashes = hashes_of(self.faces.texts(len(self)))
             rows = np.argsort(hashes)
             self._order = hashes[rows], rows.astype(np.int32)
         return self._order

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from app.gallery.fixed_point import rounded
+from app.gallery.packed_ids import IdList
 from app.gallery.records import StoredVector
 from app.gallery.segment import FloatVectors, Segment
 
@@ -22,8 +23,7 @@ class Tail:
         """`rows` is how many faces there is room for."""
         self._vectors = np.zeros((rows, dimension), np.float32)
         self._offsets, self._alive = np.zeros(rows, np.float32), np.zeros(rows, np.bool_)
-        self._faces: list[str] = []
-        self._subjects: list[str] = []
+        self._faces, self._subjects = IdList(), IdList()
 
     def __len__(self) -> int:
         return len(self._faces)
