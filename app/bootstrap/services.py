@@ -30,6 +30,7 @@ from app.services.enrollment import Enrollment
 from app.services.erasure_task import ErasureRetry
 from app.services.extraction import Extraction
 from app.services.galleries import Galleries
+from app.services.graph_task import GraphTask
 from app.services.identification import Identification
 from app.services.retention_task import Retention, SubjectExpiry
 from app.services.snapshot_task import SnapshotTask
@@ -161,6 +162,8 @@ def _background_tasks(
     yield ErasureRetry(galleries).run()
     yield SubjectExpiry(galleries, observer).run()
     yield SnapshotTask(galleries).run()
+    if settings.search == "hnsw":
+        yield GraphTask(galleries).run()
     if settings.retention is not None:
         yield Retention(galleries, settings.retention, observer).run()
     if settings.workers > 1:

@@ -24,6 +24,8 @@ TAIL_ROWS = 4096
 """So few that a product with all of them takes a hundredth of a search in a million."""
 SEGMENT_ROWS = 2**18
 """The largest segment: while one is made anew, its memory (100 MB with 128 numbers a face) is needed twice."""
+GRAPH_ROWS = 2**16
+"""Smaller segments are scanned in a millisecond, and joined before long."""
 _SLACK = 64  # so few dead rows are not worth compacting
 _CANDIDATES, _MORE = 64, 8
 
@@ -69,18 +71,29 @@ class FaceIndex:
         _remove(gone)
         self._compact()
 
-    def search(self, queries: Sequence[Query]) -> list[list[Hit]]:
-        """Return the hits of each query."""
+    def search(self, queries: Sequence[Query], *, exact: bool = False) -> list[list[Hit]]:
+        """Return the hits of each query; where there are graphs, a few are missing unless they are to be exact."""
         segments = self._segments
         hits: list[list[Hit]] = [[] for _ in queries]
         left, count = list(range(len(queries))), _CANDIDATES
         while left:
-            found = _search_round(segments, [queries[number] for number in left], count)
+            found = _search_round(segments, [queries[number] for number in left], count, exact=exact)
             for number, result in zip(left, found, strict=True):
                 hits[number] = result or []
             left = [number for number, result in zip(left, found, strict=True) if result is None]
             count *= _MORE
         return hits
+
+    def build_graphs(self, fewest: int = GRAPH_ROWS) -> None:
+        """Build what is missing for segments of so many rows, while others search and change the index."""
+        for segment in list(self._sealed):
+            if len(segment) >= fewest and not segment.vectors.graph.is_built:
+                segment.vectors.graph.build()
+
+    def share_in_graphs(self) -> float:
+        """Return which part of the rows is searched by a graph."""
+        rows = [len(segment) for segment in self._sealed if segment.vectors.graph.is_built]
+        return sum(rows) / max(1, sum(map(len, self._segments)))
 
     def contents(self) -> Iterator[CodedFaces]:
         """Return what is there now, a segment at a time; what is removed meanwhile may be missing."""
@@ -147,11 +160,13 @@ def _needs_compacting(segment: Segment) -> bool:
     return segment.dead > max(_SLACK, len(segment) // 4)
 
 
-def _search_round(segments: Sequence[Segment], queries: Sequence[Query], count: int) -> list[list[Hit] | None]:
+def _search_round(
+    segments: Sequence[Segment], queries: Sequence[Query], count: int, *, exact: bool
+) -> list[list[Hit] | None]:
     rounds = [Ranking(query, count) for query in queries]
     vectors = np.stack([query.vector for query in queries])  # (M, D)
     for segment in filter(len, segments):
         cutoffs = np.array([each.cutoff(segment) for each in rounds], np.float32)
-        for each, near in zip(rounds, segment.vectors.nearest(vectors, count, cutoffs), strict=True):
+        for each, near in zip(rounds, segment.vectors.nearest(vectors, count, cutoffs, exact=exact), strict=True):
             each.add(segment, near)
     return [each.hits() for each in rounds]

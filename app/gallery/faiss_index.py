@@ -1,5 +1,5 @@
 """
-The products of a query with the bytes of many vectors, by FAISS. Only this module imports it.
+The products of a query with the bytes of many vectors, by FAISS. Only this module and faiss_graph.py import it.
 
 FAISS releases Python's global lock while it works. One query is a scan of the bytes. Several are turned into floats
 block by block, and each block is multiplied with all queries at once: reading the bytes is most of the work.
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import faiss
 import numpy as np
-import numpy.typing as npt
 
 from app.domain.models import Floats
+from app.gallery.faiss_graph import NeighbourGraph, rows_of
 from app.gallery.fixed_point import High
 from app.gallery.packed_ids import Rows
 
@@ -44,27 +44,37 @@ class ScannedBytes:
         data = np.full((rows, padded), _ZERO, np.uint8)
         data[:, : self._dimension] = vectors.view(np.uint8) ^ _ZERO
         self._index.add_sa_codes(data)
+        self.graph = NeighbourGraph(self._index)
         self._longest = float(np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float32).max(initial=0)))
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
     def take(self, rows: Rows) -> High:
-        taken = self._bytes()[rows, : self._dimension] ^ _ZERO
+        taken = rows_of(self._index)[rows, : self._dimension] ^ _ZERO
         return np.asarray(taken).view(np.int8)
 
     def overwrite(self, rows: Rows) -> None:
-        self._bytes()[rows] = _ZERO
+        rows_of(self._index)[rows] = _ZERO
+        self.graph.overwrite(rows)
 
-    def nearest(self, queries: Floats, count: int, cutoffs: Floats) -> list[Candidates]:
-        """Return `count` rows or more for each query (M, D): those with the largest products, from a cutoff on."""
+    def nearest(self, queries: Floats, count: int, cutoffs: Floats, *, exact: bool) -> list[Candidates]:
+        """
+        Return `count` rows or more for each query (M, D): those with the largest products, from a cutoff on.
+
+        Unless they are to be exact, some are missing if there is a graph.
+        """
         padded = np.zeros((len(queries), self._index.d), np.float32)
         padded[:, : self._dimension] = queries
-        if len(queries) < _FEWEST_TOGETHER and count <= min(_LARGEST_HEAP, len(self)):
-            return [self._scan(padded[row : row + 1], count, float(cutoff)) for row, cutoff in enumerate(cutoffs)]
+        use_graph = self.graph.is_built and not exact
+        if (use_graph or len(queries) < _FEWEST_TOGETHER) and count <= min(_LARGEST_HEAP, len(self)):
+            return [
+                self._scan(padded[row : row + 1], count, float(cutoff), use_graph=use_graph)
+                for row, cutoff in enumerate(cutoffs)
+            ]
         return self._multiply(padded, count, cutoffs)
 
-    def _scan(self, query: Floats, count: int, cutoff: float) -> Candidates:
+    def _scan(self, query: Floats, count: int, cutoff: float, *, use_graph: bool) -> Candidates:
         """
         Search with the query in whole numbers of a byte.
 
@@ -74,13 +84,14 @@ class ScannedBytes:
         whole = np.rint(query * np.float32(scale))
         error = float(np.linalg.norm(query - whole / np.float32(scale))) * self._longest
         faiss.omp_set_num_threads(1)  # of this thread; the others of one query would only wait
-        products, rows = self._index.search(whole, count)
+        products, rows = self.graph.search(whole, count) if use_graph else self._index.search(whole, count)
         last = float(products[0, -1]) / scale + error
-        return Candidates(rows[0][products[0] >= (cutoff - error) * scale], max(last, cutoff))
+        near = (products[0] >= (cutoff - error) * scale) & (rows[0] >= 0)
+        return Candidates(rows[0][near], max(last, cutoff) if rows[0, -1] >= 0 else cutoff)
 
     def _multiply(self, queries: Floats, count: int, cutoffs: Floats) -> list[Candidates]:
         found = [_RisingCutoff(count, float(cutoff)) for cutoff in cutoffs]
-        data, block = self._bytes(), np.empty((_BLOCK, self._index.d), np.float32)
+        data, block = rows_of(self._index), np.empty((_BLOCK, self._index.d), np.float32)
         columns, zero = np.ascontiguousarray(queries.T), _ZERO * queries.sum(axis=1)
         lowest = np.array(cutoffs, np.float32) + zero  # (M,)
         for start in range(0, len(self), _BLOCK):
@@ -92,11 +103,6 @@ class ScannedBytes:
                 cutoff = found[query].add(rows + start, products[rows, query] - zero[query])
                 lowest[query] = cutoff + zero[query]
         return [each.candidates() for each in found]
-
-    def _bytes(self) -> npt.NDArray[np.uint8]:
-        """Return the memory of the index, (rows, D padded), writable."""
-        rows, width = len(self), self._index.d
-        return np.asarray(faiss.rev_swig_ptr(self._index.codes.data(), rows * width)).reshape(rows, width)
 
 
 def best_of(products: Floats, count: int, cutoffs: Floats) -> list[Candidates]:

@@ -77,6 +77,12 @@ class GallerySearch:
                 self._load_snapshot(gallery)
                 self._update(gallery.id)
 
+    def build_graphs(self) -> None:
+        """Build the graphs of the indexes that lack them; searches are exact until then. Takes minutes."""
+        for searched in list(self._indexed.values()):
+            if searched.index is not None:
+                searched.index.build_graphs()
+
     def save_snapshots(self) -> None:
         """Write a snapshot of each large index that has none, or one that lacks too many faces."""
         for gallery_id in list(self._indexed):

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from app.domain.models import Floats
 from app.gallery import fixed_point
+from app.gallery.faiss_graph import NeighbourGraph
 from app.gallery.faiss_index import Candidates, ScannedBytes, best_of
 from app.gallery.fixed_point import Exact, FixedPoint
 from app.gallery.packed_ids import PackedIds, Rows
@@ -32,7 +33,7 @@ class Vectors(Protocol):
         """The largest difference of a product that `nearest` compares from the exact one."""
         ...
 
-    def nearest(self, queries: Floats, count: int, cutoffs: Floats) -> list[Candidates]: ...
+    def nearest(self, queries: Floats, count: int, cutoffs: Floats, *, exact: bool) -> list[Candidates]: ...
 
     def exact(self, rows: Rows) -> Exact: ...
 
@@ -57,7 +58,14 @@ class FloatVectors:
     def __init__(self, memory: Floats) -> None:
         self._memory = memory
 
-    def nearest(self, queries: Floats, count: int, cutoffs: Floats) -> list[Candidates]:
+    def nearest(
+        self,
+        queries: Floats,
+        count: int,
+        cutoffs: Floats,
+        *,
+        exact: bool,  # noqa: ARG002 - always
+    ) -> list[Candidates]:
         return best_of(queries @ self._memory.T, count, cutoffs)
 
     def exact(self, rows: Rows) -> Exact:
@@ -74,11 +82,15 @@ class CodedVectors:
         self._high, self._low, self.exponent = ScannedBytes(vectors.high), vectors.low, vectors.exponent
         self.error = vectors.error() + _ROUNDING
 
-    def nearest(self, queries: Floats, count: int, cutoffs: Floats) -> list[Candidates]:
-        return self._high.nearest(queries * np.float32(2.0 ** (16 - self.exponent)), count, cutoffs)
+    def nearest(self, queries: Floats, count: int, cutoffs: Floats, *, exact: bool) -> list[Candidates]:
+        return self._high.nearest(queries * np.float32(2.0 ** (16 - self.exponent)), count, cutoffs, exact=exact)
 
     def exact(self, rows: Rows) -> Exact:
         return fixed_point.decode(self._high.take(rows), self._low[rows], self.exponent)
+
+    @property
+    def graph(self) -> NeighbourGraph:
+        return self._high.graph
 
     def overwrite(self, rows: Rows) -> None:
         self._high.overwrite(rows)

@@ -128,6 +128,10 @@ class Galleries:
         """Remove from this process's memory what another process has erased."""
         await self._run(self._search.update_indexes)
 
+    async def build_graphs(self, workers: WorkerPool) -> None:
+        """Build the graphs of an approximate search, on a thread of its own."""
+        await workers.run(self._search.build_graphs)
+
     async def save_snapshots(self) -> None:
         """Write copies of large indexes beside the database, from which the next start loads them."""
         await self._run(self._search.save_snapshots)
