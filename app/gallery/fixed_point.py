@@ -19,6 +19,7 @@ High: TypeAlias = npt.NDArray[np.int8]
 Low: TypeAlias = npt.NDArray[np.int16]
 Exact: TypeAlias = npt.NDArray[np.float64]
 
+_BLOCK = 8192  # rows that are float64 at a time
 _LARGEST = 127 * 2**16 + 2**15 - 1
 
 
@@ -50,7 +51,12 @@ def encode(vectors: Floats) -> FixedPoint:
     dimension, largest = vectors.shape[1], float(np.abs(vectors).max(initial=2.0**-9))
     usual = 22 + max(0, int(np.log2(np.sqrt(dimension) / 2.8)))  # has room for 5 standard deviations
     exponent = min(usual, int(np.floor(np.log2(_LARGEST / largest))))
-    return _split(np.asarray(vectors, np.float64) * 2.0**exponent, exponent)
+    high, low = np.empty(vectors.shape, np.int8), np.empty(vectors.shape, np.int16)
+    for start in range(0, len(vectors), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        part = _split(vectors[block].astype(np.float64) * 2.0**exponent, exponent)
+        high[block], low[block] = part.high, part.low
+    return FixedPoint(high, low, exponent)
 
 
 def rounded(vectors: Floats) -> Floats:
