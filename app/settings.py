@@ -201,6 +201,14 @@ class Settings(BaseSettings):
         "identical boxes: 20 finds more of a distant crowd, takes three times as long and gives more false "
         "detections. Without it, a faster cascade finds faces from 40 px on.",
     )
+    liveness: Annotated[Literal["off", "on"], AnyCase] = Field(
+        "off",
+        description="`on` loads the model `pad`, so that requests may ask whether a face is live or a picture of one. "
+        "The answer is advisory: see liveness.md.",
+    )
+    liveness_threshold: float = Field(
+        0.5, ge=0, le=1, description="Smallest `liveness.score` of a face that counts as live."
+    )
     default_fmr: float = Field(1e-4, gt=0, lt=1, description="FMR of /verify if the request names none.")
     default_fpir: float = Field(0.01, gt=0, lt=1, description="FPIR of /identify if the request names none.")
     max_threshold: float | None = Field(

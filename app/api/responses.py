@@ -64,6 +64,19 @@ class FaceOut(BaseModel):
         }
 
 
+class LivenessOut(BaseModel):
+    """Advisory: how live the face looks, and whether that reaches the service's threshold."""
+
+    score: float = Field(ge=0, le=1)
+    live: bool
+
+
+class JudgedFace(FaceOut):
+    """A face that has a `liveness` if the request asked for it."""
+
+    liveness: LivenessOut | None = Field(None, exclude_if=lambda value: value is None)
+
+
 class ModelOut(BaseModel):
     id: str
     digest: str
@@ -71,7 +84,7 @@ class ModelOut(BaseModel):
 
 class LoadedModel(BaseModel):
     id: str
-    kind: Literal["embedder", "mtcnn"]
+    kind: Literal["embedder", "mtcnn", "liveness"]
     digest: str
     license: str
     provider: str = Field(description="The execution provider that runs the network.")
@@ -81,6 +94,9 @@ class LoadedModel(BaseModel):
         None, description="Digest of the model's threshold offsets; null if it has none."
     )
     calibrated: bool = Field(default=False, description="Whether `/models/{id}/calibration` has error rates.")
+    liveness_threshold: float | None = Field(
+        None, description="Smallest score of a live face; null for other kinds of models."
+    )
 
 
 class LoadedModels(BaseModel):
@@ -100,7 +116,7 @@ class Answer(BaseModel):
     request_id: str
 
 
-class VerifiedFace(FaceOut):
+class VerifiedFace(JudgedFace):
     image: str
     faces_found: int
 
@@ -184,7 +200,7 @@ class CandidateOut(BaseModel):
         )
 
 
-class IdentifiedFace(FaceOut):
+class IdentifiedFace(JudgedFace):
     identified: bool
     candidates: list[CandidateOut]
 
@@ -289,7 +305,7 @@ class EnrolledFace(FaceOut):
     enrolled_at: str
 
 
-class NewFace(EnrolledFace):
+class NewFace(EnrolledFace, JudgedFace):
     index: int = Field(description="Index of the image in the request, from 0.")
     faces_found: int
 

@@ -71,7 +71,8 @@ def _models(settings: Settings) -> str:
     embedder = models.embedder_manifest
     calibrated = f"calibrated on {models.calibration.data.name}" if models.calibration else "uncalibrated"
     offsets = "with threshold offsets" if embedder.threshold_offset else "without threshold offsets"
-    return f"{embedder.id} {embedder.file.digest}, {offsets}, {calibrated}, runs on {models.provider}"
+    liveness = f", with {models.liveness.manifest.id} for liveness" if models.liveness else ""
+    return f"{embedder.id} {embedder.file.digest}, {offsets}, {calibrated}, runs on {models.provider}{liveness}"
 
 
 def _self_test(settings: Settings) -> str:

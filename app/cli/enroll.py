@@ -18,8 +18,10 @@ from app.api.uploads import Submission
 from app.bootstrap.services import open_services
 from app.bootstrap.storage import DEFAULT_GALLERY
 from app.cli.keys import operator
+from app.cli.liveness import LivenessOption, with_liveness
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, problem_context, run
 from app.domain.errors import AllRejected, InvalidRequest, ServiceError
+from app.faces.liveness import LivenessMode
 from app.faces.selection import FaceRule
 from app.services.container import Services
 from app.services.extraction import Upload
@@ -27,13 +29,28 @@ from app.services.timing import StageTimer
 from app.settings import Settings
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The gallery, and how a face of each photo is chosen and judged."""
+
+    gallery: str
+    rule: FaceRule
+    liveness: LivenessMode
+
+    def key(self, data: bytes) -> str:
+        """Return an idempotency key: the same photo is enrolled once in the same way."""
+        judged = "" if self.liveness == "off" else f":{self.liveness}"
+        return f"file:{hashlib.sha256(data).hexdigest()}:{self.rule}{judged}"
+
+
 @dataclass(slots=True)
 class Tally:
-    """The number of photos by outcome."""
+    """The number of photos by outcome; `suspected` are enrolled, but do not look live."""
 
     enrolled: int = 0
     already: int = 0
     rejected: list[dict[str, str]] = field(default_factory=list)
+    suspected: list[dict[str, Any]] = field(default_factory=list)
 
     def document(self, subjects: int) -> dict[str, Any]:
         return {
@@ -41,10 +58,14 @@ class Tally:
             "enrolled": self.enrolled,
             "already_enrolled": self.already,
             "rejected": self.rejected,
+            **({"suspected": self.suspected} if self.suspected else {}),
         }
 
     def text(self) -> str:
         lines = [f"{each['file']}: {each['detail']}" for each in self.rejected]
+        lines += [
+            f"{each['file']}: enrolled, but does not look live (score {each['score']})" for each in self.suspected
+        ]
         counts = f"{self.enrolled} enrolled, {self.already} already enrolled, {len(self.rejected)} rejected"
         return "\n".join([*lines, counts])
 
@@ -60,6 +81,7 @@ def enroll(
     expires: Annotated[
         str | None, typer.Option(help="When all these subjects are erased: 2027-01-31T12:00:00Z.")
     ] = None,
+    liveness: LivenessOption = "off",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Enrol every photo below DIR, each folder in it being one subject."""
@@ -68,10 +90,10 @@ def enroll(
         fields = Submission([], {"consent": consent, "expires_at": expires}).parse(SubjectFields)
         photos = _photos(folder)
         tally = Tally(rejected=_outside_folders(folder))
-        async with open_services(settings) as services:
+        async with open_services(with_liveness(settings, liveness)) as services:
             if fields.model_fields_set:
                 await _describe_all(services, gallery, fields, sorted({subject for subject, _ in photos}))
-            await _enroll_all(services, gallery, face, photos, tally, settings.photo_threads)
+            await _enroll_all(services, Target(gallery, face, liveness), photos, tally, settings.photo_threads)
         code = SUCCESS if tally.enrolled + tally.already else ERROR
         return code, tally.document(len({subject for subject, _ in photos})), tally.text()
 
@@ -111,7 +133,7 @@ async def _describe_all(services: Services, gallery: str, fields: SubjectFields,
 
 
 async def _enroll_all(
-    services: Services, gallery: str, rule: FaceRule, photos: Sequence[tuple[str, Path]], tally: Tally, at_once: int
+    services: Services, target: Target, photos: Sequence[tuple[str, Path]], tally: Tally, at_once: int
 ) -> None:
     semaphore = asyncio.Semaphore(at_once)
     columns = (TextColumn("enrolling"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -120,22 +142,22 @@ async def _enroll_all(
 
         async def one(subject: str, path: Path) -> None:
             async with semaphore:
-                await _enroll_one(services, gallery, rule, subject, path, tally)
+                await _enroll_one(services, target, subject, path, tally)
             progress.advance(bar)
 
         await asyncio.gather(*(one(subject, path) for subject, path in photos))
 
 
-async def _enroll_one(services: Services, gallery: str, rule: FaceRule, subject: str, path: Path, tally: Tally) -> None:
+async def _enroll_one(services: Services, target: Target, subject: str, path: Path, tally: Tally) -> None:
     data = await asyncio.to_thread(path.read_bytes)
     timer = StageTimer()
     try:
         outcome = await services.enrollment.enroll(
-            gallery,
+            target.gallery,
             subject,
-            [Upload(str(path), data)],
-            rule,
-            idempotency_key=f"file:{hashlib.sha256(data).hexdigest()}:{rule}",
+            [Upload(str(path), data, liveness=target.liveness)],
+            target.rule,
+            idempotency_key=target.key(data),
             present=Presenter(problem_context(), services.models, timer).enrollment,
             timer=timer,
             by=operator(),
@@ -146,3 +168,5 @@ async def _enroll_one(services: Services, gallery: str, rule: FaceRule, subject:
     else:
         tally.enrolled += not outcome.replayed
         tally.already += outcome.replayed
+        judged = (face.get("liveness") or {"live": True} for face in outcome.answer["enrolled"])
+        tally.suspected += [{"file": str(path), "score": each["score"]} for each in judged if not each["live"]]

@@ -12,6 +12,7 @@ from app.api.presenters import Presenter
 from app.bootstrap.services import open_services
 from app.bootstrap.storage import DEFAULT_GALLERY
 from app.cli.drawing import draw_faces
+from app.cli.liveness import LivenessOption, liveness_line, with_liveness
 from app.cli.output import NO_MATCH, SUCCESS, AsJson, problem_context, run
 from app.domain.identity import anonymous
 from app.faces.orientation import Orientation
@@ -44,15 +45,16 @@ def verify(
     fmr: Fmr = None,
     threshold: Threshold = None,
     orientation: Orient = "auto",
+    liveness: LivenessOption = "off",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Are these two photos of one person? Exit 0 for a match, 1 for none."""
     one_bound(fmr, threshold)
-    uploads = [Upload(str(path), path.read_bytes(), orientation) for path in (first, second)]
+    uploads = [Upload(str(path), path.read_bytes(), orientation, liveness) for path in (first, second)]
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         timer = StageTimer()
-        async with open_services(settings) as services:
+        async with open_services(with_liveness(settings, liveness)) as services:
             result = await services.verification.pair(uploads, face, fmr=fmr, threshold=threshold, timer=timer)
             answer = Presenter(problem_context(), services.models, timer).verification(result, ("image1", "image2"))
         return SUCCESS if answer.match else NO_MATCH, answer.model_dump(), _verdict(answer)
@@ -68,16 +70,17 @@ def identify(
     fpir: Fpir = None,
     threshold: Threshold = None,
     orientation: Orient = "auto",
+    liveness: LivenessOption = "off",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Who of the enrolled people is this? Exit 0 for a candidate, 1 for none."""
     if fpir is not None and threshold is not None:
         raise typer.BadParameter("expected --fpir or --threshold, got both")
-    upload = Upload(str(image), image.read_bytes(), orientation)
+    upload = Upload(str(image), image.read_bytes(), orientation, liveness)
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         timer = StageTimer()
-        async with open_services(settings) as services:
+        async with open_services(with_liveness(settings, liveness)) as services:
             result = await services.identification.identify(
                 upload,
                 face,
@@ -119,7 +122,8 @@ def detect(
 def _verdict(answer: responses.Verification) -> str:
     threshold = answer.threshold
     word, sign = ("match", "<=") if answer.match else ("no match", ">")
-    return f"{word}: distance {answer.distance:.3f} {sign} {threshold.distance:.3f} ({_rates(threshold)})"
+    first = f"{word}: distance {answer.distance:.3f} {sign} {threshold.distance:.3f} ({_rates(threshold)})"
+    return "".join([first, *(liveness_line(face.image, face) for face in answer.faces)])
 
 
 def _rates(threshold: responses.ThresholdOut) -> str:
@@ -136,7 +140,8 @@ def _names(answer: responses.Identification) -> str:
         f"{each.rank}. {each.subject_id}  distance {each.distance:.3f} <= {each.threshold.distance:.3f}"
         for each in candidates
     ]
-    return "\n".join(lines) or f"no candidate among {searched}"
+    named = "\n".join(lines) or f"no candidate among {searched}"
+    return named + liveness_line("face", answer.faces[0])
 
 
 def _faces(answer: responses.Detection) -> str:

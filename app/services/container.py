@@ -8,6 +8,7 @@ from app.access.authenticator import Authenticator
 from app.concurrency.worker_pool import WorkerPool
 from app.domain.errors import NotFound
 from app.domain.ports import Detector, Embedder, ThresholdOffsets
+from app.faces.liveness import CropLiveness
 from app.inference.manifest import DetectorManifest, EmbedderManifest
 from app.matching.calibration import Calibration
 from app.matching.score_release import ScoreReleasePolicy
@@ -30,6 +31,8 @@ class Models:
     offsets: ThresholdOffsets
     calibration: Calibration | None
     provider: str
+    liveness: CropLiveness | None = None
+    """None unless the service was started with it."""
 
     def calibration_of(self, model_id: str) -> Calibration:
         """Raises NotFound if no such model is loaded or it has no calibration."""
