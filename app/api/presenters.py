@@ -8,8 +8,8 @@ from typing import Any
 from app.api import responses
 from app.api.problems import ProblemContext, problem_of
 from app.domain.errors import LikenessError
-from app.domain.models import Embedding, Liveness, OperatingPoint, Probe, Template, rounded_rate
-from app.gallery.codec import SubjectFile
+from app.domain.models import Embedding, OperatingPoint, Probe, Template, rounded_rate
+from app.gallery.records import SubjectFile
 from app.matching.calibration import Calibration
 from app.matching.score_release import DISTANCE_STEP
 from app.matching.threshold_policy import Decision
@@ -73,7 +73,7 @@ class Presenter:
                     **_enrolled_members(each.template),
                     index=each.index,
                     faces_found=each.faces_found,
-                    liveness=_liveness(each.liveness),
+                    liveness=responses.LivenessOut.of(each.liveness),
                 )
                 for each in result.enrolled
             ],
@@ -145,7 +145,7 @@ def loaded_models(models: Models, max_threshold: float) -> responses.LoadedModel
                 kind=detector.kind,
                 digest=detector.digest,
                 license=detector.license,
-                provider=models.provider,
+                provider=models.detector_provider,
             ),
             *_loaded_liveness(models),
         ],
@@ -162,7 +162,7 @@ def _loaded_liveness(models: Models) -> Iterator[responses.LoadedModel]:
             kind=manifest.kind,
             digest=manifest.file.digest,
             license=manifest.license,
-            provider=models.provider,
+            provider=models.detector_provider,
             crop_size=manifest.crop_size,
             liveness_threshold=models.liveness.threshold,
         )
@@ -214,11 +214,10 @@ def enrolled_faces(templates: Sequence[Template]) -> responses.EnrolledFaces:
 
 
 def _judged_members(probe: Probe) -> dict[str, Any]:
-    return {**responses.FaceOut.members(probe.face, probe.quality), "liveness": _liveness(probe.liveness)}
-
-
-def _liveness(liveness: Liveness | None) -> responses.LivenessOut | None:
-    return responses.LivenessOut(score=liveness.score, live=liveness.live) if liveness else None
+    return {
+        **responses.FaceOut.members(probe.face, probe.quality),
+        "liveness": responses.LivenessOut.of(probe.liveness),
+    }
 
 
 def _vector_members(embedding: Embedding) -> dict[str, Any]:

@@ -12,8 +12,7 @@ from app.domain.clock import RFC_3339, now, parse_time
 from app.faces.liveness import LivenessMode
 from app.faces.orientation import Orientation
 from app.faces.selection import FaceRule
-from app.gallery.codec import ID_PATTERN
-from app.gallery.limits import MAX_CONSENT
+from app.gallery.limits import ID_PATTERN, MAX_CONSENT
 from app.pipeline import FaceSelection
 
 MAX_TOP_K = 100
