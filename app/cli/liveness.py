@@ -21,6 +21,11 @@ def with_liveness(settings: Settings, mode: LivenessMode) -> Settings:
     return settings if mode == "off" else settings.model_copy(update={"liveness": "on"})
 
 
+def field_of(mode: LivenessMode) -> str | None:
+    """Return the field for a remote service; None for `off`, which a service that is older than the field needs."""
+    return None if mode == "off" else mode
+
+
 def liveness_line(name: str, face: JudgedFace) -> str:
     """Return a line about the face, with the line break before it; empty if its liveness was not asked for."""
     if face.liveness is None:
