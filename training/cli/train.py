@@ -11,8 +11,10 @@ from training.cli.options import MODELS, MinFace, ModelsDir, People
 from training.config import loading
 from training.engine import trainer, weight_interpolation
 from training.engine.distributed import is_main_process
+from training.networks.registry import crop_size_of
 from training.pipeline import prepare
 
+NETWORK = "mobilefacenet"
 cli = typer.Typer()
 
 
@@ -20,11 +22,16 @@ cli = typer.Typer()
 def prepare_(
     images: People,
     output: Annotated[Path, typer.Option(help="The folder of aligned crops to write.")],
+    network: Annotated[str, typer.Option(help="The network to train: its crops are aligned at its size.")] = NETWORK,
+    suffix: Annotated[
+        prepare.Suffix, typer.Option("--format", help="png keeps every pixel; jpg is a quarter as large.")
+    ] = "png",
     min_face: MinFace = None,
     models_dir: ModelsDir = MODELS,
 ) -> None:
-    """Align photos by the served detector: 144 px crops, one folder per person. May be run again."""
-    counts = prepare.run(images, output, models_dir, min_face=min_face)
+    """Align photos by the served detector: crops with a margin, one folder per person. May be run again."""
+    size = crop_size_of(network)
+    counts = prepare.run(images, output, models_dir, size=size, suffix=suffix, min_face=min_face)
     typer.echo(
         f"{counts['photos']} photos, {counts['already_there']} done before, {counts['skipped']} skipped "
         f"(reasons in {output / prepare.REPORT})"

@@ -52,6 +52,11 @@ class DataConfig(Section):
         "in the folder of the run.",
     )
     minimum_faces: int = Field(default=2, ge=1, description="People with fewer usable crops are left out.")
+    rescaled: bool = Field(
+        default=False,
+        description="Resize crops that were prepared for a network of another size. The service aligns at the "
+        "network's own size, so the network is trained on other pixels than it is served.",
+    )
 
 
 class NetworkConfig(Section):
@@ -196,8 +201,10 @@ class HealthChecksConfig(Section):
 class AugmentationConfig(Section):
     share: Share = Field(default=0.75, description="Share of the views that are changed at all.")
     flip: Share = Field(default=0.5, description="Of those, the share that is mirrored.")
-    landmark_noise: float = Field(default=1, ge=0, le=8, description="Standard deviation in px of each landmark.")
-    shift: float = Field(default=0, ge=0, le=16, description="Largest move in px of the crop: a random crop.")
+    landmark_noise: float = Field(
+        default=1, ge=0, le=8, description="Standard deviation of each landmark, in px of a 112 px crop."
+    )
+    shift: float = Field(default=0, ge=0, le=16, description="Largest move of the crop, in px of 112: a random crop.")
     scale: float = Field(default=0.03, ge=0, le=0.2, description="Standard deviation, as a share.")
     rotation: float = Field(default=1.2, ge=0, le=45, description="Standard deviation in degrees.")
     brightness: float = Field(default=0.1, ge=0, le=1, description="Largest shift, as a share of white.")
@@ -207,7 +214,7 @@ class AugmentationConfig(Section):
     tint: float = Field(default=0, ge=0, lt=1, description="Largest change of each channel, as a share.")
     degraded_share: Share = Field(default=0.35, description="Share of small or blurred views.")
     blur_share: Share = Field(default=0.3, description="Of those, the share that is blurred instead of small.")
-    blur_sigma: tuple[Positive, Positive] = Field(default=(0.6, 2.0), description="Range in px.")
+    blur_sigma: tuple[Positive, Positive] = Field(default=(0.6, 2.0), description="Range in px of 112.")
     face_size: tuple[int, int] = Field(default=(36, 90), description="Range in px of a small crop's width.")
     jpeg_share: Share = Field(default=0.7, description="Share of degraded views that are kept as JPEG.")
     jpeg_quality: tuple[int, int] = Field(default=(30, 95), description="Range.")

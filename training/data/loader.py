@@ -84,4 +84,5 @@ class BatchLoader:
 
     def _view(self, step: int, index: int, face: int) -> Pixels:
         random = generator(self.seed, Stream.VIEWS, step, index)
-        return augment(read_crop(self.faces.paths[face]), self.augmentation, random)
+        crop = read_crop(self.faces.paths[face], self.faces.format)
+        return augment(crop, self.augmentation, random, self.faces.format.geometry)

@@ -62,7 +62,7 @@ class OfflineMining:
         loss, seed = self._config.loss, self._config.run.seed
         pool = np.unique(self._pool.batch(current))  # (N,)
         paths = [self._faces.paths[face] for face in pool]
-        vectors = embed_crops(learner.network, learner.weights(), paths)  # (N, D)
+        vectors = embed_crops(learner.network, learner.weights(), paths, self._faces.format)  # (N, D)
         mine = TRIPLET_MINERS[loss.miner](loss.margin, torch_generator(seed, Stream.POOL, current))
         triplets = mine(squared_l2(vectors), torch.from_numpy(self._faces.labels[pool]))
         indices = torch.stack([triplets.anchors, triplets.positives, triplets.negatives], 1)  # (M, 3)

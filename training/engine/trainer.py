@@ -11,7 +11,8 @@ from rich.progress import track
 from torch import Tensor
 
 from training.config.schema import TrainConfig
-from training.data.dataset import FaceSet
+from training.data.crops import CropGeometry
+from training.data.dataset import CropFormat, FaceSet
 from training.data.file_index import FileIndex
 from training.data.splits import split
 from training.engine import checkpoints, distillation, resume_checks, run_record
@@ -72,9 +73,11 @@ class Trainer:
 
     def __init__(self, config: TrainConfig, output: Path, processes: Processes) -> None:
         self.config, self.output, self.processes = config, output, processes
-        self.faces, self.held_out = processes.main_first(lambda: _read_faces(config, output, processes))
+        network = _starting_network(config)
+        crops = CropFormat(CropGeometry(network.crop_size), config.data.rescaled)
+        self.faces, self.held_out = processes.main_first(lambda: _read_faces(config, output, processes, crops))
         self.resumed: list[dict[str, Any]] = []
-        self.learner = _learner(config, self.faces, output, processes)
+        self.learner = _learner(config, network, self.faces, output, processes)
         self.curriculum = Curriculum(config, self.faces, self.learner, processes)
         self.best = BestCheckpoint(
             config.evaluation, config.optimizer.steps, self.held_out if processes.is_main else None, output
@@ -176,11 +179,21 @@ def _configure_threads(config: TrainConfig) -> None:
     cv2.setNumThreads(1)
 
 
-def _read_faces(config: TrainConfig, output: Path, processes: Processes) -> tuple[FaceSet, FaceSet | None]:
+def _starting_network(config: TrainConfig) -> FaceNetwork:
+    torch.manual_seed(config.run.seed)
+    network = build(config.network.name, config.network.embedding_size)
+    if config.network.weights is not None:
+        load_state(network, config.network.weights)
+    return network
+
+
+def _read_faces(
+    config: TrainConfig, output: Path, processes: Processes, crops: CropFormat
+) -> tuple[FaceSet, FaceSet | None]:
     """Return the faces to train on and the held-out ones; the main process writes the index that the others read."""
     index = FileIndex.open(config.data.index or output / INDEX)
     with console.status("reading the faces"):
-        faces, held_out = split(config, index)
+        faces, held_out = split(config, index, crops)
     if processes.is_main:
         index.write()
     console.print(f"{len(faces)} faces of {len(faces.names)} people")
@@ -191,12 +204,8 @@ def _read_faces(config: TrainConfig, output: Path, processes: Processes) -> tupl
     return faces, held_out
 
 
-def _learner(config: TrainConfig, faces: FaceSet, output: Path, processes: Processes) -> Learner:
-    """Build the network with its starting weights; unless the config names another, it is also the teacher."""
-    torch.manual_seed(config.run.seed)
-    network = build(config.network.name, config.network.embedding_size)
-    if config.network.weights is not None:
-        load_state(network, config.network.weights)
+def _learner(config: TrainConfig, network: FaceNetwork, faces: FaceSet, output: Path, processes: Processes) -> Learner:
+    """Build the learner of the starting network, which is also the teacher unless the config names another."""
     needed = config.loss.needs_teacher
     targets = _teacher_targets(config, network, faces, output, processes) if needed else None
     return build_learner(network, config, targets, people=len(faces.names), processes=processes)

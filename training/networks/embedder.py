@@ -46,12 +46,7 @@ class FaceNetwork(nn.Module):
 
 
 class Embedder(nn.Module):
-    """
-    Maps uint8 RGB crops (N, H, W, 3) to unit float32 vectors (N, D), in training, distillation and export alike.
-
-    Crops of another size than the network's are resized, since training views have 112 px. An exported graph takes
-    only the network's size.
-    """
+    """Maps uint8 RGB crops (N, crop_size, crop_size, 3) to unit vectors (N, D), in training, teaching and serving."""
 
     mean: Tensor
     std: Tensor
@@ -65,14 +60,8 @@ class Embedder(nn.Module):
 
     def forward(self, crops: Tensor) -> Tensor:
         pixels = (crops.permute(0, 3, 1, 2).float() - self.mean) / self.std  # (N, 3, H, W), channels last in memory
-        views = views_of(self._resized(pixels), self.views)
+        views = views_of(pixels, self.views)
         vectors = functional.normalize(self.network(torch.cat(views)).float())  # (V * N, D), all views in one batch
         if len(views) == 1:
             return vectors
         return functional.normalize(vectors.view(len(views), -1, self.network.embedding_size).sum(0))
-
-    def _resized(self, pixels: Tensor) -> Tensor:
-        size = self.network.crop_size
-        if pixels.shape[2:] == (size, size):
-            return pixels
-        return functional.interpolate(pixels, (size, size), mode="bilinear", antialias=True)

@@ -42,3 +42,11 @@ def _fresh(name: str, embedding_size: int) -> FaceNetwork:
     if name not in NETWORKS:
         raise UnknownNetwork(f"expected a network among {', '.join(sorted(NETWORKS))} or {PREFIX}NAME, got {name!r}")
     return NETWORKS[name](embedding_size)
+
+
+def crop_size_of(name: str) -> int:
+    """Return the size of the crops that a network takes. Raises UnknownNetwork."""
+    if name.startswith(PREFIX):
+        return _fresh(name, 2).crop_size
+    with torch.device("meta"):
+        return _fresh(name, 2).crop_size

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from training.networks import cost
 from training.networks.embedder import Embedder, Views, views_of
-from training.networks.registry import NETWORKS, UnknownNetwork, build
+from training.networks.registry import NETWORKS, UnknownNetwork, build, crop_size_of
 from training.networks.weights import UnusableWeights, load_state
 
 SHARED = Path(__file__).resolve().parents[5] / "shared" / "data"
@@ -97,13 +97,9 @@ def test_an_embedder_scales_pixels_as_the_network_was_trained() -> None:
     torch.testing.assert_close(Embedder(network)(crops), functional.normalize(network(pixels)), atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("size", [96, 144])
-def test_an_embedder_resizes_crops_that_are_not_the_networks_size(size: int) -> None:
-    embedder = Embedder(build("mobilefacenet", 16)).eval()
-    slope = torch.linspace(0, 255, size).round().to(torch.uint8).view(1, 1, size, 1).expand(1, size, size, 3)
-    fitting = torch.linspace(0, 255, 112).round().to(torch.uint8).view(1, 1, 112, 1).expand(1, 112, 112, 3)
-    with torch.inference_mode():
-        assert (embedder(slope) - embedder(fitting)).square().sum() < 1e-3
+@pytest.mark.parametrize(("name", "size"), [("mobilefacenet", 112), ("nn1", 220), ("nn3", 160)])
+def test_the_size_of_crops_is_known_without_a_network(name: str, size: int) -> None:
+    assert crop_size_of(name) == size
 
 
 def test_the_views_are_the_image_its_middle_enlarged_and_both_mirrored() -> None:
