@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +13,7 @@ from training.cli.options import MODELS, MinFace, ModelsDir, People
 from training.config import loading
 from training.engine import trainer, weight_interpolation
 from training.engine.distributed import is_main_process
+from training.errors import TrainingError
 from training.networks.registry import crop_size_of
 from training.pipeline import prepare
 
@@ -43,12 +46,17 @@ def train_(
     toml: Annotated[
         Path, typer.Argument(exists=True, dir_okay=False, help="A TOML file, such as those in training/config/presets.")
     ],
-    output: Annotated[Path, typer.Option(help="The folder of the run.")],
+    output: Annotated[
+        Path | None, typer.Option(help="The folder of the run; by default runs/ and the date and time.")
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint there.")] = False,  # noqa: FBT002
     set_: Annotated[list[str] | None, typer.Option("--set", help="Replace a key: --set optimizer.steps=10")] = None,
 ) -> None:
     """Train a network."""
-    path = trainer.train(loading.load(toml, set_ or ()), output, resume=resume)
+    if output is None and (resume or int(os.environ.get("WORLD_SIZE", "1")) > 1):
+        raise TrainingError("expected --output with --resume, and where several processes train one network")
+    folder = output or Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
+    path = trainer.train(loading.load(toml, set_ or ()), folder, resume=resume)
     if is_main_process():
         typer.echo(f"weights in {path}")
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -40,6 +40,10 @@ class RunConfig(Section):
         default="float32", description="The network's arithmetic; weights and losses stay float32. float16 needs CUDA."
     )
     checkpoint_every: int = Field(default=50, ge=1, description="Steps between two checkpoints.")
+    keep_checkpoints: int = Field(default=2, ge=1, le=100, description="The newest checkpoints that are kept.")
+    gpu_memory_fraction: float = Field(
+        default=1, gt=0, le=1, description="Share of a GPU's memory that a process may take; nothing on a CPU."
+    )
 
 
 class DataConfig(Section):
@@ -60,7 +64,11 @@ class DataConfig(Section):
 
 
 class NetworkConfig(Section):
-    name: str = Field(default="mobilefacenet", description="A name in training.networks.registry, or timm:NAME.")
+    name: str = Field(
+        default="mobilefacenet",
+        description="A name in training.networks.registry, or timm:NAME; NAME@SIZE takes crops of another size where "
+        "the network can.",
+    )
     embedding_size: int = Field(default=128, ge=2, description="Numbers in a vector.")
     weights: Path | None = Field(
         default=None, description="Starting weights, also the teacher's. None starts from scratch."
@@ -69,6 +77,11 @@ class NetworkConfig(Section):
         default="frozen", description="Whether BatchNorm keeps the statistics of the starting weights."
     )
     dropout: Decay = Field(default=0, description="Dropout probability before the last layer.")
+    per_image_scaling: bool = Field(
+        default=False,
+        description="Scale each image by its own mean and standard deviation, as davidsandberg/facenet does, in "
+        "training, in evaluation and in the exported graph; otherwise all by the network's constants.",
+    )
 
 
 class TeacherConfig(Section):
@@ -96,6 +109,11 @@ class TeacherConfig(Section):
 class BatchConfig(Section):
     people: int = Field(default=32, ge=2, description="P of a P x K batch.")
     faces: int = Field(default=4, ge=2, description="K of a P x K batch.")
+    fill: Literal["repeat", "people"] = Field(
+        default="repeat",
+        description="For people with fewer than K faces: repeat their faces, or add people until there are P x K "
+        "different faces. Pools of offline mining too.",
+    )
     chunk_size: int = Field(
         default=0, ge=0, description="Faces in memory at once, without changing the gradient. 0 is the whole batch."
     )
@@ -105,6 +123,9 @@ class OfflineMiningConfig(Section):
     every: int = Field(default=0, ge=0, description="Steps between two minings of a pool. 0 mines in each batch.")
     people: int = Field(default=200, ge=2, description="P of a P x K pool.")
     faces: int = Field(default=8, ge=2, description="K of a P x K pool.")
+    used_once: bool = Field(
+        default=False, description="Mine the next pool as soon as each triplet was used once, after `every` at most."
+    )
 
 
 class LossConfig(Section):
@@ -147,22 +168,65 @@ class PretrainingConfig(Section):
 
 
 class OptimizerConfig(Section):
-    name: Literal["sgd", "adagrad", "adam", "adamw", "rmsprop"] = Field(
+    name: Literal["sgd", "adagrad", "adadelta", "adam", "adamw", "rmsprop"] = Field(
         default="sgd", description="sgd is with momentum; adagrad is FaceNet's."
     )
-    steps: int = Field(default=120, ge=1, description="Batches in all.")
+    steps: int = Field(default=120, ge=1, description="Batches in all; epochs * epoch_size if epochs are given.")
+    epochs: int = Field(default=0, ge=0, description="Epochs in all, instead of steps. 0 counts in steps.")
+    epoch_size: int = Field(default=0, ge=0, description="Batches in an epoch, the unit of some schedules.")
     lr: float = Field(default=0.01, gt=0, description="The learning rate at its peak.")
     warmup_steps: int = Field(default=20, ge=0, description="Steps of linear warm-up before the schedule.")
-    schedule: Literal["cosine", "constant", "exponential", "file"] = Field(
-        default="cosine", description="cosine falls to 0, exponential to lr * decay."
+    schedule: Literal["cosine", "constant", "exponential", "staircase", "file"] = Field(
+        default="cosine",
+        description="cosine falls to 0, exponential to lr * decay; staircase multiplies by decay every decay_epochs.",
     )
-    decay: float = Field(default=0.01, gt=0, le=1, description="Final share of the learning rate with exponential.")
+    decay: float = Field(
+        default=0.01, gt=0, le=1, description="Final share of the learning rate with exponential, factor of staircase."
+    )
+    decay_epochs: int = Field(default=100, ge=1, description="Epochs between two steps of staircase.")
     schedule_file: Path | None = Field(default=None, description="Lines 'step: lr'; each holds until the next.")
+    schedule_unit: Literal["steps", "epochs"] = Field(
+        default="steps", description="What the lines of schedule_file count; facenet's count epochs."
+    )
     momentum: Decay = Field(default=0.9, description="For SGD and RMSProp.")
+    nesterov: bool = Field(default=False, description="Nesterov's momentum, for SGD.")
     betas: tuple[Decay, Decay] = Field(default=(0.9, 0.999), description="For Adam and AdamW.")
+    rho: Decay | None = Field(
+        default=None, description="Decay of the mean square of gradients; None is 0.9 in Adadelta, 0.99 in RMSProp."
+    )
+    epsilon: float | None = Field(
+        default=None, gt=0, description="Added to the root by which gradients are divided; None is PyTorch's default."
+    )
     weight_decay: float = Field(default=0, ge=0, description="For every optimizer; decoupled in AdamW.")
     clip_norm: float = Field(default=5, gt=0, description="Largest norm of the gradient.")
     ema_decay: Decay = Field(default=0, description="Decay of a moving average of the weights to keep. 0 is none.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _steps_of_epochs(cls, values: Any) -> Any:
+        """Fill in the steps where only epochs are given."""
+        if not isinstance(values, dict) or "steps" in values or not values.get("epochs"):
+            return values
+        epochs, size = values["epochs"], values.get("epoch_size")
+        known = isinstance(epochs, int) and isinstance(size, int) and size > 0
+        return {**values, "steps": epochs * size} if known else values
+
+    @model_validator(mode="after")
+    def _epochs_have_a_size(self) -> Self:
+        in_epochs = {
+            "epochs": self.epochs > 0,
+            "schedule: staircase": self.schedule == "staircase",
+            "schedule_unit: epochs": self.schedule_unit == "epochs",
+        }
+        if not self.epoch_size and any(in_epochs.values()):
+            name = next(name for name, used in in_epochs.items() if used)
+            raise ValueError(f"{name}: expected an epoch_size, the number of batches in an epoch")
+        if self.epochs and self.steps != self.epochs * self.epoch_size:
+            raise ValueError(
+                f"epochs: expected epochs * epoch_size = {self.epochs * self.epoch_size} steps, got {self.steps}: "
+                "leave out steps, or set epochs to 0"
+            )
+        return self
 
     @model_validator(mode="after")
     def _schedule_has_its_file(self) -> Self:
@@ -184,11 +248,28 @@ class EvaluationConfig(Section):
         default=2048, ge=1, description="Faces compared at once, in 25 * block_size^2 bytes; the result is the same."
     )
     best_by: Literal["auc", "tmr"] = Field(default="auc", description="The measure that the best weights maximise.")
+    photos: Path | None = Field(default=None, description="Photos of `pairs`, measured by LFW's protocol as well.")
+    pairs: Path | None = Field(default=None, description="LFW's pairs.txt, or a CSV first,second,same,fold.")
+    folds: int | None = Field(default=None, ge=2, description="Cut the pairs into so many folds; None is their own.")
+    models_dir: Path = Field(default=Path("models"), description="Has the detector that finds the faces of `photos`.")
+    cache: Path | None = Field(
+        default=None, description="A folder for the faces found in `photos`; None is in the folder of the run."
+    )
 
     @model_validator(mode="after")
     def _has_people_to_evaluate_on(self) -> Self:
-        if (self.every or self.held_out) and (self.held_out > 0) == (len(self.roots) > 0):
-            raise ValueError("expected either held_out or roots to evaluate on")
+        if self.held_out and self.roots:
+            raise ValueError("expected either held_out or roots to evaluate on, got both")
+        if self.every and not (self.held_out or self.roots or self.pairs):
+            raise ValueError("every: expected held_out, roots or pairs to evaluate on")
+        return self
+
+    @model_validator(mode="after")
+    def _pairs_have_photos(self) -> Self:
+        if (self.pairs is None) != (self.photos is None):
+            raise ValueError("expected photos and pairs, or neither")
+        if self.pairs and not self.every:
+            raise ValueError("pairs: expected evaluation.every, the steps between two evaluations")
         return self
 
 

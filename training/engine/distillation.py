@@ -84,7 +84,8 @@ def build_teacher(config: TrainConfig, network: FaceNetwork, device: torch.devic
         return network_teacher(network, views=settings.views, device=device)
     if settings.weights.is_dir():
         return served_model_teacher(settings.weights, views=settings.views)
-    other = build(settings.network or config.network.name, config.network.embedding_size)
+    name, own = settings.network or config.network.name, config.network
+    other = build(name, own.embedding_size, per_image_scaling=own.per_image_scaling)
     load_state(other, settings.weights)
     return network_teacher(other, views=settings.views, device=device)
 

@@ -24,6 +24,7 @@ from training.engine.health_checks import HealthChecks
 from training.engine.logging import RunLogger
 from training.engine.lr_schedules import lr_schedule
 from training.engine.malloc import keep_freed_memory
+from training.engine.pairs_validation import PairsValidation, open_pairs
 from training.engine.run_record import RECORD, WEIGHTS
 from training.engine.signals import interrupt_event
 from training.engine.train_step import Learner, build_learner
@@ -82,6 +83,7 @@ class Trainer:
         self.best = BestCheckpoint(
             config.evaluation, config.optimizer.steps, self.held_out if processes.is_main else None, output
         )
+        self.pairs = _open_pairs(config, output, network.crop_size) if processes.is_main else None
         self.health = HealthChecks(config.loss, config.health_checks.patience, config.pretraining.steps)
 
     def train(self) -> None:
@@ -99,6 +101,7 @@ class Trainer:
                 seconds=self.learner.seconds,
                 metrics=metrics,
                 evaluation=self.best.report(),
+                pairs=self.pairs.report() if self.pairs else None,
                 resumed=self.resumed,
             )
 
@@ -107,11 +110,12 @@ class Trainer:
         steps, lr = self.config.optimizer.steps, lr_schedule(self.config.optimizer)
         first, is_main = self.learner.step, self.processes.is_main
         with interrupt_event() as interrupted, RunLogger(self.output, steps, first=first, enabled=is_main) as logger:
-            for step, batch in self.curriculum.batches():
+            for step, batch in self.curriculum.batches(logger.log_pool):
                 metrics = self.learner.train_step(batch, lr(step))
                 logger.log_step(step, metrics)
                 logger.warn(self.health.check(step, metrics))
                 logger.log_validation(self.best.update(self.learner))
+                logger.log_pairs(self.pairs.update(self.learner) if self.pairs else None)
                 self._save(stop=self.processes.any(interrupted.is_set()))
         return logger.mean_metrics()
 
@@ -119,7 +123,7 @@ class Trainer:
         """Save a checkpoint where one is due; raise Interrupted where the run has to stop."""
         step, end = self.learner.step, self.config.optimizer.steps
         if (stop or step == end or step % self.config.run.checkpoint_every == 0) and self.processes.is_main:
-            checkpoints.save(self.output, self.state_dict())
+            checkpoints.save(self.output, self.state_dict(), self.config.run.keep_checkpoints)
         if stop and step < end:
             self.processes.barrier()
             raise Interrupted(f"stopped after step {step}; saved in {self.output}, go on with --resume")
@@ -134,6 +138,7 @@ class Trainer:
             "learner": self.learner.state_dict(),
             "curriculum": self.curriculum.state_dict(),
             "best": self.best.state_dict(),
+            "pairs": self.pairs.state_dict() if self.pairs else None,
             "health": self.health.state_dict(),
         }
 
@@ -146,6 +151,8 @@ class Trainer:
         self.learner.load_state_dict(state["learner"])
         self.curriculum.load_state_dict(state["curriculum"])
         self.best.load_state_dict(state["best"])
+        if self.pairs:
+            self.pairs.load_state_dict(state["pairs"])
         self.health.load_state_dict(state["health"])
 
     def _changes(self, state: State) -> list[dict[str, Any]]:
@@ -171,6 +178,7 @@ def _open_output(config: TrainConfig, output: Path, *, resume: bool) -> State | 
 def _write_config(config: TrainConfig, output: Path) -> None:
     output.mkdir(parents=True, exist_ok=True)
     (output / "config.json").write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    run_record.write_source(output)
 
 
 def _configure_threads(config: TrainConfig) -> None:
@@ -181,7 +189,8 @@ def _configure_threads(config: TrainConfig) -> None:
 
 def _starting_network(config: TrainConfig) -> FaceNetwork:
     torch.manual_seed(config.run.seed)
-    network = build(config.network.name, config.network.embedding_size)
+    settings = config.network
+    network = build(settings.name, settings.embedding_size, per_image_scaling=settings.per_image_scaling)
     if config.network.weights is not None:
         load_state(network, config.network.weights)
     return network
@@ -202,6 +211,11 @@ def _read_faces(
     for skip in faces.skipped:
         console.print(f"skipped {skip.path}: {skip.reason}")
     return faces, held_out
+
+
+def _open_pairs(config: TrainConfig, output: Path, size: int) -> PairsValidation | None:
+    with console.status("finding the faces of the pairs"):
+        return open_pairs(config.evaluation, config.optimizer.steps, output, size)
 
 
 def _learner(config: TrainConfig, network: FaceNetwork, faces: FaceSet, output: Path, processes: Processes) -> Learner:

@@ -35,6 +35,24 @@ class Validation:
         return f"AUC {self.auc:.4f}, TMR {self.tmr:.3f} at FMR {self.fmr:.1g} on {self.people} held-out people"
 
 
+@dataclass(frozen=True, slots=True)
+class PairsResult:
+    """Means over the folds with their standard errors; VAL is the share of genuine pairs accepted at `far`."""
+
+    step: int
+    accuracy: float
+    accuracy_error: float
+    val: float
+    val_error: float
+    far: float
+
+    def __str__(self) -> str:
+        return (
+            f"accuracy {self.accuracy:.4f} +- {self.accuracy_error:.4f}, "
+            f"VAL {self.val:.4f} +- {self.val_error:.4f} at FAR {self.far:.2g} on the pairs"
+        )
+
+
 def validate(
     network: FaceNetwork, weights: dict[str, Tensor], faces: FaceSet, *, step: int, fmr: float, block_size: int
 ) -> Validation:

@@ -44,7 +44,8 @@ def test_a_pool_is_used_until_its_round_ends(mining: TrainConfig, faces: FaceSet
         with torch.no_grad():
             weight = learner.network.get_parameter("last.weight")
             weight.add_(torch.randn_like(weight), alpha=0.3)
-        turns.append((pool.end_of_round(step), pool.sampler(learner).mined.tolist()))
+        mined = pool.sampler(learner).mined.tolist()
+        turns.append((pool.end, mined))
     assert [end for end, _ in turns] == [3, 3, 3, 6, 6, 6, 9]
     assert turns[0] == turns[1] == turns[2]
     assert turns[3] == turns[5]
