@@ -18,6 +18,9 @@ CURRENT = "checkpoint.pt"
 PREVIOUS = "checkpoint.previous.pt"
 _OLDER = "checkpoint.previous-{}.pt"
 
+_DAMAGE = (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError)
+"""What torch.load raises for files that are torn or overwritten, depending on where."""
+
 State = dict[str, Any]
 
 
@@ -98,7 +101,7 @@ def load(folder: Path) -> State:
     for path in _all(folder):
         try:
             state: State = torch.load(path, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        except _DAMAGE as error:
             damage.append(f"{path.name} cannot be read: {error}")
         else:
             return state

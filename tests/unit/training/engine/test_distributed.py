@@ -95,6 +95,19 @@ def test_a_batch_that_cannot_be_shared_evenly_is_refused() -> None:
         Processes(rank=1, size=4).shard(6)
 
 
+def test_a_process_takes_its_share_of_a_gpu(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[tuple[float, int]] = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
+    monkeypatch.setattr(
+        torch.cuda, "set_per_process_memory_fraction", lambda share, device: taken.append((share, device.index))
+    )
+    for share in (0.25, 1.0):
+        with init_distributed(changed(config, "run", gpu_memory_fraction=share).run) as processes:
+            assert processes.device.type == "cuda"
+    assert taken == [(0.25, 0)]
+
+
 def test_half_precision_with_16_bits_needs_cuda(config: TrainConfig) -> None:
     with (
         pytest.raises(UnusableDevice, match=r"run\.precision: float16 needs CUDA, got the CPU: set it to 'bfloat16'"),

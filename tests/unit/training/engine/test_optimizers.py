@@ -11,16 +11,17 @@ RATE = 0.5
 FIRST_STEP = {
     "sgd": 2.0 * RATE,
     "adagrad": 2.0 / math.sqrt(0.1 + 4.0) * RATE,
+    "adadelta": 2.0 * math.sqrt(1e-6) / math.sqrt(0.1 * 4.0 + 1e-6) * RATE,
     "adam": RATE,
     "adamw": RATE,
     "rmsprop": 2.0 / math.sqrt(0.01 * 4.0) * RATE,
 }
 
 
-def one_step(name: str, weight_decay: float, gradient: float = 2.0) -> float:
+def one_step(name: str, weight_decay: float, gradient: float = 2.0, **options: object) -> float:
     """Return how far a weight of 1 moves."""
     weight = nn.Parameter(torch.ones(1))
-    config = OptimizerConfig.model_validate({"name": name, "lr": RATE, "weight_decay": weight_decay})
+    config = OptimizerConfig.model_validate({"name": name, "lr": RATE, "weight_decay": weight_decay, **options})
     weight.grad = torch.tensor([gradient])
     build_optimizer([weight], config).step()
     return 1 - weight.item()
@@ -35,6 +36,19 @@ def test_weight_decay_is_part_of_the_gradient_except_in_adamw() -> None:
     assert one_step("sgd", 0.1) == pytest.approx(2.1 * RATE)
     assert one_step("adam", 0.1) == pytest.approx(RATE, rel=1e-4)
     assert one_step("adamw", 0.1) == pytest.approx(RATE + 0.1 * RATE, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "moved"),
+    [
+        ("adam", {"epsilon": 0.1}, 2.0 / (2.0 + 0.1) * RATE),
+        ("rmsprop", {"epsilon": 1, "rho": 0.9}, 2.0 / (math.sqrt(0.1 * 4.0) + 1) * RATE),
+        ("sgd", {"nesterov": True}, 2.0 * 1.9 * RATE),
+        ("adadelta", {"rho": 0.5}, 2.0 * math.sqrt(1e-6) / math.sqrt(0.5 * 4.0 + 1e-6) * RATE),
+    ],
+)
+def test_the_constants_of_facenets_optimizers_can_be_set(name: str, options: dict[str, object], moved: float) -> None:
+    assert one_step(name, 0, **options) == pytest.approx(moved, rel=1e-4)
 
 
 def test_the_average_of_weights_ramps_up_to_its_decay() -> None:
