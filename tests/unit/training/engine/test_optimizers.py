@@ -51,6 +51,18 @@ def test_the_constants_of_facenets_optimizers_can_be_set(name: str, options: dic
     assert one_step(name, 0, **options) == pytest.approx(moved, rel=1e-4)
 
 
+def test_adam_magnifies_the_rounding_of_a_gradient_near_zero_unless_epsilon_is_larger() -> None:
+    """The reason why two processes with Adam end with other weights than one (docs/training.md)."""
+    rounding = 1e-7
+
+    def gap(name: str, **options: object) -> float:
+        return abs(one_step(name, 0, rounding, **options) - one_step(name, 0, -rounding, **options))
+
+    assert gap("adam") > 1.5 * RATE
+    assert gap("adam", epsilon=0.1) < 1e-5 * RATE
+    assert gap("sgd") < 1e-6 * RATE
+
+
 def test_the_average_of_weights_ramps_up_to_its_decay() -> None:
     layer = nn.BatchNorm1d(1)
     average = weight_average(layer, 0.9)
