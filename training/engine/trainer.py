@@ -83,7 +83,8 @@ class Trainer:
         self.best = BestCheckpoint(
             config.evaluation, config.optimizer.steps, self.held_out if processes.is_main else None, output
         )
-        self.pairs = _open_pairs(config, output, network.crop_size) if processes.is_main else None
+        size = network.crop_size
+        self.pairs = processes.main_first(lambda: _open_pairs(config, output, size) if processes.is_main else None)
         self.health = HealthChecks(config.loss, config.health_checks.patience, config.pretraining.steps)
 
     def train(self) -> None:
