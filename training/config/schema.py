@@ -1,19 +1,19 @@
-"""Every option of a training run: its meaning, default and bounds."""
+"""Every option of a training run: its meaning, default and bounds; three long sections have files of their own."""
 
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from training.config.augmentation import AugmentationConfig
+from training.config.evaluation import EvaluationConfig
+from training.config.optimizer import OptimizerConfig
+from training.config.section import Decay, Section, Share
 from training.losses.objectives import LOSSES
 from training.losses.reducers import REDUCERS
 from training.networks.embedder import Views
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 def one_of(names: Iterable[str]) -> AfterValidator:
@@ -25,10 +25,6 @@ def one_of(names: Iterable[str]) -> AfterValidator:
         return name
 
     return AfterValidator(check)
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class RunConfig(Section):
@@ -167,149 +163,10 @@ class PretrainingConfig(Section):
     margin: float = Field(default=0.5, ge=0, lt=1.5, description="m of ArcFace's eq. 3, in radians.")
 
 
-class OptimizerConfig(Section):
-    name: Literal["sgd", "adagrad", "adadelta", "adam", "adamw", "rmsprop"] = Field(
-        default="sgd", description="sgd is with momentum; adagrad is FaceNet's."
-    )
-    steps: int = Field(default=120, ge=1, description="Batches in all; epochs * epoch_size if epochs are given.")
-    epochs: int = Field(default=0, ge=0, description="Epochs in all, instead of steps. 0 counts in steps.")
-    epoch_size: int = Field(default=0, ge=0, description="Batches in an epoch, the unit of some schedules.")
-    lr: float = Field(default=0.01, gt=0, description="The learning rate at its peak.")
-    warmup_steps: int = Field(default=20, ge=0, description="Steps of linear warm-up before the schedule.")
-    schedule: Literal["cosine", "constant", "exponential", "staircase", "file"] = Field(
-        default="cosine",
-        description="cosine falls to 0, exponential to lr * decay; staircase multiplies by decay every decay_epochs.",
-    )
-    decay: float = Field(
-        default=0.01, gt=0, le=1, description="Final share of the learning rate with exponential, factor of staircase."
-    )
-    decay_epochs: int = Field(default=100, ge=1, description="Epochs between two steps of staircase.")
-    schedule_file: Path | None = Field(default=None, description="Lines 'step: lr'; each holds until the next.")
-    schedule_unit: Literal["steps", "epochs"] = Field(
-        default="steps", description="What the lines of schedule_file count; facenet's count epochs."
-    )
-    momentum: Decay = Field(default=0.9, description="For SGD and RMSProp.")
-    nesterov: bool = Field(default=False, description="Nesterov's momentum, for SGD.")
-    betas: tuple[Decay, Decay] = Field(default=(0.9, 0.999), description="For Adam and AdamW.")
-    rho: Decay | None = Field(
-        default=None, description="Decay of the mean square of gradients; None is 0.9 in Adadelta, 0.99 in RMSProp."
-    )
-    epsilon: float | None = Field(
-        default=None, gt=0, description="Added to the root by which gradients are divided; None is PyTorch's default."
-    )
-    weight_decay: float = Field(default=0, ge=0, description="For every optimizer; decoupled in AdamW.")
-    clip_norm: float = Field(default=5, gt=0, description="Largest norm of the gradient.")
-    ema_decay: Decay = Field(default=0, description="Decay of a moving average of the weights to keep. 0 is none.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _steps_of_epochs(cls, values: Any) -> Any:
-        """Fill in the steps where only epochs are given."""
-        if not isinstance(values, dict) or "steps" in values or not values.get("epochs"):
-            return values
-        epochs, size = values["epochs"], values.get("epoch_size")
-        known = isinstance(epochs, int) and isinstance(size, int) and size > 0
-        return {**values, "steps": epochs * size} if known else values
-
-    @model_validator(mode="after")
-    def _epochs_have_a_size(self) -> Self:
-        in_epochs = {
-            "epochs": self.epochs > 0,
-            "schedule: staircase": self.schedule == "staircase",
-            "schedule_unit: epochs": self.schedule_unit == "epochs",
-        }
-        if not self.epoch_size and any(in_epochs.values()):
-            name = next(name for name, used in in_epochs.items() if used)
-            raise ValueError(f"{name}: expected an epoch_size, the number of batches in an epoch")
-        if self.epochs and self.steps != self.epochs * self.epoch_size:
-            raise ValueError(
-                f"epochs: expected epochs * epoch_size = {self.epochs * self.epoch_size} steps, got {self.steps}: "
-                "leave out steps, or set epochs to 0"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _schedule_has_its_file(self) -> Self:
-        if (self.schedule == "file") != (self.schedule_file is not None):
-            raise ValueError("schedule_file: expected a file if and only if schedule is 'file'")
-        return self
-
-
-class EvaluationConfig(Section):
-    every: int = Field(default=0, ge=0, description="Steps between evaluations; the best weights are kept. 0 is none.")
-    held_out: float = Field(default=0, ge=0, le=0.5, description="Share of the people never trained on.")
-    seed: int = Field(default=0, ge=0, description="Chooses the held-out people, independently of run.seed.")
-    roots: tuple[Path, ...] = Field(default=(), description="Other people to evaluate on, instead of held-out ones.")
-    shared_names: Literal["refuse", "accept"] = Field(
-        default="refuse", description="Whether equal names in training and evaluation may be different people."
-    )
-    fmr: float = Field(default=1e-3, gt=0, lt=1, description="The FMR of the TMR; raised to what the people support.")
-    block_size: int = Field(
-        default=2048, ge=1, description="Faces compared at once, in 25 * block_size^2 bytes; the result is the same."
-    )
-    best_by: Literal["auc", "tmr"] = Field(default="auc", description="The measure that the best weights maximise.")
-    photos: Path | None = Field(default=None, description="Photos of `pairs`, measured by LFW's protocol as well.")
-    pairs: Path | None = Field(default=None, description="LFW's pairs.txt, or a CSV first,second,same,fold.")
-    folds: int | None = Field(default=None, ge=2, description="Cut the pairs into so many folds; None is their own.")
-    models_dir: Path = Field(default=Path("models"), description="Has the detector that finds the faces of `photos`.")
-    cache: Path | None = Field(
-        default=None, description="A folder for the faces found in `photos`; None is in the folder of the run."
-    )
-
-    @model_validator(mode="after")
-    def _has_people_to_evaluate_on(self) -> Self:
-        if self.held_out and self.roots:
-            raise ValueError("expected either held_out or roots to evaluate on, got both")
-        if self.every and not (self.held_out or self.roots or self.pairs):
-            raise ValueError("every: expected held_out, roots or pairs to evaluate on")
-        return self
-
-    @model_validator(mode="after")
-    def _pairs_have_photos(self) -> Self:
-        if (self.pairs is None) != (self.photos is None):
-            raise ValueError("expected photos and pairs, or neither")
-        if self.pairs and not self.every:
-            raise ValueError("pairs: expected evaluation.every, the steps between two evaluations")
-        return self
-
-
 class HealthChecksConfig(Section):
     patience: int = Field(
         default=50, ge=0, description="Steps that a collapse must last to stop the run. 0 disables all checks."
     )
-
-
-class AugmentationConfig(Section):
-    share: Share = Field(default=0.75, description="Share of the views that are changed at all.")
-    flip: Share = Field(default=0.5, description="Of those, the share that is mirrored.")
-    landmark_noise: float = Field(
-        default=1, ge=0, le=8, description="Standard deviation of each landmark, in px of a 112 px crop."
-    )
-    shift: float = Field(default=0, ge=0, le=16, description="Largest move of the crop, in px of 112: a random crop.")
-    scale: float = Field(default=0.03, ge=0, le=0.2, description="Standard deviation, as a share.")
-    rotation: float = Field(default=1.2, ge=0, le=45, description="Standard deviation in degrees.")
-    brightness: float = Field(default=0.1, ge=0, le=1, description="Largest shift, as a share of white.")
-    contrast: float = Field(default=0.2, ge=0, lt=1, description="Largest change of the slope.")
-    gamma: float = Field(default=0.2, ge=0, le=2, description="Largest change of the exponent's logarithm.")
-    saturation: Share = Field(default=0, description="Largest change of the distance to grey, as a share.")
-    tint: float = Field(default=0, ge=0, lt=1, description="Largest change of each channel, as a share.")
-    degraded_share: Share = Field(default=0.35, description="Share of small or blurred views.")
-    blur_share: Share = Field(default=0.3, description="Of those, the share that is blurred instead of small.")
-    blur_sigma: tuple[Positive, Positive] = Field(default=(0.6, 2.0), description="Range in px of 112.")
-    face_size: tuple[int, int] = Field(default=(36, 90), description="Range in px of a small crop's width.")
-    jpeg_share: Share = Field(default=0.7, description="Share of degraded views that are kept as JPEG.")
-    jpeg_quality: tuple[int, int] = Field(default=(30, 95), description="Range.")
-    edge_share: Share = Field(default=0, description="Share of views cut at the photo's edge; targets are not cut.")
-    edge_depth: float = Field(default=0.25, ge=0, le=0.5, description="Deepest cut, as a share of the crop's width.")
-
-    @model_validator(mode="after")
-    def _ranges_ascend(self) -> Self:
-        bounds = {"blur_sigma": (0, 20), "face_size": (8, 112), "jpeg_quality": (1, 100)}
-        for name, (least, most) in bounds.items():
-            low, high = getattr(self, name)
-            if not least <= low <= high <= most:
-                raise ValueError(f"{name}: expected {least} <= low <= high <= {most}, got [{low}, {high}]")
-        return self
 
 
 class TrainConfig(Section):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.domain.models import Pixels
 from app.faces.alignment import Transform, similarity_transform
-from training.config.schema import AugmentationConfig
+from training.config.augmentation import AugmentationConfig
 from training.data.crops import CROPS_112, CropGeometry
 
 

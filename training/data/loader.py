@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from app.domain.models import Pixels
-from training.config.schema import AugmentationConfig
+from training.config.augmentation import AugmentationConfig
 from training.data.augmentation import augment
 from training.data.dataset import FaceSet, read_crop
 from training.data.samplers import Indices

@@ -2,7 +2,8 @@
 
 import hashlib
 
-from training.config.schema import EvaluationConfig, TrainConfig
+from training.config.evaluation import EvaluationConfig
+from training.config.schema import TrainConfig
 from training.data.dataset import FORMAT_112, CropFormat, FaceSet, read_faces
 from training.data.file_index import FileIndex
 from training.data.sources import UnusableData

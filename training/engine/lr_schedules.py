@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from training.config.loading import UnusableConfig
-from training.config.schema import OptimizerConfig
+from training.config.optimizer import OptimizerConfig
 
 Schedule = Callable[[int], float]
 

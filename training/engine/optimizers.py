@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from training.config.schema import OptimizerConfig
+from training.config.optimizer import OptimizerConfig
 
 MakeOptimizer = Callable[[list[nn.Parameter], OptimizerConfig], Optimizer]
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from app.domain.models import Face, Pixels
 from app.faces.alignment import LandmarkAligner, arcface_template
-from training.config.schema import EvaluationConfig
+from training.config.evaluation import EvaluationConfig
 from training.engine.checkpoints import State
 from training.engine.train_step import Learner
 from training.engine.validation import PairsResult, embed_images

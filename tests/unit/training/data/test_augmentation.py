@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.models import Pixels
-from training.config.schema import AugmentationConfig
+from training.config.augmentation import AugmentationConfig
 from training.data import augmentation
 from training.data.augmentation import (
     adjust_color,

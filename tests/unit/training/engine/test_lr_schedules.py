@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from training.config.loading import UnusableConfig
-from training.config.schema import OptimizerConfig
+from training.config.optimizer import OptimizerConfig
 from training.engine.lr_schedules import lr_schedule, read_schedule
 
 CONFIG = OptimizerConfig(steps=120, lr=0.01, warmup_steps=20)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from training.config.schema import OptimizerConfig
+from training.config.optimizer import OptimizerConfig
 from training.engine.optimizers import build_optimizer, weight_average
 
 RATE = 0.5

@@ -10,7 +10,7 @@ from app.domain.models import Pixels
 from app.faces.alignment import LandmarkAligner, arcface_template
 from app.faces.detector.mtcnn import SERVING_OPTIONS, load_mtcnn
 from app.pipeline import FacePipeline
-from training.config.schema import AugmentationConfig
+from training.config.augmentation import AugmentationConfig
 from training.data.augmentation import augment
 from training.data.crops import CropGeometry
 from training.data.dataset import CropFormat, read_crop, read_faces
