@@ -85,6 +85,19 @@ def test_crops_of_another_network_are_refused_unless_they_may_be_rescaled(
         assert 0 < np.abs(view.astype(int) - served).mean() < 6  # sharper or softer, but in the same place
 
 
+def test_a_teacher_of_another_size_sees_the_face_in_its_own_place(
+    photos: Path, tmp_path: Path, models_dir: Path
+) -> None:
+    prepare.run(photos, tmp_path / "crops", models_dir, size=224)
+    crops = CropFormat(CropGeometry(224))
+    for path in read_faces([tmp_path / "crops"], crops=crops).paths:
+        seen = crops.geometry.aligned(read_crop(path, crops), 112)
+        served = served_crop(photos / path.relative_to(tmp_path / "crops"), 112, models_dir)
+        assert seen.shape == (112, 112, 3)
+        moved = np.abs(np.roll(seen, 2, axis=1).astype(int) - served).mean()
+        assert np.abs(seen.astype(int) - served).mean() < 0.5 * moved
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_the_geometry_of_a_file_is_known_by_its_width(size: int) -> None:
     crops = CropFormat(CropGeometry(112), rescaled=True)
