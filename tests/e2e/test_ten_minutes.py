@@ -30,7 +30,8 @@ FEWER |= {r"^threads = \d+": "threads = 1"}
 
 def commands() -> list[str]:
     section = PAGE.read_text(encoding="utf-8").split("## Your own faces, in ten minutes")[1]
-    return re.findall(r"```\n(.*?)```", section, re.DOTALL)[0].splitlines()
+    lines: list[str] = re.findall(r"```\n(.*?)```", section, re.DOTALL)[0].splitlines()
+    return lines
 
 
 def write_people(folder: Path, photos: dict[str, Pixels]) -> None:

@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ FIRST_STEP = {
 }
 
 
-def one_step(name: str, weight_decay: float, gradient: float = 2.0, **options: object) -> float:
+def one_step(name: str, weight_decay: float = 0, *, gradient: float = 2.0, **options: Any) -> float:
     """Return how far a weight of 1 moves."""
     weight = nn.Parameter(torch.ones(1))
     config = OptimizerConfig.model_validate({"name": name, "lr": RATE, "weight_decay": weight_decay, **options})
@@ -47,16 +48,16 @@ def test_weight_decay_is_part_of_the_gradient_except_in_adamw() -> None:
         ("adadelta", {"rho": 0.5}, 2.0 * math.sqrt(1e-6) / math.sqrt(0.5 * 4.0 + 1e-6) * RATE),
     ],
 )
-def test_the_constants_of_facenets_optimizers_can_be_set(name: str, options: dict[str, object], moved: float) -> None:
-    assert one_step(name, 0, **options) == pytest.approx(moved, rel=1e-4)
+def test_the_constants_of_facenets_optimizers_can_be_set(name: str, options: dict[str, Any], moved: float) -> None:
+    assert one_step(name, **options) == pytest.approx(moved, rel=1e-4)
 
 
 def test_adam_magnifies_the_rounding_of_a_gradient_near_zero_unless_epsilon_is_larger() -> None:
     """The reason why two processes with Adam end with other weights than one (docs/training.md)."""
     rounding = 1e-7
 
-    def gap(name: str, **options: object) -> float:
-        return abs(one_step(name, 0, rounding, **options) - one_step(name, 0, -rounding, **options))
+    def gap(name: str, **options: Any) -> float:
+        return abs(one_step(name, gradient=rounding, **options) - one_step(name, gradient=-rounding, **options))
 
     assert gap("adam") > 1.5 * RATE
     assert gap("adam", epsilon=0.1) < 1e-5 * RATE
