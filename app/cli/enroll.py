@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,12 +20,20 @@ from app.bootstrap.services import open_services
 from app.bootstrap.storage import DEFAULT_GALLERY
 from app.cli.keys import operator
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, problem_context, run
+from app.cli.remote import Result, run_remote
+from app.cli.service_option import remote
+from app.client import Client, Problem, calls
 from app.domain.errors import AllRejected, InvalidRequest, ServiceError
 from app.faces.selection import FaceRule
 from app.services.container import Services
 from app.services.extraction import Upload
 from app.services.timing import StageTimer
 from app.settings import Settings
+
+_PHOTOS_AT_ONCE = 4
+"""Requests at the same time to a remote service."""
+_ABOUT_THE_PHOTO = (409, 413, 415, 422)
+"""The statuses with which a service refuses one photo and not the caller."""
 
 
 @dataclass(slots=True)
@@ -42,6 +51,10 @@ class Tally:
             "already_enrolled": self.already,
             "rejected": self.rejected,
         }
+
+    def result(self, photos: Sequence[tuple[str, Path]]) -> Result:
+        code = SUCCESS if self.enrolled + self.already else ERROR
+        return code, self.document(len({subject for subject, _ in photos})), self.text()
 
     def text(self) -> str:
         lines = [f"{each['file']}: {each['detail']}" for each in self.rejected]
@@ -63,6 +76,8 @@ def enroll(
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Enrol every photo below DIR, each folder in it being one subject."""
+    if service := remote():
+        run_remote(as_json, service, lambda client: _enroll_remotely(client, folder, gallery, face, consent, expires))
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         fields = Submission([], {"consent": consent, "expires_at": expires}).parse(SubjectFields)
@@ -72,10 +87,40 @@ def enroll(
             if fields.model_fields_set:
                 await _describe_all(services, gallery, fields, sorted({subject for subject, _ in photos}))
             await _enroll_all(services, gallery, face, photos, tally, settings.photo_threads)
-        code = SUCCESS if tally.enrolled + tally.already else ERROR
-        return code, tally.document(len({subject for subject, _ in photos})), tally.text()
+        return tally.result(photos)
 
     run(as_json, work)
+
+
+def _enroll_remotely(
+    client: Client, folder: Path, gallery: str, rule: FaceRule, consent: str | None, expires: str | None
+) -> Result:
+    photos = _photos(folder)
+    tally = Tally(rejected=_outside_folders(folder))
+    if consent or expires:
+        for subject in sorted({subject for subject, _ in photos}):
+            client.send(calls.describe(gallery, subject, {"consent": consent, "expires_at": expires}))
+    with _progress() as progress, ThreadPoolExecutor(_PHOTOS_AT_ONCE) as pool:
+        waiting = [pool.submit(_enroll_one_remotely, client, gallery, rule, *photo, tally) for photo in photos]
+        try:
+            for done in progress.track(as_completed(waiting), total=len(photos), description="enrolling"):
+                done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return tally.result(photos)
+
+
+def _enroll_one_remotely(client: Client, gallery: str, rule: FaceRule, subject: str, path: Path, tally: Tally) -> None:
+    """Raises Problem if the service refuses the caller; a photo that it refuses is told in the tally."""
+    data = path.read_bytes()
+    try:
+        client.enroll(gallery, subject, data, face=rule, idempotency_key=_idempotency_key(data, rule))
+    except Problem as error:
+        if error.status not in _ABOUT_THE_PHOTO:
+            raise
+        tally.rejected.append({"file": str(path), "code": error.code, "detail": error.detail})
+    else:
+        tally.enrolled += 1
 
 
 def _photos(folder: Path) -> list[tuple[str, Path]]:
@@ -114,8 +159,7 @@ async def _enroll_all(
     services: Services, gallery: str, rule: FaceRule, photos: Sequence[tuple[str, Path]], tally: Tally, at_once: int
 ) -> None:
     semaphore = asyncio.Semaphore(at_once)
-    columns = (TextColumn("enrolling"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err) as progress:
+    with _progress() as progress:
         bar = progress.add_task("enrolling", total=len(photos))
 
         async def one(subject: str, path: Path) -> None:
@@ -135,7 +179,7 @@ async def _enroll_one(services: Services, gallery: str, rule: FaceRule, subject:
             subject,
             [Upload(str(path), data)],
             rule,
-            idempotency_key=f"file:{hashlib.sha256(data).hexdigest()}:{rule}",
+            idempotency_key=_idempotency_key(data, rule),
             present=Presenter(problem_context(), services.models, timer).enrollment,
             timer=timer,
             by=operator(),
@@ -146,3 +190,13 @@ async def _enroll_one(services: Services, gallery: str, rule: FaceRule, subject:
     else:
         tally.enrolled += not outcome.replayed
         tally.already += outcome.replayed
+
+
+def _idempotency_key(data: bytes, rule: FaceRule) -> str:
+    """Return the key with which a second run finds what the first has enrolled."""
+    return f"file:{hashlib.sha256(data).hexdigest()}:{rule}"
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("enrolling"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=err)

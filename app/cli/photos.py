@@ -13,6 +13,9 @@ from app.bootstrap.services import open_services
 from app.bootstrap.storage import DEFAULT_GALLERY
 from app.cli.drawing import draw_faces
 from app.cli.output import NO_MATCH, SUCCESS, AsJson, problem_context, run
+from app.cli.remote import Result, run_remote
+from app.cli.service_option import remote
+from app.client import calls
 from app.domain.identity import anonymous
 from app.faces.orientation import Orientation
 from app.faces.selection import FaceRule
@@ -48,6 +51,9 @@ def verify(
 ) -> None:
     """Are these two photos of one person? Exit 0 for a match, 1 for none."""
     one_bound(fmr, threshold)
+    if service := remote():
+        fields = {"face": face, "fmr": fmr, "threshold": threshold, "orientation": orientation}
+        run_remote(as_json, service, lambda client: _verified(client.send(calls.verify(first, second, fields))))
     uploads = [Upload(str(path), path.read_bytes(), orientation) for path in (first, second)]
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
@@ -55,7 +61,7 @@ def verify(
         async with open_services(settings) as services:
             result = await services.verification.pair(uploads, face, fmr=fmr, threshold=threshold, timer=timer)
             answer = Presenter(problem_context(), services.models, timer).verification(result, ("image1", "image2"))
-        return SUCCESS if answer.match else NO_MATCH, answer.model_dump(), _verdict(answer)
+        return _verified(answer.model_dump())
 
     run(as_json, work)
 
@@ -73,6 +79,10 @@ def identify(
     """Who of the enrolled people is this? Exit 0 for a candidate, 1 for none."""
     if fpir is not None and threshold is not None:
         raise typer.BadParameter("expected --fpir or --threshold, got both")
+    if service := remote():
+        fields = {"gallery": gallery, "top_k": top_k, "face": face, "fpir": fpir, "threshold": threshold}
+        call = calls.identify(image, {**fields, "orientation": orientation})
+        run_remote(as_json, service, lambda client: _identified(client.send(call)))
     upload = Upload(str(image), image.read_bytes(), orientation)
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
@@ -89,7 +99,7 @@ def identify(
                 timer=timer,
             )
             answer = Presenter(problem_context(), services.models, timer).identification(result)
-        return SUCCESS if answer.faces[0].identified else NO_MATCH, answer.model_dump(), _names(answer)
+        return _identified(answer.model_dump())
 
     run(as_json, work)
 
@@ -102,6 +112,11 @@ def detect(
 ) -> None:
     """Every face of a photo. Exit 0 if there is one, 1 if there is none."""
     data = image.read_bytes()
+    if service := remote():
+        if draw:
+            raise typer.BadParameter("expected --draw or --url, got both")
+        call = calls.detect(image, {"orientation": orientation})
+        run_remote(as_json, service, lambda client: _detected(client.send(call)))
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         timer = StageTimer()
@@ -111,9 +126,24 @@ def detect(
         if draw:
             photo = decode(data, ImageLimits(settings.max_image_bytes, settings.max_image_pixels))
             draw_faces(photo, [each.face for each in result.faces], draw)
-        return SUCCESS if answer.faces else NO_MATCH, answer.model_dump(), _faces(answer)
+        return _detected(answer.model_dump())
 
     run(as_json, work)
+
+
+def _verified(document: dict[str, Any]) -> Result:
+    answer = responses.Verification.model_validate(document)
+    return SUCCESS if answer.match else NO_MATCH, document, _verdict(answer)
+
+
+def _identified(document: dict[str, Any]) -> Result:
+    answer = responses.Identification.model_validate(document)
+    return SUCCESS if answer.faces[0].identified else NO_MATCH, document, _names(answer)
+
+
+def _detected(document: dict[str, Any]) -> Result:
+    answer = responses.Detection.model_validate(document)
+    return SUCCESS if answer.faces else NO_MATCH, document, _faces(answer)
 
 
 def _verdict(answer: responses.Verification) -> str:
