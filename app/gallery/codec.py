@@ -19,7 +19,7 @@ from app.domain.ports import NoThresholdOffsets, ThresholdOffsets
 from app.gallery.subject_keys import SubjectKeys
 from app.gallery.template_transform import IDENTITY, SEED_BYTES, TemplateTransform, transform_of
 from app.storage.cipher import Cipher, DecryptionError, UnknownKey
-from app.storage.sqlite import Row
+from app.storage.database import Row
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.domain.errors import InvalidRequest, MetadataTooLarge
 from app.gallery.codec import GalleryInfo
-from app.storage.sqlite import Connection
+from app.storage.database import Connection
 
 MAX_CONSENT = 256
 

@@ -35,7 +35,7 @@ from app.gallery.template_transform import TemplateTransform
 from app.gallery.transaction import GalleryTransaction, damaged_face
 from app.gallery.transaction_keys import TransactionKeys
 from app.storage.cipher import Cipher, NoCipher
-from app.storage.sqlite import Connection, Database
+from app.storage.database import Connection, Database
 
 
 class GalleryRepository:

@@ -16,7 +16,7 @@ from app.domain.models import Floats
 from app.gallery.codec import DamagedValue, GalleryInfo, RowCodec, aad, vector_problem
 from app.gallery.template_transform import TemplateTransform
 from app.storage.cipher import Cipher, DecryptionError
-from app.storage.sqlite import Connection, Row
+from app.storage.database import Connection, Row
 
 Turn: TypeAlias = Callable[[Floats], Floats]
 _PRIVATE_COLUMNS = {

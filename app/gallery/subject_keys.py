@@ -15,8 +15,7 @@ from collections import Counter
 
 from app.domain.errors import StartError
 from app.storage.cipher import KEY_BYTES, AesGcmCipher, Cipher, DecryptionError, NoCipher, key_name_of
-from app.storage.key_file import KeyFile
-from app.storage.sqlite import Connection, has_slot
+from app.storage.database import Connection, DataKeys, has_slot
 
 
 class MissingDataKey(DecryptionError):
@@ -26,7 +25,7 @@ class MissingDataKey(DecryptionError):
 class SubjectKeys:
     """Without encryption no subject has a key, and every cipher leaves values as they are."""
 
-    def __init__(self, master: Cipher, file: KeyFile) -> None:
+    def __init__(self, master: Cipher, file: DataKeys) -> None:
         self.master, self.file = master, file
 
     @property
