@@ -9,7 +9,7 @@ from app.api import responses
 from app.api.problems import ProblemContext, problem_of
 from app.domain.errors import LikenessError
 from app.domain.models import Embedding, OperatingPoint, Template, rounded_rate
-from app.gallery.codec import SubjectFile
+from app.gallery.records import SubjectFile
 from app.matching.calibration import Calibration
 from app.matching.score_release import DISTANCE_STEP
 from app.matching.threshold_policy import Decision

@@ -11,8 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from app.domain.clock import RFC_3339, now, parse_time
 from app.faces.orientation import Orientation
 from app.faces.selection import FaceRule
-from app.gallery.codec import ID_PATTERN
-from app.gallery.limits import MAX_CONSENT
+from app.gallery.limits import ID_PATTERN, MAX_CONSENT
 from app.pipeline import FaceSelection
 
 MAX_TOP_K = 100

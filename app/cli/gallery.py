@@ -17,7 +17,7 @@ from app.cli.keys import operator
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, run
 from app.domain.ports import NoThresholdOffsets, ThresholdOffsets
 from app.gallery import import_export, key_rotation
-from app.gallery.codec import DamagedRow
+from app.gallery.records import DamagedRow
 from app.gallery.repository import GalleryRepository
 from app.settings import Settings
 

@@ -16,7 +16,7 @@ from app.domain.models import Probe, Template
 from app.domain.ports import NoObserver, Observer
 from app.faces.quality import QualityBounds
 from app.faces.selection import FaceRule
-from app.gallery.codec import IdempotencyRecord
+from app.gallery.records import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
 from app.pipeline import PhotoFaces
 from app.services.extraction import Extraction, Upload
