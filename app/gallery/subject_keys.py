@@ -71,7 +71,8 @@ class SubjectKeys:
         """
         if not isinstance(self.master, AesGcmCipher) or not self.file.exists():
             return
-        sealed = [record for slot, record in self.file.records() if has_slot(db, slot)]
+        used = {row[0] for row in db.execute("SELECT key_slot FROM subjects WHERE key_slot IS NOT NULL")}
+        sealed = [record for slot, record in self.file.records() if slot in used]
         sealed += [row[0] for row in db.execute("SELECT sealed_seed FROM galleries WHERE sealed_seed IS NOT NULL")]
         unknown = Counter(name for name in map(key_name_of, sealed) if not self.master.has_key(name))
         if missing := sum(count for count in unknown.values() if count > 1):

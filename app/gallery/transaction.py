@@ -77,7 +77,9 @@ class GalleryTransaction:
     def create_gallery_if_missing(self, gallery_id: str, by: Actor) -> bool:
         """Return whether the gallery is new."""
         check_id(gallery_id)
-        created = self.db.execute("INSERT INTO galleries (id, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING", (gallery_id, now()))
+        created = self.db.execute(
+            "INSERT INTO galleries (id, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING", (gallery_id, now())
+        )
         if created.rowcount > 0:
             number = self.gallery_number(gallery_id)
             seed = self.codec.new_seed(number)

@@ -18,6 +18,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from app.storage.postgresql.migrate import open_migrated
+
 _SETTINGS = {
     "listen_addresses": "''",
     "fsync": "off",  # no power is lost here
@@ -44,14 +46,25 @@ class PostgresServer:
 
     def __init__(self, binaries: Path) -> None:
         self._binaries = binaries
-        self.folder = Path(tempfile.mkdtemp(prefix="likeness-pg-", dir="/tmp"))  # noqa: S108 (a socket's path is short)
+        self.folder = Path(tempfile.mkdtemp(prefix="likeness-pg-", dir="/tmp"))  # a socket's path must be short
         self.data = self.folder / "data"
+        self._has_template = False
         self._process: subprocess.Popen[bytes] | None = None
         self._user = "nobody" if os.geteuid() == 0 else None
         if self._user:
             owner = pwd.getpwnam(self._user)
             os.chown(self.folder, owner.pw_uid, owner.pw_gid)
-        self._run("initdb", "-U", "likeness", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-D", str(self.data))
+        self._run(
+            "initdb",
+            "-U",
+            "likeness",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+            "-D",
+            str(self.data),
+        )
 
     def url(self, database: str = "postgres", *, host: str | None = None) -> str:
         return f"postgresql://likeness@/{database}?host={host or self.folder}"
@@ -87,9 +100,13 @@ class PostgresServer:
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """The address of a new database, which is removed afterwards."""
+        """The address of a new database at the newest schema version, which is removed afterwards."""
+        if not self._has_template:
+            self.execute("CREATE DATABASE migrated TEMPLATE template0")
+            open_migrated(self.url("migrated")).close()
+            self._has_template = True
         name = f"test_{next(_numbers)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE migrated STRATEGY file_copy")
         try:
             yield self.url(name)
         finally:

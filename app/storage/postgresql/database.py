@@ -32,9 +32,7 @@ _TAKE_TURN = f"SELECT pg_advisory_xact_lock({_LOCK})"
 _WRITE = f"BEGIN; {_TAKE_TURN}"
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE data_keys IN ACCESS SHARE MODE"
 """The lock comes before the snapshot, so that no reader sees the table of keys while it is written anew."""
-_SETTLE = (
-    f"BEGIN; SET LOCAL lock_timeout = '500ms'; {_TAKE_TURN}; LOCK TABLE data_keys IN ACCESS EXCLUSIVE MODE"
-)
+_SETTLE = f"BEGIN; SET LOCAL lock_timeout = '500ms'; {_TAKE_TURN}; LOCK TABLE data_keys IN ACCESS EXCLUSIVE MODE"
 _LONG_TIMEOUT = 600.0
 """Seconds that a statement may take which erases or writes much at once."""
 _SMALL_TABLE = 8 * 2**20

@@ -11,7 +11,8 @@ from app.storage.postgresql.scripts import migration_scripts
 
 _DESCRIBE = """
 SELECT 'table ' || relname::text AS name, string_agg(
-    attname || ' ' || format_type(atttypid, atttypmod) || ' ' || attnotnull::text || attidentity::text, ', ' ORDER BY attnum
+    attname || ' ' || format_type(atttypid, atttypmod) || ' ' || attnotnull::text || attidentity::text,
+    ', ' ORDER BY attnum
 ) AS text
 FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
 WHERE relnamespace = {schema} AND relkind = 'r' AND attnum > 0 AND NOT attisdropped GROUP BY relname

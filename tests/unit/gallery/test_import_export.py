@@ -16,6 +16,8 @@ from tests.support.repository import FileRepository
 from tests.support.templates import MODEL, numbered, unit
 from tests.unit.gallery.guests import ODD, contents, fill
 
+pytestmark = pytest.mark.any_database(slow=True)
+
 
 def test_what_was_exported_is_imported_as_it_was(repository: GalleryRepository, file: Path) -> None:
     fill(repository)
@@ -83,6 +85,7 @@ def transactions(repository: FileRepository, monkeypatch: pytest.MonkeyPatch) ->
     return seen
 
 
+@pytest.mark.only_sqlite
 def test_many_faces_are_one_transaction(
     repository: FileRepository, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
