@@ -4,10 +4,10 @@ Open the database of `data_dir`, or the one in PostgreSQL: the gallery, the API 
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from app.access.api_keys import KeyStore
@@ -20,8 +20,7 @@ from app.storage.cipher import AesGcmCipher, parse_keys
 from app.storage.database import Database
 from app.storage.migrate import open_migrated
 from app.storage.ownership import ownership_hint
-
-log = logging.getLogger(__name__)
+from app.storage.sqlite import Database as SqliteDatabase
 
 DEFAULT_GALLERY = "default"
 GALLERY_FILE = "gallery.sqlite3"
@@ -78,7 +77,7 @@ def require_gallery_file(settings: Settings) -> None:
 @contextmanager
 def open_database(settings: Settings) -> Iterator[Database]:
     """Raises StartError."""
-    with closing(_open_postgresql(settings) if settings.database else _open_file(settings)) as database:
+    with closing(_open(settings)) as database:
         yield database
 
 
@@ -87,10 +86,26 @@ def database_name(settings: Settings) -> str:
     return "in LIKENESS_DATABASE" if settings.database else str(settings.data_dir / GALLERY_FILE)
 
 
+def erasure_warning(settings: Settings) -> str | None:
+    """Return what erasing does not do in PostgreSQL without an encryption key."""
+    if settings.database and not (settings.encryption_key or settings.encryption_key_file):
+        return (
+            "without LIKENESS_ENCRYPTION_KEY the rows of deleted faces stay in the files of PostgreSQL until their space "
+            "is used again: see docs/operations/scale.md"
+        )
+    return None
+
+
 def require_sqlite(settings: Settings, command: str, instead: str) -> None:
     """Raises StartError for a command that only a file knows."""
     if settings.database:
         raise StartError(f"`{command}` is for the file in LIKENESS_DATA_DIR; with LIKENESS_DATABASE {instead}")
+
+
+def _open(settings: Settings) -> Database:
+    if settings.database:
+        return open_postgresql(settings.database.get_secret_value(), open_cipher(settings))
+    return _open_file(settings)
 
 
 def _open_file(settings: Settings) -> Database:
@@ -102,18 +117,33 @@ def _open_file(settings: Settings) -> Database:
         raise StartError(f"cannot open the gallery {path}: {error}{ownership_hint(path)}") from error
 
 
-def _open_postgresql(settings: Settings) -> Database:
-    address = settings.database.get_secret_value() if settings.database else ""
-    if not address.startswith(("postgresql://", "postgres://")):
-        raise StartError("expected LIKENESS_DATABASE to be an address that begins with postgresql://")
+def open_postgresql(address: str, cipher: AesGcmCipher | None) -> Database:
+    """Raises StartError."""
+    _require_postgresql(address)
+    from app.storage.postgresql import migrate
+
     try:
-        from app.storage.postgresql import migrate
-    except ImportError as error:
-        raise StartError(f"LIKENESS_DATABASE needs psycopg: install likeness[postgres] ({error})") from error
-    try:
-        return migrate.open_migrated(address, open_cipher(settings))
+        return migrate.open_migrated(address, cipher)
     except ServiceError as error:
-        raise StartError(f"cannot open the gallery in LIKENESS_DATABASE: {error}") from error
+        raise StartError(f"cannot open the gallery in PostgreSQL: {error}") from error
+
+
+def transfer_to_postgresql(source: Database, address: str, on_progress: Callable[[str, int], None]) -> int:
+    """Copy a SQLite file as `transfer`. Raises StartError or ServiceError."""
+    _require_postgresql(address)
+    from app.storage.postgresql.transfer import transfer
+
+    if not isinstance(source, SqliteDatabase):
+        raise StartError("expected a SQLite file to copy")
+    return transfer(source, address, on_progress)
+
+
+def _require_postgresql(address: str) -> None:
+    """Raises StartError."""
+    if not address.startswith(("postgresql://", "postgres://")):
+        raise StartError("expected the address of a database that begins with postgresql://")
+    if find_spec("psycopg") is None:
+        raise StartError("PostgreSQL needs the package psycopg: install likeness[postgres]")
 
 
 def _require_space(path: Path) -> None:

@@ -13,6 +13,9 @@ from app.storage.postgresql.connection import Connection
 from app.storage.postgresql.database import Database
 from app.storage.postgresql.scripts import migration_scripts
 
+UNFINISHED = "unfinished_copy"
+"""The name among the metadata that marks a database into which another one is being copied."""
+
 
 def open_migrated(url: str, cipher: Cipher | None = None, *, busy_timeout: float = 10.0) -> Database:
     """Open the database, at the newest schema version. Raises ServiceError, or StartError as `migrate`."""
@@ -26,8 +29,12 @@ def open_migrated(url: str, cipher: Cipher | None = None, *, busy_timeout: float
     return database
 
 
-def migrate(database: Database) -> None:
-    """Raises StartError if the schema is newer than the scripts, or is not one of ours."""
+def migrate(database: Database, *, unfinished: bool = False) -> None:
+    """
+    Run the scripts that the schema lacks.
+
+    Raises StartError if it is newer than the scripts, is not one of ours, or has a copy that is not finished.
+    """
     scripts = migration_scripts()
     newest = max(scripts)
     with database.migrating() as db:
@@ -38,6 +45,8 @@ def migrate(database: Database) -> None:
                 db.execute("UPDATE schema_version SET version = ?", (version,))
         if current < newest:
             database.bind_rows(db)
+        if not unfinished and db.execute("SELECT 1 FROM metadata WHERE name = ?", (UNFINISHED,)).fetchone():
+            raise StartError("a copy from SQLite is not finished: run `likeness migrate` again")
 
 
 def schema_version(db: Connection, *, newest: int) -> int:

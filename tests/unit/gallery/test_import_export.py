@@ -10,7 +10,7 @@ from app.audit.log import AuditLog
 from app.domain.errors import InvalidRequest
 from app.gallery.import_export import export_gallery, import_gallery
 from app.gallery.repository import GalleryRepository
-from app.storage.sqlite import Connection
+from app.storage.database import Connection
 from tests.support.fakes import WeightedOffsets
 from tests.support.repository import FileRepository
 from tests.support.templates import MODEL, numbered, unit
