@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfig
 
 from app.access.authenticator import Auth
 from app.domain.clock import parse_duration
-from app.inference.onnx_session import Provider
+from app.inference.session import Provider
 from app.observability.logging import Style
 
 BUNDLED_MODELS = Path(__file__).with_name("bundled_models")
@@ -129,7 +129,9 @@ class Settings(BaseSettings):
 
     provider: Annotated[Provider, AnyCase] = Field(
         "auto",
-        description="Execution provider: `auto`, `cpu`, `cuda` or `tensorrt`. If it cannot be used, the start fails.",
+        description="Execution provider: `auto`, `cpu`, `cuda`, `tensorrt` or `openvino` (for the embedder alone). If "
+        "it cannot be used, the start fails. `auto` takes CUDA where there is a GPU, or else OpenVINO if it is "
+        "installed and faster.",
     )
     workers: int = Field(
         1, ge=1, le=64, description="Processes that serve the port; each applies the limits below on its own."

@@ -142,7 +142,7 @@ def loaded_models(models: Models, max_threshold: float) -> responses.LoadedModel
                 kind=detector.kind,
                 digest=detector.digest,
                 license=detector.license,
-                provider=models.provider,
+                provider=models.detector_provider,
             ),
         ],
         distance_step=DISTANCE_STEP,

@@ -12,7 +12,7 @@ from app.faces.detector.mtcnn import cascade_options, load_mtcnn
 from app.images.decode import ImageLimits
 from app.inference.embedder import OnnxEmbedder
 from app.inference.manifest import EmbedderManifest, read_checked, read_detector, read_embedder
-from app.inference.onnx_session import Session
+from app.inference.session import onnx_provider, open_embedder_session
 from app.inference.threshold_offsets import open_threshold_offsets
 from app.matching.calibration import read_calibration
 from app.pipeline import FacePipeline
@@ -20,19 +20,27 @@ from app.services.container import Models
 from app.settings import Settings
 
 DETECTOR = "mtcnn"
+PROBE_FILE = "provider.json"
+"""In the data directory: whether OpenVINO is faster here, so that a start need not measure it again."""
 
 
 def open_models(settings: Settings) -> Models:
     """Raises StartError if a file is missing, differs from its manifest, or the provider cannot be used."""
     folder = settings.models_dir / settings.model
     manifest = read_embedder(folder)
-    session = Session(read_checked(folder, manifest.file), provider=settings.provider, threads=settings.threads)
+    session = open_embedder_session(
+        read_checked(folder, manifest.file),
+        manifest.crop_size,
+        provider=settings.provider,
+        threads=settings.threads,
+        probe_file=settings.data_dir / PROBE_FILE,
+    )
     offsets = _open_offsets(settings, manifest)
     detector_folder = settings.models_dir / DETECTOR
     detector = load_mtcnn(
         detector_folder,
         cascade_options(settings.min_face),
-        provider=settings.provider,
+        provider=onnx_provider(settings.provider),
         threads=settings.threads,
     )
     return Models(

@@ -31,6 +31,11 @@ class Models:
     calibration: Calibration | None
     provider: str
 
+    @property
+    def detector_provider(self) -> str:
+        """The provider of the detector's networks, which never run on OpenVINO."""
+        return "cpu" if self.provider == "openvino" else self.provider
+
     def calibration_of(self, model_id: str) -> Calibration:
         """Raises NotFound if no such model is loaded or it has no calibration."""
         if model_id != self.embedder_manifest.id or self.calibration is None:
