@@ -10,7 +10,7 @@ from typing import Any
 
 from app import __version__
 from app.access.authenticator import Authenticator, check_exposure, is_loopback
-from app.access.subject_attempts import SubjectAttempts
+from app.bootstrap.attempts import open_attempts
 from app.bootstrap.models import open_models, open_pipeline, warm_up
 from app.bootstrap.storage import open_keys, open_repository
 from app.concurrency.malloc import give_back_freed_memory
@@ -74,6 +74,8 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
             search = GallerySearch(repository)
             await store_workers.run(repository.settle_after_crash)
             await store_workers.run(search.load_indexes)
+            await store_workers.run(keys.has_keys)  # reads them before the first request needs them on the event loop
+            attempts = partial(open_attempts, repository, store_workers)
             extraction = Extraction(open_pipeline(settings, models), photo_workers, batcher, observer)
             services = Services(
                 models=models,
@@ -84,7 +86,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
                     extraction,
                     policy,
                     release,
-                    SubjectAttempts(settings.subject_attempts_per_hour),
+                    attempts("verify", settings.subject_attempts_per_hour),
                     repository,
                     store_workers,
                     observer,
@@ -93,7 +95,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
                     extraction,
                     release,
                     search,
-                    SubjectAttempts(settings.subject_namings_per_hour),
+                    attempts("identify", settings.subject_namings_per_hour),
                     repository,
                     store_workers,
                 ),

@@ -90,8 +90,8 @@ def erasure_warning(settings: Settings) -> str | None:
     """Return what erasing does not do in PostgreSQL without an encryption key."""
     if settings.database and not (settings.encryption_key or settings.encryption_key_file):
         return (
-            "without LIKENESS_ENCRYPTION_KEY the rows of deleted faces stay in the files of PostgreSQL until their space "
-            "is used again: see docs/operations/scale.md"
+            "without LIKENESS_ENCRYPTION_KEY the rows of deleted faces stay in the files of PostgreSQL until their "
+            "space is used again: see docs/operations/scale.md"
         )
     return None
 

@@ -16,6 +16,7 @@ from app.gallery.import_repository import ImportRepository
 from app.gallery.maintenance_repository import MaintenanceRepository
 from app.gallery.records import GalleryInfo
 from app.gallery.subject_repository import SubjectRepository
+from app.storage.database import AttemptTable
 
 
 class GalleryRepository(SubjectRepository, FaceRepository, ImportRepository, MaintenanceRepository):
@@ -24,6 +25,10 @@ class GalleryRepository(SubjectRepository, FaceRepository, ImportRepository, Mai
     def data_version(self) -> int:
         """A number that changes when another process, or another connection of this one, changes anything."""
         return self._database.data_version()
+
+    def attempts(self, kind: str, limit: int, window: float) -> AttemptTable | None:
+        """Return the table in which all replicas count attempts; None if each process counts its own."""
+        return self._database.attempts(kind, limit, window)
 
     def seconds_behind(self) -> float:
         """Return for how many seconds `data_version` may have missed a change."""

@@ -28,11 +28,15 @@ class WorkerSync:
         self._interval = INTERVAL if interval is None else interval
 
     async def run(self) -> None:
-        """Run until cancelled; a failure is logged, and the next round tries again."""
+        """Run until cancelled; the first failure of several is logged, and the next round tries again."""
+        has_failed = False
         while True:
             try:
                 self._publish()
                 await self._galleries.update_indexes()
+                has_failed = False
             except Exception:  # any: erasing must not end with it
-                log.exception("cannot synchronize with the other workers")
+                if not has_failed:
+                    log.exception("cannot synchronize with the other workers")
+                has_failed = True
             await asyncio.sleep(self._interval)

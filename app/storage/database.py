@@ -6,6 +6,7 @@ are the two that there are; both run the same statements, with `?` for a value.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -115,6 +116,18 @@ class DataKeys(Protocol):
         ...
 
 
+class AttemptTable(Protocol):
+    """At most so many attempts in any window of time, for each caller and subject, for all processes together."""
+
+    def admit(self, caller: str, gallery_id: str, subject_id: str) -> float | None:
+        """Count an attempt and return None; if there were too many, return the seconds until the next is admitted."""
+        ...
+
+    def exhausted(self, caller: str, gallery_id: str) -> AbstractSet[str]:
+        """Return the subjects for which `admit` would not return None."""
+        ...
+
+
 class Database(Protocol):
     """Thread-safe. Several processes may share it; they write one at a time."""
 
@@ -137,6 +150,10 @@ class Database(Protocol):
 
     def seconds_behind(self) -> float:
         """Return for how many seconds `data_version` may have missed a change."""
+        ...
+
+    def attempts(self, kind: str, limit: int, window: float) -> AttemptTable | None:
+        """Return None if each process counts attempts on its own."""
         ...
 
     def reading(self) -> AbstractContextManager[Connection]:

@@ -85,6 +85,9 @@ class Database:
     def seconds_behind(self) -> float:
         return 0.0
 
+    def attempts(self, kind: str, limit: int, window: float) -> None:
+        """Each process counts on its own."""
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction with a consistent view: it does not see what others commit meanwhile."""

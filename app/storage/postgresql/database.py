@@ -19,6 +19,7 @@ import psycopg
 from app.domain.errors import ServiceError
 from app.storage import ledger
 from app.storage.cipher import Cipher, NoCipher
+from app.storage.postgresql.attempts import AttemptTable
 from app.storage.postgresql.connection import Connection, Wire, open_wire
 from app.storage.postgresql.data_keys import KeyTable
 from app.storage.postgresql.errors import domain_errors
@@ -92,6 +93,9 @@ class Database:
 
     def seconds_behind(self) -> float:
         return self._following().seconds_behind()
+
+    def attempts(self, kind: str, limit: int, window: float) -> AttemptTable:
+        return AttemptTable(self._transaction, kind, limit, window)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -41,7 +41,7 @@ class Follower:
     def __init__(self, connect: Callable[[], Wire]) -> None:
         self._connect = connect
         self._seen: Seen | None = None
-        self._lost = False
+        self._lost, self._is_following = False, True
         self._answered, self._closed, self._lock = threading.Event(), threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
         self._thread.start()
@@ -93,7 +93,9 @@ class Follower:
             try:
                 self._follow()
             except (psycopg.Error, OSError, StorageUnavailable) as error:
-                log.warning("changes of other processes cannot be followed: %s", error)
+                if self._is_following:  # a long outage is told once
+                    log.warning("changes of other processes cannot be followed: %s", error)
+                self._is_following = False
                 self._closed.wait(POLL)
 
     def _follow(self) -> None:
@@ -102,5 +104,6 @@ class Follower:
             wire.execute(f"LISTEN {CHANNEL}".encode())
             while not self._closed.is_set():
                 self.check_history(wire)
+                self._is_following = True
                 for _ in wire.notifies(timeout=POLL, stop_after=1):
                     pass

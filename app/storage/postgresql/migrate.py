@@ -13,6 +13,7 @@ from app.storage.postgresql.connection import Connection
 from app.storage.postgresql.database import Database
 from app.storage.postgresql.scripts import migration_scripts
 
+_OLDEST_SERVER = 14
 UNFINISHED = "unfinished_copy"
 """The name among the metadata that marks a database into which another one is being copied."""
 
@@ -51,6 +52,8 @@ def migrate(database: Database, *, unfinished: bool = False) -> None:
 
 def schema_version(db: Connection, *, newest: int) -> int:
     """Return the version of the schema; 0 if it is empty. Raises StartError if it is newer, or not ours."""
+    if (number := db.wire.info.server_version // 10000) < _OLDEST_SERVER:
+        raise StartError(f"expected PostgreSQL {_OLDEST_SERVER} or newer, got {number}")
     row = db.execute("SELECT current_schema()::text AS name, current_setting('server_encoding') AS encoding").fetchone()
     if row is None or row["name"] is None:
         raise StartError("expected a database with a schema in the search path, got none")

@@ -135,6 +135,17 @@ CREATE TABLE audit_head (
     mac BYTEA NOT NULL
 );
 
+-- Comparisons with one subject within the last hour (app/storage/postgresql/attempts.py). A process counts its own with
+-- SQLite, so that this table is here alone.
+CREATE UNLOGGED TABLE subject_attempts (
+    kind TEXT NOT NULL,
+    caller TEXT NOT NULL,
+    gallery TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX subject_attempts_by_subject ON subject_attempts (kind, caller, gallery, subject, at);
+
 -- Notes the rows that our connections change: only they have the temporary table.
 CREATE FUNCTION note_row() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

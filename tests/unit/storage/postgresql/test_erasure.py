@@ -6,9 +6,13 @@ from contextlib import closing
 import psycopg
 import pytest
 
+from app.audit.log import AuditLog
 from app.domain.errors import ServiceError
+from app.domain.identity import SYSTEM
+from app.gallery.key_rotation import rotate
 from app.storage.cipher import AesGcmCipher
 from app.storage.postgresql import database as module
+from app.storage.postgresql.migrate import open_migrated
 from tests.support.postgres import PostgresServer
 from tests.support.repository import FileRepository
 from tests.support.templates import numbered
@@ -95,6 +99,21 @@ def test_another_process_finishes_what_a_crash_left(
     assert pending == 1
     assert repository.pending_erasures() == 0
     assert not is_in_a_table(postgres_server, ada)
+
+
+def test_a_new_master_key_leaves_no_data_key_that_the_old_one_opens(
+    postgres_server: PostgresServer, repository: FileRepository, url: str
+) -> None:
+    before = key_records(url)
+    both = AesGcmCipher([bytes(32), bytes(range(32))])
+    with closing(open_migrated(url, both)) as database:
+        faces = rotate(database, both, SYSTEM)
+        verdict = AuditLog(database).verify()
+    with closing(FileRepository(url, cipher=AesGcmCipher([bytes(32)]))) as after:
+        assert [face.face_id for face in after.faces("guests", "bob")] == ["2", "3"]
+
+    assert (faces, verdict.fault) == (6, None)
+    assert not any(is_in_a_table(postgres_server, record) for record in before)
 
 
 def test_a_large_table_of_keys_is_written_anew_only_now_and_then(
