@@ -113,6 +113,11 @@ class Settings(BaseSettings):
         "`https://app.example`. Without it, browsers keep other pages from reading answers.",
     )
     data_dir: Path = Field(Path("data"), description="Directory of the gallery's database.")
+    database: SecretStr | None = Field(
+        None,
+        description="Address of a PostgreSQL database (`postgresql://user@host/name`, extra `postgres`) that several "
+        "machines share, instead of the file in `data_dir`. libpq's variables (`PGPASSWORD`, `PGPASSFILE`) hold too.",
+    )
     models_dir: Path = Field(
         default_factory=_models_dir,
         description="Directory with one folder per model. By default `models` in the current directory if it holds the "
