@@ -100,7 +100,17 @@ def test_only_the_files_of_the_documentation_are_served(http: httpx2.Client, pat
 
 @pytest.mark.parametrize(
     "path",
-    ["/healthz", "/readyz", "/models", "/galleries", "/galleries/default", "/openapi.json", "/docs", "/docs/start.js"],
+    [
+        "/healthz",
+        "/readyz",
+        "/models",
+        "/galleries",
+        "/galleries/default",
+        "/openapi.json",
+        "/docs",
+        "/docs/start.js",
+        "/",
+    ],
 )
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_head_has_the_headers_of_get_and_no_body(http: httpx2.Client, prefix: str, path: str) -> None:

@@ -1,4 +1,4 @@
-"""/: the page for people, whose files are in app/page. It is public; it asks for a key and sends that with its requests."""
+"""/: the page for people. Its files, in app/page, are public; the key that it asks for goes with its requests."""
 
 from __future__ import annotations
 

@@ -13,6 +13,8 @@
  * @property {AbortSignal} [signal]
  */
 
+/** How often a request is sent while the service says that it is busy. */
+const PATIENCE = 5;
 let key = "";
 export const key_changed = new EventTarget();
 
@@ -131,6 +133,19 @@ export function embedder_calibration() {
 async function read_calibration() {
   const embedder = (await loaded_models()).models.find((model) => model.kind === "embedder");
   return embedder?.calibrated ? call("GET", `models/${segment(embedder.id)}/calibration`) : null;
+}
+
+/** Try again as long as the service says that it is busy. @template T @param {() => Promise<T>} work @returns {Promise<T>} */
+export async function patiently(work) {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      const busy = error instanceof Problem && (error.code === "overloaded" || error.code === "rate_limited");
+      if (!busy || tries === PATIENCE) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 1000 * Math.min(10, error.retry_after || 1)));
+    }
+  }
 }
 
 /** Return a random key for `Idempotency-Key`. randomUUID exists only under https and on localhost. */

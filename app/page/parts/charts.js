@@ -112,6 +112,8 @@ export function det_chart(calibration, point) {
   const marks = xs.map((_, index) => (index === marked ? Number(rates[index]?.fnmr) : null));
   /** @param {uPlot} _ @param {(number | null)[]} splits */
   const values = (_, splits) => splits.map((value) => (value === null ? "" : percent(value)));
+  /** Label whole powers of ten only. @param {uPlot} _ @param {number[]} splits */
+  const filter = (_, splits) => splits.map((value) => (Math.abs(Math.log10(value) % 1) < 1e-6 ? value : null));
   /** @type {uPlot.Options["series"]} */
   const series = [
     {},
@@ -122,7 +124,7 @@ export function det_chart(calibration, point) {
     options: {
       series,
       scales: { x: { time: false, distr: /** @type {const} */ (3) }, y: { distr: /** @type {const} */ (3) } },
-      axes: [axis({ label: t("axis.fmr"), values, space: 70, size: 30 }), axis({ label: t("axis.fnmr"), values, size: 62 })],
+      axes: [axis({ label: t("axis.fmr"), values, filter, size: 30 }), axis({ label: t("axis.fnmr"), values, filter, size: 62 })],
       padding: /** @type {uPlot.Padding} */ ([12, 20, 0, 0]),
     },
     data: /** @type {uPlot.AlignedData} */ ([xs, rates.map((rate) => rate.fnmr), marks]),

@@ -1,6 +1,6 @@
 /** Enrol many photos: a request a photo, two at a time, with a result for each and a way to try it again. */
 
-import { call, form_of, new_idempotency_key, Problem, subject_path } from "./api.js";
+import { call, form_of, new_idempotency_key, patiently, Problem, subject_path } from "./api.js";
 import { button, el, icon, theirs } from "./dom.js";
 import { thumbnail } from "./photo.js";
 import { accept_drops, file_input, folder_of } from "./photo_input.js";
@@ -21,7 +21,6 @@ import { say } from "./words.js";
  */
 
 const AT_ONCE = 2;
-const PATIENCE = 5;
 
 /**
  * @param {{ gallery: () => string, enrolled: () => unknown }} options `enrolled` is called when the queue is empty.
@@ -141,19 +140,6 @@ async function send(job) {
   const answer = await call("POST", `${path}/faces`, { form: form_of({ image: job.file }), headers: { "Idempotency-Key": job.key } });
   if (job.consent) await call("PUT", path, { json: { consent: job.consent } });
   return answer;
-}
-
-/** Try again as long as the service says that it is busy. @template T @param {() => Promise<T>} work @returns {Promise<T>} */
-async function patiently(work) {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await work();
-    } catch (error) {
-      const busy = error instanceof Problem && (error.code === "overloaded" || error.code === "rate_limited");
-      if (!busy || tries === PATIENCE) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 1000 * Math.min(10, error.retry_after || 1)));
-    }
-  }
 }
 
 /** @param {HTMLCanvasElement} canvas @param {File} file */

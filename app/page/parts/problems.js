@@ -7,6 +7,8 @@ import { open_key_dialog } from "./key_dialog.js";
 
 /** @typedef {import("./words.js").Key} Key */
 
+/** Codes whose sentence says all that the service's detail does. */
+const COMPLETE = new Set(["unreachable", "face_not_found", "unauthorized", "overloaded"]);
 const NEEDS_KEY = new Set(["unauthorized", "forbidden"]);
 
 /**
@@ -35,7 +37,7 @@ function sentences(problem) {
   const advice = keyed("advice", code);
   return [
     title ? el("strong", { text: title }) : el("strong", {}, document.title ?? code),
-    problem.message && code !== "unreachable" && el("span", { class: "detail", lang: "en" }, ` ${sentence(problem.message)}`),
+    problem.message && !COMPLETE.has(code) && el("span", { class: "detail", lang: "en" }, ` ${sentence(problem.message)}`),
     advice && el("span", { class: "advice", text: advice, values: { seconds: problem.retry_after || 1 } }),
   ];
 }

@@ -82,8 +82,14 @@ function fill(element) {
 
 /** Write a rate as people read it: 3.3 %, 0.01 %, 1.4e-6 as 0.00014 %. @param {number} rate */
 export function percent(rate) {
-  const digits = { style: "percent", maximumSignificantDigits: 2 };
+  const digits = { style: "percent", maximumSignificantDigits: rate > 0.99 ? 4 : 2 };
   return new Intl.NumberFormat(chosen, /** @type {Intl.NumberFormatOptions} */ (digits)).format(rate);
+}
+
+/** Write a probability; never 0 or 1, which nobody can know. @param {number} probability */
+export function probability_words(probability) {
+  if (probability > 0.9999) return `> ${percent(0.9999)}`;
+  return probability < 0.0001 ? `< ${percent(0.0001)}` : percent(probability);
 }
 
 /** Write one in so many. @param {number} rate */

@@ -9,7 +9,7 @@ import { open_photo } from "../parts/photo.js";
 import { accept_pastes, photo_input } from "../parts/photo_input.js";
 import { problem_box } from "../parts/problems.js";
 import { snippets } from "../parts/snippets.js";
-import { count, number, one_in, percent, say } from "../parts/words.js";
+import { count, number, one_in, probability_words, say, t } from "../parts/words.js";
 
 /** @typedef {import("../parts/api.js").Schemas["Identification"]} Identification */
 /** @typedef {Identification["faces"][number]} IdentifiedFace */
@@ -57,7 +57,7 @@ export function identify_view() {
 
   /** @param {Photo} searched @param {Identification} answer */
   function show(searched, answer) {
-    const marked = answer.faces.map((face, index) => ({ face, label: face.candidates[0]?.subject_id ?? `${index + 1}` }));
+    const marked = answer.faces.map((face) => ({ face, label: shortened(face.candidates[0]?.subject_id ?? t("identify.unknown")) }));
     draw_photo(input.canvas, searched, sizes(searched, answer), marked);
     const code = snippets('for face in answer["faces"]:\n    print([each["subject_id"] for each in face["candidates"]])');
     code.update({ path: "identify", files: { image: searched.name }, fields: { gallery: galleries.chosen(), faces: "all" } });
@@ -69,6 +69,11 @@ export function identify_view() {
       code.element);
   }
   return { section, shown: galleries.load };
+}
+
+/** @param {string} words */
+function shortened(words) {
+  return words.length > 24 ? `${words.slice(0, 23)}…` : words;
 }
 
 /** Return the size that boxes refer to; without a bitmap it is what holds all boxes. @param {Photo} photo @param {Identification} answer */
@@ -86,7 +91,7 @@ function face_row(photo, face) {
     theirs(each.subject_id),
     number(each.distance),
     number(each.threshold.distance),
-    each.probability === null ? "–" : percent(Number(each.probability)),
+    each.probability === null ? "–" : probability_words(each.probability),
     theirs(words_of(each.metadata)),
   ]);
   return el("li", { class: "identified" },

@@ -139,7 +139,7 @@ function calibration_panel(calibration) {
       rate_slider(calibration, START, choose), meaning,
       el("div", { class: "charts" },
         el("div", {}, el("h3", { text: "chart.det" }), det),
-        el("div", {}, el("h3", { text: "chart.title" }), legend(), spread)),
+        el("div", {}, el("h3", { text: "chart.spread" }), legend(), spread)),
       el("details", {}, el("summary", { text: "chart.numbers" }), table(["threshold", "fmr", "fnmr"], rates, "chart.numbers"))),
     el("article", {}, el("h2", { text: "system.cohorts" }), el("p", { class: "small-print", text: "system.cohorts_explained" }), cohorts));
 }
@@ -160,13 +160,19 @@ const FLOOR = 1e-6;
 function cohort_rows(calibration, threshold) {
   const { rows } = cohorts_at(calibration, threshold);
   if (!rows.length) return [el("p", { text: "system.no_cohorts" })];
-  const lines = rows.map((each) => [each.name.replace(/^.*\//, "").replaceAll("_", " "), String(each.people), rate_bar(each.fmr), each.fmr ? percent(each.fmr) : "0 %"]);
+  const lines = rows.map((each) => [cohort_name(each.name), String(each.people), rate_bar(each.fmr), each.fmr ? percent(each.fmr) : "0 %"]);
   const headings = /** @type {import("../parts/dom.js").Key[]} */ (["cohort", "people", "fmr", "fmr"]);
   const all = table(headings, lines.slice(SHOWN_COHORTS), "system.cohorts");
   return [
     table(headings, lines.slice(0, SHOWN_COHORTS), "system.cohorts"),
     ...(lines.length > SHOWN_COHORTS ? [el("details", {}, el("summary", { text: "system.more_cohorts", values: { count: lines.length - SHOWN_COHORTS } }), all)] : []),
   ];
+}
+
+/** @param {string} name Such as `cohorts_aaf/female_child`: the data set, then the cohort. */
+function cohort_name(name) {
+  const [cohort, set] = name.split("/").reverse().map((part) => part.replace(/^cohorts_/, "").replaceAll("_", " "));
+  return el("span", {}, `${cohort} `, set && el("span", { class: "small-print" }, set));
 }
 
 /** Return a bar on a logarithmic axis from 1e-6 to 1. @param {number} rate */

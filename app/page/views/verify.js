@@ -10,7 +10,7 @@ import { detect, open_photo } from "../parts/photo.js";
 import { accept_pastes, photo_input } from "../parts/photo_input.js";
 import { problem_box } from "../parts/problems.js";
 import { snippets } from "../parts/snippets.js";
-import { number, one_in, percent, say, t } from "../parts/words.js";
+import { number, one_in, percent, probability_words, say, t } from "../parts/words.js";
 
 /** @typedef {import("../parts/api.js").Schemas["Verification"]} Verification */
 /** @typedef {import("../parts/calibration.js").Calibration} Calibration */
@@ -176,11 +176,6 @@ function verdict_panel(answer, calibration, names) {
   const right = calibration && el("div", { class: "chart-side" }, el("h2", { text: "chart.title" }), legend, chart,
     el("p", { class: "small-print", text: "chart.explained", values: { data: calibration.data.name } }));
   return el("article", { class: "verdict-panel" }, left, right, code.element);
-}
-
-/** @param {number} probability */
-function probability_words(probability) {
-  return probability > 0.9999 ? "> 99.99 %" : probability < 0.0001 ? "< 0.01 %" : percent(probability);
 }
 
 /** @param {import("../parts/dom.js").Key} name @param {string} value */
