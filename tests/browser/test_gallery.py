@@ -103,7 +103,9 @@ def test_a_person_is_exported_looked_at_and_erased(open_page: Open, server: Serv
         dialog.get_by_role("button", name="Export").click()
     assert json.loads(download.value.path().read_text())["subject_id"] == "ada"
     dialog.get_by_text("History").click()
-    expect(dialog.locator("details tbody")).to_contain_text("face")
+    first = dialog.locator("details tbody tr").first
+    expect(first.locator("td").nth(1)).to_have_text("face.enroll")
+    expect(first.locator("td").nth(2)).to_contain_text("127.0.0.")
 
     dialog.get_by_role("button", name="Erase", exact=True).click()
     question = page.get_by_role("dialog").last

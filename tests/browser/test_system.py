@@ -28,7 +28,7 @@ def test_the_slider_changes_the_point_and_the_cohorts(open_page: Open) -> None:
     expect(page.locator("#system .meaning")).to_contain_text("the threshold is 0.94")
     worst = page.locator("#system article").nth(4).locator("tbody tr").first
     before = worst.inner_text()
-    page.locator("#system #rate").press("Home")
+    page.locator("#system .slider input").press("Home")
 
     expect(page.locator("#system .meaning")).to_contain_text("At one in 100 pairs")
     expect(worst).not_to_have_text(before)

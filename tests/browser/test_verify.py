@@ -54,7 +54,7 @@ def test_photos_of_two_people_do_not_match(open_page: Open) -> None:
 def test_the_slider_moves_the_threshold_to_where_the_service_would_put_it(open_page: Open, server: Server) -> None:
     page = open_page("verify")
     give(page, COLLINS, COLLINS_AGAIN)
-    slider = page.locator("#rate")
+    slider = page.locator("#verify .slider input")
     slider.focus()
 
     with Api.at(server.url) as api:
@@ -114,7 +114,7 @@ def test_a_file_that_is_no_photo_is_told(open_page: Open) -> None:
     give(page, b"not a photo", COLLINS)
 
     expect(page.get_by_role("alert").first).to_contain_text("This")
-    expect(page.get_by_role("alert").first).to_contain_text("Use JPEG, PNG or WebP.")
+    expect(page.get_by_role("alert").first).to_contain_text("Open the file with another program")
 
 
 def test_a_photo_that_lies_on_its_side_is_told(open_page: Open) -> None:
@@ -162,7 +162,7 @@ def test_a_photo_is_taken_with_the_camera(open_page: Open) -> None:
 
 def test_a_camera_that_is_refused_is_told(open_page: Open) -> None:
     page = open_page("verify")
-    page.evaluate("navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('denied'))")
+    page.evaluate("() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('denied')); }")
     page.get_by_role("button", name="Camera").first.click()
 
     expect(page.get_by_role("alert")).to_contain_text("Allow the camera in the browser")

@@ -8,38 +8,46 @@ import { in_every_language, percent, t } from "./words.js";
 /** @typedef {import("./calibration.js").Calibration} Calibration */
 /** @typedef {{ at: number, text: string, style: string, dash?: number[], high?: boolean }} Line */
 
-const HEIGHT = 300;
+/** In sizes of its words. */
+const HEIGHT = 25;
 
 /**
  * Keep a chart in the element: `options` gives it for the present language and colours.
  * @param {HTMLElement} element
  * @param {() => { options: Omit<uPlot.Options, "width" | "height">, data: uPlot.AlignedData }} describe
- * @param {number} [height]
  */
-export function keep_chart(element, describe, height = HEIGHT) {
+export function keep_chart(element, describe) {
   /** @type {uPlot | undefined} */
   let chart;
+  const gone = new AbortController();
   const draw = () => {
+    if (chart && !element.isConnected) return gone.abort(); // another verdict took its place
     const width = element.clientWidth;
     if (!width) return;
     chart?.destroy();
     const { options, data } = describe();
+    const height = HEIGHT * font_size();
     chart = new uPlot({ ...options, width, height, legend: { show: false }, cursor: { show: false } }, data, element);
     chart.root.setAttribute("aria-hidden", "true");
   };
   new ResizeObserver(() => {
     if (element.clientWidth !== chart?.width) draw();
   }).observe(element);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-  in_every_language(draw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw, { signal: gone.signal });
+  in_every_language(draw, gone.signal);
   return draw;
 }
 
 /** @param {Partial<uPlot.Axis>} more @returns {uPlot.Axis} */
 function axis(more) {
-  const font = "12px system-ui, sans-serif";
-  const grid = { stroke: color("--grid"), width: 1 };
-  return { stroke: color("--axis"), font, labelFont: font, grid, ticks: { ...grid, size: 4 }, labelSize: 20, ...more };
+  const [size, grid] = [font_size(), { stroke: color("--grid"), width: 1 }];
+  const font = `${size}px system-ui, sans-serif`;
+  return { stroke: color("--axis"), font, labelFont: font, grid, ticks: { ...grid, size: 4 }, labelSize: 1.7 * size, ...more };
+}
+
+/** Return the size of words in a chart, in pixels; it follows the page's, which grows with the window. */
+function font_size() {
+  return 0.75 * Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
 }
 
 /**
@@ -53,8 +61,8 @@ export function distribution_chart(calibration, { shift, lines }) {
   /** @type {uPlot.Options["series"]} */
   const series = [
     {},
-    { stroke: color("--genuine"), fill: color("--genuine-fill"), width: 2, points: { show: false } },
-    { stroke: color("--impostor"), fill: color("--impostor-fill"), width: 2, points: { show: false } },
+    { stroke: color("--genuine"), fill: color("--genuine-fill"), width: font_size() / 6, points: { show: false } },
+    { stroke: color("--impostor"), fill: color("--impostor-fill"), width: font_size() / 6, points: { show: false } },
   ];
   const longest = Math.min(4, Math.max(Number(scores.at(-1)) - shift, ...lines.map((line) => line.at)) + 0.1);
   const shortest = Math.min(0, Number(scores[0]) - shift, ...lines.map((line) => line.at));
@@ -62,8 +70,8 @@ export function distribution_chart(calibration, { shift, lines }) {
     options: {
       series,
       scales: { x: { time: false, range: /** @type {[number, number]} */ ([shortest, longest]) }, y: { range: headroom } },
-      axes: [axis({ label: t("axis.distance"), size: 30 }), axis({ show: false })],
-      padding: /** @type {uPlot.Padding} */ ([30, 12, 0, 12]),
+      axes: [axis({ label: t("axis.distance"), size: 2.5 * font_size() }), axis({ show: false })],
+      padding: /** @type {uPlot.Padding} */ ([2.5 * font_size(), 12, 0, 12]),
       hooks: { draw: [/** @param {uPlot} chart */ (chart) => draw_lines(chart, lines)] },
     },
     data: /** @type {uPlot.AlignedData} */ ([scores.map((score) => score - shift), genuine, impostor]),
@@ -78,7 +86,7 @@ function headroom(_, low, high) {
 /** @param {uPlot} chart @param {Line[]} lines */
 function draw_lines(chart, lines) {
   const { ctx: context, bbox } = chart;
-  const ratio = devicePixelRatio;
+  const ratio = (devicePixelRatio * font_size()) / 12;
   context.save();
   for (const { at, text, style, dash, high } of lines) {
     const x = Math.round(chart.valToPos(at, "x", true));
@@ -112,19 +120,22 @@ export function det_chart(calibration, point) {
   const marks = xs.map((_, index) => (index === marked ? Number(rates[index]?.fnmr) : null));
   /** @param {uPlot} _ @param {(number | null)[]} splits */
   const values = (_, splits) => splits.map((value) => (value === null ? "" : percent(value)));
-  /** Label whole powers of ten only. @param {uPlot} _ @param {number[]} splits */
-  const filter = (_, splits) => splits.map((value) => (Math.abs(Math.log10(value) % 1) < 1e-6 ? value : null));
+  /** Label powers of ten only, and in a narrow chart each second one. @param {uPlot} chart @param {number[]} splits */
+  const filter = (chart, splits) => {
+    const every = chart.width < 30 * font_size() ? 2 : 1;
+    return splits.map((value) => (Math.abs(Math.log10(value) % every) < 1e-6 ? value : null));
+  };
   /** @type {uPlot.Options["series"]} */
   const series = [
     {},
-    { stroke: color("--accent"), width: 2, points: { show: false } },
+    { stroke: color("--accent"), width: font_size() / 6, points: { show: false } },
     { stroke: color("--accent"), width: 0, points: { show: true, size: 12, fill: color("--accent") } },
   ];
   return {
     options: {
       series,
       scales: { x: { time: false, distr: /** @type {const} */ (3) }, y: { distr: /** @type {const} */ (3) } },
-      axes: [axis({ label: t("axis.fmr"), values, filter, size: 30 }), axis({ label: t("axis.fnmr"), values, filter, size: 62 })],
+      axes: [axis({ label: t("axis.fmr"), values, filter, size: 2.5 * font_size() }), axis({ label: t("axis.fnmr"), values, filter, size: 5.2 * font_size() })],
       padding: /** @type {uPlot.Padding} */ ([12, 20, 0, 0]),
     },
     data: /** @type {uPlot.AlignedData} */ ([xs, rates.map((rate) => rate.fnmr), marks]),

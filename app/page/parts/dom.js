@@ -3,7 +3,7 @@
  * is shown and never interpreted.
  */
 
-import { say } from "./words.js";
+import { date, say } from "./words.js";
 
 /** @typedef {import("./words.js").Key} Key */
 /** @typedef {import("./words.js").Values} Values */
@@ -42,6 +42,11 @@ export function el(tag, options = {}, ...children) {
 /** Show an id or other words of a caller, whose direction of writing must not disturb the sentence. @param {string} words */
 export function theirs(words) {
   return el("bdi", { class: "theirs" }, words);
+}
+
+/** @param {string} time An RFC 3339 time. */
+export function moment(time) {
+  return el("time", { datetime: time }, date(time));
 }
 
 /** @param {Key} text @param {() => unknown} press @param {Record<string, unknown>} [options] */

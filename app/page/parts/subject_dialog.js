@@ -1,9 +1,9 @@
 /** One subject: faces, metadata and history, and what can be done with it. */
 
 import { call, gallery_path, Problem, segment, send, subject_path } from "./api.js";
-import { ask, button, el, save, table, theirs } from "./dom.js";
+import { ask, button, el, moment, save, table, theirs } from "./dom.js";
 import { problem_box } from "./problems.js";
-import { date, percent } from "./words.js";
+import { percent } from "./words.js";
 
 /** @typedef {import("./api.js").Schemas} Schemas */
 /** @typedef {Schemas["SubjectOut"]} Subject */
@@ -64,7 +64,7 @@ export function open_subject(gallery, subject, changed) {
       /** @type {Schemas["EnrolledFaces"]} */
       const listed = await call("GET", `${path}/faces`);
       const rows = listed.faces.map((face) => [
-        date(face.enrolled_at),
+        moment(face.enrolled_at),
         percent(face.quality.overall),
         button("face.erase", () => erase_face(face.face_id), { class: "small secondary outline" }),
       ]);
@@ -81,7 +81,7 @@ export function open_subject(gallery, subject, changed) {
     try {
       /** @type {Schemas["SubjectExport"]} */
       const file = await call("GET", `${path}/export`);
-      const rows = file.events.map((event) => [date(String(event["at"] ?? event["time"])), String(event["action"] ?? ""), theirs(String(event["actor"] ?? ""))]);
+      const rows = file.events.map((event) => [moment(String(event["at"])), String(event["action"]), theirs(String(event["by"]))]);
       history.replaceChildren(table(["time", "action", "actor"], rows, "subject.history"));
     } catch (error) {
       history.replaceChildren(problem_box(error));
@@ -89,9 +89,9 @@ export function open_subject(gallery, subject, changed) {
   }
 
   const facts = el("dl", { class: "facts" },
-    el("dt", { text: "created_at" }), el("dd", {}, date(subject.created_at)),
+    el("dt", { text: "created_at" }), el("dd", {}, moment(subject.created_at)),
     el("dt", { text: "consent" }), el("dd", {}, subject.consent ? theirs(subject.consent) : "–"),
-    el("dt", { text: "expires_at" }), el("dd", {}, subject.expires_at ? date(subject.expires_at) : "–"),
+    el("dt", { text: "expires_at" }), el("dd", {}, subject.expires_at ? moment(subject.expires_at) : "–"),
     el("dt", { text: "metadata" }), el("dd", {}, Object.keys(subject.metadata).length ? el("pre", {}, JSON.stringify(subject.metadata, null, 1)) : "–"));
   const past = el("details", {}, el("summary", { text: "subject.history" }), el("p", { class: "small-print", text: "subject.history_explained" }), history);
   past.addEventListener("toggle", () => past.open && load_history());

@@ -33,9 +33,9 @@ export function choose_language(code) {
   changed.dispatchEvent(new Event("change"));
 }
 
-/** Call `draw` now and whenever the language changes: for canvases and the title. @param {() => void} draw */
-export function in_every_language(draw) {
-  changed.addEventListener("change", draw);
+/** Call `draw` now and whenever the language changes: for canvases and the title. @param {() => void} draw @param {AbortSignal} [signal] */
+export function in_every_language(draw, signal) {
+  changed.addEventListener("change", draw, signal && { signal });
   draw();
 }
 

@@ -17,7 +17,6 @@ export const en = {
   retry: "Try again",
   copy: "Copy",
   copied: "Copied",
-  open: "Open",
   open_subject: "Open {subject}",
   back: "Previous",
   forth: "Next",
@@ -60,7 +59,7 @@ export const en = {
   "quality.inside": "Inside the photo",
 
   "verify.title": "Is this one person?",
-  "verify.lead": "Two photos go in. Out comes how far apart the faces are, and how often that decision is wrong.",
+  "verify.lead": "Compare two photos: see how far apart the faces are, and how often such a decision is wrong.",
   "verify.examples": "Try it with two photos of Eileen Collins",
   "verify.first": "First photo",
   "verify.second": "Second photo",
@@ -102,7 +101,7 @@ export const en = {
   "snippets.explained": "Both commands run in the folder with the photos. A key is read from the variable LIKENESS_KEY.",
 
   "identify.title": "Who is this?",
-  "identify.lead": "Every face of a photo is searched in a gallery. A stranger gets no name, also if somebody is nearest.",
+  "identify.lead": "Every face of a photo is searched in a gallery. A stranger gets no name, even though somebody is always nearest.",
   "identify.photo": "Photo",
   "identify.found": (/** @type {{ faces: number, people: string }} */ { faces, people }) =>
     `${plural(faces, "face was", "faces were")} found and searched among ${people} enrolled ${people === "1" ? "person" : "people"}.`,
@@ -174,7 +173,7 @@ export const en = {
     `The service erases ${subject} and ${plural(faces, "face", "faces")} for good, also on its disk. There is no way back.`,
 
   "groups.title": "Who is on which photos?",
-  "groups.lead": "A folder of photos goes in; out come groups of photos, one a person. Nobody is enrolled, nothing is stored.",
+  "groups.lead": "Choose a folder of photos: the faces in it are grouped, one group for each person. Nobody is enrolled, and nothing is stored.",
   "groups.invite": "Drop a folder or up to {most} photos here, or",
   "groups.choose": "Choose photos",
   "groups.sending": "{done} of {all} photos are through",
@@ -206,7 +205,7 @@ export const en = {
   "system.point": "At one in {strangers} pairs of strangers, the threshold is {threshold}, and {missed} of the pairs of one person do not match.",
   "system.cohorts": "False matches by cohort",
   "system.cohorts_explained":
-    "Strangers who are alike in age, sex and origin are confused more often. The bars are logarithmic, from one in a million to all.",
+    "Strangers of the same age, sex and origin are confused more often. The bars are logarithmic and go from one in a million to all.",
   "system.no_cohorts": "No cohorts were measured.",
   "system.more_cohorts": "{count} more cohorts",
   "system.audit": "Audit",

@@ -15,7 +15,6 @@ export const zh = {
   retry: "重试",
   copy: "复制",
   copied: "已复制",
-  open: "打开",
   open_subject: "打开 {subject}",
   back: "上一页",
   forth: "下一页",
@@ -57,7 +56,7 @@ export const zh = {
   "quality.inside": "画面内比例",
 
   "verify.title": "是同一个人吗？",
-  "verify.lead": "输入两张照片，得到两张人脸的距离，以及这一判断出错的频率。",
+  "verify.lead": "比较两张照片：查看两张人脸的距离，以及这类判断出错的频率。",
   "verify.examples": "用艾琳·柯林斯的两张照片试一试",
   "verify.first": "第一张照片",
   "verify.second": "第二张照片",
@@ -164,7 +163,7 @@ export const zh = {
   "erase.explained": "服务将永久删除 {subject} 和 {faces} 张人脸，磁盘上的数据也会删除，无法恢复。",
 
   "groups.title": "哪些照片上是同一个人？",
-  "groups.lead": "输入一个文件夹的照片，得到按人分组的照片。不登记任何人，也不保存任何内容。",
+  "groups.lead": "选择一个照片文件夹：其中的人脸按人分组。不登记任何人，也不保存任何内容。",
   "groups.invite": "将文件夹或最多 {most} 张照片拖到这里，或",
   "groups.choose": "选择照片",
   "groups.sending": "已处理照片：{done} / {all}",

@@ -1,12 +1,12 @@
 /** Galleries and their subjects: enrol, find, rename, merge, export, erase. */
 
 import { call, key_changed, Problem } from "../parts/api.js";
-import { button, el, table, theirs } from "../parts/dom.js";
+import { button, el, moment, table, theirs } from "../parts/dom.js";
 import { enroller } from "../parts/enroller.js";
 import { choose_gallery } from "../parts/gallery_choice.js";
 import { problem_box } from "../parts/problems.js";
 import { erase_gallery, open_subject } from "../parts/subject_dialog.js";
-import { date, say } from "../parts/words.js";
+import { say } from "../parts/words.js";
 import { words_of } from "./identify.js";
 
 /** @typedef {import("../parts/api.js").Schemas["SubjectPage"]} SubjectPage */
@@ -109,24 +109,24 @@ export function gallery_view() {
     back.disabled = !before.length;
     forth.disabled = after === null;
     const rows = found.subjects.map((each) => [
-      theirs(each.subject_id),
-      String(each.faces),
-      date(each.created_at),
-      theirs(words_of(each.metadata)),
       open_button(each),
+      String(each.faces),
+      moment(each.created_at),
+      theirs(words_of(each.metadata)),
     ]);
     list.replaceChildren(rows.length
-      ? table(["subject", "faces", "created_at", "metadata", "actions"], rows, "gallery.subjects")
+      ? table(["subject", "faces", "created_at", "metadata"], rows, "gallery.subjects")
       : el("p", { class: "empty", text: search.value.trim() ? "gallery.none_found" : "gallery.empty" }));
   }
 
   /** @param {Subject} subject */
   function open_button(subject) {
-    const name = { subject: subject.subject_id };
-    return button("open", () => open_subject(galleries.chosen(), subject, (words, values) => {
+    const open = () => open_subject(galleries.chosen(), subject, (words, values) => {
       say(told, words, values);
       refresh();
-    }), { class: "small secondary outline", label: "open_subject", values: name });
+    });
+    const options = { class: "name", label: /** @type {const} */ ("open_subject"), values: { subject: subject.subject_id } };
+    return el("button", { type: "button", on: { click: open }, ...options }, theirs(subject.subject_id));
   }
 
   async function erase_all() {

@@ -8,8 +8,8 @@ import { draw_crop } from "../parts/drawing.js";
 import { open_photo } from "../parts/photo.js";
 import { accept_drops, file_input } from "../parts/photo_input.js";
 import { problem_box, problem_line } from "../parts/problems.js";
+import { rate_slider } from "../parts/rate_slider.js";
 import { number, one_in, percent, say } from "../parts/words.js";
-import { rate_slider } from "./verify.js";
 
 /** @typedef {import("../parts/api.js").Schemas} Schemas */
 /** @typedef {Schemas["EmbeddedFace"]} EmbeddedFace */

@@ -1,14 +1,15 @@
 /** How the service is: models, calibration, health, rates and latency now, audit. */
 
 import { call, embedder_calibration, key_changed, loaded_models, send } from "../parts/api.js";
-import { cohorts_at, point_at } from "../parts/calibration.js";
+import { point_at } from "../parts/calibration.js";
 import { det_chart, distribution_chart, keep_chart } from "../parts/charts.js";
+import { cohort_rows } from "../parts/cohorts.js";
 import { el, table } from "../parts/dom.js";
 import { color } from "../parts/drawing.js";
 import { parse_metrics, summary_of } from "../parts/metrics.js";
 import { problem_box } from "../parts/problems.js";
+import { rate_slider } from "../parts/rate_slider.js";
 import { count, number, one_in, percent, say, t } from "../parts/words.js";
-import { rate_slider } from "./verify.js";
 
 /** @typedef {import("../parts/api.js").Schemas} Schemas */
 /** @typedef {import("../parts/calibration.js").Calibration} Calibration */
@@ -151,36 +152,6 @@ function chart() {
 function legend() {
   return el("p", { class: "legend small-print" },
     el("span", { class: "key genuine", text: "chart.genuine" }), el("span", { class: "key impostor", text: "chart.impostor" }));
-}
-
-const SHOWN_COHORTS = 12;
-const FLOOR = 1e-6;
-
-/** @param {Calibration} calibration @param {number} threshold */
-function cohort_rows(calibration, threshold) {
-  const { rows } = cohorts_at(calibration, threshold);
-  if (!rows.length) return [el("p", { text: "system.no_cohorts" })];
-  const lines = rows.map((each) => [cohort_name(each.name), String(each.people), rate_bar(each.fmr), each.fmr ? percent(each.fmr) : "0 %"]);
-  const headings = /** @type {import("../parts/dom.js").Key[]} */ (["cohort", "people", "fmr", "fmr"]);
-  const all = table(headings, lines.slice(SHOWN_COHORTS), "system.cohorts");
-  return [
-    table(headings, lines.slice(0, SHOWN_COHORTS), "system.cohorts"),
-    ...(lines.length > SHOWN_COHORTS ? [el("details", {}, el("summary", { text: "system.more_cohorts", values: { count: lines.length - SHOWN_COHORTS } }), all)] : []),
-  ];
-}
-
-/** @param {string} name Such as `cohorts_aaf/female_child`: the data set, then the cohort. */
-function cohort_name(name) {
-  const [cohort, set] = name.split("/").reverse().map((part) => part.replace(/^cohorts_/, "").replaceAll("_", " "));
-  return el("span", {}, `${cohort} `, set && el("span", { class: "small-print" }, set));
-}
-
-/** Return a bar on a logarithmic axis from 1e-6 to 1. @param {number} rate */
-function rate_bar(rate) {
-  const bar = el("span", { class: "bar wide", "aria-hidden": "true" }, el("span"));
-  const share = rate > FLOOR ? 1 - Math.log10(rate) / Math.log10(FLOOR) : 0;
-  /** @type {HTMLElement} */ (bar.firstElementChild).style.width = `${100 * share}%`;
-  return bar;
 }
 
 /** @param {{ at: number, samples: Sample[] }} now @param {{ at: number, samples: Sample[] } | null} last */
