@@ -17,7 +17,7 @@ serve: $(VENV)/.cpu ## Serve on http://127.0.0.1:8000
 test: $(VENV)/.dev ## Run the fast tests: units and the HTTP contract, under 3 minutes
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not (slow or e2e)" $(FAST_TESTS)
 
-test-slow: $(VENV)/.dev $(VENV)/.clients $(VENV)/.page ## Run all other tests: end to end, browser, proofs at short length, Docker where there is one
+test-slow: $(VENV)/.dev $(VENV)/.clients $(VENV)/.openvino $(VENV)/.page ## Run all other tests: end to end, browser, proofs at short length, Docker where there is one
 	$(BIN)/pytest -m "slow or e2e or proof or docker or browser" tests
 
 test-all: test test-slow ## Run every test
@@ -91,6 +91,11 @@ $(VENV)/.page: $(PAGE)/package.json $(PAGE)/package-lock.json $(PAGE)/tsconfig.j
 	mkdir -p $(VENV)/page
 	cp $^ $(VENV)/page
 	! command -v npm >/dev/null || npm --prefix $(VENV)/page ci --silent --no-audit --no-fund
+	@touch $@
+
+# OpenVINO stays out of the environment, where `auto` would choose it and give other vectors than the documents print.
+$(VENV)/.openvino: constraints.txt $(VENV)/.pip
+	$(PIP) --no-deps --constraint constraints.txt --target $(VENV)/openvino --upgrade openvino openvino-telemetry
 	@touch $@
 
 $(VENV)/.pip: constraints.txt | $(BIN)/python # --group needs pip >= 25.1, which older Pythons do not bring

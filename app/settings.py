@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfig
 
 from app.access.authenticator import Auth
 from app.domain.clock import parse_duration
-from app.inference.onnx_session import Provider
+from app.inference.session import Provider
 from app.observability.logging import Style
 
 BUNDLED_MODELS = Path(__file__).with_name("bundled_models")
@@ -125,7 +125,9 @@ class Settings(BaseSettings):
 
     provider: Annotated[Provider, AnyCase] = Field(
         "auto",
-        description="Execution provider: `auto`, `cpu`, `cuda` or `tensorrt`. If it cannot be used, the start fails.",
+        description="Execution provider: `auto`, `cpu`, `cuda`, `tensorrt` or `openvino` (for the embedder alone). If "
+        "it cannot be used, the start fails. `auto` takes CUDA where there is a GPU, or else OpenVINO if it is "
+        "installed and faster.",
     )
     workers: int = Field(
         1, ge=1, le=64, description="Processes that serve the port; each applies the limits below on its own."
@@ -201,6 +203,14 @@ class Settings(BaseSettings):
         description="Side in pixels of the smallest face to detect. A value selects facenet-pytorch's cascade, with "
         "identical boxes: 20 finds more of a distant crowd, takes three times as long and gives more false "
         "detections. Without it, a faster cascade finds faces from 40 px on.",
+    )
+    liveness: Annotated[Literal["off", "on"], AnyCase] = Field(
+        "off",
+        description="`on` loads the model `pad`, so that requests may ask whether a face is live or a picture of one. "
+        "The answer is advisory: see liveness.md.",
+    )
+    liveness_threshold: float = Field(
+        0.5, ge=0, le=1, description="Smallest `liveness.score` of a face that counts as live."
     )
     default_fmr: float = Field(1e-4, gt=0, lt=1, description="FMR of /verify if the request names none.")
     default_fpir: float = Field(0.01, gt=0, lt=1, description="FPIR of /identify if the request names none.")

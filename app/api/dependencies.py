@@ -23,7 +23,7 @@ from app.api.state import AppState, state_of
 from app.api.uploads import MAX_NAME, F, Submission, read_fields, read_submission
 from app.domain.errors import InvalidRequest
 from app.domain.identity import Actor, Caller, Scope
-from app.gallery.codec import ID_PATTERN
+from app.gallery.limits import ID_PATTERN
 from app.services.container import Services
 from app.services.timing import StageTimer
 

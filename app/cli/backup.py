@@ -20,7 +20,7 @@ from app.audit import log as audit
 from app.bootstrap.storage import GALLERY_FILE, open_cipher, require_gallery_file
 from app.cli.keys import operator
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, run
-from app.gallery.codec import DamagedRow
+from app.gallery.records import DamagedRow
 from app.gallery.repository import GalleryRepository
 from app.settings import Settings
 from app.storage.backup import InvalidBackup, Manifest, extract_backup, write_backup

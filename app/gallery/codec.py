@@ -2,202 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 import os
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from app.domain.errors import InvalidRequest, ServiceError
-from app.domain.models import Box, Embedding, Face, Floats, Landmarks, Quality, Template
+from app.domain.models import Embedding, Floats, Template
 from app.domain.ports import NoThresholdOffsets, ThresholdOffsets
+from app.gallery.face_json import detection_from_json, detection_to_json, vector_problem
+from app.gallery.records import DamagedValue, GalleryInfo, IdempotencyRecord, SubjectInfo
+from app.gallery.sealed_values import aad, decrypt, decrypt_json, decrypt_object, encrypt_json
 from app.gallery.subject_keys import SubjectKeys
 from app.gallery.template_transform import IDENTITY, SEED_BYTES, TemplateTransform, transform_of
-from app.storage.cipher import Cipher, DecryptionError, UnknownKey
+from app.storage.cipher import Cipher, DecryptionError
 from app.storage.sqlite import Row
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class GalleryInfo:
-    """
-    `number` is the primary key, never used again; `model` and `dimension` are those of the first face enrolled.
-
-    `sealed_seed` is the encrypted seed of the gallery's transform, or None if its vectors are stored as they are.
-    """
-
-    number: int
-    id: str
-    model: str | None
-    dimension: int | None
-    revision: int
-    subjects: int
-    faces: int
-    created_at: str
-    sealed_seed: bytes | None = field(default=None, repr=False, compare=False)
-
-    def stores_vectors_as(self, other: GalleryInfo) -> bool:
-        """Return whether the other is the same gallery, with the same transform."""
-        return (self.number, self.sealed_seed) == (other.number, other.sealed_seed)
-
-
-@dataclass(frozen=True, slots=True)
-class SubjectInfo:
-    subject_id: str
-    metadata: Mapping[str, Any]
-    faces: int
-    created_at: str
-    consent: str | None = None
-    expires_at: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class IdempotencyRecord:
-    """A response saved under the caller's Idempotency-Key, with the digest of the request it answered."""
-
-    key: str
-    request_digest: str
-    response: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class SubjectFile:
-    """Everything that is stored about one subject, which people have a right to see."""
-
-    gallery: GalleryInfo
-    subject: SubjectInfo
-    faces: Sequence[Template]
-    events: Sequence[Mapping[str, Any]]
-    saved_responses: Sequence[IdempotencyRecord]
-
-
-@dataclass(frozen=True, slots=True)
-class ImportedSubject:
-    """A line of an exported gallery."""
-
-    subject_id: str
-    metadata: Mapping[str, Any]
-    faces: Sequence[Template]
-    consent: str | None = None
-    expires_at: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DamagedRow:
-    """
-    A row that cannot be read, and why. Its kind says which of its ids are set.
-
-    The kind `subject` is a subject of which nothing can be read, because its data key is missing. The kind `file` has
-    no ids: SQLite itself found the file damaged.
-    """
-
-    kind: Literal["face", "metadata", "consent", "idempotency_key", "subject", "file"]
-    problem: str
-    gallery_id: str = ""
-    subject_id: str = ""
-    face_id: str = ""
-    idempotency_key: str = ""
-
-    def __str__(self) -> str:
-        names = {"gallery": self.gallery_id, "subject": self.subject_id, "face": self.face_id}
-        where = ", ".join(f"{name} {value!r}" for name, value in names.items() if value)
-        what = {"idempotency_key": f"Idempotency-Key {self.idempotency_key!r}: "}
-        return f"{where or 'database'}: {what.get(self.kind, '')}{self.problem}"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StoredVector:
-    """A face as an index keeps it."""
-
-    face_id: str
-    subject_id: str
-    vector: Floats
-    threshold_offset: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class GalleryChanges:
-    """The changes after a revision: faces added (that still exist), ids removed, and added faces that are damaged."""
-
-    revision: int
-    added: Sequence[StoredVector]
-    removed: Sequence[str]
-    damaged: Sequence[DamagedRow]
-
-
-class DamagedValue(ServiceError):
-    """A stored value cannot be decrypted, or is not what its column holds."""
-
-
-# Private values are read with CAST, because SQLite keeps any type in any column, and a damaged row may hold one.
-GALLERY = """SELECT number, id, model, dimension, revision, created_at, CAST(sealed_seed AS BLOB) AS sealed_seed,
-    (SELECT count(*) FROM subjects WHERE gallery = number) AS subjects,
-    (SELECT count(*) FROM faces WHERE gallery = number) AS faces FROM galleries"""
-SUBJECT = """SELECT id, CAST(metadata AS BLOB) AS metadata, CAST(consent AS BLOB) AS consent, created_at, expires_at,
-    key_slot, (SELECT count(*) FROM faces WHERE faces.gallery = subjects.gallery AND subject = subjects.id) AS faces
-    FROM subjects"""
-METADATA = "SELECT id, CAST(metadata AS BLOB) AS metadata, CAST(consent AS BLOB) AS consent, key_slot FROM subjects"
-FACE_COLUMNS = "gallery, subject, id, vector, detection, revision, enrolled_at"
-_KEY_SLOT = "(SELECT key_slot FROM subjects WHERE subjects.gallery = {0}.gallery AND subjects.id = {0}.subject)"
-FACE = f"""SELECT subject, id, CAST(vector AS BLOB) AS vector, CAST(detection AS BLOB) AS detection, enrolled_at,
-    {_KEY_SLOT.format("faces")} AS key_slot FROM faces"""
-RESPONSE = f"""SELECT subject, key, request_digest, CAST(response AS BLOB) AS response,
-    {_KEY_SLOT.format("idempotency_keys")} AS key_slot FROM idempotency_keys"""
-
-ID_PATTERN = r"^[^\x00-\x1f\x7f]{1,128}$"
-
-
-def check_id(identifier: str) -> None:
-    """Raises InvalidRequest unless the text can be the id of a gallery or a subject."""
-    if not re.fullmatch(ID_PATTERN, identifier):
-        raise InvalidRequest(f"expected an id of 1 to 128 characters without control characters, got {identifier!r}")
-
-
-def gallery_info(row: Row) -> GalleryInfo:
-    return GalleryInfo(**dict(row))
-
-
-def detection_to_json(template: Template) -> dict[str, Any]:
-    face, quality = template.face, template.quality
-    return {
-        "box": [face.box.left, face.box.top, face.box.right, face.box.bottom],
-        "landmarks": face.landmarks.points.tolist(),
-        "confidence": face.confidence,
-        "rotated": face.rotated,
-        "quality": [quality.size, quality.sharpness, quality.frontality, quality.inside],
-    }
-
-
-def detection_from_json(document: Mapping[str, Any]) -> tuple[Face, Quality]:
-    """Raises KeyError, TypeError, ValueError or OverflowError if it is not what `detection_to_json` makes."""
-    landmarks = Landmarks(np.asarray(document["landmarks"], np.float32))
-    box, quality = [[_finite(number) for number in document[name]] for name in ("box", "quality")]
-    rotated = int(document.get("rotated", 0))
-    return Face(Box(*box), landmarks, _finite(document["confidence"]), rotated=rotated), Quality(*quality)
-
-
-def _finite(number: Any) -> float:
-    if not math.isfinite(value := float(number)):
-        raise ValueError(f"expected a finite number, got {value}")
-    return value
-
-
-def vector_problem(data: bytes, dimension: int | None = None) -> str | None:
-    """Say why `data` is not a float32 unit vector (of `dimension` numbers, if given); None if it is one."""
-    if len(data) % np.dtype(np.float32).itemsize:
-        return f"expected a float32 vector, got {len(data)} bytes"
-    vector = np.frombuffer(data, np.float32)
-    if dimension is not None and len(vector) != dimension:
-        return f"expected a vector of {dimension} numbers, got {len(vector)}"
-    with np.errstate(all="ignore"):  # damaged bytes may be any numbers
-        length = float(np.linalg.norm(vector))
-    return None if abs(length - 1) < 1e-3 else f"expected a vector of length 1, got length {length:.4f}"
 
 
 class RowCodec:
@@ -232,7 +55,7 @@ class RowCodec:
         """Return what turns the model's own vectors into the stored ones of the gallery, and back."""
         if gallery.sealed_seed is None or gallery.dimension is None:
             return IDENTITY
-        seed = self._decrypt(self.keys.master, gallery.sealed_seed, aad("seed", gallery.number), "seed")
+        seed = decrypt(self.keys.master, gallery.sealed_seed, aad("seed", gallery.number), "seed")
         return transform_of(seed, gallery.dimension)
 
     def new_seed(self, gallery_number: int) -> bytes | None:
@@ -252,13 +75,13 @@ class RowCodec:
         ids = (gallery.number, template.subject_id, template.face_id)
         stored = self.transform(gallery).to_stored(template.embedding.vector)
         vector = cipher.encrypt(stored.tobytes(), aad("vector", *ids))
-        detection = _encrypt_json(cipher, detection_to_json(template), aad("detection", *ids))
+        detection = encrypt_json(cipher, detection_to_json(template), aad("detection", *ids))
         return *ids, vector, detection, revision, template.enrolled_at
 
     def template(self, gallery: GalleryInfo, row: Row) -> Template:
         """Return the template with the model's own vector."""
         ids = (gallery.number, row["subject"], row["id"])
-        document = self._decrypt_json(
+        document = decrypt_json(
             self._cipher(gallery.number, row, "subject"), row["detection"], aad("detection", *ids), "detection"
         )
         try:
@@ -272,7 +95,7 @@ class RowCodec:
     def stored_vector(self, gallery: GalleryInfo, row: Row) -> Floats:
         """Return the vector as the gallery stores and searches it."""
         ids = (gallery.number, row["subject"], row["id"])
-        data = self._decrypt(self._cipher(gallery.number, row, "subject"), row["vector"], aad("vector", *ids), "vector")
+        data = decrypt(self._cipher(gallery.number, row, "subject"), row["vector"], aad("vector", *ids), "vector")
         if problem := vector_problem(data, gallery.dimension or 0):
             raise DamagedValue(f"vector: {problem}")
         return np.frombuffer(data, np.float32)
@@ -291,12 +114,12 @@ class RowCodec:
 
     def metadata(self, gallery_number: int, row: Row) -> Mapping[str, Any]:
         cipher = self._cipher(gallery_number, row, "id")
-        return self._decrypt_object(cipher, row["metadata"], aad("metadata", gallery_number, row["id"]), "metadata")
+        return decrypt_object(cipher, row["metadata"], aad("metadata", gallery_number, row["id"]), "metadata")
 
     def encrypt_metadata(
         self, gallery_number: int, subject_id: str, metadata: Mapping[str, Any], cipher: Cipher
     ) -> bytes:
-        return _encrypt_json(cipher, metadata, aad("metadata", gallery_number, subject_id))
+        return encrypt_json(cipher, metadata, aad("metadata", gallery_number, subject_id))
 
     def consent_or_none(self, gallery_number: int, row: Row) -> str | None:
         """Return the consent reference; a damaged one is logged and left out, as metadata are."""
@@ -310,55 +133,22 @@ class RowCodec:
         if row["consent"] is None:
             return None
         cipher = self._cipher(gallery_number, row, "id")
-        consent = self._decrypt_json(cipher, row["consent"], aad("consent", gallery_number, row["id"]), "consent")
+        consent = decrypt_json(cipher, row["consent"], aad("consent", gallery_number, row["id"]), "consent")
         if not isinstance(consent, str):
             raise DamagedValue(f"consent: expected text, got {type(consent).__name__}")
         return consent
 
     def encrypt_consent(self, gallery_number: int, subject_id: str, consent: str, cipher: Cipher) -> bytes:
-        return _encrypt_json(cipher, consent, aad("consent", gallery_number, subject_id))
+        return encrypt_json(cipher, consent, aad("consent", gallery_number, subject_id))
 
     def response(self, gallery_number: int, row: Row) -> Mapping[str, Any]:
         cipher, ids = self._cipher(gallery_number, row, "subject"), (gallery_number, row["subject"], row["key"])
-        return self._decrypt_object(cipher, row["response"], aad("response", *ids), "response")
+        return decrypt_object(cipher, row["response"], aad("response", *ids), "response")
 
     def encrypt_response(
         self, gallery_number: int, subject_id: str, record: IdempotencyRecord, cipher: Cipher
     ) -> bytes:
-        return _encrypt_json(cipher, record.response, aad("response", gallery_number, subject_id, record.key))
+        return encrypt_json(cipher, record.response, aad("response", gallery_number, subject_id, record.key))
 
     def _cipher(self, gallery_number: int, row: Row, subject_column: str) -> Cipher:
         return self.subject_cipher(gallery_number, row[subject_column], row["key_slot"])
-
-    def _decrypt_object(self, cipher: Cipher, stored: bytes, value_aad: str, column: str) -> Mapping[str, Any]:
-        document = self._decrypt_json(cipher, stored, value_aad, column)
-        if not isinstance(document, dict):
-            raise DamagedValue(f"{column}: expected a JSON object, got {type(document).__name__}")
-        return document
-
-    def _decrypt_json(self, cipher: Cipher, stored: bytes, value_aad: str, column: str) -> Any:
-        data = self._decrypt(cipher, stored, value_aad, column)
-        try:
-            return json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise DamagedValue(f"{column}: not JSON") from error
-
-    def _decrypt(self, cipher: Cipher, stored: bytes, value_aad: str, column: str) -> bytes:
-        try:
-            return cipher.decrypt(stored, value_aad)
-        except UnknownKey as error:
-            raise DamagedValue(f"{column}: a value was changed or moved, or is of an earlier data key") from error
-        except DecryptionError as error:
-            raise DamagedValue(f"{column}: {error}") from error
-
-
-def _encrypt_json(cipher: Cipher, value: Any, value_aad: str) -> bytes:
-    return cipher.encrypt(json.dumps(value).encode(), value_aad)
-
-
-_AAD_LABELS = {"response": "answer"}  # under which values were encrypted before the column had its present name
-
-
-def aad(column: str, *ids: object) -> str:
-    """The additional authenticated data of a value: its column and the ids of its row, quoted by JSON."""
-    return json.dumps([_AAD_LABELS.get(column, column), *ids])

@@ -20,7 +20,7 @@ import faiss
 import numpy as np
 
 from app.domain.models import Distance, FacePair, Floats
-from app.gallery.codec import StoredVector
+from app.gallery.records import StoredVector
 
 _SLACK = 64  # so few dead rows are not worth packing
 

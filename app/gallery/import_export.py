@@ -19,8 +19,8 @@ import numpy as np
 from app.domain.clock import format_time, parse_time
 from app.domain.identity import SYSTEM, Actor
 from app.domain.models import Embedding, Template
-from app.gallery import codec
-from app.gallery.codec import DamagedRow, ImportedSubject, SubjectInfo
+from app.gallery.face_json import detection_from_json, detection_to_json, vector_problem
+from app.gallery.records import DamagedRow, ImportedSubject, SubjectInfo
 from app.gallery.repository import GalleryRepository
 
 FORMAT = "likeness-gallery-1"
@@ -135,15 +135,15 @@ def _face(template: Template) -> dict[str, Any]:
         "face_id": template.face_id,
         "vector": base64.b64encode(template.embedding.vector.tobytes()).decode(),
         "threshold_offset": template.embedding.threshold_offset,
-        **codec.detection_to_json(template),
+        **detection_to_json(template),
         "enrolled_at": template.enrolled_at,
     }
 
 
 def _template(entry: dict[str, Any], subject_id: str, model: str) -> Template:
     data = base64.b64decode(entry["vector"])
-    if problem := codec.vector_problem(data):
+    if problem := vector_problem(data):
         raise ValueError(f"face {entry['face_id']}: {problem}")
     embedding = Embedding(np.frombuffer(data, np.float32), model)
     enrolled_at = format_time(datetime.fromisoformat(entry["enrolled_at"]))
-    return Template(entry["face_id"], subject_id, embedding, *codec.detection_from_json(entry), enrolled_at)
+    return Template(entry["face_id"], subject_id, embedding, *detection_from_json(entry), enrolled_at)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from app.audit import log as audit
 from app.domain.errors import ServiceError
 from app.domain.identity import Actor
-from app.gallery import codec
-from app.gallery.codec import DamagedRow, DamagedValue, GalleryInfo
+from app.gallery import queries
+from app.gallery.records import DamagedRow, DamagedValue, GalleryInfo
 from app.gallery.transaction import GalleryTransaction, damaged_face
 from app.storage.sqlite import Connection
 
@@ -43,15 +43,15 @@ def _subjects_without_key(transaction: GalleryTransaction, gallery: GalleryInfo)
 
 def _damaged_values(transaction: GalleryTransaction, gallery: GalleryInfo) -> Iterator[DamagedRow]:
     db, row_codec, where = transaction.db, transaction.codec, (gallery.number,)
-    for row in db.execute(f"{codec.FACE} WHERE gallery = ? ORDER BY subject, rowid", where):
+    for row in db.execute(f"{queries.FACE} WHERE gallery = ? ORDER BY subject, rowid", where):
         if error := _error(row_codec.template, gallery, row):
             yield damaged_face(gallery, row, error)
-    for row in db.execute(f"{codec.METADATA} WHERE gallery = ? ORDER BY id", where):
+    for row in db.execute(f"{queries.METADATA} WHERE gallery = ? ORDER BY id", where):
         if error := _error(row_codec.metadata, gallery.number, row):
             yield DamagedRow("metadata", str(error), gallery.id, row["id"])
         if error := _error(row_codec.consent, gallery.number, row):
             yield DamagedRow("consent", str(error), gallery.id, row["id"])
-    for row in db.execute(f"{codec.RESPONSE} WHERE gallery = ?", where):
+    for row in db.execute(f"{queries.RESPONSE} WHERE gallery = ?", where):
         if error := _error(row_codec.response, gallery.number, row):
             yield DamagedRow("idempotency_key", str(error), gallery.id, row["subject"], idempotency_key=row["key"])
 

@@ -7,8 +7,11 @@ from contextlib import suppress
 from app.audit import log as audit
 from app.domain.errors import Overloaded, StartError
 from app.domain.identity import SYSTEM, Actor
-from app.gallery.codec import GALLERY, GalleryInfo, RowCodec, aad, gallery_info
+from app.gallery.codec import RowCodec
+from app.gallery.queries import GALLERY, gallery_info
+from app.gallery.records import GalleryInfo
 from app.gallery.resealing import encrypt_gallery
+from app.gallery.sealed_values import aad
 from app.gallery.subject_keys import SubjectKeys
 from app.storage import ledger
 from app.storage.cipher import NOT_GIVEN, AesGcmCipher, Cipher, DecryptionError, NoCipher, key_name_of

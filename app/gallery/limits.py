@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from app.domain.errors import InvalidRequest, MetadataTooLarge
-from app.gallery.codec import GalleryInfo
+from app.gallery.records import GalleryInfo
 from app.storage.sqlite import Connection
 
+ID_PATTERN = r"^[^\x00-\x1f\x7f]{1,128}$"
 MAX_CONSENT = 256
+
+
+def check_id(identifier: str) -> None:
+    """Raises InvalidRequest unless the text can be the id of a gallery or a subject."""
+    if not re.fullmatch(ID_PATTERN, identifier):
+        raise InvalidRequest(f"expected an id of 1 to 128 characters without control characters, got {identifier!r}")
 
 
 def check_consent(consent: str) -> None:

@@ -13,7 +13,10 @@ from typing import TypeAlias
 import numpy as np
 
 from app.domain.models import Floats
-from app.gallery.codec import DamagedValue, GalleryInfo, RowCodec, aad, vector_problem
+from app.gallery.codec import RowCodec
+from app.gallery.face_json import vector_problem
+from app.gallery.records import DamagedValue, GalleryInfo
+from app.gallery.sealed_values import aad
 from app.gallery.template_transform import TemplateTransform
 from app.storage.cipher import Cipher, DecryptionError
 from app.storage.sqlite import Connection, Row

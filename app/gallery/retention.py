@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from app.audit import log as audit
 from app.domain.identity import Actor
-from app.gallery import codec
-from app.gallery.codec import GalleryInfo
+from app.gallery import queries
+from app.gallery.records import GalleryInfo
 from app.gallery.transaction import GalleryTransaction
 from app.storage.sqlite import Connection
 
@@ -53,7 +53,7 @@ def _expire_subjects_in_gallery(
     transaction: GalleryTransaction, gallery: GalleryInfo, at: str, by: Actor
 ) -> Expired | None:
     subjects = transaction.db.execute(
-        f"{codec.SUBJECT} WHERE gallery = ? AND expires_at <= ?", (gallery.number, at)
+        f"{queries.SUBJECT} WHERE gallery = ? AND expires_at <= ?", (gallery.number, at)
     ).fetchall()
     if not subjects:
         return None

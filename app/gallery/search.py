@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from app.concurrency.worker_pool import uninterrupted
 from app.domain.errors import ModelMismatch, NotFound
 from app.domain.models import Embedding
-from app.gallery.codec import GalleryInfo
 from app.gallery.faiss_index import FaceIndex, Hit
+from app.gallery.records import GalleryInfo
 from app.gallery.repository import GalleryRepository
 
 log = logging.getLogger(__name__)

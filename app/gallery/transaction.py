@@ -12,9 +12,10 @@ from app.domain.clock import now
 from app.domain.errors import InvalidRequest, ModelMismatch, NotFound
 from app.domain.identity import Actor
 from app.domain.models import Embedding, Template
-from app.gallery import codec
-from app.gallery.codec import DamagedRow, DamagedValue, GalleryInfo, IdempotencyRecord, RowCodec, SubjectInfo
-from app.gallery.limits import NO_LIMITS, GalleryLimits, check_consent
+from app.gallery import queries
+from app.gallery.codec import RowCodec
+from app.gallery.limits import NO_LIMITS, GalleryLimits, check_consent, check_id
+from app.gallery.records import DamagedRow, DamagedValue, GalleryInfo, IdempotencyRecord, SubjectInfo
 from app.gallery.resealing import Resealing, reseal_subject
 from app.gallery.transaction_keys import TransactionKeys
 from app.storage.sqlite import Connection, Row, UniqueViolation
@@ -31,13 +32,13 @@ class GalleryTransaction:
         self.db, self.codec, self.keys, self.limits = db, row_codec, keys, limits
 
     def gallery(self, gallery_id: str) -> GalleryInfo:
-        row = self.db.execute(f"{codec.GALLERY} WHERE id = ?", (gallery_id,)).fetchone()
+        row = self.db.execute(f"{queries.GALLERY} WHERE id = ?", (gallery_id,)).fetchone()
         if row is None:
             raise NotFound(f"no gallery {gallery_id!r}")
-        return codec.gallery_info(row)
+        return queries.gallery_info(row)
 
     def galleries(self) -> list[GalleryInfo]:
-        return [codec.gallery_info(row) for row in self.db.execute(f"{codec.GALLERY} ORDER BY id")]
+        return [queries.gallery_info(row) for row in self.db.execute(f"{queries.GALLERY} ORDER BY id")]
 
     def is_unchanged(self, known: GalleryInfo) -> bool:
         """Return whether the gallery is as it was; a new one of the same name has another number."""
@@ -52,7 +53,9 @@ class GalleryTransaction:
         return int(row["number"])
 
     def subject(self, gallery: GalleryInfo, subject_id: str) -> SubjectInfo:
-        row = self.db.execute(f"{codec.SUBJECT} WHERE gallery = ? AND id = ?", (gallery.number, subject_id)).fetchone()
+        row = self.db.execute(
+            f"{queries.SUBJECT} WHERE gallery = ? AND id = ?", (gallery.number, subject_id)
+        ).fetchone()
         if row is None:
             raise NotFound(f"no subject {subject_id!r} in gallery {gallery.id!r}")
         return self.codec.subject(gallery.number, row)
@@ -60,7 +63,7 @@ class GalleryTransaction:
     def faces(self, gallery: GalleryInfo, subject_id: str) -> list[Template]:
         """Return a subject's templates, oldest first; a damaged one is logged and left out."""
         rows = self.db.execute(
-            f"{codec.FACE} WHERE gallery = ? AND subject = ? ORDER BY revision, rowid",
+            f"{queries.FACE} WHERE gallery = ? AND subject = ? ORDER BY revision, rowid",
             (gallery.number, subject_id),
         )
         templates = []
@@ -73,7 +76,7 @@ class GalleryTransaction:
 
     def create_gallery_if_missing(self, gallery_id: str, by: Actor) -> bool:
         """Return whether the gallery is new."""
-        codec.check_id(gallery_id)
+        check_id(gallery_id)
         created = self.db.execute("INSERT OR IGNORE INTO galleries (id, created_at) VALUES (?, ?)", (gallery_id, now()))
         if created.rowcount > 0:
             number = self.gallery_number(gallery_id)
@@ -84,7 +87,7 @@ class GalleryTransaction:
 
     def create_subject_if_missing(self, gallery: GalleryInfo, subject_id: str) -> bool:
         """Return whether the subject is new. Raises InvalidRequest if the gallery has too many."""
-        codec.check_id(subject_id)
+        check_id(subject_id)
         ids = (gallery.number, subject_id)
         if self.db.execute("SELECT 1 FROM subjects WHERE gallery = ? AND id = ?", ids).fetchone():
             return False
@@ -181,7 +184,7 @@ class GalleryTransaction:
             for each in templates
         ]
         try:
-            self.db.executemany(f"INSERT INTO faces ({codec.FACE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            self.db.executemany(f"INSERT INTO faces ({queries.FACE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         except UniqueViolation as error:
             raise InvalidRequest(f"gallery {gallery.id!r} has one of these faces already") from error
         self.limits.check_faces(self.db, gallery, {template.subject_id for template in templates})
@@ -217,7 +220,7 @@ class GalleryTransaction:
     ) -> Mapping[str, Any] | None:
         """Return the response saved under the key. Raises InvalidRequest if it answered another request."""
         row = self.db.execute(
-            f"{codec.RESPONSE} WHERE gallery = ? AND subject = ? AND key = ?", (gallery_number, subject_id, key)
+            f"{queries.RESPONSE} WHERE gallery = ? AND subject = ? AND key = ?", (gallery_number, subject_id, key)
         ).fetchone()
         if row is None:
             return None
@@ -228,7 +231,7 @@ class GalleryTransaction:
     def saved_responses(self, gallery: GalleryInfo, subject_id: str) -> list[IdempotencyRecord]:
         """Return the responses saved for a subject; a damaged one is logged and its response is empty."""
         rows = self.db.execute(
-            f"{codec.RESPONSE} WHERE gallery = ? AND subject = ? ORDER BY key", (gallery.number, subject_id)
+            f"{queries.RESPONSE} WHERE gallery = ? AND subject = ? ORDER BY key", (gallery.number, subject_id)
         )
         return [self._saved_response(gallery.number, row) for row in rows]
 

@@ -11,7 +11,7 @@ from app.concurrency.worker_pool import WorkerPool
 from app.domain.errors import StorageFull
 from app.domain.identity import Actor
 from app.domain.models import Template
-from app.gallery.codec import GalleryInfo, SubjectFile, SubjectInfo
+from app.gallery.records import GalleryInfo, SubjectFile, SubjectInfo
 from app.gallery.repository import GalleryRepository
 from app.gallery.retention import Expired
 from app.gallery.search import GallerySearch

@@ -10,7 +10,7 @@ from app.access.subject_attempts import SubjectAttempts
 from app.concurrency.worker_pool import WorkerPool
 from app.domain.identity import Caller
 from app.domain.models import Candidate, Embedding, Probe
-from app.gallery.codec import GalleryInfo
+from app.gallery.records import GalleryInfo
 from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
 from app.matching.score_release import ScoreRelease, ScoreReleasePolicy

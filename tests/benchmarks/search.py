@@ -9,8 +9,8 @@ import faiss
 import numpy as np
 
 from app.domain.models import Floats
-from app.gallery.codec import StoredVector
 from app.gallery.faiss_index import FaceIndex
+from app.gallery.records import StoredVector
 from tests.benchmarks.cores import one_core
 from tests.benchmarks.measure import Contestant, Effort, race
 from tests.benchmarks.report import Row, share_of, versus

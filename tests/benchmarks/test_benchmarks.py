@@ -16,8 +16,8 @@ import torch
 from typer.testing import CliRunner
 
 from app.faces.detector.mtcnn import Mtcnn
-from app.gallery.codec import StoredVector
 from app.gallery.faiss_index import FaceIndex
+from app.gallery.records import StoredVector
 from app.images.decode import decode as read
 from app.images.formats import ACCEPTED
 from app.inference.onnx_session import Session

@@ -14,7 +14,7 @@ import pytest
 
 from app.access.api_keys import KeyStore
 from app.domain.identity import Scope
-from app.gallery.codec import IdempotencyRecord
+from app.gallery.records import IdempotencyRecord
 from app.storage.cipher import AesGcmCipher
 from tests.support.repository import FileRepository
 from tests.support.templates import numbered, template, unit

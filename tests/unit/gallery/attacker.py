@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from app.gallery.codec import aad
+from app.gallery.sealed_values import aad
 from app.storage.key_file import KeyFile, key_path
 
 COLUMNS = {"metadata": "subjects", "vector": "faces", "detection": "faces", "response": "idempotency_keys"}

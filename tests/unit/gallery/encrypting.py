@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from app.gallery.codec import IdempotencyRecord
+from app.gallery.records import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
 from app.storage.cipher import KEY_BYTES, AesGcmCipher, Cipher
 from tests.support.repository import FileRepository

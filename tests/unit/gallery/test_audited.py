@@ -9,8 +9,8 @@ import pytest
 from app.audit.log import AuditLog
 from app.domain.errors import LikenessError, ModelMismatch
 from app.domain.identity import Actor
-from app.gallery.codec import IdempotencyRecord
 from app.gallery.import_export import export_gallery, import_gallery
+from app.gallery.records import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
 from tests.support.repository import FileRepository
 from tests.support.templates import numbered, template, unit

@@ -13,7 +13,7 @@ import pytest
 from app.domain.errors import StartError, StorageFull, StorageUnavailable
 from app.domain.identity import SYSTEM
 from app.gallery import key_rotation
-from app.gallery.codec import IdempotencyRecord
+from app.gallery.records import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
 from app.storage import sqlite
 from app.storage.key_file import key_path

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.domain.errors import NotFound
-from app.gallery.codec import IdempotencyRecord
+from app.gallery.records import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
 from tests.support.templates import template, unit

@@ -3,7 +3,7 @@
 import pytest
 
 from app.domain.errors import InvalidRequest, ModelMismatch, NotFound
-from app.gallery.codec import IdempotencyRecord
+from app.gallery.records import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
 from tests.support.templates import numbered, template, unit
 

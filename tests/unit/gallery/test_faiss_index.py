@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.models import Floats
-from app.gallery.codec import StoredVector
 from app.gallery.faiss_index import FaceIndex, Hit
+from app.gallery.records import StoredVector
 from tests.support.templates import DIMENSION, unit
 
 ANY = 4.0

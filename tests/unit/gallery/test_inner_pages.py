@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.gallery.codec import IdempotencyRecord
+from app.gallery.records import IdempotencyRecord
 from app.storage.sqlite import Database
 from tests.support.repository import FileRepository
 from tests.support.templates import template, unit

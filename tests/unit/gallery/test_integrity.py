@@ -15,8 +15,8 @@ from app.domain.errors import InvalidRequest, Overloaded, ServiceError, StartErr
 from app.domain.identity import Actor
 from app.domain.models import Embedding
 from app.gallery import key_rotation
-from app.gallery.codec import DamagedRow, IdempotencyRecord
 from app.gallery.import_export import export_gallery, import_gallery
+from app.gallery.records import DamagedRow, IdempotencyRecord
 from app.gallery.search import GallerySearch
 from app.storage.cipher import Cipher, NoCipher
 from tests.support.repository import FileRepository

@@ -14,7 +14,7 @@ from app.audit.log import AuditLog
 from app.domain.errors import Overloaded, StartError
 from app.domain.identity import SYSTEM, Actor
 from app.gallery import key_rotation
-from app.gallery.codec import IdempotencyRecord
+from app.gallery.records import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
 from app.storage.cipher import AesGcmCipher, Cipher
 from app.storage.migrate import open_migrated

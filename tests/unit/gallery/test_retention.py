@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from app.audit.log import AuditLog
 from app.domain.identity import Actor
 from app.domain.models import Embedding, Template
-from app.gallery.codec import IdempotencyRecord
+from app.gallery.records import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
 from app.gallery.retention import Expired
 from tests.support.repository import FileRepository

@@ -1,0 +1,66 @@
+"""The bodies of responses in the HTTP contract."""
+
+from app.api.responses.enrollment import EnrolledFace, EnrolledFaces, Enrollment, NewFace, RejectedImage
+from app.api.responses.export import ExportedFace, SavedResponse, SubjectExport
+from app.api.responses.faces import FaceOut, JudgedFace, LivenessOut, ModelOut
+from app.api.responses.galleries import GalleryList, GalleryOut, SubjectOut, SubjectPage
+from app.api.responses.identification import (
+    CandidateOut,
+    Identification,
+    IdentifiedFace,
+    SearchedGallery,
+    SearchThreshold,
+)
+from app.api.responses.models import LoadedModel, LoadedModels
+from app.api.responses.photos import Detection, EmbeddedFace, Embeddings, EmbedResult, ImageSize
+from app.api.responses.problems import Problem
+from app.api.responses.service import Health, PendingErasure, Readiness
+from app.api.responses.verification import (
+    PairThreshold,
+    SubjectVerification,
+    ThresholdOut,
+    Verification,
+    VerifiedFace,
+    threshold_members,
+)
+
+__all__ = [
+    "CandidateOut",
+    "Detection",
+    "EmbedResult",
+    "EmbeddedFace",
+    "Embeddings",
+    "EnrolledFace",
+    "EnrolledFaces",
+    "Enrollment",
+    "ExportedFace",
+    "FaceOut",
+    "GalleryList",
+    "GalleryOut",
+    "Health",
+    "Identification",
+    "IdentifiedFace",
+    "ImageSize",
+    "JudgedFace",
+    "LivenessOut",
+    "LoadedModel",
+    "LoadedModels",
+    "ModelOut",
+    "NewFace",
+    "PairThreshold",
+    "PendingErasure",
+    "Problem",
+    "Readiness",
+    "RejectedImage",
+    "SavedResponse",
+    "SearchThreshold",
+    "SearchedGallery",
+    "SubjectExport",
+    "SubjectOut",
+    "SubjectPage",
+    "SubjectVerification",
+    "ThresholdOut",
+    "Verification",
+    "VerifiedFace",
+    "threshold_members",
+]

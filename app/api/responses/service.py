@@ -1,0 +1,24 @@
+"""The answers about the state of the service."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+
+class Health(BaseModel):
+    status: Literal["alive", "stopping"]
+
+
+class Readiness(BaseModel):
+    status: Literal["ready"] = "ready"
+    erasures_pending: int = Field(
+        description="Deletions of which old pages are still on the disk, because a reader of the database needs them."
+    )
+
+
+class PendingErasure(BaseModel):
+    """Deleted, and found by nobody; old pages stay on the disk until the readers of the database have ended."""
+
+    erased: Literal["pending"] = "pending"

@@ -1,0 +1,78 @@
+"""The answers to comparisons of two faces."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from app.api.responses.faces import Answer, JudgedFace
+from app.domain.models import Comparison, OperatingPoint, rounded_rate
+from app.matching.threshold_policy import Decision, Source
+
+
+class VerifiedFace(JudgedFace):
+    image: str
+    faces_found: int
+
+
+class PairThreshold(BaseModel):
+    """The threshold for a pair of faces and its error rates; a rate is null if the calibration does not give it."""
+
+    distance: float = Field(description="Largest distance of a match: `base` less the threshold offsets of both faces.")
+    base: float = Field(
+        description="The threshold for a pair of average faces. A threshold of the request is for all pairs the same."
+    )
+    fmr: float | None
+    fnmr: float | None
+
+    @classmethod
+    def of(cls, comparison: Comparison, decision: Decision) -> PairThreshold:
+        point = comparison.point
+        return cls(
+            distance=point.threshold,
+            base=decision.point.threshold,
+            fmr=_rounded(point.fmr),
+            fnmr=_rounded(point.fnmr),
+        )
+
+
+class ThresholdOut(PairThreshold):
+    source: Source
+    calibrated_on: str | None = Field(description="The data set on which the rates were measured.")
+
+
+class _Verification(BaseModel):
+    match: bool
+    distance: float
+    metric: Literal["squared_l2"] = "squared_l2"
+    similarity: float
+    probability: float | None
+    threshold: ThresholdOut
+    faces: list[VerifiedFace]
+
+
+class Verification(Answer, _Verification): ...
+
+
+class SubjectVerification(Verification):
+    subject_id: str
+    face_id: str | None = Field(description="The nearest enrolled face; null beyond the bound.")
+
+
+def threshold_members(
+    decision: Decision, point: OperatingPoint, fmr: float | None, calibrated_on: str | None
+) -> dict[str, Any]:
+    """Return the arguments that ThresholdOut and SearchThreshold share; `point` is the operating point for the pair."""
+    return {
+        "distance": point.threshold,
+        "base": decision.point.threshold,
+        "fmr": _rounded(fmr),
+        "fnmr": _rounded(point.fnmr),
+        "source": decision.source,
+        "calibrated_on": calibrated_on,
+    }
+
+
+def _rounded(rate: float | None) -> float | None:
+    return None if rate is None else rounded_rate(rate)

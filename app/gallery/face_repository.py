@@ -1,0 +1,113 @@
+"""The enrolled faces of the galleries, and what an index of them follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.audit import log as audit
+from app.domain.errors import NotFound
+from app.domain.identity import SYSTEM, Actor
+from app.domain.models import Template
+from app.gallery import queries
+from app.gallery.records import DamagedValue, GalleryChanges, GalleryInfo, IdempotencyRecord, StoredVector
+from app.gallery.template_transform import TemplateTransform
+from app.gallery.transaction import damaged_face
+from app.gallery.transactional import Transactional
+
+
+class FaceRepository(Transactional):
+    def enroll(
+        self,
+        gallery_id: str,
+        subject_id: str,
+        templates: Sequence[Template],
+        idempotency: IdempotencyRecord | None = None,
+        by: Actor = SYSTEM,
+    ) -> Mapping[str, Any] | None:
+        """
+        Add templates to a subject, creating it and its gallery as needed, all or nothing.
+
+        Return None, or the response saved earlier under the same key, in which case nothing was added.
+        Raises ModelMismatch, or InvalidRequest if the key was used for another request or a face id is taken.
+        """
+        with self._writing() as transaction:
+            transaction.create_gallery_if_missing(gallery_id, by)
+            gallery = transaction.gallery(gallery_id)
+            if idempotency:
+                key, digest = idempotency.key, idempotency.request_digest
+                if saved := transaction.saved_response(gallery.number, subject_id, key, digest):
+                    return saved
+            transaction.create_subject_if_missing(gallery, subject_id)
+            for template in templates:
+                gallery = transaction.bind_to_model(gallery, template.embedding)
+            transaction.add_faces(gallery, templates)
+            for template in templates:
+                audit.append(transaction.db, by, "face.enroll", gallery_id, subject=subject_id, face=template.face_id)
+            if idempotency:
+                transaction.save_response(gallery, subject_id, idempotency)
+            return None
+
+    def saved_response(
+        self, gallery_id: str, subject_id: str, key: str, request_digest: str
+    ) -> Mapping[str, Any] | None:
+        """Return the response saved under an Idempotency-Key. Raises InvalidRequest if it answered another request."""
+        with self._reading() as transaction:
+            try:
+                number = transaction.gallery_number(gallery_id)
+            except NotFound:
+                return None
+            return transaction.saved_response(number, subject_id, key, request_digest)
+
+    def faces(self, gallery_id: str, subject_id: str) -> list[Template]:
+        """Return a subject's templates, oldest first; a damaged one is logged and left out."""
+        with self._reading() as transaction:
+            gallery = transaction.gallery(gallery_id)
+            transaction.subject(gallery, subject_id)
+            return transaction.faces(gallery, subject_id)
+
+    def delete_face(self, gallery_id: str, subject_id: str, face_id: str, by: Actor = SYSTEM) -> None:
+        with self._deleting() as transaction:
+            gallery = transaction.gallery(gallery_id)
+            transaction.subject(gallery, subject_id)
+            if not transaction.log_removals(gallery, "subject = ? AND id = ?", subject_id, face_id):
+                raise NotFound(f"subject {subject_id!r} has no face {face_id!r}")
+            transaction.db.execute("DELETE FROM faces WHERE gallery = ? AND id = ?", (gallery.number, face_id))
+            transaction.delete_saved_responses(gallery, subject_id)
+            transaction.renew_key(gallery, subject_id)
+            audit.append(transaction.db, by, "face.delete", gallery_id, subject=subject_id, face=face_id)
+
+    def changes_since(self, gallery_id: str, known: GalleryInfo | None) -> tuple[GalleryInfo, GalleryChanges]:
+        """
+        Return the gallery, and what an index of it as `known` lacks: everything if its vectors are stored in another
+        way by now. The vectors are those that are stored: `transform` gives the model's own.
+
+        Raises StartError if a key is missing, so that no index lacks faces which are not damaged.
+        """
+        read, damaged = [], []
+        with self._reading() as transaction:
+            if known and transaction.is_unchanged(known):
+                return known, GalleryChanges(known.revision, [], [], [])
+            gallery = transaction.gallery(gallery_id)
+            since = known.revision if known and gallery.stores_vectors_as(known) else 0
+            rows = transaction.db.execute(
+                f"{queries.FACE} WHERE gallery = ? AND revision > ? ORDER BY revision, rowid", (gallery.number, since)
+            )
+            for row in rows:  # decoded here: behind the transaction, the keys that it needs may be destroyed
+                try:
+                    read.append((row["id"], row["subject"], self._codec.stored_vector(gallery, row)))
+                except DamagedValue as error:
+                    damaged.append(damaged_face(gallery, row, error))
+            removed = transaction.db.execute(
+                "SELECT face FROM removals WHERE gallery = ? AND revision > ? AND ? > 0", (gallery.number, since, since)
+            ).fetchall()
+        if damaged:
+            self.require_all_keys()
+        transform = self._codec.transform(gallery)
+        offsets = self._codec.offsets(gallery, [transform.to_model(vector) for *_, vector in read])
+        added = [StoredVector(*face, offset) for face, offset in zip(read, offsets, strict=True)]
+        return gallery, GalleryChanges(gallery.revision, added, [row["face"] for row in removed], damaged)
+
+    def transform(self, gallery: GalleryInfo) -> TemplateTransform:
+        """Return what turns the model's own vectors into those that the gallery stores and searches, and back."""
+        return self._codec.transform(gallery)

@@ -1,0 +1,25 @@
+"""The statements that read each table, without their conditions."""
+
+from __future__ import annotations
+
+from app.gallery.records import GalleryInfo
+from app.storage.sqlite import Row
+
+# Private values are read with CAST, because SQLite keeps any type in any column, and a damaged row may hold one.
+GALLERY = """SELECT number, id, model, dimension, revision, created_at, CAST(sealed_seed AS BLOB) AS sealed_seed,
+    (SELECT count(*) FROM subjects WHERE gallery = number) AS subjects,
+    (SELECT count(*) FROM faces WHERE gallery = number) AS faces FROM galleries"""
+SUBJECT = """SELECT id, CAST(metadata AS BLOB) AS metadata, CAST(consent AS BLOB) AS consent, created_at, expires_at,
+    key_slot, (SELECT count(*) FROM faces WHERE faces.gallery = subjects.gallery AND subject = subjects.id) AS faces
+    FROM subjects"""
+METADATA = "SELECT id, CAST(metadata AS BLOB) AS metadata, CAST(consent AS BLOB) AS consent, key_slot FROM subjects"
+FACE_COLUMNS = "gallery, subject, id, vector, detection, revision, enrolled_at"
+_KEY_SLOT = "(SELECT key_slot FROM subjects WHERE subjects.gallery = {0}.gallery AND subjects.id = {0}.subject)"
+FACE = f"""SELECT subject, id, CAST(vector AS BLOB) AS vector, CAST(detection AS BLOB) AS detection, enrolled_at,
+    {_KEY_SLOT.format("faces")} AS key_slot FROM faces"""
+RESPONSE = f"""SELECT subject, key, request_digest, CAST(response AS BLOB) AS response,
+    {_KEY_SLOT.format("idempotency_keys")} AS key_slot FROM idempotency_keys"""
+
+
+def gallery_info(row: Row) -> GalleryInfo:
+    return GalleryInfo(**dict(row))
