@@ -125,6 +125,13 @@ def test_a_photo_that_lies_on_its_side_is_told(open_page: Open) -> None:
     expect(page.locator(".verdict")).to_have_text("The same person")
 
 
+def test_a_service_that_judges_liveness_is_asked(open_page: Open, tmp_path: Path) -> None:
+    with Server(tmp_path / "data", LIKENESS_LIVENESS="on") as judging:
+        page = open_page("verify", at=judging)
+        give(page, COLLINS, COLLINS_AGAIN)
+        expect(page.locator(".slot").first).to_contain_text("It looks live (")
+
+
 def test_photos_are_taken_from_a_drop_and_from_the_clipboard(open_page: Open) -> None:
     page = open_page("verify")
     send_event(page, ".slot", "drop", COLLINS)

@@ -120,6 +120,12 @@ export function loaded_models() {
   return models;
 }
 
+/** Return the field that asks how live a face is, where the service can tell. @returns {Promise<{ liveness?: string }>} */
+export async function liveness_field() {
+  const { models } = await loaded_models();
+  return models.some((model) => model.kind === "liveness") ? { liveness: "report" } : {};
+}
+
 /** Return the calibration of the embedder, or null without one. */
 export function embedder_calibration() {
   calibration ??= read_calibration().catch((error) => {

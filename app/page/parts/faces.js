@@ -2,7 +2,7 @@
 
 import { draw_crop } from "./drawing.js";
 import { el } from "./dom.js";
-import { percent } from "./words.js";
+import { number, percent } from "./words.js";
 
 /** @typedef {import("./photo.js").Photo} Photo */
 /** @typedef {import("./photo.js").Face} Face */
@@ -21,9 +21,17 @@ export function face_card(photo, face, faces_found) {
   const bars = PARTS.map((part) => quality_bar(part, face.quality[part]));
   const notes = el("p", { class: "small-print" },
     el("span", { text: "face.confidence", values: { percent: percent(face.confidence) } }),
+    liveness_of(face),
     faces_found > 1 && el("span", { text: "face.one_of", values: { count: faces_found } }),
     face.rotated > 0 && el("span", { text: "face.rotated", values: { degrees: face.rotated } }));
   return el("div", { class: "face-card" }, crop_of(photo, face), el("div", {}, el("dl", { class: "quality" }, ...bars.flat()), notes));
+}
+
+/** Return what the service thinks of a face as a living one, if it was asked. @param {Face} face */
+export function liveness_of({ liveness }) {
+  if (!liveness) return null;
+  const text = liveness.live ? "face.live" : "face.not_live";
+  return el("span", { class: liveness.live ? "" : "doubt", text, values: { score: number(liveness.score) } });
 }
 
 /** @param {typeof PARTS[number]} part @param {number} value */

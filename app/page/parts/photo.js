@@ -3,7 +3,7 @@
 import { call, form_of } from "./api.js";
 
 /** @typedef {import("./api.js").Schemas} Schemas */
-/** @typedef {Schemas["FaceOut"] & { crop?: string | null }} Face */
+/** @typedef {Schemas["FaceOut"] & { crop?: string | null, liveness?: Schemas["LivenessOut"] | null }} Face */
 /**
  * @typedef {object} Photo
  * @property {Blob} blob

@@ -1,9 +1,9 @@
 /** Who of the enrolled people is in a photo? */
 
-import { call, form_of, key_changed } from "../parts/api.js";
+import { call, form_of, key_changed, liveness_field } from "../parts/api.js";
 import { el, table, theirs } from "../parts/dom.js";
 import { draw_photo } from "../parts/drawing.js";
-import { crop_of } from "../parts/faces.js";
+import { crop_of, liveness_of } from "../parts/faces.js";
 import { choose_gallery } from "../parts/gallery_choice.js";
 import { open_photo } from "../parts/photo.js";
 import { accept_pastes, photo_input } from "../parts/photo_input.js";
@@ -44,7 +44,7 @@ export function identify_view() {
     const [mine, searched] = [++latest, photo];
     result.setAttribute("aria-busy", "true");
     try {
-      const form = form_of({ image: searched.blob, gallery: galleries.chosen(), faces: "all" });
+      const form = form_of({ image: searched.blob, gallery: galleries.chosen(), faces: "all", ...(await liveness_field()) });
       /** @type {Identification} */
       const answer = await call("POST", "identify", { form });
       if (mine === latest) show(searched, answer);
@@ -97,6 +97,7 @@ function face_row(photo, face) {
   return el("li", { class: "identified" },
     crop_of(photo, face),
     el("div", {}, name,
+      face.liveness && el("p", { class: "small-print" }, liveness_of(face)),
       best ? table(["subject", "distance", "threshold", "probability", "metadata"], rows, "candidates") : el("p", { class: "small-print", text: "identify.stranger" })));
 }
 

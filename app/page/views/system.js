@@ -93,7 +93,7 @@ function health_words(ready) {
 function models_table(loaded) {
   const rows = loaded.models.map((model) => [
     model.id,
-    el("span", { text: model.kind === "embedder" ? "kind.embedder" : "kind.detector" }),
+    el("span", { text: `kind.${model.kind}` }),
     model.provider,
     model.dimension ? String(model.dimension) : "–",
     el("span", { text: model.calibrated ? "yes" : model.kind === "embedder" ? "no" : "dash" }),

@@ -1,6 +1,6 @@
 /** Are two photos of one person? */
 
-import { call, embedder_calibration, form_of, key_changed } from "../parts/api.js";
+import { call, embedder_calibration, form_of, key_changed, liveness_field } from "../parts/api.js";
 import { button, el } from "../parts/dom.js";
 import { draw_photo } from "../parts/drawing.js";
 import { face_card } from "../parts/faces.js";
@@ -11,6 +11,7 @@ import { verdict_panel } from "../parts/verdict.js";
 import { say } from "../parts/words.js";
 
 /** @typedef {import("../parts/api.js").Schemas["Verification"]} Verification */
+/** @typedef {import("../parts/photo.js").Face} Face */
 /** @typedef {import("../parts/photo.js").Photo} Photo */
 /** @typedef {import("../parts/photo.js").Detection} Detection */
 
@@ -40,12 +41,12 @@ export function verify_view() {
     const mine = ++latest;
     result.setAttribute("aria-busy", "true");
     try {
-      const form = form_of({ image1: first.blob, image2: second.blob });
+      const form = form_of({ image1: first.blob, image2: second.blob, ...(await liveness_field()) });
       /** @type {Verification} */
       const answer = await call("POST", "verify", { form });
       const calibration = await embedder_calibration();
       if (mine !== latest) return;
-      slots.forEach((each, index) => each.choose(Number(answer.faces[index]?.box[0])));
+      slots.forEach((each, index) => each.choose(answer.faces[index]));
       result.replaceChildren(verdict_panel(answer, calibration, [first.name, second.name]));
     } catch (error) {
       if (mine === latest) result.replaceChildren(problem_box(error, compare));
@@ -79,6 +80,7 @@ function slot(label, changed) {
     async take(blob, name) {
       const photo = (made.photo = await open_photo(blob, name));
       detection = null;
+      compared = undefined;
       details.replaceChildren();
       if (photo.bitmap) draw_photo(input.canvas, photo, photo.bitmap, []);
       input.show(true);
@@ -88,14 +90,14 @@ function slot(label, changed) {
     async again() {
       if (made.photo && !detection) await find(made.photo);
     },
-    /** Mark the face that was compared. @param {number} left The left side of its box. */
-    choose(left) {
-      if (made.photo && detection) show(made.photo, detection, left);
-      else chosen = left;
+    /** Mark the face that was compared. @param {Face | undefined} face */
+    choose(face) {
+      compared = face;
+      if (made.photo && detection) show(made.photo, detection);
     },
   };
-  /** @type {number | null} */
-  let chosen = null;
+  /** @type {Face | undefined} */
+  let compared;
 
   /** @param {Photo} photo */
   async function find(photo) {
@@ -104,21 +106,20 @@ function slot(label, changed) {
       const found = await detect(photo);
       if (photo !== made.photo) return;
       detection = found;
-      show(photo, found, chosen);
+      show(photo, found);
     } catch (error) {
       if (photo === made.photo) details.replaceChildren(problem_box(error, () => find(photo)));
     } finally {
       details.removeAttribute("aria-busy");
-      chosen = null;
     }
   }
 
-  /** @param {Photo} photo @param {Detection} found @param {number | null} left */
-  function show(photo, found, left) {
-    const face = found.faces.find((each) => each.box[0] === left) ?? found.faces[0];
+  /** @param {Photo} photo @param {Detection} found */
+  function show(photo, found) {
+    const face = found.faces.find((each) => each.box[0] === compared?.box[0]) ?? found.faces[0];
     draw_photo(input.canvas, photo, found.image, found.faces.map((each) => ({ face: each, muted: each !== face })));
     details.replaceChildren(
-      face ? face_card(photo, face, found.faces_found) : el("p", { class: "small-print", text: "face.none" }));
+      face ? face_card(photo, { ...face, liveness: compared?.liveness }, found.faces_found) : el("p", { class: "small-print", text: "face.none" }));
   }
   return made;
 }
