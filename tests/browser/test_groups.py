@@ -34,6 +34,7 @@ def names(page: Page) -> list[list[str]]:
 def test_photos_are_grouped_by_person(open_page: Open, tmp_path: Path) -> None:
     both = jpeg(side_by_side(collins(), hopper()))
     photos = {"a": COLLINS, "b": HOPPER, "c": COLLINS_AGAIN, "d": HOPPER_AGAIN, "e": NO_FACE, "f": both}
+    (tmp_path / "notes.txt").write_text("not a photo")
     page = open_page("groups")
     page.locator("#groups input[webkitdirectory]").set_input_files(folder_of(tmp_path, **photos))
 

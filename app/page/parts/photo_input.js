@@ -35,14 +35,16 @@ export function photo_input({ label, take }) {
 }
 
 /**
- * Return a hidden file input; a button opens it, so that it looks and is reached like everything else.
+ * Return a hidden file input; a button opens it, so that it looks and is reached like everything else. Of a folder it
+ * takes what may be photos; of files that were chosen one by one, all, and the service says what is wrong with them.
  * @param {Record<string, unknown>} attributes
  * @param {(files: File[]) => unknown} take
  */
 export function file_input(attributes, take) {
   const input = el("input", { type: "file", accept: "image/*,.heic,.heif", hidden: true, ...attributes });
   input.addEventListener("change", () => {
-    const files = [...(input.files ?? [])];
+    const all = [...(input.files ?? [])];
+    const files = input.webkitdirectory ? all.filter(may_be_photo) : all;
     input.value = "";
     take(files);
   });
