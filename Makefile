@@ -29,9 +29,12 @@ check: $(VENV)/.dev page-check ## Check format, lint, types, imports between pac
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 
+PRETTIER := $(VENV)/page/node_modules/.bin/prettier --config $(VENV)/page/package.json --log-level warn
+PAGE_FILES := 'app/page/**/*.{js,css,html}' '!app/page/vendor/**'
 # The answers' types are made of the service's own description, so that the page cannot read what is not there.
-page-check: $(VENV)/.dev $(VENV)/.page ## Check the types of the page's scripts (where there is npm)
-	command -v npm >/dev/null || { echo "no npm here: the types of the page's scripts are not checked"; exit 0; }; \
+page-check: $(VENV)/.dev $(VENV)/.page ## Check format and types of the page's files (where there is npm)
+	command -v npm >/dev/null || { echo "no npm here: format and types of the page's files are not checked"; exit 0; }; \
+	$(PRETTIER) --check $(PAGE_FILES) && \
 	$(BIN)/python -m tests.browser.describe > $(VENV)/page/openapi.json && \
 	$(VENV)/page/node_modules/.bin/openapi-typescript $(VENV)/page/openapi.json --output $(VENV)/page/api.d.ts >/dev/null && \
 	$(VENV)/page/node_modules/.bin/tsc --project $(VENV)/page
@@ -58,7 +61,8 @@ bench: $(VENV)/.dev ## Time every stage against its peers, hold the ratios again
 docker-test: $(VENV)/.dev ## Build the images, bring the service up, restart and stop it (needs Docker)
 	$(BIN)/pytest --timeout 1800 tests/docker
 
-format: $(VENV)/.dev ## Format the code
+format: $(VENV)/.dev $(VENV)/.page ## Format the code
+	! command -v npm >/dev/null || $(PRETTIER) --write $(PAGE_FILES)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

@@ -14,9 +14,18 @@ import { verify_view } from "./views/verify.js";
 
 const NAMES = /** @type {const} */ (["verify", "identify", "gallery", "groups", "system"]);
 /** @type {Record<typeof NAMES[number], () => View>} */
-const MAKERS = { verify: verify_view, identify: identify_view, gallery: gallery_view, groups: groups_view, system: system_view };
+const MAKERS = {
+  verify: verify_view,
+  identify: identify_view,
+  gallery: gallery_view,
+  groups: groups_view,
+  system: system_view,
+};
 
-/** A view is made when it is first shown, and stays as it was left. @type {Partial<Record<typeof NAMES[number], View>>} */
+/**
+ * A view is made when it is first shown, and stays as it was left.
+ * @type {Partial<Record<typeof NAMES[number], View>>}
+ */
 const views = {};
 const links = NAMES.map((name) => el("a", { href: `#${name}`, text: `nav.${name}` }));
 const main = el("main", { class: "container", id: "main" });
@@ -44,8 +53,11 @@ function show(moved) {
 
 function header() {
   const logo = el("img", { src: "page/icon.svg", alt: "", width: 32, height: 32 });
-  const languages = el("select", { id: "language", label: "language" },
-    ...Object.entries(LANGUAGES).map(([code, { name }]) => el("option", { value: code, lang: code }, name)));
+  const languages = el(
+    "select",
+    { id: "language", label: "language" },
+    ...Object.entries(LANGUAGES).map(([code, { name }]) => el("option", { value: code, lang: code }, name)),
+  );
   languages.value = language();
   languages.addEventListener("change", () => choose_language(languages.value));
   const key = button("key.none", open_key_dialog, { class: "small secondary outline key-button", id: "key" });
@@ -55,14 +67,24 @@ function header() {
   key.replaceChildren(icon("key"), words);
   show_key();
   key_changed.addEventListener("change", show_key);
-  return el("header", { class: "top" }, el("div", { class: "container" },
-    el("a", { class: "brand", href: "#verify" }, logo, el("strong", {}, "Likeness")),
-    el("nav", { label: "nav.label" }, el("ul", {}, ...links.map((link) => el("li", {}, link)))),
-    el("div", { class: "tools" }, languages, key)));
+  return el(
+    "header",
+    { class: "top" },
+    el(
+      "div",
+      { class: "container" },
+      el("a", { class: "brand", href: "#verify" }, logo, el("strong", {}, "Likeness")),
+      el("nav", { label: "nav.label" }, el("ul", {}, ...links.map((link) => el("li", {}, link)))),
+      el("div", { class: "tools" }, languages, key),
+    ),
+  );
 }
 
-const footer = el("footer", { class: "container small-print" },
-  el("p", {}, el("span", { text: "footer.kept" }), " ", el("a", { href: "docs", text: "footer.docs" })));
+const footer = el(
+  "footer",
+  { class: "container small-print" },
+  el("p", {}, el("span", { text: "footer.kept" }), " ", el("a", { href: "docs", text: "footer.docs" })),
+);
 
 // a photo that misses its place must not replace the page
 for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault());

@@ -42,7 +42,8 @@ export class Problem extends Error {
 /** Return a segment of a path. @param {string} id */
 export function segment(id) {
   // a browser takes these two, percent-encoded too, for steps in the path
-  if (id === "." || id === "..") throw new Problem({ code: "invalid_request", detail: `a browser cannot send the id ${id}` });
+  if (id === "." || id === "..")
+    throw new Problem({ code: "invalid_request", detail: `a browser cannot send the id ${id}` });
   return encodeURIComponent(id);
 }
 
@@ -120,7 +121,10 @@ export function loaded_models() {
   return models;
 }
 
-/** Return the field that asks how live a face is, where the service can tell. @returns {Promise<{ liveness?: string }>} */
+/**
+ * Return the field that asks how live a face is, where the service can tell.
+ * @returns {Promise<{ liveness?: string }>}
+ */
 export async function liveness_field() {
   const { models } = await loaded_models();
   return models.some((model) => model.kind === "liveness") ? { liveness: "report" } : {};
@@ -141,7 +145,12 @@ async function read_calibration() {
   return embedder?.calibrated ? call("GET", `models/${segment(embedder.id)}/calibration`) : null;
 }
 
-/** Try again as long as the service says that it is busy. @template T @param {() => Promise<T>} work @returns {Promise<T>} */
+/**
+ * Try again as long as the service says that it is busy.
+ * @template T
+ * @param {() => Promise<T>} work
+ * @returns {Promise<T>}
+ */
 export async function patiently(work) {
   for (let tries = 1; ; tries++) {
     try {

@@ -23,7 +23,10 @@ export function point_at(calibration, fmr) {
   return { threshold: Number(rates?.threshold), fmr, fnmr: Number(rates?.fnmr) };
 }
 
-/** Return the positions of a slider from the coarsest FMR to the finest: 1, 2, 5 of each power of ten. @param {Calibration} calibration */
+/**
+ * Return the positions of a slider from the coarsest FMR to the finest: 1, 2, 5 of each power of ten.
+ * @param {Calibration} calibration
+ */
 export function steps(calibration) {
   const smallest = finest(calibration);
   const made = [];
@@ -40,14 +43,22 @@ export function steps(calibration) {
  * @param {number} [step]
  */
 export function distributions(calibration, step = 0.05) {
-  const rates = calibration.rates.filter(({ fmr, threshold }) => fmr < 1 || threshold < 4); // beyond, nothing was measured
-  const edges = Array.from({ length: Math.floor(Number(rates.at(-1)?.threshold) / step + 1e-9) + 1 }, (_, index) => index * step);
+  // beyond the last but one, nothing was measured
+  const rates = calibration.rates.filter(({ fmr, threshold }) => fmr < 1 || threshold < 4);
+  const edges = Array.from(
+    { length: Math.floor(Number(rates.at(-1)?.threshold) / step + 1e-9) + 1 },
+    (_, index) => index * step,
+  );
   const genuine = edges.map((edge) => 1 - between(rates, edge, "fnmr"));
   const impostor = edges.map((edge) => between(rates, edge, "fmr"));
   const beyond = Array.from({ length: TAIL }, (_, index) => (index + 0.5) * step);
   const middles = edges.slice(1).map((edge) => edge - step / 2);
   return {
-    scores: [...beyond.map((each) => -each).reverse(), ...middles, ...beyond.map((each) => Number(edges.at(-1)) + each)],
+    scores: [
+      ...beyond.map((each) => -each).reverse(),
+      ...middles,
+      ...beyond.map((each) => Number(edges.at(-1)) + each),
+    ],
     genuine: with_tails(genuine, step, beyond),
     impostor: with_tails(impostor, step, beyond),
   };
@@ -57,8 +68,12 @@ export function distributions(calibration, step = 0.05) {
 function with_tails(cumulative, step, beyond) {
   const inside = slopes(cumulative, step);
   /** @param {number} area @param {number} height */
-  const tail = (area, height) => beyond.map((distance) => (height > 0 ? Math.max(0, height * (1 - (distance * height) / (2 * area || 1e-9))) : 0));
-  const [first, last] = [tail(Number(cumulative[0]), Number(inside[0])), tail(1 - Number(cumulative.at(-1)), Number(inside.at(-1)))];
+  const tail = (area, height) =>
+    beyond.map((distance) => (height > 0 ? Math.max(0, height * (1 - (distance * height) / (2 * area || 1e-9))) : 0));
+  const [first, last] = [
+    tail(Number(cumulative[0]), Number(inside[0])),
+    tail(1 - Number(cumulative.at(-1)), Number(inside.at(-1))),
+  ];
   return [...first.reverse(), ...inside, ...last];
 }
 
@@ -77,7 +92,11 @@ function between(rates, threshold, name) {
   return low[name] + share * (high[name] - low[name]);
 }
 
-/** Return the slope of a cumulative rate, averaged with its neighbours. @param {number[]} rates @param {number} step */
+/**
+ * Return the slope of a cumulative rate, averaged with its neighbours.
+ * @param {number[]} rates
+ * @param {number} step
+ */
 function slopes(rates, step) {
   const raw = rates.slice(1).map((rate, index) => (rate - Number(rates[index])) / step);
   return raw.map((slope, index) => (Number(raw[index - 1] ?? slope) + 2 * slope + Number(raw[index + 1] ?? slope)) / 4);

@@ -10,8 +10,13 @@ export async function photograph() {
   video.muted = true;
   const shutter = button("camera.take", () => {}, { disabled: true });
   const stop = button("cancel", () => {}, { class: "secondary outline" });
-  const body = el("article", { class: "camera" },
-    el("h2", { text: "camera.title" }), video, el("div", { class: "actions end" }, stop, shutter));
+  const body = el(
+    "article",
+    { class: "camera" },
+    el("h2", { text: "camera.title" }),
+    video,
+    el("div", { class: "actions end" }, stop, shutter),
+  );
   const dialog = el("dialog", { label: "camera.title" }, body);
   document.body.append(dialog);
   dialog.showModal();

@@ -1,4 +1,4 @@
-/** Charts by uPlot. Colours come from the style sheet; a chart is drawn anew when they, the language or its width change. */
+/** Charts by uPlot. A chart is drawn anew when the colours, the language or its width change. */
 
 import uPlot from "../vendor/uPlot.esm.js";
 import { distributions } from "./calibration.js";
@@ -42,7 +42,15 @@ export function keep_chart(element, describe) {
 function axis(more) {
   const [size, grid] = [font_size(), { stroke: color("--grid"), width: 1 }];
   const font = `${size}px system-ui, sans-serif`;
-  return { stroke: color("--axis"), font, labelFont: font, grid, ticks: { ...grid, size: 4 }, labelSize: 1.7 * size, ...more };
+  return {
+    stroke: color("--axis"),
+    font,
+    labelFont: font,
+    grid,
+    ticks: { ...grid, size: 4 },
+    labelSize: 1.7 * size,
+    ...more,
+  };
 }
 
 /** Return the size of words in a chart, in pixels; it follows the page's, which grows with the window. */
@@ -62,14 +70,22 @@ export function distribution_chart(calibration, { shift, lines }) {
   const series = [
     {},
     { stroke: color("--genuine"), fill: color("--genuine-fill"), width: font_size() / 6, points: { show: false } },
-    { stroke: color("--impostor"), fill: color("--impostor-fill"), width: font_size() / 6, points: { show: false } },
+    {
+      stroke: color("--impostor"),
+      fill: color("--impostor-fill"),
+      width: font_size() / 6,
+      points: { show: false },
+    },
   ];
   const longest = Math.min(4, Math.max(Number(scores.at(-1)) - shift, ...lines.map((line) => line.at)) + 0.1);
   const shortest = Math.min(0, Number(scores[0]) - shift, ...lines.map((line) => line.at));
   return {
     options: {
       series,
-      scales: { x: { time: false, range: /** @type {[number, number]} */ ([shortest, longest]) }, y: { range: headroom } },
+      scales: {
+        x: { time: false, range: /** @type {[number, number]} */ ([shortest, longest]) },
+        y: { range: headroom },
+      },
       axes: [axis({ label: t("axis.distance"), size: 2.5 * font_size() }), axis({ show: false })],
       padding: /** @type {uPlot.Padding} */ ([2.5 * font_size(), 12, 0, 12]),
       hooks: { draw: [/** @param {uPlot} chart */ (chart) => draw_lines(chart, lines)] },
@@ -120,7 +136,11 @@ export function det_chart(calibration, point) {
   const marks = xs.map((_, index) => (index === marked ? Number(rates[index]?.fnmr) : null));
   /** @param {uPlot} _ @param {(number | null)[]} splits */
   const values = (_, splits) => splits.map((value) => (value === null ? "" : percent(value)));
-  /** Label powers of ten only, and in a narrow chart each second one. @param {uPlot} chart @param {number[]} splits */
+  /**
+   * Label powers of ten only, and in a narrow chart each second one.
+   * @param {uPlot} chart
+   * @param {number[]} splits
+   */
   const filter = (chart, splits) => {
     const every = chart.width < 30 * font_size() ? 2 : 1;
     return splits.map((value) => (Math.abs(Math.log10(value) % every) < 1e-6 ? value : null));
@@ -135,7 +155,10 @@ export function det_chart(calibration, point) {
     options: {
       series,
       scales: { x: { time: false, distr: /** @type {const} */ (3) }, y: { distr: /** @type {const} */ (3) } },
-      axes: [axis({ label: t("axis.fmr"), values, filter, size: 2.5 * font_size() }), axis({ label: t("axis.fnmr"), values, filter, size: 5.2 * font_size() })],
+      axes: [
+        axis({ label: t("axis.fmr"), values, filter, size: 2.5 * font_size() }),
+        axis({ label: t("axis.fnmr"), values, filter, size: 5.2 * font_size() }),
+      ],
       padding: /** @type {uPlot.Padding} */ ([12, 20, 0, 0]),
     },
     data: /** @type {uPlot.AlignedData} */ ([xs, rates.map((rate) => rate.fnmr), marks]),

@@ -26,7 +26,12 @@ export function cluster(faces, threshold) {
 
 /** @param {Vector[]} faces */
 function scores_of(faces) {
-  return faces.map((one) => Float64Array.from(faces, (other) => distance(one.embedding, other.embedding) + one.threshold_offset + other.threshold_offset));
+  return faces.map((one) =>
+    Float64Array.from(
+      faces,
+      (other) => distance(one.embedding, other.embedding) + one.threshold_offset + other.threshold_offset,
+    ),
+  );
 }
 
 /** Return the squared L2 distance of two unit vectors. @param {number[]} one @param {number[]} other */
@@ -34,9 +39,18 @@ function distance(one, other) {
   return Math.max(0, 2 - 2 * one.reduce((sum, value, index) => sum + value * Number(other[index]), 0));
 }
 
-/** Return the two nearest groups within the threshold. @param {Float64Array[]} scores @param {number[]} heads @param {number} threshold */
+/**
+ * Return the two nearest groups within the threshold.
+ * @param {Float64Array[]} scores
+ * @param {number[]} heads
+ * @param {number} threshold
+ */
 function nearest(scores, heads, threshold) {
-  let [least, one, other] = /** @type {[number, number | undefined, number | undefined]} */ ([threshold, undefined, undefined]);
+  let [least, one, other] = /** @type {[number, number | undefined, number | undefined]} */ ([
+    threshold,
+    undefined,
+    undefined,
+  ]);
   for (let i = 0; i < heads.length; i++) {
     const row = /** @type {Float64Array} */ (scores[Number(heads[i])]);
     for (let j = i + 1; j < heads.length; j++) {
@@ -47,12 +61,19 @@ function nearest(scores, heads, threshold) {
   return [one, other];
 }
 
-/** Put the second group into the first; its mean scores are those of both, by their sizes. @param {Float64Array[]} scores @param {Map<number, number[]>} groups @param {number} one @param {number} other */
+/**
+ * Put the second group into the first; its mean scores are those of both, by their sizes.
+ * @param {Float64Array[]} scores
+ * @param {Map<number, number[]>} groups
+ * @param {number} one
+ * @param {number} other
+ */
 function join(scores, groups, one, other) {
   const [ours, theirs] = /** @type {[number[], number[]]} */ ([groups.get(one), groups.get(other)]);
   const [kept, gone] = /** @type {[Float64Array, Float64Array]} */ ([scores[one], scores[other]]);
   for (const each of groups.keys()) {
-    const mean = (ours.length * Number(kept[each]) + theirs.length * Number(gone[each])) / (ours.length + theirs.length);
+    const mean =
+      (ours.length * Number(kept[each]) + theirs.length * Number(gone[each])) / (ours.length + theirs.length);
     kept[each] = /** @type {Float64Array} */ (scores[each])[one] = mean;
   }
   groups.set(one, [...ours, ...theirs]);

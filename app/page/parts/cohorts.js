@@ -13,18 +13,35 @@ const FLOOR = 1e-6;
 export function cohort_rows(calibration, threshold) {
   const { rows } = cohorts_at(calibration, threshold);
   if (!rows.length) return [el("p", { text: "system.no_cohorts" })];
-  const lines = rows.map((each) => [cohort_name(each.name), String(each.people), rate_bar(each.fmr), each.fmr ? percent(each.fmr) : "0 %"]);
+  const lines = rows.map((each) => [
+    cohort_name(each.name),
+    String(each.people),
+    rate_bar(each.fmr),
+    each.fmr ? percent(each.fmr) : "0 %",
+  ]);
   const headings = /** @type {import("../parts/dom.js").Key[]} */ (["cohort", "people", "fmr", "fmr"]);
   const all = table(headings, lines.slice(SHOWN_COHORTS), "system.cohorts");
   return [
     table(headings, lines.slice(0, SHOWN_COHORTS), "system.cohorts"),
-    ...(lines.length > SHOWN_COHORTS ? [el("details", {}, el("summary", { text: "system.more_cohorts", values: { count: lines.length - SHOWN_COHORTS } }), all)] : []),
+    ...(lines.length > SHOWN_COHORTS
+      ? [
+          el(
+            "details",
+            {},
+            el("summary", { text: "system.more_cohorts", values: { count: lines.length - SHOWN_COHORTS } }),
+            all,
+          ),
+        ]
+      : []),
   ];
 }
 
 /** @param {string} name Such as `cohorts_aaf/female_child`: the data set, then the cohort. */
 function cohort_name(name) {
-  const [cohort, set] = name.split("/").reverse().map((part) => part.replace(/^cohorts_/, "").replaceAll("_", " "));
+  const [cohort, set] = name
+    .split("/")
+    .reverse()
+    .map((part) => part.replace(/^cohorts_/, "").replaceAll("_", " "));
   return el("span", {}, `${cohort} `, set && el("span", { class: "small-print" }, set));
 }
 

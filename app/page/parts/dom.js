@@ -39,7 +39,10 @@ export function el(tag, options = {}, ...children) {
   return element;
 }
 
-/** Show an id or other words of a caller, whose direction of writing must not disturb the sentence. @param {string} words */
+/**
+ * Show an id or other words of a caller, whose direction of writing must not disturb the sentence.
+ * @param {string} words
+ */
 export function theirs(words) {
   return el("bdi", { class: "theirs" }, words);
 }
@@ -61,14 +64,19 @@ const SHAPES = {
   cross: "M6 6l12 12M18 6L6 18",
   warning: "M12 4l9 16H3zM12 10v5M12 17.5v.5",
   key: "M8 12a4 4 0 1 0 0 .1zM12 12h9M17 12v3.5M20.5 12v2.5",
-  people: "M9 11a3 3 0 1 0 0-6 3 3 0 0 0 0 6zM3 19c0-3.3 2.7-5.5 6-5.5s6 2.2 6 5.5M16 5.3a3 3 0 0 1 0 5.4M17 13.7c2.4.6 4 2.6 4 5.3",
+  people:
+    "M9 11a3 3 0 1 0 0-6 3 3 0 0 0 0 6zM3 19c0-3.3 2.7-5.5 6-5.5s6 2.2 6 5.5M16 5.3a3 3 0 0 1 0 5.4M17 13.7c2.4.6 4 2.6 4 5.3",
   folder: "M3 6h6l2 2.5h10V19H3z",
 };
 
 /** A picture beside words, which say the same. @param {keyof typeof SHAPES} name */
 export function icon(name) {
   const picture = document.createElementNS(SVG, "svg");
-  for (const [attribute, value] of [["viewBox", "0 0 24 24"], ["class", "icon"], ["aria-hidden", "true"]]) {
+  for (const [attribute, value] of [
+    ["viewBox", "0 0 24 24"],
+    ["class", "icon"],
+    ["aria-hidden", "true"],
+  ]) {
     picture.setAttribute(/** @type {string} */ (attribute), /** @type {string} */ (value));
   }
   const path = document.createElementNS(SVG, "path");
@@ -92,7 +100,9 @@ export function table(headings, rows, label) {
  */
 export function ask(question) {
   const { title, text, confirm, values, danger } = question;
-  const input = question.ask ? el("input", { type: "text", required: true, maxlength: 128, autocomplete: "off" }) : null;
+  const input = question.ask
+    ? el("input", { type: "text", required: true, maxlength: 128, autocomplete: "off" })
+    : null;
   if (input) input.value = question.initial ?? "";
   return new Promise((resolve) => {
     /** @param {string | null} answer */
@@ -106,13 +116,19 @@ export function ask(question) {
       event.preventDefault();
       end(input?.value ?? "");
     };
-    const form = el("form", { on: { submit } },
+    const form = el(
+      "form",
+      { on: { submit } },
       el("h2", { text: title, values }),
       el("p", { text, values }),
       input && el("label", {}, el("span", { text: question.ask }), input),
-      el("div", { class: "actions end" },
+      el(
+        "div",
+        { class: "actions end" },
         button("cancel", () => end(null), { class: "secondary outline" }),
-        el("button", { type: "submit", text: confirm, class: danger ? "danger" : "" })));
+        el("button", { type: "submit", text: confirm, class: danger ? "danger" : "" }),
+      ),
+    );
     const dialog = el("dialog", { label: title, values }, el("article", {}, form));
     dialog.addEventListener("cancel", () => end(null));
     document.body.append(dialog);

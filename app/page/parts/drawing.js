@@ -6,7 +6,13 @@
 
 const LONGEST = 1000;
 /** Positions of the landmarks in a crop of 112 pixels; app/faces/alignment.py has the same. */
-const TEMPLATE = [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]];
+const TEMPLATE = [
+  [38.2946, 51.6963],
+  [73.5318, 51.5014],
+  [56.0252, 71.7366],
+  [41.5493, 92.3655],
+  [70.7299, 92.2041],
+];
 const CROP = 112;
 
 /** @param {string} name A custom property of the style sheet. */
@@ -30,11 +36,21 @@ export function draw_photo(canvas, photo, size, marked) {
   for (const each of [...marked].reverse()) mark(context, each, scale, line);
 }
 
-/** @param {CanvasRenderingContext2D} context @param {Marked} marked @param {number} scale @param {number} line */
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {Marked} marked
+ * @param {number} scale
+ * @param {number} line
+ */
 function mark(context, { face, label, muted }, scale, line) {
-  const [left, top, right, bottom] = /** @type {[number, number, number, number]} */ (face.box.map((side) => side * scale));
+  const [left, top, right, bottom] = /** @type {[number, number, number, number]} */ (
+    face.box.map((side) => side * scale)
+  );
   context.globalAlpha = muted ? 0.55 : 1;
-  for (const [style, width] of /** @type {const} */ ([["rgb(0 0 0 / 0.55)", line * 2], [muted ? "#ffffff" : "#5cc8ff", line]])) {
+  for (const [style, width] of /** @type {const} */ ([
+    ["rgb(0 0 0 / 0.55)", line * 2],
+    [muted ? "#ffffff" : "#5cc8ff", line],
+  ])) {
     context.strokeStyle = style;
     context.lineWidth = width;
     context.beginPath();
@@ -57,7 +73,13 @@ function dot(context, x, y, radius) {
   context.stroke();
 }
 
-/** @param {CanvasRenderingContext2D} context @param {string} label @param {number} left @param {number} top @param {number} line */
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {string} label
+ * @param {number} left
+ * @param {number} top
+ * @param {number} line
+ */
 function tag(context, label, left, top, line) {
   const size = line * 7;
   context.font = `600 ${size}px system-ui, sans-serif`;

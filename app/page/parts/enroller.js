@@ -26,29 +26,60 @@ const AT_ONCE = 2;
  * @param {{ gallery: () => string, enrolled: () => unknown }} options `enrolled` is called when the queue is empty.
  */
 export function enroller({ gallery, enrolled }) {
-  const subject = el("input", { id: "enrol-subject", maxlength: 128, autocomplete: "off", spellcheck: "false", hint: "enrol.subject_hint" });
-  const consent = el("input", { id: "enrol-consent", maxlength: 256, autocomplete: "off", hint: "enrol.consent_hint" });
+  const subject = el("input", {
+    id: "enrol-subject",
+    maxlength: 128,
+    autocomplete: "off",
+    spellcheck: "false",
+    hint: "enrol.subject_hint",
+  });
+  const consent = el("input", {
+    id: "enrol-consent",
+    maxlength: 256,
+    autocomplete: "off",
+    hint: "enrol.consent_hint",
+  });
   const progress = el("progress", { hidden: true, label: "enrol.progress" });
   const summary = el("p", { role: "status", class: "small-print" });
   const rows = el("ol", { class: "jobs" });
-  const again = button("enrol.retry_all", () => retry(jobs.filter((job) => job.state === "failed")), { class: "small secondary", hidden: true });
+  const again = button("enrol.retry_all", () => retry(jobs.filter((job) => job.state === "failed")), {
+    class: "small secondary",
+    hidden: true,
+  });
   const clear = button("enrol.clear", () => forget(), { class: "small secondary outline", hidden: true });
   const many = file_input({ multiple: true }, (files) => add(files));
   const folder = file_input({ webkitdirectory: true }, (files) => add(files));
-  const zone = el("div", { class: "zone", role: "group", label: "enrol.title" },
+  const zone = el(
+    "div",
+    { class: "zone", role: "group", label: "enrol.title" },
     icon("people"),
     el("p", { text: "enrol.invite" }),
-    el("div", { class: "actions" },
+    el(
+      "div",
+      { class: "actions" },
       button("enrol.choose", () => many.click(), { class: "small" }),
-      button("choose_folder", () => folder.click(), { class: "small secondary outline" })),
-    many, folder);
+      button("choose_folder", () => folder.click(), { class: "small secondary outline" }),
+    ),
+    many,
+    folder,
+  );
   accept_drops(zone, (files) => add(files));
-  const element = el("article", { class: "enrol" },
+  const element = el(
+    "article",
+    { class: "enrol" },
     el("h2", { text: "enrol.title" }),
-    el("div", { class: "fields" },
+    el(
+      "div",
+      { class: "fields" },
       el("div", {}, el("label", { for: "enrol-subject", text: "enrol.subject" }), subject),
-      el("div", {}, el("label", { for: "enrol-consent", text: "enrol.consent" }), consent)),
-    zone, progress, summary, el("div", { class: "actions" }, again, clear), rows);
+      el("div", {}, el("label", { for: "enrol-consent", text: "enrol.consent" }), consent),
+    ),
+    zone,
+    progress,
+    summary,
+    el("div", { class: "actions" }, again, clear),
+    rows,
+  );
 
   /** @type {Job[]} */
   let jobs = [];
@@ -63,7 +94,16 @@ export function enroller({ gallery, enrolled }) {
       const words = el("span", { class: "job-name" }, theirs(file.name), " → ", el("strong", {}, theirs(name)));
       const row = el("li", {}, small, words, outcome);
       /** @type {Job} */
-      const job = { file, gallery: gallery(), subject: name, consent: consent.value.trim(), key: new_idempotency_key(), row, outcome, state: "waiting" };
+      const job = {
+        file,
+        gallery: gallery(),
+        subject: name,
+        consent: consent.value.trim(),
+        key: new_idempotency_key(),
+        row,
+        outcome,
+        state: "waiting",
+      };
       if (jobs.length < 200) show_thumbnail(small, file);
       return job;
     });
@@ -107,7 +147,10 @@ export function enroller({ gallery, enrolled }) {
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       job.state = "failed";
-      job.outcome.replaceChildren(problem_line(error), button("retry", () => retry([job]), { class: "small secondary outline" }));
+      job.outcome.replaceChildren(
+        problem_line(error),
+        button("retry", () => retry([job]), { class: "small secondary outline" }),
+      );
     }
     job.row.dataset["state"] = job.state;
   }
@@ -137,7 +180,10 @@ export function enroller({ gallery, enrolled }) {
 async function send(job) {
   const path = subject_path(job.gallery, job.subject);
   /** @type {Enrollment} */
-  const answer = await call("POST", `${path}/faces`, { form: form_of({ image: job.file }), headers: { "Idempotency-Key": job.key } });
+  const answer = await call("POST", `${path}/faces`, {
+    form: form_of({ image: job.file }),
+    headers: { "Idempotency-Key": job.key },
+  });
   if (job.consent) await call("PUT", path, { json: { consent: job.consent } });
   return answer;
 }

@@ -19,12 +19,20 @@ export function crop_of(photo, face) {
 /** @param {Photo} photo @param {Face} face @param {number} faces_found */
 export function face_card(photo, face, faces_found) {
   const bars = PARTS.map((part) => quality_bar(part, face.quality[part]));
-  const notes = el("p", { class: "small-print" },
+  const notes = el(
+    "p",
+    { class: "small-print" },
     el("span", { text: "face.confidence", values: { percent: percent(face.confidence) } }),
     liveness_of(face),
     faces_found > 1 && el("span", { text: "face.one_of", values: { count: faces_found } }),
-    face.rotated > 0 && el("span", { text: "face.rotated", values: { degrees: face.rotated } }));
-  return el("div", { class: "face-card" }, crop_of(photo, face), el("div", {}, el("dl", { class: "quality" }, ...bars.flat()), notes));
+    face.rotated > 0 && el("span", { text: "face.rotated", values: { degrees: face.rotated } }),
+  );
+  return el(
+    "div",
+    { class: "face-card" },
+    crop_of(photo, face),
+    el("div", {}, el("dl", { class: "quality" }, ...bars.flat()), notes),
+  );
 }
 
 /** Return what the service thinks of a face as a living one, if it was asked. @param {Face} face */

@@ -37,5 +37,11 @@ export function choose_gallery(choose) {
     }
   }
   key_changed.addEventListener("change", () => element.offsetParent && load());
-  return { element, load, chosen: () => input.value, path: () => gallery_path(input.value), choose: (/** @type {string} */ name) => (input.value = name) };
+  return {
+    element,
+    load,
+    chosen: () => input.value,
+    path: () => gallery_path(input.value),
+    choose: (/** @type {string} */ name) => (input.value = name),
+  };
 }

@@ -36,17 +36,35 @@ export function summary_of(now, before, seconds) {
   /** @param {Sample[]} samples @param {string} name */
   const named = (samples, name) => samples.filter((sample) => sample.name === name);
   const requests = named(now, "likeness_requests_total");
-  const names = [...new Set(requests.map((sample) => String(sample.labels["route"])))].filter((name) => !QUIET.has(name));
+  const names = [...new Set(requests.map((sample) => String(sample.labels["route"])))].filter(
+    (name) => !QUIET.has(name),
+  );
   const routes = names.map((name) => {
     /** @param {Sample[]} samples @param {RegExp} [status] */
     const counted = (samples, status = /./) =>
-      sum(named(samples, "likeness_requests_total").filter((each) => each.labels["route"] === name && status.test(String(each.labels["status"]))));
+      sum(
+        named(samples, "likeness_requests_total").filter(
+          (each) => each.labels["route"] === name && status.test(String(each.labels["status"])),
+        ),
+      );
     const total = counted(now);
     const recent = total - counted(before);
     const buckets = buckets_of(named(now, "likeness_request_seconds_bucket"), name);
     const old = buckets_of(named(before, "likeness_request_seconds_bucket"), name);
-    const counts = seconds && recent ? buckets.map(([bound, value], index) => /** @type {[number, number]} */ ([bound, value - Number(old[index]?.[1] ?? 0)])) : buckets;
-    return { name, requests: total, errors: counted(now, /^[45]/), per_second: seconds ? recent / seconds : null, median: quantile(counts, 0.5), slow: quantile(counts, 0.95) };
+    const counts =
+      seconds && recent
+        ? buckets.map(
+            ([bound, value], index) => /** @type {[number, number]} */ ([bound, value - Number(old[index]?.[1] ?? 0)]),
+          )
+        : buckets;
+    return {
+      name,
+      requests: total,
+      errors: counted(now, /^[45]/),
+      per_second: seconds ? recent / seconds : null,
+      median: quantile(counts, 0.5),
+      slow: quantile(counts, 0.95),
+    };
   });
   const queues = named(now, "likeness_queue_depth").map((depth) => {
     const limit = named(now, "likeness_queue_limit").find((each) => each.labels["queue"] === depth.labels["queue"]);
@@ -60,12 +78,22 @@ function sum(samples) {
   return samples.reduce((total, sample) => total + sample.value, 0);
 }
 
-/** @param {Sample[]} samples @param {string} route @returns {[number, number][]} Upper bounds with cumulative counts. */
+/**
+ * @param {Sample[]} samples
+ * @param {string} route
+ * @returns {[number, number][]} Upper bounds with cumulative counts.
+ */
 function buckets_of(samples, route) {
-  return samples.filter((each) => each.labels["route"] === route).map((each) => [each.labels["le"] === "+Inf" ? Infinity : Number(each.labels["le"]), each.value]);
+  return samples
+    .filter((each) => each.labels["route"] === route)
+    .map((each) => [each.labels["le"] === "+Inf" ? Infinity : Number(each.labels["le"]), each.value]);
 }
 
-/** Return the bound of the bucket that the quantile is in. @param {[number, number][]} buckets @param {number} share */
+/**
+ * Return the bound of the bucket that the quantile is in.
+ * @param {[number, number][]} buckets
+ * @param {number} share
+ */
 function quantile(buckets, share) {
   const total = Number(buckets.at(-1)?.[1] ?? 0);
   return total ? Number(buckets.find(([, value]) => value >= share * total)?.[0]) : null;

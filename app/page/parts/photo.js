@@ -1,4 +1,4 @@
-/** A photo in the page: its bytes, its pixels if the browser can show it, and the faces that the service finds in it. */
+/** A photo in the page: its bytes, its pixels if the browser can show it, and the faces that the service finds. */
 
 import { call, form_of } from "./api.js";
 
@@ -25,7 +25,11 @@ export function detect(photo) {
 
 /** Return a small photo for lists. @param {Blob} blob @param {number} side */
 export async function thumbnail(blob, side) {
-  return createImageBitmap(blob, { imageOrientation: "from-image", resizeWidth: side, resizeQuality: "medium" }).catch(() => null);
+  return createImageBitmap(blob, {
+    imageOrientation: "from-image",
+    resizeWidth: side,
+    resizeQuality: "medium",
+  }).catch(() => null);
 }
 
 /** Whether a file may be a photo; the service decides by its content. @param {File} file */

@@ -19,13 +19,19 @@ export function photo_input({ label, take }) {
   };
   const invitation = el("div", { class: "invitation" }, icon("photo"), el("p", { text: "photo.invite" }));
   const stage = el("div", { class: "stage" }, invitation, canvas);
-  const element = el("div", { class: "slot", role: "group", label },
+  const element = el(
+    "div",
+    { class: "slot", role: "group", label },
     el("h2", { text: label }),
     stage,
     input,
-    el("div", { class: "actions" },
+    el(
+      "div",
+      { class: "actions" },
       button("photo.choose", () => input.click(), { class: "small" }),
-      button("photo.camera", shoot, { class: "small secondary outline" })));
+      button("photo.camera", shoot, { class: "small secondary outline" }),
+    ),
+  );
   accept_drops(element, (files) => files[0] && take(files[0], files[0].name));
   const show = (/** @type {boolean} */ filled) => {
     canvas.hidden = !filled;
@@ -73,13 +79,18 @@ async function files_of(dropped) {
   return found.flat().filter(may_be_photo);
 }
 
-/** The folder that a dropped file lay in; browsers tell it only for files that were chosen. @type {WeakMap<File, string>} */
+/**
+ * The folder that a dropped file lay in; browsers tell it only for files that were chosen.
+ * @type {WeakMap<File, string>}
+ */
 const folders = new WeakMap();
 
 /** @param {FileSystemEntry} entry @param {string} folder @returns {Promise<File[]>} */
 async function files_below(entry, folder) {
   if (entry.isFile) {
-    const file = await new Promise((resolve, reject) => /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject));
+    const file = await new Promise((resolve, reject) =>
+      /** @type {FileSystemFileEntry} */ (entry).file(resolve, reject),
+    );
     folders.set(file, folder);
     return [file];
   }
@@ -98,7 +109,11 @@ export function folder_of(file) {
   return folders.get(file) ?? file.webkitRelativePath.split("/").at(-2) ?? "";
 }
 
-/** Call `take` with a pasted photo while the section is shown. @param {HTMLElement} section @param {(file: File) => unknown} take */
+/**
+ * Call `take` with a pasted photo while the section is shown.
+ * @param {HTMLElement} section
+ * @param {(file: File) => unknown} take
+ */
 export function accept_pastes(section, take) {
   document.addEventListener("paste", (event) => {
     const file = [...(event.clipboardData?.files ?? [])].find(may_be_photo);

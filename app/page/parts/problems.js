@@ -37,7 +37,9 @@ function sentences(problem) {
   const advice = keyed("advice", code);
   return [
     title ? el("strong", { text: title }) : el("strong", {}, document.title ?? code),
-    problem.message && !COMPLETE.has(code) && el("span", { class: "detail", lang: "en" }, ` ${sentence(problem.message)}`),
+    problem.message &&
+      !COMPLETE.has(code) &&
+      el("span", { class: "detail", lang: "en" }, ` ${sentence(problem.message)}`),
     advice && el("span", { class: "advice", text: advice, values: { seconds: problem.retry_after || 1 } }),
   ];
 }

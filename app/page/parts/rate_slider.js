@@ -23,7 +23,17 @@ export function rate_slider(calibration, initial, choose) {
   };
   input.addEventListener("input", () => choose(show()));
   show();
-  return el("div", { class: "slider" },
-    el("label", { for: id, text: "slider.title" }), chosen, input,
-    el("div", { class: "ends small-print", "aria-hidden": "true" }, el("span", { text: "slider.loose" }), el("span", { text: "slider.strict" })));
+  return el(
+    "div",
+    { class: "slider" },
+    el("label", { for: id, text: "slider.title" }),
+    chosen,
+    input,
+    el(
+      "div",
+      { class: "ends small-print", "aria-hidden": "true" },
+      el("span", { text: "slider.loose" }),
+      el("span", { text: "slider.strict" }),
+    ),
+  );
 }

@@ -9,7 +9,11 @@ function shell(words) {
   return /^[\w@%+=:,./-]+$/.test(words) ? words : `'${words.replaceAll("'", `'\\''`)}'`;
 }
 
-/** Return the argument of `curl -F` for a file; curl reads `"`, `\`, `;` and `,` in a bare name. @param {string} field @param {string} name */
+/**
+ * Return the argument of `curl -F` for a file; curl reads `"`, `\`, `;` and `,` in a bare name.
+ * @param {string} field
+ * @param {string} name
+ */
 function part(field, name) {
   const plain = /^[\w. -]+$/.test(name);
   return shell(plain ? `${field}=@${name}` : `${field}=@"${name.replace(/["\\]/g, "\\$&")}"`);
@@ -40,7 +44,9 @@ export function as_python({ path, files, fields }, result) {
     `with ${opened.join(", ")}:`,
     "    response = requests.post(",
     `        ${JSON.stringify(absolute(path))},`,
-    `        files={${Object.keys(files).map((field) => `"${field}": ${field}`).join(", ")}},`,
+    `        files={${Object.keys(files)
+      .map((field) => `"${field}": ${field}`)
+      .join(", ")}},`,
     ...(Object.keys(fields).length ? [`        data=${JSON.stringify(fields)},`] : []),
     ...(has_key() ? [`        headers={"Authorization": f"Bearer {os.environ['LIKENESS_KEY']}"},`] : []),
     "    )",
@@ -53,10 +59,14 @@ export function as_python({ path, files, fields }, result) {
 /** Return a closed section with both; `update` shows another request. @param {string} result */
 export function snippets(result) {
   const [curl, python] = [code_block("curl"), code_block("Python")];
-  const element = el("details", { class: "snippets" },
+  const element = el(
+    "details",
+    { class: "snippets" },
     el("summary", { text: "snippets.title" }),
     el("p", { class: "small-print", text: "snippets.explained" }),
-    curl.element, python.element);
+    curl.element,
+    python.element,
+  );
   return {
     element,
     /** @param {Request} request */
@@ -70,15 +80,19 @@ export function snippets(result) {
 /** @param {string} name */
 function code_block(name) {
   const code = el("code", { lang: "en" });
-  const copy = button("copy", async () => {
-    try {
-      await navigator.clipboard.writeText(code.textContent ?? "");
-      say(copy, "copied");
-    } catch {
-      getSelection()?.selectAllChildren(code); // no clipboard without https: Ctrl+C copies what is selected
-    }
-    setTimeout(() => say(copy, "copy"), 2000);
-  }, { class: "small secondary outline" });
+  const copy = button(
+    "copy",
+    async () => {
+      try {
+        await navigator.clipboard.writeText(code.textContent ?? "");
+        say(copy, "copied");
+      } catch {
+        getSelection()?.selectAllChildren(code); // no clipboard without https: Ctrl+C copies what is selected
+      }
+      setTimeout(() => say(copy, "copy"), 2000);
+    },
+    { class: "small secondary outline" },
+  );
   const head = el("div", { class: "code-head" }, el("strong", {}, name), copy);
   const block = el("pre", { tabindex: "0", role: "region", "aria-label": name }, code);
   return { code, element: el("div", { class: "code-block" }, head, block) };

@@ -37,8 +37,10 @@ export function verdict_panel(answer, calibration, names) {
     const numbers = { distance: number(distance), threshold: number(limit) };
     const rates = { strangers: one_in(point.fmr), missed: percent(point.fnmr), data: calibration?.data.name ?? "" };
     sentences.replaceChildren(
-      el("span", { text: match ? "verify.within" : "verify.beyond", values: numbers }), " ",
-      calibration ? el("span", { text: "verify.rates", values: rates }) : el("span", { text: "verify.uncalibrated" }));
+      el("span", { text: match ? "verify.within" : "verify.beyond", values: numbers }),
+      " ",
+      calibration ? el("span", { text: "verify.rates", values: rates }) : el("span", { text: "verify.uncalibrated" }),
+    );
     say(chart, "chart.described", { ...numbers }, "label");
     draw?.();
     code.update({
@@ -48,18 +50,38 @@ export function verdict_panel(answer, calibration, names) {
     });
   }
   const start = { threshold: Number(threshold.base), fmr: threshold.fmr ?? COARSEST, fnmr: threshold.fnmr ?? 0 };
-  const slider = calibration && threshold.fmr !== null && rate_slider(calibration, threshold.fmr, (fmr) => show(point_at(calibration, fmr), true));
+  const slider =
+    calibration &&
+    threshold.fmr !== null &&
+    rate_slider(calibration, threshold.fmr, (fmr) => show(point_at(calibration, fmr), true));
   show(start, false);
-  const figures = el("dl", { class: "figures" },
+  const figures = el(
+    "dl",
+    { class: "figures" },
     ...figure("verify.distance", number(distance, 3)),
     ...figure("verify.similarity", number(answer.similarity, 3)),
     ...(answer.probability === null ? [] : figure("verify.probability", probability_words(answer.probability))),
-    ...figure("verify.base", number(Number(threshold.base), 3)));
+    ...figure("verify.base", number(Number(threshold.base), 3)),
+  );
   const left = el("div", { class: "verdict-side" }, verdict, sentences, slider, figures);
-  const legend = calibration && el("p", { class: "legend small-print" },
-    el("span", { class: "key genuine", text: "chart.genuine" }), el("span", { class: "key impostor", text: "chart.impostor" }));
-  const right = calibration && el("div", { class: "chart-side" }, el("h2", { text: "chart.title" }), legend, chart,
-    el("p", { class: "small-print", text: "chart.explained", values: { data: calibration.data.name } }));
+  const legend =
+    calibration &&
+    el(
+      "p",
+      { class: "legend small-print" },
+      el("span", { class: "key genuine", text: "chart.genuine" }),
+      el("span", { class: "key impostor", text: "chart.impostor" }),
+    );
+  const right =
+    calibration &&
+    el(
+      "div",
+      { class: "chart-side" },
+      el("h2", { text: "chart.title" }),
+      legend,
+      chart,
+      el("p", { class: "small-print", text: "chart.explained", values: { data: calibration.data.name } }),
+    );
   return el("article", { class: "verdict-panel" }, left, right, code.element);
 }
 

@@ -33,7 +33,11 @@ export function choose_language(code) {
   changed.dispatchEvent(new Event("change"));
 }
 
-/** Call `draw` now and whenever the language changes: for canvases and the title. @param {() => void} draw @param {AbortSignal} [signal] */
+/**
+ * Call `draw` now and whenever the language changes: for canvases and the title.
+ * @param {() => void} draw
+ * @param {AbortSignal} [signal]
+ */
 export function in_every_language(draw, signal) {
   changed.addEventListener("change", draw, signal && { signal });
   draw();

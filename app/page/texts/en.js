@@ -50,7 +50,8 @@ export const en = {
   "face.confidence": "Detected with a confidence of {percent}.",
   "face.live": " It looks live ({score}).",
   "face.not_live": " It looks like a picture of a face ({score}).",
-  "face.one_of": (/** @type {{ count: number }} */ { count }) => ` The photo has ${count} faces; the marked one is compared.`,
+  "face.one_of": (/** @type {{ count: number }} */ { count }) =>
+    ` The photo has ${count} faces; the marked one is compared.`,
   "face.rotated": " The photo was turned by {degrees}° to find it.",
   "face.erase": "Erase this face",
   "face.erase_explained": "The service erases this face of {subject} for good. There is no way back.",
@@ -67,8 +68,10 @@ export const en = {
   "verify.second": "Second photo",
   "verify.same": "The same person",
   "verify.different": "Different people",
-  "verify.within": "The faces are {distance} apart. That is within {threshold}, the largest distance of a match for this pair.",
-  "verify.beyond": "The faces are {distance} apart. That is beyond {threshold}, the largest distance of a match for this pair.",
+  "verify.within":
+    "The faces are {distance} apart. That is within {threshold}, the largest distance of a match for this pair.",
+  "verify.beyond":
+    "The faces are {distance} apart. That is beyond {threshold}, the largest distance of a match for this pair.",
   "verify.rates":
     "At this setting, one in {strangers} pairs of strangers would match too, and {missed} of the pairs of one person would not. Both were measured on {data}.",
   "verify.uncalibrated": "This model has no calibration, so nobody knows how often it is wrong.",
@@ -100,10 +103,12 @@ export const en = {
   "axis.fnmr": "False non-match rate",
 
   "snippets.title": "Do the same from a program",
-  "snippets.explained": "Both commands run in the folder with the photos. A key is read from the variable LIKENESS_KEY.",
+  "snippets.explained":
+    "Both commands run in the folder with the photos. A key is read from the variable LIKENESS_KEY.",
 
   "identify.title": "Who is this?",
-  "identify.lead": "Every face of a photo is searched in a gallery. A stranger gets no name, even though somebody is always nearest.",
+  "identify.lead":
+    "Every face of a photo is searched in a gallery. A stranger gets no name, even though somebody is always nearest.",
   "identify.photo": "Photo",
   "identify.found": (/** @type {{ faces: number, people: string }} */ { faces, people }) =>
     `${plural(faces, "face was", "faces were")} found and searched among ${people} enrolled ${people === "1" ? "person" : "people"}.`,
@@ -124,7 +129,8 @@ export const en = {
   "gallery.empty": "Nobody is enrolled in this gallery yet.",
   "gallery.none_found": "Nobody matches this search.",
   "gallery.erase": "Erase the gallery",
-  "gallery.erase_explained": "The service erases the gallery {gallery} with all people and faces in it for good. There is no way back.",
+  "gallery.erase_explained":
+    "The service erases the gallery {gallery} with all people and faces in it for good. There is no way back.",
   "gallery.erased": "The gallery {gallery} was erased.",
 
   "enrol.title": "Enrol",
@@ -159,7 +165,8 @@ export const en = {
   candidates: "Candidates",
   "subject.no_faces": "This person has no face enrolled.",
   "subject.history": "History",
-  "subject.history_explained": "The entries of the audit log about this person. Looking at them is an export, and so an entry too.",
+  "subject.history_explained":
+    "The entries of the audit log about this person. Looking at them is an export, and so an entry too.",
   "subject.export": "Export",
   "subject.rename": "Rename",
   "subject.renamed": "Renamed to {subject}.",
@@ -169,22 +176,33 @@ export const en = {
   "subject.erased": "{subject} was erased.",
   "rename.explained": "{subject} gets another id. Faces, consent and history stay.",
   "rename.label": "New id",
-  "merge.explained": "Another person of this gallery turns out to be {subject}: all faces come here, and the other id ends.",
+  "merge.explained":
+    "Another person of this gallery turns out to be {subject}: all faces come here, and the other id ends.",
   "merge.label": "Id of the other",
   "erase.explained": (/** @type {{ subject: string, faces: number }} */ { subject, faces }) =>
     `The service erases ${subject} and ${plural(faces, "face", "faces")} for good, also on its disk. There is no way back.`,
 
   "groups.title": "Who is on which photos?",
-  "groups.lead": "Choose a folder of photos: the faces in it are grouped, one group for each person. Nobody is enrolled, and nothing is stored.",
+  "groups.lead":
+    "Choose a folder of photos: the faces in it are grouped, one group for each person. Nobody is enrolled, and nothing is stored.",
   "groups.invite": "Drop a folder or up to {most} photos here, or",
   "groups.choose": "Choose photos",
   "groups.sending": "{done} of {all} photos are through",
   "groups.progress": "Photos sent",
   "groups.rates":
     "Groups of faces are joined while they are {threshold} apart on average or less: the threshold at which one in {strangers} pairs of strangers would match and {missed} of the pairs of one person would not ({data}).",
-  "groups.result": (/** @type {{ groups: number, photos: number, faces: number, alone: number, rejected: number }} */ { groups, photos, faces, alone, rejected }) =>
+  "groups.result": (
+    /** @type {{ groups: number, photos: number, faces: number, alone: number, rejected: number }} */ {
+      groups,
+      photos,
+      faces,
+      alone,
+      rejected,
+    },
+  ) =>
     `${plural(photos, "photo", "photos")} with ${plural(faces, "face", "faces")}: ${plural(groups, "person", "people")} on several photos, ${alone} on one each. ${plural(rejected, "photo", "photos")} could not be used.`,
-  "groups.person": (/** @type {{ number: number, photos: number }} */ { number, photos }) => `Person ${number} · ${plural(photos, "face", "faces")}`,
+  "groups.person": (/** @type {{ number: number, photos: number }} */ { number, photos }) =>
+    `Person ${number} · ${plural(photos, "face", "faces")}`,
   "groups.alone": "On one photo each",
   "groups.rejected": "Not used",
   "groups.too_many": "Only the first {most} of {all} photos were taken.",
@@ -201,10 +219,13 @@ export const en = {
     "Read from /metrics every five seconds. Times are bounds of the histogram's buckets: of the last five seconds where something came, else since the start.",
   "system.queue": "Queue {name}: {depth} of {limit}. ",
   "system.models": "Models",
-  "system.release": "Distances to enrolled faces are rounded to {step}; beyond {bound}, a key without the scope admin learns nothing more.",
+  "system.release":
+    "Distances to enrolled faces are rounded to {step}; beyond {bound}, a key without the scope admin learns nothing more.",
   "system.calibration": "Calibration",
-  "system.data": "Measured on {data}: {people} people, {images} photos, {genuine} pairs of one person, {impostor} pairs of strangers.",
-  "system.point": "At one in {strangers} pairs of strangers, the threshold is {threshold}, and {missed} of the pairs of one person do not match.",
+  "system.data":
+    "Measured on {data}: {people} people, {images} photos, {genuine} pairs of one person, {impostor} pairs of strangers.",
+  "system.point":
+    "At one in {strangers} pairs of strangers, the threshold is {threshold}, and {missed} of the pairs of one person do not match.",
   "system.cohorts": "False matches by cohort",
   "system.cohorts_explained":
     "Strangers of the same age, sex and origin are confused more often. The bars are logarithmic and go from one in a million to all.",

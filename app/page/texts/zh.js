@@ -66,7 +66,8 @@ export const zh = {
   "verify.different": "不同的人",
   "verify.within": "两张人脸的距离为 {distance}，不超过这一对的匹配阈值 {threshold}。",
   "verify.beyond": "两张人脸的距离为 {distance}，超过了这一对的匹配阈值 {threshold}。",
-  "verify.rates": "在此设置下，每 {strangers} 对陌生人中约有一对也会匹配，同一个人的照片对中有 {missed} 不会匹配。两者均在 {data} 上测得。",
+  "verify.rates":
+    "在此设置下，每 {strangers} 对陌生人中约有一对也会匹配，同一个人的照片对中有 {missed} 不会匹配。两者均在 {data} 上测得。",
   "verify.uncalibrated": "此模型没有校准，无法得知它出错的频率。",
   "verify.distance": "距离（L2 平方）",
   "verify.similarity": "相似度（余弦）",
@@ -83,9 +84,11 @@ export const zh = {
   "chart.threshold": "阈值",
   "chart.pair": "这一对",
   "chart.explained": "照片对在距离上的分布，在 {data} 上测得，并按这一对的阈值偏移量移动，略经平滑。两块面积相等。",
-  "chart.described": "图表：同一个人的照片对大多低于阈值 {threshold}，陌生人的照片对大多高于它。这一对位于 {distance}。",
+  "chart.described":
+    "图表：同一个人的照片对大多低于阈值 {threshold}，陌生人的照片对大多高于它。这一对位于 {distance}。",
   "chart.det": "误差权衡（DET）",
-  "chart.det_described": "图表：陌生人匹配得越少，同一个人被漏掉的就越多。当每 {strangers} 对陌生人匹配一次时，漏掉 {missed}。",
+  "chart.det_described":
+    "图表：陌生人匹配得越少，同一个人被漏掉的就越多。当每 {strangers} 对陌生人匹配一次时，漏掉 {missed}。",
   "chart.spread_described": "图表：照片对在距离上的分布。阈值为 {threshold}。",
   "chart.numbers": "数值",
   "axis.distance": "距离",
@@ -170,8 +173,10 @@ export const zh = {
   "groups.choose": "选择照片",
   "groups.sending": "已处理照片：{done} / {all}",
   "groups.progress": "已发送的照片",
-  "groups.rates": "只要两组人脸的平均距离不超过 {threshold} 就会合并：在此阈值下，每 {strangers} 对陌生人中约有一对会匹配，同一个人的照片对中有 {missed} 不会匹配（{data}）。",
-  "groups.result": "{photos} 张照片，{faces} 张人脸：{groups} 人出现在多张照片中，{alone} 人各出现在一张中。{rejected} 张照片无法使用。",
+  "groups.rates":
+    "只要两组人脸的平均距离不超过 {threshold} 就会合并：在此阈值下，每 {strangers} 对陌生人中约有一对会匹配，同一个人的照片对中有 {missed} 不会匹配（{data}）。",
+  "groups.result":
+    "{photos} 张照片，{faces} 张人脸：{groups} 人出现在多张照片中，{alone} 人各出现在一张中。{rejected} 张照片无法使用。",
   "groups.person": "第 {number} 人 · {photos} 张人脸",
   "groups.alone": "各出现在一张照片中",
   "groups.rejected": "未使用",
@@ -185,7 +190,8 @@ export const zh = {
   "system.ready_pending": "就绪。有 {pending} 项删除在等待数据库的读取者结束。",
   "system.traffic": "当前请求",
   "system.no_traffic": "启动以来没有请求。",
-  "system.traffic_explained": "每五秒从 /metrics 读取一次。时间是直方图区间的上界：如果最近五秒内有请求则取这段时间，否则取启动以来。",
+  "system.traffic_explained":
+    "每五秒从 /metrics 读取一次。时间是直方图区间的上界：如果最近五秒内有请求则取这段时间，否则取启动以来。",
   "system.queue": "队列 {name}：{depth} / {limit}。",
   "system.models": "模型",
   "system.release": "与已登记人脸的距离按 {step} 取整；超过 {bound} 后，没有 admin 权限的密钥得不到更多信息。",
@@ -197,7 +203,8 @@ export const zh = {
   "system.no_cohorts": "没有测量各人群。",
   "system.more_cohorts": "另外 {count} 个人群",
   "system.audit": "审计",
-  "system.audit_explained": "每次更改和每次查找都是日志中的一个条目，日志被改动时可以看出。某人的条目在人员库的“历史”中。在服务器上，以下命令列出所有条目并检查是否有缺失：",
+  "system.audit_explained":
+    "每次更改和每次查找都是日志中的一个条目，日志被改动时可以看出。某人的条目在人员库的“历史”中。在服务器上，以下命令列出所有条目并检查是否有缺失：",
   "kind.embedder": "嵌入网络",
   "kind.mtcnn": "检测器",
   "kind.liveness": "活体检测",

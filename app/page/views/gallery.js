@@ -19,21 +19,43 @@ export function gallery_view() {
   const galleries = choose_gallery(() => first_page());
   const list = el("div", { class: "subjects" });
   const told = el("p", { role: "status", class: "told" });
-  const search = el("input", { type: "search", id: "search", hint: "gallery.search_hint", autocomplete: "off", spellcheck: "false" });
+  const search = el("input", {
+    type: "search",
+    id: "search",
+    hint: "gallery.search_hint",
+    autocomplete: "off",
+    spellcheck: "false",
+  });
   const back = button("back", () => previous(), { class: "small secondary outline" });
   const forth = button("forth", () => next(), { class: "small secondary outline" });
   const enrolling = enroller({ gallery: galleries.chosen, enrolled: () => refresh() });
   const erase = button("gallery.erase", erase_all, { class: "small secondary outline" });
-  const section = el("section", { id: "gallery" },
-    el("header", { class: "lead" }, el("h1", { tabindex: "-1", text: "gallery.title" }), el("p", { text: "gallery.lead" })),
+  const section = el(
+    "section",
+    { id: "gallery" },
+    el(
+      "header",
+      { class: "lead" },
+      el("h1", { tabindex: "-1", text: "gallery.title" }),
+      el("p", { text: "gallery.lead" }),
+    ),
     el("div", { class: "gallery-head" }, galleries.element, erase),
-    el("div", { class: "gallery-columns" },
+    el(
+      "div",
+      { class: "gallery-columns" },
       enrolling.element,
-      el("article", { class: "list" },
+      el(
+        "article",
+        { class: "list" },
         el("h2", { text: "gallery.subjects" }),
-        el("label", { for: "search", text: "gallery.search" }), search,
-        told, list,
-        el("div", { class: "actions" }, back, forth))));
+        el("label", { for: "search", text: "gallery.search" }),
+        search,
+        told,
+        list,
+        el("div", { class: "actions" }, back, forth),
+      ),
+    ),
+  );
 
   /** The cursors of the pages before the one that is shown. @type {string[]} */
   let before = [];
@@ -66,7 +88,9 @@ export function gallery_view() {
     const mine = ++latest;
     list.setAttribute("aria-busy", "true");
     try {
-      const found = search.value.trim() ? await matching(search.value.trim(), () => mine !== latest) : await page(cursor, PAGE);
+      const found = search.value.trim()
+        ? await matching(search.value.trim(), () => mine !== latest)
+        : await page(cursor, PAGE);
       if (mine === latest) show(found);
     } catch (error) {
       if (mine !== latest) return;
@@ -93,7 +117,7 @@ export function gallery_view() {
     const wanted = words.toLocaleLowerCase();
     /** @type {Subject[]} */
     const subjects = [];
-    for (let from = ""; ; ) {
+    for (let from = ""; ;) {
       const read = await page(from, READ_AT_ONCE);
       subjects.push(...read.subjects.filter((each) => text_of(each).includes(wanted)));
       if (read.next_cursor === null || subjects.length > PAGE || is_over()) {
@@ -114,18 +138,25 @@ export function gallery_view() {
       moment(each.created_at),
       theirs(words_of(each.metadata)),
     ]);
-    list.replaceChildren(rows.length
-      ? table(["subject", "faces", "created_at", "metadata"], rows, "gallery.subjects")
-      : el("p", { class: "empty", text: search.value.trim() ? "gallery.none_found" : "gallery.empty" }));
+    list.replaceChildren(
+      rows.length
+        ? table(["subject", "faces", "created_at", "metadata"], rows, "gallery.subjects")
+        : el("p", { class: "empty", text: search.value.trim() ? "gallery.none_found" : "gallery.empty" }),
+    );
   }
 
   /** @param {Subject} subject */
   function open_button(subject) {
-    const open = () => open_subject(galleries.chosen(), subject, (words, values) => {
-      say(told, words, values);
-      refresh();
-    });
-    const options = { class: "name", label: /** @type {const} */ ("open_subject"), values: { subject: subject.subject_id } };
+    const open = () =>
+      open_subject(galleries.chosen(), subject, (words, values) => {
+        say(told, words, values);
+        refresh();
+      });
+    const options = {
+      class: "name",
+      label: /** @type {const} */ ("open_subject"),
+      values: { subject: subject.subject_id },
+    };
     return el("button", { type: "button", on: { click: open }, ...options }, theirs(subject.subject_id));
   }
 

@@ -27,20 +27,38 @@ const UNCALIBRATED = 1.1;
 export function groups_view() {
   const many = file_input({ multiple: true }, (files) => take(files));
   const folder = file_input({ webkitdirectory: true }, (files) => take(files));
-  const zone = el("div", { class: "zone", role: "group", label: "groups.title" },
+  const zone = el(
+    "div",
+    { class: "zone", role: "group", label: "groups.title" },
     icon("folder"),
     el("p", { text: "groups.invite", values: { most: MOST } }),
-    el("div", { class: "actions" },
+    el(
+      "div",
+      { class: "actions" },
       button("choose_folder", () => folder.click(), { class: "small" }),
-      button("groups.choose", () => many.click(), { class: "small secondary outline" })),
-    many, folder);
+      button("groups.choose", () => many.click(), { class: "small secondary outline" }),
+    ),
+    many,
+    folder,
+  );
   accept_drops(zone, (files) => take(files));
   const progress = el("progress", { hidden: true, label: "groups.progress" });
   const status = el("p", { role: "status", class: "small-print" });
   const result = el("div", {});
-  const section = el("section", { id: "groups" },
-    el("header", { class: "lead" }, el("h1", { tabindex: "-1", text: "groups.title" }), el("p", { text: "groups.lead" })),
-    zone, progress, status, result);
+  const section = el(
+    "section",
+    { id: "groups" },
+    el(
+      "header",
+      { class: "lead" },
+      el("h1", { tabindex: "-1", text: "groups.title" }),
+      el("p", { text: "groups.lead" }),
+    ),
+    zone,
+    progress,
+    status,
+    result,
+  );
 
   let latest = 0;
   /** @param {File[]} files */
@@ -59,7 +77,7 @@ export function groups_view() {
       const calibration = await embedder_calibration();
       if (mine !== latest) return;
       if (files.length > MOST) say(status, "groups.too_many", { most: MOST, all: files.length });
-      else status.removeAttribute("data-text"), status.replaceChildren();
+      else (status.removeAttribute("data-text"), status.replaceChildren());
       result.replaceChildren(...groups_panel(found, rejected, photos.length, calibration));
     } catch (error) {
       if (mine === latest) result.replaceChildren(problem_box(error, () => take(files)));
@@ -125,7 +143,11 @@ function embed(files) {
 /** @param {File} file @param {EmbeddedFace[]} faces @returns {Promise<Found[]>} */
 async function with_crops(file, faces) {
   const photo = await open_photo(file, file.name);
-  const made = faces.map((face) => ({ file, face, crop: el("canvas", { role: "img", label: "groups.photo", values: { name: file.name } }) }));
+  const made = faces.map((face) => ({
+    file,
+    face,
+    crop: el("canvas", { role: "img", label: "groups.photo", values: { name: file.name } }),
+  }));
   await Promise.all(made.map((each) => draw_crop(each.crop, photo, each.face)));
   photo.bitmap?.close();
   return made;
@@ -146,20 +168,44 @@ function groups_panel(found, rejected, photos, calibration) {
     const point = calibration ? point_at(calibration, fmr) : { threshold: UNCALIBRATED, fnmr: 0 };
     const people = cluster(vectors, point.threshold);
     const repeated = people.filter((group) => group.length > 1);
-    say(summary, "groups.result", { photos, faces: found.length, groups: repeated.length, alone: people.length - repeated.length, rejected: rejected.length });
-    if (calibration) say(rate, "groups.rates", { strangers: one_in(fmr), missed: percent(point.fnmr), threshold: number(point.threshold), data: calibration.data.name });
+    say(summary, "groups.result", {
+      photos,
+      faces: found.length,
+      groups: repeated.length,
+      alone: people.length - repeated.length,
+      rejected: rejected.length,
+    });
+    if (calibration)
+      say(rate, "groups.rates", {
+        strangers: one_in(fmr),
+        missed: percent(point.fnmr),
+        threshold: number(point.threshold),
+        data: calibration.data.name,
+      });
     else say(rate, "verify.uncalibrated");
     const alone = people.filter((group) => group.length === 1).flat();
     groups.replaceChildren(
-      ...repeated.map((group, index) => group_of(el("h2", { text: "groups.person", values: { number: index + 1, photos: group.length } }), group, found)),
-      ...(alone.length ? [group_of(el("h2", { text: "groups.alone" }), alone, found)] : []));
+      ...repeated.map((group, index) =>
+        group_of(
+          el("h2", { text: "groups.person", values: { number: index + 1, photos: group.length } }),
+          group,
+          found,
+        ),
+      ),
+      ...(alone.length ? [group_of(el("h2", { text: "groups.alone" }), alone, found)] : []),
+    );
   };
   const slider = calibration && rate_slider(calibration, START, show);
   show(START);
   const failed = rejected.map(({ file, problem }) => el("li", {}, theirs(file.name), problem_line(problem)));
   return [
-    summary, slider ?? "", rate, groups,
-    failed.length ? el("article", {}, el("h2", { text: "groups.rejected" }), el("ul", { class: "rejected" }, ...failed)) : "",
+    summary,
+    slider ?? "",
+    rate,
+    groups,
+    failed.length
+      ? el("article", {}, el("h2", { text: "groups.rejected" }), el("ul", { class: "rejected" }, ...failed))
+      : "",
   ];
 }
 

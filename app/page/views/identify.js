@@ -19,10 +19,18 @@ export function identify_view() {
   const result = el("div", { class: "result", "aria-live": "polite" });
   const galleries = choose_gallery(() => search());
   const input = photo_input({ label: "identify.photo", take });
-  const section = el("section", { id: "identify" },
-    el("header", { class: "lead" }, el("h1", { tabindex: "-1", text: "identify.title" }), el("p", { text: "identify.lead" })),
+  const section = el(
+    "section",
+    { id: "identify" },
+    el(
+      "header",
+      { class: "lead" },
+      el("h1", { tabindex: "-1", text: "identify.title" }),
+      el("p", { text: "identify.lead" }),
+    ),
     galleries.element,
-    el("div", { class: "aside" }, input.element, result));
+    el("div", { class: "aside" }, input.element, result),
+  );
   accept_pastes(section, (file) => take(file, file.name));
   key_changed.addEventListener("change", () => search());
 
@@ -44,7 +52,12 @@ export function identify_view() {
     const [mine, searched] = [++latest, photo];
     result.setAttribute("aria-busy", "true");
     try {
-      const form = form_of({ image: searched.blob, gallery: galleries.chosen(), faces: "all", ...(await liveness_field()) });
+      const form = form_of({
+        image: searched.blob,
+        gallery: galleries.chosen(),
+        faces: "all",
+        ...(await liveness_field()),
+      });
       /** @type {Identification} */
       const answer = await call("POST", "identify", { form });
       if (mine === latest) show(searched, answer);
@@ -57,16 +70,34 @@ export function identify_view() {
 
   /** @param {Photo} searched @param {Identification} answer */
   function show(searched, answer) {
-    const marked = answer.faces.map((face) => ({ face, label: shortened(face.candidates[0]?.subject_id ?? t("identify.unknown")) }));
+    const marked = answer.faces.map((face) => ({
+      face,
+      label: shortened(face.candidates[0]?.subject_id ?? t("identify.unknown")),
+    }));
     draw_photo(input.canvas, searched, sizes(searched, answer), marked);
-    const code = snippets('for face in answer["faces"]:\n    print([each["subject_id"] for each in face["candidates"]])');
-    code.update({ path: "identify", files: { image: searched.name }, fields: { gallery: galleries.chosen(), faces: "all" } });
+    const code = snippets(
+      'for face in answer["faces"]:\n    print([each["subject_id"] for each in face["candidates"]])',
+    );
+    code.update({
+      path: "identify",
+      files: { image: searched.name },
+      fields: { gallery: galleries.chosen(), faces: "all" },
+    });
     result.replaceChildren(
-      el("p", { text: "identify.found", values: { faces: answer.faces_found, people: count(answer.gallery.subjects) } }),
-      answer.threshold.fpir !== null &&
-        el("p", { class: "small-print", text: "identify.rates", values: { strangers: one_in(Number(answer.threshold.fpir)) } }) || "",
+      el("p", {
+        text: "identify.found",
+        values: { faces: answer.faces_found, people: count(answer.gallery.subjects) },
+      }),
+      (answer.threshold.fpir !== null &&
+        el("p", {
+          class: "small-print",
+          text: "identify.rates",
+          values: { strangers: one_in(Number(answer.threshold.fpir)) },
+        })) ||
+        "",
       el("ol", { class: "faces" }, ...answer.faces.map((face) => face_row(searched, face))),
-      code.element);
+      code.element,
+    );
   }
   return { section, shown: galleries.load };
 }
@@ -76,7 +107,11 @@ function shortened(words) {
   return words.length > 24 ? `${words.slice(0, 23)}…` : words;
 }
 
-/** Return the size that boxes refer to; without a bitmap it is what holds all boxes. @param {Photo} photo @param {Identification} answer */
+/**
+ * Return the size that boxes refer to; without a bitmap it is what holds all boxes.
+ * @param {Photo} photo
+ * @param {Identification} answer
+ */
 function sizes(photo, answer) {
   if (photo.bitmap) return photo.bitmap;
   const far = (/** @type {number} */ side) => Math.max(1, ...answer.faces.map((face) => Number(face.box[side])));
@@ -94,14 +129,25 @@ function face_row(photo, face) {
     each.probability === null ? "–" : probability_words(each.probability),
     theirs(words_of(each.metadata)),
   ]);
-  return el("li", { class: "identified" },
+  return el(
+    "li",
+    { class: "identified" },
     crop_of(photo, face),
-    el("div", {}, name,
+    el(
+      "div",
+      {},
+      name,
       face.liveness && el("p", { class: "small-print" }, liveness_of(face)),
-      best ? table(["subject", "distance", "threshold", "probability", "metadata"], rows, "candidates") : el("p", { class: "small-print", text: "identify.stranger" })));
+      best
+        ? table(["subject", "distance", "threshold", "probability", "metadata"], rows, "candidates")
+        : el("p", { class: "small-print", text: "identify.stranger" }),
+    ),
+  );
 }
 
 /** Return metadata as words. @param {Record<string, unknown>} metadata */
 export function words_of(metadata) {
-  return Object.entries(metadata).map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`).join(", ");
+  return Object.entries(metadata)
+    .map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .join(", ");
 }

@@ -23,14 +23,31 @@ export function system_view() {
   const models = el("div", {});
   const traffic = el("div", {});
   const measured = el("div", {});
-  const section = el("section", { id: "system" },
-    el("header", { class: "lead" }, el("h1", { tabindex: "-1", text: "system.title" }), el("p", { text: "system.lead" })),
+  const section = el(
+    "section",
+    { id: "system" },
+    el(
+      "header",
+      { class: "lead" },
+      el("h1", { tabindex: "-1", text: "system.title" }),
+      el("p", { text: "system.lead" }),
+    ),
     el("article", {}, el("h2", { text: "system.health" }), health),
     el("article", {}, el("h2", { text: "system.traffic" }), traffic),
     el("article", {}, el("h2", { text: "system.models" }), models),
     measured,
-    el("article", {}, el("h2", { text: "system.audit" }), el("p", { text: "system.audit_explained" }),
-      el("pre", { tabindex: "0", role: "region", label: "system.audit" }, el("code", { lang: "en" }, "likeness audit list --gallery default\nlikeness audit verify"))));
+    el(
+      "article",
+      {},
+      el("h2", { text: "system.audit" }),
+      el("p", { text: "system.audit_explained" }),
+      el(
+        "pre",
+        { tabindex: "0", role: "region", label: "system.audit" },
+        el("code", { lang: "en" }, "likeness audit list --gallery default\nlikeness audit verify"),
+      ),
+    ),
+  );
 
   async function load() {
     await Promise.all([
@@ -74,7 +91,11 @@ export function system_view() {
   return { section, shown, hidden: stop };
 }
 
-/** Put what `make` returns into the element, or what failed. @param {HTMLElement} element @param {() => Promise<Node>} make */
+/**
+ * Put what `make` returns into the element, or what failed.
+ * @param {HTMLElement} element
+ * @param {() => Promise<Node>} make
+ */
 async function shown_in(element, make) {
   try {
     element.replaceChildren(await make());
@@ -86,7 +107,12 @@ async function shown_in(element, make) {
 /** @param {Schemas["Readiness"]} ready */
 function health_words(ready) {
   const words = ready.erasures_pending ? "system.ready_pending" : "system.ready";
-  return el("p", { class: "good" }, el("span", { class: "lamp", "aria-hidden": "true" }), el("span", { text: words, values: { pending: ready.erasures_pending } }));
+  return el(
+    "p",
+    { class: "good" },
+    el("span", { class: "lamp", "aria-hidden": "true" }),
+    el("span", { text: words, values: { pending: ready.erasures_pending } }),
+  );
 }
 
 /** @param {Schemas["LoadedModels"]} loaded */
@@ -109,20 +135,28 @@ function models_table(loaded) {
 
 /** @param {Calibration | null} calibration */
 function calibration_panel(calibration) {
-  if (!calibration) return el("article", {}, el("h2", { text: "system.calibration" }), el("p", { text: "verify.uncalibrated" }));
+  if (!calibration)
+    return el("article", {}, el("h2", { text: "system.calibration" }), el("p", { text: "verify.uncalibrated" }));
   const { data } = calibration;
   let point = point_at(calibration, START);
   const [det, spread, cohorts] = [chart(), chart(), el("div", {})];
   const meaning = el("p", { class: "meaning" });
   const draw_det = keep_chart(det, () => det_chart(calibration, point));
-  const draw_spread = keep_chart(spread, () => distribution_chart(calibration, {
-    shift: 0,
-    lines: [{ at: point.threshold, text: t("chart.threshold"), style: color("--axis"), dash: [6, 4] }],
-  }));
+  const draw_spread = keep_chart(spread, () =>
+    distribution_chart(calibration, {
+      shift: 0,
+      lines: [{ at: point.threshold, text: t("chart.threshold"), style: color("--axis"), dash: [6, 4] }],
+    }),
+  );
   /** @param {number} fmr */
   const choose = (fmr) => {
     point = point_at(calibration, fmr);
-    const values = { strangers: one_in(fmr), missed: percent(point.fnmr), threshold: number(point.threshold), data: data.name };
+    const values = {
+      strangers: one_in(fmr),
+      missed: percent(point.fnmr),
+      threshold: number(point.threshold),
+      data: data.name,
+    };
     say(meaning, "system.point", values);
     say(det, "chart.det_described", values, "label");
     say(spread, "chart.spread_described", values, "label");
@@ -131,18 +165,46 @@ function calibration_panel(calibration) {
     cohorts.replaceChildren(...cohort_rows(calibration, point.threshold));
   };
   choose(START);
-  const numbers = { people: count(data.people), images: count(data.images), genuine: count(data.genuine_pairs), impostor: count(data.impostor_pairs), data: data.name };
+  const numbers = {
+    people: count(data.people),
+    images: count(data.images),
+    genuine: count(data.genuine_pairs),
+    impostor: count(data.impostor_pairs),
+    data: data.name,
+  };
   const some = calibration.rates.filter((_, index) => index % 8 === 0);
   const rates = some.map((each) => [number(each.threshold), percent(each.fmr), percent(each.fnmr)]);
-  return el("div", {},
-    el("article", {}, el("h2", { text: "system.calibration" }),
+  return el(
+    "div",
+    {},
+    el(
+      "article",
+      {},
+      el("h2", { text: "system.calibration" }),
       el("p", { class: "small-print", text: "system.data", values: numbers }),
-      rate_slider(calibration, START, choose), meaning,
-      el("div", { class: "charts" },
+      rate_slider(calibration, START, choose),
+      meaning,
+      el(
+        "div",
+        { class: "charts" },
         el("div", {}, el("h3", { text: "chart.det" }), det),
-        el("div", {}, el("h3", { text: "chart.spread" }), legend(), spread)),
-      el("details", {}, el("summary", { text: "chart.numbers" }), table(["threshold", "fmr", "fnmr"], rates, "chart.numbers"))),
-    el("article", {}, el("h2", { text: "system.cohorts" }), el("p", { class: "small-print", text: "system.cohorts_explained" }), cohorts));
+        el("div", {}, el("h3", { text: "chart.spread" }), legend(), spread),
+      ),
+      el(
+        "details",
+        {},
+        el("summary", { text: "chart.numbers" }),
+        table(["threshold", "fmr", "fnmr"], rates, "chart.numbers"),
+      ),
+    ),
+    el(
+      "article",
+      {},
+      el("h2", { text: "system.cohorts" }),
+      el("p", { class: "small-print", text: "system.cohorts_explained" }),
+      cohorts,
+    ),
+  );
 }
 
 function chart() {
@@ -150,8 +212,12 @@ function chart() {
 }
 
 function legend() {
-  return el("p", { class: "legend small-print" },
-    el("span", { class: "key genuine", text: "chart.genuine" }), el("span", { class: "key impostor", text: "chart.impostor" }));
+  return el(
+    "p",
+    { class: "legend small-print" },
+    el("span", { class: "key genuine", text: "chart.genuine" }),
+    el("span", { class: "key impostor", text: "chart.impostor" }),
+  );
 }
 
 /** @param {{ at: number, samples: Sample[] }} now @param {{ at: number, samples: Sample[] } | null} last */
@@ -165,11 +231,18 @@ function traffic_panel(now, last) {
     milliseconds(route.median),
     milliseconds(route.slow),
   ]);
-  const queues = summary.queues.map((queue) => el("span", { text: "system.queue", values: { name: queue.name, depth: queue.depth, limit: queue.limit } }));
-  return el("div", {},
-    rows.length ? table(["route", "requests", "per_second", "errors", "median", "p95"], rows, "system.traffic") : el("p", { text: "system.no_traffic" }),
+  const queues = summary.queues.map((queue) =>
+    el("span", { text: "system.queue", values: { name: queue.name, depth: queue.depth, limit: queue.limit } }),
+  );
+  return el(
+    "div",
+    {},
+    rows.length
+      ? table(["route", "requests", "per_second", "errors", "median", "p95"], rows, "system.traffic")
+      : el("p", { text: "system.no_traffic" }),
     el("p", { class: "small-print queues" }, ...queues),
-    el("p", { class: "small-print", text: "system.traffic_explained" }));
+    el("p", { class: "small-print", text: "system.traffic_explained" }),
+  );
 }
 
 /** @param {number | null} seconds */

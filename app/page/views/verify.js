@@ -21,17 +21,28 @@ export function verify_view() {
   const result = el("div", { class: "result", "aria-live": "polite" });
   const slots = [slot("verify.first", () => compare()), slot("verify.second", () => compare())];
   const examples = button("verify.examples", () => show_examples(), { class: "small secondary outline" });
-  const section = el("section", { id: "verify" },
-    el("header", { class: "lead" }, el("h1", { tabindex: "-1", text: "verify.title" }), el("p", { text: "verify.lead" }), examples),
+  const section = el(
+    "section",
+    { id: "verify" },
+    el(
+      "header",
+      { class: "lead" },
+      el("h1", { tabindex: "-1", text: "verify.title" }),
+      el("p", { text: "verify.lead" }),
+      examples,
+    ),
     el("div", { class: "pair" }, ...slots.map((each) => each.element)),
-    result);
+    result,
+  );
   accept_pastes(section, (file) => (slots.find((each) => !each.photo) ?? slots[1])?.take(file, file.name));
 
   async function show_examples() {
-    await Promise.all(EXAMPLES.map(async (name, index) => {
-      const response = await fetch(`page/examples/${name}`);
-      await slots[index]?.take(await response.blob(), name);
-    }));
+    await Promise.all(
+      EXAMPLES.map(async (name, index) => {
+        const response = await fetch(`page/examples/${name}`);
+        await slots[index]?.take(await response.blob(), name);
+      }),
+    );
   }
 
   let latest = 0;
@@ -117,9 +128,17 @@ function slot(label, changed) {
   /** @param {Photo} photo @param {Detection} found */
   function show(photo, found) {
     const face = found.faces.find((each) => each.box[0] === compared?.box[0]) ?? found.faces[0];
-    draw_photo(input.canvas, photo, found.image, found.faces.map((each) => ({ face: each, muted: each !== face })));
+    draw_photo(
+      input.canvas,
+      photo,
+      found.image,
+      found.faces.map((each) => ({ face: each, muted: each !== face })),
+    );
     details.replaceChildren(
-      face ? face_card(photo, { ...face, liveness: compared?.liveness }, found.faces_found) : el("p", { class: "small-print", text: "face.none" }));
+      face
+        ? face_card(photo, { ...face, liveness: compared?.liveness }, found.faces_found)
+        : el("p", { class: "small-print", text: "face.none" }),
+    );
   }
   return made;
 }
