@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from tests.browser.conftest import CHROMIUM, FLAGS, PATIENCE
 from tests.support.api import Api
@@ -25,10 +25,10 @@ def opened(browser: Browser, server: Server, view: str, height: int, **options: 
     return page
 
 
-def keep(page: Page, name: str) -> None:
+def keep(page: Page, name: str, part: Locator | None = None) -> None:
     page.evaluate("document.activeElement.blur()")
     page.wait_for_timeout(1000)  # fonts and charts
-    with Image.open(io.BytesIO(page.screenshot(full_page=True))) as picture:
+    with Image.open(io.BytesIO(part.screenshot() if part else page.screenshot(full_page=True))) as picture:
         picture.convert("RGB").save(IMAGES / name, quality=88, subsampling=0, optimize=True)
 
 
@@ -54,7 +54,7 @@ def identify(browser: Browser, server: Server) -> None:
 def system(browser: Browser, server: Server) -> None:
     page = opened(browser, server, "system", 900, locale="en-GB")
     page.wait_for_selector("#system .chart canvas")
-    keep(page, "page-system.jpg")
+    keep(page, "page-system.jpg", page.locator("#system article", has_text="Calibration").last)
 
 
 def main() -> None:
