@@ -112,6 +112,7 @@ class Settings(BaseSettings):
         description="Origins whose pages may send requests from a browser, separated by commas: "
         "`https://app.example`. Without it, browsers keep other pages from reading answers.",
     )
+    page: bool = Field(default=True, description="Serve the page for people at `/`; `off` removes it.")
     data_dir: Path = Field(Path("data"), description="Directory of the gallery's database.")
     database: SecretStr | None = Field(
         None,
