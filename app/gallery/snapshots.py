@@ -22,7 +22,7 @@ from app.gallery.index_file import IndexInfo, InvalidIndexFile, Reader
 from app.gallery.segment import CodedFaces
 from app.storage import sqlite
 from app.storage.cipher import Cipher
-from app.storage.sqlite import Database
+from app.storage.database import Database
 
 log = logging.getLogger(__name__)
 
@@ -140,5 +140,6 @@ class IndexSnapshots:
 
 def snapshots_of(database: Database, cipher: Cipher) -> IndexSnapshots:
     """Return those of a database file; other clients of a server could not destroy them, so it has none."""
-    is_file = isinstance(database, sqlite.Database)
-    return IndexSnapshots(database.path if is_file else Path(), cipher, enabled=is_file)
+    if isinstance(database, sqlite.Database):
+        return IndexSnapshots(database.path, cipher)
+    return IndexSnapshots(Path(), cipher, enabled=False)
