@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app.domain.identity import Actor
 from app.domain.models import Embedding
 from app.gallery import index_file, key_rotation
+from app.gallery.fixed_point import decode
 from app.gallery.index_file import IndexInfo, InvalidIndexFile
 from app.gallery.ranking import Hit
 from app.gallery.repository import GalleryRepository
@@ -259,3 +261,33 @@ def test_an_erasure_waits_until_a_snapshot_that_is_being_written_is_destroyed(
     assert files_of(repository) == []
     with remains.open("rb") as file, pytest.raises(InvalidIndexFile):
         index_file.Reader(file, repository._cipher, info.gallery.number)
+
+
+def seeds_in_snapshots(repository: FileRepository) -> set[int]:
+    """Return the seeds of the vectors that can be read in any snapshot."""
+    found = set()
+    for gallery in repository.galleries():
+        with repository.snapshots.opened(gallery.number) as reader:
+            for each in reader.contents() if reader else ():
+                parts = each.vectors
+                vectors = repository.transform(gallery).to_model(
+                    decode(parts.high, parts.low, parts.exponent).astype(np.float32)
+                )
+                found |= {seed for seed in range(30) if (vectors @ unit(seed) > 0.9999).any()}
+    return found
+
+
+@pytest.mark.parametrize("what", ["a face", "a subject"])
+def test_no_snapshot_has_an_erased_vector_neither_at_once_nor_later(
+    repository: FileRepository, search: GallerySearch, what: str
+) -> None:
+    repository.enroll("guests", "eve", numbered("eve", 11, 12, 13))
+    search.save_snapshots()
+    before = seeds_in_snapshots(repository)
+    ERASURES[what](repository)
+    at_once = seeds_in_snapshots(repository)
+    search.save_snapshots()
+
+    assert before == {1, 2, 3, 11, 12, 13}
+    assert at_once == set()
+    assert seeds_in_snapshots(repository) == before - ({1} if what == "a face" else {3})
