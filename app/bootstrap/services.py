@@ -62,12 +62,9 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
         max_waiting=MAX_QUEUED,
         deadline=settings.deadline,
     )
-    search_workers = WorkerPool(
-        "search",
-        threads=REPLICA_STORE_THREADS if settings.database else SEARCH_THREADS,  # each has a connection to a server
-        max_waiting=MAX_QUEUED,
-        deadline=settings.deadline,
-    )
+    search_workers = WorkerPool("search", threads=SEARCH_THREADS, max_waiting=MAX_QUEUED, deadline=settings.deadline)
+    if settings.database:
+        search_workers = store_workers  # whose threads have connections already
     body_workers = WorkerPool("body", threads=1, max_waiting=settings.max_waiting, deadline=settings.deadline)
     batcher = MicroBatcher(
         models.embedder.embed, max_batch=settings.max_batch, max_waiting=MAX_QUEUED, on_batch=observer.on_batch
