@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,13 @@ from app.domain.errors import NotFound
 from app.domain.identity import SYSTEM, Actor
 from app.domain.models import Floats, Template
 from app.gallery import queries
-from app.gallery.records import DamagedValue, GalleryChanges, GalleryInfo, IdempotencyRecord, StoredVector
+from app.gallery.records import DamagedRow, DamagedValue, GalleryChanges, GalleryInfo, IdempotencyRecord, StoredVector
 from app.gallery.template_transform import TemplateTransform
 from app.gallery.transaction import damaged_face
 from app.gallery.transactional import Transactional
 
 _BLOCK = 4096
+_ROWS_OF_A_BLOCK = 2**15
 
 
 class FaceRepository(Transactional):
@@ -98,16 +99,23 @@ class FaceRepository(Transactional):
             return removed is not None or not gallery.stores_vectors_as(known) or gallery.revision < known.revision
 
     def changes_since(
-        self, gallery_id: str, known: GalleryInfo | None, *, recount: bool = True
+        self,
+        gallery_id: str,
+        known: GalleryInfo | None,
+        *,
+        recount: bool = True,
+        on_block: Callable[[Sequence[StoredVector]], None] | None = None,
     ) -> tuple[GalleryInfo, GalleryChanges]:
         """
         Return the gallery, and what an index of it as `known` lacks: everything if its vectors are stored in another
         way by now. The vectors are those that are stored: `transform` gives the model's own. Without `recount`, the
-        counts of a gallery that stores its vectors as it did are 0.
+        counts of a gallery that stores its vectors as it did are 0. If everything is lacking, `on_block` gets the faces
+        but for the last ones, so that a large gallery is not in memory twice.
 
         Raises StartError if a key is missing, so that no index lacks faces which are not damaged.
         """
-        read, damaged = [], []
+        read: list[tuple[str, str, Floats]] = []
+        damaged: list[DamagedRow] = []
         with self._reading() as transaction:
             if known and transaction.is_unchanged(known):
                 return known, GalleryChanges(known.revision, [], [], [])
@@ -123,14 +131,20 @@ class FaceRepository(Transactional):
                     read.append((row["id"], row["subject"], self._codec.stored_vector(gallery, row)))
                 except DamagedValue as error:
                     damaged.append(damaged_face(gallery, row, error))
+                if on_block and not since and len(read) == _ROWS_OF_A_BLOCK:
+                    on_block(self._with_offsets(gallery, read))
+                    read = []
             removed = transaction.db.execute(
                 "SELECT face FROM removals WHERE gallery = ? AND revision > ? AND ? > 0", (gallery.number, since, since)
             ).fetchall()
         if damaged:
             self.require_all_keys()
-        offsets = self.threshold_offsets(gallery, [vector for *_, vector in read])
-        added = [StoredVector(*face, offset) for face, offset in zip(read, offsets, strict=True)]
+        added = self._with_offsets(gallery, read)
         return gallery, GalleryChanges(gallery.revision, added, [row["face"] for row in removed], damaged)
+
+    def _with_offsets(self, gallery: GalleryInfo, read: Sequence[tuple[str, str, Floats]]) -> list[StoredVector]:
+        offsets = self.threshold_offsets(gallery, [vector for *_, vector in read])
+        return [StoredVector(*face, offset) for face, offset in zip(read, offsets, strict=True)]
 
     def threshold_offsets(self, gallery: GalleryInfo, stored: Sequence[Floats]) -> list[float]:
         """Return the threshold offsets of stored vectors."""

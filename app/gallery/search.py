@@ -12,9 +12,10 @@ import math
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from app.gallery.face_index import FaceIndex
 from app.gallery.index_file import IndexInfo, InvalidIndexFile
 from app.gallery.query_batches import QueryBatches
 from app.gallery.ranking import Hit, Query
-from app.gallery.records import GalleryChanges, GalleryInfo
+from app.gallery.records import GalleryChanges, GalleryInfo, StoredVector
 from app.gallery.repository import GalleryRepository
 from app.gallery.segment import CodedFaces
 
@@ -141,10 +142,11 @@ class GallerySearch:
         known = self._indexed.get(gallery_id)
         try:
             with uninterrupted():  # the index would have to be read again
-                gallery, changes, counted_at = self._changes(gallery_id, known)
+                loaded: list[FaceIndex] = []
+                gallery, changes, counted_at = self._changes(gallery_id, known, partial(_load, loaded))
                 index = known.index if known and known.gallery.stores_vectors_as(gallery) else None
-                if index is None and changes.added:
-                    index = FaceIndex(dimension=len(changes.added[0].vector))
+                if index is None and (loaded or changes.added):
+                    index = loaded[0] if loaded else FaceIndex(dimension=len(changes.added[0].vector))
                 before = len(index) if index is not None else 0
                 if index is not None:
                     index.change(changes.removed, changes.added)
@@ -160,13 +162,17 @@ class GallerySearch:
         self._indexed[gallery_id] = updated = _IndexedGallery(gallery, index, queries, counted_at)
         return updated
 
-    def _changes(self, gallery_id: str, known: _IndexedGallery | None) -> tuple[GalleryInfo, GalleryChanges, float]:
+    def _changes(
+        self, gallery_id: str, known: _IndexedGallery | None, on_block: Callable[[Sequence[StoredVector]], None]
+    ) -> tuple[GalleryInfo, GalleryChanges, float]:
         """Return the gallery, its changes, and when its rows were last counted, which takes long if there are many."""
         now = time.monotonic()
         is_small = known is None or known.gallery.faces + known.gallery.subjects < self._recount_below
         if known is None or is_small or now - known.counted_at > _RECOUNT_SECONDS:
-            return *self._repository.changes_since(gallery_id, known.gallery if known else None), now
-        return *self._repository.changes_since(gallery_id, known.gallery, recount=False), known.counted_at
+            before = known.gallery if known else None
+            return *self._repository.changes_since(gallery_id, before, on_block=on_block), now
+        changes = self._repository.changes_since(gallery_id, known.gallery, recount=False, on_block=on_block)
+        return *changes, known.counted_at
 
     def _load_snapshot(self, gallery: GalleryInfo) -> None:
         """Take the index from its snapshot if there is one of this gallery, which is destroyed in case of doubt."""
@@ -194,3 +200,10 @@ class GallerySearch:
 
     def _queries(self, index: FaceIndex | None) -> QueryBatches | None:
         return QueryBatches(index.search, slots=self._slots) if index is not None else None
+
+
+def _load(loaded: list[FaceIndex], faces: Sequence[StoredVector]) -> None:
+    """Add the faces to the index in the list, which is made for the first ones."""
+    if not loaded:
+        loaded.append(FaceIndex(dimension=len(faces[0].vector)))
+    loaded[0].add(faces)

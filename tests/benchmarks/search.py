@@ -19,7 +19,7 @@ from tests.benchmarks.report import Row, share_of, versus
 FACES, SUBJECTS = 100_000, 5
 DIMENSIONS = (128, 512)
 EVERYTHING = 4.0  # the largest squared distance
-NOTE = "one thread; ours is FAISS Flat and gives subjects, by their nearest face, within a threshold."
+NOTE = "one thread; ours scans bytes with FAISS and gives subjects, by their nearest face, within a threshold."
 
 
 def rows(effort: Effort) -> Iterator[Row]:

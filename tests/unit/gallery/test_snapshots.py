@@ -72,8 +72,8 @@ class ReadRows:
         self._changes_since = repository.changes_since
         monkeypatch.setattr(repository, "changes_since", self._count)
 
-    def _count(self, *arguments: object) -> object:
-        gallery, changes = self._changes_since(*arguments)  # type: ignore[arg-type]
+    def _count(self, *arguments: object, **options: object) -> object:
+        gallery, changes = self._changes_since(*arguments, **options)  # type: ignore[arg-type]
         self.faces += len(changes.added)
         return gallery, changes
 
