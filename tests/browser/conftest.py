@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, Playwright, sync_playwright
 
 from tests.support.photos import HOPPER
 from tests.support.server import Server
@@ -45,6 +45,11 @@ class Watched:
 
 
 Open = Callable[..., Page]
+
+
+def photo_file(photo: bytes, name: str = "photo.jpg") -> FilePayload:
+    """Return a photo as a file input takes it."""
+    return {"name": name, "mimeType": "image/jpeg", "buffer": photo}
 
 
 @pytest.fixture(scope="session")
