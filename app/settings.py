@@ -114,6 +114,11 @@ class Settings(BaseSettings):
     )
     page: bool = Field(default=True, description="Serve the page for people at `/`; `off` removes it.")
     data_dir: Path = Field(Path("data"), description="Directory of the gallery's database.")
+    database: SecretStr | None = Field(
+        None,
+        description="Address of a PostgreSQL database (`postgresql://user@host/name`, extra `postgres`) that several "
+        "machines share, instead of the file in `data_dir`. libpq's variables (`PGPASSWORD`, `PGPASSFILE`) hold too.",
+    )
     models_dir: Path = Field(
         default_factory=_models_dir,
         description="Directory with one folder per model. By default `models` in the current directory if it holds the "

@@ -17,6 +17,7 @@ from app.inference.manifest import ModelFile, read_checked, read_detector
 from app.inference.onnx_session import Session
 from app.storage import reserve, sqlite
 from tests.support.gate import Gate
+from tests.support.postgres import PostgresServer, running_server
 
 pytest_plugins = ["tests.support.hang_guard"]
 TESTS = Path(__file__).resolve().parent
@@ -47,6 +48,13 @@ def quick_disk() -> Iterator[None]:
         patch.setattr(sqlite, "_PRAGMAS", pragmas)
         patch.setattr(reserve, "MAX_BYTES", 2**16)  # pytest keeps the folders of many tests
         yield
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server; each database that a test takes from it is new."""
+    with running_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

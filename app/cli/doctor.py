@@ -86,12 +86,16 @@ def _self_test(settings: Settings) -> str:
 
 
 def _data(settings: Settings) -> str:
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=settings.data_dir), open_repository(settings) as repository:
+    if not settings.database:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=settings.data_dir):
+            pass
+    with open_repository(settings) as repository:
         galleries = repository.galleries()
     faces = sum(gallery.faces for gallery in galleries)
     encryption = "encrypted" if open_cipher(settings) else "not encrypted"
-    return f"{settings.data_dir.resolve()} is writable; {len(galleries)} galleries, {faces} faces, {encryption}"
+    where = "PostgreSQL" if settings.database else str(settings.data_dir.resolve())
+    return f"{where} is writable; {len(galleries)} galleries, {faces} faces, {encryption}"
 
 
 def _access(settings: Settings) -> str:

@@ -18,7 +18,7 @@ from app.gallery.sealed_values import aad, decrypt, decrypt_json, decrypt_object
 from app.gallery.subject_keys import SubjectKeys
 from app.gallery.template_transform import IDENTITY, SEED_BYTES, TemplateTransform, transform_of
 from app.storage.cipher import Cipher, DecryptionError
-from app.storage.sqlite import Row
+from app.storage.database import Row
 
 log = logging.getLogger(__name__)
 

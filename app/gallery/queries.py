@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.gallery.records import GalleryInfo
-from app.storage.sqlite import Row
+from app.storage.database import Row
 
 # Private values are read with CAST, because SQLite keeps any type in any column, and a damaged row may hold one.
 GALLERY = """SELECT number, id, model, dimension, revision, created_at, CAST(sealed_seed AS BLOB) AS sealed_seed,

@@ -70,7 +70,7 @@ class SubjectRepository(Transactional):
         """Return the metadata of those subjects that (still) exist."""
         with self._reading() as transaction:
             number = transaction.gallery_number(gallery_id)
-            marks = ",".join("?" * len(subject_ids))
+            marks = ",".join("?" * len(subject_ids)) or "NULL"
             rows = transaction.db.execute(
                 f"{queries.METADATA} WHERE gallery = ? AND id IN ({marks})", (number, *subject_ids)
             )

@@ -13,7 +13,7 @@ from app.gallery.subject_keys import SubjectKeys
 from app.gallery.transaction import GalleryTransaction
 from app.gallery.transaction_keys import TransactionKeys
 from app.storage.cipher import Cipher, NoCipher
-from app.storage.sqlite import Connection, Database
+from app.storage.database import Connection, Database
 
 
 class Transactional:

@@ -57,5 +57,7 @@ class Services:
     enrollment: Enrollment
     galleries: Galleries
     authenticator: Authenticator
+    has_replicas: bool
+    """Whether other machines may serve the same galleries."""
     body_workers: WorkerPool
     """The thread that parses JSON bodies: one at a time, since parsing holds the interpreter's lock."""

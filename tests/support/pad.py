@@ -1,5 +1,5 @@
 """
-What the original code makes of four crops: its logits, computed with its own classes and the published weights.
+The logits that the original code gives to four crops, computed with its own classes and the published weights.
 
 The crops need no resizing, so they are the same everywhere: parts of a photo in the public domain, noise and grey.
 """

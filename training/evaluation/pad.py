@@ -7,7 +7,7 @@ face is found is in neither: it is counted apart, as the standard's non-response
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -30,7 +30,7 @@ LIVE, ATTACKS = "live", ("attack", "spoof")
 """Folders below the root: of live faces, and of attacks. A folder in the latter is one type of attack."""
 THRESHOLDS = (0.1, 0.3, 0.5, 0.7, 0.9)
 
-Scores: TypeAlias = list[float | None]
+Scores: TypeAlias = Sequence[float | None]
 """The score of each photo; None if no face was found or the photo cannot be read."""
 
 

@@ -11,6 +11,8 @@ from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
 from tests.support.templates import template, unit
 
+pytestmark = pytest.mark.any_database
+
 Delete = Callable[[GalleryRepository], None]
 DIMENSION, PIECE = 128, 32
 DELETIONS: dict[str, tuple[Delete, set[int]]] = {
@@ -44,6 +46,7 @@ def seeds_found(path: Path) -> set[int]:
     return {seed for seed in (*range(30), 99) if any(piece in kept for piece in pieces(seed))}
 
 
+@pytest.mark.only_sqlite
 @pytest.mark.usefixtures("others")
 @pytest.mark.parametrize("what", DELETIONS)
 def test_no_byte_of_a_deleted_vector_is_left_in_any_file(repository: GalleryRepository, path: Path, what: str) -> None:
@@ -56,6 +59,7 @@ def test_no_byte_of_a_deleted_vector_is_left_in_any_file(repository: GalleryRepo
     assert seeds_found(path) == before - gone
 
 
+@pytest.mark.only_sqlite
 def test_the_write_ahead_log_is_empty_after_a_deletion(repository: GalleryRepository, path: Path) -> None:
     fill(repository)
     log = path.with_name(path.name + "-wal")

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from app.access.subject_attempts import SubjectAttempts
 from app.concurrency.worker_pool import WorkerPool
 from app.domain.identity import Caller, anonymous
 from app.domain.ports import (
@@ -29,6 +28,7 @@ from app.matching.calibration import Calibration
 from app.matching.score_release import ScoreReleasePolicy, largest_threshold
 from app.matching.threshold_policy import ThresholdPolicy
 from app.pipeline import FacePipeline, FaceSelection, PhotoFaces
+from app.services.attempts import LocalAttempts
 from app.services.enrollment import Enrollment, EnrollmentOutcome, EnrollmentResult
 from app.services.extraction import Extraction, Upload
 from app.services.galleries import Galleries
@@ -162,11 +162,9 @@ async def open_bench(folder: Path, **parts: Any) -> AsyncIterator[Bench]:
             repository=repository,
             extraction=extraction,
             verification=Verification(
-                extraction, policy, release, SubjectAttempts(made.attempts), repository, store, made.observer
+                extraction, policy, release, LocalAttempts(made.attempts), repository, store, made.observer
             ),
-            identification=Identification(
-                extraction, release, search, SubjectAttempts(made.namings), repository, store
-            ),
+            identification=Identification(extraction, release, search, LocalAttempts(made.namings), repository, store),
             enrollment=Enrollment(extraction, repository, made.bounds, store, made.observer),
             galleries=Galleries(repository, search, store),
         )
