@@ -25,7 +25,7 @@ document.addEventListener("securitypolicyviolation", (event) =>
   window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
 """
 REFUSED = "Failed to load resource"
-"""What Chromium itself writes for each answer of 4xx, which tests of errors expect."""
+"""Chromium writes this for each answer of 4xx, which tests of errors expect."""
 
 
 @dataclass

@@ -8,7 +8,7 @@ from tests.support.photos import COLLINS, COLLINS_AGAIN, collins, hopper, jpeg, 
 from tests.support.server import Server
 
 HOSTILE = "<img src=x onerror=alert(1)>"
-"""As an id and as metadata: text of others is never HTML."""
+"""An id and metadata of others, which must never be read as HTML."""
 
 
 def search(page: Page, photo: bytes, gallery: str) -> None:
