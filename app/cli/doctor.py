@@ -9,12 +9,14 @@ from importlib import metadata
 from typing import Any
 
 from app import __version__
-from app.bootstrap.models import open_models, warm_up
+from app.bootstrap.models import PROBE_FILE, open_models, warm_up
 from app.bootstrap.services import check_access
 from app.bootstrap.storage import open_cipher, open_repository
 from app.cli.output import ERROR, SUCCESS, AsJson, run
 from app.domain.errors import LikenessError, StartError
+from app.inference import openvino_session
 from app.inference.onnx_session import available_providers, runtime_version
+from app.inference.session import probe_summary
 from app.settings import Settings
 
 WHEELS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
@@ -55,7 +57,8 @@ def _runtime(settings: Settings) -> str:
     if settings.provider in ("cuda", "tensorrt") and settings.provider not in available_providers():
         raise StartError(f"LIKENESS_PROVIDER={settings.provider} needs onnxruntime-gpu: install likeness[gpu]")
     providers = ", ".join(available_providers())
-    return f"onnxruntime {runtime_version()} with {providers}; LIKENESS_PROVIDER={settings.provider}"
+    openvino = f", OpenVINO {openvino_session.version()}" if openvino_session.is_installed() else ""
+    return f"onnxruntime {runtime_version()} with {providers}{openvino}; LIKENESS_PROVIDER={settings.provider}"
 
 
 def _is_installed(package: str) -> bool:
@@ -71,7 +74,10 @@ def _models(settings: Settings) -> str:
     embedder = models.embedder_manifest
     calibrated = f"calibrated on {models.calibration.data.name}" if models.calibration else "uncalibrated"
     offsets = "with threshold offsets" if embedder.threshold_offset else "without threshold offsets"
-    return f"{embedder.id} {embedder.file.digest}, {offsets}, {calibrated}, runs on {models.provider}"
+    measured = probe_summary(settings.data_dir / PROBE_FILE) if settings.provider == "auto" else ""
+    provider = f"{models.provider} ({measured})" if measured else models.provider
+    liveness = f", with {models.liveness.manifest.id} for liveness" if models.liveness else ""
+    return f"{embedder.id} {embedder.file.digest}, {offsets}, {calibrated}, runs on {provider}{liveness}"
 
 
 def _self_test(settings: Settings) -> str:
@@ -80,12 +86,16 @@ def _self_test(settings: Settings) -> str:
 
 
 def _data(settings: Settings) -> str:
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=settings.data_dir), open_repository(settings) as repository:
+    if not settings.database:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=settings.data_dir):
+            pass
+    with open_repository(settings) as repository:
         galleries = repository.galleries()
     faces = sum(gallery.faces for gallery in galleries)
     encryption = "encrypted" if open_cipher(settings) else "not encrypted"
-    return f"{settings.data_dir.resolve()} is writable; {len(galleries)} galleries, {faces} faces, {encryption}"
+    where = "PostgreSQL" if settings.database else str(settings.data_dir.resolve())
+    return f"{where} is writable; {len(galleries)} galleries, {faces} faces, {encryption}"
 
 
 def _access(settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""What is stored of galleries, subjects and faces, as values."""
+"""Values: the stored galleries, subjects and faces."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from app.domain.errors import InferenceFailed
 from app.domain.models import AlignedCrop, Embedding, Floats, Pixels
 from app.domain.ports import NoThresholdOffsets, ThresholdOffsets
 from app.inference.manifest import EmbedderManifest
-from app.inference.onnx_session import Session
+from app.inference.session import Session
 
 SMALL_MODEL_BYTES, SMALL_MODEL_BATCH = 16 * 1024 * 1024, 2
 """The size below which a model is small, and the batch of a small model on a CPU."""

@@ -58,12 +58,13 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def names_looked_up_by(command: list[str], home: Path) -> list[str]:
+def names_looked_up_by(command: list[str], home: Path, **variables: str) -> list[str]:
     """Run the command with an empty home folder; return the host names that it looked up."""
     report = home.parent / "names.json"
     dropped = ("LIKENESS_", "XDG_", "ORT_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     environment |= {"HOME": str(home), "LIKENESS_DATA_DIR": str(home.parent / "data"), "PYTHONPATH": str(REPOSITORY)}
+    environment |= variables
     watch = [*watched_network.NAMESPACE, sys.executable, watched_network.__file__, str(report)]
     done = subprocess.run(
         [*watch, *command], cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=200, check=False
