@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, Playwright, sync_playwright
 
 from tests.support.photos import HOPPER
 from tests.support.server import Server
@@ -25,7 +25,7 @@ document.addEventListener("securitypolicyviolation", (event) =>
   window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
 """
 REFUSED = "Failed to load resource"
-"""What Chromium itself writes for each answer of 4xx, which tests of errors expect."""
+"""Chromium writes this for each answer of 4xx, which tests of errors expect."""
 
 
 @dataclass
@@ -45,6 +45,11 @@ class Watched:
 
 
 Open = Callable[..., Page]
+
+
+def photo_file(photo: bytes, name: str = "photo.jpg") -> FilePayload:
+    """Return a photo as a file input takes it."""
+    return {"name": name, "mimeType": "image/jpeg", "buffer": photo}
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
-from tests.browser.conftest import CHROMIUM, FLAGS, PATIENCE
+from tests.browser.conftest import CHROMIUM, FLAGS, PATIENCE, photo_file
 from tests.support.api import Api
 from tests.support.photos import COLLINS_AGAIN, IMAGES, collins, hopper, jpeg, side_by_side
 from tests.support.server import Server
@@ -45,7 +45,7 @@ def identify(browser: Browser, server: Server) -> None:
         api.enroll("default", "collins", COLLINS_AGAIN)
         api.describe("default", "collins", {"name": "Eileen Collins"})
     page = opened(browser, server, "identify", 750, locale="zh-CN", color_scheme="dark")
-    photo: Any = {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": jpeg(side_by_side(collins(), hopper()))}
+    photo = photo_file(jpeg(side_by_side(collins(), hopper())))
     page.locator("#identify input[type=file]").set_input_files(photo)
     page.wait_for_selector(".identified")
     keep(page, "page-identify.jpg")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Open
+from tests.browser.conftest import Open, photo_file
 from tests.support.api import Api
 from tests.support.photos import COLLINS, COLLINS_AGAIN, NO_FACE
 from tests.support.server import Server
@@ -27,23 +27,18 @@ def fill(page: Page, view: str, server: Server) -> None:
         with Api.at(server.url) as api:
             api.enroll("shown", "ada", COLLINS_AGAIN)
         page.locator("#identify .gallery-choice input").fill("shown")
-        file = {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": COLLINS}
-        page.locator("#identify input[type=file]").set_input_files(file)
+        page.locator("#identify input[type=file]").set_input_files(photo_file(COLLINS))
         page.wait_for_selector(".identified")
     if view == "gallery":
         with Api.at(server.url) as api:
             api.enroll("shown", "ada", COLLINS_AGAIN)
         page.locator("#gallery .gallery-choice input").fill("shown")
-        files = [{"name": name, "mimeType": "image/jpeg", "buffer": photo} for name, photo in _files()]
+        files = [photo_file(COLLINS, "ada.jpg"), photo_file(NO_FACE, "nobody.jpg")]
         page.locator("#gallery input[type=file]").first.set_input_files(files)
         page.wait_for_selector("[data-state=failed]")
         page.wait_for_selector("[data-state=done]")
     if view == "system":
         page.wait_for_selector("#system .chart canvas")
-
-
-def _files() -> list[tuple[str, bytes]]:
-    return [("ada.jpg", COLLINS), ("nobody.jpg", NO_FACE)]
 
 
 @pytest.fixture(scope="module")

@@ -2,20 +2,19 @@
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Open
+from tests.browser.conftest import Open, photo_file
 from tests.support.api import Api
 from tests.support.photos import COLLINS, COLLINS_AGAIN, collins, hopper, jpeg, side_by_side
 from tests.support.server import Server
 
 HOSTILE = "<img src=x onerror=alert(1)>"
-"""As an id and as metadata: text of others is never HTML."""
+"""An id and metadata of others, which must never be read as HTML."""
 
 
 def search(page: Page, photo: bytes, gallery: str) -> None:
     page.locator("#identify .gallery-choice input").fill(gallery)
     page.locator("#identify .gallery-choice input").blur()
-    file = {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": photo}
-    page.locator("#identify input[type=file]").set_input_files(file)
+    page.locator("#identify input[type=file]").set_input_files(photo_file(photo))
 
 
 def test_a_face_is_named_with_its_candidates_and_a_stranger_is_not(open_page: Open, server: Server) -> None:

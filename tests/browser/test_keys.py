@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Open
+from tests.browser.conftest import Open, photo_file
 from tests.support.commands import new_keys
 from tests.support.photos import COLLINS, COLLINS_AGAIN
 from tests.support.server import Server
@@ -17,8 +17,7 @@ def test_the_page_asks_for_a_key_and_goes_on_with_it(open_page: Open, guarded: S
     (key,) = new_keys(guarded.data_dir, ["--scopes", "verify"])
     page = open_page("verify", at=guarded)
     for place, photo in enumerate((COLLINS, COLLINS_AGAIN)):
-        file = {"name": f"{place}.jpg", "mimeType": "image/jpeg", "buffer": photo}
-        page.locator("#verify input[type=file]").nth(place).set_input_files(file)
+        page.locator("#verify input[type=file]").nth(place).set_input_files(photo_file(photo))
     expect(page.locator(".result [role=alert]")).to_contain_text("The service requires an API key.")
     page.locator(".result").get_by_role("button", name="Enter a key").click()
     give_key(page, key)

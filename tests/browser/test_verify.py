@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Open
+from tests.browser.conftest import Open, photo_file
 from tests.support.api import Api
 from tests.support.photos import COLLINS, COLLINS_AGAIN, HOPPER, NO_FACE, base64_of, hopper, jpeg
 from tests.support.server import Server
@@ -22,7 +22,7 @@ def give(page: Page, *photos: bytes, names: tuple[str, ...] = ("a.jpg", "b.jpg")
 
 
 def give_one(page: Page, place: int, photo: bytes, name: str) -> None:
-    page.locator(FILES).nth(place).set_input_files({"name": name, "mimeType": "image/jpeg", "buffer": photo})
+    page.locator(FILES).nth(place).set_input_files(photo_file(photo, name))
 
 
 def threshold_shown(page: Page) -> float:

@@ -28,7 +28,7 @@ TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-"""What the system's table of types says may differ, and a browser runs no script of another type."""
+"""The types of all files. The system's own table may differ, and a browser runs no script of another type."""
 
 router = APIRouter(include_in_schema=False)
 _files = StaticFiles(directory=FOLDER)

@@ -19,13 +19,14 @@ export function crop_of(photo, face) {
 /** @param {Photo} photo @param {Face} face @param {number} faces_found */
 export function face_card(photo, face, faces_found) {
   const bars = PARTS.map((part) => quality_bar(part, face.quality[part]));
+  const turned = face.rotated ?? 0;
   const notes = el(
     "p",
     { class: "small-print" },
     el("span", { text: "face.confidence", values: { percent: percent(face.confidence) } }),
     liveness_of(face),
     faces_found > 1 && el("span", { text: "face.one_of", values: { count: faces_found } }),
-    face.rotated > 0 && el("span", { text: "face.rotated", values: { degrees: face.rotated } }),
+    turned > 0 && el("span", { text: "face.rotated", values: { degrees: turned } }),
   );
   return el(
     "div",

@@ -3,14 +3,24 @@
 import { call, form_of } from "./api.js";
 
 /** @typedef {import("./api.js").Schemas} Schemas */
-/** @typedef {Schemas["FaceOut"] & { crop?: string | null, liveness?: Schemas["LivenessOut"] | null }} Face */
+/**
+ * A face of a photo, as every answer has it.
+ * @typedef {object} Face
+ * @property {number[]} box
+ * @property {number[][]} landmarks
+ * @property {number} confidence
+ * @property {Schemas["QualityOut"]} quality
+ * @property {number} [rotated]
+ * @property {string | null} [crop] A JPEG in base64.
+ * @property {{ score: number, live: boolean } | null} [liveness]
+ */
 /**
  * @typedef {object} Photo
  * @property {Blob} blob
  * @property {string} name
  * @property {ImageBitmap | null} bitmap Upright as EXIF says; null for a format that the browser cannot decode.
  */
-/** @typedef {{ faces: Face[], faces_found: number, image: { width: number, height: number } }} Detection */
+/** @typedef {Schemas["Detection"]} Detection */
 
 /** @param {Blob} blob @param {string} name @returns {Promise<Photo>} */
 export async function open_photo(blob, name) {

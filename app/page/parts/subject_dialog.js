@@ -95,7 +95,7 @@ export function open_subject(gallery, subject, changed) {
       const listed = await call("GET", `${path}/faces`);
       const rows = listed.faces.map((face) => [
         moment(face.enrolled_at),
-        percent(face.quality.overall),
+        face.quality ? percent(face.quality.overall) : "–",
         button("face.erase", () => erase_face(face.face_id), { class: "small secondary outline" }),
       ]);
       faces.replaceChildren(

@@ -12,7 +12,7 @@ import { snippets } from "../parts/snippets.js";
 import { count, number, one_in, probability_words, say, t } from "../parts/words.js";
 
 /** @typedef {import("../parts/api.js").Schemas["Identification"]} Identification */
-/** @typedef {Identification["faces"][number]} IdentifiedFace */
+/** @typedef {import("../parts/photo.js").Face & Identification["faces"][number]} IdentifiedFace */
 /** @typedef {import("../parts/photo.js").Photo} Photo */
 
 export function identify_view() {
@@ -70,11 +70,12 @@ export function identify_view() {
 
   /** @param {Photo} searched @param {Identification} answer */
   function show(searched, answer) {
-    const marked = answer.faces.map((face) => ({
+    const faces = /** @type {IdentifiedFace[]} */ (answer.faces);
+    const marked = faces.map((face) => ({
       face,
       label: shortened(face.candidates[0]?.subject_id ?? t("identify.unknown")),
     }));
-    draw_photo(input.canvas, searched, sizes(searched, answer), marked);
+    draw_photo(input.canvas, searched, sizes(searched, faces), marked);
     const code = snippets(
       'for face in answer["faces"]:\n    print([each["subject_id"] for each in face["candidates"]])',
     );
@@ -95,7 +96,7 @@ export function identify_view() {
           values: { strangers: one_in(Number(answer.threshold.fpir)) },
         })) ||
         "",
-      el("ol", { class: "faces" }, ...answer.faces.map((face) => face_row(searched, face))),
+      el("ol", { class: "faces" }, ...faces.map((face) => face_row(searched, face))),
       code.element,
     );
   }
@@ -110,11 +111,11 @@ function shortened(words) {
 /**
  * Return the size that boxes refer to; without a bitmap it is what holds all boxes.
  * @param {Photo} photo
- * @param {Identification} answer
+ * @param {IdentifiedFace[]} faces
  */
-function sizes(photo, answer) {
+function sizes(photo, faces) {
   if (photo.bitmap) return photo.bitmap;
-  const far = (/** @type {number} */ side) => Math.max(1, ...answer.faces.map((face) => Number(face.box[side])));
+  const far = (/** @type {number} */ side) => Math.max(1, ...faces.map((face) => Number(face.box[side])));
   return { width: far(2), height: far(3) };
 }
 
