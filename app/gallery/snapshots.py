@@ -38,7 +38,7 @@ class IndexSnapshots:
         """Without `enabled`, nothing is written, read or destroyed."""
         self._prefix, self._folder, self._cipher = f"{database.name}-index-", database.parent, cipher
         self._enabled = enabled
-        self._lock = database.with_name(f"{self._prefix}lock")
+        self._lock = self._folder / f"{self._prefix}lock"
 
     @contextmanager
     def opened(self, gallery_number: int) -> Iterator[Reader | None]:
