@@ -19,7 +19,7 @@ from app.gallery.records import DamagedValue, GalleryInfo
 from app.gallery.sealed_values import aad
 from app.gallery.template_transform import TemplateTransform
 from app.storage.cipher import Cipher, DecryptionError
-from app.storage.sqlite import Connection, Row
+from app.storage.database import Connection, Row
 
 Turn: TypeAlias = Callable[[Floats], Floats]
 _PRIVATE_COLUMNS = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.access.subject_attempts import SubjectAttempts
 from app.concurrency.worker_pool import WorkerPool
 from app.domain.errors import LikenessError, NotFound
 from app.domain.identity import Caller
@@ -17,6 +16,7 @@ from app.matching.distance import compare_embeddings
 from app.matching.score_release import ScoreReleasePolicy
 from app.matching.threshold_policy import Decision, ThresholdPolicy
 from app.pipeline import PhotoFaces
+from app.services.attempts import Attempts
 from app.services.extraction import Extraction, Upload
 from app.services.timing import StageTimer
 
@@ -36,7 +36,7 @@ class Verification:
         extraction: Extraction,
         policy: ThresholdPolicy,
         release: ScoreReleasePolicy,
-        attempts: SubjectAttempts,
+        attempts: Attempts,
         repository: GalleryRepository,
         workers: WorkerPool,
         observer: Observer | None = None,
@@ -85,7 +85,7 @@ class Verification:
         release = self._release.for_verification(
             fmr=fmr, threshold=threshold, templates=count, unrestricted=caller.is_admin
         )
-        self._attempts.acquire(caller, gallery_id, subject_id)
+        await self._attempts.acquire(caller, gallery_id, subject_id)
         probe = await self._extraction.probe(upload, rule, timer)
         if not templates:
             return VerificationResult(release.refuse(), release.decision, [probe])
