@@ -97,11 +97,11 @@ export function system_view() {
  * @param {() => Promise<Node>} make
  */
 async function shown_in(element, make) {
-  try {
-    element.replaceChildren(await make());
-  } catch (error) {
-    element.replaceChildren(problem_box(error));
-  }
+  const made = await make().catch(problem_box);
+  const had_focus = element.contains(document.activeElement);
+  element.replaceChildren(made);
+  if (had_focus)
+    /** @type {HTMLElement | null} */ (element.querySelector("[tabindex]"))?.focus({ preventScroll: true });
 }
 
 /** @param {Schemas["Readiness"]} ready */
