@@ -128,6 +128,11 @@ class Settings(BaseSettings):
         "mobilefacenet-128", pattern=r"^[A-Za-z0-9._-]+$", description="Name of the embedder's model folder."
     )
 
+    search: Annotated[Literal["exact", "hnsw"], AnyCase] = Field(
+        "exact",
+        description="`exact` compares a photo with every face; `hnsw` follows a graph of near faces, which is faster "
+        "from a million faces on, and misses some: `likeness gallery recall` says how many.",
+    )
     provider: Annotated[Provider, AnyCase] = Field(
         "auto",
         description="Execution provider: `auto`, `cpu`, `cuda`, `tensorrt` or `openvino` (for the embedder alone). If "

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 CHANNEL = "likeness"
 POLL = 0.25
-MAX_SILENCE = 2.0
+MAX_SILENCE = 5.0
 """Seconds without an answer of the database, after which nobody knows what others have changed."""
 _PATIENCE = 5.0  # seconds for the first answer
 
