@@ -27,7 +27,9 @@ _ZERO = 128
 class NeighbourGraph:
     def __init__(self, storage: Any) -> None:
         """`storage` is a FAISS index of signed bytes, all of whose rows are there."""
-        self._storage, self._graph, self._copy = storage, None, None
+        self._storage = storage
+        self._graph: Any = None
+        self._copy: Any = None
         self._lock = threading.Lock()
 
     @property
@@ -63,7 +65,7 @@ class NeighbourGraph:
     def search(self, query: Floats, count: int) -> tuple[Floats, Rows]:
         """Return products and rows (1, count), as an index does; a row of -1 is none."""
         breadth = faiss.SearchParametersHNSW(efSearch=max(_BREADTH, count))
-        products, rows = self._graph.search(query, count, params=breadth)  # type: ignore[attr-defined]
+        products, rows = self._graph.search(query, count, params=breadth)
         return products, rows
 
 

@@ -25,6 +25,7 @@ from app.gallery.records import StoredVector
 Flags: TypeAlias = npt.NDArray[np.bool_]
 _ROUNDING = 1e-5
 """More than a product of unit vectors in float32 can be off."""
+_LONGEST_QUERY = 1.001
 
 
 class Vectors(Protocol):
@@ -80,7 +81,7 @@ class CodedVectors:
 
     def __init__(self, vectors: FixedPoint) -> None:
         self._high, self._low, self.exponent = ScannedBytes(vectors.high), vectors.low, vectors.exponent
-        self.error = vectors.error() + _ROUNDING
+        self.error = vectors.error() * _LONGEST_QUERY + _ROUNDING
 
     def nearest(self, queries: Floats, count: int, cutoffs: Floats, *, exact: bool) -> list[Candidates]:
         return self._high.nearest(queries * np.float32(2.0 ** (16 - self.exponent)), count, cutoffs, exact=exact)

@@ -34,11 +34,11 @@ class _Abandoned(Exception):
 class IndexSnapshots:
     """The snapshots beside one database file. Thread-safe; several processes may share the file."""
 
-    def __init__(self, database: Path, cipher: Cipher, *, enabled: bool = True) -> None:
-        """Without `enabled`, nothing is written, read or destroyed."""
-        self._prefix, self._folder, self._cipher = f"{database.name}-index-", database.parent, cipher
-        self._enabled = enabled
-        self._lock = database.with_name(f"{self._prefix}lock")
+    def __init__(self, database: Path | None, cipher: Cipher) -> None:
+        """Without a database file, nothing is written, read or destroyed."""
+        self._enabled, path = database is not None, database or Path("none")
+        self._prefix, self._folder, self._cipher = f"{path.name}-index-", path.parent, cipher
+        self._lock = path.with_name(f"{self._prefix}lock")
 
     @contextmanager
     def opened(self, gallery_number: int) -> Iterator[Reader | None]:
@@ -142,4 +142,4 @@ def snapshots_of(database: Database, cipher: Cipher) -> IndexSnapshots:
     """Return those of a database file; other clients of a server could not destroy them, so it has none."""
     if isinstance(database, sqlite.Database):
         return IndexSnapshots(database.path, cipher)
-    return IndexSnapshots(Path(), cipher, enabled=False)
+    return IndexSnapshots(None, cipher)

@@ -85,7 +85,10 @@ class GalleryTransaction:
         """Return whether the gallery is new."""
         check_id(gallery_id)
         created = self.db.execute(
-            "INSERT INTO galleries (id, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING", (gallery_id, now())
+            # without the condition, every enrolment would use up a number of a gallery
+            "INSERT INTO galleries (id, created_at) SELECT CAST(? AS TEXT), CAST(? AS TEXT) "
+            "WHERE NOT EXISTS (SELECT 1 FROM galleries WHERE id = ?) ON CONFLICT DO NOTHING",
+            (gallery_id, now(), gallery_id),
         )
         if created.rowcount > 0:
             number = self.gallery_number(gallery_id)

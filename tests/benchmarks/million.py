@@ -196,7 +196,7 @@ def changed(repository: GalleryRepository, search: GallerySearch, effort: Effort
 
     thread = threading.Thread(target=change, daemon=True)
     thread.start()
-    spent, walls = [], []
+    spent, walls = list[float](), list[float]()
     began = time.monotonic()
     try:
         while time.monotonic() < began + max(20.0, effort.seconds):

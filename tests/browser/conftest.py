@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, Playwright, expect, sync_playwright
 
 from tests.support.photos import HOPPER
 from tests.support.server import Server
@@ -44,6 +44,7 @@ class Watched:
         assert strangers == []
 
 
+expect.set_options(timeout=PATIENCE)
 Open = Callable[..., Page]
 
 

@@ -44,3 +44,13 @@ def test_requests_are_counted_as_they_come(open_page: Open, server: Server) -> N
         api.verify(COLLINS, COLLINS_AGAIN)
         expect(row.locator("td").nth(1)).to_have_text(str(counted + 1))
     expect(row.locator("td").nth(2)).not_to_have_text("…")
+
+
+def test_a_table_that_is_read_again_keeps_the_focus(open_page: Open, server: Server) -> None:
+    with Api.at(server.url) as api:
+        api.verify(COLLINS, COLLINS_AGAIN)
+    page = open_page("system")
+    table = page.get_by_role("group", name="Requests now")
+    table.focus()
+    expect(table.locator("tr", has_text="/verify").first.locator("td").nth(2)).not_to_have_text("…")
+    expect(table).to_be_focused()

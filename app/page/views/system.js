@@ -6,9 +6,10 @@ import { det_chart, distribution_chart, keep_chart } from "../parts/charts.js";
 import { cohort_rows } from "../parts/cohorts.js";
 import { el, table } from "../parts/dom.js";
 import { color } from "../parts/drawing.js";
-import { parse_metrics, summary_of } from "../parts/metrics.js";
+import { parse_metrics } from "../parts/metrics.js";
 import { problem_box } from "../parts/problems.js";
 import { rate_slider } from "../parts/rate_slider.js";
+import { traffic_panel } from "../parts/traffic.js";
 import { count, number, one_in, percent, say, t } from "../parts/words.js";
 
 /** @typedef {import("../parts/api.js").Schemas} Schemas */
@@ -97,11 +98,11 @@ export function system_view() {
  * @param {() => Promise<Node>} make
  */
 async function shown_in(element, make) {
-  try {
-    element.replaceChildren(await make());
-  } catch (error) {
-    element.replaceChildren(problem_box(error));
-  }
+  const made = await make().catch(problem_box);
+  const had_focus = element.contains(document.activeElement);
+  element.replaceChildren(made);
+  if (had_focus)
+    /** @type {HTMLElement | null} */ (element.querySelector("[tabindex]"))?.focus({ preventScroll: true });
 }
 
 /** @param {Schemas["Readiness"]} ready */
@@ -218,35 +219,4 @@ function legend() {
     el("span", { class: "key genuine", text: "chart.genuine" }),
     el("span", { class: "key impostor", text: "chart.impostor" }),
   );
-}
-
-/** @param {{ at: number, samples: Sample[] }} now @param {{ at: number, samples: Sample[] } | null} last */
-function traffic_panel(now, last) {
-  const summary = summary_of(now.samples, last?.samples ?? [], last ? (now.at - last.at) / 1000 : 0);
-  const rows = summary.routes.map((route) => [
-    el("code", {}, route.name),
-    count(route.requests),
-    route.per_second === null ? "…" : number(route.per_second, 1),
-    count(route.errors),
-    milliseconds(route.median),
-    milliseconds(route.slow),
-  ]);
-  const queues = summary.queues.map((queue) =>
-    el("span", { text: "system.queue", values: { name: queue.name, depth: queue.depth, limit: queue.limit } }),
-  );
-  return el(
-    "div",
-    {},
-    rows.length
-      ? table(["route", "requests", "per_second", "errors", "median", "p95"], rows, "system.traffic")
-      : el("p", { text: "system.no_traffic" }),
-    el("p", { class: "small-print queues" }, ...queues),
-    el("p", { class: "small-print", text: "system.traffic_explained" }),
-  );
-}
-
-/** @param {number | null} seconds */
-function milliseconds(seconds) {
-  if (seconds === null) return "–";
-  return Number.isFinite(seconds) ? `≤ ${count(1000 * seconds)} ms` : "> 30 s";
 }

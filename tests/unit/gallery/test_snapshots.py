@@ -20,6 +20,7 @@ from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
 from app.gallery.segment import CodedFaces
 from app.storage.cipher import AesGcmCipher, Cipher, NoCipher
+from app.storage.sqlite import Database
 from tests.support.fakes import WeightedOffsets
 from tests.support.repository import FileRepository
 from tests.support.templates import MODEL, numbered, unit
@@ -56,8 +57,13 @@ def opened_search(repository: GalleryRepository) -> GallerySearch:
     return search
 
 
+def file_of(repository: FileRepository) -> Database:
+    assert isinstance(repository.database, Database)
+    return repository.database
+
+
 def files_of(repository: FileRepository) -> list[Path]:
-    return [path for path in repository.database.path.parent.glob("*-index-*") if not path.name.endswith("-lock")]
+    return [path for path in file_of(repository).path.parent.glob("*-index-*") if not path.name.endswith("-lock")]
 
 
 def found(search: GallerySearch, seed: int) -> list[Hit]:
@@ -175,7 +181,7 @@ def test_the_snapshot_of_a_database_that_was_restored_is_thrown_away(
     backup = tmp_path / "backup"
     with closing(FileRepository(path)) as repository:
         repository.enroll("guests", "ada", numbered("ada", 1, 2, 3))
-        repository.database.copy_into(backup)
+        file_of(repository).copy_into(backup)
         repository.enroll("guests", "bob", numbered("bob", 4))
         opened_search(repository).save_snapshots()
     shutil.copyfile(backup, path)
@@ -208,7 +214,7 @@ def test_small_galleries_have_no_snapshot_and_deleted_ones_lose_it_at_the_next_s
     repository.enroll("guests", "ada", numbered("ada", 1, 2))
     opened_search(repository).save_snapshots()
     small = files_of(repository)
-    left = repository.database.path.with_name(f"{repository.database.path.name}-index-77")
+    left = file_of(repository).path.with_name(f"{file_of(repository).path.name}-index-77")
     left.write_bytes(b"of a gallery that is gone")
     opened_search(repository)
 
@@ -246,7 +252,7 @@ def test_an_erasure_waits_until_a_snapshot_that_is_being_written_is_destroyed(
 
     def while_erasing() -> Iterator[CodedFaces]:
         yield from contents
-        (new,) = [path for path in repository.database.path.parent.iterdir() if path.suffix == ".new"]
+        (new,) = [path for path in file_of(repository).path.parent.iterdir() if path.suffix == ".new"]
         os.link(new, remains)
         eraser.start()
         while new.exists():
