@@ -22,9 +22,9 @@ from tests.support.postgres import PostgresServer, running_server
 pytest_plugins = ["tests.support.hang_guard"]
 TESTS = Path(__file__).resolve().parent
 REPOSITORY = TESTS.parent
-TIERS = {"unit": 120, "contract": 120, "e2e": 300, "proof": 900, "docker": 1800, "benchmarks": 600}
+TIERS = {"unit": 120, "contract": 120, "e2e": 300, "proof": 900, "docker": 1800, "benchmarks": 600, "browser": 300}
 """Seconds after which a test is ended. They are far above what a test takes, so that a busy machine fails none."""
-MARKERS = {"e2e": "e2e", "benchmarks": "e2e", "proof": "proof", "docker": "docker"}
+MARKERS = {"e2e": "e2e", "benchmarks": "e2e", "proof": "proof", "docker": "docker", "browser": "browser"}
 
 settings.register_profile("unhurried", deadline=None)  # the machine may be busy training
 settings.load_profile("unhurried")

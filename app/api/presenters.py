@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from app.api import responses
 from app.api.problems import ProblemContext, problem_of
 from app.domain.errors import LikenessError
-from app.domain.models import Embedding, OperatingPoint, Template, rounded_rate
+from app.domain.models import Embedding, OperatingPoint, Probe, Template, rounded_rate
 from app.gallery.records import SubjectFile
 from app.matching.calibration import Calibration
 from app.matching.score_release import DISTANCE_STEP
@@ -40,7 +40,7 @@ class Presenter:
         return responses.Identification(
             faces=[
                 responses.IdentifiedFace(
-                    **responses.FaceOut.members(probe.face, probe.quality),
+                    **_judged_members(probe),
                     identified=bool(candidates),
                     candidates=[responses.CandidateOut.of(candidate, decision) for candidate in candidates],
                 )
@@ -69,7 +69,12 @@ class Presenter:
         """Return the document of a responses.Enrollment, which the service stores under an Idempotency-Key."""
         return responses.Enrollment(
             enrolled=[
-                responses.NewFace(**_enrolled_members(each.template), index=each.index, faces_found=each.faces_found)
+                responses.NewFace(
+                    **_enrolled_members(each.template),
+                    index=each.index,
+                    faces_found=each.faces_found,
+                    liveness=responses.LivenessOut.of(each.liveness),
+                )
                 for each in result.enrolled
             ],
             rejected=[
@@ -89,9 +94,7 @@ class Presenter:
             "probability": comparison.probability,
             "threshold": responses.ThresholdOut(**self._threshold(decision, point, fmr)),
             "faces": [
-                responses.VerifiedFace(
-                    **responses.FaceOut.members(probe.face, probe.quality), image=name, faces_found=probe.faces_found
-                )
+                responses.VerifiedFace(**_judged_members(probe), image=name, faces_found=probe.faces_found)
                 for name, probe in zip(names, result.probes, strict=True)
             ],
             **self._common(),
@@ -144,10 +147,25 @@ def loaded_models(models: Models, max_threshold: float) -> responses.LoadedModel
                 license=detector.license,
                 provider=models.detector_provider,
             ),
+            *_loaded_liveness(models),
         ],
         distance_step=DISTANCE_STEP,
         max_threshold=max_threshold,
     )
+
+
+def _loaded_liveness(models: Models) -> Iterator[responses.LoadedModel]:
+    if models.liveness:
+        manifest = models.liveness.manifest
+        yield responses.LoadedModel(
+            id=manifest.id,
+            kind=manifest.kind,
+            digest=manifest.file.digest,
+            license=manifest.license,
+            provider=models.detector_provider,
+            crop_size=manifest.crop_size,
+            liveness_threshold=models.liveness.threshold,
+        )
 
 
 def calibration_table(calibration: Calibration) -> Calibration:
@@ -193,6 +211,13 @@ def enrolled_faces(templates: Sequence[Template]) -> responses.EnrolledFaces:
     return responses.EnrolledFaces(
         faces=[responses.EnrolledFace(**_enrolled_members(template)) for template in templates]
     )
+
+
+def _judged_members(probe: Probe) -> dict[str, Any]:
+    return {
+        **responses.FaceOut.members(probe.face, probe.quality),
+        "liveness": responses.LivenessOut.of(probe.liveness),
+    }
 
 
 def _vector_members(embedding: Embedding) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from app.domain.clock import RFC_3339, now, parse_time
+from app.faces.liveness import LivenessMode
 from app.faces.orientation import Orientation
 from app.faces.selection import FaceRule
 from app.gallery.limits import ID_PATTERN, MAX_CONSENT
@@ -89,6 +90,14 @@ def _not_both(one: str, other: str) -> dict[str, Any]:
     return {"not": {"required": [one, other], "properties": numbers}}
 
 
+class LivenessFields(FaceFields):
+    liveness: LivenessMode = Field(
+        "off",
+        description="With `report`, each face has a `liveness`; with `require`, a face that does not look live is an "
+        "error. Both need a service with LIKENESS_LIVENESS=on.",
+    )
+
+
 class SelectionFields(FaceFields):
     faces: Literal["largest", "all"] = Field("largest", description="With `all`, every face of a photo is used.")
 
@@ -97,7 +106,7 @@ class SelectionFields(FaceFields):
         return "all" if self.faces == "all" else self.face
 
 
-class VerifyFields(FaceFields):
+class VerifyFields(LivenessFields):
     model_config = ConfigDict(json_schema_extra=_not_both("fmr", "threshold"))
 
     fmr: Rate | None = Field(None, description="Highest false match rate; the calibration gives the threshold for it.")
@@ -110,7 +119,7 @@ class VerifyFields(FaceFields):
         return self
 
 
-class IdentifyFields(SelectionFields):
+class IdentifyFields(SelectionFields, LivenessFields):
     model_config = ConfigDict(json_schema_extra=_not_both("fpir", "threshold"))
 
     gallery: str = Field("default", pattern=ID_PATTERN, description="The gallery to search.")

@@ -75,8 +75,7 @@ class AuditLog:
 
     def head(self) -> Head:
         with self._database.reading() as db:
-            row = db.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
-        return Head(row["seq"], row["hash"]) if row else Head(0, GENESIS_HASH)
+            return head_of(db)
 
     def lines(self) -> Iterator[str]:
         """Return each entry as a line of JSON, with its text as it was hashed, so that others can check the chain."""
@@ -104,6 +103,11 @@ class AuditLog:
             ledger.accept_rows(db)
             append(db, by, _ACCEPT, "", differences=differences)
         return differences
+
+
+def head_of(db: Connection) -> Head:
+    row = db.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+    return Head(row["seq"], row["hash"]) if row else Head(0, GENESIS_HASH)
 
 
 def entries_of(db: Connection, gallery: str | None = None, subject: str | None = None) -> list[Mapping[str, Any]]:

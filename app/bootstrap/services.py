@@ -30,13 +30,16 @@ from app.services.enrollment import Enrollment
 from app.services.erasure_task import ErasureRetry
 from app.services.extraction import Extraction
 from app.services.galleries import Galleries
+from app.services.graph_task import GraphTask
 from app.services.identification import Identification
 from app.services.retention_task import Retention, SubjectExpiry
+from app.services.snapshot_task import SnapshotTask
 from app.services.verification import Verification
 from app.services.worker_sync import REPLICA_INTERVAL, WorkerSync
 from app.settings import Settings
 
 STORE_THREADS = 2  # SQLite writes one at a time
+SEARCH_THREADS = 32  # those without a core wait, and become one batch
 REPLICA_STORE_THREADS = 8  # with PostgreSQL they mostly wait for its answers
 MAX_QUEUED = 1024  # faces, or gallery operations: both are short, and photos are refused long before these are
 
@@ -59,6 +62,9 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
         max_waiting=MAX_QUEUED,
         deadline=settings.deadline,
     )
+    search_workers = WorkerPool("search", threads=SEARCH_THREADS, max_waiting=MAX_QUEUED, deadline=settings.deadline)
+    if settings.database:
+        search_workers = store_workers  # whose threads have connections already
     body_workers = WorkerPool("body", threads=1, max_waiting=settings.max_waiting, deadline=settings.deadline)
     batcher = MicroBatcher(
         models.embedder.embed, max_batch=settings.max_batch, max_waiting=MAX_QUEUED, on_batch=observer.on_batch
@@ -68,6 +74,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
         open_keys(settings) as keys,
         closing(photo_workers),
         closing(store_workers),
+        closing(search_workers),
         closing(body_workers),
     ):
         async with batcher:
@@ -97,7 +104,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
                     search,
                     attempts("identify", settings.subject_namings_per_hour),
                     repository,
-                    store_workers,
+                    search_workers,
                 ),
                 enrollment=Enrollment(extraction, repository, _quality_bounds(settings), store_workers, observer),
                 galleries=Galleries(repository, search, store_workers, audit_searches=settings.audit_searches),
@@ -106,7 +113,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
                 body_workers=body_workers,
             )
             if metrics:
-                queues = {"photos": photo_workers, "store": store_workers}
+                queues = {"photos": photo_workers, "store": store_workers, "search": search_workers}
                 _register_gauges(metrics, models, repository, queues, batcher)
                 if settings.database:
                     metrics.watch_lag(services.galleries.lag)
@@ -167,6 +174,9 @@ def _background_tasks(
     observer: Observer = metrics or NoObserver()
     yield ErasureRetry(galleries).run()
     yield SubjectExpiry(galleries, observer).run()
+    yield SnapshotTask(galleries).run()
+    if settings.search == "hnsw":
+        yield GraphTask(galleries).run()
     if settings.retention is not None:
         yield Retention(galleries, settings.retention, observer).run()
     publish = metrics.publish if metrics else lambda: None

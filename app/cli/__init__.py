@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from app import __version__
+from app.cli.service_option import Key, Url, remember
 
 COMMANDS = {
     "verify": ("app.cli.photos:verify", "Are these two photos of one person? Exit 0 for a match, 1 for none."),
@@ -77,11 +78,14 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001
 
 @app.callback()
 def likeness(
-    version: Annotated[  # noqa: FBT002
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001, FBT002
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    url: Url = None,
+    key: Key = None,
 ) -> None:
-    pass
+    remember(context, url, key)
 
 
 for command, (_, about) in COMMANDS.items():

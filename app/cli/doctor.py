@@ -76,7 +76,8 @@ def _models(settings: Settings) -> str:
     offsets = "with threshold offsets" if embedder.threshold_offset else "without threshold offsets"
     measured = probe_summary(settings.data_dir / PROBE_FILE) if settings.provider == "auto" else ""
     provider = f"{models.provider} ({measured})" if measured else models.provider
-    return f"{embedder.id} {embedder.file.digest}, {offsets}, {calibrated}, runs on {provider}"
+    liveness = f", with {models.liveness.manifest.id} for liveness" if models.liveness else ""
+    return f"{embedder.id} {embedder.file.digest}, {offsets}, {calibrated}, runs on {provider}{liveness}"
 
 
 def _self_test(settings: Settings) -> str:

@@ -26,17 +26,28 @@ err = Console(stderr=True, highlight=False, emoji=False)
 
 
 class CommandError(Exception):
-    """A mistake of the user; only its message is printed."""
+    """A mistake of the user, or what a remote service refused. Its message is printed, or with --json its document."""
+
+    def __init__(self, message: str, document: Mapping[str, Any] = MappingProxyType({"code": "command_error"})) -> None:
+        super().__init__(message)
+        self.document = {**document, "detail": message}
 
 
 def run(as_json: bool, work: Callable[[Settings], Awaitable[tuple[int, dict[str, Any], str]]]) -> None:  # noqa: FBT001
     """Do `work`, which returns an exit status, a JSON document and the same as text; print one of them, and exit."""
+    finish(as_json, lambda: asyncio.run(_with_settings(work)))
+
+
+def finish(as_json: bool, work: Callable[[], tuple[int, dict[str, Any], str]]) -> None:  # noqa: FBT001
+    """Do the same with work that needs no settings."""
     try:
-        code, document, text = asyncio.run(_with_settings(work))
+        code, document, text = work()
     except LikenessError as error:
         detail = f"{error.image}: {error}" if error.image else str(error)
         fail(detail, problem_of(problem_context(), error) | {"detail": detail} if as_json else None)
-    except (CommandError, OSError) as error:
+    except CommandError as error:
+        fail(str(error), error.document if as_json else None)
+    except OSError as error:
         fail(str(error), {"detail": str(error), "code": "command_error"} if as_json else None)
     except KeyboardInterrupt:
         fail("interrupted", {"detail": "interrupted", "code": "interrupted"} if as_json else None)

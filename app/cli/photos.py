@@ -12,7 +12,11 @@ from app.api.presenters import Presenter
 from app.bootstrap.services import open_services
 from app.bootstrap.storage import DEFAULT_GALLERY
 from app.cli.drawing import draw_faces
+from app.cli.liveness import LivenessOption, field_of, liveness_line, with_liveness
 from app.cli.output import NO_MATCH, SUCCESS, AsJson, problem_context, run
+from app.cli.remote import Result, run_remote
+from app.cli.service_option import remote
+from app.client import calls
 from app.domain.identity import anonymous
 from app.faces.orientation import Orientation
 from app.faces.selection import FaceRule
@@ -44,18 +48,23 @@ def verify(
     fmr: Fmr = None,
     threshold: Threshold = None,
     orientation: Orient = "auto",
+    liveness: LivenessOption = "off",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Are these two photos of one person? Exit 0 for a match, 1 for none."""
     one_bound(fmr, threshold)
-    uploads = [Upload(str(path), path.read_bytes(), orientation) for path in (first, second)]
+    if service := remote():
+        fields = {"face": face, "fmr": fmr, "threshold": threshold, "orientation": orientation}
+        call = calls.verify(first, second, {**fields, "liveness": field_of(liveness)})
+        run_remote(as_json, service, lambda client: _verified(client.send(call)))
+    uploads = [Upload(str(path), path.read_bytes(), orientation, liveness) for path in (first, second)]
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         timer = StageTimer()
-        async with open_services(settings) as services:
+        async with open_services(with_liveness(settings, liveness)) as services:
             result = await services.verification.pair(uploads, face, fmr=fmr, threshold=threshold, timer=timer)
             answer = Presenter(problem_context(), services.models, timer).verification(result, ("image1", "image2"))
-        return SUCCESS if answer.match else NO_MATCH, answer.model_dump(), _verdict(answer)
+        return _verified(answer.model_dump())
 
     run(as_json, work)
 
@@ -68,16 +77,21 @@ def identify(
     fpir: Fpir = None,
     threshold: Threshold = None,
     orientation: Orient = "auto",
+    liveness: LivenessOption = "off",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Who of the enrolled people is this? Exit 0 for a candidate, 1 for none."""
     if fpir is not None and threshold is not None:
         raise typer.BadParameter("expected --fpir or --threshold, got both")
-    upload = Upload(str(image), image.read_bytes(), orientation)
+    if service := remote():
+        fields = {"gallery": gallery, "top_k": top_k, "face": face, "fpir": fpir, "threshold": threshold}
+        call = calls.identify(image, {**fields, "orientation": orientation, "liveness": field_of(liveness)})
+        run_remote(as_json, service, lambda client: _identified(client.send(call)))
+    upload = Upload(str(image), image.read_bytes(), orientation, liveness)
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         timer = StageTimer()
-        async with open_services(settings) as services:
+        async with open_services(with_liveness(settings, liveness)) as services:
             result = await services.identification.identify(
                 upload,
                 face,
@@ -89,7 +103,7 @@ def identify(
                 timer=timer,
             )
             answer = Presenter(problem_context(), services.models, timer).identification(result)
-        return SUCCESS if answer.faces[0].identified else NO_MATCH, answer.model_dump(), _names(answer)
+        return _identified(answer.model_dump())
 
     run(as_json, work)
 
@@ -102,6 +116,11 @@ def detect(
 ) -> None:
     """Every face of a photo. Exit 0 if there is one, 1 if there is none."""
     data = image.read_bytes()
+    if service := remote():
+        if draw:
+            raise typer.BadParameter("expected --draw or --url, got both")
+        call = calls.detect(image, {"orientation": orientation})
+        run_remote(as_json, service, lambda client: _detected(client.send(call)))
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         timer = StageTimer()
@@ -111,15 +130,31 @@ def detect(
         if draw:
             photo = decode(data, ImageLimits(settings.max_image_bytes, settings.max_image_pixels))
             draw_faces(photo, [each.face for each in result.faces], draw)
-        return SUCCESS if answer.faces else NO_MATCH, answer.model_dump(), _faces(answer)
+        return _detected(answer.model_dump())
 
     run(as_json, work)
+
+
+def _verified(document: dict[str, Any]) -> Result:
+    answer = responses.Verification.model_validate(document)
+    return SUCCESS if answer.match else NO_MATCH, document, _verdict(answer)
+
+
+def _identified(document: dict[str, Any]) -> Result:
+    answer = responses.Identification.model_validate(document)
+    return SUCCESS if answer.faces[0].identified else NO_MATCH, document, _names(answer)
+
+
+def _detected(document: dict[str, Any]) -> Result:
+    answer = responses.Detection.model_validate(document)
+    return SUCCESS if answer.faces else NO_MATCH, document, _faces(answer)
 
 
 def _verdict(answer: responses.Verification) -> str:
     threshold = answer.threshold
     word, sign = ("match", "<=") if answer.match else ("no match", ">")
-    return f"{word}: distance {answer.distance:.3f} {sign} {threshold.distance:.3f} ({_rates(threshold)})"
+    first = f"{word}: distance {answer.distance:.3f} {sign} {threshold.distance:.3f} ({_rates(threshold)})"
+    return "".join([first, *(liveness_line(face.image, face) for face in answer.faces)])
 
 
 def _rates(threshold: responses.ThresholdOut) -> str:
@@ -136,7 +171,8 @@ def _names(answer: responses.Identification) -> str:
         f"{each.rank}. {each.subject_id}  distance {each.distance:.3f} <= {each.threshold.distance:.3f}"
         for each in candidates
     ]
-    return "\n".join(lines) or f"no candidate among {searched}"
+    named = "\n".join(lines) or f"no candidate among {searched}"
+    return named + liveness_line("face", answer.faces[0])
 
 
 def _faces(answer: responses.Detection) -> str:

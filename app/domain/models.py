@@ -102,6 +102,14 @@ class Quality:
         return min(self.size, self.sharpness, self.frontality, self.inside)
 
 
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """The score, in [0, 1], by which a face looks live, and the verdict at the service's threshold."""
+
+    score: float
+    live: bool
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class AlignedCrop:
     """A face as the embedder expects it, (size, size, 3) uint8 RGB; `inside` is the share of it within the photo."""
@@ -140,6 +148,8 @@ class Probe:
     quality: Quality
     embedding: Embedding
     faces_found: int
+    liveness: Liveness | None = None
+    """None if it was not asked for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

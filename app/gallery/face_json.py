@@ -44,5 +44,5 @@ def vector_problem(data: bytes, dimension: int | None = None) -> str | None:
     if dimension is not None and len(vector) != dimension:
         return f"expected a vector of {dimension} numbers, got {len(vector)}"
     with np.errstate(all="ignore"):  # damaged bytes may be any numbers
-        length = float(np.linalg.norm(vector))
+        length = math.sqrt(float(np.dot(vector, vector)))  # faster than np.linalg.norm
     return None if abs(length - 1) < 1e-3 else f"expected a vector of length 1, got length {length:.4f}"

@@ -25,7 +25,7 @@ class ImportRepository(Transactional):
         """
         with self._replacing() as transaction:
             transaction.create_gallery_if_missing(gallery_id, by)
-            gallery = transaction.gallery(gallery_id)
+            gallery = transaction.uncounted_gallery(gallery_id)
             new: dict[str, Template] = {}
             for subject in _unexpired(subjects):
                 _import_subject(transaction, gallery, subject, by)

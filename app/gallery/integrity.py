@@ -76,7 +76,7 @@ def repair(transaction: GalleryTransaction, rows: Sequence[DamagedRow], by: Acto
     wanted = set(rows)
     repaired = [row for row in damaged_rows(transaction) if row in wanted]
     for row in repaired:
-        _repair_row(transaction, transaction.gallery(row.gallery_id), row, by)
+        _repair_row(transaction, transaction.uncounted_gallery(row.gallery_id), row, by)
     return repaired
 
 

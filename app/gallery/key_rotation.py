@@ -12,6 +12,7 @@ from app.gallery.queries import GALLERY, gallery_info
 from app.gallery.records import GalleryInfo
 from app.gallery.resealing import encrypt_gallery
 from app.gallery.sealed_values import aad
+from app.gallery.snapshots import snapshots_of
 from app.gallery.subject_keys import SubjectKeys
 from app.storage import ledger
 from app.storage.cipher import NOT_GIVEN, AesGcmCipher, Cipher, DecryptionError, NoCipher, key_name_of
@@ -122,6 +123,7 @@ def rotate(database: Database, cipher: AesGcmCipher, by: Actor) -> int:
         row_codec.keys.rewrap(db, cipher)  # last: if the commit fails, the database still names the earlier key
     if is_new:
         database.vacuum()  # no page with a value in clear is left
+    snapshots_of(database, cipher).destroy()  # an earlier key, or none, opens them
     return faces
 
 

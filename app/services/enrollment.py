@@ -12,7 +12,7 @@ from app.concurrency.worker_pool import WorkerPool
 from app.domain.clock import now
 from app.domain.errors import AllRejected, LikenessError, LowQuality, Rejected, ServiceError
 from app.domain.identity import SYSTEM, Actor
-from app.domain.models import Probe, Template
+from app.domain.models import Liveness, Probe, Template
 from app.domain.ports import NoObserver, Observer
 from app.faces.quality import QualityBounds
 from app.faces.selection import FaceRule
@@ -32,6 +32,7 @@ class EnrolledFace:
     index: int
     template: Template
     faces_found: int
+    liveness: Liveness | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +106,7 @@ class Enrollment:
         rejected = [Rejected(index, error) for index, error in enumerate(outcomes) if isinstance(error, LikenessError)]
         probes = await self._extraction.embed(list(photos.values()), timer)
         enrolled = [
-            EnrolledFace(index, _template(subject_id, probe), probe.faces_found)
+            EnrolledFace(index, _template(subject_id, probe), probe.faces_found, probe.liveness)
             for index, probe in zip(photos, probes, strict=True)
         ]
         return EnrollmentResult(enrolled, rejected)
@@ -135,4 +136,5 @@ def _digest(uploads: Sequence[Upload], rule: FaceRule) -> str:
     for upload in uploads:
         digest.update(hashlib.sha256(upload.data).digest())
         digest.update(b"" if upload.orientation == "auto" else upload.orientation.encode())
+        digest.update(b"" if upload.liveness == "off" else upload.liveness.encode())
     return digest.hexdigest()

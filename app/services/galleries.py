@@ -144,5 +144,13 @@ class Galleries:
         if (lag := self.lag()) > MAX_LAG:
             raise StorageUnavailable(f"changes of other replicas are not known here for {lag:.0f} s")
 
+    async def build_graphs(self, workers: WorkerPool) -> None:
+        """Build the graphs of an approximate search, on a thread of its own."""
+        await workers.run(self._search.build_graphs)
+
+    async def save_snapshots(self) -> None:
+        """Write copies of large indexes beside the database, from which the next start loads them."""
+        await self._run(self._search.save_snapshots)
+
     async def _run(self, call: Callable[..., T], *arguments: Any) -> T:
         return await self._workers.run(lambda: call(*arguments))

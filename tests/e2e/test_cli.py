@@ -11,6 +11,7 @@ import pytest
 from tests.support.answers import assert_is_comparison
 from tests.support.commands import run
 from tests.support.photos import HOPPER, HOPPER_AGAIN, NO_FACE, SMALL_HOPPER, collins, png
+from tests.support.server import Server, free_port
 
 Done = CompletedProcess[str]
 FILES = {
@@ -68,3 +69,31 @@ def test_each_folder_is_enrolled_as_one_subject(command: Callable[..., Done]) ->
     (face,) = body["faces"]
     assert [candidate["subject_id"] for candidate in face["candidates"]] == ["hopper"]
     assert (body["gallery"]["id"], body["gallery"]["faces"]) == ("default", 2)
+
+
+def test_a_running_service_answers_in_place_of_this_machine(folder: Path, tmp_path: Path, server: Server) -> None:
+    def asked(name: str, *arguments: object) -> Done:
+        return run(tmp_path / "unused", "--url", server.url, name, *arguments)
+
+    done = asked("verify", folder / "hopper.jpg", folder / "again.jpg")
+    assert done.stdout == run(folder / "data", "verify", folder / "hopper.jpg", folder / "again.jpg").stdout
+    assert asked("verify", folder / "hopper.jpg", folder / "collins.png").returncode == 1
+    enrolled = body_of(asked("enroll", folder / "people", "--gallery", "remote", "--json"), 0)
+    assert (enrolled["enrolled"], [each["code"] for each in enrolled["rejected"]]) == (2, ["invalid_image"])
+    assert "1. hopper  distance" in asked("identify", folder / "again.jpg", "--gallery", "remote").stdout
+    assert "remote: 1 subjects, 2 faces" in asked("gallery", "list").stdout
+    assert len(body_of(asked("detect", folder / "hopper.jpg", "--json"), 0)["faces"]) == 1
+    assert not (tmp_path / "unused").exists()
+
+
+def test_problems_of_a_service_are_sentences(folder: Path, tmp_path: Path, server: Server) -> None:
+    done = run(tmp_path / "unused", "--url", server.url, "verify", folder / "hopper.jpg", folder / "noise.png")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: image2: no face")
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    done = run(tmp_path / "unused", "--url", nowhere, "gallery", "list", "--json")
+    assert "gave no answer" in body_of(done, 2)["detail"]
+    for arguments in (["doctor"], ["gallery", "check"]):
+        done = run(tmp_path / "unused", "--url", server.url, *arguments)
+        assert done.returncode == 2
+        assert "--url" in done.stderr

@@ -3,12 +3,15 @@
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from tests.support import commands
 from tests.support.server import Server
 from tests.unit.deployment.manifests import REPOSITORY
 
@@ -47,3 +50,18 @@ def test_the_answers_of_the_quickstart_are_those_of_the_service(tmp_path: Path) 
 
     assert len(EXAMPLES) == 4
     assert answers == [nearly(lasting(json.loads(printed))) for _, printed in EXAMPLES]
+
+
+def test_the_python_example_and_the_remote_command_run(tmp_path: Path) -> None:
+    (program,) = re.findall(r"```python\n(from app.client .*?)```", PAGE, re.DOTALL)
+    (command,) = re.findall(r"^\.venv/bin/likeness (--url .*)$", PAGE, re.MULTILINE)
+    with Server(tmp_path / "data") as server:
+        local = {"http://127.0.0.1:8000": server.url, "docs/images": str(REPOSITORY / "docs" / "images")}
+        for written, used in local.items():
+            program, command = program.replace(written, used), command.replace(written, used)
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=False
+        )
+        assert (done.stdout.split()[:1], done.stderr) == (["True"], "")
+        verified = commands.run(tmp_path / "unused", *shlex.split(command))
+        assert (verified.returncode, verified.stdout.split(":")[0]) == (1, "no match")

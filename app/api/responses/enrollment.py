@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from app.api.responses.faces import FaceOut
+from app.api.responses.faces import FaceOut, JudgedFace
 
 
 class EnrolledFace(FaceOut):
@@ -15,7 +15,7 @@ class EnrolledFace(FaceOut):
     enrolled_at: str
 
 
-class NewFace(EnrolledFace):
+class NewFace(EnrolledFace, JudgedFace):
     index: int = Field(description="Index of the image in the request, from 0.")
     faces_found: int
 

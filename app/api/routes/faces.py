@@ -39,7 +39,11 @@ async def verify(
     """Are these two photos of one person?"""
     fields = submission.parse(requests.VerifyFields)
     result = await services.verification.pair(
-        submission.photos(fields.orientation), fields.face, fmr=fields.fmr, threshold=fields.threshold, timer=timer
+        submission.photos(fields.orientation, fields.liveness),
+        fields.face,
+        fmr=fields.fmr,
+        threshold=fields.threshold,
+        timer=timer,
     )
     return presenter.verification(result, PAIR)
 
@@ -61,7 +65,7 @@ async def identify(
     fields = submission.parse(requests.IdentifyFields)
     caller.require_gallery(fields.gallery)
     result = await services.identification.identify(
-        submission.photos(fields.orientation)[0],
+        submission.photos(fields.orientation, fields.liveness)[0],
         fields.selection,
         fields.gallery,
         caller=caller,

@@ -125,7 +125,7 @@ async def export_subject(gallery: Id, subject: Id, services: ServicesDep, actor:
     SUBJECT + "/faces",
     dependencies=ENROLL,
     status_code=201,
-    openapi_extra=request_body(requests.FaceFields, "image", max_each=MAX_IMAGES),
+    openapi_extra=request_body(requests.LivenessFields, "image", max_each=MAX_IMAGES),
 )
 async def enroll_faces(
     gallery: Id,
@@ -138,11 +138,11 @@ async def enroll_faces(
     idempotency_key: IdempotencyKey = None,
 ) -> responses.Enrollment:
     """Enrol one face per image, creating gallery and subject as needed. With 201 the faces are on the disk."""
-    fields = submission.parse(requests.FaceFields)
+    fields = submission.parse(requests.LivenessFields)
     outcome = await services.enrollment.enroll(
         gallery,
         subject,
-        submission.photos(fields.orientation),
+        submission.photos(fields.orientation, fields.liveness),
         fields.face,
         idempotency_key=idempotency_key,
         present=presenter.enrollment,
@@ -176,7 +176,7 @@ async def verify_subject(
     """Is this a photo of the subject? It is compared with the nearest enrolled face; the distance is rounded."""
     fields = submission.parse(requests.VerifyFields)
     result = await services.verification.subject(
-        submission.photos(fields.orientation)[0],
+        submission.photos(fields.orientation, fields.liveness)[0],
         fields.face,
         gallery,
         subject,

@@ -10,6 +10,7 @@ from app.gallery.records import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
 from tests.support.templates import template, unit
+from tests.support.vectors import memory_of
 
 pytestmark = pytest.mark.any_database
 
@@ -77,7 +78,7 @@ def test_a_refreshed_index_holds_nothing_of_the_deleted(repository: GalleryRepos
     search.update_index("guests")
     index = search._indexed["guests"].index
     assert index is not None
-    memory = index._vectors()[:, :-1]  # without the column of the threshold offsets
+    memory = memory_of(index)
 
     assert not (memory @ unit(1, DIMENSION) > 0.9).any()
     assert (memory @ unit(6, DIMENSION) > 0.9).any()

@@ -16,6 +16,7 @@ from app.gallery.search import GallerySearch
 from tests.support.fakes import WeightedOffsets
 from tests.support.repository import FileRepository, wait_until_known
 from tests.support.templates import MODEL, numbered, unit
+from tests.support.vectors import memory_of
 
 pytestmark = pytest.mark.any_database
 
@@ -125,14 +126,15 @@ def test_what_another_process_erased_leaves_the_memory_without_a_search(
     search.load_indexes()
     search.update_indexes()
     others.delete_subject("guests", "ada")
-    memory = search._indexed["guests"].index._vectors()[:, :-1]  # type: ignore[union-attr]
-    before = (memory @ unit(1) > 0.99).any()
+    index = search._indexed["guests"].index
+    assert index is not None
+    before = (memory_of(index) @ unit(1) > 0.99).any()
     wait_until_known(repository)
     search.update_indexes()
 
     assert before
-    assert not (memory @ unit(1) > 0.99).any()
-    assert (memory @ unit(2) > 0.99).any()
+    assert not (memory_of(index) @ unit(1) > 0.99).any()
+    assert (memory_of(index) @ unit(2) > 0.99).any()
 
 
 def test_where_nothing_has_changed_following_looks_at_no_gallery(
@@ -151,3 +153,22 @@ def test_where_nothing_has_changed_following_looks_at_no_gallery(
     search.update_indexes()
 
     assert looked == ["guests"]
+
+
+def test_a_large_gallery_counts_its_faces_without_reading_the_rows(
+    repository: GalleryRepository, others: GalleryRepository
+) -> None:
+    search = GallerySearch(repository, recount_below=0)
+    repository.enroll("guests", "ada", numbered("ada", 1, 2, 3))
+    counts = [search.info("guests").faces]
+    others.enroll("guests", "bob", numbered("bob", 4, 5))
+    counts.append(search.info("guests").faces)
+    others.delete_face("guests", "ada", "1")
+    repository.enroll("guests", "eve", numbered("eve", 1))
+    counts.append(search.info("guests").faces)
+    others.delete_subject("guests", "ada")
+    info = search.info("guests")
+
+    assert counts == [3, 5, 5]
+    assert (info.faces, info.revision) == (3, repository.gallery("guests").revision)
+    assert info.subjects == 1  # as counted a moment ago

@@ -8,7 +8,15 @@ from typing import Any
 
 from app.concurrency.worker_pool import WorkerPool
 from app.domain.identity import Caller, anonymous
-from app.domain.ports import Detector, Embedder, NoObserver, NoThresholdOffsets, Observer, ThresholdOffsets
+from app.domain.ports import (
+    Detector,
+    Embedder,
+    LivenessDetector,
+    NoObserver,
+    NoThresholdOffsets,
+    Observer,
+    ThresholdOffsets,
+)
 from app.faces.alignment import LandmarkAligner
 from app.faces.quality import QualityBounds
 from app.faces.selection import FaceRule
@@ -44,6 +52,7 @@ class Parts:
     offsets: ThresholdOffsets = field(default_factory=NoThresholdOffsets)
     calibration: Calibration | None = field(default_factory=calibration)
     bounds: QualityBounds = NO_BOUNDS
+    liveness: LivenessDetector | None = None
     threads: int = 2
     max_waiting: int = 64
     attempts: int = 0
@@ -146,7 +155,7 @@ async def open_bench(folder: Path, **parts: Any) -> AsyncIterator[Bench]:
     repository = FileRepository(folder / "gallery.sqlite3", offsets=made.offsets)
     photos = WorkerPool("photo", threads=made.threads, max_waiting=made.max_waiting, deadline=10)
     store = WorkerPool("store", threads=1, max_waiting=64, deadline=10)
-    pipeline = FacePipeline(made.detector, LandmarkAligner(), ImageLimits())
+    pipeline = FacePipeline(made.detector, LandmarkAligner(), ImageLimits(), liveness=made.liveness)
     async with MicroBatcher(made.embedder.embed, max_batch=8, max_waiting=64) as batcher:
         extraction, search = Extraction(pipeline, photos, batcher, made.observer), GallerySearch(repository)
         yield Bench(
