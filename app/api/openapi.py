@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from app.api.image_fields import ImageField
 from app.api.middleware.auth import is_public
 from app.api.problems import MEDIA_TYPE, PROBLEM_TYPES
 from app.api.responses import Problem
@@ -46,11 +48,9 @@ PROBLEMS = _problem_responses()
 """The `responses` of a route."""
 
 
-def request_body(fields: type, *names: str, max_each: int = 1) -> dict[str, Any]:
-    """Return the `openapi_extra` of a route with the dependency `images(*names)` and the other `fields`."""
-    content = {
-        media_type: {"schema": _body_schema(fields, names, max_each, media_type)} for media_type in _IMAGE_FORMATS
-    }
+def request_body(fields: type[BaseModel], *images: ImageField) -> dict[str, Any]:
+    """Return the `openapi_extra` of a route with the dependency `images(*images)` and the other `fields`."""
+    content = {media_type: {"schema": _body_schema(fields, images, media_type)} for media_type in _IMAGE_FORMATS}
     return {"requestBody": {"required": True, "content": content}}
 
 
@@ -103,20 +103,26 @@ def _add_request_id(operation: dict[str, Any]) -> None:
         parameters.append(_REQUEST_ID_REFERENCE)
 
 
-def _body_schema(fields: Any, names: tuple[str, ...], max_each: int, media_type: str) -> dict[str, Any]:
-    image: dict[str, Any] = {"type": "string", "format": _IMAGE_FORMATS[media_type]}
-    images = {"type": "array", "items": image, "minItems": 1, "maxItems": max_each}
-    own = fields.model_json_schema()
-    described = own["properties"]
-    adapt = _without_null if media_type == MULTIPART else _with_null
-    described = {name: adapt(field) for name, field in described.items()}
+def _body_schema(fields: type[BaseModel], images: Sequence[ImageField], media_type: str) -> dict[str, Any]:
+    """Return the schema of a form or of JSON, where vectors may be given in place of images."""
+    own, in_json = fields.model_json_schema(), media_type == JSON
+    vectors = {name for image in images for name in image.embeddings} | ({"model"} if images[0].embeddings else set())
+    adapt = _with_null if in_json else _without_null
+    described = {name: adapt(field) for name, field in own["properties"].items() if in_json or name not in vectors}
     schema = {
         "type": "object",
-        "required": list(names),
-        "properties": {**dict.fromkeys(names, image if max_each == 1 else images), **described},
+        "required": [image.name for image in images if not (in_json and image.embeddings)],
+        "properties": {**{image.name: _image_schema(image, media_type) for image in images}, **described},
         "additionalProperties": False,
     }
     return schema | ({"not": own["not"]} if "not" in own else {})
+
+
+def _image_schema(image: ImageField, media_type: str) -> dict[str, Any]:
+    one: dict[str, Any] = {"type": "string", "format": _IMAGE_FORMATS[media_type]}
+    several = {"type": "array", "items": one, "minItems": 1, "maxItems": image.most}
+    schema = one if image.most == 1 else several
+    return {"anyOf": [schema, _NULL]} if media_type == JSON and image.embeddings else schema
 
 
 def _without_null(field: dict[str, Any]) -> dict[str, Any]:

@@ -93,6 +93,7 @@ class Presenter:
                     **responses.FaceOut.members(probe.face, probe.quality), image=name, faces_found=probe.faces_found
                 )
                 for name, probe in zip(names, result.probes, strict=True)
+                if probe.face
             ],
             **self._common(),
         }

@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
 
+from app.api.image_fields import MAX_IMAGES
 from app.domain.clock import RFC_3339, now, parse_time
 from app.faces.orientation import Orientation
 from app.faces.selection import FaceRule
@@ -16,6 +17,7 @@ from app.pipeline import FaceSelection
 
 MAX_TOP_K = 100
 MAX_DEPTH = 32
+MAX_DIMENSION = 4096
 
 
 def _reject_bool(value: Any) -> Any:
@@ -89,6 +91,26 @@ def _not_both(one: str, other: str) -> dict[str, Any]:
     return {"not": {"required": [one, other], "properties": numbers}}
 
 
+Vector = Annotated[list[Annotated[float, Strict()]], Field(min_length=1, max_length=MAX_DIMENSION)]
+
+
+def _digest_of(model: Any) -> Any:
+    """Return the digest of a model as /embed describes it."""
+    return model.get("digest") if isinstance(model, dict) else model
+
+
+class VectorFields(PhotoFields):
+    """Fields of requests that may have vectors in place of photos; classes with the vectors derive from it."""
+
+    model: Annotated[str, BeforeValidator(_digest_of)] | None = Field(
+        None, description="The digest of the model that made the vectors, or the whole `model` of the answer of /embed."
+    )
+
+
+def _vector(replaced: str) -> Any:
+    return Field(None, description=f"In place of `{replaced}`, an `embedding` of /embed. Needs the scope `embed`, too.")
+
+
 class SelectionFields(FaceFields):
     faces: Literal["largest", "all"] = Field("largest", description="With `all`, every face of a photo is used.")
 
@@ -110,9 +132,26 @@ class VerifyFields(FaceFields):
         return self
 
 
-class IdentifyFields(SelectionFields):
+class PairFields(VerifyFields, VectorFields):
+    embedding1: Vector | None = _vector("image1")
+    embedding2: Vector | None = _vector("image2")
+
+
+class ClaimFields(VerifyFields, VectorFields):
+    embedding: Vector | None = _vector("image")
+
+
+class EnrollFields(FaceFields, VectorFields):
+    embedding: Vector | None = _vector("image")
+    embeddings: list[Vector] | None = Field(
+        None, min_length=1, max_length=MAX_IMAGES, description="Several of them. Needs the scope `embed`, too."
+    )
+
+
+class IdentifyFields(SelectionFields, VectorFields):
     model_config = ConfigDict(json_schema_extra=_not_both("fpir", "threshold"))
 
+    embedding: Vector | None = _vector("image")
     gallery: str = Field("default", pattern=ID_PATTERN, description="The gallery to search.")
     top_k: Count = Field(5, ge=1, le=MAX_TOP_K, description="Highest number of candidates per face.")
     fpir: Rate | None = Field(

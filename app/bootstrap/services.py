@@ -32,6 +32,7 @@ from app.services.extraction import Extraction
 from app.services.galleries import Galleries
 from app.services.identification import Identification
 from app.services.retention_task import Retention, SubjectExpiry
+from app.services.vectors import Vectors
 from app.services.verification import Verification
 from app.services.worker_sync import WorkerSync
 from app.settings import Settings
@@ -92,6 +93,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
                     store_workers,
                 ),
                 enrollment=Enrollment(extraction, repository, _quality_bounds(settings), store_workers, observer),
+                vectors=Vectors(models.embedder.model, models.embedder_manifest.dimension, models.offsets),
                 galleries=Galleries(repository, search, store_workers, audit_searches=settings.audit_searches),
                 authenticator=Authenticator(keys, settings.auth, reachable=is_reachable(settings)),
                 body_workers=body_workers,

@@ -10,8 +10,8 @@ All errors of the service. The table in `app/api/problems.py` maps each of them 
     - MultipleFaces             carries the faces
     - LowQuality                carries the reasons
     - InvalidRequest            a bad, missing or contradictory field
+      * TooManyFields
     - InvalidCursor
-    - TooManyFields
     - MetadataTooLarge          the metadata of a subject have too many bytes
     - UnsupportedOperatingPoint the requested error rate is finer than the calibration supports
     - NotFound                  no such gallery, subject, face or key
@@ -98,7 +98,7 @@ class InvalidCursor(InputError):
     code = "invalid_cursor"
 
 
-class TooManyFields(InputError):
+class TooManyFields(InvalidRequest):
     code = "too_many_fields"
 
 

@@ -19,11 +19,13 @@ import numpy as np
 from app.domain.clock import format_time, parse_time
 from app.domain.identity import SYSTEM, Actor
 from app.domain.models import Embedding, Template
-from app.gallery.face_json import detection_from_json, detection_to_json, vector_problem
+from app.gallery.face_json import detection_from_json, detection_to_json, stored_vector_problem
 from app.gallery.records import DamagedRow, ImportedSubject, SubjectInfo
 from app.gallery.repository import GalleryRepository
 
 FORMAT = "likeness-gallery-1"
+_DETECTION = {"box", "landmarks", "confidence", "quality"}
+"""The members of a face that was found in a photo; one that was enrolled as a vector has none of them."""
 _PAGE = 500
 _BATCH = 1000
 """Subjects and faces written in one transaction: the disk is waited for once."""
@@ -135,15 +137,16 @@ def _face(template: Template) -> dict[str, Any]:
         "face_id": template.face_id,
         "vector": base64.b64encode(template.embedding.vector.tobytes()).decode(),
         "threshold_offset": template.embedding.threshold_offset,
-        **detection_to_json(template),
+        **(detection_to_json(template) or {}),
         "enrolled_at": template.enrolled_at,
     }
 
 
 def _template(entry: dict[str, Any], subject_id: str, model: str) -> Template:
     data = base64.b64decode(entry["vector"])
-    if problem := vector_problem(data):
+    if problem := stored_vector_problem(data):
         raise ValueError(f"face {entry['face_id']}: {problem}")
     embedding = Embedding(np.frombuffer(data, np.float32), model)
     enrolled_at = format_time(datetime.fromisoformat(entry["enrolled_at"]))
-    return Template(entry["face_id"], subject_id, embedding, *detection_from_json(entry), enrolled_at)
+    face, quality = detection_from_json(entry if entry.keys() & _DETECTION else None)
+    return Template(entry["face_id"], subject_id, embedding, face, quality, enrolled_at)

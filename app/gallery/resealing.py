@@ -14,7 +14,7 @@ import numpy as np
 
 from app.domain.models import Floats
 from app.gallery.codec import RowCodec
-from app.gallery.face_json import vector_problem
+from app.gallery.face_json import stored_vector_problem
 from app.gallery.records import DamagedValue, GalleryInfo
 from app.gallery.sealed_values import aad
 from app.gallery.template_transform import TemplateTransform
@@ -71,7 +71,7 @@ def _resealed(
         value = change.before.decrypt(stored, value_aad)
     except DecryptionError:
         return stored
-    if column == "vector" and change.turn and not vector_problem(value, gallery.dimension):
+    if column == "vector" and change.turn and not stored_vector_problem(value, gallery.dimension):
         value = np.ascontiguousarray(change.turn(np.frombuffer(value, np.float32)), np.float32).tobytes()
     return change.after.encrypt(value, value_aad)
 

@@ -16,6 +16,7 @@ from app.services.enrollment import Enrollment
 from app.services.extraction import Extraction
 from app.services.galleries import Galleries
 from app.services.identification import Identification
+from app.services.vectors import Vectors
 from app.services.verification import Verification
 
 
@@ -53,6 +54,7 @@ class Services:
     identification: Identification
     enrollment: Enrollment
     galleries: Galleries
+    vectors: Vectors
     authenticator: Authenticator
     body_workers: WorkerPool
     """The thread that parses JSON bodies: one at a time, since parsing holds the interpreter's lock."""

@@ -12,14 +12,14 @@ from app.concurrency.worker_pool import WorkerPool
 from app.domain.clock import now
 from app.domain.errors import AllRejected, LikenessError, LowQuality, Rejected, ServiceError
 from app.domain.identity import SYSTEM, Actor
-from app.domain.models import Probe, Template
+from app.domain.models import Embedding, Probe, Template
 from app.domain.ports import NoObserver, Observer
 from app.faces.quality import QualityBounds
 from app.faces.selection import FaceRule
 from app.gallery.records import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
 from app.pipeline import PhotoFaces
-from app.services.extraction import Extraction, Upload
+from app.services.extraction import Extraction, FaceInput, Upload, probe_of_vector
 from app.services.timing import StageTimer
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class Enrollment:
         self,
         gallery_id: str,
         subject_id: str,
-        uploads: Sequence[Upload],
+        faces: Sequence[FaceInput],
         rule: FaceRule,
         *,
         idempotency_key: str | None,
@@ -78,17 +78,17 @@ class Enrollment:
         by: Actor = SYSTEM,
     ) -> EnrollmentOutcome:
         """
-        Enrol one face per upload; they are on the disk when this returns.
+        Enrol one face per photo or vector; they are on the disk when this returns.
 
         Raises AllRejected, ModelMismatch, or InvalidRequest if the key was used for another request. A ServiceError of
         one image fails the whole request, since the answer is stored under the key and would outlast the overload.
         """
-        request = _digest(uploads, rule)
+        request = _digest(faces, rule)
         if idempotency_key:
             stored = await self._run(self._repository.saved_response, gallery_id, subject_id, idempotency_key, request)
             if stored:
                 return EnrollmentOutcome(dict(stored), replayed=True)
-        result = await self._extract(subject_id, uploads, rule, timer)
+        result = await self._extract(subject_id, faces, rule, timer)
         if not result.enrolled:
             raise AllRejected(result.rejected)
         answer = present(result)
@@ -98,17 +98,33 @@ class Enrollment:
         return EnrollmentOutcome(dict(stored or answer), replayed=stored is not None)
 
     async def _extract(
-        self, subject_id: str, uploads: Sequence[Upload], rule: FaceRule, timer: StageTimer
+        self, subject_id: str, faces: Sequence[FaceInput], rule: FaceRule, timer: StageTimer
     ) -> EnrollmentResult:
-        outcomes = [self._check_quality(each) for each in await self._extraction.read_all(uploads, rule, timer)]
-        photos = {index: photo for index, photo in enumerate(outcomes) if isinstance(photo, PhotoFaces)}
-        rejected = [Rejected(index, error) for index, error in enumerate(outcomes) if isinstance(error, LikenessError)]
-        probes = await self._extraction.embed(list(photos.values()), timer)
-        enrolled = [
-            EnrolledFace(index, _template(subject_id, probe), probe.faces_found)
-            for index, probe in zip(photos, probes, strict=True)
-        ]
-        return EnrollmentResult(enrolled, rejected)
+        outcomes = await self._probes(faces, rule, timer)
+        return EnrollmentResult(
+            [
+                EnrolledFace(index, _template(subject_id, probe), probe.faces_found)
+                for index, probe in enumerate(outcomes)
+                if isinstance(probe, Probe)
+            ],
+            [Rejected(index, error) for index, error in enumerate(outcomes) if isinstance(error, LikenessError)],
+        )
+
+    async def _probes(
+        self, faces: Sequence[FaceInput], rule: FaceRule, timer: StageTimer
+    ) -> list[Probe | LikenessError]:
+        """Return the probe of each face, or the error of its photo; nothing is known of the quality of vectors."""
+        uploads = [face for face in faces if isinstance(face, Upload)]
+        photos = iter(await self._extraction.read_all(uploads, rule, timer))
+        usable = [face if isinstance(face, Embedding) else self._check_quality(next(photos)) for face in faces]
+        embedded = iter(await self._extraction.embed([each for each in usable if isinstance(each, PhotoFaces)], timer))
+
+        def probe(each: PhotoFaces | Embedding | LikenessError) -> Probe | LikenessError:
+            if isinstance(each, PhotoFaces):
+                return next(embedded)
+            return probe_of_vector(each) if isinstance(each, Embedding) else each
+
+        return [probe(each) for each in usable]
 
     def _check_quality(self, outcome: PhotoFaces | LikenessError) -> PhotoFaces | LikenessError:
         """Return LowQuality instead of a photo whose face is below the bounds. Raises a ServiceError."""
@@ -130,9 +146,11 @@ def _template(subject_id: str, probe: Probe) -> Template:
     return Template(str(uuid.uuid4()), subject_id, probe.embedding, probe.face, probe.quality, now())
 
 
-def _digest(uploads: Sequence[Upload], rule: FaceRule) -> str:
+def _digest(faces: Sequence[FaceInput], rule: FaceRule) -> str:
     digest = hashlib.sha256(rule.encode())
-    for upload in uploads:
-        digest.update(hashlib.sha256(upload.data).digest())
-        digest.update(b"" if upload.orientation == "auto" else upload.orientation.encode())
+    for face in faces:
+        data = face.vector.tobytes() if isinstance(face, Embedding) else face.data
+        digest.update(hashlib.sha256(data).digest())
+        if isinstance(face, Upload) and face.orientation != "auto":
+            digest.update(face.orientation.encode())
     return digest.hexdigest()

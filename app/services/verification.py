@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.access.subject_attempts import SubjectAttempts
 from app.concurrency.worker_pool import WorkerPool
-from app.domain.errors import LikenessError, NotFound
+from app.domain.errors import NotFound
 from app.domain.identity import Caller
 from app.domain.models import Comparison, Probe, Template
 from app.domain.ports import NoObserver, Observer
@@ -16,8 +16,7 @@ from app.gallery.repository import GalleryRepository
 from app.matching.distance import compare_embeddings
 from app.matching.score_release import ScoreReleasePolicy
 from app.matching.threshold_policy import Decision, ThresholdPolicy
-from app.pipeline import PhotoFaces
-from app.services.extraction import Extraction, Upload
+from app.services.extraction import Extraction, FaceInput
 from app.services.timing import StageTimer
 
 
@@ -47,24 +46,23 @@ class Verification:
 
     async def pair(
         self,
-        uploads: Sequence[Upload],
+        faces: Sequence[FaceInput],
         rule: FaceRule,
         *,
         fmr: float | None,
         threshold: float | None,
         timer: StageTimer,
     ) -> VerificationResult:
-        """Compare two photos. If both have an error, raises that of the first."""
+        """Compare two photos or vectors. If both have an error, raises that of the first."""
         decision = self._policy.for_verification(fmr=fmr, threshold=threshold)
-        photos = _raise_first_error(await self._extraction.read_all(uploads, rule, timer))
-        first, second = await self._extraction.embed(photos, timer)
+        first, second = await self._extraction.probes(faces, rule, timer)
         comparison = self._policy.compare(compare_embeddings(first.embedding, second.embedding), decision)
         self._observe(comparison)
         return VerificationResult(comparison, decision, [first, second])
 
     async def subject(
         self,
-        upload: Upload,
+        face: FaceInput,
         rule: FaceRule,
         gallery_id: str,
         subject_id: str,
@@ -75,7 +73,7 @@ class Verification:
         timer: StageTimer,
     ) -> VerificationResult:
         """
-        Compare a photo with the nearest enrolled face of a subject, as a search would find it.
+        Compare a photo or vector with the nearest enrolled face of a subject, as a search would find it.
 
         A stranger has one chance per enrolled face, so the threshold is that of as many comparisons. A caller who may
         not know which subjects exist gets the answer of a stranger's photo for one that does not. Raises NotFound,
@@ -86,7 +84,7 @@ class Verification:
             fmr=fmr, threshold=threshold, templates=count, unrestricted=caller.is_admin
         )
         self._attempts.acquire(caller, gallery_id, subject_id)
-        probe = await self._extraction.probe(upload, rule, timer)
+        probe = await self._extraction.probe(face, rule, timer)
         if not templates:
             return VerificationResult(release.refuse(), release.decision, [probe])
         pairs = {face.face_id: compare_embeddings(probe.embedding, face.embedding) for face in templates}
@@ -125,11 +123,3 @@ class Verification:
     def _observe(self, comparison: Comparison) -> None:
         """Report the distance as it was answered: the sum of a metric must not reveal an exact one."""
         self._observer.on_compared(comparison.distance.squared_l2, match=comparison.match)
-
-
-def _raise_first_error(outcomes: Sequence[PhotoFaces | LikenessError]) -> list[PhotoFaces]:
-    """Return the photos if all are without error."""
-    for outcome in outcomes:
-        if isinstance(outcome, LikenessError):
-            raise outcome
-    return [outcome for outcome in outcomes if isinstance(outcome, PhotoFaces)]

@@ -2,7 +2,7 @@
 
 from app.api.responses.enrollment import EnrolledFace, EnrolledFaces, Enrollment, NewFace, RejectedImage
 from app.api.responses.export import ExportedFace, SavedResponse, SubjectExport
-from app.api.responses.faces import FaceOut, ModelOut
+from app.api.responses.faces import FaceOrVectorOut, FaceOut, ModelOut
 from app.api.responses.galleries import GalleryList, GalleryOut, SubjectOut, SubjectPage
 from app.api.responses.identification import (
     CandidateOut,
@@ -34,6 +34,7 @@ __all__ = [
     "EnrolledFaces",
     "Enrollment",
     "ExportedFace",
+    "FaceOrVectorOut",
     "FaceOut",
     "GalleryList",
     "GalleryOut",

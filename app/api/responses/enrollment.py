@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from app.api.responses.faces import FaceOut
+from app.api.responses.faces import FaceOrVectorOut
 
 
-class EnrolledFace(FaceOut):
+class EnrolledFace(FaceOrVectorOut):
     face_id: str
     subject_id: str
     enrolled_at: str

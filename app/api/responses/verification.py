@@ -49,7 +49,7 @@ class _Verification(BaseModel):
     similarity: float
     probability: float | None
     threshold: ThresholdOut
-    faces: list[VerifiedFace]
+    faces: list[VerifiedFace] = Field(description="The faces of the photos; a vector has none.")
 
 
 class Verification(Answer, _Verification): ...

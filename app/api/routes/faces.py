@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends
 
 from app.api import requests, responses
 from app.api.dependencies import (
-    MAX_IMAGES,
     ActorDep,
     CallerDep,
     PresenterDep,
@@ -17,40 +16,47 @@ from app.api.dependencies import (
     images,
     require_scope,
 )
+from app.api.image_fields import MAX_IMAGES, ImageField
 from app.api.openapi import PROBLEMS, request_body
 from app.api.uploads import Submission
+from app.api.vectors import given_faces
 from app.domain.identity import Scope
 
 router = APIRouter(tags=["faces"], responses=PROBLEMS)
-PAIR = ("image1", "image2")
+IMAGE = ImageField("image")
+IMAGES = ImageField("image", MAX_IMAGES)
+FACE = ImageField("image", embeddings=("embedding",))
+PAIR = tuple(ImageField(f"image{number}", embeddings=(f"embedding{number}",)) for number in (1, 2))
 
 
 @router.post(
     "/verify",
     dependencies=[require_scope(Scope.VERIFY)],
-    openapi_extra=request_body(requests.VerifyFields, *PAIR),
+    openapi_extra=request_body(requests.PairFields, *PAIR),
 )
 async def verify(
     submission: Annotated[Submission, Depends(images(*PAIR))],
     services: ServicesDep,
     timer: TimerDep,
     presenter: PresenterDep,
+    caller: CallerDep,
 ) -> responses.Verification:
-    """Are these two photos of one person?"""
-    fields = submission.parse(requests.VerifyFields)
+    """Are these two photos of one person? A vector of /embed may take the place of each."""
+    fields = submission.parse(requests.PairFields)
+    faces = given_faces(submission, fields, PAIR, services.vectors, caller)
     result = await services.verification.pair(
-        submission.photos(fields.orientation), fields.face, fmr=fields.fmr, threshold=fields.threshold, timer=timer
+        faces, fields.face, fmr=fields.fmr, threshold=fields.threshold, timer=timer
     )
-    return presenter.verification(result, PAIR)
+    return presenter.verification(result, [image.name for image in PAIR])
 
 
 @router.post(
     "/identify",
     dependencies=[require_scope(Scope.IDENTIFY)],
-    openapi_extra=request_body(requests.IdentifyFields, "image"),
+    openapi_extra=request_body(requests.IdentifyFields, FACE),
 )
 async def identify(
-    submission: Annotated[Submission, Depends(images("image"))],
+    submission: Annotated[Submission, Depends(images(FACE))],
     services: ServicesDep,
     timer: TimerDep,
     presenter: PresenterDep,
@@ -60,8 +66,9 @@ async def identify(
     """Who of the enrolled people is this, if anyone?"""
     fields = submission.parse(requests.IdentifyFields)
     caller.require_gallery(fields.gallery)
+    (face,) = given_faces(submission, fields, [FACE], services.vectors, caller)
     result = await services.identification.identify(
-        submission.photos(fields.orientation)[0],
+        face,
         fields.selection,
         fields.gallery,
         caller=caller,
@@ -77,10 +84,10 @@ async def identify(
 @router.post(
     "/detect",
     dependencies=[require_scope(Scope.VERIFY)],
-    openapi_extra=request_body(requests.PhotoFields, "image"),
+    openapi_extra=request_body(requests.PhotoFields, IMAGE),
 )
 async def detect(
-    submission: Annotated[Submission, Depends(images("image"))],
+    submission: Annotated[Submission, Depends(images(IMAGE))],
     services: ServicesDep,
     timer: TimerDep,
     presenter: PresenterDep,
@@ -94,10 +101,10 @@ async def detect(
 @router.post(
     "/embed",
     dependencies=[require_scope(Scope.EMBED)],
-    openapi_extra=request_body(requests.SelectionFields, "image", max_each=MAX_IMAGES),
+    openapi_extra=request_body(requests.SelectionFields, IMAGES),
 )
 async def embed(
-    submission: Annotated[Submission, Depends(images("image", max_each=MAX_IMAGES))],
+    submission: Annotated[Submission, Depends(images(IMAGES))],
     services: ServicesDep,
     timer: TimerDep,
     presenter: PresenterDep,

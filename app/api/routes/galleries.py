@@ -10,7 +10,6 @@ from fastapi.responses import JSONResponse
 from app.api import requests, responses
 from app.api.cursors import cursor_of, subject_behind
 from app.api.dependencies import (
-    MAX_IMAGES,
     ActorDep,
     CallerDep,
     Id,
@@ -22,14 +21,18 @@ from app.api.dependencies import (
     json_fields,
     require_scope,
 )
+from app.api.image_fields import MAX_IMAGES, ImageField
 from app.api.openapi import PROBLEMS, json_body, request_body
 from app.api.presenters import enrolled_faces, subject_export
 from app.api.uploads import Submission
+from app.api.vectors import given_faces
 from app.domain.identity import Scope
 
 router = APIRouter(prefix="/galleries", tags=["galleries"], responses=PROBLEMS)
 SUBJECT = "/{gallery}/subjects/{subject}"
 MAX_PAGE = 1000
+FACE = ImageField("image", embeddings=("embedding",))
+FACES = ImageField("image", MAX_IMAGES, embeddings=("embedding", "embeddings"))
 ERASED: dict[int | str, dict[str, Any]] = {
     204: {"description": "Erased: nothing of it is left in any file"},
     202: {"model": responses.PendingErasure, "description": "Deleted; a reader still holds old pages on the disk"},
@@ -125,24 +128,27 @@ async def export_subject(gallery: Id, subject: Id, services: ServicesDep, actor:
     SUBJECT + "/faces",
     dependencies=ENROLL,
     status_code=201,
-    openapi_extra=request_body(requests.FaceFields, "image", max_each=MAX_IMAGES),
+    openapi_extra=request_body(requests.EnrollFields, FACES),
 )
 async def enroll_faces(
     gallery: Id,
     subject: Id,
-    submission: Annotated[Submission, Depends(images("image", max_each=MAX_IMAGES))],
+    submission: Annotated[Submission, Depends(images(FACES))],
     services: ServicesDep,
     timer: TimerDep,
     presenter: PresenterDep,
+    caller: CallerDep,
     actor: ActorDep,
     idempotency_key: IdempotencyKey = None,
 ) -> responses.Enrollment:
-    """Enrol one face per image, creating gallery and subject as needed. With 201 the faces are on the disk."""
-    fields = submission.parse(requests.FaceFields)
+    """
+    Enrol one face per image or vector, creating gallery and subject as needed. With 201 the faces are on the disk.
+    """
+    fields = submission.parse(requests.EnrollFields)
     outcome = await services.enrollment.enroll(
         gallery,
         subject,
-        submission.photos(fields.orientation),
+        given_faces(submission, fields, [FACES], services.vectors, caller),
         fields.face,
         idempotency_key=idempotency_key,
         present=presenter.enrollment,
@@ -162,21 +168,22 @@ async def delete_face(gallery: Id, subject: Id, face: Id, services: ServicesDep,
     return _erased(await services.galleries.delete_face(gallery, subject, face, actor))
 
 
-@router.post(SUBJECT + "/verify", dependencies=VERIFY, openapi_extra=request_body(requests.VerifyFields, "image"))
+@router.post(SUBJECT + "/verify", dependencies=VERIFY, openapi_extra=request_body(requests.ClaimFields, FACE))
 async def verify_subject(
     gallery: Id,
     subject: Id,
-    submission: Annotated[Submission, Depends(images("image"))],
+    submission: Annotated[Submission, Depends(images(FACE))],
     services: ServicesDep,
     timer: TimerDep,
     presenter: PresenterDep,
     caller: CallerDep,
     actor: ActorDep,
 ) -> responses.SubjectVerification:
-    """Is this a photo of the subject? It is compared with the nearest enrolled face; the distance is rounded."""
-    fields = submission.parse(requests.VerifyFields)
+    """Is this photo or vector of the subject? The nearest enrolled face decides; the distance is rounded."""
+    fields = submission.parse(requests.ClaimFields)
+    (face,) = given_faces(submission, fields, [FACE], services.vectors, caller)
     result = await services.verification.subject(
-        submission.photos(fields.orientation)[0],
+        face,
         fields.face,
         gallery,
         subject,
