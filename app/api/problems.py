@@ -49,6 +49,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         HTTPStatus.UNPROCESSABLE_ENTITY, "Error rate too low for the calibration"
     ),
     errors.NotFound.code: ProblemType(HTTPStatus.NOT_FOUND, "Not found"),
+    errors.SubjectExists.code: ProblemType(HTTPStatus.CONFLICT, "A subject has this id"),
     errors.ModelMismatch.code: ProblemType(HTTPStatus.CONFLICT, "The gallery belongs to another model"),
     errors.Unauthorized.code: ProblemType(HTTPStatus.UNAUTHORIZED, "Missing or invalid API key"),
     errors.Forbidden.code: ProblemType(HTTPStatus.FORBIDDEN, "Not allowed"),

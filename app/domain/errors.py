@@ -15,6 +15,7 @@ All errors of the service. The table in `app/api/problems.py` maps each of them 
     - MetadataTooLarge          the metadata of a subject have too many bytes
     - UnsupportedOperatingPoint the requested error rate is finer than the calibration supports
     - NotFound                  no such gallery, subject, face or key
+    - SubjectExists             a subject has the new id already
     - ModelMismatch             the gallery was filled by another model
     - AllRejected               no image could be enrolled; carries the reason for each image
   + AccessError                 the caller is unknown or not allowed to do this
@@ -112,6 +113,10 @@ class UnsupportedOperatingPoint(InputError):
 
 class NotFound(InputError):
     code = "not_found"
+
+
+class SubjectExists(InputError):
+    code = "subject_exists"
 
 
 class ModelMismatch(InputError):

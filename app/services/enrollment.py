@@ -15,7 +15,7 @@ from app.domain.identity import SYSTEM, Actor
 from app.domain.models import Embedding, Probe, Template
 from app.domain.ports import NoObserver, Observer
 from app.faces.quality import QualityBounds
-from app.faces.selection import FaceRule
+from app.faces.selection import OneFace
 from app.gallery.records import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
 from app.pipeline import PhotoFaces
@@ -70,7 +70,7 @@ class Enrollment:
         gallery_id: str,
         subject_id: str,
         faces: Sequence[FaceInput],
-        rule: FaceRule,
+        rule: OneFace,
         *,
         idempotency_key: str | None,
         present: Present,
@@ -98,7 +98,7 @@ class Enrollment:
         return EnrollmentOutcome(dict(stored or answer), replayed=stored is not None)
 
     async def _extract(
-        self, subject_id: str, faces: Sequence[FaceInput], rule: FaceRule, timer: StageTimer
+        self, subject_id: str, faces: Sequence[FaceInput], rule: OneFace, timer: StageTimer
     ) -> EnrollmentResult:
         outcomes = await self._probes(faces, rule, timer)
         return EnrollmentResult(
@@ -111,7 +111,7 @@ class Enrollment:
         )
 
     async def _probes(
-        self, faces: Sequence[FaceInput], rule: FaceRule, timer: StageTimer
+        self, faces: Sequence[FaceInput], rule: OneFace, timer: StageTimer
     ) -> list[Probe | LikenessError]:
         """Return the probe of each face, or the error of its photo; nothing is known of the quality of vectors."""
         uploads = [face for face in faces if isinstance(face, Upload)]
@@ -146,8 +146,8 @@ def _template(subject_id: str, probe: Probe) -> Template:
     return Template(str(uuid.uuid4()), subject_id, probe.embedding, probe.face, probe.quality, now())
 
 
-def _digest(faces: Sequence[FaceInput], rule: FaceRule) -> str:
-    digest = hashlib.sha256(rule.encode())
+def _digest(faces: Sequence[FaceInput], rule: OneFace) -> str:
+    digest = hashlib.sha256(str(rule).encode())
     for face in faces:
         data = face.vector.tobytes() if isinstance(face, Embedding) else face.data
         digest.update(hashlib.sha256(data).digest())

@@ -13,7 +13,7 @@ from app.domain.errors import FaceNotFound, InputError, LikenessError, MultipleF
 from app.domain.models import AlignedCrop, Embedding, Probe
 from app.domain.ports import NoObserver, Observer
 from app.faces.orientation import Orientation
-from app.faces.selection import FaceRule
+from app.faces.selection import FaceRule, OneFace
 from app.inference.micro_batcher import MicroBatcher
 from app.pipeline import FacePipeline, FaceSelection, PhotoFaces
 from app.services.timing import StageTimer
@@ -113,7 +113,7 @@ class Extraction:
             for photo in photos
         ]
 
-    async def probe(self, face: FaceInput, rule: FaceRule, timer: StageTimer) -> Probe:
+    async def probe(self, face: FaceInput, rule: OneFace, timer: StageTimer) -> Probe:
         """Return the probe of a vector, or of the one face of a photo that `rule` selects."""
         if isinstance(face, Embedding):
             return probe_of_vector(face)
