@@ -87,7 +87,7 @@ def create_app(settings: Settings) -> FastAPI:
     # a request passes the middleware that was added last first
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, seconds=settings.upload_timeout)
-    app.add_middleware(Deadline, seconds=settings.deadline, lifecycle=lifecycle)
+    app.add_middleware(Deadline, seconds=settings.deadline, long_seconds=settings.long_deadline, lifecycle=lifecycle)
     rate_limiter = RateLimiter(settings.rate_limit, settings.max_concurrent)
     app.add_middleware(Authentication, rate_limiter=rate_limiter, lifecycle=lifecycle)
     if settings.compreface:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from app.domain.errors import InvalidRequest
 
 MAX_IMAGES = 32
+MAX_CLUSTERED = 500
 
 
 @dataclass(frozen=True, slots=True)

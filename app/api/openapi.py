@@ -16,6 +16,8 @@ from app.api.responses import Problem
 from app.api.state import state_of
 from app.api.uploads import JSON, MULTIPART
 
+BINARY, NDJSON = "application/octet-stream", "application/x-ndjson"
+
 _IMAGE_FORMATS = {MULTIPART: "binary", JSON: "byte"}
 _NULL = {"type": "null"}
 _KEYS = {
@@ -54,14 +56,31 @@ def request_body(fields: type[BaseModel], *images: ImageField) -> dict[str, Any]
     return {"requestBody": {"required": True, "content": content}}
 
 
-def json_body(fields: type[BaseModel]) -> dict[str, Any]:
+def json_body(fields: type[BaseModel], *, required: bool = False) -> dict[str, Any]:
     """
     Return the `openapi_extra` of a route with the dependency `json_fields(fields)`.
 
     The service also takes null for no body. It is left out here, because generated clients would send their mark for
     "not set" in its place.
     """
-    return {"requestBody": {"required": False, "content": {JSON: {"schema": fields.model_json_schema()}}}}
+    return {"requestBody": {"required": required, "content": {JSON: {"schema": fields.model_json_schema()}}}}
+
+
+_LINES = {"schema": {"type": "string", "format": "binary"}}
+
+
+def ndjson_body(description: str) -> dict[str, Any]:
+    """
+    Return the `openapi_extra` of a route that reads lines of JSON as they arrive.
+
+    The service takes any type of body there. The one that is described is known to generators of clients.
+    """
+    return {"requestBody": {"description": description, "required": True, "content": {BINARY: _LINES}}}
+
+
+def ndjson_answers(description: str) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that answers with lines of JSON."""
+    return {200: {"description": description, "content": {NDJSON: _LINES, BINARY: _LINES}}}
 
 
 def operation_id(route: APIRoute) -> str:
@@ -93,6 +112,7 @@ def _refer_to_problem(schemas: dict[str, Any]) -> None:
     """Describe the problems inside other answers, which are dictionaries because they lack what does not apply."""
     reference = {"$ref": "#/components/schemas/Problem"}
     schemas["RejectedImage"]["properties"]["problem"] = reference
+    schemas["ComparedPhoto"]["properties"]["error"] = {"anyOf": [reference, _NULL]}
     schemas["EmbedResult"]["properties"]["error"] = {"anyOf": [reference, _NULL]}
 
 

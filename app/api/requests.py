@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -12,33 +11,18 @@ from app.api.image_fields import MAX_IMAGES
 from app.domain.clock import RFC_3339, now, parse_time
 from app.faces.orientation import Orientation
 from app.faces.selection import FaceRule
-from app.gallery.limits import ID_PATTERN, MAX_CONSENT
+from app.gallery.limits import ID_PATTERN, MAX_CONSENT, check_serializable
 from app.pipeline import FaceSelection
 
 MAX_TOP_K = 100
-MAX_DEPTH = 32
 MAX_DIMENSION = 4096
+MAX_MOVED = 1000
 
 
 def _reject_bool(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("expected a number, got a boolean")
     return value
-
-
-def _check_serializable(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Raises ValueError for what a later response could not contain: NaN, lone surrogates, very deep nesting."""
-    _check_depth(metadata, MAX_DEPTH)
-    json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()
-    return metadata
-
-
-def _check_depth(value: Any, levels: int) -> None:
-    if levels < 0:
-        raise ValueError(f"expected at most {MAX_DEPTH} levels of nesting")
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for each in inner:
-        _check_depth(each, levels - 1)
 
 
 def _check_future(text: str) -> str:
@@ -49,7 +33,7 @@ def _check_future(text: str) -> str:
     return moment
 
 
-Metadata = Annotated[dict[str, Any], AfterValidator(_check_serializable)]
+Metadata = Annotated[dict[str, Any], AfterValidator(check_serializable)]
 Expiry = Annotated[str, AfterValidator(_check_future)]
 Rate = Annotated[float, Field(gt=0, lt=1), BeforeValidator(_reject_bool)]
 Threshold = Annotated[float, Field(ge=0, le=4), BeforeValidator(_reject_bool)]
@@ -77,6 +61,10 @@ class PhotoFields(NoFields):
         description="With `auto`, a photo in which no face is beyond doubt is also turned by 90, 180 and 270 degrees; "
         "with `exif` it is only turned as its EXIF says.",
     )
+
+
+class DetectFields(PhotoFields):
+    crops: bool = Field(default=False, description="Whether each face also has its aligned picture.")
 
 
 class FaceFields(PhotoFields):
@@ -142,6 +130,11 @@ class ClaimFields(VerifyFields, VectorFields):
 
 
 class EnrollFields(FaceFields, VectorFields):
+    on_duplicate: Literal["report", "reject"] = Field(
+        "report",
+        description="With `reject`, nothing is enrolled if a face matches another subject at the default threshold of "
+        "/identify.",
+    )
     embedding: Vector | None = _vector("image")
     embeddings: list[Vector] | None = Field(
         None, min_length=1, max_length=MAX_IMAGES, description="Several of them. Needs the scope `embed`, too."
@@ -166,6 +159,19 @@ class IdentifyFields(SelectionFields, VectorFields):
         return self
 
 
+Id = Annotated[str, Field(pattern=ID_PATTERN)]
+
+
+class MergeFields(NoFields):
+    other: Id = Field(alias="from", description="The subject that gives its faces.")
+    faces: list[Id] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_MOVED,
+        description="The faces to move. Without it all are moved, and the subject that gives them is deleted.",
+    )
+
+
 class SubjectFields(NoFields):
     """A field that is absent stays unchanged."""
 
@@ -182,3 +188,9 @@ class SubjectFields(NoFields):
         description="An RFC 3339 time in the future, at which the subject is erased with all its faces, at the latest "
         "a minute later. Empty text removes it.",
     )
+
+
+class UpdateFields(SubjectFields):
+    """As SubjectFields, of a subject that exists."""
+
+    id: Id | None = Field(None, description="A new id for the subject.")

@@ -26,10 +26,13 @@ from app.matching.threshold_policy import ThresholdPolicy
 from app.observability.gauges import GallerySize
 from app.observability.metrics import Metrics
 from app.services.container import Models, Services
+from app.services.duplicates import Duplicates
 from app.services.enrollment import Enrollment
 from app.services.erasure_task import ErasureRetry
 from app.services.extraction import Extraction
 from app.services.galleries import Galleries
+from app.services.gallery_import import GalleryImport, ImportLimits
+from app.services.grouping import Grouping
 from app.services.identification import Identification
 from app.services.retention_task import Retention, SubjectExpiry
 from app.services.vectors import Vectors
@@ -70,6 +73,8 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
             await store_workers.run(repository.settle_after_crash)
             await store_workers.run(search.load_indexes)
             extraction = Extraction(open_pipeline(settings, models), photo_workers, batcher, observer)
+            galleries = Galleries(repository, search, store_workers, audit_searches=settings.audit_searches)
+            namings = SubjectAttempts(settings.subject_namings_per_hour)
             services = Services(
                 models=models,
                 policy=policy,
@@ -88,13 +93,27 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
                     extraction,
                     release,
                     search,
-                    SubjectAttempts(settings.subject_namings_per_hour),
+                    namings,
                     repository,
                     store_workers,
                 ),
-                enrollment=Enrollment(extraction, repository, _quality_bounds(settings), store_workers, observer),
+                enrollment=Enrollment(
+                    extraction,
+                    repository,
+                    _quality_bounds(settings),
+                    Duplicates(search, release, namings, store_workers, galleries),
+                    store_workers,
+                    observer,
+                ),
+                grouping=Grouping(extraction, policy, store_workers),
+                gallery_import=GalleryImport(
+                    repository,
+                    store_workers,
+                    models.embedder.model,
+                    ImportLimits(settings.max_line_bytes, settings.long_deadline),
+                ),
                 vectors=Vectors(models.embedder.model, models.embedder_manifest.dimension, models.offsets),
-                galleries=Galleries(repository, search, store_workers, audit_searches=settings.audit_searches),
+                galleries=galleries,
                 authenticator=Authenticator(keys, settings.auth, reachable=is_reachable(settings)),
                 body_workers=body_workers,
             )

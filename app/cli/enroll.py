@@ -24,6 +24,7 @@ from app.cli.remote import Result, run_remote
 from app.cli.service_option import remote
 from app.client import Client, Problem, calls
 from app.domain.errors import AllRejected, InvalidRequest, ServiceError
+from app.domain.identity import anonymous
 from app.faces.selection import FaceRule
 from app.services.container import Services
 from app.services.extraction import Upload
@@ -182,6 +183,7 @@ async def _enroll_one(services: Services, gallery: str, rule: FaceRule, subject:
             idempotency_key=_idempotency_key(data, rule),
             present=Presenter(problem_context(), services.models, timer).enrollment,
             timer=timer,
+            caller=anonymous("cli"),
             by=operator(),
         )
     except (AllRejected, InvalidRequest, ServiceError) as error:

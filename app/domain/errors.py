@@ -17,6 +17,7 @@ All errors of the service. The table in `app/api/problems.py` maps each of them 
     - NotFound                  no such gallery, subject, face or key
     - SubjectExists             a subject has the new id already
     - ModelMismatch             the gallery was filled by another model
+    - DuplicateFace             the face to enrol is one of another subject
     - AllRejected               no image could be enrolled; carries the reason for each image
   + AccessError                 the caller is unknown or not allowed to do this
     - Unauthorized              the key is missing or not valid
@@ -121,6 +122,16 @@ class SubjectExists(InputError):
 
 class ModelMismatch(InputError):
     code = "model_mismatch"
+
+
+class DuplicateFace(InputError):
+    """`subjects` are those that the caller may be told: the index of the face, the id, and the rounded distance."""
+
+    code = "duplicate_face"
+
+    def __init__(self, subjects: Sequence[tuple[int, str, float]]) -> None:
+        super().__init__("the face is enrolled for another subject; nothing was enrolled")
+        self.subjects = tuple(subjects)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

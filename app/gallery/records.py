@@ -89,6 +89,19 @@ class ImportedSubject:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportOutcome:
+    """
+    What became of a line: a new subject, a change of one that was there, nothing new, or nothing since it had expired.
+
+    `faces` is the number of faces added.
+    """
+
+    subject_id: str
+    status: Literal["created", "updated", "exists", "expired"]
+    faces: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class DamagedRow:
     """
     A row that cannot be read, and why. Its kind says which of its ids are set.

@@ -14,12 +14,13 @@ from app.gallery.collection_repository import CollectionRepository
 from app.gallery.face_repository import FaceRepository
 from app.gallery.import_repository import ImportRepository
 from app.gallery.maintenance_repository import MaintenanceRepository
+from app.gallery.move_repository import MoveRepository
 from app.gallery.records import GalleryInfo
 from app.gallery.subject_repository import SubjectRepository
 
 
 class GalleryRepository(
-    SubjectRepository, FaceRepository, CollectionRepository, ImportRepository, MaintenanceRepository
+    SubjectRepository, FaceRepository, CollectionRepository, MoveRepository, ImportRepository, MaintenanceRepository
 ):
     """Thread-safe; several processes may share the file. `by` is the actor that the audit log names."""
 

@@ -15,6 +15,8 @@ from app.matching.threshold_policy import ThresholdPolicy
 from app.services.enrollment import Enrollment
 from app.services.extraction import Extraction
 from app.services.galleries import Galleries
+from app.services.gallery_import import GalleryImport
+from app.services.grouping import Grouping
 from app.services.identification import Identification
 from app.services.vectors import Vectors
 from app.services.verification import Verification
@@ -54,6 +56,8 @@ class Services:
     identification: Identification
     enrollment: Enrollment
     galleries: Galleries
+    grouping: Grouping
+    gallery_import: GalleryImport
     vectors: Vectors
     authenticator: Authenticator
     body_workers: WorkerPool

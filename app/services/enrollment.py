@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from app.concurrency.worker_pool import WorkerPool
 from app.domain.clock import now
-from app.domain.errors import AllRejected, LikenessError, LowQuality, Rejected, ServiceError
-from app.domain.identity import SYSTEM, Actor
+from app.domain.errors import AllRejected, DuplicateFace, LikenessError, LowQuality, Rejected, ServiceError
+from app.domain.identity import SYSTEM, Actor, Caller
 from app.domain.models import Embedding, Probe, Template
 from app.domain.ports import NoObserver, Observer
 from app.faces.quality import QualityBounds
@@ -19,6 +19,7 @@ from app.faces.selection import OneFace
 from app.gallery.records import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
 from app.pipeline import PhotoFaces
+from app.services.duplicates import Duplicate, Duplicates
 from app.services.extraction import Extraction, FaceInput, Upload, probe_of_vector
 from app.services.timing import StageTimer
 
@@ -38,6 +39,8 @@ class EnrolledFace:
 class EnrollmentResult:
     enrolled: Sequence[EnrolledFace]
     rejected: Sequence[Rejected]
+    duplicates: Sequence[Duplicate] = ()
+    """Other subjects whose faces the enrolled ones match."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class EnrollmentOutcome:
     replayed: bool
 
 
+OnDuplicate: TypeAlias = Literal["report", "reject"]
 Present: TypeAlias = Callable[[EnrollmentResult], dict[str, Any]]
 """Makes the JSON document of a result. The service stores it in the transaction that enrols the faces."""
 
@@ -58,11 +62,12 @@ class Enrollment:
         extraction: Extraction,
         repository: GalleryRepository,
         bounds: QualityBounds,
+        duplicates: Duplicates,
         workers: WorkerPool,
         observer: Observer | None = None,
     ) -> None:
         self._extraction, self._repository = extraction, repository
-        self._bounds, self._workers = bounds, workers
+        self._bounds, self._duplicates, self._workers = bounds, duplicates, workers
         self._observer = observer or NoObserver()
 
     async def enroll(
@@ -75,15 +80,20 @@ class Enrollment:
         idempotency_key: str | None,
         present: Present,
         timer: StageTimer,
+        caller: Caller,
         by: Actor = SYSTEM,
+        on_duplicate: OnDuplicate = "report",
     ) -> EnrollmentOutcome:
         """
         Enrol one face per photo or vector; they are on the disk when this returns.
 
-        Raises AllRejected, ModelMismatch, or InvalidRequest if the key was used for another request. A ServiceError of
-        one image fails the whole request, since the answer is stored under the key and would outlast the overload.
+        What is stored under the key has no duplicates: it would keep the ids of other subjects.
+
+        Raises AllRejected, DuplicateFace, ModelMismatch, or InvalidRequest if the key was used for another request.
+        A ServiceError of one image fails the whole request, since the answer is stored under the key and would outlast
+        the overload.
         """
-        request = _digest(faces, rule)
+        request = _digest(faces, rule, on_duplicate)
         if idempotency_key:
             stored = await self._run(self._repository.saved_response, gallery_id, subject_id, idempotency_key, request)
             if stored:
@@ -91,11 +101,29 @@ class Enrollment:
         result = await self._extract(subject_id, faces, rule, timer)
         if not result.enrolled:
             raise AllRejected(result.rejected)
-        answer = present(result)
-        record = IdempotencyRecord(idempotency_key, request, answer) if idempotency_key else None
+        duplicates = await self._duplicates_of(gallery_id, subject_id, result, caller, by, on_duplicate)
+        answer = present(replace(result, duplicates=duplicates))
+        record = IdempotencyRecord(idempotency_key, request, present(result)) if idempotency_key else None
         templates = [face.template for face in result.enrolled]
         stored = await self._run(self._repository.enroll, gallery_id, subject_id, templates, record, by)
         return EnrollmentOutcome(dict(stored or answer), replayed=stored is not None)
+
+    async def _duplicates_of(
+        self,
+        gallery_id: str,
+        subject_id: str,
+        result: EnrollmentResult,
+        caller: Caller,
+        by: Actor,
+        on_duplicate: OnDuplicate,
+    ) -> list[Duplicate]:
+        """Return the duplicates that the caller may be told. Raises DuplicateFace if any is to be refused."""
+        faces = [(face.index, face.template.embedding) for face in result.enrolled]
+        found = await self._duplicates.find(gallery_id, subject_id, faces, caller)
+        named = await self._duplicates.named(gallery_id, found, caller, by)
+        if found and on_duplicate == "reject":
+            raise DuplicateFace([(each.index, each.subject_id, each.distance.squared_l2) for each in named])
+        return named
 
     async def _extract(
         self, subject_id: str, faces: Sequence[FaceInput], rule: OneFace, timer: StageTimer
@@ -146,8 +174,10 @@ def _template(subject_id: str, probe: Probe) -> Template:
     return Template(str(uuid.uuid4()), subject_id, probe.embedding, probe.face, probe.quality, now())
 
 
-def _digest(faces: Sequence[FaceInput], rule: OneFace) -> str:
+def _digest(faces: Sequence[FaceInput], rule: OneFace, on_duplicate: OnDuplicate) -> str:
     digest = hashlib.sha256(str(rule).encode())
+    if on_duplicate != "report":
+        digest.update(on_duplicate.encode())
     for face in faces:
         data = face.vector.tobytes() if isinstance(face, Embedding) else face.data
         digest.update(hashlib.sha256(data).digest())

@@ -70,6 +70,34 @@ class Galleries:
         put = partial(self._repository.put_subject, consent=consent, expires_at=expires_at)
         return await self._run(put, gallery_id, subject_id, metadata, by)
 
+    async def update_subject(
+        self,
+        gallery_id: str,
+        subject_id: str,
+        new_id: str | None,
+        metadata: Mapping[str, Any] | None,
+        by: Actor,
+        *,
+        consent: str | None = None,
+        expires_at: str | None = None,
+    ) -> SubjectInfo:
+        """Change a subject as `put_subject`, but only one that exists; give it another id unless that is None."""
+        update = partial(self._repository.update_subject, consent=consent, expires_at=expires_at)
+        subject = await self._run(update, gallery_id, subject_id, new_id, metadata, by)
+        await self._run(self._search.update_index, gallery_id)
+        return subject
+
+    async def merge(
+        self, gallery_id: str, subject_id: str, other_id: str, face_ids: Sequence[str] | None, by: Actor
+    ) -> SubjectInfo:
+        """Give the subject these faces of another one, or all of them, whereupon the other is deleted."""
+        if face_ids is None:
+            subject = await self._run(self._repository.merge_subjects, gallery_id, subject_id, other_id, by)
+        else:
+            subject = await self._run(self._repository.move_faces, gallery_id, subject_id, other_id, face_ids, by)
+        await self._run(self._search.update_index, gallery_id)
+        return subject
+
     async def delete_subject(self, gallery_id: str, subject_id: str, by: Actor) -> bool:
         """Return whether nothing of it is left in any file; otherwise a reader still needs old pages."""
         await self._run(self._repository.delete_subject, gallery_id, subject_id, by)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.access.subject_attempts import SubjectAttempts
 from app.concurrency.worker_pool import WorkerPool
-from app.domain.errors import NotFound
+from app.domain.errors import LikenessError, NotFound
 from app.domain.identity import Caller
 from app.domain.models import Comparison, Probe, Template
 from app.domain.ports import NoObserver, Observer
@@ -16,7 +16,7 @@ from app.gallery.repository import GalleryRepository
 from app.matching.distance import compare_embeddings
 from app.matching.score_release import ScoreReleasePolicy
 from app.matching.threshold_policy import Decision, ThresholdPolicy
-from app.pipeline import FaceSelection
+from app.pipeline import FaceSelection, PhotoFaces
 from app.services.extraction import Extraction, FaceInput, Upload
 from app.services.timing import StageTimer
 
@@ -42,6 +42,15 @@ class ComparedFaces:
     comparisons: Sequence[Comparison]
     source: Probe | None = None
     subject_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OneToMany:
+    """A face compared with those of other photos; an error stands for a photo without a usable face."""
+
+    probe: Probe
+    others: Sequence[tuple[Probe, Comparison] | LikenessError]
+    decision: Decision
 
 
 class Verification:
@@ -71,9 +80,29 @@ class Verification:
         """Compare two photos or vectors. If both have an error, raises that of the first."""
         decision = self._policy.for_verification(fmr=fmr, threshold=threshold)
         first, second = await self._extraction.probes(faces, rule, timer)
-        comparison = self._policy.compare(compare_embeddings(first.embedding, second.embedding), decision)
-        self._observe(comparison)
-        return VerificationResult(comparison, decision, [first, second])
+        return VerificationResult(self._compare(first, second, decision), decision, [first, second])
+
+    async def one_to_many(
+        self,
+        upload: Upload,
+        others: Sequence[Upload],
+        rule: FaceRule,
+        *,
+        fmr: float | None,
+        threshold: float | None,
+        timer: StageTimer,
+    ) -> OneToMany:
+        """Compare a photo with others, each pair by itself. Raises the error of the first photo, not of others."""
+        decision = self._policy.for_verification(fmr=fmr, threshold=threshold)
+        first, *photos = await self._extraction.read_all([upload, *others], rule, timer)
+        if isinstance(first, LikenessError):
+            raise first
+        usable = [photo for photo in photos if isinstance(photo, PhotoFaces)]
+        probe, *probes = await self._extraction.embed([first, *usable], timer)
+        compared = iter([(each, self._compare(probe, each, decision)) for each in probes])
+        return OneToMany(
+            probe, [photo if isinstance(photo, LikenessError) else next(compared) for photo in photos], decision
+        )
 
     async def subject(
         self,
@@ -119,8 +148,7 @@ class Verification:
             await self._extraction.read(target, selection, timer),
         ]
         first, *others = await self._extraction.embed(photos, timer)
-        pairs = [compare_embeddings(first.embedding, other.embedding) for other in others]
-        return ComparedFaces(others, self._observed(self._policy.compare(pair, decision) for pair in pairs), first)
+        return ComparedFaces(others, [self._compare(first, other, decision) for other in others], first)
 
     async def enrolled_face(
         self,
@@ -143,15 +171,15 @@ class Verification:
         for _ in photo.faces:
             self._attempts.acquire(caller, gallery_id, template.subject_id)
         probes = await self._extraction.embed([photo], timer)
-        pairs = [compare_embeddings(probe.embedding, template.embedding) for probe in probes]
-        comparisons = self._observed(release.compare(pair) for pair in pairs)
+        comparisons = [release.compare(compare_embeddings(each.embedding, template.embedding)) for each in probes]
+        for comparison in comparisons:
+            self._observe(comparison)
         return ComparedFaces(probes, comparisons, subject_id=template.subject_id)
 
-    def _observed(self, comparisons: Iterable[Comparison]) -> list[Comparison]:
-        compared = list(comparisons)
-        for comparison in compared:
-            self._observe(comparison)
-        return compared
+    def _compare(self, first: Probe, second: Probe, decision: Decision) -> Comparison:
+        comparison = self._policy.compare(compare_embeddings(first.embedding, second.embedding), decision)
+        self._observe(comparison)
+        return comparison
 
     def _templates(self, gallery_id: str, subject_id: str, caller: Caller) -> tuple[Sequence[Template], int]:
         """

@@ -55,6 +55,28 @@ class _Verification(BaseModel):
 class Verification(Answer, _Verification): ...
 
 
+class ComparedPhoto(BaseModel):
+    """The comparison with one of `others`; all but `error` is null if the photo has no usable face."""
+
+    index: int = Field(description="Index of the photo in `others`, from 0.")
+    match: bool | None
+    distance: float | None
+    similarity: float | None
+    probability: float | None
+    threshold: ThresholdOut | None
+    face: VerifiedFace | None
+    error: dict[str, Any] | None  # a Problem without the members that do not apply
+
+
+class _OneToMany(BaseModel):
+    face: VerifiedFace = Field(description="The face of `image`.")
+    results: list[ComparedPhoto] = Field(description="One for each of `others`, in order.")
+    metric: Literal["squared_l2"] = "squared_l2"
+
+
+class OneToMany(Answer, _OneToMany): ...
+
+
 class SubjectVerification(Verification):
     subject_id: str
     face_id: str | None = Field(description="The nearest enrolled face; null beyond the bound.")

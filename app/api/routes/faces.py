@@ -1,4 +1,4 @@
-"""Analyze photos: /verify, /identify, /detect, /embed."""
+"""Analyze photos: /verify, /compare, /identify, /detect, /embed, /cluster."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ from app.api.dependencies import (
     images,
     require_scope,
 )
-from app.api.image_fields import MAX_IMAGES, ImageField
+from app.api.image_fields import MAX_CLUSTERED, MAX_IMAGES, ImageField
 from app.api.openapi import PROBLEMS, request_body
 from app.api.uploads import Submission
 from app.api.vectors import given_faces
+from app.domain.errors import TooManyFields
 from app.domain.identity import Scope
 
 router = APIRouter(tags=["faces"], responses=PROBLEMS)
 IMAGE = ImageField("image")
+OTHERS = ImageField("others", MAX_IMAGES, too_many=TooManyFields)
+PHOTOS = ImageField("image", MAX_CLUSTERED, too_many=TooManyFields)
 IMAGES = ImageField("image", MAX_IMAGES)
 FACE = ImageField("image", embeddings=("embedding",))
 PAIR = tuple(ImageField(f"image{number}", embeddings=(f"embedding{number}",)) for number in (1, 2))
@@ -48,6 +51,26 @@ async def verify(
         faces, fields.face, fmr=fields.fmr, threshold=fields.threshold, timer=timer
     )
     return presenter.verification(result, [image.name for image in PAIR])
+
+
+@router.post(
+    "/compare",
+    dependencies=[require_scope(Scope.VERIFY)],
+    openapi_extra=request_body(requests.VerifyFields, IMAGE, OTHERS),
+)
+async def compare(
+    submission: Annotated[Submission, Depends(images(IMAGE, OTHERS))],
+    services: ServicesDep,
+    timer: TimerDep,
+    presenter: PresenterDep,
+) -> responses.OneToMany:
+    """Which of these other photos are of the same person? Each is compared by itself, with its own threshold."""
+    fields = submission.parse(requests.VerifyFields)
+    image, *others = submission.photos(fields.orientation)
+    result = await services.verification.one_to_many(
+        image, others, fields.face, fmr=fields.fmr, threshold=fields.threshold, timer=timer
+    )
+    return presenter.one_to_many(result)
 
 
 @router.post(
@@ -84,7 +107,7 @@ async def identify(
 @router.post(
     "/detect",
     dependencies=[require_scope(Scope.VERIFY)],
-    openapi_extra=request_body(requests.PhotoFields, IMAGE),
+    openapi_extra=request_body(requests.DetectFields, IMAGE),
 )
 async def detect(
     submission: Annotated[Submission, Depends(images(IMAGE))],
@@ -93,9 +116,9 @@ async def detect(
     presenter: PresenterDep,
 ) -> responses.Detection:
     """The faces of a photo, largest first, or an empty list. `faces_found` also counts faces beyond the limit."""
-    fields = submission.parse(requests.PhotoFields)
+    fields = submission.parse(requests.DetectFields)
     photo = await services.extraction.read(submission.photos(fields.orientation)[0], "all", timer)
-    return presenter.detection(photo)
+    return presenter.detection(photo, await services.extraction.thumbnails(photo) if fields.crops else ())
 
 
 @router.post(
@@ -113,3 +136,22 @@ async def embed(
     fields = submission.parse(requests.SelectionFields)
     photos = await services.extraction.read_and_embed(submission.photos(fields.orientation), fields.selection, timer)
     return presenter.embeddings(photos)
+
+
+@router.post(
+    "/cluster",
+    dependencies=[require_scope(Scope.VERIFY)],
+    openapi_extra=request_body(requests.VerifyFields, PHOTOS),
+)
+async def cluster(
+    submission: Annotated[Submission, Depends(images(PHOTOS))],
+    services: ServicesDep,
+    timer: TimerDep,
+    presenter: PresenterDep,
+) -> responses.Groups:
+    """Which of these photos are of one person? One face of each photo is used; nobody is enrolled or named."""
+    fields = submission.parse(requests.VerifyFields)
+    result = await services.grouping.group(
+        submission.photos(fields.orientation), fields.face, fmr=fields.fmr, threshold=fields.threshold, timer=timer
+    )
+    return presenter.groups(result)

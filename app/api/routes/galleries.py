@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from app.api import requests, responses
@@ -22,10 +22,13 @@ from app.api.dependencies import (
     require_scope,
 )
 from app.api.image_fields import MAX_IMAGES, ImageField
-from app.api.openapi import PROBLEMS, json_body, request_body
+from app.api.ndjson import ImportAnswers
+from app.api.openapi import PROBLEMS, json_body, ndjson_answers, ndjson_body, request_body
 from app.api.presenters import enrolled_faces, subject_export
-from app.api.uploads import Submission
+from app.api.problems import ProblemContext
+from app.api.uploads import F, Submission
 from app.api.vectors import given_faces
+from app.domain.errors import InvalidRequest
 from app.domain.identity import Scope
 
 router = APIRouter(prefix="/galleries", tags=["galleries"], responses=PROBLEMS)
@@ -70,6 +73,22 @@ async def delete_gallery(gallery: Id, services: ServicesDep, actor: ActorDep) ->
     return _erased(await services.galleries.delete(gallery, actor))
 
 
+@router.post(
+    "/{gallery}/import",
+    dependencies=[*ENROLL, require_scope(Scope.EMBED)],
+    response_class=Response,
+    responses=ndjson_answers("An answer a line, in order"),
+    openapi_extra=ndjson_body("The lines of an exported gallery, in UTF-8"),
+)
+async def import_gallery(gallery: Id, request: Request, services: ServicesDep, actor: ActorDep) -> Response:
+    """
+    Add subjects with their faces: the lines that `likeness gallery export` writes. The answer to a line has its number
+    and `created`, `updated`, `exists`, `expired` or `error`; what was answered is on the disk.
+    """
+    lines, model = await services.gallery_import.begin(request.stream())
+    return ImportAnswers(services.gallery_import.results(gallery, lines, model, actor), ProblemContext.of(request))
+
+
 @router.get("/{gallery}/subjects", dependencies=ENROLL)
 async def list_subjects(
     gallery: Id,
@@ -110,6 +129,39 @@ async def put_subject(
     )
     response.status_code = 201 if created else 200
     return responses.SubjectOut.of(info)
+
+
+@router.patch(SUBJECT, dependencies=ENROLL, openapi_extra=json_body(requests.UpdateFields, required=True))
+async def update_subject(
+    gallery: Id,
+    subject: Id,
+    services: ServicesDep,
+    actor: ActorDep,
+    fields: Annotated[requests.UpdateFields | None, Depends(json_fields(requests.UpdateFields))],
+) -> responses.SubjectOut:
+    """Change a subject that exists. A new `id` renames it: it keeps its faces, and its earlier id is free again."""
+    given = _required(fields)
+    info = await services.galleries.update_subject(
+        gallery, subject, given.id, given.metadata, actor, consent=given.consent, expires_at=given.expires_at
+    )
+    return responses.SubjectOut.of(info)
+
+
+@router.post(
+    SUBJECT + "/merge",
+    dependencies=[*ENROLL, *ERASE],
+    openapi_extra=json_body(requests.MergeFields, required=True),
+)
+async def merge_subjects(
+    gallery: Id,
+    subject: Id,
+    services: ServicesDep,
+    actor: ActorDep,
+    fields: Annotated[requests.MergeFields | None, Depends(json_fields(requests.MergeFields))],
+) -> responses.SubjectOut:
+    """Give the subject the faces of another one, all of them or some. The other one is deleted if it gave all."""
+    given = _required(fields)
+    return responses.SubjectOut.of(await services.galleries.merge(gallery, subject, given.other, given.faces, actor))
 
 
 @router.delete(SUBJECT, dependencies=ERASE, status_code=204, responses=ERASED)
@@ -153,7 +205,9 @@ async def enroll_faces(
         idempotency_key=idempotency_key,
         present=presenter.enrollment,
         timer=timer,
+        caller=caller,
         by=actor,
+        on_duplicate=fields.on_duplicate,
     )
     return responses.Enrollment(**outcome.answer)
 
@@ -194,6 +248,12 @@ async def verify_subject(
     )
     await services.galleries.audit_search(actor, "subject.verify", gallery, [subject])
     return presenter.subject_verification(result, subject)
+
+
+def _required(fields: F | None) -> F:
+    if fields is None:
+        raise InvalidRequest("body: missing", [("body", "expected a JSON object")])
+    return fields
 
 
 def _erased(completely: bool) -> Response:  # noqa: FBT001

@@ -154,7 +154,7 @@ async def test_lifespan_has_no_deadline() -> None:
         types.append(scope["type"])
 
     exchange = Exchange()
-    for middleware in (Deadline(app, 0.01, Lifecycle()), BodyLimit(app, 1, 0.01)):
+    for middleware in (Deadline(app, 0.01, 0.01, Lifecycle()), BodyLimit(app, 1, 0.01)):
         await middleware({"type": "lifespan"}, exchange.receive, exchange.send)
     assert types == ["lifespan", "lifespan"]
 

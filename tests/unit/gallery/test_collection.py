@@ -63,7 +63,7 @@ def test_all_subjects_are_deleted_and_the_gallery_stays(repository: GalleryRepos
 def test_every_deleted_face_and_subject_is_audited(repository: FileRepository) -> None:
     repository.delete_faces("guests", ACTOR, subject_id=ADA)
     repository.delete_all_subjects("guests", ACTOR)
-    entries = [each for each in AuditLog(repository.database).entries() if each["actor"] == ACTOR.name]
+    entries = [each for each in AuditLog(repository.database).entries() if each["by"] == ACTOR.name]
     assert [(each["action"], each["subject"], each.get("face")) for each in entries] == [
         *[("face.delete", ADA, face) for face in ("1", "2", "4")],
         *[("subject.delete", subject, None) for subject in (ADA, BOB)],
