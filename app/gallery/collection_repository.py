@@ -31,7 +31,7 @@ class CollectionRepository(Transactional):
             number = transaction.gallery_number(gallery_id)
             where, values = _selection(subject_id, None)
             faces = f"FROM faces WHERE gallery = ? AND {where}"
-            (total,) = transaction.db.execute(f"SELECT count(*) {faces}", (number, *values)).fetchone()
+            total = transaction.db.execute(f"SELECT count(*) {faces}", (number, *values)).fetchone()[0]
             rows = transaction.db.execute(
                 f"SELECT id, subject {faces} ORDER BY revision, rowid LIMIT ? OFFSET ?",
                 (number, *values, limit, offset),
@@ -65,7 +65,7 @@ class CollectionRepository(Transactional):
         """Delete all subjects with their faces, but not the gallery; return their number."""
         with self._deleting() as transaction:
             gallery = transaction.gallery(gallery_id)
-            transaction.log_removals(gallery, "1")
+            transaction.log_removals(gallery, "TRUE")
             deleted = transaction.delete_subjects(gallery)
             for subject_id in deleted:
                 audit.append(transaction.db, by, "subject.delete", gallery_id, subject=subject_id)
@@ -74,9 +74,10 @@ class CollectionRepository(Transactional):
 
 def _selection(subject_id: str | None, face_ids: Sequence[str] | None) -> tuple[str, list[str]]:
     """Return a condition on the faces of a gallery, and its values."""
-    where, values = "1", list[str]()
+    where, values = "TRUE", list[str]()
     if subject_id is not None:
         where, values = f"{where} AND subject = ?", [subject_id]
     if face_ids is not None:
-        where, values = f"{where} AND id IN ({','.join('?' * len(face_ids))})", [*values, *face_ids]
+        marks = ",".join("?" * len(face_ids)) or "NULL"  # which no id equals; PostgreSQL knows no empty list
+        where, values = f"{where} AND id IN ({marks})", [*values, *face_ids]
     return where, values

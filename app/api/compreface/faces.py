@@ -26,7 +26,12 @@ OneSubject = Annotated[SubjectName | None, Query()]
 
 @router.post("", dependencies=ENROLL, status_code=201)
 async def add_example(
-    submission: OnePhoto, collection: CollectionDep, services: ServicesDep, timer: TimerDep, actor: ActorDep
+    submission: OnePhoto,
+    collection: CollectionDep,
+    services: ServicesDep,
+    timer: TimerDep,
+    caller: CallerDep,
+    actor: ActorDep,
 ) -> dict[str, Any]:
     fields = submission.parse(ExampleFields)
 
@@ -41,6 +46,7 @@ async def add_example(
         idempotency_key=None,
         present=enrolled,
         timer=timer,
+        caller=caller,
         by=actor,
     )
     return outcome.answer

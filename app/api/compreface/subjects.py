@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends
 
 from app.api.compreface.collection import CollectionDep
 from app.api.compreface.fields import PREFIX, SubjectFields
-from app.api.dependencies import ActorDep, Id, ServicesDep, json_fields, require_scope
+from app.api.dependencies import ActorDep, CallerDep, Id, ServicesDep, json_fields, require_scope
 from app.domain.errors import InvalidRequest, SubjectExists
 from app.domain.identity import Scope
 
@@ -33,6 +33,20 @@ async def add_subject(
     if not is_new:
         raise SubjectExists(f"gallery {collection.gallery_id!r} has a subject {subject!r}")
     return {"subject": subject}
+
+
+@router.put(SUBJECT, dependencies=ENROLL)
+async def rename_subject(
+    subject: Id, fields: Fields, collection: CollectionDep, services: ServicesDep, caller: CallerDep, actor: ActorDep
+) -> dict[str, bool]:
+    """If there is a subject of the new name, both are merged, which deletes one: that needs the scope `erase` too."""
+    gallery_id, new_id = collection.gallery_id, _name_in(fields)
+    try:
+        await services.galleries.update_subject(gallery_id, subject, new_id, None, actor)
+    except SubjectExists:
+        caller.require(Scope.ERASE)
+        await services.galleries.merge(gallery_id, new_id, subject, None, actor)
+    return {"updated": True}
 
 
 @router.delete(SUBJECT, dependencies=ERASE)

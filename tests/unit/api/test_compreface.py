@@ -40,6 +40,7 @@ NewKey = Callable[..., str]
 OPENED_BY: dict[str, str] = {
     f"GET {SUBJECTS}": "enroll",
     f"POST {SUBJECTS}": "enroll",
+    f"PUT {SUBJECTS}/nobody": "enroll",
     f"DELETE {SUBJECTS}": "erase",
     f"DELETE {SUBJECTS}/nobody": "erase",
     f"GET {FACES}": "enroll",
@@ -129,6 +130,26 @@ def test_subjects_are_added_once_and_deleted(http: TestClient) -> None:
     error(http.delete(f"{SUBJECTS}/ada"), 404, 42)
     assert answered(http.delete(SUBJECTS)) == {"deleted": 1}
     assert answered(http.get(SUBJECTS)) == {"subjects": []}
+
+
+def test_a_renamed_subject_keeps_its_examples_and_one_with_a_name_in_use_is_merged(http: TestClient) -> None:
+    first, second = example(http, "ada", COLLINS), example(http, "bob", COLLINS_AGAIN)
+    assert answered(http.put(f"{SUBJECTS}/ada", json={"subject": "Ada L.", "api_endpoint": "ada"})) == {"updated": True}
+    assert answered(http.get(SUBJECTS)) == {"subjects": ["Ada L.", "bob"]}
+    error(http.put(f"{SUBJECTS}/ada", json={"subject": "eve"}), 404, 42)
+    error(http.put(f"{SUBJECTS}/bob", json={"subject": ""}), 400, 26)
+    assert answered(http.put(f"{SUBJECTS}/bob", json={"subject": "Ada L."})) == {"updated": True}
+    assert answered(http.get(SUBJECTS)) == {"subjects": ["Ada L."]}
+    kept = answered(http.get(FACES, params={"subject": "Ada L."}))["faces"]
+    assert {each["image_id"] for each in kept} == {first, second}
+
+
+def test_merging_needs_the_scope_erase(opened: TestClient, new_key: NewKey) -> None:
+    client = client_of(opened, new_key(Scope.ENROLL, galleries=[str(uuid.uuid4())]))
+    for name in ("ada", "bob"):
+        answered(client.post(SUBJECTS, json={"subject": name}), 201)
+    assert "erase" in error(client.put(f"{SUBJECTS}/bob", json={"subject": "ada"}), 403, 0)
+    answered(client.put(f"{SUBJECTS}/bob", json={"subject": "eve"}))
 
 
 def test_examples_are_listed_by_pages_and_by_subject(http: TestClient) -> None:
