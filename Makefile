@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 FAST_TESTS := tests/unit tests/contract
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow test-all check audit lock proof bench docker-test format clean
+.PHONY: help serve test test-slow test-all check page-check audit lock proof bench docker-test format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -17,24 +17,34 @@ serve: $(VENV)/.cpu ## Serve on http://127.0.0.1:8000
 test: $(VENV)/.dev ## Run the fast tests: units and the HTTP contract, under 3 minutes
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not (slow or e2e)" $(FAST_TESTS)
 
-test-slow: $(VENV)/.dev $(VENV)/.clients $(VENV)/.openvino ## Run all other tests: end to end, proofs at short length, Docker where there is one
+test-slow: $(VENV)/.dev $(VENV)/.clients $(VENV)/.openvino $(VENV)/.page ## Run all other tests: end to end, browser, proofs at short length, Docker where there is one
 	$(BIN)/pytest -m "slow or e2e or proof or docker or browser" tests
 
 test-all: test test-slow ## Run every test
 
-check: $(VENV)/.dev ## Check format, lint, types, imports between packages, spelling
+check: $(VENV)/.dev page-check ## Check format, lint, types, imports between packages, spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 
+PRETTIER := $(VENV)/page/node_modules/.bin/prettier --config $(VENV)/page/package.json --log-level warn
+PAGE_FILES := 'app/page/**/*.{js,css,html}' '!app/page/vendor/**'
+# The answers' types are made of the service's own description, so that the page cannot read what is not there.
+page-check: $(VENV)/.dev $(VENV)/.page ## Check format and types of the page's files (where there is npm)
+	command -v npm >/dev/null || { echo "no npm here: format and types of the page's files are not checked"; exit 0; }; \
+	$(PRETTIER) --check $(PAGE_FILES) && \
+	$(BIN)/python -m tests.browser.describe > $(VENV)/page/openapi.json && \
+	$(VENV)/page/node_modules/.bin/openapi-typescript $(VENV)/page/openapi.json --output $(VENV)/page/api.d.ts >/dev/null && \
+	$(VENV)/page/node_modules/.bin/tsc --project $(VENV)/page
+
 audit: $(VENV)/.dev ## Look for known vulnerabilities in the pinned versions (asks the package index)
 	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 lock: $(VENV)/.pip ## Remake requirements/*.lock from pyproject.toml and constraints.txt (asks the package index)
 	$(PIP) --constraint constraints.txt --group lock
-	for extra in cpu gpu; do $(BIN)/uv pip compile pyproject.toml --extra $$extra --extra heif --extra cluster --constraint constraints.txt \
+	for extra in cpu gpu; do $(BIN)/uv pip compile pyproject.toml --extra $$extra --extra heif --extra cluster --extra postgres --constraint constraints.txt \
 	  --python-version 3.11 --python-platform linux --generate-hashes --no-annotate --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command 'make lock' --quiet --output-file requirements/$$extra.lock \
 	  || exit 1; done
@@ -51,7 +61,8 @@ bench: $(VENV)/.dev ## Time every stage against its peers, hold the ratios again
 docker-test: $(VENV)/.dev ## Build the images, bring the service up, restart and stop it (needs Docker)
 	$(BIN)/pytest --timeout 1800 tests/docker
 
-format: $(VENV)/.dev ## Format the code
+format: $(VENV)/.dev $(VENV)/.page ## Format the code
+	! command -v npm >/dev/null || $(PRETTIER) --write $(PAGE_FILES)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -77,6 +88,13 @@ $(VENV)/.clients: requirements/clients.lock $(CLIENTS)/package-lock.json | $(BIN
 	mkdir -p $(VENV)/clients/typescript
 	cp $(CLIENTS)/package.json $(CLIENTS)/package-lock.json $(VENV)/clients/typescript
 	! command -v npm >/dev/null || npm --prefix $(VENV)/clients/typescript ci --silent --no-audit --no-fund
+	@touch $@
+
+PAGE := tests/browser/tools
+$(VENV)/.page: $(PAGE)/package.json $(PAGE)/package-lock.json $(PAGE)/tsconfig.json | $(BIN)/python # for checks of app/page
+	mkdir -p $(VENV)/page
+	cp $^ $(VENV)/page
+	! command -v npm >/dev/null || npm --prefix $(VENV)/page ci --silent --no-audit --no-fund
 	@touch $@
 
 # OpenVINO stays out of the environment, where `auto` would choose it and give other vectors than the documents print.

@@ -27,6 +27,7 @@ from app.api.middleware.raw_path import RawPath
 from app.api.middleware.request_id import RequestId
 from app.api.routes import docs, faces, galleries, health, models
 from app.api.routes import metrics as metrics_route
+from app.api.routes import page as page_route
 from app.api.state import AppState, set_state, state_of
 from app.bootstrap.services import open_services
 from app.bootstrap.tracing import open_tracing
@@ -82,6 +83,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(docs.router)
     for router in compreface.ROUTERS if settings.compreface else ():
         app.include_router(router)
+    if settings.page:
+        app.include_router(page_route.router)
     problems.install(app)
     openapi.customize_openapi(app)
     # a request passes the middleware that was added last first

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from app.concurrency.worker_pool import raise_if_cancelled
-from app.domain.models import AlignedCrop, Face, Pixels, Quality
-from app.domain.ports import Aligner, Detector
+from app.domain.models import AlignedCrop, Face, Liveness, Pixels, Quality
+from app.domain.ports import Aligner, Detector, LivenessDetector
 from app.faces.orientation import Orientation, detect_upright
 from app.faces.quality import assess
 from app.faces.selection import ConfidentFaces, FaceRule, choose
@@ -17,7 +17,7 @@ from app.images.decode import ImageLimits, decode
 
 FaceSelection: TypeAlias = FaceRule | Literal["all"] | ConfidentFaces
 Stage: TypeAlias = Callable[[str], AbstractContextManager[object]]
-"""Wraps one stage (`decode`, `detect`, `align`) in a context, for timing and tracing."""
+"""Wraps one stage (`decode`, `detect`, `align`, `liveness`) in a context, for timing and tracing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +27,8 @@ class AlignedFace:
     face: Face
     crop: AlignedCrop
     quality: Quality
+    liveness: Liveness | None = None
+    """None if it was not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +42,38 @@ class PhotoFaces:
 
 
 class FacePipeline:
-    """Decode, detect, select, align. Blocking and thread-safe; `max_faces` bounds a selection of all faces."""
+    """
+    Decode, detect, select, align. Blocking and thread-safe; `max_faces` bounds a selection of all faces.
+
+    `liveness`, if there is one, can also judge whether the faces are live.
+    """
 
     def __init__(
-        self, detector: Detector, aligner: Aligner, limits: ImageLimits | None = None, max_faces: int = 500
+        self,
+        detector: Detector,
+        aligner: Aligner,
+        limits: ImageLimits | None = None,
+        max_faces: int = 500,
+        liveness: LivenessDetector | None = None,
     ) -> None:
-        self._detector, self._aligner = detector, aligner
+        self._detector, self._aligner, self._liveness = detector, aligner, liveness
         self._limits, self._max_faces = limits or ImageLimits(), max_faces
 
+    @property
+    def judges_liveness(self) -> bool:
+        return self._liveness is not None
+
     def read(
-        self, data: bytes, selection: FaceSelection, stage: Stage = nullcontext, orientation: Orientation = "auto"
+        self,
+        data: bytes,
+        selection: FaceSelection,
+        stage: Stage = nullcontext,
+        orientation: Orientation = "auto",
+        *,
+        liveness: bool = False,
     ) -> PhotoFaces:
         """
-        Return the selected faces of an encoded image, aligned and with their quality.
+        Return the selected faces of an encoded image, aligned, with their quality and, with `liveness`, their liveness.
 
         A photo in which no face is beyond doubt is turned, unless its orientation is to be taken from EXIF alone.
 
@@ -66,11 +87,14 @@ class FacePipeline:
         selected = self._select(faces, selection, image)
         with stage("align"):
             aligned = [self.align(image, face) for face in selected]
+        if liveness and self._liveness:
+            with stage("liveness"):
+                aligned = _with_liveness(aligned, self._liveness.assess(image, selected))
         return PhotoFaces(aligned, len(faces), width=image.shape[1], height=image.shape[0])
 
     def with_aligner(self, aligner: Aligner) -> FacePipeline:
         """Return a pipeline that aligns for another embedder, with the same detector and limits."""
-        return FacePipeline(self._detector, aligner, self._limits, self._max_faces)
+        return FacePipeline(self._detector, aligner, self._limits, self._max_faces, self._liveness)
 
     def decode(self, data: bytes) -> Pixels:
         """Return the upright photo. Raises InvalidImage, UnsupportedImage or ImageTooLarge."""
@@ -92,3 +116,7 @@ class FacePipeline:
         if isinstance(selection, ConfidentFaces):
             return selection.of(faces)[: self._max_faces]
         return [choose(faces, selection, image.shape[:2])]
+
+
+def _with_liveness(faces: Sequence[AlignedFace], liveness: Sequence[Liveness]) -> list[AlignedFace]:
+    return [replace(face, liveness=each) for face, each in zip(faces, liveness, strict=True)]

@@ -115,7 +115,13 @@ class Settings(BaseSettings):
         description="Origins whose pages may send requests from a browser, separated by commas: "
         "`https://app.example`. Without it, browsers keep other pages from reading answers.",
     )
+    page: bool = Field(default=True, description="Serve the page for people at `/`; `off` removes it.")
     data_dir: Path = Field(Path("data"), description="Directory of the gallery's database.")
+    database: SecretStr | None = Field(
+        None,
+        description="Address of a PostgreSQL database (`postgresql://user@host/name`, extra `postgres`) that several "
+        "machines share, instead of the file in `data_dir`. libpq's variables (`PGPASSWORD`, `PGPASSFILE`) hold too.",
+    )
     models_dir: Path = Field(
         default_factory=_models_dir,
         description="Directory with one folder per model. By default `models` in the current directory if it holds the "
@@ -125,6 +131,11 @@ class Settings(BaseSettings):
         "mobilefacenet-128", pattern=r"^[A-Za-z0-9._-]+$", description="Name of the embedder's model folder."
     )
 
+    search: Annotated[Literal["exact", "hnsw"], AnyCase] = Field(
+        "exact",
+        description="`exact` compares a photo with every face; `hnsw` follows a graph of near faces, which is faster "
+        "from a million faces on, and misses some: `likeness gallery recall` says how many.",
+    )
     provider: Annotated[Provider, AnyCase] = Field(
         "auto",
         description="Execution provider: `auto`, `cpu`, `cuda`, `tensorrt` or `openvino` (for the embedder alone). If "
@@ -215,6 +226,14 @@ class Settings(BaseSettings):
         description="Side in pixels of the smallest face to detect. A value selects facenet-pytorch's cascade, with "
         "identical boxes: 20 finds more of a distant crowd, takes three times as long and gives more false "
         "detections. Without it, a faster cascade finds faces from 40 px on.",
+    )
+    liveness: Annotated[Literal["off", "on"], AnyCase] = Field(
+        "off",
+        description="`on` loads the model `pad`, so that requests may ask whether a face is live or a picture of one. "
+        "The answer is advisory: see liveness.md.",
+    )
+    liveness_threshold: float = Field(
+        0.5, ge=0, le=1, description="Smallest `liveness.score` of a face that counts as live."
     )
     default_fmr: float = Field(1e-4, gt=0, lt=1, description="FMR of /verify if the request names none.")
     default_fpir: float = Field(0.01, gt=0, lt=1, description="FPIR of /identify if the request names none.")

@@ -17,13 +17,14 @@ from app.inference.manifest import ModelFile, read_checked, read_detector
 from app.inference.onnx_session import Session
 from app.storage import reserve, sqlite
 from tests.support.gate import Gate
+from tests.support.postgres import PostgresServer, running_server
 
 pytest_plugins = ["tests.support.hang_guard"]
 TESTS = Path(__file__).resolve().parent
 REPOSITORY = TESTS.parent
-TIERS = {"unit": 120, "contract": 120, "e2e": 300, "proof": 900, "docker": 1800, "benchmarks": 600}
+TIERS = {"unit": 120, "contract": 120, "e2e": 300, "proof": 900, "docker": 1800, "benchmarks": 600, "browser": 300}
 """Seconds after which a test is ended. They are far above what a test takes, so that a busy machine fails none."""
-MARKERS = {"e2e": "e2e", "benchmarks": "e2e", "proof": "proof", "docker": "docker"}
+MARKERS = {"e2e": "e2e", "benchmarks": "e2e", "proof": "proof", "docker": "docker", "browser": "browser"}
 
 settings.register_profile("unhurried", deadline=None)  # the machine may be busy training
 settings.load_profile("unhurried")
@@ -47,6 +48,13 @@ def quick_disk() -> Iterator[None]:
         patch.setattr(sqlite, "_PRAGMAS", pragmas)
         patch.setattr(reserve, "MAX_BYTES", 2**16)  # pytest keeps the folders of many tests
         yield
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server; each database that a test takes from it is new."""
+    with running_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

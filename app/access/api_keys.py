@@ -19,7 +19,7 @@ from app.audit import log as audit
 from app.domain.clock import format_time, now
 from app.domain.errors import InvalidRequest, NotFound, Unauthorized
 from app.domain.identity import SYSTEM, Actor, Caller, Scope
-from app.storage.sqlite import Database, Row
+from app.storage.database import Database, Row
 
 PREFIX = "lk"
 _COLUMNS = "id, name, hash, scopes, galleries, rate, concurrent, created_at, expires_at, revoked_at"
@@ -48,11 +48,15 @@ class Key:
 
 
 class KeyStore:
-    """The keys of a database. Thread-safe; changes made by another process apply to the next request."""
+    """
+    The keys of a database. Thread-safe.
+
+    A change made by another process applies to the next request; in PostgreSQL within a second.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._loaded_version: tuple[int, int] | None = None
+        self._loaded_version: tuple[object, int] | None = None
         self._own_changes = 0
         self._keys_by_id: dict[str, tuple[Key, bytes]] = {}
 
@@ -124,7 +128,7 @@ class KeyStore:
 
     def _reload_if_changed(self) -> None:
         # read before the rows, so that a change in between is loaded the next time
-        version = self._database.data_version(), self._own_changes
+        version = self._database.api_keys_version(), self._own_changes
         if version == self._loaded_version:
             return
         with self._database.reading() as db:

@@ -13,6 +13,10 @@ WINDOW = 3600.0  # seconds
 _CLEAN_UP_EVERY = 1000  # attempts
 
 
+def too_many_attempts(limit: int, seconds: float) -> RateLimited:
+    return RateLimited(f"expected at most {limit} comparisons with one subject per hour", seconds)
+
+
 class SubjectAttempts:
     """
     At most `limit` attempts in any hour, for each caller and subject; 0 means no limit.
@@ -31,8 +35,7 @@ class SubjectAttempts:
         """Count an attempt. Raises RateLimited, which is not counted, if there were `limit` in the last hour."""
         if not self.admit(caller, gallery_id, subject_id):
             oldest = self._attempts[caller.name, gallery_id, subject_id][0]
-            message = f"expected at most {self._limit} comparisons with one subject per hour"
-            raise RateLimited(message, oldest + WINDOW - time.monotonic())
+            raise too_many_attempts(self._limit, oldest + WINDOW - time.monotonic())
 
     def admit(self, caller: Caller, gallery_id: str, subject_id: str) -> bool:
         """Count an attempt and return True; if there were `limit` in the last hour, return False."""

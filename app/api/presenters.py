@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from app.api import responses
@@ -42,7 +42,7 @@ class Presenter:
         return responses.Identification(
             faces=[
                 responses.IdentifiedFace(
-                    **responses.FaceOut.members(probe.face, probe.quality),
+                    **_judged_members(probe),
                     identified=bool(candidates),
                     candidates=[responses.CandidateOut.of(candidate, decision) for candidate in candidates],
                 )
@@ -76,9 +76,9 @@ class Presenter:
             **self._common(),
         )
 
-    def groups(self, result: Groups) -> responses.Groups:
+    def groups(self, result: Groups) -> responses.Clustering:
         point = result.decision.point
-        return responses.Groups(
+        return responses.Clustering(
             groups=[list(group) for group in result.groups],
             rejected=self._rejected(result.rejected),
             threshold=responses.ThresholdOut(**self._threshold(result.decision, point, point.fmr)),
@@ -92,7 +92,12 @@ class Presenter:
         """Return the document of a responses.Enrollment, which the service stores under an Idempotency-Key."""
         return responses.Enrollment(
             enrolled=[
-                responses.NewFace(**_enrolled_members(each.template), index=each.index, faces_found=each.faces_found)
+                responses.NewFace(
+                    **_enrolled_members(each.template),
+                    index=each.index,
+                    faces_found=each.faces_found,
+                    liveness=responses.LivenessOut.of(each.liveness),
+                )
                 for each in result.enrolled
             ],
             rejected=self._rejected(result.rejected),
@@ -165,8 +170,7 @@ class Presenter:
 
 
 def _verified_face(name: str, probe: Probe) -> responses.VerifiedFace:
-    members = responses.FaceOut.members(probe.face, probe.quality)
-    return responses.VerifiedFace(**members, image=name, faces_found=probe.faces_found)
+    return responses.VerifiedFace(**_judged_members(probe), image=name, faces_found=probe.faces_found)
 
 
 def loaded_models(models: Models, max_threshold: float) -> responses.LoadedModels:
@@ -191,10 +195,25 @@ def loaded_models(models: Models, max_threshold: float) -> responses.LoadedModel
                 license=detector.license,
                 provider=models.detector_provider,
             ),
+            *_loaded_liveness(models),
         ],
         distance_step=DISTANCE_STEP,
         max_threshold=max_threshold,
     )
+
+
+def _loaded_liveness(models: Models) -> Iterator[responses.LoadedModel]:
+    if models.liveness:
+        manifest = models.liveness.manifest
+        yield responses.LoadedModel(
+            id=manifest.id,
+            kind=manifest.kind,
+            digest=manifest.file.digest,
+            license=manifest.license,
+            provider=models.detector_provider,
+            crop_size=manifest.crop_size,
+            liveness_threshold=models.liveness.threshold,
+        )
 
 
 def calibration_table(calibration: Calibration) -> Calibration:
@@ -240,6 +259,13 @@ def enrolled_faces(templates: Sequence[Template]) -> responses.EnrolledFaces:
     return responses.EnrolledFaces(
         faces=[responses.EnrolledFace(**_enrolled_members(template)) for template in templates]
     )
+
+
+def _judged_members(probe: Probe) -> dict[str, Any]:
+    return {
+        **responses.FaceOut.members(probe.face, probe.quality),
+        "liveness": responses.LivenessOut.of(probe.liveness),
+    }
 
 
 def _vector_members(embedding: Embedding) -> dict[str, Any]:

@@ -38,6 +38,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     errors.FaceNotFound.code: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "No face found"),
     errors.MultipleFaces.code: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "More than one face"),
     errors.LowQuality.code: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "Face quality too low to enrol"),
+    errors.SpoofSuspected.code: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "Face does not look live"),
     errors.InvalidImage.code: ProblemType(HTTPStatus.UNPROCESSABLE_ENTITY, "Not a valid image"),
     errors.UnsupportedImage.code: ProblemType(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Unsupported image format"),
     errors.ImageTooLarge.code: ProblemType(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Too many bytes or pixels"),

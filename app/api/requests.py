@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from app.api.image_fields import MAX_IMAGES
 from app.domain.clock import RFC_3339, now, parse_time
+from app.faces.liveness import LivenessMode
 from app.faces.orientation import Orientation
 from app.faces.selection import FaceRule
 from app.gallery.limits import ID_PATTERN, MAX_CONSENT, check_serializable
@@ -79,6 +80,14 @@ def _not_both(one: str, other: str) -> dict[str, Any]:
     return {"not": {"required": [one, other], "properties": numbers}}
 
 
+class LivenessFields(FaceFields):
+    liveness: LivenessMode = Field(
+        "off",
+        description="With `report`, each face has a `liveness`; with `require`, a face that does not look live is an "
+        "error. Both need a service with LIKENESS_LIVENESS=on.",
+    )
+
+
 Vector = Annotated[list[Annotated[float, Strict()]], Field(min_length=1, max_length=MAX_DIMENSION)]
 
 
@@ -87,7 +96,7 @@ def _digest_of(model: Any) -> Any:
     return model.get("digest") if isinstance(model, dict) else model
 
 
-class VectorFields(PhotoFields):
+class VectorFields(LivenessFields):
     """Fields of requests that may have vectors in place of photos; classes with the vectors derive from it."""
 
     model: Annotated[str, BeforeValidator(_digest_of)] | None = Field(
@@ -107,17 +116,20 @@ class SelectionFields(FaceFields):
         return "all" if self.faces == "all" else self.face
 
 
-class VerifyFields(FaceFields):
+class ThresholdFields(FaceFields):
     model_config = ConfigDict(json_schema_extra=_not_both("fmr", "threshold"))
 
     fmr: Rate | None = Field(None, description="Highest false match rate; the calibration gives the threshold for it.")
     threshold: Threshold | None = Field(None, description="Largest squared L2 distance of a match.")
 
     @model_validator(mode="after")
-    def _check_bounds(self) -> VerifyFields:
+    def _check_bounds(self) -> ThresholdFields:
         if self.fmr is not None and self.threshold is not None:
             raise ValueError("expected fmr or threshold, got both")
         return self
+
+
+class VerifyFields(ThresholdFields, LivenessFields): ...
 
 
 class PairFields(VerifyFields, VectorFields):
@@ -129,7 +141,7 @@ class ClaimFields(VerifyFields, VectorFields):
     embedding: Vector | None = _vector("image")
 
 
-class EnrollFields(FaceFields, VectorFields):
+class EnrollFields(VectorFields):
     on_duplicate: Literal["report", "reject"] = Field(
         "report",
         description="With `reject`, nothing is enrolled if a face matches another subject at the default threshold of "

@@ -22,6 +22,7 @@ from app.api.json_body import MAX_FIELDS, BodyLimits, parse_json, read_chunks
 from app.api.problems import MAX_ERRORS
 from app.concurrency.worker_pool import WorkerPool
 from app.domain.errors import ImageTooLarge, InvalidRequest, TooManyFields
+from app.faces.liveness import LivenessMode
 from app.faces.orientation import Orientation
 from app.services.extraction import Upload
 
@@ -41,9 +42,9 @@ class Submission:
     uploads: Sequence[Upload]
     fields: Mapping[str, Any]
 
-    def photos(self, orientation: Orientation) -> list[Upload]:
-        """Return the images, to be turned upright in that way."""
-        return [replace(upload, orientation=orientation) for upload in self.uploads]
+    def photos(self, orientation: Orientation, liveness: LivenessMode = "off") -> list[Upload]:
+        """Return the images, to be turned upright in that way and judged in that one."""
+        return [replace(upload, orientation=orientation, liveness=liveness) for upload in self.uploads]
 
     def parse(self, kind: type[F]) -> F:
         """Return the fields as `kind`. Raises InvalidRequest, which lists each invalid field."""

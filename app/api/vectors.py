@@ -23,7 +23,7 @@ def given_faces(
     Raises InvalidRequest if a field has both, MissingScope if the caller may not give vectors, or the errors of
     Vectors.embedding.
     """
-    photos = submission.photos(fields.orientation)
+    photos = submission.photos(fields.orientation, fields.liveness)
     faces: list[FaceInput] = []
     for image in images:
         uploads = [photo for photo in photos if photo.name == image.name]
@@ -31,6 +31,9 @@ def given_faces(
         if uploads and embeddings:
             detail = f"expected {image.name} or {image.embeddings[0]}, got both"
             raise InvalidRequest(detail, [(image.embeddings[0], detail)])
+        if embeddings and fields.liveness != "off":
+            detail = "expected photos: a vector does not tell whether a face is live"
+            raise InvalidRequest(f"liveness: {detail}", [("liveness", detail)])
         faces += uploads or embeddings
     return faces
 

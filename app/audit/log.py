@@ -18,10 +18,8 @@ from typing import Any
 from app.domain.clock import now
 from app.domain.identity import Actor
 from app.storage import ledger
+from app.storage.database import Connection, Database
 from app.storage.ledger import GENESIS_HASH, chain_hash
-from app.storage.migrate import migration_statements
-from app.storage.schema import schema_differences
-from app.storage.sqlite import Connection, Database
 
 _ACCEPT = "audit.accept"
 
@@ -77,8 +75,7 @@ class AuditLog:
 
     def head(self) -> Head:
         with self._database.reading() as db:
-            row = db.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
-        return Head(row["seq"], row["hash"]) if row else Head(0, GENESIS_HASH)
+            return head_of(db)
 
     def lines(self) -> Iterator[str]:
         """Return each entry as a line of JSON, with its text as it was hashed, so that others can check the chain."""
@@ -93,7 +90,7 @@ class AuditLog:
         Raises StartError if the gallery is encrypted and its key is not given.
         """
         with self._database.reading() as db:
-            if faults := schema_differences(db, migration_statements()):
+            if faults := db.schema_differences():
                 return Verdict(0, GENESIS_HASH, "; ".join(faults))
             chain = _walk(db, head)
             fault = chain.fault or _end_fault(db, chain.seq) or _head_fault(chain, head) or _row_fault(db, chain)
@@ -108,6 +105,11 @@ class AuditLog:
         return differences
 
 
+def head_of(db: Connection) -> Head:
+    row = db.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+    return Head(row["seq"], row["hash"]) if row else Head(0, GENESIS_HASH)
+
+
 def entries_of(db: Connection, gallery: str | None = None, subject: str | None = None) -> list[Mapping[str, Any]]:
     """
     Return the entries about a gallery, a subject, or both, oldest first, also those of the open transaction.
@@ -118,7 +120,7 @@ def entries_of(db: Connection, gallery: str | None = None, subject: str | None =
         ledger.write_entries(db)
     filters = {"$.gallery": gallery, "$.subject": subject}
     given = {path: value for path, value in filters.items() if value is not None}
-    where = " AND ".join(f"json_extract(entry, '{path}') = ?" for path in given) or "1"
+    where = " AND ".join(f"json_extract(entry, '{path}') = ?" for path in given) or "TRUE"
     rows = db.execute(f"SELECT seq, entry, hash FROM audit WHERE {where} ORDER BY seq", tuple(given.values()))
     return [{"seq": row["seq"], **_without_state(row["entry"]), "hash": row["hash"]} for row in rows]
 
@@ -159,9 +161,7 @@ def _read_marks(chain: _Chain, entry: Mapping[str, Any], marked: str | None) -> 
 
 
 def _end_fault(db: Connection, seq: int) -> str | None:
-    """Compare the end of the chain with the largest number that SQLite has ever assigned, which outlives its row."""
-    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'audit'").fetchone()
-    return f"the entries after {seq} are missing" if row and row["seq"] > seq else None
+    return f"the entries after {seq} are missing" if db.last_audit_number() > seq else None
 
 
 def _head_fault(chain: _Chain, head: str | None) -> str | None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from app.domain.errors import InferenceFailed, StartError
-from app.domain.models import AlignedCrop
+from app.domain.models import AlignedCrop, Box, Face, Landmarks
 from app.domain.ports import ThresholdOffsets
 from app.faces.alignment import open_aligner
 from app.faces.detector.mtcnn import cascade_options, load_mtcnn
+from app.faces.liveness import CropLiveness
 from app.images.decode import ImageLimits
 from app.inference.embedder import OnnxEmbedder
+from app.inference.liveness import open_liveness
 from app.inference.manifest import EmbedderManifest, read_checked, read_detector, read_embedder
 from app.inference.session import onnx_provider, open_embedder_session
 from app.inference.threshold_offsets import open_threshold_offsets
@@ -19,7 +21,7 @@ from app.pipeline import FacePipeline
 from app.services.container import Models
 from app.settings import Settings
 
-DETECTOR = "mtcnn"
+DETECTOR, LIVENESS = "mtcnn", "pad"
 PROBE_FILE = "provider.json"
 """In the data directory: whether OpenVINO is faster here, so that a start need not measure it again."""
 
@@ -51,6 +53,7 @@ def open_models(settings: Settings) -> Models:
         offsets=offsets,
         calibration=read_calibration(folder, manifest.file.digest, manifest.offset_digest),
         provider=session.provider,
+        liveness=_open_liveness(settings),
     )
 
 
@@ -61,19 +64,32 @@ def open_offsets(settings: Settings) -> ThresholdOffsets:
 
 def open_pipeline(settings: Settings, models: Models) -> FacePipeline:
     limits = ImageLimits(settings.max_image_bytes, settings.max_image_pixels)
-    return FacePipeline(models.detector, open_aligner(models.embedder_manifest), limits, settings.max_faces)
+    aligner = open_aligner(models.embedder_manifest)
+    return FacePipeline(models.detector, aligner, limits, settings.max_faces, models.liveness)
 
 
 def _open_offsets(settings: Settings, manifest: EmbedderManifest) -> ThresholdOffsets:
     return open_threshold_offsets(settings.models_dir / settings.model, manifest, threads=settings.threads)
 
 
+def _open_liveness(settings: Settings) -> CropLiveness | None:
+    if settings.liveness == "off":
+        return None
+    network = open_liveness(
+        settings.models_dir / LIVENESS, provider=onnx_provider(settings.provider), threads=settings.threads
+    )
+    return CropLiveness(network, settings.liveness_threshold)
+
+
 def warm_up(models: Models) -> None:
     """Run every network once; the vector of a grey crop must have unit length. Raises StartError."""
     size = models.embedder_manifest.crop_size
+    grey = np.full((96, 96, 3), 127, np.uint8)
     try:
-        models.detector.detect(np.full((96, 96, 3), 127, np.uint8))
+        models.detector.detect(grey)
         (embedding,) = models.embedder.embed([AlignedCrop(np.full((size, size, 3), 127, np.uint8), 1.0)])
+        if models.liveness:
+            models.liveness.assess(grey, [Face(Box(24, 24, 72, 72), Landmarks(np.zeros((5, 2), np.float32)), 1.0)])
     except InferenceFailed as error:
         raise StartError(f"the networks do not run as their manifests say: {error}") from error
     length = float(np.linalg.norm(embedding.vector))

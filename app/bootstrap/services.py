@@ -10,7 +10,7 @@ from typing import Any
 
 from app import __version__
 from app.access.authenticator import Authenticator, check_exposure, is_loopback
-from app.access.subject_attempts import SubjectAttempts
+from app.bootstrap.attempts import open_attempts
 from app.bootstrap.models import open_models, open_pipeline, warm_up
 from app.bootstrap.storage import open_keys, open_repository
 from app.concurrency.malloc import give_back_freed_memory
@@ -32,15 +32,19 @@ from app.services.erasure_task import ErasureRetry
 from app.services.extraction import Extraction
 from app.services.galleries import Galleries
 from app.services.gallery_import import GalleryImport, ImportLimits
+from app.services.graph_task import GraphTask
 from app.services.grouping import Grouping
 from app.services.identification import Identification
 from app.services.retention_task import Retention, SubjectExpiry
+from app.services.snapshot_task import SnapshotTask
 from app.services.vectors import Vectors
 from app.services.verification import Verification
-from app.services.worker_sync import WorkerSync
+from app.services.worker_sync import REPLICA_INTERVAL, WorkerSync
 from app.settings import Settings
 
 STORE_THREADS = 2  # SQLite writes one at a time
+SEARCH_THREADS = 32  # those without a core wait, and become one batch
+REPLICA_STORE_THREADS = 8  # with PostgreSQL they mostly wait for its answers
 MAX_QUEUED = 1024  # faces, or gallery operations: both are short, and photos are refused long before these are
 
 
@@ -56,7 +60,15 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
     photo_workers = WorkerPool(
         "photo", threads=settings.photos_at_once, max_waiting=settings.max_waiting, deadline=settings.deadline
     )
-    store_workers = WorkerPool("store", threads=STORE_THREADS, max_waiting=MAX_QUEUED, deadline=settings.deadline)
+    store_workers = WorkerPool(
+        "store",
+        threads=REPLICA_STORE_THREADS if settings.database else STORE_THREADS,
+        max_waiting=MAX_QUEUED,
+        deadline=settings.deadline,
+    )
+    search_workers = WorkerPool("search", threads=SEARCH_THREADS, max_waiting=MAX_QUEUED, deadline=settings.deadline)
+    if settings.database:
+        search_workers = store_workers  # whose threads have connections already
     body_workers = WorkerPool("body", threads=1, max_waiting=settings.max_waiting, deadline=settings.deadline)
     batcher = MicroBatcher(
         models.embedder.embed, max_batch=settings.max_batch, max_waiting=MAX_QUEUED, on_batch=observer.on_batch
@@ -66,15 +78,18 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
         open_keys(settings) as keys,
         closing(photo_workers),
         closing(store_workers),
+        closing(search_workers),
         closing(body_workers),
     ):
         async with batcher:
             search = GallerySearch(repository)
             await store_workers.run(repository.settle_after_crash)
             await store_workers.run(search.load_indexes)
+            await store_workers.run(keys.has_keys)  # reads them before the first request needs them on the event loop
+            attempts = partial(open_attempts, repository, store_workers)
             extraction = Extraction(open_pipeline(settings, models), photo_workers, batcher, observer)
             galleries = Galleries(repository, search, store_workers, audit_searches=settings.audit_searches)
-            namings = SubjectAttempts(settings.subject_namings_per_hour)
+            namings = attempts("identify", settings.subject_namings_per_hour)
             services = Services(
                 models=models,
                 policy=policy,
@@ -84,7 +99,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
                     extraction,
                     policy,
                     release,
-                    SubjectAttempts(settings.subject_attempts_per_hour),
+                    attempts("verify", settings.subject_attempts_per_hour),
                     repository,
                     store_workers,
                     observer,
@@ -95,7 +110,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
                     search,
                     namings,
                     repository,
-                    store_workers,
+                    search_workers,
                 ),
                 enrollment=Enrollment(
                     extraction,
@@ -115,11 +130,14 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
                 vectors=Vectors(models.embedder.model, models.embedder_manifest.dimension, models.offsets),
                 galleries=galleries,
                 authenticator=Authenticator(keys, settings.auth, reachable=is_reachable(settings)),
+                has_replicas=settings.database is not None,
                 body_workers=body_workers,
             )
             if metrics:
-                queues = {"photos": photo_workers, "store": store_workers}
+                queues = {"photos": photo_workers, "store": store_workers, "search": search_workers}
                 _register_gauges(metrics, models, repository, queues, batcher)
+                if settings.database:
+                    metrics.watch_lag(services.galleries.lag)
             async with _running(*_background_tasks(settings, services.galleries, metrics)):
                 yield services
 
@@ -177,10 +195,16 @@ def _background_tasks(
     observer: Observer = metrics or NoObserver()
     yield ErasureRetry(galleries).run()
     yield SubjectExpiry(galleries, observer).run()
+    yield SnapshotTask(galleries).run()
+    if settings.search == "hnsw":
+        yield GraphTask(galleries).run()
     if settings.retention is not None:
         yield Retention(galleries, settings.retention, observer).run()
-    if settings.workers > 1:
-        yield WorkerSync(galleries, metrics.publish if metrics else lambda: None).run()
+    publish = metrics.publish if metrics else lambda: None
+    if settings.database:
+        yield WorkerSync(galleries, publish, REPLICA_INTERVAL).run()
+    elif settings.workers > 1:
+        yield WorkerSync(galleries, publish).run()
 
 
 @asynccontextmanager

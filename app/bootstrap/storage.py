@@ -1,10 +1,13 @@
-"""Open the database of `data_dir`: the gallery, the API keys, and the cipher that protects them."""
+"""
+Open the database of `data_dir`, or the one in PostgreSQL: the gallery, the API keys, and the cipher that protects them.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from app.access.api_keys import KeyStore
@@ -14,9 +17,10 @@ from app.gallery.limits import GalleryLimits
 from app.gallery.repository import GalleryRepository
 from app.settings import Settings
 from app.storage.cipher import AesGcmCipher, parse_keys
+from app.storage.database import Database
 from app.storage.migrate import open_migrated
 from app.storage.ownership import ownership_hint
-from app.storage.sqlite import Database
+from app.storage.sqlite import Database as SqliteDatabase
 
 DEFAULT_GALLERY = "default"
 GALLERY_FILE = "gallery.sqlite3"
@@ -27,7 +31,7 @@ _NEW_GALLERY_BYTES = 2**19
 @contextmanager
 def open_repository(settings: Settings, offsets: ThresholdOffsets | None = None) -> Iterator[GalleryRepository]:
     """
-    Open the galleries of `data_dir`, with the gallery `default` among them.
+    Open the galleries, with the gallery `default` among them.
 
     Without the `offsets` of the model every face that is read has the threshold offset 0. Raises StartError.
     """
@@ -36,7 +40,7 @@ def open_repository(settings: Settings, offsets: ThresholdOffsets | None = None)
             repository = GalleryRepository(database, open_cipher(settings), _gallery_limits(settings), offsets)
             _ensure_default(repository)
         except ServiceError as error:
-            raise StartError(f"cannot write to the gallery {settings.data_dir / GALLERY_FILE}: {error}") from error
+            raise StartError(f"cannot write to the gallery {database_name(settings)}: {error}") from error
         yield repository
 
 
@@ -66,21 +70,80 @@ def open_keys(settings: Settings) -> Iterator[KeyStore]:
 
 def require_gallery_file(settings: Settings) -> None:
     """Raises StartError if there is no gallery: a misspelt LIKENESS_DATA_DIR must not look like an empty one."""
-    if not (settings.data_dir / GALLERY_FILE).exists():
+    if not settings.database and not (settings.data_dir / GALLERY_FILE).exists():
         raise StartError(f"no gallery in {settings.data_dir}")
 
 
 @contextmanager
 def open_database(settings: Settings) -> Iterator[Database]:
     """Raises StartError."""
+    with closing(_open(settings)) as database:
+        yield database
+
+
+def database_name(settings: Settings) -> str:
+    """Return where the galleries are, without a password."""
+    return "in LIKENESS_DATABASE" if settings.database else str(settings.data_dir / GALLERY_FILE)
+
+
+def erasure_warning(settings: Settings) -> str | None:
+    """Return what erasing does not do in PostgreSQL without an encryption key."""
+    if settings.database and not (settings.encryption_key or settings.encryption_key_file):
+        return (
+            "without LIKENESS_ENCRYPTION_KEY the rows of deleted faces stay in the files of PostgreSQL until their "
+            "space is used again: see docs/operations/scale.md"
+        )
+    return None
+
+
+def require_sqlite(settings: Settings, command: str, instead: str) -> None:
+    """Raises StartError for a command that only a file knows."""
+    if settings.database:
+        raise StartError(f"`{command}` is for the file in LIKENESS_DATA_DIR; with LIKENESS_DATABASE {instead}")
+
+
+def _open(settings: Settings) -> Database:
+    if settings.database:
+        return open_postgresql(settings.database.get_secret_value(), open_cipher(settings))
+    return _open_file(settings)
+
+
+def _open_file(settings: Settings) -> Database:
     path = settings.data_dir / GALLERY_FILE
     try:
         _require_space(path)
-        database = open_migrated(path, open_cipher(settings))
+        return open_migrated(path, open_cipher(settings))
     except (OSError, ServiceError) as error:  # no access, no space, or not a database
         raise StartError(f"cannot open the gallery {path}: {error}{ownership_hint(path)}") from error
-    with closing(database):
-        yield database
+
+
+def open_postgresql(address: str, cipher: AesGcmCipher | None) -> Database:
+    """Raises StartError."""
+    _require_postgresql(address)
+    from app.storage.postgresql import migrate
+
+    try:
+        return migrate.open_migrated(address, cipher)
+    except ServiceError as error:
+        raise StartError(f"cannot open the gallery in PostgreSQL: {error}") from error
+
+
+def transfer_to_postgresql(source: Database, address: str, on_progress: Callable[[str, int], None]) -> int:
+    """Copy a SQLite file as `transfer`. Raises StartError or ServiceError."""
+    _require_postgresql(address)
+    from app.storage.postgresql.transfer import transfer
+
+    if not isinstance(source, SqliteDatabase):
+        raise StartError("expected a SQLite file to copy")
+    return transfer(source, address, on_progress)
+
+
+def _require_postgresql(address: str) -> None:
+    """Raises StartError."""
+    if not address.startswith(("postgresql://", "postgres://")):
+        raise StartError("expected the address of a database that begins with postgresql://")
+    if find_spec("psycopg") is None:
+        raise StartError("PostgreSQL needs the package psycopg: install likeness[postgres]")
 
 
 def _require_space(path: Path) -> None:

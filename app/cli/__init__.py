@@ -31,6 +31,7 @@ COMMANDS = {
         "app.cli.backup:restore",
         "Put the backup FILE into an empty LIKENESS_DATA_DIR, and check it.",
     ),
+    "migrate": ("app.cli.migrate:migrate", "Copy galleries, keys and the audit log from SQLite into PostgreSQL."),
     "keys": ("app.cli.keys:commands", "Make, list and revoke keys for the service."),
     "audit": ("app.cli.audit:commands", "Read the audit log, and check that it is complete and unchanged."),
 }

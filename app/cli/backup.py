@@ -17,7 +17,7 @@ import typer
 
 from app import __version__
 from app.audit import log as audit
-from app.bootstrap.storage import GALLERY_FILE, open_cipher, require_gallery_file
+from app.bootstrap.storage import GALLERY_FILE, open_cipher, require_gallery_file, require_sqlite
 from app.cli.keys import operator
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, run
 from app.gallery.records import DamagedRow
@@ -45,6 +45,7 @@ def backup(
     """Write galleries, keys and the audit log to FILE, also while they are served. It is biometric data: protect it."""
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+        require_sqlite(settings, "likeness backup", "use pg_dump or pg_basebackup: docs/operations/scale.md")
         require_gallery_file(settings)
         with closing(Database(settings.data_dir / GALLERY_FILE, open_cipher(settings))) as database:
             _record(database, "gallery.backup")
@@ -76,6 +77,7 @@ def restore(
     """Put the backup FILE into an empty LIKENESS_DATA_DIR, and check it."""
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+        require_sqlite(settings, "likeness restore", "use pg_restore: docs/operations/scale.md")
         _refuse_to_overwrite(settings.data_dir)
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryDirectory(prefix=".likeness-restore-", dir=settings.data_dir) as folder:

@@ -76,7 +76,8 @@ def _models(settings: Settings) -> str:
     offsets = "with threshold offsets" if embedder.threshold_offset else "without threshold offsets"
     measured = probe_summary(settings.data_dir / PROBE_FILE) if settings.provider == "auto" else ""
     provider = f"{models.provider} ({measured})" if measured else models.provider
-    return f"{embedder.id} {embedder.file.digest}, {offsets}, {calibrated}, runs on {provider}"
+    liveness = f", with {models.liveness.manifest.id} for liveness" if models.liveness else ""
+    return f"{embedder.id} {embedder.file.digest}, {offsets}, {calibrated}, runs on {provider}{liveness}"
 
 
 def _self_test(settings: Settings) -> str:
@@ -85,12 +86,16 @@ def _self_test(settings: Settings) -> str:
 
 
 def _data(settings: Settings) -> str:
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=settings.data_dir), open_repository(settings) as repository:
+    if not settings.database:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=settings.data_dir):
+            pass
+    with open_repository(settings) as repository:
         galleries = repository.galleries()
     faces = sum(gallery.faces for gallery in galleries)
     encryption = "encrypted" if open_cipher(settings) else "not encrypted"
-    return f"{settings.data_dir.resolve()} is writable; {len(galleries)} galleries, {faces} faces, {encryption}"
+    where = "PostgreSQL" if settings.database else str(settings.data_dir.resolve())
+    return f"{where} is writable; {len(galleries)} galleries, {faces} faces, {encryption}"
 
 
 def _access(settings: Settings) -> str:

@@ -19,12 +19,14 @@ from app.api.uploads import Submission
 from app.bootstrap.services import open_services
 from app.bootstrap.storage import DEFAULT_GALLERY
 from app.cli.keys import operator
+from app.cli.liveness import LivenessOption, field_of, with_liveness
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, problem_context, run
 from app.cli.remote import Result, run_remote
 from app.cli.service_option import remote
 from app.client import Client, Problem, calls
 from app.domain.errors import AllRejected, InvalidRequest, ServiceError
 from app.domain.identity import anonymous
+from app.faces.liveness import LivenessMode
 from app.faces.selection import FaceRule
 from app.services.container import Services
 from app.services.extraction import Upload
@@ -37,13 +39,28 @@ _ABOUT_THE_PHOTO = (409, 413, 415, 422)
 """The statuses with which a service refuses one photo and not the caller."""
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The gallery, and how a face of each photo is chosen and judged."""
+
+    gallery: str
+    rule: FaceRule
+    liveness: LivenessMode
+
+    def key(self, data: bytes) -> str:
+        """Return the idempotency key with which a second run finds what the first has enrolled in the same way."""
+        judged = "" if self.liveness == "off" else f":{self.liveness}"
+        return f"file:{hashlib.sha256(data).hexdigest()}:{self.rule}{judged}"
+
+
 @dataclass(slots=True)
 class Tally:
-    """The number of photos by outcome."""
+    """The number of photos by outcome; `suspected` are enrolled, but do not look live."""
 
     enrolled: int = 0
     already: int = 0
     rejected: list[dict[str, str]] = field(default_factory=list)
+    suspected: list[dict[str, Any]] = field(default_factory=list)
 
     def document(self, subjects: int) -> dict[str, Any]:
         return {
@@ -51,6 +68,7 @@ class Tally:
             "enrolled": self.enrolled,
             "already_enrolled": self.already,
             "rejected": self.rejected,
+            **({"suspected": self.suspected} if self.suspected else {}),
         }
 
     def result(self, photos: Sequence[tuple[str, Path]]) -> Result:
@@ -59,6 +77,9 @@ class Tally:
 
     def text(self) -> str:
         lines = [f"{each['file']}: {each['detail']}" for each in self.rejected]
+        lines += [
+            f"{each['file']}: enrolled, but does not look live (score {each['score']})" for each in self.suspected
+        ]
         counts = f"{self.enrolled} enrolled, {self.already} already enrolled, {len(self.rejected)} rejected"
         return "\n".join([*lines, counts])
 
@@ -74,35 +95,35 @@ def enroll(
     expires: Annotated[
         str | None, typer.Option(help="When all these subjects are erased: 2027-01-31T12:00:00Z.")
     ] = None,
+    liveness: LivenessOption = "off",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Enrol every photo below DIR, each folder in it being one subject."""
+    target = Target(gallery, face, liveness)
     if service := remote():
-        run_remote(as_json, service, lambda client: _enroll_remotely(client, folder, gallery, face, consent, expires))
+        run_remote(as_json, service, lambda client: _enroll_remotely(client, folder, target, consent, expires))
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         fields = Submission([], {"consent": consent, "expires_at": expires}).parse(SubjectFields)
         photos = _photos(folder)
         tally = Tally(rejected=_outside_folders(folder))
-        async with open_services(settings) as services:
+        async with open_services(with_liveness(settings, liveness)) as services:
             if fields.model_fields_set:
                 await _describe_all(services, gallery, fields, sorted({subject for subject, _ in photos}))
-            await _enroll_all(services, gallery, face, photos, tally, settings.photo_threads)
+            await _enroll_all(services, target, photos, tally, settings.photo_threads)
         return tally.result(photos)
 
     run(as_json, work)
 
 
-def _enroll_remotely(
-    client: Client, folder: Path, gallery: str, rule: FaceRule, consent: str | None, expires: str | None
-) -> Result:
+def _enroll_remotely(client: Client, folder: Path, target: Target, consent: str | None, expires: str | None) -> Result:
     photos = _photos(folder)
     tally = Tally(rejected=_outside_folders(folder))
     if consent or expires:
         for subject in sorted({subject for subject, _ in photos}):
-            client.send(calls.describe(gallery, subject, {"consent": consent, "expires_at": expires}))
+            client.send(calls.describe(target.gallery, subject, {"consent": consent, "expires_at": expires}))
     with _progress() as progress, ThreadPoolExecutor(_PHOTOS_AT_ONCE) as pool:
-        waiting = [pool.submit(_enroll_one_remotely, client, gallery, rule, *photo, tally) for photo in photos]
+        waiting = [pool.submit(_enroll_one_remotely, client, target, *photo, tally) for photo in photos]
         try:
             for done in progress.track(as_completed(waiting), total=len(photos), description="enrolling"):
                 done.result()
@@ -111,17 +132,26 @@ def _enroll_remotely(
     return tally.result(photos)
 
 
-def _enroll_one_remotely(client: Client, gallery: str, rule: FaceRule, subject: str, path: Path, tally: Tally) -> None:
+def _enroll_one_remotely(client: Client, target: Target, subject: str, path: Path, tally: Tally) -> None:
     """Raises Problem if the service refuses the caller; a photo that it refuses is told in the tally."""
     data = path.read_bytes()
     try:
-        client.enroll(gallery, subject, data, face=rule, idempotency_key=_idempotency_key(data, rule))
+        answer = client.enroll(
+            target.gallery,
+            subject,
+            data,
+            face=target.rule,
+            liveness=field_of(target.liveness),
+            idempotency_key=target.key(data),
+        )
     except Problem as error:
         if error.status not in _ABOUT_THE_PHOTO:
             raise
         tally.rejected.append({"file": str(path), "code": error.code, "detail": error.detail})
     else:
         tally.enrolled += 1
+        judged = [face.liveness for face in answer.enrolled if face.liveness]
+        tally.suspected += [{"file": str(path), "score": each.score} for each in judged if not each.live]
 
 
 def _photos(folder: Path) -> list[tuple[str, Path]]:
@@ -157,7 +187,7 @@ async def _describe_all(services: Services, gallery: str, fields: SubjectFields,
 
 
 async def _enroll_all(
-    services: Services, gallery: str, rule: FaceRule, photos: Sequence[tuple[str, Path]], tally: Tally, at_once: int
+    services: Services, target: Target, photos: Sequence[tuple[str, Path]], tally: Tally, at_once: int
 ) -> None:
     semaphore = asyncio.Semaphore(at_once)
     with _progress() as progress:
@@ -165,22 +195,22 @@ async def _enroll_all(
 
         async def one(subject: str, path: Path) -> None:
             async with semaphore:
-                await _enroll_one(services, gallery, rule, subject, path, tally)
+                await _enroll_one(services, target, subject, path, tally)
             progress.advance(bar)
 
         await asyncio.gather(*(one(subject, path) for subject, path in photos))
 
 
-async def _enroll_one(services: Services, gallery: str, rule: FaceRule, subject: str, path: Path, tally: Tally) -> None:
+async def _enroll_one(services: Services, target: Target, subject: str, path: Path, tally: Tally) -> None:
     data = await asyncio.to_thread(path.read_bytes)
     timer = StageTimer()
     try:
         outcome = await services.enrollment.enroll(
-            gallery,
+            target.gallery,
             subject,
-            [Upload(str(path), data)],
-            rule,
-            idempotency_key=_idempotency_key(data, rule),
+            [Upload(str(path), data, liveness=target.liveness)],
+            target.rule,
+            idempotency_key=target.key(data),
             present=Presenter(problem_context(), services.models, timer).enrollment,
             timer=timer,
             caller=anonymous("cli"),
@@ -192,11 +222,8 @@ async def _enroll_one(services: Services, gallery: str, rule: FaceRule, subject:
     else:
         tally.enrolled += not outcome.replayed
         tally.already += outcome.replayed
-
-
-def _idempotency_key(data: bytes, rule: FaceRule) -> str:
-    """Return the key with which a second run finds what the first has enrolled."""
-    return f"file:{hashlib.sha256(data).hexdigest()}:{rule}"
+        judged = (face.get("liveness") or {"live": True} for face in outcome.answer["enrolled"])
+        tally.suspected += [{"file": str(path), "score": each["score"]} for each in judged if not each["live"]]
 
 
 def _progress() -> Progress:

@@ -12,6 +12,7 @@ from app.api.presenters import Presenter
 from app.bootstrap.services import open_services
 from app.bootstrap.storage import DEFAULT_GALLERY
 from app.cli.drawing import draw_faces
+from app.cli.liveness import LivenessOption, field_of, liveness_line, with_liveness
 from app.cli.output import NO_MATCH, SUCCESS, AsJson, problem_context, run
 from app.cli.remote import Result, run_remote
 from app.cli.service_option import remote
@@ -47,18 +48,20 @@ def verify(
     fmr: Fmr = None,
     threshold: Threshold = None,
     orientation: Orient = "auto",
+    liveness: LivenessOption = "off",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Are these two photos of one person? Exit 0 for a match, 1 for none."""
     one_bound(fmr, threshold)
     if service := remote():
         fields = {"face": face, "fmr": fmr, "threshold": threshold, "orientation": orientation}
-        run_remote(as_json, service, lambda client: _verified(client.send(calls.verify(first, second, fields))))
-    uploads = [Upload(str(path), path.read_bytes(), orientation) for path in (first, second)]
+        call = calls.verify(first, second, {**fields, "liveness": field_of(liveness)})
+        run_remote(as_json, service, lambda client: _verified(client.send(call)))
+    uploads = [Upload(str(path), path.read_bytes(), orientation, liveness) for path in (first, second)]
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         timer = StageTimer()
-        async with open_services(settings) as services:
+        async with open_services(with_liveness(settings, liveness)) as services:
             result = await services.verification.pair(uploads, face, fmr=fmr, threshold=threshold, timer=timer)
             answer = Presenter(problem_context(), services.models, timer).verification(result, ("image1", "image2"))
         return _verified(answer.model_dump())
@@ -74,6 +77,7 @@ def identify(
     fpir: Fpir = None,
     threshold: Threshold = None,
     orientation: Orient = "auto",
+    liveness: LivenessOption = "off",
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Who of the enrolled people is this? Exit 0 for a candidate, 1 for none."""
@@ -81,13 +85,13 @@ def identify(
         raise typer.BadParameter("expected --fpir or --threshold, got both")
     if service := remote():
         fields = {"gallery": gallery, "top_k": top_k, "face": face, "fpir": fpir, "threshold": threshold}
-        call = calls.identify(image, {**fields, "orientation": orientation})
+        call = calls.identify(image, {**fields, "orientation": orientation, "liveness": field_of(liveness)})
         run_remote(as_json, service, lambda client: _identified(client.send(call)))
-    upload = Upload(str(image), image.read_bytes(), orientation)
+    upload = Upload(str(image), image.read_bytes(), orientation, liveness)
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         timer = StageTimer()
-        async with open_services(settings) as services:
+        async with open_services(with_liveness(settings, liveness)) as services:
             result = await services.identification.identify(
                 upload,
                 face,
@@ -149,7 +153,8 @@ def _detected(document: dict[str, Any]) -> Result:
 def _verdict(answer: responses.Verification) -> str:
     threshold = answer.threshold
     word, sign = ("match", "<=") if answer.match else ("no match", ">")
-    return f"{word}: distance {answer.distance:.3f} {sign} {threshold.distance:.3f} ({_rates(threshold)})"
+    first = f"{word}: distance {answer.distance:.3f} {sign} {threshold.distance:.3f} ({_rates(threshold)})"
+    return "".join([first, *(liveness_line(face.image, face) for face in answer.faces)])
 
 
 def _rates(threshold: responses.ThresholdOut) -> str:
@@ -166,7 +171,8 @@ def _names(answer: responses.Identification) -> str:
         f"{each.rank}. {each.subject_id}  distance {each.distance:.3f} <= {each.threshold.distance:.3f}"
         for each in candidates
     ]
-    return "\n".join(lines) or f"no candidate among {searched}"
+    named = "\n".join(lines) or f"no candidate among {searched}"
+    return named + liveness_line("face", answer.faces[0])
 
 
 def _faces(answer: responses.Detection) -> str:

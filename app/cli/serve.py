@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from app.bootstrap.models import open_models
 from app.bootstrap.services import check_access
-from app.bootstrap.storage import open_repository
+from app.bootstrap.storage import erasure_warning, open_repository
 from app.cli.output import fail, flag_of, read_settings
 from app.domain.errors import LikenessError, StartError
 from app.main import create_app
@@ -64,7 +64,7 @@ def serve(
     except LikenessError as error:
         fail(str(error))
     service_logging.configure_logging(settings.log_format, settings.log_level)
-    for line in filter(None, [warning, *unknown_variables(os.environ)]):
+    for line in filter(None, [warning, erasure_warning(settings), *unknown_variables(os.environ)]):
         log.warning(line)
     try:
         _serve(application, settings)

@@ -154,6 +154,7 @@ class EnrolledFace:
     box: tuple[float, ...] | None = None
     quality: Quality | None = None
     index: int | None = None
+    liveness: Liveness | None = None
 
 
 @dataclass(frozen=True, slots=True)

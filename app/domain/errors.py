@@ -9,6 +9,7 @@ All errors of the service. The table in `app/api/problems.py` maps each of them 
     - FaceNotFound
     - MultipleFaces             carries the faces
     - LowQuality                carries the reasons
+    - SpoofSuspected            a face looks like a picture of one, where a live one is required
     - InvalidRequest            a bad, missing or contradictory field
       * TooManyFields
     - InvalidCursor
@@ -84,6 +85,10 @@ class LowQuality(InputError):
     def __init__(self, reasons: Sequence[str]) -> None:
         super().__init__("; ".join(reasons))
         self.reasons = tuple(reasons)
+
+
+class SpoofSuspected(InputError):
+    code = "spoof_suspected"
 
 
 class InvalidRequest(InputError):

@@ -102,6 +102,14 @@ class Quality:
         return min(self.size, self.sharpness, self.frontality, self.inside)
 
 
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """The score, in [0, 1], by which a face looks live, and the verdict at the service's threshold."""
+
+    score: float
+    live: bool
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class AlignedCrop:
     """A face as the embedder expects it, (size, size, 3) uint8 RGB; `inside` is the share of it within the photo."""
@@ -137,7 +145,7 @@ def vector_problem(vector: Floats, dimension: int | None = None) -> str | None:
     if dimension is not None and len(vector) != dimension:
         return f"expected a vector of {dimension} numbers, got {len(vector)}"
     with np.errstate(all="ignore"):  # they may be any numbers
-        length = float(np.linalg.norm(vector))
+        length = math.sqrt(float(np.dot(vector, vector)))  # faster than np.linalg.norm
     return None if abs(length - 1) < 1e-3 else f"expected a vector of length 1, got length {length:.4f}"
 
 
@@ -153,6 +161,8 @@ class Probe:
     quality: Quality | None
     embedding: Embedding
     faces_found: int
+    liveness: Liveness | None = None
+    """None if it was not asked for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

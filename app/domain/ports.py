@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from app.domain.models import AlignedCrop, Embedding, Face, Floats, Pixels
+from app.domain.models import AlignedCrop, Embedding, Face, Floats, Liveness, Pixels
 
 
 class Observer(Protocol):
@@ -72,6 +72,12 @@ class Embedder(Protocol):
 
     def embed(self, crops: Sequence[AlignedCrop]) -> list[Embedding]:
         """Return one unit vector per crop, in order."""
+        ...
+
+
+class LivenessDetector(Protocol):
+    def assess(self, image: Pixels, faces: Sequence[Face]) -> list[Liveness]:
+        """Return the liveness of each face of a (H, W, 3) uint8 RGB photo, in order."""
         ...
 
 

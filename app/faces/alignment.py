@@ -16,6 +16,7 @@ from PIL import Image
 
 from app.domain.models import AlignedCrop, Box, Face, Floats, Pixels
 from app.domain.ports import Aligner
+from app.faces.orientation import turned_as_found
 from app.inference.manifest import BoxAlignment, EmbedderManifest
 
 ARCFACE_112: tuple[tuple[float, float], ...] = (
@@ -75,8 +76,8 @@ class BoxAligner:
 
     def align(self, image: Pixels, face: Face) -> AlignedCrop:
         """Return the face of an upright (H, W, 3) photo as a (size, size, 3) crop, black if its box is outside."""
-        box = self._with_margin(_turn(face.box, face.rotated, image.shape[:2]))
-        image = np.rot90(image, -face.rotated // 90)
+        image, own = turned_as_found(image, face)
+        box = self._with_margin(own)
         height, width = image.shape[:2]
         left, top = int(max(box.left, 0)), int(max(box.top, 0))
         right, bottom = int(min(box.right, width)), int(min(box.bottom, height))
@@ -89,18 +90,6 @@ class BoxAligner:
     def _with_margin(self, box: Box) -> Box:
         x, y = self._margin * box.width / 2, self._margin * box.height / 2
         return Box(box.left - x, box.top - y, box.right + x, box.bottom + y)
-
-
-def _turn(box: Box, degrees: int, shape: tuple[int, int]) -> Box:
-    """Return a box of a photo of `shape` (height, width) in the photo turned clockwise."""
-    height, width = shape
-    if degrees == 90:
-        return Box(height - box.bottom, box.left, height - box.top, box.right)
-    if degrees == 180:
-        return Box(width - box.right, height - box.bottom, width - box.left, height - box.top)
-    if degrees == 270:
-        return Box(box.top, width - box.right, box.bottom, width - box.left)
-    return box
 
 
 def _visible_share(box: Box, width: int, height: int) -> float:

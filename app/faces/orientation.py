@@ -41,6 +41,11 @@ def detect_upright(detector: Detector, photo: Pixels, orientation: Orientation) 
     return faces or detector.search(photo)
 
 
+def turned_as_found(photo: Pixels, face: Face) -> tuple[Pixels, Box]:
+    """Return the photo turned as it was to find the face, and the face's box in it."""
+    return np.rot90(photo, -face.rotated // 90), _turn(face.box, face.rotated, photo.shape[:2])
+
+
 def _is_doubtful(faces: Sequence[Face]) -> bool:
     return all(face.doubtful for face in faces)
 
@@ -72,3 +77,15 @@ def _turn_back(face: Face, degrees: int, shape: tuple[int, int]) -> Face:
         refined=Landmarks(back(face.refined.points)) if face.refined else None,
         rotated=degrees,
     )
+
+
+def _turn(box: Box, degrees: int, shape: tuple[int, int]) -> Box:
+    """Return a box of a photo of `shape` (height, width) in the photo turned clockwise."""
+    height, width = shape
+    if degrees == 90:
+        return Box(height - box.bottom, box.left, height - box.top, box.right)
+    if degrees == 180:
+        return Box(width - box.right, height - box.bottom, width - box.left, height - box.top)
+    if degrees == 270:
+        return Box(box.top, width - box.right, box.bottom, width - box.left)
+    return box

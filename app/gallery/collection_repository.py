@@ -17,7 +17,7 @@ class CollectionRepository(Transactional):
     def face(self, gallery_id: str, face_id: str) -> Template:
         """Raises NotFound, or DamagedValue if the face cannot be read."""
         with self._reading() as transaction:
-            gallery = transaction.gallery(gallery_id)
+            gallery = transaction.uncounted_gallery(gallery_id)
             ids = (gallery.number, face_id)
             row = transaction.db.execute(f"{queries.FACE} WHERE gallery = ? AND id = ?", ids).fetchone()
             if row is None:
@@ -48,7 +48,7 @@ class CollectionRepository(Transactional):
     ) -> list[FaceReference]:
         """Delete the faces of one subject or of all, if `face_ids` are given only these; return those that existed."""
         with self._deleting() as transaction:
-            gallery = transaction.gallery(gallery_id)
+            gallery = transaction.uncounted_gallery(gallery_id)
             where, values = _selection(subject_id, face_ids)
             transaction.log_removals(gallery, where, *values)
             rows = transaction.db.execute(
@@ -64,7 +64,7 @@ class CollectionRepository(Transactional):
     def delete_all_subjects(self, gallery_id: str, by: Actor = SYSTEM) -> int:
         """Delete all subjects with their faces, but not the gallery; return their number."""
         with self._deleting() as transaction:
-            gallery = transaction.gallery(gallery_id)
+            gallery = transaction.uncounted_gallery(gallery_id)
             transaction.log_removals(gallery, "TRUE")
             deleted = transaction.delete_subjects(gallery)
             for subject_id in deleted:

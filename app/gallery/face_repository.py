@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from app.audit import log as audit
 from app.domain.errors import NotFound
 from app.domain.identity import SYSTEM, Actor
-from app.domain.models import Template
+from app.domain.models import Floats, Template
 from app.gallery import queries
-from app.gallery.records import DamagedValue, GalleryChanges, GalleryInfo, IdempotencyRecord, StoredVector
+from app.gallery.records import DamagedRow, DamagedValue, GalleryChanges, GalleryInfo, IdempotencyRecord, StoredVector
 from app.gallery.template_transform import TemplateTransform
 from app.gallery.transaction import damaged_face
 from app.gallery.transactional import Transactional
+
+_BLOCK = 4096
+_ROWS_OF_A_BLOCK = 2**15
 
 
 class FaceRepository(Transactional):
@@ -33,7 +38,7 @@ class FaceRepository(Transactional):
         """
         with self._writing() as transaction:
             transaction.create_gallery_if_missing(gallery_id, by)
-            gallery = transaction.gallery(gallery_id)
+            gallery = transaction.uncounted_gallery(gallery_id)
             if idempotency:
                 key, digest = idempotency.key, idempotency.request_digest
                 if saved := transaction.saved_response(gallery.number, subject_id, key, digest):
@@ -62,13 +67,13 @@ class FaceRepository(Transactional):
     def faces(self, gallery_id: str, subject_id: str) -> list[Template]:
         """Return a subject's templates, oldest first; a damaged one is logged and left out."""
         with self._reading() as transaction:
-            gallery = transaction.gallery(gallery_id)
+            gallery = transaction.uncounted_gallery(gallery_id)
             transaction.subject(gallery, subject_id)
             return transaction.faces(gallery, subject_id)
 
     def delete_face(self, gallery_id: str, subject_id: str, face_id: str, by: Actor = SYSTEM) -> None:
         with self._deleting() as transaction:
-            gallery = transaction.gallery(gallery_id)
+            gallery = transaction.uncounted_gallery(gallery_id)
             transaction.subject(gallery, subject_id)
             if not transaction.log_removals(gallery, "subject = ? AND id = ?", subject_id, face_id):
                 raise NotFound(f"subject {subject_id!r} has no face {face_id!r}")
@@ -77,18 +82,46 @@ class FaceRepository(Transactional):
             transaction.renew_key(gallery, subject_id)
             audit.append(transaction.db, by, "face.delete", gallery_id, subject=subject_id, face=face_id)
 
-    def changes_since(self, gallery_id: str, known: GalleryInfo | None) -> tuple[GalleryInfo, GalleryChanges]:
+    def is_unchanged(self, known: GalleryInfo) -> bool:
+        """Return whether the gallery is there and as it was."""
+        with self._reading() as transaction:
+            return transaction.is_unchanged(known)
+
+    def removed_since(self, known: GalleryInfo) -> bool:
+        """Return whether something of the gallery was erased or stored in another way since it was as known."""
+        with self._reading() as transaction:
+            try:
+                gallery = transaction.uncounted_gallery(known.id)
+            except NotFound:
+                return True
+            newer = "SELECT 1 FROM removals WHERE gallery = ? AND revision > ? LIMIT 1"
+            removed = transaction.db.execute(newer, (known.number, known.revision)).fetchone()
+            return removed is not None or not gallery.stores_vectors_as(known) or gallery.revision < known.revision
+
+    def changes_since(
+        self,
+        gallery_id: str,
+        known: GalleryInfo | None,
+        *,
+        recount: bool = True,
+        on_block: Callable[[Sequence[StoredVector]], None] | None = None,
+    ) -> tuple[GalleryInfo, GalleryChanges]:
         """
         Return the gallery, and what an index of it as `known` lacks: everything if its vectors are stored in another
-        way by now. The vectors are those that are stored: `transform` gives the model's own.
+        way by now. The vectors are those that are stored: `transform` gives the model's own. Without `recount`, the
+        counts of a gallery that stores its vectors as it did are 0. If everything is lacking, `on_block` gets the faces
+        but for the last ones, so that a large gallery is not in memory twice.
 
         Raises StartError if a key is missing, so that no index lacks faces which are not damaged.
         """
-        read, damaged = [], []
+        read: list[tuple[str, str, Floats]] = []
+        damaged: list[DamagedRow] = []
         with self._reading() as transaction:
             if known and transaction.is_unchanged(known):
                 return known, GalleryChanges(known.revision, [], [], [])
-            gallery = transaction.gallery(gallery_id)
+            gallery = transaction.uncounted_gallery(gallery_id)
+            if recount or not (known and gallery.stores_vectors_as(known)):
+                gallery = transaction.gallery(gallery_id)
             since = known.revision if known and gallery.stores_vectors_as(known) else 0
             rows = transaction.db.execute(
                 f"{queries.FACE} WHERE gallery = ? AND revision > ? ORDER BY revision, rowid", (gallery.number, since)
@@ -98,15 +131,28 @@ class FaceRepository(Transactional):
                     read.append((row["id"], row["subject"], self._codec.stored_vector(gallery, row)))
                 except DamagedValue as error:
                     damaged.append(damaged_face(gallery, row, error))
+                if on_block and not since and len(read) == _ROWS_OF_A_BLOCK:
+                    on_block(self._with_offsets(gallery, read))
+                    read = []
             removed = transaction.db.execute(
                 "SELECT face FROM removals WHERE gallery = ? AND revision > ? AND ? > 0", (gallery.number, since, since)
             ).fetchall()
         if damaged:
             self.require_all_keys()
-        transform = self._codec.transform(gallery)
-        offsets = self._codec.offsets(gallery, [transform.to_model(vector) for *_, vector in read])
-        added = [StoredVector(*face, offset) for face, offset in zip(read, offsets, strict=True)]
+        added = self._with_offsets(gallery, read)
         return gallery, GalleryChanges(gallery.revision, added, [row["face"] for row in removed], damaged)
+
+    def _with_offsets(self, gallery: GalleryInfo, read: Sequence[tuple[str, str, Floats]]) -> list[StoredVector]:
+        offsets = self.threshold_offsets(gallery, [vector for *_, vector in read])
+        return [StoredVector(*face, offset) for face, offset in zip(read, offsets, strict=True)]
+
+    def threshold_offsets(self, gallery: GalleryInfo, stored: Sequence[Floats]) -> list[float]:
+        """Return the threshold offsets of stored vectors."""
+        transform, offsets = self._codec.transform(gallery), list[float]()
+        for start in range(0, len(stored), _BLOCK):  # a product for many vectors is much faster than one for each
+            block = transform.to_model(np.stack(stored[start : start + _BLOCK]))
+            offsets += self._codec.offsets(gallery, list(block))
+        return offsets
 
     def transform(self, gallery: GalleryInfo) -> TemplateTransform:
         """Return what turns the model's own vectors into those that the gallery stores and searches, and back."""

@@ -1,129 +1,144 @@
 """
-An exact search over the faces of one gallery, in memory. Only this module imports FAISS.
+The products of a query with the bytes of many vectors, by FAISS. Only this module and faiss_graph.py import it.
 
-A probe x with the threshold offset c(x) matches a face y when d(x, y) + c(y) <= T - c(x), and the left side is
-2 - 2 (x . y - c(y) / 2): an inner product of the vectors (x, 1) and (y, -c(y) / 2), which have one number more. With
-(x, 0) it is the distance alone, for a threshold that is the same for all pairs.
-
-FAISS's own removal moves every later row (15 ms at 100,000 faces); here a removed row is overwritten with zeros and
-masked at once, and the index is packed anew when a quarter of it is dead. A search asks for more rows until it has
-enough subjects, so that one subject with many faces cannot hide the others.
+FAISS releases Python's global lock while it works. One query is a scan of the bytes. Several are turned into floats
+block by block, and each block is multiplied with all queries at once: reading the bytes is most of the work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import faiss
 import numpy as np
 
-from app.domain.models import Distance, FacePair, Floats
-from app.gallery.records import StoredVector
+from app.domain.models import Floats
+from app.gallery.faiss_graph import NeighbourGraph, rows_of
+from app.gallery.fixed_point import High
+from app.gallery.packed_ids import Rows
 
-_SLACK = 64  # so few dead rows are not worth packing
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    face_id: str
-    subject_id: str
-    pair: FacePair
-
-
-class _Owner(NamedTuple):
-    face_id: str
-    subject_id: str
-    threshold_offset: float
+_ALIGNMENT = 16  # numbers that FAISS's kernels take at once; with another length they are much slower
+_BLOCK = 1024  # rows: their floats stay in the cache
+_LARGEST_HEAP = 4096  # beyond so many candidates of one query a heap is slower than a block with a rising cutoff
+_FEWEST_TOGETHER = 6  # to turn bytes into floats takes as long as so many scans
+_ZERO = 128  # the byte of the number 0
 
 
-class FaceIndex:
-    """Not thread-safe: GallerySearch holds a lock around it."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """Rows, and a bound: the product of every other row is at most that."""
 
-    def __init__(self, dimension: int) -> None:
-        self._index = faiss.IndexFlatIP(dimension + 1)
-        self._rows: dict[str, int] = {}  # face id -> row
-        self._owners: list[_Owner | None] = []  # row -> whose it is; None is dead
-        self._dead: list[int] = []  # rows
+    rows: Rows
+    bound: float
+
+
+class ScannedBytes:
+    """Vectors (N, D) of signed bytes, which are never added to, but may be overwritten while others search."""
+
+    def __init__(self, vectors: High) -> None:
+        rows, self._dimension = vectors.shape
+        padded = -(-self._dimension // _ALIGNMENT) * _ALIGNMENT
+        self._index = faiss.IndexScalarQuantizer(
+            padded, faiss.ScalarQuantizer.QT_8bit_direct_signed, faiss.METRIC_INNER_PRODUCT
+        )
+        data = np.full((rows, padded), _ZERO, np.uint8)
+        data[:, : self._dimension] = vectors.view(np.uint8) ^ _ZERO
+        self._index.add_sa_codes(data)
+        self.graph = NeighbourGraph(self._index)
+        self._longest = float(np.sqrt(np.einsum("nd,nd->n", vectors, vectors, dtype=np.float32).max(initial=0)))
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return int(self._index.ntotal)
 
-    def add(self, faces: Sequence[StoredVector]) -> None:
-        """Add faces with unit vectors (D,); an id that is in the index already is left alone."""
-        new = {face.face_id: face for face in faces if face.face_id not in self._rows}
-        if not new:
-            return
-        rows = np.empty((len(new), self._index.d), np.float32)
-        for row, face in zip(rows, new.values(), strict=True):
-            row[:-1], row[-1] = face.vector, -face.threshold_offset / 2
-            self._rows[face.face_id] = len(self._owners)
-            self._owners.append(_Owner(face.face_id, face.subject_id, face.threshold_offset))
-        self._index.add(rows)
+    def take(self, rows: Rows) -> High:
+        taken = rows_of(self._index)[rows, : self._dimension] ^ _ZERO
+        return np.asarray(taken).view(np.int8)
 
-    def remove(self, face_ids: Sequence[str]) -> None:
-        """Remove faces; unknown ids are ignored."""
-        for row in [self._rows.pop(face_id) for face_id in face_ids if face_id in self._rows]:
-            self._owners[row] = None
-            self._vectors()[row] = 0
-            self._dead.append(row)
-        if len(self._dead) > max(_SLACK, len(self._owners) // 4):
-            self._pack()
+    def overwrite(self, rows: Rows) -> None:
+        rows_of(self._index)[rows] = _ZERO
+        self.graph.overwrite(rows)
 
-    def search(
-        self, vector: Floats, subjects: int, threshold: float, *, offset: float = 0.0, plain: bool = False
-    ) -> list[Hit]:
+    def nearest(self, queries: Floats, count: int, cutoffs: Floats, *, exact: bool) -> list[Candidates]:
         """
-        Return the nearest face of each of the `subjects` nearest subjects that match, nearest first.
+        Return `count` rows or more for each query (M, D): those with the largest products, from a cutoff on.
 
-        `offset` is that of the probe. The nearest has the smallest normalized score, or with a `plain` threshold the
-        smallest distance.
+        Unless they are to be exact, some are missing if there is a graph.
         """
-        query = np.append(vector, np.float32(0 if plain else 1))
-        wanted = subjects
-        while self._rows:
-            hits = self._nearest(query, offset, min(wanted, len(self._rows)))
-            near = [hit for hit in hits if hit.pair.distance.squared_l2 <= hit.pair.threshold(threshold, plain=plain)]
-            best: dict[str, Hit] = {}
-            for hit in near:
-                best.setdefault(hit.subject_id, hit)
-            if len(best) >= subjects or len(near) < len(hits) or len(hits) == len(self._rows):
-                return list(best.values())[:subjects]
-            wanted *= 4
-        return []
+        padded = np.zeros((len(queries), self._index.d), np.float32)
+        padded[:, : self._dimension] = queries
+        use_graph = self.graph.is_built and not exact
+        if (use_graph or len(queries) < _FEWEST_TOGETHER) and count <= min(_LARGEST_HEAP, len(self)):
+            return [
+                self._scan(padded[row : row + 1], count, float(cutoff), use_graph=use_graph)
+                for row, cutoff in enumerate(cutoffs)
+            ]
+        return self._multiply(padded, count, cutoffs)
 
-    def _nearest(self, query: Floats, offset: float, count: int) -> list[Hit]:
-        alive = faiss.SearchParameters(sel=self._alive()) if self._dead else None
-        products, rows = self._index.search(query[None], count, params=alive)
-        found = [(self._owners[row], 2 - 2 * float(product)) for row, product in zip(rows[0], products[0], strict=True)]
-        weight = float(query[-1])
-        return [_hit(owner, score - weight * owner.threshold_offset, offset) for owner, score in found if owner]
+    def _scan(self, query: Floats, count: int, cutoff: float, *, use_graph: bool) -> Candidates:
+        """
+        Search with the query in whole numbers of a byte.
 
-    def _alive(self) -> faiss.IDSelector:
-        alive = np.ones(len(self._owners), np.bool_)
-        alive[self._dead] = False
-        return faiss.IDSelectorBitmap(np.packbits(alive, bitorder="little"))
+        FAISS 1.15 truncates a query to such numbers where the processor multiplies bytes, if D is a multiple of 64.
+        """
+        scale = 127 / max(float(np.abs(query).max()), 1e-30)
+        whole = np.rint(query * np.float32(scale))
+        error = float(np.linalg.norm(query - whole / np.float32(scale))) * self._longest
+        faiss.omp_set_num_threads(1)  # of this thread; the others of one query would only wait
+        products, rows = self.graph.search(whole, count) if use_graph else self._index.search(whole, count)
+        last = float(products[0, -1]) / scale + error
+        near = (products[0] >= (cutoff - error) * scale) & (rows[0] >= 0)
+        return Candidates(rows[0][near], max(last, cutoff) if rows[0, -1] >= 0 else cutoff)
 
-    def _vectors(self) -> Floats:
-        """Return the memory of the index, (rows, D + 1), writable."""
-        rows = self._index.ntotal
-        vectors: Floats = faiss.rev_swig_ptr(self._index.get_xb(), rows * self._index.d).reshape(rows, -1)
-        return vectors
-
-    def _pack(self) -> None:
-        """Rebuild without the dead rows."""
-        vectors = self._vectors()
-        faces = [
-            StoredVector(owner.face_id, owner.subject_id, vectors[row, :-1].copy(), owner.threshold_offset)
-            for row, owner in enumerate(self._owners)
-            if owner
-        ]
-        self._index.reset()
-        self._rows, self._owners, self._dead = {}, [], []
-        self.add(faces)
+    def _multiply(self, queries: Floats, count: int, cutoffs: Floats) -> list[Candidates]:
+        found = [_RisingCutoff(count, float(cutoff)) for cutoff in cutoffs]
+        data, block = rows_of(self._index), np.empty((_BLOCK, self._index.d), np.float32)
+        columns, zero = np.ascontiguousarray(queries.T), _ZERO * queries.sum(axis=1)
+        lowest = np.array(cutoffs, np.float32) + zero  # (M,)
+        for start in range(0, len(self), _BLOCK):
+            part = block[: min(_BLOCK, len(self) - start)]
+            part[:] = data[start : start + len(part)]
+            products = part @ columns  # (rows of the block, M): many times as fast as the transposed product
+            for query in np.flatnonzero(products.max(axis=0) >= lowest):
+                rows = np.flatnonzero(products[:, query] >= lowest[query])
+                cutoff = found[query].add(rows + start, products[rows, query] - zero[query])
+                lowest[query] = cutoff + zero[query]
+        return [each.candidates() for each in found]
 
 
-def _hit(owner: _Owner, distance: float, offset: float) -> Hit:
-    within = Distance(min(4.0, max(0.0, distance)))
-    return Hit(owner.face_id, owner.subject_id, FacePair(within, offset + owner.threshold_offset))
+def best_of(products: Floats, count: int, cutoffs: Floats) -> list[Candidates]:
+    """Return what `ScannedBytes.nearest` does, of products (M, N) that are known."""
+    found = []
+    for each, cutoff in zip(products, cutoffs, strict=True):
+        rows, rising = np.flatnonzero(each >= cutoff), _RisingCutoff(count, float(cutoff))
+        rising.add(rows, each[rows])
+        found.append(rising.candidates())
+    return found
+
+
+class _RisingCutoff:
+    """Keeps at least the `count` rows with the largest products, and raises the cutoff to the smallest of them."""
+
+    def __init__(self, count: int, cutoff: float) -> None:
+        self._count, self._limit, self._cutoff = count, 2 * count, cutoff
+        self._rows: list[Rows] = []
+        self._products: list[Floats] = []
+        self._size = 0
+
+    def add(self, rows: Rows, products: Floats) -> float:
+        """Return the cutoff from now on."""
+        self._rows.append(rows)
+        self._products.append(products)
+        self._size += len(rows)
+        if self._size > self._limit:
+            self._prune()
+        return self._cutoff
+
+    def candidates(self) -> Candidates:
+        return Candidates(np.concatenate(self._rows) if self._rows else np.zeros(0, np.int64), self._cutoff)
+
+    def _prune(self) -> None:
+        rows, products = np.concatenate(self._rows), np.concatenate(self._products)
+        self._cutoff = float(np.partition(products, -self._count)[-self._count])
+        kept = products >= self._cutoff
+        self._rows, self._products, self._size = [rows[kept]], [products[kept]], int(kept.sum())
+        self._limit = 2 * max(self._count, self._size)

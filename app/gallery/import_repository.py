@@ -28,7 +28,7 @@ class ImportRepository(Transactional):
         """
         with self._replacing() as transaction:
             transaction.create_gallery_if_missing(gallery_id, by)
-            batch = _ImportBatch(transaction, transaction.gallery(gallery_id), by)
+            batch = _ImportBatch(transaction, transaction.uncounted_gallery(gallery_id), by)
             outcomes = [batch.add(subject) for subject in subjects]
             batch.write_faces()
             return outcomes

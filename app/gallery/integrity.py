@@ -10,12 +10,12 @@ from app.domain.identity import Actor
 from app.gallery import queries
 from app.gallery.records import DamagedRow, DamagedValue, GalleryInfo
 from app.gallery.transaction import GalleryTransaction, damaged_face
-from app.storage.sqlite import Connection
+from app.storage.database import Connection
 
 
 def check_file(db: Connection) -> list[DamagedRow]:
-    """Return what SQLite's own check finds."""
-    return [DamagedRow("file", row[0]) for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+    """Return what the database's own check finds."""
+    return [DamagedRow("file", problem) for problem in db.integrity_problems()]
 
 
 def damaged_rows(transaction: GalleryTransaction, gallery_id: str | None = None) -> list[DamagedRow]:
@@ -76,7 +76,7 @@ def repair(transaction: GalleryTransaction, rows: Sequence[DamagedRow], by: Acto
     wanted = set(rows)
     repaired = [row for row in damaged_rows(transaction) if row in wanted]
     for row in repaired:
-        _repair_row(transaction, transaction.gallery(row.gallery_id), row, by)
+        _repair_row(transaction, transaction.uncounted_gallery(row.gallery_id), row, by)
     return repaired
 
 

@@ -12,11 +12,11 @@ from app.gallery.queries import GALLERY, gallery_info
 from app.gallery.records import GalleryInfo
 from app.gallery.resealing import encrypt_gallery
 from app.gallery.sealed_values import aad
+from app.gallery.snapshots import snapshots_of
 from app.gallery.subject_keys import SubjectKeys
 from app.storage import ledger
 from app.storage.cipher import NOT_GIVEN, AesGcmCipher, Cipher, DecryptionError, NoCipher, key_name_of
-from app.storage.key_file import KeyFile
-from app.storage.sqlite import Connection, Database
+from app.storage.database import Connection, Database, DataKeys
 
 _KEY_CHECK, _KEY_CHECK_AAD = b"likeness", "seal"
 
@@ -47,7 +47,7 @@ def _outdated(db: Connection) -> list[GalleryInfo]:
     return [gallery_info(row) for row in db.execute(f"{GALLERY} WHERE sealed_seed IS NULL ORDER BY number")]
 
 
-def _require_key_file(db: Connection, file: KeyFile) -> None:
+def _require_key_file(db: Connection, file: DataKeys) -> None:
     """Raises StartError unless the file is that of the database; a database without any takes it, or makes one."""
     row = db.execute("SELECT value FROM metadata WHERE name = 'key_file'").fetchone()
     if row is None:
@@ -123,6 +123,7 @@ def rotate(database: Database, cipher: AesGcmCipher, by: Actor) -> int:
         row_codec.keys.rewrap(db, cipher)  # last: if the commit fails, the database still names the earlier key
     if is_new:
         database.vacuum()  # no page with a value in clear is left
+    snapshots_of(database, cipher).destroy()  # an earlier key, or none, opens them
     return faces
 
 
@@ -150,4 +151,8 @@ def _stored_key_check(db: Connection) -> bytes | None:
 
 def _store_key_check(db: Connection, cipher: Cipher) -> None:
     key_check = cipher.encrypt(_KEY_CHECK, _KEY_CHECK_AAD)
-    db.execute("INSERT OR REPLACE INTO metadata (name, value) VALUES ('key_check', ?)", (key_check,))
+    db.execute(
+        "INSERT INTO metadata (name, value) VALUES ('key_check', ?) "
+        "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (key_check,),
+    )

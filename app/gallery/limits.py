@@ -10,7 +10,7 @@ from typing import Any
 
 from app.domain.errors import InvalidRequest, MetadataTooLarge
 from app.gallery.records import GalleryInfo
-from app.storage.sqlite import Connection
+from app.storage.database import Connection
 
 ID_PATTERN = r"^[^\x00-\x1f\x7f]{1,128}$"
 MAX_CONSENT = 256

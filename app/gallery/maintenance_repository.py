@@ -77,11 +77,23 @@ class MaintenanceRepository(Transactional):
             resealing.rekey_gallery(transaction.db, self._codec, gallery, on_progress)
             transaction.raise_revision(gallery)
             audit.append(transaction.db, by, "gallery.rekey", gallery_id, faces=gallery.faces)
-            return transaction.gallery(gallery_id)
+            rekeyed = transaction.gallery(gallery_id)
+        self.snapshots.destroy()
+        return rekeyed
 
     def vacuum(self) -> None:
         """Write the file anew, without the pages that deleted rows left empty."""
         self._database.vacuum()
+
+    def audit_head(self) -> audit.Head:
+        with self._reading() as transaction:
+            return audit.head_of(transaction.db)
+
+    def has_audit_entry(self, head: audit.Head) -> bool:
+        """Return whether the database has gone on from that entry; one restored from an earlier backup has not."""
+        with self._reading() as transaction:
+            row = transaction.db.execute("SELECT hash FROM audit WHERE seq = ?", (head.seq,)).fetchone()
+            return row is not None and row["hash"] == head.hash
 
     def audit_event(self, by: Actor, action: str, gallery_id: str, subject_id: str = "", **details: Any) -> None:
         """Append to the audit log an event that changes no row."""

@@ -34,7 +34,7 @@ class MoveRepository(Transactional):
         or SubjectExists.
         """
         with self._replacing() as transaction:
-            gallery = transaction.gallery(gallery_id)
+            gallery = transaction.uncounted_gallery(gallery_id)
             transaction.subject(gallery, subject_id)
             if (metadata, consent, expires_at) != (None, None, None):
                 transaction.describe_subject(gallery, subject_id, metadata, consent, expires_at)
@@ -53,7 +53,7 @@ class MoveRepository(Transactional):
         NotFound, or InvalidRequest if it would have too many faces.
         """
         with self._replacing() as transaction:
-            gallery = transaction.gallery(gallery_id)
+            gallery = transaction.uncounted_gallery(gallery_id)
             subject, other = _two_subjects(transaction, gallery, subject_id, other_id)
             faces = transaction.face_ids(gallery, other_id)
             _move(transaction, gallery, other_id, subject_id, faces)
@@ -72,7 +72,7 @@ class MoveRepository(Transactional):
     ) -> SubjectInfo:
         """Give the subject some faces of another one. Raises as `merge_subjects`, and NotFound for an unknown face."""
         with self._replacing() as transaction:
-            gallery = transaction.gallery(gallery_id)
+            gallery = transaction.uncounted_gallery(gallery_id)
             _two_subjects(transaction, gallery, subject_id, other_id)
             if unknown := sorted(set(face_ids) - transaction.face_ids(gallery, other_id)):
                 raise NotFound(f"subject {other_id!r} has no face {unknown[0]!r}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from app.gallery.records import GalleryInfo
-from app.storage.sqlite import Row
+from app.storage.database import Row
 
 # Private values are read with CAST, because SQLite keeps any type in any column, and a damaged row may hold one.
-GALLERY = """SELECT number, id, model, dimension, revision, created_at, CAST(sealed_seed AS BLOB) AS sealed_seed,
+_GALLERY = "number, id, model, dimension, revision, created_at, CAST(sealed_seed AS BLOB) AS sealed_seed"
+GALLERY = f"""SELECT {_GALLERY},
     (SELECT count(*) FROM subjects WHERE gallery = number) AS subjects,
     (SELECT count(*) FROM faces WHERE gallery = number) AS faces FROM galleries"""
+UNCOUNTED_GALLERY = f"SELECT {_GALLERY}, 0 AS subjects, 0 AS faces FROM galleries"
 SUBJECT = """SELECT id, CAST(metadata AS BLOB) AS metadata, CAST(consent AS BLOB) AS consent, created_at, expires_at,
     key_slot, (SELECT count(*) FROM faces WHERE faces.gallery = subjects.gallery AND subject = subjects.id) AS faces
     FROM subjects"""

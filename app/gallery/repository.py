@@ -1,9 +1,10 @@
 """
-The galleries as stored in one SQLite file. Every change is one transaction that raises the gallery's revision and
-appends to the audit log; the search index (search.py) is a copy of what is stored here.
+The galleries as stored in one SQLite file, or in PostgreSQL. Every change is one transaction that raises the revision
+of the gallery and appends to the audit log; the search index (search.py) is a copy of what is stored here.
 
 CompreFace needs PostgreSQL and reloads all embeddings on a change, DeepFace pickles a folder, and in both a deleted
-face may come back. Here what is committed is on disk, and what is deleted is overwritten (see app/storage/sqlite.py).
+face may come back. Here what is committed is on disk, and what is deleted is overwritten (see app/storage/sqlite.py),
+or in PostgreSQL its key is (see app/storage/postgresql/data_keys.py).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from app.gallery.maintenance_repository import MaintenanceRepository
 from app.gallery.move_repository import MoveRepository
 from app.gallery.records import GalleryInfo
 from app.gallery.subject_repository import SubjectRepository
+from app.storage.database import AttemptTable
 
 
 class GalleryRepository(
@@ -27,6 +29,14 @@ class GalleryRepository(
     def data_version(self) -> int:
         """A number that changes when another process, or another connection of this one, changes anything."""
         return self._database.data_version()
+
+    def attempts(self, kind: str, limit: int, window: float) -> AttemptTable | None:
+        """Return the table in which all replicas count attempts; None if each process counts its own."""
+        return self._database.attempts(kind, limit, window)
+
+    def seconds_behind(self) -> float:
+        """Return for how many seconds `data_version` may have missed a change."""
+        return self._database.seconds_behind()
 
     def galleries(self) -> list[GalleryInfo]:
         with self._reading() as transaction:

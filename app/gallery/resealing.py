@@ -19,7 +19,7 @@ from app.gallery.records import DamagedValue, GalleryInfo
 from app.gallery.sealed_values import aad
 from app.gallery.template_transform import TemplateTransform
 from app.storage.cipher import Cipher, DecryptionError
-from app.storage.sqlite import Connection, Row
+from app.storage.database import Connection, Row
 
 Turn: TypeAlias = Callable[[Floats], Floats]
 _PRIVATE_COLUMNS = {
@@ -57,11 +57,13 @@ def copy_subject(
     (row,) = _private_rows(db, "subjects", gallery, subject_id)
     ids, columns = _PRIVATE_COLUMNS["subjects"]
     values = [_resealed(row[column], column, [row[name] for name in ids], gallery, change) for column in columns]
+    times = db.execute(
+        "SELECT created_at, expires_at FROM subjects WHERE gallery = ? AND id = ?", (gallery.number, subject_id)
+    ).fetchone()
+    names = ("gallery", "id", "key_slot", *columns, "created_at", "expires_at")
     db.execute(
-        f"INSERT INTO subjects (gallery, id, key_slot, {', '.join(columns)}, created_at, expires_at) "
-        f"SELECT gallery, ?, ?, {', '.join('?' * len(columns))}, created_at, expires_at FROM subjects "
-        "WHERE gallery = ? AND id = ?",
-        (new_id, slot, *values, gallery.number, subject_id),
+        f"INSERT INTO subjects ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
+        (gallery.number, new_id, slot, *values, times["created_at"], times["expires_at"]),
     )
 
 

@@ -9,7 +9,7 @@ from app.domain.identity import Actor
 from app.gallery import queries
 from app.gallery.records import GalleryInfo
 from app.gallery.transaction import GalleryTransaction
-from app.storage.sqlite import Connection
+from app.storage.database import Connection
 
 
 @dataclass(frozen=True, slots=True)

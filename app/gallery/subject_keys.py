@@ -15,8 +15,7 @@ from collections import Counter
 
 from app.domain.errors import StartError
 from app.storage.cipher import KEY_BYTES, AesGcmCipher, Cipher, DecryptionError, NoCipher, key_name_of
-from app.storage.key_file import KeyFile
-from app.storage.sqlite import Connection, has_slot
+from app.storage.database import Connection, DataKeys, has_slot
 
 
 class MissingDataKey(DecryptionError):
@@ -26,7 +25,7 @@ class MissingDataKey(DecryptionError):
 class SubjectKeys:
     """Without encryption no subject has a key, and every cipher leaves values as they are."""
 
-    def __init__(self, master: Cipher, file: KeyFile) -> None:
+    def __init__(self, master: Cipher, file: DataKeys) -> None:
         self.master, self.file = master, file
 
     @property
@@ -72,7 +71,8 @@ class SubjectKeys:
         """
         if not isinstance(self.master, AesGcmCipher) or not self.file.exists():
             return
-        sealed = [record for slot, record in self.file.records() if has_slot(db, slot)]
+        used = {row[0] for row in db.execute("SELECT key_slot FROM subjects WHERE key_slot IS NOT NULL")}
+        sealed = [record for slot, record in self.file.records() if slot in used]
         sealed += [row[0] for row in db.execute("SELECT sealed_seed FROM galleries WHERE sealed_seed IS NOT NULL")]
         unknown = Counter(name for name in map(key_name_of, sealed) if not self.master.has_key(name))
         if missing := sum(count for count in unknown.values() if count > 1):

@@ -24,7 +24,7 @@ class SubjectRepository(Transactional):
 
     def subject(self, gallery_id: str, subject_id: str) -> SubjectInfo:
         with self._reading() as transaction:
-            return transaction.subject(transaction.gallery(gallery_id), subject_id)
+            return transaction.subject(transaction.uncounted_gallery(gallery_id), subject_id)
 
     def put_subject(
         self,
@@ -44,7 +44,7 @@ class SubjectRepository(Transactional):
         """
         with self._writing() if metadata is None and consent is None else self._replacing() as transaction:
             transaction.create_gallery_if_missing(gallery_id, by)
-            gallery = transaction.gallery(gallery_id)
+            gallery = transaction.uncounted_gallery(gallery_id)
             is_new = transaction.create_subject_if_missing(gallery, subject_id)
             transaction.describe_subject(gallery, subject_id, metadata, consent, expires_at, is_new=is_new)
             audit.append(transaction.db, by, "subject.put", gallery_id, subject=subject_id)
@@ -52,7 +52,7 @@ class SubjectRepository(Transactional):
 
     def delete_subject(self, gallery_id: str, subject_id: str, by: Actor = SYSTEM) -> None:
         with self._deleting() as transaction:
-            gallery = transaction.gallery(gallery_id)
+            gallery = transaction.uncounted_gallery(gallery_id)
             faces = transaction.subject(gallery, subject_id).faces
             transaction.log_removals(gallery, "subject = ?", subject_id)
             transaction.delete_subjects(gallery, "id = ?", subject_id)
@@ -62,7 +62,7 @@ class SubjectRepository(Transactional):
         """Return the metadata of those subjects that (still) exist."""
         with self._reading() as transaction:
             number = transaction.gallery_number(gallery_id)
-            marks = ",".join("?" * len(subject_ids))
+            marks = ",".join("?" * len(subject_ids)) or "NULL"
             rows = transaction.db.execute(
                 f"{queries.METADATA} WHERE gallery = ? AND id IN ({marks})", (number, *subject_ids)
             )

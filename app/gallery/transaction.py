@@ -18,7 +18,7 @@ from app.gallery.limits import NO_LIMITS, GalleryLimits, check_consent, check_id
 from app.gallery.records import DamagedRow, DamagedValue, GalleryInfo, IdempotencyRecord, SubjectInfo
 from app.gallery.resealing import Resealing, reseal_subject
 from app.gallery.transaction_keys import TransactionKeys
-from app.storage.sqlite import Connection, Row, UniqueViolation
+from app.storage.database import Connection, Row
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,14 @@ class GalleryTransaction:
         self.db, self.codec, self.keys, self.limits = db, row_codec, keys, limits
 
     def gallery(self, gallery_id: str) -> GalleryInfo:
-        row = self.db.execute(f"{queries.GALLERY} WHERE id = ?", (gallery_id,)).fetchone()
+        return self._gallery(queries.GALLERY, gallery_id)
+
+    def uncounted_gallery(self, gallery_id: str) -> GalleryInfo:
+        """Return the gallery without its counts, which are 0: to count a million rows takes longer than a search."""
+        return self._gallery(queries.UNCOUNTED_GALLERY, gallery_id)
+
+    def _gallery(self, query: str, gallery_id: str) -> GalleryInfo:
+        row = self.db.execute(f"{query} WHERE id = ?", (gallery_id,)).fetchone()
         if row is None:
             raise NotFound(f"no gallery {gallery_id!r}")
         return queries.gallery_info(row)
@@ -77,7 +84,12 @@ class GalleryTransaction:
     def create_gallery_if_missing(self, gallery_id: str, by: Actor) -> bool:
         """Return whether the gallery is new."""
         check_id(gallery_id)
-        created = self.db.execute("INSERT OR IGNORE INTO galleries (id, created_at) VALUES (?, ?)", (gallery_id, now()))
+        created = self.db.execute(
+            # without the condition, every enrolment would use up a number of a gallery
+            "INSERT INTO galleries (id, created_at) SELECT CAST(? AS TEXT), CAST(? AS TEXT) "
+            "WHERE NOT EXISTS (SELECT 1 FROM galleries WHERE id = ?) ON CONFLICT DO NOTHING",
+            (gallery_id, now(), gallery_id),
+        )
         if created.rowcount > 0:
             number = self.gallery_number(gallery_id)
             seed = self.codec.new_seed(number)
@@ -138,7 +150,7 @@ class GalleryTransaction:
         )
         self.keys.release(slot)
 
-    def delete_subjects(self, gallery: GalleryInfo, where: str = "1", *values: str) -> list[str]:
+    def delete_subjects(self, gallery: GalleryInfo, where: str = "TRUE", *values: str) -> list[str]:
         """Delete the subjects that `where` selects, with all that is stored of them, and return their ids."""
         rows = self.db.execute(
             f"DELETE FROM subjects WHERE gallery = ? AND {where} RETURNING id, key_slot", (gallery.number, *values)
@@ -222,10 +234,11 @@ class GalleryTransaction:
             self.codec.face_row(gallery, each, revision, self.keys.cipher(gallery.number, each.subject_id))
             for each in templates
         ]
-        try:
-            self.db.executemany(f"INSERT INTO faces ({queries.FACE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-        except UniqueViolation as error:
-            raise InvalidRequest(f"gallery {gallery.id!r} has one of these faces already") from error
+        added = self.db.executemany(
+            f"INSERT INTO faces ({queries.FACE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", rows
+        )
+        if added.rowcount < len(rows):
+            raise InvalidRequest(f"gallery {gallery.id!r} has one of these faces already")
         self.limits.check_faces(self.db, gallery, {template.subject_id for template in templates})
 
     def face_ids(self, gallery: GalleryInfo, subject_id: str) -> set[str]:

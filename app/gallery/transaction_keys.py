@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
-from app.domain.errors import ServiceError
 from app.gallery.codec import RowCodec
 from app.storage.cipher import Cipher
-from app.storage.sqlite import Connection
+from app.storage.database import Connection
 
 
 class TransactionKeys:
@@ -53,6 +52,5 @@ class TransactionKeys:
             if self._created:
                 file.sync()
         except BaseException:
-            with suppress(OSError, ServiceError):  # keys of nobody are found and removed at the next start
-                file.clear(self._created)
+            file.discard(self._created)
             raise

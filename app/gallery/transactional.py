@@ -9,11 +9,12 @@ from app.domain.ports import ThresholdOffsets
 from app.gallery import key_rotation
 from app.gallery.codec import RowCodec
 from app.gallery.limits import NO_LIMITS, GalleryLimits
+from app.gallery.snapshots import snapshots_of
 from app.gallery.subject_keys import SubjectKeys
 from app.gallery.transaction import GalleryTransaction
 from app.gallery.transaction_keys import TransactionKeys
 from app.storage.cipher import Cipher, NoCipher
-from app.storage.sqlite import Connection, Database
+from app.storage.database import Connection, Database
 
 
 class Transactional:
@@ -29,6 +30,7 @@ class Transactional:
         """Raises StartError unless the cipher has the key of the file, which must be at the newest schema version."""
         self._database, self._cipher = database, cipher or NoCipher()
         self._codec, self._limits = RowCodec(SubjectKeys(self._cipher, database.keys), offsets), limits
+        self.snapshots = snapshots_of(database, self._cipher)
         key_rotation.open_with_cipher(database, self._codec)
 
     def require_all_keys(self) -> None:
@@ -56,8 +58,14 @@ class Transactional:
     @contextmanager
     def _deleting(self) -> Iterator[GalleryTransaction]:
         released: list[int] = []
-        with self._database.deleting(released) as db, self._changing(db, released) as transaction:
-            yield transaction
+        is_done = False
+        try:
+            with self._database.deleting(released) as db, self._changing(db, released) as transaction:
+                yield transaction
+                is_done = True
+        finally:
+            if is_done:
+                self.snapshots.destroy()
 
     @contextmanager
     def _changing(self, db: Connection, released: list[int]) -> Iterator[GalleryTransaction]:

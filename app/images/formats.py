@@ -20,6 +20,7 @@ from PIL import ExifTags, Image
 from app.domain.models import Pixels
 from app.images import heif, tiff
 from app.images.jpeg import END_OF_IMAGE, check_scans, decode_by_simplejpeg, lacks_only_its_end
+from app.images.png import has_plausible_chunks
 from app.images.rgb import deep_color_to_rgb, to_rgb
 
 _RAW_RGB = ("RGB", ("RGB", 0, 1))  # how Pillow describes rows of RGB without padding, from the top
@@ -39,6 +40,8 @@ def _decode_jpeg(data: bytes, image: Image.Image) -> Pixels:
 
 
 def _decode_png(data: bytes, image: Image.Image) -> Pixels:
+    if not has_plausible_chunks(data):
+        return _decode_by_pillow(data, image)
     is_deep = any(str(tile.args).startswith("RGB") and ";16" in str(tile.args) for tile in _tiles(image))
     if is_deep and not getattr(image, "is_animated", False) and "transparency" not in image.info:
         return _decode_deep_color(_deep_values(data, image), image)

@@ -29,13 +29,28 @@ def without_side_chunks(data: bytes) -> bytes | None:
     return _SIGNATURE + b"".join(kept) if len(kept) < len(chunks) else None
 
 
+def has_plausible_chunks(data: bytes) -> bool:
+    """
+    Return whether OpenCV may read the PNG: no chunk is longer than the file, and there are no more than encoders make.
+
+    It allocates what a chunk claims before it reads it, up to 4 GB.
+    """
+    sizes = [end - start for start, end in islice(_places(data), MAX_CHUNKS + 1)]
+    return len(sizes) <= MAX_CHUNKS and max(sizes, default=0) <= len(data)
+
+
 def _chunks(data: bytes) -> Iterator[bytes]:
     """Yield the chunks, of which the last one may be cut off."""
-    place = len(_SIGNATURE)
-    while place < len(data):
-        end = place + _FRAME + int.from_bytes(data[place : place + 4], "big")
-        yield data[place:end]
-        place = end
+    return (data[start:end] for start, end in _places(data))
+
+
+def _places(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the start of each chunk, and the end that it claims."""
+    start = len(_SIGNATURE)
+    while start < len(data):
+        end = start + _FRAME + int.from_bytes(data[start : start + 4], "big")
+        yield start, end
+        start = end
 
 
 def _is_critical(chunk: bytes) -> bool:

@@ -28,11 +28,13 @@ def read_planes(data: bytes, image: Image.Image) -> np.ndarray:
     """Return values (H, W, 3 or 4) uint16. Raises ValueError if the strips do not hold them."""
     tags = _tags(image)
     channels = len(tags[_BITS])
-    places = zip(tags.get(_STRIPS, ()), tags.get(_STRIP_SIZES, ()), strict=True)
-    content = b"".join(data[start : start + size] for start, size in places)
-    expected = channels * image.height * image.width * 2
-    if channels not in (3, 4) or len(content) != expected:
-        raise ValueError(f"expected 3 or 4 planes and {expected} bytes of strips, got {channels} and {len(content)}")
+    sizes = tags.get(_STRIP_SIZES, ())
+    expected, promised = channels * image.height * image.width * 2, sum(abs(size) for size in sizes)
+    if channels not in (3, 4) or promised != expected:  # before reading, since every strip may be the whole file
+        raise ValueError(f"expected 3 or 4 planes and {expected} bytes of strips, got {channels} and {promised}")
+    content = b"".join(data[start : start + size] for start, size in zip(tags.get(_STRIPS, ()), sizes, strict=True))
+    if len(content) != expected:
+        raise ValueError(f"expected {expected} bytes of strips, got {len(content)}")
     values = np.frombuffer(content, "<u2" if tags.prefix == b"II" else ">u2")
     planes = values.reshape(channels, image.height, image.width)
     return np.moveaxis(planes, 0, 2).astype(np.uint16)

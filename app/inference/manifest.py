@@ -86,6 +86,15 @@ class DetectorManifest(Manifest):
         return digest_of("".join(part.digest for part in (self.pnet, self.rnet, self.onet)).encode())
 
 
+class LivenessManifest(Manifest):
+    kind: Literal["liveness"]
+    file: ModelFile
+    crop_size: int = Field(ge=16, le=1024, description="Side of the square uint8 RGB crops, in pixels.")
+    scales: tuple[float, ...] = Field(
+        min_length=1, description="The side of each crop, in sides of the face's box: a face has one of each scale."
+    )
+
+
 def digest_of(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
@@ -96,6 +105,10 @@ def read_embedder(folder: Path) -> EmbedderManifest:
 
 def read_detector(folder: Path) -> DetectorManifest:
     return _read(folder, DetectorManifest)
+
+
+def read_liveness(folder: Path) -> LivenessManifest:
+    return _read(folder, LivenessManifest)
 
 
 def read_checked(folder: Path, file: ModelFile) -> bytes:

@@ -36,12 +36,19 @@ class ProcessGauges:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.is_ready: Callable[[], bool] = lambda: False
+        self.lag: Callable[[], float] = lambda: 0.0
         self.queues: dict[str, tuple[Callable[[], int], int]] = {}
         self._ready = Gauge(
             "likeness_ready",
             "1 while requests are taken, 0 while starting or stopping.",
             registry=registry,
             multiprocess_mode="livemin",
+        )
+        self._lag = Gauge(
+            "likeness_replica_lag_seconds",
+            "Seconds for which changes of other replicas may be unknown here; 0 without PostgreSQL.",
+            registry=registry,
+            multiprocess_mode="livemax",
         )
         self._depth = Gauge(
             "likeness_queue_depth",
@@ -60,6 +67,7 @@ class ProcessGauges:
 
     def update(self) -> None:
         self._ready.set(_read_or_log("readiness", self.is_ready) or 0)
+        self._lag.set(_read_or_log("replica lag", self.lag) or 0)
         for name, (depth, limit) in list(self.queues.items()):
             self._limit.labels(name).set(limit)
             size = _read_or_log(f"queue {name}", depth)

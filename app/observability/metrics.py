@@ -110,6 +110,9 @@ class Metrics:
         """`count_pending` may block, as in `watch_galleries`."""
         self._galleries.count_pending = count_pending
 
+    def watch_lag(self, lag: Callable[[], float]) -> None:
+        self._gauges.lag = lag
+
     def watch_readiness(self, is_ready: Callable[[], bool]) -> None:
         self._gauges.is_ready = is_ready
 

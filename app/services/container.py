@@ -8,6 +8,7 @@ from app.access.authenticator import Authenticator
 from app.concurrency.worker_pool import WorkerPool
 from app.domain.errors import NotFound
 from app.domain.ports import Detector, Embedder, ThresholdOffsets
+from app.faces.liveness import CropLiveness
 from app.inference.manifest import DetectorManifest, EmbedderManifest
 from app.matching.calibration import Calibration
 from app.matching.score_release import ScoreReleasePolicy
@@ -33,10 +34,12 @@ class Models:
     offsets: ThresholdOffsets
     calibration: Calibration | None
     provider: str
+    liveness: CropLiveness | None = None
+    """None unless the service was started with it."""
 
     @property
     def detector_provider(self) -> str:
-        """The provider of the detector's networks, which never run on OpenVINO."""
+        """The provider of the detector's and the liveness networks, which never run on OpenVINO."""
         return "cpu" if self.provider == "openvino" else self.provider
 
     def calibration_of(self, model_id: str) -> Calibration:
@@ -60,5 +63,7 @@ class Services:
     gallery_import: GalleryImport
     vectors: Vectors
     authenticator: Authenticator
+    has_replicas: bool
+    """Whether other machines may serve the same galleries."""
     body_workers: WorkerPool
     """The thread that parses JSON bodies: one at a time, since parsing holds the interpreter's lock."""

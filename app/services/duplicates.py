@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.access.subject_attempts import SubjectAttempts
 from app.concurrency.worker_pool import WorkerPool
 from app.domain.errors import NotFound
 from app.domain.identity import Actor, Caller
 from app.domain.models import Distance, Embedding
 from app.gallery.search import GallerySearch
 from app.matching.score_release import ScoreReleasePolicy
+from app.services.attempts import Attempts
 from app.services.galleries import Galleries
 
 MAX_DUPLICATES = 5
@@ -37,7 +37,7 @@ class Duplicates:
         self,
         search: GallerySearch,
         release: ScoreReleasePolicy,
-        namings: SubjectAttempts,
+        namings: Attempts,
         workers: WorkerPool,
         galleries: Galleries,
     ) -> None:
@@ -54,9 +54,9 @@ class Duplicates:
         self, gallery_id: str, duplicates: Sequence[Duplicate], caller: Caller, by: Actor
     ) -> list[Duplicate]:
         """Return those that the caller may be told, which counts and is audited as an identification."""
-        left_out = self._namings.exhausted(caller, gallery_id)
+        left_out = await self._namings.exhausted(caller, gallery_id)
         subjects = dict.fromkeys(each.subject_id for each in duplicates if each.subject_id not in left_out)
-        admitted = [each for each in subjects if self._namings.admit(caller, gallery_id, each)]
+        admitted = [each for each in subjects if await self._namings.admit(caller, gallery_id, each)]
         if admitted:
             await self._galleries.audit_search(by, "subject.identify", gallery_id, admitted)
         return [each for each in duplicates if each.subject_id in admitted]

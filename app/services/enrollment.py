@@ -12,7 +12,7 @@ from app.concurrency.worker_pool import WorkerPool
 from app.domain.clock import now
 from app.domain.errors import AllRejected, DuplicateFace, LikenessError, LowQuality, Rejected, ServiceError
 from app.domain.identity import SYSTEM, Actor, Caller
-from app.domain.models import Embedding, Probe, Template
+from app.domain.models import Embedding, Liveness, Probe, Template
 from app.domain.ports import NoObserver, Observer
 from app.faces.quality import QualityBounds
 from app.faces.selection import OneFace
@@ -33,6 +33,7 @@ class EnrolledFace:
     index: int
     template: Template
     faces_found: int
+    liveness: Liveness | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,7 +132,7 @@ class Enrollment:
         outcomes = await self._probes(faces, rule, timer)
         return EnrollmentResult(
             [
-                EnrolledFace(index, _template(subject_id, probe), probe.faces_found)
+                EnrolledFace(index, _template(subject_id, probe), probe.faces_found, probe.liveness)
                 for index, probe in enumerate(outcomes)
                 if isinstance(probe, Probe)
             ],
@@ -183,4 +184,6 @@ def _digest(faces: Sequence[FaceInput], rule: OneFace, on_duplicate: OnDuplicate
         digest.update(hashlib.sha256(data).digest())
         if isinstance(face, Upload) and face.orientation != "auto":
             digest.update(face.orientation.encode())
+        if isinstance(face, Upload) and face.liveness != "off":
+            digest.update(face.liveness.encode())
     return digest.hexdigest()

@@ -19,10 +19,14 @@ class ErasureRetry:
         self._galleries = galleries
 
     async def run(self) -> None:
-        """Run until cancelled; a failure is logged, and the next round tries again."""
+        """Run until cancelled; the first failure of several is logged, and the next round tries again."""
+        has_failed = False
         while True:
             try:
                 await self._galleries.settle_erasures()
+                has_failed = False
             except Exception:  # any: erasing must not end with it
-                log.exception("pending erasures could not be finished")
+                if not has_failed:
+                    log.exception("pending erasures could not be finished")
+                has_failed = True
             await asyncio.sleep(INTERVAL)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from app.concurrency.worker_pool import Reservation, WorkerPool
-from app.domain.errors import FaceNotFound, InputError, LikenessError, MultipleFaces
+from app.domain.errors import FaceNotFound, InputError, InvalidRequest, LikenessError, MultipleFaces, SpoofSuspected
 from app.domain.models import AlignedCrop, Embedding, Probe
 from app.domain.ports import NoObserver, Observer
+from app.faces.liveness import LivenessMode
 from app.faces.orientation import Orientation
 from app.faces.selection import FaceRule, OneFace
 from app.images.jpeg import encode_jpeg
@@ -25,11 +26,16 @@ MAX_QUEUED_FACES = 32
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Upload:
-    """An encoded image, the name of the request field that carried it, and how its upright side is found."""
+    """
+    An encoded image, the name of the request field that carried it, and what is to be done with it.
+
+    `orientation` says how its upright side is found, `liveness` whether its faces are reported or required to be live.
+    """
 
     name: str
     data: bytes
     orientation: Orientation = "auto"
+    liveness: LivenessMode = "off"
 
 
 FaceInput: TypeAlias = Upload | Embedding
@@ -64,14 +70,24 @@ class Extraction:
     async def read(
         self, upload: Upload, selection: FaceSelection, timer: StageTimer, reservation: Reservation | None = None
     ) -> PhotoFaces:
-        """Return the aligned faces of one upload. Raises as FacePipeline.read, and Overloaded or DeadlineExceeded."""
+        """
+        Return the aligned faces of one upload.
+
+        Raises as FacePipeline.read, Overloaded or DeadlineExceeded, SpoofSuspected if a face has to be live and does
+        not look so, and InvalidRequest if the service does not judge that.
+        """
+        self._require_liveness([upload])
         with naming_image(upload.name), self._observing_errors():
             photo = await self._workers.run(
-                lambda: self._pipeline.read(upload.data, selection, timer.stage, upload.orientation),
+                lambda: self._pipeline.read(
+                    upload.data, selection, timer.stage, upload.orientation, liveness=upload.liveness != "off"
+                ),
                 on_start=lambda seconds: timer.add("queue", seconds),
                 reservation=reservation,
             )
-        self._observer.on_photo(photo.faces_found)
+            self._observer.on_photo(photo.faces_found)
+            if upload.liveness == "require":
+                _require_live(photo)
         return photo
 
     async def read_all(
@@ -80,9 +96,10 @@ class Extraction:
         """
         Return the faces of each upload, in order, or the error that it met.
 
-        Raises Overloaded if there is no capacity for all of them now. Uploads beyond the pool's whole capacity meet
-        that error one by one.
+        Raises Overloaded if there is no capacity for all of them now, and InvalidRequest if the service does not judge
+        the liveness that is asked for. Uploads beyond the pool's whole capacity meet Overloaded one by one.
         """
+        self._require_liveness(uploads)
         with self._workers.reserve(min(len(uploads), self._workers.capacity)) as reservation:
             outcomes = await asyncio.gather(
                 *(self.read(upload, selection, timer, reservation) for upload in uploads), return_exceptions=True
@@ -97,7 +114,7 @@ class Extraction:
             while batch := faces[len(embeddings) : len(embeddings) + MAX_QUEUED_FACES]:
                 embeddings += await asyncio.gather(*(self._embedder.submit(face.crop) for face, _ in batch))
         return [
-            Probe(face.face, face.quality, embedding, found)
+            Probe(face.face, face.quality, embedding, found, face.liveness)
             for (face, found), embedding in zip(faces, embeddings, strict=True)
         ]
 
@@ -130,6 +147,11 @@ class Extraction:
         found = iter(await self.embed(_raise_first_error(photos), timer))
         return [probe_of_vector(face) if isinstance(face, Embedding) else next(found) for face in faces]
 
+    def _require_liveness(self, uploads: Sequence[Upload]) -> None:
+        if not self._pipeline.judges_liveness and any(upload.liveness != "off" for upload in uploads):
+            detail = "expected off, since this service was started without LIKENESS_LIVENESS=on"
+            raise InvalidRequest(f"liveness: {detail}", [("liveness", detail)])
+
     @contextmanager
     def _observing_errors(self) -> Iterator[None]:
         try:
@@ -153,6 +175,17 @@ def naming_image(image: str) -> Iterator[None]:
     except LikenessError as error:
         error.image = image
         raise
+
+
+def _require_live(photo: PhotoFaces) -> None:
+    """Raises SpoofSuspected if a selected face does not look live."""
+    suspects = [
+        face.liveness.score if face.liveness else 0.0
+        for face in photo.faces
+        if face.liveness is None or not face.liveness.live
+    ]
+    if suspects:
+        raise SpoofSuspected(f"expected a live face, got one that looks like a picture (score {min(suspects)})")
 
 
 def _photo_or_error(outcome: PhotoFaces | BaseException) -> PhotoFaces | LikenessError:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 from app.concurrency.worker_pool import WorkerPool
-from app.domain.errors import StorageFull
+from app.domain.errors import StorageFull, StorageUnavailable
 from app.domain.identity import Actor
 from app.domain.models import Template
 from app.gallery.records import FacePage, FaceReference, GalleryInfo, SubjectFile, SubjectInfo
@@ -19,6 +20,9 @@ from app.gallery.search import GallerySearch
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
+MAX_LAG = 5.0
+"""Seconds behind the other replicas, beyond which a replica is not ready."""
+
 
 class Galleries:
     """The async interface of the repository: calls run on worker threads. What is erased leaves the index too."""
@@ -28,6 +32,7 @@ class Galleries:
     ) -> None:
         self._repository, self._search, self._workers = repository, search, workers
         self._audit_searches = audit_searches
+        self._current_at = time.monotonic()
 
     async def all(self) -> list[GalleryInfo]:
         return await self._run(self._repository.galleries)
@@ -178,7 +183,26 @@ class Galleries:
 
     async def update_indexes(self) -> None:
         """Remove from this process's memory what another process has erased."""
+        known_at = time.monotonic() - self._repository.seconds_behind()
         await self._run(self._search.update_indexes)
+        self._current_at = known_at
+
+    def lag(self) -> float:
+        """Return for how many seconds the memory of this process may lack a change of another one."""
+        return time.monotonic() - self._current_at
+
+    def require_current(self) -> None:
+        """Raises StorageUnavailable if that is too long to serve requests."""
+        if (lag := self.lag()) > MAX_LAG:
+            raise StorageUnavailable(f"changes of other replicas are not known here for {lag:.0f} s")
+
+    async def build_graphs(self, workers: WorkerPool) -> None:
+        """Build the graphs of an approximate search, on a thread of its own."""
+        await workers.run(self._search.build_graphs)
+
+    async def save_snapshots(self) -> None:
+        """Write copies of large indexes beside the database, from which the next start loads them."""
+        await self._run(self._search.save_snapshots)
 
     async def _run(self, call: Callable[..., T], *arguments: Any) -> T:
         return await self._workers.run(lambda: call(*arguments))

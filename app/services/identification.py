@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
-from app.access.subject_attempts import SubjectAttempts
 from app.concurrency.worker_pool import WorkerPool
 from app.domain.identity import Caller
 from app.domain.models import Candidate, Embedding, Probe
@@ -16,6 +15,7 @@ from app.gallery.search import GallerySearch
 from app.matching.score_release import ScoreRelease, ScoreReleasePolicy
 from app.matching.threshold_policy import Decision
 from app.pipeline import FaceSelection
+from app.services.attempts import Attempts
 from app.services.extraction import EmbeddedPhoto, Extraction, FaceInput, probe_of_vector
 from app.services.timing import StageTimer
 
@@ -41,7 +41,7 @@ class Identification:
         extraction: Extraction,
         release: ScoreReleasePolicy,
         search: GallerySearch,
-        namings: SubjectAttempts,
+        namings: Attempts,
         repository: GalleryRepository,
         workers: WorkerPool,
     ) -> None:
@@ -71,14 +71,14 @@ class Identification:
         )
         photo = await self._probes(face, selection, timer)
         embeddings = [probe.embedding for probe in photo.probes]
-        left_out = self._namings.exhausted(caller, gallery_id)
+        left_out = await self._namings.exhausted(caller, gallery_id)
 
         def search() -> tuple[GalleryInfo, list[list[Candidate]]]:
             with timer.stage("search"):
                 return self._candidates_of_all(gallery, embeddings, top_k, release, left_out)
 
         gallery, candidates = await self._workers.run(search)
-        named = [self._count_named(caller, gallery_id, each) for each in candidates]
+        named = [await self._count_named(caller, gallery_id, each) for each in candidates]
         return IdentificationResult(photo.probes, named, photo.faces_found, gallery, release.decision)
 
     async def _probes(self, face: FaceInput, selection: FaceSelection, timer: StageTimer) -> EmbeddedPhoto:
@@ -87,9 +87,9 @@ class Identification:
         photo = await self._extraction.read(face, selection, timer)
         return EmbeddedPhoto(await self._extraction.embed([photo], timer), photo.faces_found)
 
-    def _count_named(self, caller: Caller, gallery_id: str, candidates: Sequence[Candidate]) -> list[Candidate]:
+    async def _count_named(self, caller: Caller, gallery_id: str, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Count that they are named; leave out those that another face or request has exhausted since the search."""
-        named = [each for each in candidates if self._namings.admit(caller, gallery_id, each.subject_id)]
+        named = [each for each in candidates if await self._namings.admit(caller, gallery_id, each.subject_id)]
         return [replace(each, rank=rank) for rank, each in enumerate(named, start=1)]
 
     def _candidates_of_all(

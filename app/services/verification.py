@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.access.subject_attempts import SubjectAttempts
 from app.concurrency.worker_pool import WorkerPool
 from app.domain.errors import LikenessError, NotFound
 from app.domain.identity import Caller
@@ -17,6 +16,7 @@ from app.matching.distance import compare_embeddings
 from app.matching.score_release import ScoreReleasePolicy
 from app.matching.threshold_policy import Decision, ThresholdPolicy
 from app.pipeline import FaceSelection, PhotoFaces
+from app.services.attempts import Attempts
 from app.services.extraction import Extraction, FaceInput, Upload
 from app.services.timing import StageTimer
 
@@ -59,7 +59,7 @@ class Verification:
         extraction: Extraction,
         policy: ThresholdPolicy,
         release: ScoreReleasePolicy,
-        attempts: SubjectAttempts,
+        attempts: Attempts,
         repository: GalleryRepository,
         workers: WorkerPool,
         observer: Observer | None = None,
@@ -127,7 +127,7 @@ class Verification:
         release = self._release.for_verification(
             fmr=fmr, threshold=threshold, templates=count, unrestricted=caller.is_admin
         )
-        self._attempts.acquire(caller, gallery_id, subject_id)
+        await self._attempts.acquire(caller, gallery_id, subject_id)
         probe = await self._extraction.probe(face, rule, timer)
         if not templates:
             return VerificationResult(release.refuse(), release.decision, [probe])
@@ -169,7 +169,7 @@ class Verification:
         release = self._release.for_verification(fmr=None, threshold=None, templates=1, unrestricted=caller.is_admin)
         photo = await self._extraction.read(upload, selection, timer)
         for _ in photo.faces:
-            self._attempts.acquire(caller, gallery_id, template.subject_id)
+            await self._attempts.acquire(caller, gallery_id, template.subject_id)
         probes = await self._extraction.embed([photo], timer)
         comparisons = [release.compare(compare_embeddings(each.embedding, template.embedding)) for each in probes]
         for comparison in comparisons:

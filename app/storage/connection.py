@@ -1,9 +1,14 @@
-"""A connection to the database file, with what the open transaction has to write before it is committed."""
+"""A connection to a SQLite file, with what the open transaction has to write before it is committed."""
 
 from __future__ import annotations
 
 import sqlite3
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from app.storage.database import NoteRow
+from app.storage.row_hashes import watch_triggers
+from app.storage.schema import schema_differences
+from app.storage.scripts import migration_statements
 
 if TYPE_CHECKING:
     from app.storage.row_digests import RowDigests
@@ -12,14 +17,38 @@ Row: TypeAlias = sqlite3.Row
 
 
 class Connection(sqlite3.Connection):
-    """
-    `entries` wait for the commit, which writes them to the audit log (app/storage/ledger.py).
-
-    `rows` is None if the file is older than its digests.
-    """
+    """Implements app.storage.database.Connection."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.entries: list[dict[str, Any]] = []
         self.head_is_checked = False
         self.rows: RowDigests | None = None
+
+    def has_table(self, name: str) -> bool:
+        return self.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone() is not None
+
+    def column_names(self, table: str) -> list[str]:
+        return [row["name"] for row in self.execute("SELECT name FROM pragma_table_info(?)", (table,))]
+
+    def cell(self, name: str) -> str:
+        return f"CAST({name} AS BLOB)"
+
+    def install_watch(self, note: NoteRow) -> None:
+        """Make temporary triggers, which exist on this connection only and call `note` at once."""
+        self.create_function("note_row", -1, note)
+        for statement in watch_triggers(self):
+            self.execute(statement)
+
+    def collect_changes(self) -> None: ...
+
+    def last_audit_number(self) -> int:
+        """SQLite keeps the number when its row is removed."""
+        row = self.execute("SELECT seq FROM sqlite_sequence WHERE name = 'audit'").fetchone()
+        return int(row["seq"]) if row else 0
+
+    def schema_differences(self) -> list[str]:
+        return schema_differences(self, migration_statements())
+
+    def integrity_problems(self) -> list[str]:
+        return [row[0] for row in self.execute("PRAGMA integrity_check") if row[0] != "ok"]

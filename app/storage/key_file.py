@@ -13,10 +13,10 @@ import errno
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from app.domain.errors import StartError, StorageFull, StorageUnavailable
+from app.domain.errors import ServiceError, StartError, StorageFull, StorageUnavailable
 from app.storage.cipher import KEY_BYTES, OVERHEAD
 
 RECORD_BYTES = KEY_BYTES + OVERHEAD
@@ -87,6 +87,11 @@ class KeyFile:
             self.sync()
         if self._free is not None:
             self._free.extend(cleared)
+
+    def discard(self, slots: Iterable[int]) -> None:
+        """Clear the slots of a transaction that fails; keys of nobody are found and removed at the next start too."""
+        with suppress(OSError, ServiceError):
+            self.clear(slots)
 
     def sync(self) -> None:
         with self._lock, _full_disk():

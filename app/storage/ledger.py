@@ -17,7 +17,7 @@ from typing import Any
 from app.domain.clock import now
 from app.domain.errors import ServiceError
 from app.storage.cipher import Cipher
-from app.storage.connection import Connection, Row
+from app.storage.database import Connection, Row
 from app.storage.row_digests import RowDigests, has_digests
 
 log = logging.getLogger(__name__)
@@ -123,7 +123,8 @@ def _check_head(db: Connection) -> None:
 def _store_head(rows: RowDigests, db: Connection, seq: int, last_hash: str) -> None:
     head: dict[str, Any] = {"seq": seq, "hash": last_hash, "state": rows.state()}
     db.execute(
-        "INSERT OR REPLACE INTO audit_head (number, seq, hash, state, mac) VALUES (1, ?, ?, ?, ?)",
+        "INSERT INTO audit_head (number, seq, hash, state, mac) VALUES (1, ?, ?, ?, ?) ON CONFLICT (number) "
+        "DO UPDATE SET seq = excluded.seq, hash = excluded.hash, state = excluded.state, mac = excluded.mac",
         (*head.values(), rows.sign(_signed_text(head))),
     )
 

@@ -5,19 +5,20 @@ Bring a database file to the newest schema version by numbered migrations.
 together with the change of that number, so an interrupted one leaves the earlier version whole. The write lock is held
 meanwhile, so that several processes may start at once. `executescript` would commit the open transaction before it
 runs (Synapse lost the transactions of its migrations that way, see its pull request 14910), hence `statements`.
+PostgreSQL has scripts of its own with the same numbers (app/storage/postgresql/migrate.py).
 """
 
 from __future__ import annotations
 
-import re
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from importlib import resources
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.domain.errors import StartError
 from app.storage.cipher import Cipher
+from app.storage.scripts import migration_scripts, statements
 from app.storage.sqlite import Connection, Database
+
+__all__ = ["APPLICATION_ID", "migrate", "migration_scripts", "open_migrated", "schema_version", "statements"]
 
 APPLICATION_ID = 0x4C494B45  # "LIKE" in ASCII; set by the first migration
 
@@ -32,18 +33,6 @@ def open_migrated(path: Path, cipher: Cipher | None = None, *, busy_timeout: flo
         database.close()
         raise
     return database
-
-
-def migration_scripts() -> list[str]:
-    """The SQL of every migration in order; the first leads to version 1."""
-    files = resources.files("app.storage").joinpath("migrations").iterdir()
-    scripts = {file.name: file.read_text("utf-8") for file in files if file.name.endswith(".sql")}
-    return [scripts[name] for name in sorted(scripts)]
-
-
-def migration_statements() -> Iterator[str]:
-    for script in migration_scripts():
-        yield from statements(script)
 
 
 def migrate(database: Database, scripts: Sequence[str], finish: Callable[[Connection], None] = lambda _: None) -> None:
@@ -85,15 +74,3 @@ def _may_become_ours(db: Connection) -> bool:
     is_empty = not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
     audit_columns = [row["name"] for row in db.execute("SELECT name FROM pragma_table_info('audit')")]
     return is_empty or audit_columns == ["seq", "entry", "hash"]
-
-
-def statements(script: str) -> Iterator[str]:
-    """Split a script into its statements; the body of a trigger is part of its statement."""
-    statement = ""
-    for part in re.split("(?<=;)", script):
-        statement += part
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-    if statement.strip():
-        yield statement

@@ -1,7 +1,7 @@
 """
 A digest of all rows that matter, kept while they change: what was changed behind the service's back does not fit it.
 
-Temporary triggers, which exist on our connections only, note each row that is added or removed, by a cascade too. The
+Triggers note each row that our connections add or remove, by a cascade too (`install_watch` of a connection). The
 digest is a sum of keyed hashes (row_hashes.py). The key is random, encrypted by the gallery's encryption key, and a
 known constant if the gallery is not encrypted.
 """
@@ -16,15 +16,12 @@ from collections.abc import Mapping
 
 from app.domain.errors import Overloaded, ServiceError, StartError
 from app.storage.cipher import KEY_BYTES, NOT_GIVEN, Cipher, DecryptionError
-from app.storage.connection import Connection
+from app.storage.database import Connection
 from app.storage.row_hashes import (
-    BOUND_TABLES,
     Digest,
     Part,
-    bound_columns,
     encode_row,
     hash_row,
-    note_call,
     sum_rows,
     to_bytes,
     total_of,
@@ -53,17 +50,7 @@ class RowDigests:
 
     def install(self) -> None:
         """Watch the rows from now on."""
-        self._db.create_function("note_row", -1, self._note)
-        for table in BOUND_TABLES:
-            columns = bound_columns(self._db, table)
-            for event, prefixes in (("INSERT", ["NEW"]), ("DELETE", ["OLD"]), ("UPDATE", ["OLD", "NEW"])):
-                of = f" OF {', '.join(columns)}" if event == "UPDATE" else ""
-                calls = [note_call(table, columns, prefix) for prefix in prefixes]
-                self._db.execute(f"DROP TRIGGER IF EXISTS temp.{table}_{event.lower()}_noted")
-                self._db.execute(
-                    f"CREATE TEMP TRIGGER {table}_{event.lower()}_noted AFTER {event}{of} ON main.{table} "
-                    f"BEGIN {' '.join(calls)} END"
-                )
+        self._db.install_watch(self._note)
 
     def start(self) -> None:
         """Begin a writing transaction: forget what an earlier one left, and read the key, which may have changed."""
@@ -77,10 +64,12 @@ class RowDigests:
 
     def have_changed(self) -> bool:
         """Return whether rows were noted, or the digests computed anew, since the last `flush`."""
+        self._db.collect_changes()
         return bool(self._noted or self._changes or self._stored_anew)
 
     def flush(self) -> bool:
         """Add what was noted to the stored digests; return whether they are others than before."""
+        self._db.collect_changes()
         self._add_up()
         changes = {part: change for part, change in self._changes.items() if change != Digest()}
         self._changes.clear()
@@ -214,7 +203,11 @@ class RowDigests:
         _require_cipher_of_file(self._db, self._cipher)
         self._key = os.urandom(KEY_BYTES)
         self._stored_key = self._cipher.encrypt(self._key, _KEY_AAD)
-        self._db.execute("INSERT OR REPLACE INTO metadata (name, value) VALUES ('row_key', ?)", (self._stored_key,))
+        self._db.execute(
+            "INSERT INTO metadata (name, value) VALUES ('row_key', ?) "
+            "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (self._stored_key,),
+        )
 
     def _require_key(self) -> None:
         if self._key_problem:
@@ -222,7 +215,7 @@ class RowDigests:
 
 
 def has_digests(db: Connection) -> bool:
-    return db.execute("SELECT 1 FROM sqlite_master WHERE name = 'row_digests'").fetchone() is not None
+    return db.has_table("row_digests")
 
 
 def _describe(part: Part, found: Digest | None, wanted: Digest | None, names: Mapping[int, str]) -> str:

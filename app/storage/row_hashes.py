@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from app.storage.connection import Connection
+from app.storage.database import Connection
 
 BOUND_TABLES = {
     "galleries": "number",
@@ -26,7 +26,10 @@ BOUND_TABLES = {
     "api_keys": "0",
 }
 """Each table whose rows are bound, and the expression for the number of the gallery that a row belongs to."""
-_UNBOUND_COLUMNS = {("galleries", "revision")}  # a counter that each change raises
+_UNBOUND_COLUMNS = {
+    ("galleries", "revision"),  # a counter that each change raises
+    ("faces", "rowid"),  # in PostgreSQL the order in which rows were added; SQLite has it in every table
+}
 SUM_BYTES = 512
 MODULUS = 1 << 8 * SUM_BYTES
 
@@ -64,28 +67,41 @@ def total_of(parts: Mapping[Part, Digest]) -> Digest:
 
 
 def _rows(db: Connection, table: str) -> Iterator[tuple[Part, bytes]]:
-    query = f"SELECT {_cells(table, bound_columns(db, table))} FROM {table}"  # noqa: S608
+    query = f"SELECT {_cells(db, table, bound_columns(db, table))} FROM {table}"  # noqa: S608
     for gallery, types, *cells in db.execute(query):
         yield Part(gallery, table), encode_row(table, types, cells)
 
 
 def bound_columns(db: Connection, table: str) -> list[str]:
-    names = [row["name"] for row in db.execute("SELECT name FROM pragma_table_info(?)", (table,))]
-    return [name for name in names if (table, name) not in _UNBOUND_COLUMNS]
+    return [name for name in db.column_names(table) if (table, name) not in _UNBOUND_COLUMNS]
 
 
-def _cells(table: str, columns: Sequence[str], prefix: str = "") -> str:
+def _cells(db: Connection, table: str, columns: Sequence[str], prefix: str = "") -> str:
     """The gallery, the types and the bytes of a row, as SQL. SQLite keeps any type in any column."""
     names = [f"{prefix}.{name}" if prefix else name for name in columns]
     gallery = BOUND_TABLES[table]
     gallery = f"{prefix}.{gallery}" if prefix and gallery in columns else gallery
     types = " || ' ' || ".join(f"typeof({name})" for name in names)
-    return ", ".join([f"CAST({gallery} AS INTEGER)", types, *(f"CAST({name} AS BLOB)" for name in names)])
+    return ", ".join([f"CAST({gallery} AS INTEGER)", types, *map(db.cell, names)])
 
 
-def note_call(table: str, columns: Sequence[str], prefix: str) -> str:
+def watch_triggers(db: Connection) -> Iterator[str]:
+    """Yield the statements that make temporary triggers in SQLite, which call `note_row`."""
+    for table in BOUND_TABLES:
+        columns = bound_columns(db, table)
+        for event, prefixes in (("INSERT", ["NEW"]), ("DELETE", ["OLD"]), ("UPDATE", ["OLD", "NEW"])):
+            of = f" OF {', '.join(columns)}" if event == "UPDATE" else ""
+            calls = [_note_call(db, table, columns, prefix) for prefix in prefixes]
+            yield f"DROP TRIGGER IF EXISTS temp.{table}_{event.lower()}_noted"
+            yield (
+                f"CREATE TEMP TRIGGER {table}_{event.lower()}_noted AFTER {event}{of} ON main.{table} "
+                f"BEGIN {' '.join(calls)} END"
+            )
+
+
+def _note_call(db: Connection, table: str, columns: Sequence[str], prefix: str) -> str:
     change = 1 if prefix == "NEW" else -1
-    return f"SELECT note_row({change}, '{table}', {_cells(table, columns, prefix)});"
+    return f"SELECT note_row({change}, '{table}', {_cells(db, table, columns, prefix)});"
 
 
 def encode_row(table: str, types: str, cells: Sequence[bytes | None]) -> bytes:

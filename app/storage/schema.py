@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import cache
 
-from app.storage.connection import Connection
-
 _OBJECTS = "SELECT name, type, sql FROM main.sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
 
 _TOKENS = re.compile(
@@ -17,7 +15,7 @@ _TOKENS = re.compile(
 )
 
 
-def schema_differences(db: Connection, statements: Iterable[str]) -> list[str]:
+def schema_differences(db: sqlite3.Connection, statements: Iterable[str]) -> list[str]:
     """Name each object of the file that is missing, foreign, or not the one that the `statements` make."""
     expected, found = _objects_made_by(tuple(statements)), _objects(db)
     missing = ", ".join(sorted(expected.keys() - found.keys()))

@@ -22,16 +22,14 @@ from app.domain.errors import Overloaded, ServiceError, StorageFull, StorageUnav
 from app.storage import ledger
 from app.storage.cipher import Cipher, NoCipher
 from app.storage.connection import Connection, Row
+from app.storage.database import has_slot
 from app.storage.key_file import KeyFile, key_path, remove_leftovers
 from app.storage.reserve import Reserve
 from app.storage.row_digests import RowDigests, has_digests
 
 log = logging.getLogger(__name__)
 
-__all__ = ["Connection", "Database", "Row", "UniqueViolation"]
-
-UniqueViolation = sqlite3.IntegrityError
-"""A value that must be unique exists already."""
+__all__ = ["Connection", "Database", "Row"]
 
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "temp_store=MEMORY")
 _WRITE = "BEGIN IMMEDIATE"
@@ -80,6 +78,15 @@ class Database:
         self._require_file()
         with self._lock, _domain_errors(self.path):
             return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
+    def api_keys_version(self) -> int:
+        return self.data_version()
+
+    def seconds_behind(self) -> float:
+        return 0.0
+
+    def attempts(self, kind: str, limit: int, window: float) -> None:
+        """Each process counts on its own."""
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -255,11 +262,6 @@ class Database:
                 if self._db.in_transaction:  # if the disk is full, SQLite has rolled back itself
                     self._db.execute("ROLLBACK")
                 raise
-
-
-def has_slot(db: Connection, slot: int) -> bool:
-    """Return whether a subject's data key is in the slot of the key file."""
-    return db.execute("SELECT 1 FROM subjects WHERE key_slot = ?", (slot,)).fetchone() is not None
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

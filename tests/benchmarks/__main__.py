@@ -16,7 +16,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tests.benchmarks import concurrency, decode, detect, embed, http_cost, memory, overload, pipeline, search, start
+from tests.benchmarks import (
+    concurrency,
+    decode,
+    detect,
+    embed,
+    http_cost,
+    memory,
+    million,
+    overload,
+    pipeline,
+    search,
+    start,
+)
 from tests.benchmarks.machine import Machine, commit
 from tests.benchmarks.measure import Effort
 from tests.benchmarks.report import Report, Row, cells, publish
@@ -27,6 +39,7 @@ STAGES: dict[str, Stage] = {
     "detect": detect.rows,
     "embed": embed.rows,
     "search": search.rows,
+    "million": million.rows,
     "http": http_cost.rows,
     "verify": pipeline.rows,
     "concurrency": concurrency.rows,

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from torch import Tensor, nn
+from torch import nn
 
 from app.domain.models import AlignedCrop
 from app.inference.embedder import OnnxEmbedder
@@ -142,18 +142,12 @@ def against_torch(batch: int, effort: Effort) -> Iterator[Row]:
         yield versus("embed", case, laps, peer, target=wanted, note=TORCH_NOTE)
 
 
-class DefaultLayout(Embedder):
-    """An embedder in torch's default memory layout."""
-
-    def _resized(self, pixels: Tensor) -> Tensor:
-        return super()._resized(pixels).contiguous()
-
-
 def default_layout(embedder: Embedder) -> Embedder:
     """Return a copy, because the exporter's network has the layout that is faster on a CPU."""
     network = MobileFaceNet(embedder.network.embedding_size)
     network.load_state_dict(embedder.network.state_dict())
-    return DefaultLayout(network, views=embedder.views).eval()
+    network.register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
+    return Embedder(network, views=embedder.views).eval()
 
 
 def eight_bits(name: str, full: str, effort: Effort) -> Row:

@@ -24,7 +24,7 @@ from rich.console import Console
 from app.bootstrap.models import open_models
 from app.domain.errors import StartError
 from app.domain.models import AlignedCrop
-from app.inference.onnx_session import Provider
+from app.inference.session import Provider
 from app.services.container import Models
 from app.settings import Settings
 from tests.benchmarks import memory, photos

@@ -16,7 +16,8 @@ import torch
 from typer.testing import CliRunner
 
 from app.faces.detector.mtcnn import Mtcnn
-from app.gallery.faiss_index import FaceIndex
+from app.gallery.face_index import FaceIndex
+from app.gallery.ranking import Query
 from app.gallery.records import StoredVector
 from app.images.decode import decode as read
 from app.images.formats import ACCEPTED
@@ -200,7 +201,7 @@ def test_the_three_searches_find_the_same() -> None:
     vectors = search.gallery(500, 16)
     index = FaceIndex(16)
     index.add([StoredVector(str(number), str(number), vector) for number, vector in enumerate(vectors)])
-    hits = index.search(vectors[7], 5, search.EVERYTHING)
+    (hits,) = index.search([Query(vectors[7], 5, search.EVERYTHING)])
     assert [int(hit.face_id) for hit in hits] == search.by_numpy(vectors, vectors[7], 5)
     assert [row.peer for row in search.compared(vectors, BRIEF)] == ["NumPy", "FAISS Flat"]
 

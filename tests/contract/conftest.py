@@ -59,9 +59,9 @@ class Service:
 
 
 @contextmanager
-def in_process(data_dir: Path) -> Iterator[Connect]:
-    settings = Settings(data_dir=data_dir, models_dir=REPOSITORY / "models", auth="on", rate_limit=0, _env_file=None)
-    app = create_app(settings)
+def in_process(data_dir: Path, **others: Any) -> Iterator[Connect]:
+    given = {"data_dir": data_dir, "models_dir": REPOSITORY / "models", "auth": "on", "rate_limit": 0, **others}
+    app = create_app(Settings(**given, _env_file=None))
 
     def client(headers: dict[str, str]) -> TestClient:
         return TestClient(app, raise_server_exceptions=False, headers=headers, follow_redirects=False)
@@ -77,8 +77,9 @@ def in_process(data_dir: Path) -> Iterator[Connect]:
 
 
 @contextmanager
-def live(data_dir: Path) -> Iterator[Connect]:
-    with Server(data_dir, LIKENESS_AUTH="on", LIKENESS_RATE_LIMIT="0") as server:
+def live(data_dir: Path, **others: Any) -> Iterator[Connect]:
+    given = {"auth": "on", "rate_limit": 0, **others}
+    with Server(data_dir, **{f"LIKENESS_{name.upper()}": str(value) for name, value in given.items()}) as server:
         yield lambda headers: Api.of(server, **headers).http
 
 
@@ -88,9 +89,25 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("LIKENESS_")]:
             patch.delenv(name)
-        running = live(data_dir) if request.param == "live" else in_process(data_dir)
-        with running as connect, closing(open_migrated(data_dir / GALLERY_FILE)) as database, ExitStack() as opened:
+        running = live if request.param == "live" else in_process
+        with (
+            running(data_dir) as connect,
+            closing(open_migrated(data_dir / GALLERY_FILE)) as database,
+            ExitStack() as opened,
+        ):
             yield Service(data_dir, connect, KeyStore(database), opened)
+
+
+@pytest.fixture(scope="session", params=["in-process", pytest.param("live", marks=pytest.mark.e2e)])
+def judging(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """Another service, which judges liveness and asks for no keys."""
+    running = live if request.param == "live" else in_process
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("LIKENESS_")]:
+            patch.delenv(name)
+        data_dir = tmp_path_factory.mktemp("judging") / "data"
+        with running(data_dir, auth="off", liveness="on") as connect, closing(connect({})) as client:
+            yield Api(client)
 
 
 @pytest.fixture(scope="session")

@@ -41,10 +41,18 @@ OPENED_BY = {
     "GET /models": EVERY,
     "GET /models/{model}/calibration": EVERY,
 }
-PUBLIC = {"GET /healthz", "GET /readyz", "GET /docs", "GET /docs/start.js", "GET /openapi.json"}
+PUBLIC = {
+    "GET /healthz",
+    "GET /readyz",
+    "GET /docs",
+    "GET /docs/start.js",
+    "GET /openapi.json",
+    "GET /",
+    "GET /page/main.js",
+}
 UNKNOWN = [
     "/nothing",
-    "/",
+    "/page",
     "/v1",
     "/v1/v1/models",
     "/healthz/",

@@ -113,7 +113,8 @@ def test_an_image_is_described_as_a_file_or_as_base64(description: Description, 
 
 def test_the_fields_of_a_request_are_described_with_their_meaning(description: Description) -> None:
     fields = body_of(description, "/identify", "multipart/form-data")["properties"]
-    assert fields.keys() == {"image", "face", "faces", "gallery", "top_k", "fpir", "threshold", "orientation"}
+    chosen = {"face", "faces", "gallery", "top_k", "fpir", "threshold", "orientation", "liveness"}
+    assert fields.keys() == {"image", *chosen}
     assert all(field["description"] for name, field in fields.items() if name != "image")
 
 

@@ -25,7 +25,7 @@ def test_a_ready_service_says_so(http: httpx2.Client) -> None:
     assert answered(http.get("/readyz")) == {"status": "ready", "erasures_pending": 0}
 
 
-@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/v1/healthz", "/v1x/healthz", "/v11/healthz", "/V1/healthz"])
+@pytest.mark.parametrize("path", ["/v1", "/v1/v1", "/v1/v1/healthz", "/v1x/healthz", "/v11/healthz", "/V1/healthz"])
 def test_only_one_prefix_is_known(http: httpx2.Client, path: str) -> None:
     problem(http.get(path), 404, "not_found")
 
@@ -100,7 +100,17 @@ def test_only_the_files_of_the_documentation_are_served(http: httpx2.Client, pat
 
 @pytest.mark.parametrize(
     "path",
-    ["/healthz", "/readyz", "/models", "/galleries", "/galleries/default", "/openapi.json", "/docs", "/docs/start.js"],
+    [
+        "/healthz",
+        "/readyz",
+        "/models",
+        "/galleries",
+        "/galleries/default",
+        "/openapi.json",
+        "/docs",
+        "/docs/start.js",
+        "/",
+    ],
 )
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_head_has_the_headers_of_get_and_no_body(http: httpx2.Client, prefix: str, path: str) -> None:

@@ -141,6 +141,12 @@ def test_a_photo_and_a_vector_for_one_field_are_refused(api: Api, embedded: Body
     assert fields_of(api.http.post("/identify", json=both)) == ["embedding"]
 
 
+def test_a_vector_does_not_pass_for_a_live_face(api: Api, gallery: str, embedded: Body, digest: str) -> None:
+    body = {"embedding": embedded["hopper"], "model": digest, "liveness": "require"}
+    assert fields_of(enroll(api, gallery, "ada", **body)) == ["liveness"]
+    assert fields_of(api.http.post("/identify", json=body)) == ["liveness"]
+
+
 def test_a_form_takes_no_vector(api: Api) -> None:
     response = api.post("/identify", part("image", HOPPER), embedding="[1.0]")
     assert "embedding" in fields_of(response)

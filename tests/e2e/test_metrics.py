@@ -13,7 +13,7 @@ from tests.support.server import Server
 
 SAMPLE = re.compile(r"^([a-zA-Z_:]+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 STAGES = ("decode", "detect", "align", "embed", "queue")
-QUEUES = ("photos", "faces", "store")
+QUEUES = ("photos", "faces", "store", "search")
 FACES = "/galleries/{gallery}/subjects/{subject}/faces"
 
 

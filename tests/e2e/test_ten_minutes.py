@@ -1,7 +1,9 @@
-"""The commands of docs/training.md, "in ten minutes", on photos of two people and changed copies of them."""
+"""
+The commands of docs/training.md, "in ten minutes", as they are printed there, without `.venv/bin` on the PATH.
 
-import json
-import os
+They run on photos of two people and changed copies of them; only the preset has fewer steps and smaller batches.
+"""
+
 import re
 import shlex
 import subprocess
@@ -9,24 +11,27 @@ import sys
 from pathlib import Path
 
 import cv2
+import httpx2
 import numpy as np
 import pytest
 
 from app.domain.models import Pixels
 from app.inference.manifest import digest_of, read_embedder
+from tests.support.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "training.md"
 PHOTOS_A_PERSON = 3
-NO_MATCH = 1
 WIDTHS = (0.7, 0.85, 1.0, 1.15, 1.3)  # calibrate wants nine people
-QUICK = ["--set", "optimizer.steps=2", "--set", "batch.people=2", "--set", "batch.faces=2", "--set", "run.threads=1"]
+SYSTEM = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+FEWER = {r"^people = \d+": "people = 2", r"^faces = \d+": "faces = 2", r"^steps = \d+": "steps = 2"}
+FEWER |= {r"^threads = \d+": "threads = 1"}
 
 
-def commands() -> list[list[str]]:
+def commands() -> list[str]:
     section = PAGE.read_text(encoding="utf-8").split("## Your own faces, in ten minutes")[1]
-    lines = re.findall(r"```\n(.*?)```", section, re.DOTALL)[0].splitlines()
-    return [shlex.split(line) for line in lines]
+    lines: list[str] = re.findall(r"```\n(.*?)```", section, re.DOTALL)[0].splitlines()
+    return lines
 
 
 def write_people(folder: Path, photos: dict[str, Pixels]) -> None:
@@ -44,7 +49,8 @@ def workplace(tmp_path: Path, hopper: Pixels, collins: Pixels) -> Path:
     (tmp_path / "models").mkdir()
     for model in (ROOT / "models").iterdir():
         (tmp_path / "models" / model.name).symlink_to(model)
-    (tmp_path / "training").symlink_to(ROOT / "training")
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    write_smaller_preset(tmp_path / "training" / "config" / "presets" / "own-faces.toml")
     write_people(tmp_path / "PHOTOS", {"hopper": hopper, "collins": collins})
     others = {
         f"{name}-{width}": np.asarray(cv2.resize(photo[:, ::-1], None, fx=width, fy=1), np.uint8)
@@ -55,30 +61,35 @@ def workplace(tmp_path: Path, hopper: Pixels, collins: Pixels) -> Path:
     return tmp_path
 
 
-def run(words: list[str], folder: Path, *, status: int = 0, **variables: str) -> str:
+def write_smaller_preset(path: Path) -> None:
+    text = (ROOT / "training" / "config" / "presets" / path.name).read_text(encoding="utf-8")
+    for option, value in FEWER.items():
+        text, replaced = re.subn(option, value, text, flags=re.MULTILINE)
+        assert replaced == 1
+    path.parent.mkdir(parents=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def run(line: str, folder: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", *words],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **variables},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+        ["bash", "-c", line], cwd=folder, env=SYSTEM, capture_output=True, text=True, timeout=300, check=False
     )
-    assert done.returncode == status, done.stderr[-2000:]
-    return done.stdout
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_the_ten_minutes_end_with_a_served_and_calibrated_model(workplace: Path) -> None:
     *training, serving = commands()
-    assert [words[3] for words in training] == ["prepare", "train", "export", "calibrate"]
-    variable, value = serving[0].split("=")
-    assert serving[1:] == ["likeness", "serve"]
+    assert [shlex.split(line)[3] for line in training] == ["prepare", "train", "export", "calibrate"]
 
-    for words in training:
-        run([*words[2:], *(QUICK if words[3] == "train" else [])], workplace)
-    photos = [str(workplace / "PHOTOS" / person / "0.jpg") for person in ("hopper", "collins")]
-    answer = json.loads(run(["app", "verify", "--json", *photos], workplace, status=NO_MATCH, **{variable: value}))
+    for line in training:
+        run(line, workplace)
+    command = ["env", "-C", str(workplace), *shlex.split(serving)]
+    with Server(workplace / "data", command=command, **SYSTEM) as server:
+        photos = {
+            name: (workplace / "PHOTOS" / person / "0.jpg").read_bytes()
+            for name, person in (("image1", "hopper"), ("image2", "collins"))
+        }
+        answer = httpx2.post(f"{server.url}/verify", files=photos, timeout=60).json()
 
     assert answer["model"]["id"] == "mine"
     assert answer["threshold"]["calibrated_on"] == "my-people"

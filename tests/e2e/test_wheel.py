@@ -70,6 +70,7 @@ def test_it_holds_the_models_that_serving_needs_and_no_weights_to_train_on(wheel
         *(f"mobilefacenet-128/{name}" for name in with_offsets),
         *(f"mobilefacenet-128-int8/{name}" for name in with_offsets),
         *(f"sface-128/{name}" for name in (*with_offsets, "LICENSE")),
+        *(f"pad/{name}" for name in ("LICENSE", "MODEL_CARD.md", "liveness.onnx", "manifest.json")),
         *(f"mtcnn/{name}" for name in ("LICENSE", "manifest.json", "pnet.onnx", "rnet.onnx", "onet.onnx")),
     }
 

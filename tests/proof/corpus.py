@@ -1,11 +1,14 @@
 """One small photo in every format that is decoded, because each format has a decoder of its own in native code."""
 
+import io
 from functools import cache
 
 import numpy as np
+import tifffile
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from tests.support.encoding import encoded, exif
+from tests.support.encoding import encoded, exif, png_chunk
 from tests.support.photos import COLLINS, NAVY, png, small
 
 
@@ -27,6 +30,8 @@ def _jpegs(photo: Image.Image) -> dict[str, bytes]:
         "jpeg cmyk": encoded(photo.convert("CMYK"), "JPEG"),
         "jpeg exif": encoded(photo, "JPEG", exif=exif(6), subsampling=0),
         "jpeg several": encoded(photo, "MPO", save_all=True, append_images=[photo]),
+        "jpeg without its end": encoded(photo, "JPEG", quality=85)[:-2],
+        "jpeg progressive without its end": encoded(photo, "JPEG", quality=85, progressive=True, exif=exif(3))[:-2],
     }
 
 
@@ -38,6 +43,8 @@ def _pngs(photo: Image.Image) -> dict[str, bytes]:
         "png alpha": encoded(_with_alpha(photo), "PNG"),
         "png deep": encoded(deep, "PNG"),
         "png animated": encoded(photo, "PNG", save_all=True, append_images=[photo.rotate(9)]),
+        "png side chunks": _with_side_chunks(photo),
+        "png damaged side chunks": _with_side_chunks(photo, damage=1),
     }
 
 
@@ -57,6 +64,9 @@ def _tiffs(photo: Image.Image) -> dict[str, bytes]:
         **{f"tiff {kind}": encoded(photo, "TIFF", compression=kind) for kind in kinds},
         "tiff fax": encoded(grey.convert("1"), "TIFF", compression="group4"),
         "tiff float": encoded(grey.convert("F"), "TIFF"),
+        "tiff planar": _deep_tiff(photo, "separate"),
+        "tiff planar strips": _deep_tiff(photo, "separate", rowsperstrip=40),
+        "tiff deep": _deep_tiff(photo, "contig", compression="zlib"),
     }
 
 
@@ -68,6 +78,9 @@ def _others(photo: Image.Image) -> dict[str, bytes]:
         "gif animated": encoded(photo.quantize(64), "GIF", save_all=True, append_images=[photo.rotate(9).quantize(64)]),
         "avif": encoded(photo, "AVIF", quality=60),
         "heif": encoded(photo, "HEIF", quality=60),
+        "heif exif": encoded(photo, "HEIF", quality=60, exif=exif(6)),
+        "heif alpha": encoded(_with_alpha(photo), "HEIF", quality=60),
+        "heif several": encoded(photo, "HEIF", quality=60, save_all=True, append_images=[photo.rotate(9)]),
         "jpeg 2000": encoded(photo, "JPEG2000"),
         "ppm": encoded(photo, "PPM"),
     }
@@ -77,3 +90,21 @@ def _with_alpha(photo: Image.Image) -> Image.Image:
     copy = photo.copy()
     copy.putalpha(200)
     return copy
+
+
+def _with_side_chunks(photo: Image.Image, damage: int = 0) -> bytes:
+    """Return a PNG with text, a profile, a density and a chunk of unknown kind, whose checksum `damage` changes."""
+    about = PngInfo()
+    about.add_text("Comment", "text")
+    data = encoded(photo, "PNG", pnginfo=about, dpi=(72, 72), icc_profile=bytes(200))
+    chunk = png_chunk(b"teSt", b"content")
+    return data[:33] + chunk[:-1] + bytes([chunk[-1] ^ damage]) + data[33:]
+
+
+def _deep_tiff(photo: Image.Image, layout: str, **options: object) -> bytes:
+    """Return a TIFF of 16 bits a channel, in planes (`separate`) or by pixels (`contig`)."""
+    values = np.asarray(photo).astype(np.uint16) * 257
+    file = io.BytesIO()
+    planes = np.moveaxis(values, 2, 0) if layout == "separate" else values
+    tifffile.imwrite(file, planes, photometric="rgb", planarconfig=layout, **options)  # type: ignore[arg-type]
+    return file.getvalue()

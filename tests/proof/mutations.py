@@ -46,6 +46,19 @@ def truncated(data: bytes, random: Random) -> bytes:
     return data[: place(data, random)]
 
 
+def tail_lost(data: bytes, random: Random) -> bytes:
+    """Take away the last bytes, where the end marker, the last chunk or the last strip is."""
+    return data[: -random.choice((1, 2, 3, 12, 16, 64))]
+
+
+def checksum_broken(data: bytes, random: Random) -> bytes:
+    """Change the last byte of a piece, which in a PNG belongs to its checksum."""
+    pieces = split(data)
+    at = random.randrange(len(pieces)) if pieces else 0
+    changed = [piece[:-1] + bytes([piece[-1] ^ 1]) for piece in pieces[at : at + 1] if piece]
+    return b"".join(pieces[:at] + changed + pieces[at + 1 :])
+
+
 def odd_number(data: bytes, random: Random) -> bytes:
     """Replace a number, such as a length, an offset or a count, by an extreme one."""
     form = random.choice((">B", ">H", "<H", ">I", "<I"))
@@ -111,6 +124,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     flipped_bytes,
     flipped_bits,
     truncated,
+    tail_lost,
+    checksum_broken,
     odd_number,
     cut_out,
     put_in,

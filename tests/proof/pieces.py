@@ -29,7 +29,7 @@ def split(data: bytes) -> list[bytes]:
 def joined(pieces: list[bytes]) -> bytes:
     """Return one file, with the checksums and total lengths that decoders check."""
     if pieces and pieces[0] == PNG:
-        pieces = [PNG, *map(_with_crc, pieces[1:])]
+        pieces = [PNG, *map(with_crc, pieces[1:])]
     data = b"".join(pieces)
     return data[:4] + struct.pack("<I", len(data) - 8) + data[8:] if data.startswith(RIFF) and len(data) > 8 else data
 
@@ -90,7 +90,7 @@ def _tiff_sizes(data: bytes) -> list[tuple[int, str]]:
     return [(at + 8, order + "I") for at in entries if struct.unpack_from(order + "H", data, at)[0] in (256, 257)]
 
 
-def _with_crc(piece: bytes) -> bytes:
+def with_crc(piece: bytes) -> bytes:
     if len(piece) < 12:
         return piece
     body = piece[4:-4]

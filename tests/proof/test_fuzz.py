@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -16,7 +17,8 @@ from .corpus import corpus
 from .fuzzing import FINDINGS, Tally, fuzz
 from .hostile_forms import hostile_request
 from .lengths import length, report
-from .mutations import hostile_photo
+from .mutations import checksum_broken, hostile_photo
+from .pieces import PNG, split, with_crc
 from .watching import fifth, lowest_resident, watching
 
 REQUESTS = length(600, 20_000)
@@ -73,6 +75,15 @@ def test_a_request_can_be_repeated_from_its_number() -> None:
 @pytest.mark.parametrize("kind", corpus())
 def test_every_photo_of_the_corpus_decodes(kind: str) -> None:
     assert decode(corpus()[kind], ImageLimits()).shape == (160, 160, 3)
+
+
+def test_a_broken_checksum_is_left_as_it_is() -> None:
+    """Other changes of a PNG's chunks repair the checksums, so this one has to reach the decoder."""
+    png = corpus()["png side chunks"]
+    broken = [checksum_broken(png, Random(number)) for number in range(40)]  # noqa: S311
+    signed = [each for each in broken if each.startswith(PNG)]
+    assert [sum(with_crc(piece) != piece for piece in split(each)[1:]) for each in signed] == [1] * len(signed)
+    assert len(signed) > 25
 
 
 @pytest.mark.timeout(3600)

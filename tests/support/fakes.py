@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from app.domain.models import AlignedCrop, Box, Embedding, Face, Floats, Landmarks, Pixels
+from app.domain.models import AlignedCrop, Box, Embedding, Face, Floats, Landmarks, Liveness, Pixels
 from app.domain.ports import NoThresholdOffsets, ThresholdOffsets
 from app.faces.alignment import ARCFACE_112
 
@@ -66,6 +66,17 @@ class FakeDetector:
         points[2, 0] += self.turned
         landmarks = Landmarks(np.asarray(points * side + [left, 0], np.float32))
         return Face(Box(left, 0, left + side, side), landmarks, confidence=0.875)
+
+
+@dataclass(frozen=True)
+class FakeLiveness:
+    """The middle red of a face as a share of 255: the redder, the more alive."""
+
+    threshold: float = 0.5
+
+    def assess(self, image: Pixels, faces: Sequence[Face]) -> list[Liveness]:
+        reds = [image[image.shape[0] // 2, int(face.box.center[0]), 0] / 255 for face in faces]
+        return [Liveness(red, red >= self.threshold) for red in map(float, reds)]
 
 
 @dataclass(frozen=True)

@@ -96,3 +96,20 @@ def crowding(crowd: Floats, neighbors: int, average: float, strength: float) -> 
     ]
     tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
     return _model(nodes, [vectors], [offsets], *tensors)
+
+
+def constant_scores(score: float) -> bytes:
+    """Return a graph from crops (N, 2, 80, 80, 3) to one score (1,), however many there are."""
+    crops = helper.make_tensor_value_info("crops", TensorProto.UINT8, ["n", 2, 80, 80, 3])
+    scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1])
+    nodes = [
+        helper.make_node("Cast", ["crops"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMax", ["pixels"], ["largest"], axes=[0, 1, 2, 3, 4], keepdims=0),
+        helper.make_node("Mul", ["largest", "none"], ["nothing"]),
+        helper.make_node("Add", ["nothing", "score"], ["scores"]),
+    ]
+    none, constant = (
+        numpy_helper.from_array(np.array(values, np.float32), name)
+        for name, values in (("none", [0]), ("score", [score]))
+    )
+    return _model(nodes, [crops], [scores], none, constant)

@@ -142,6 +142,13 @@ def large_at_the_edge_small_in_the_centre() -> Image.Image:
     return canvas
 
 
+def on_a_wall(image: Image.Image) -> Image.Image:
+    """Return a picture of the photo: smaller, in the middle of a bright wall."""
+    wall, print_ = Image.new("RGB", (900, 900), (180, 170, 160)), scaled(image, 0.6)
+    wall.paste(print_, (450 - print_.width // 2, 450 - print_.height // 2))
+    return wall
+
+
 def smeared(image: Image.Image) -> Image.Image:
     """Return it at full size, but with a face that is six pixels wide in its details."""
     return image.resize((16, 19)).resize(image.size)

@@ -1,11 +1,30 @@
-"""A gallery repository on a file of its own."""
+"""A gallery repository on a database of its own."""
 
 from pathlib import Path
 
 from app.domain.ports import ThresholdOffsets
 from app.gallery.repository import GalleryRepository
 from app.storage.cipher import Cipher
+from app.storage.database import Database
 from app.storage.migrate import open_migrated
+from app.storage.postgresql import migrate as postgresql
+from app.storage.postgresql.database import Database as PostgresDatabase
+from tests.support.commands import eventually
+
+
+def open_database(address: Path | str, cipher: Cipher | None = None, *, busy_timeout: float = 10.0) -> Database:
+    """Open the SQLite file at a path, or the PostgreSQL database at an address."""
+    if isinstance(address, Path):
+        return open_migrated(address, cipher, busy_timeout=busy_timeout)
+    return postgresql.open_migrated(address, cipher, busy_timeout=busy_timeout)
+
+
+def wait_until_known(repository: GalleryRepository) -> None:
+    """Wait until the repository knows of all that others have committed: PostgreSQL tells it, SQLite is asked."""
+    if isinstance(repository._database, PostgresDatabase):
+        with repository._database.reading() as db:
+            row = db.execute("SELECT seq FROM audit_head").fetchone()
+        assert eventually(lambda: repository.data_version() >= (row["seq"] if row else 0))
 
 
 class FileRepository(GalleryRepository):
@@ -13,13 +32,13 @@ class FileRepository(GalleryRepository):
 
     def __init__(
         self,
-        path: Path,
+        address: Path | str,
         *,
         busy_timeout: float = 10.0,
         cipher: Cipher | None = None,
         offsets: ThresholdOffsets | None = None,
     ) -> None:
-        self.database = open_migrated(path, cipher, busy_timeout=busy_timeout)
+        self.database = open_database(address, cipher, busy_timeout=busy_timeout)
         try:
             super().__init__(self.database, cipher, offsets=offsets)
         except Exception:

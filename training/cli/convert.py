@@ -1,4 +1,4 @@
-"""The commands that make served models of networks trained elsewhere: import-mtcnn, import-facenet, wrap."""
+"""The commands that make served models of networks trained elsewhere: import-mtcnn, -facenet and -pad, and wrap."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.faces.alignment import arcface_template
 from app.inference.manifest import BoxAlignment, LandmarkAlignment
 from training.cli.options import Output
 from training.errors import TrainingError
-from training.export import import_facenet, import_mtcnn
+from training.export import import_facenet, import_mtcnn, import_pad
 from training.export.preprocessing import Preprocessing
 from training.export.wrap import parse_channels, wrap_model
 
@@ -43,6 +43,17 @@ def import_facenet_(
 ) -> None:
     """Make a served model of facenet-pytorch's Inception-ResNet-v1. Then run `calibrate`."""
     typer.echo(f"wrote {import_facenet.run(pretrained, output, weights)}")
+
+
+@cli.command("import-pad")
+def import_pad_(
+    weights: Annotated[
+        Path, typer.Option(exists=True, file_okay=False, help="The folder of the two published .pth files.")
+    ],
+    output: Annotated[Path, typer.Option(help="The model folder to write.")] = Path("models/pad"),
+) -> None:
+    """Make the served liveness model of minivision's MiniFASNet weights."""
+    typer.echo(f"wrote {import_pad.run(output, weights)}")
 
 
 @cli.command()

@@ -30,6 +30,7 @@ from training.evaluation import (
     detection_recall,
     lfw,
     orientation_report,
+    pad,
     robustness,
     summary,
 )
@@ -175,6 +176,28 @@ def evaluate_orientation(
     report = orientation_report.run(images, models_dir, every)
     _write(report, report_path)
     typer.echo(orientation_report.summary(report))
+
+
+@cli.command("pad")
+def evaluate_pad(
+    images: Annotated[
+        Path,
+        typer.Option(exists=True, file_okay=False, help="Photos in live/ and in spoof/ or attack/, or spoof/TYPE/."),
+    ],
+    report_path: Report,
+    model: ModelId = "pad",
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="As LIKENESS_LIVENESS_THRESHOLD.")] = 0.5,
+    all_live: Annotated[  # noqa: FBT002
+        bool, typer.Option("--all-live", help="All photos are of live faces: measure BPCER alone.")
+    ] = False,
+    every: Annotated[int, typer.Option(min=1, help="Use one photo of so many.")] = 1,
+    models_dir: ModelsDir = MODELS,
+) -> None:
+    """How often pictures of faces pass as live (APCER), and live faces do not (BPCER), by ISO/IEC 30107-3."""
+    folder = model_folder(models_dir, model)
+    report = pad.run(images, models_dir, folder, threshold, all_live=all_live, every=every)
+    _write(report, report_path)
+    typer.echo(pad.summary(report))
 
 
 def _write(report: dict[str, Any], path: Path) -> None:

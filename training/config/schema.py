@@ -1,19 +1,19 @@
-"""Every option of a training run: its meaning, default and bounds."""
+"""Every option of a training run: its meaning, default and bounds; three long sections have files of their own."""
 
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from training.config.augmentation import AugmentationConfig
+from training.config.evaluation import EvaluationConfig
+from training.config.optimizer import OptimizerConfig
+from training.config.section import Decay, Section, Share
 from training.losses.objectives import LOSSES
 from training.losses.reducers import REDUCERS
 from training.networks.embedder import Views
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 def one_of(names: Iterable[str]) -> AfterValidator:
@@ -27,10 +27,6 @@ def one_of(names: Iterable[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class RunConfig(Section):
     seed: int = Field(default=1, ge=0, description="For sampling, augmentation and fresh weights.")
     threads: int = Field(default=2, ge=1, description="PyTorch's threads. Another number may change the last bits.")
@@ -40,6 +36,10 @@ class RunConfig(Section):
         default="float32", description="The network's arithmetic; weights and losses stay float32. float16 needs CUDA."
     )
     checkpoint_every: int = Field(default=50, ge=1, description="Steps between two checkpoints.")
+    keep_checkpoints: int = Field(default=2, ge=1, le=100, description="The newest checkpoints that are kept.")
+    gpu_memory_fraction: float = Field(
+        default=1, gt=0, le=1, description="Share of a GPU's memory that a process may take; nothing on a CPU."
+    )
 
 
 class DataConfig(Section):
@@ -52,10 +52,19 @@ class DataConfig(Section):
         "in the folder of the run.",
     )
     minimum_faces: int = Field(default=2, ge=1, description="People with fewer usable crops are left out.")
+    rescaled: bool = Field(
+        default=False,
+        description="Resize crops that were prepared for a network of another size. The service aligns at the "
+        "network's own size, so the network is trained on other pixels than it is served.",
+    )
 
 
 class NetworkConfig(Section):
-    name: str = Field(default="mobilefacenet", description="A name in training.networks.registry, or timm:NAME.")
+    name: str = Field(
+        default="mobilefacenet",
+        description="A name in training.networks.registry, or timm:NAME; NAME@SIZE takes crops of another size where "
+        "the network can.",
+    )
     embedding_size: int = Field(default=128, ge=2, description="Numbers in a vector.")
     weights: Path | None = Field(
         default=None, description="Starting weights, also the teacher's. None starts from scratch."
@@ -64,6 +73,11 @@ class NetworkConfig(Section):
         default="frozen", description="Whether BatchNorm keeps the statistics of the starting weights."
     )
     dropout: Decay = Field(default=0, description="Dropout probability before the last layer.")
+    per_image_scaling: bool = Field(
+        default=False,
+        description="Scale each image by its own mean and standard deviation, as davidsandberg/facenet does, in "
+        "training, in evaluation and in the exported graph; otherwise all by the network's constants.",
+    )
 
 
 class TeacherConfig(Section):
@@ -91,6 +105,11 @@ class TeacherConfig(Section):
 class BatchConfig(Section):
     people: int = Field(default=32, ge=2, description="P of a P x K batch.")
     faces: int = Field(default=4, ge=2, description="K of a P x K batch.")
+    fill: Literal["repeat", "people"] = Field(
+        default="repeat",
+        description="For people with fewer than K faces: repeat their faces, or add people until there are P x K "
+        "different faces. Pools of offline mining too.",
+    )
     chunk_size: int = Field(
         default=0, ge=0, description="Faces in memory at once, without changing the gradient. 0 is the whole batch."
     )
@@ -100,6 +119,9 @@ class OfflineMiningConfig(Section):
     every: int = Field(default=0, ge=0, description="Steps between two minings of a pool. 0 mines in each batch.")
     people: int = Field(default=200, ge=2, description="P of a P x K pool.")
     faces: int = Field(default=8, ge=2, description="K of a P x K pool.")
+    used_once: bool = Field(
+        default=False, description="Mine the next pool as soon as each triplet was used once, after `every` at most."
+    )
 
 
 class LossConfig(Section):
@@ -141,87 +163,10 @@ class PretrainingConfig(Section):
     margin: float = Field(default=0.5, ge=0, lt=1.5, description="m of ArcFace's eq. 3, in radians.")
 
 
-class OptimizerConfig(Section):
-    name: Literal["sgd", "adagrad", "adam", "adamw", "rmsprop"] = Field(
-        default="sgd", description="sgd is with momentum; adagrad is FaceNet's."
-    )
-    steps: int = Field(default=120, ge=1, description="Batches in all.")
-    lr: float = Field(default=0.01, gt=0, description="The learning rate at its peak.")
-    warmup_steps: int = Field(default=20, ge=0, description="Steps of linear warm-up before the schedule.")
-    schedule: Literal["cosine", "constant", "exponential", "file"] = Field(
-        default="cosine", description="cosine falls to 0, exponential to lr * decay."
-    )
-    decay: float = Field(default=0.01, gt=0, le=1, description="Final share of the learning rate with exponential.")
-    schedule_file: Path | None = Field(default=None, description="Lines 'step: lr'; each holds until the next.")
-    momentum: Decay = Field(default=0.9, description="For SGD and RMSProp.")
-    betas: tuple[Decay, Decay] = Field(default=(0.9, 0.999), description="For Adam and AdamW.")
-    weight_decay: float = Field(default=0, ge=0, description="For every optimizer; decoupled in AdamW.")
-    clip_norm: float = Field(default=5, gt=0, description="Largest norm of the gradient.")
-    ema_decay: Decay = Field(default=0, description="Decay of a moving average of the weights to keep. 0 is none.")
-
-    @model_validator(mode="after")
-    def _schedule_has_its_file(self) -> Self:
-        if (self.schedule == "file") != (self.schedule_file is not None):
-            raise ValueError("schedule_file: expected a file if and only if schedule is 'file'")
-        return self
-
-
-class EvaluationConfig(Section):
-    every: int = Field(default=0, ge=0, description="Steps between evaluations; the best weights are kept. 0 is none.")
-    held_out: float = Field(default=0, ge=0, le=0.5, description="Share of the people never trained on.")
-    seed: int = Field(default=0, ge=0, description="Chooses the held-out people, independently of run.seed.")
-    roots: tuple[Path, ...] = Field(default=(), description="Other people to evaluate on, instead of held-out ones.")
-    shared_names: Literal["refuse", "accept"] = Field(
-        default="refuse", description="Whether equal names in training and evaluation may be different people."
-    )
-    fmr: float = Field(default=1e-3, gt=0, lt=1, description="The FMR of the TMR; raised to what the people support.")
-    block_size: int = Field(
-        default=2048, ge=1, description="Faces compared at once, in 25 * block_size^2 bytes; the result is the same."
-    )
-    best_by: Literal["auc", "tmr"] = Field(default="auc", description="The measure that the best weights maximise.")
-
-    @model_validator(mode="after")
-    def _has_people_to_evaluate_on(self) -> Self:
-        if (self.every or self.held_out) and (self.held_out > 0) == (len(self.roots) > 0):
-            raise ValueError("expected either held_out or roots to evaluate on")
-        return self
-
-
 class HealthChecksConfig(Section):
     patience: int = Field(
         default=50, ge=0, description="Steps that a collapse must last to stop the run. 0 disables all checks."
     )
-
-
-class AugmentationConfig(Section):
-    share: Share = Field(default=0.75, description="Share of the views that are changed at all.")
-    flip: Share = Field(default=0.5, description="Of those, the share that is mirrored.")
-    landmark_noise: float = Field(default=1, ge=0, le=8, description="Standard deviation in px of each landmark.")
-    shift: float = Field(default=0, ge=0, le=16, description="Largest move in px of the crop: a random crop.")
-    scale: float = Field(default=0.03, ge=0, le=0.2, description="Standard deviation, as a share.")
-    rotation: float = Field(default=1.2, ge=0, le=45, description="Standard deviation in degrees.")
-    brightness: float = Field(default=0.1, ge=0, le=1, description="Largest shift, as a share of white.")
-    contrast: float = Field(default=0.2, ge=0, lt=1, description="Largest change of the slope.")
-    gamma: float = Field(default=0.2, ge=0, le=2, description="Largest change of the exponent's logarithm.")
-    saturation: Share = Field(default=0, description="Largest change of the distance to grey, as a share.")
-    tint: float = Field(default=0, ge=0, lt=1, description="Largest change of each channel, as a share.")
-    degraded_share: Share = Field(default=0.35, description="Share of small or blurred views.")
-    blur_share: Share = Field(default=0.3, description="Of those, the share that is blurred instead of small.")
-    blur_sigma: tuple[Positive, Positive] = Field(default=(0.6, 2.0), description="Range in px.")
-    face_size: tuple[int, int] = Field(default=(36, 90), description="Range in px of a small crop's width.")
-    jpeg_share: Share = Field(default=0.7, description="Share of degraded views that are kept as JPEG.")
-    jpeg_quality: tuple[int, int] = Field(default=(30, 95), description="Range.")
-    edge_share: Share = Field(default=0, description="Share of views cut at the photo's edge; targets are not cut.")
-    edge_depth: float = Field(default=0.25, ge=0, le=0.5, description="Deepest cut, as a share of the crop's width.")
-
-    @model_validator(mode="after")
-    def _ranges_ascend(self) -> Self:
-        bounds = {"blur_sigma": (0, 20), "face_size": (8, 112), "jpeg_quality": (1, 100)}
-        for name, (least, most) in bounds.items():
-            low, high = getattr(self, name)
-            if not least <= low <= high <= most:
-                raise ValueError(f"{name}: expected {least} <= low <= high <= {most}, got [{low}, {high}]")
-        return self
 
 
 class TrainConfig(Section):

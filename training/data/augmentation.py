@@ -1,9 +1,10 @@
 """
 Random changes of a face crop: pure functions on uint8 RGB.
 
-`augment` and `degrade` map a crop with its margin, (144, 144, 3), to a crop, (112, 112, 3). The changes come in the
-order of a real photo: landmark errors, light, a small or blurred picture, JPEG, and last the picture's edge, beyond
-which alignment fills with black.
+`augment` and `degrade` map a crop with its margin, (side, side, 3) of its geometry, to a crop, (size, size, 3). The
+changes come in the order of a real photo: landmark errors, light, a small or blurred picture, JPEG, and last the
+picture's edge, beyond which alignment fills with black. Lengths in px are those of a 112 px crop, and longer in a
+larger one; only the widths of small faces are those of the photo.
 """
 
 import cv2
@@ -11,27 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.models import Pixels
-from app.faces.alignment import ARCFACE_112, Transform, similarity_transform
-from training.config.schema import AugmentationConfig
-from training.data.dataset import CROP_SIZE, MARGIN
-
-SIZE = CROP_SIZE - 2 * MARGIN
-TEMPLATE = np.array(ARCFACE_112, np.float32)  # (5, 2)
-_MIDDLE = (SIZE - 1) / 2
+from app.faces.alignment import Transform, similarity_transform
+from training.config.augmentation import AugmentationConfig
+from training.data.crops import CROPS_112, CropGeometry
 
 
-def center_crop(crop: Pixels) -> Pixels:
-    """Return the aligned crop without its margin."""
-    return np.ascontiguousarray(crop[MARGIN:-MARGIN, MARGIN:-MARGIN])
-
-
-def augment(crop: Pixels, config: AugmentationConfig, random: np.random.Generator) -> Pixels:
+def augment(
+    crop: Pixels, config: AugmentationConfig, random: np.random.Generator, geometry: CropGeometry = CROPS_112
+) -> Pixels:
     """Return a view of the face: with probability `config.share` a changed one, otherwise the clean crop."""
     if random.random() >= config.share:
-        return center_crop(crop)
-    view = _random_affine(crop, config, random)
+        return geometry.center(crop)
+    view = _random_affine(crop, config, random, geometry)
     view = _random_light(view, config, random)
-    view = _random_degradation(view, config, random)
+    view = _random_degradation(view, config, random, geometry)
     return cut_edges(view, config.edge_depth, random) if random.random() < config.edge_share else view
 
 
@@ -40,15 +34,16 @@ def degrade(crop: Pixels, *, size: int, quality: int, noise: float, random: np.r
     return shrink(warp(crop, misalignment(noise, random)), size, quality)
 
 
-def misalignment(noise: float, random: np.random.Generator) -> Transform:
-    """Return the transform to a crop aligned by landmarks that are each off by N(0, `noise`) px."""
-    error = noise * random.standard_normal(TEMPLATE.shape, np.float32)
-    return similarity_transform(TEMPLATE + MARGIN + error, TEMPLATE)
+def misalignment(noise: float, random: np.random.Generator, geometry: CropGeometry = CROPS_112) -> Transform:
+    """Return the transform to a crop aligned by landmarks that are each off by N(0, `noise`) px of a 112 px crop."""
+    template = np.array(geometry.template, np.float32)  # (5, 2)
+    error = noise * geometry.scale * random.standard_normal(template.shape, np.float32)
+    return similarity_transform(template + geometry.margin + error, template)
 
 
-def warp(crop: Pixels, transform: Transform) -> Pixels:
+def warp(crop: Pixels, transform: Transform, geometry: CropGeometry = CROPS_112) -> Pixels:
     """Warp the crop; what lies beyond the margin is black, as in alignment."""
-    return _uint8(cv2.warpAffine(crop, transform, (SIZE, SIZE), flags=cv2.INTER_LINEAR))
+    return _uint8(cv2.warpAffine(crop, transform, (geometry.size, geometry.size), flags=cv2.INTER_LINEAR))
 
 
 def adjust_tone(view: Pixels, *, brightness: float, contrast: float, gamma: float) -> Pixels:
@@ -62,7 +57,7 @@ def shrink(view: Pixels, size: int, quality: int | None = None) -> Pixels:
     """Return the view as from a picture in which it is `size` px wide, kept as a JPEG of that quality."""
     small = _uint8(cv2.resize(view, (size, size), interpolation=cv2.INTER_AREA))
     small = small if quality is None else jpeg(small, quality)
-    return _uint8(cv2.resize(small, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR))
+    return _uint8(cv2.resize(small, view.shape[:2], interpolation=cv2.INTER_LINEAR))
 
 
 def blur(view: Pixels, sigma: float) -> Pixels:
@@ -75,14 +70,6 @@ def jpeg(view: Pixels, quality: int) -> Pixels:
     return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB), np.uint8)
 
 
-def resize(view: Pixels, size: int) -> Pixels:
-    """Resize for a served model whose crops are not 112 px wide."""
-    if size == view.shape[0]:
-        return view
-    smaller = size < view.shape[0]
-    return _uint8(cv2.resize(view, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR))
-
-
 def adjust_color(view: Pixels, *, saturation: float, gains: tuple[float, float, float]) -> Pixels:
     """Map to (grey + (v - grey) * saturation) * gain per channel, clipped; grey is the luma (ITU-R BT.601)."""
     grey = cv2.cvtColor(view, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
@@ -92,21 +79,26 @@ def adjust_color(view: Pixels, *, saturation: float, gains: tuple[float, float, 
 
 def cut_edges(view: Pixels, depth: float, random: np.random.Generator) -> Pixels:
     """Blacken what lies beyond one to four edges of a tightly cut photo, each up to `depth` of the width inside."""
-    y, x = np.mgrid[:SIZE, :SIZE] / (SIZE - 1) - 0.5
+    size = len(view)
+    y, x = np.mgrid[:size, :size] / (size - 1) - 0.5
     tilt = random.normal(0, 0.15)
-    kept = np.ones((SIZE, SIZE), bool)
+    kept = np.ones((size, size), bool)
     for side in random.permutation(4)[: random.integers(1, 5)]:
         angle = tilt + side * np.pi / 2
         kept &= x * np.cos(angle) + y * np.sin(angle) <= 0.5 - random.uniform(0, depth)
     return view * kept[..., None].astype(np.uint8)
 
 
-def _random_affine(crop: Pixels, config: AugmentationConfig, random: np.random.Generator) -> Pixels:
+def _random_affine(
+    crop: Pixels, config: AugmentationConfig, random: np.random.Generator, geometry: CropGeometry
+) -> Pixels:
     scale, angle = 1 + random.normal(0, config.scale), random.normal(0, config.rotation)
-    change = np.asarray(cv2.getRotationMatrix2D((_MIDDLE, _MIDDLE), angle, scale), np.float64)
+    middle = (geometry.size - 1) / 2
+    change = np.asarray(cv2.getRotationMatrix2D((middle, middle), angle, scale), np.float64)
     if config.shift:
-        change[:, 2] += random.uniform(-config.shift, config.shift, 2)
-    moved = warp(crop, _compose(misalignment(config.landmark_noise, random), change))
+        shift = config.shift * geometry.scale
+        change[:, 2] += random.uniform(-shift, shift, 2)
+    moved = warp(crop, _compose(misalignment(config.landmark_noise, random, geometry), change), geometry)
     return np.ascontiguousarray(moved[:, ::-1]) if random.random() < config.flip else moved
 
 
@@ -129,13 +121,15 @@ def _random_light(view: Pixels, config: AugmentationConfig, random: np.random.Ge
     return adjust_color(lit, saturation=saturation, gains=(red, green, blue))
 
 
-def _random_degradation(view: Pixels, config: AugmentationConfig, random: np.random.Generator) -> Pixels:
+def _random_degradation(
+    view: Pixels, config: AugmentationConfig, random: np.random.Generator, geometry: CropGeometry
+) -> Pixels:
     if random.random() >= config.degraded_share:
         return view
     quality = _random_integer(config.jpeg_quality, random) if random.random() < config.jpeg_share else None
     if random.random() >= config.blur_share:
         return shrink(view, _random_integer(config.face_size, random), quality)
-    blurred = blur(view, random.uniform(*config.blur_sigma))
+    blurred = blur(view, random.uniform(*config.blur_sigma) * geometry.scale)
     return blurred if quality is None else jpeg(blurred, quality)
 
 

@@ -12,14 +12,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.models import Pixels
-from training.data.file_index import FileIndex, state_of
+from training.data.crops import CROPS_112, CropGeometry, geometry_of_side
+from training.data.file_index import Examined, FileIndex, state_of
 from training.data.sources import SUFFIXES, PersonFiles, UnusableData, list_people
 from training.errors import TrainingError
 
 __all__ = ["SUFFIXES", "FaceSet", "Skipped", "UnusableData", "UnusableImage", "read_crop", "read_faces"]
 
-CROP_SIZE = 144
-MARGIN = 16
+
+@dataclass(frozen=True, slots=True)
+class CropFormat:
+    """The geometry that a run trains on; with `rescaled`, crops of other geometries are resized to it."""
+
+    geometry: CropGeometry = CROPS_112
+    rescaled: bool = False
+
+    def accepts(self, side: int) -> bool:
+        return side == self.geometry.side or (self.rescaled and geometry_of_side(side) is not None)
+
+    def converted(self, crop: Pixels) -> Pixels:
+        """Return an accepted crop in the geometry of the run."""
+        source = geometry_of_side(len(crop))
+        return source.converted(crop, self.geometry) if source else crop
+
+
+FORMAT_112 = CropFormat()
 
 
 class UnusableImage(TrainingError):
@@ -44,6 +61,7 @@ class FaceSet:
     file_digests: tuple[str, ...]  # SHA-256 of each file
     skipped: tuple[Skipped, ...]
     digest: str
+    format: CropFormat = FORMAT_112
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -79,7 +97,14 @@ class FaceSet:
         )
 
 
-def read_faces(roots: Sequence[Path], *, minimum: int = 2, threads: int = 2, index: FileIndex | None = None) -> FaceSet:
+def read_faces(
+    roots: Sequence[Path],
+    *,
+    minimum: int = 2,
+    threads: int = 2,
+    index: FileIndex | None = None,
+    crops: CropFormat = FORMAT_112,
+) -> FaceSet:
     """
     Return all people under `roots` with at least `minimum` readable crops. Raises UnusableData if fewer than two.
 
@@ -87,19 +112,19 @@ def read_faces(roots: Sequence[Path], *, minimum: int = 2, threads: int = 2, ind
     """
     people, index = [person for root in roots for person in list_people(root)], index or FileIndex()
     with ThreadPoolExecutor(threads) as pool:
-        examined = list(pool.map(partial(_examine, index=index), people))
+        examined = list(pool.map(partial(_examine, index=index, crops=crops), people))
     kept = [person for person in examined if len(person.digests) >= minimum]
     skipped = tuple(skip for person in examined for skip in _skipped(person, minimum))
     if len(kept) < 2:
         expected = f"expected at least 2 people with {minimum} crops each under {_comma_separated(roots)}"
-        raise UnusableData(f"{expected}, got {len(kept)}{_example(skipped)}")
-    return _face_set(kept, skipped)
+        raise UnusableData(f"{expected}, got {len(kept)}{_example(skipped)}{_size_advice(skipped, crops)}")
+    return _face_set(kept, skipped, crops)
 
 
-def read_crop(path: Path) -> Pixels:
-    """Return the RGB pixels (144, 144, 3). Raises UnusableImage."""
+def read_crop(path: Path, crops: CropFormat = FORMAT_112) -> Pixels:
+    """Return the RGB pixels with their margin, (side, side, 3). Raises UnusableImage."""
     try:
-        return _decode(path.read_bytes())
+        return crops.converted(_decode(path.read_bytes(), crops))
     except OSError as error:
         raise UnusableImage(f"{path} cannot be read any more: {error.strerror}") from error
 
@@ -111,11 +136,11 @@ class _ExaminedPerson:
     unusable: tuple[Skipped, ...]
 
 
-def _examine(person: PersonFiles, index: FileIndex) -> _ExaminedPerson:
+def _examine(person: PersonFiles, index: FileIndex, crops: CropFormat) -> _ExaminedPerson:
     digests, unusable = {}, []
     for name, path in person.files.items():
         try:
-            digests[name] = _digest(path, index)
+            digests[name] = _digest(path, index, crops)
         except OSError as error:
             unusable.append(Skipped(path, error.strerror or str(error)))
         except UnusableImage as error:
@@ -123,24 +148,27 @@ def _examine(person: PersonFiles, index: FileIndex) -> _ExaminedPerson:
     return _ExaminedPerson(person, digests, tuple(unusable))
 
 
-def _digest(path: Path, index: FileIndex) -> str:
+def _digest(path: Path, index: FileIndex, crops: CropFormat) -> str:
     """Return the SHA-256 of a crop; a new or changed file is read and decoded. Raises UnusableImage or OSError."""
     state = state_of(path)
-    if known := index.find(path, state):
-        return known
+    known = index.find(path, state)
+    if known and crops.accepts(known.side):
+        return known.digest
     data = path.read_bytes()
-    _decode(data)
+    side = len(_decode(data, crops))
     digest = hashlib.sha256(data).hexdigest()
-    index.add(path, state, digest)
+    index.add(path, state, Examined(digest, side))
     return digest
 
 
-def _decode(data: bytes) -> Pixels:
+def _decode(data: bytes, crops: CropFormat) -> Pixels:
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
     if image is None:
         raise UnusableImage("no readable image")
-    if image.shape != (CROP_SIZE, CROP_SIZE, 3):
-        raise UnusableImage(f"expected {CROP_SIZE} x {CROP_SIZE} pixels, got {image.shape[1]} x {image.shape[0]}")
+    height, width = image.shape[:2]
+    if height != width or not crops.accepts(width):
+        side = crops.geometry.side
+        raise UnusableImage(f"expected {side} x {side} pixels, got {width} x {height}")
     return image.astype(np.uint8, copy=False)
 
 
@@ -156,7 +184,17 @@ def _example(skipped: Sequence[Skipped]) -> str:
     return f"; {len(skipped)} skipped, such as {skipped[0].path}: {skipped[0].reason}" if skipped else ""
 
 
-def _face_set(people: Sequence[_ExaminedPerson], skipped: tuple[Skipped, ...]) -> FaceSet:
+def _size_advice(skipped: Sequence[Skipped], crops: CropFormat) -> str:
+    """Return what to do where most of the images are crops for a network of another size."""
+    if not any(skip.reason.startswith("expected") and " pixels, got " in skip.reason for skip in skipped):
+        return ""
+    return (
+        f": this network takes crops of {crops.geometry.size} px and their margin; prepare them with --network, "
+        "or set data.rescaled to true"
+    )
+
+
+def _face_set(people: Sequence[_ExaminedPerson], skipped: tuple[Skipped, ...], crops: CropFormat) -> FaceSet:
     digest = hashlib.sha256()
     for person in people:
         for name, content in person.digests.items():
@@ -168,6 +206,7 @@ def _face_set(people: Sequence[_ExaminedPerson], skipped: tuple[Skipped, ...]) -
         file_digests=tuple(content for person in people for content in person.digests.values()),
         skipped=skipped,
         digest=digest.hexdigest(),
+        format=crops,
     )
 
 

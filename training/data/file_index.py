@@ -6,19 +6,26 @@ import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 State: TypeAlias = tuple[int, int]  # size in bytes, time of the last change in ns
 _SETTLED = 2_000_000_000  # ns; a file changed later than that could change again within one tick of its clock
 
 
+class Examined(NamedTuple):
+    """The SHA-256 of a crop's file, and its width in px."""
+
+    digest: str
+    side: int
+
+
 @dataclass(slots=True)
 class FileIndex:
-    """Lines `digest size mtime_ns path` in `path`; None is an index that remembers nothing."""
+    """Lines `digest side size mtime_ns path` in `path`; None is an index that remembers nothing."""
 
     path: Path | None = None
-    known: dict[str, tuple[State, str]] = field(default_factory=dict)
-    current: dict[str, tuple[State, str]] = field(default_factory=dict)
+    known: dict[str, tuple[State, Examined]] = field(default_factory=dict)
+    current: dict[str, tuple[State, Examined]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: Path | None) -> FileIndex:
@@ -28,23 +35,24 @@ class FileIndex:
             return index
         with path.open(encoding="utf-8", errors="surrogateescape") as lines:
             for line in lines:
-                digest, size, changed, file = (line.rstrip("\n").split(" ", 3) + [""] * 3)[:4]
-                if size.isdecimal() and changed.isdecimal():
-                    index.known[file] = ((int(size), int(changed)), digest)
+                digest, *numbers, file = (line.rstrip("\n").split(" ", 4) + [""] * 4)[:5]
+                if all(number.isdecimal() for number in numbers):
+                    side, size, changed = map(int, numbers)
+                    index.known[file] = ((size, changed), Examined(digest, side))
         return index
 
-    def find(self, file: Path, state: State) -> str | None:
-        """Return the digest of a file that is as it was."""
+    def find(self, file: Path, state: State) -> Examined | None:
+        """Return what is known of a file that is as it was."""
         name = str(file.absolute())
-        before, digest = self.known.get(name, (None, ""))
-        if before != state:
+        before, examined = self.known.get(name, (None, None))
+        if examined is None or before != state:
             return None
-        self.current[name] = (state, digest)
-        return digest
+        self.current[name] = (state, examined)
+        return examined
 
-    def add(self, file: Path, state: State, digest: str) -> None:
+    def add(self, file: Path, state: State, examined: Examined) -> None:
         if time.time_ns() - state[1] > _SETTLED:
-            self.current[str(file.absolute())] = (state, digest)
+            self.current[str(file.absolute())] = (state, examined)
 
     def write(self) -> None:
         """Write the files seen since `open`, atomically, unless nothing has changed."""
@@ -54,8 +62,8 @@ class FileIndex:
         partial = self.path.with_suffix(f".{os.getpid()}.partial")
         with partial.open("w", encoding="utf-8", errors="surrogateescape") as lines:
             lines.writelines(
-                f"{digest} {size} {changed} {file}\n"
-                for file, ((size, changed), digest) in self.current.items()
+                f"{digest} {side} {size} {changed} {file}\n"
+                for file, ((size, changed), (digest, side)) in self.current.items()
                 if "\n" not in file
             )
         partial.replace(self.path)

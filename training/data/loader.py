@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from app.domain.models import Pixels
-from training.config.schema import AugmentationConfig
+from training.config.augmentation import AugmentationConfig
 from training.data.augmentation import augment
 from training.data.dataset import FaceSet, read_crop
 from training.data.samplers import Indices
@@ -84,4 +84,5 @@ class BatchLoader:
 
     def _view(self, step: int, index: int, face: int) -> Pixels:
         random = generator(self.seed, Stream.VIEWS, step, index)
-        return augment(read_crop(self.faces.paths[face]), self.augmentation, random)
+        crop = read_crop(self.faces.paths[face], self.faces.format)
+        return augment(crop, self.augmentation, random, self.faces.format.geometry)

@@ -80,18 +80,65 @@ def _draw(faces: Indices, count: int, random: np.random.Generator) -> Indices:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FillingSampler:
+    """
+    Draws people in random order, at most `faces` of each, until a batch has `count` different faces.
+
+    As `sample_people` of davidsandberg/facenet: people with fewer faces are made up for by further people, and the last
+    one gives only what is missing.
+    """
+
+    faces_of: Sequence[Indices]
+    count: int
+    faces: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if (usable := usable_faces(self.faces_of, self.faces)) < self.count:
+            expected = f"expected at least {self.count} faces for a batch, at most {self.faces} of each person"
+            raise TooFewFaces(f"{expected}, got {usable}: lower batch.people or batch.faces, or add images")
+
+    @property
+    def triplets(self) -> None:
+        """None, because triplets are mined in the batch."""
+        return None
+
+    def warning(self) -> None:
+        """Return no warning, since no face is repeated."""
+        return
+
+    def batch(self, step: int) -> Indices:
+        """Return face indices (count,), those of a person side by side."""
+        random = generator(self.seed, Stream.FACES, step)
+        drawn: list[Indices] = []
+        for person in generator(self.seed, Stream.PEOPLE, step).permutation(len(self.faces_of)):
+            if (missing := self.count - sum(map(len, drawn))) <= 0:
+                break
+            drawn.append(random.permutation(self.faces_of[person])[: min(self.faces, missing)])
+        return np.concatenate(drawn)
+
+
+def usable_faces(faces_of: Sequence[Indices], most: int) -> int:
+    """Return the number of faces, counting at most `most` of each person."""
+    return sum(min(len(faces), most) for faces in faces_of)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class TripletSampler:
     """
     Draws `count` of the `mined` triplets (M, 3) of face indices per batch: each once per epoch, reshuffled each time.
 
-    Triplet t of a batch has its anchor, positive and negative at the positions 3 t, 3 t + 1 and 3 t + 2.
+    Epochs are counted from the step `first` on. Triplet t of a batch has its anchor, positive and negative at the
+    positions 3 t, 3 t + 1 and 3 t + 2.
     """
 
     mined: Indices
     count: int
     seed: int
+    first: int = 0
 
     def batch(self, step: int) -> Indices:
+        step -= self.first
         drawn = np.arange(step * self.count, (step + 1) * self.count)
         epochs, indices = np.divmod(drawn, len(self.mined))
         orders = {epoch: self._order(epoch) for epoch in np.unique(epochs).tolist()}

@@ -2,8 +2,9 @@
 
 import hashlib
 
-from training.config.schema import EvaluationConfig, TrainConfig
-from training.data.dataset import FaceSet, read_faces
+from training.config.evaluation import EvaluationConfig
+from training.config.schema import TrainConfig
+from training.data.dataset import FORMAT_112, CropFormat, FaceSet, read_faces
 from training.data.file_index import FileIndex
 from training.data.sources import UnusableData
 
@@ -12,13 +13,16 @@ class SharedPeople(UnusableData):
     """Someone is in training and in evaluation, so that the evaluation would measure memory."""
 
 
-def split(config: TrainConfig, index: FileIndex | None = None) -> tuple[FaceSet, FaceSet | None]:
+def split(
+    config: TrainConfig, index: FileIndex | None = None, crops: CropFormat = FORMAT_112
+) -> tuple[FaceSet, FaceSet | None]:
     """Return the faces to train on, and those to evaluate on if the config evaluates. Raises SharedPeople."""
     settings, threads = config.evaluation, config.run.threads
-    everyone = read_faces(config.data.roots, minimum=config.data.minimum_faces, threads=threads, index=index)
+    minimum = config.data.minimum_faces
+    everyone = read_faces(config.data.roots, minimum=minimum, threads=threads, index=index, crops=crops)
     if not settings.roots:
         return hold_out(everyone, settings.held_out, settings.seed)
-    others = read_faces(settings.roots, minimum=2, threads=threads, index=index)
+    others = read_faces(settings.roots, minimum=2, threads=threads, index=index, crops=crops)
     check_disjoint(everyone, others, settings)
     return everyone, others
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.config.schema import EvaluationConfig
+from training.config.evaluation import EvaluationConfig
 from training.data.dataset import FaceSet
 from training.engine import checkpoints
 from training.engine.checkpoints import State

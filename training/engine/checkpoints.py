@@ -1,4 +1,4 @@
-"""Checkpoints of a run, written atomically; the previous one is kept."""
+"""Checkpoints of a run, written atomically; the ones before are kept, two in all unless the config says more."""
 
 import errno
 import io
@@ -6,6 +6,7 @@ import os
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ from training.errors import TrainingError
 
 CURRENT = "checkpoint.pt"
 PREVIOUS = "checkpoint.previous.pt"
+_OLDER = "checkpoint.previous-{}.pt"
+
+_DAMAGE = (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError)
+"""What torch.load raises for files that are torn or overwritten, depending on where."""
 
 State = dict[str, Any]
 
@@ -64,26 +69,39 @@ def report_full_disk(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def save(folder: Path, state: State) -> Path:
-    """Write the newest checkpoint; the one before becomes the previous one only after this one is complete."""
+def save(folder: Path, state: State, keep: int = 2) -> Path:
+    """Write the newest checkpoint and keep `keep` in all; older ones are moved only after this one is complete."""
     fresh = folder / "checkpoint.new.pt"
     write(fresh, state)
-    if (current := folder / CURRENT).exists():
-        current.replace(folder / PREVIOUS)
-    fresh.replace(current)
+    kept = [folder / name for name in _names(keep)]
+    for path, older in reversed(list(pairwise(kept))):
+        if path.exists():
+            path.replace(older)
+    fresh.replace(kept[0])
+    for path in _all(folder)[keep:]:
+        path.unlink()
     _sync(folder)
-    return current
+    return kept[0]
+
+
+def _names(count: int) -> list[str]:
+    """Return the names of the newest checkpoints, the newest first."""
+    return [CURRENT, PREVIOUS, *(_OLDER.format(age) for age in range(2, count))][:count]
+
+
+def _all(folder: Path) -> list[Path]:
+    """Return the checkpoints that are there, the newest first."""
+    older = len(list(folder.glob(_OLDER.format("*"))))
+    return [path for name in _names(2 + older) if (path := folder / name).exists()]
 
 
 def load(folder: Path) -> State:
     """Return the newest readable checkpoint. Raises UnusableCheckpoint."""
     damage = []
-    for path in (folder / CURRENT, folder / PREVIOUS):
+    for path in _all(folder):
         try:
             state: State = torch.load(path, map_location="cpu", weights_only=True)
-        except FileNotFoundError:
-            continue
-        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        except _DAMAGE as error:
             damage.append(f"{path.name} cannot be read: {error}")
         else:
             return state
@@ -91,7 +109,7 @@ def load(folder: Path) -> State:
 
 
 def exists(folder: Path) -> bool:
-    return any((folder / name).exists() for name in (CURRENT, PREVIOUS))
+    return bool(_all(folder))
 
 
 def _sync(folder: Path) -> None:

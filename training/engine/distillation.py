@@ -16,11 +16,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from app.domain.models import Pixels
-from app.faces.alignment import ARCFACE_112
+from app.faces.alignment import arcface_template
 from app.inference.manifest import EmbedderManifest, LandmarkAlignment, read_checked, read_embedder
 from app.inference.onnx_session import Session
 from training.config.schema import TrainConfig
-from training.data.augmentation import SIZE, center_crop, resize
 from training.data.dataset import FaceSet, read_crop
 from training.engine import checkpoints
 from training.networks.embedder import Embedder, FaceNetwork, Views, views_of
@@ -34,10 +33,11 @@ Progress = Callable[[range], Iterable[int]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Teacher:
-    """`embed` maps uint8 crops (C, 112, 112, 3) to unit vectors (C, D); `digest` identifies the teacher."""
+    """`embed` maps uint8 crops (C, crop_size, crop_size, 3) to unit vectors (C, D); `digest` identifies the teacher."""
 
     embed: Callable[[Tensor], Tensor]
     digest: str
+    crop_size: int = 112
 
 
 def network_teacher(network: FaceNetwork, *, views: Views = "mirror", device: torch.device | None = None) -> Teacher:
@@ -46,7 +46,7 @@ def network_teacher(network: FaceNetwork, *, views: Views = "mirror", device: to
     for name, tensor in network.state_dict().items():
         digest.update(name.encode() + tensor.cpu().numpy().tobytes())
     embedder = Embedder(network, views=views).eval().to(device)
-    return Teacher(lambda crops: embedder(crops.to(device)).cpu(), digest.hexdigest())
+    return Teacher(lambda crops: embedder(crops.to(device)).cpu(), digest.hexdigest(), network.crop_size)
 
 
 def served_model_teacher(folder: Path, *, views: Views = "mirror") -> Teacher:
@@ -57,8 +57,7 @@ def served_model_teacher(folder: Path, *, views: Views = "mirror") -> Teacher:
     session = Session(read_checked(folder, manifest.file), provider="auto")
 
     def vectors_of(crops: Pixels) -> Tensor:
-        resized = np.stack([resize(crop, manifest.crop_size) for crop in crops])
-        batches = np.split(resized, len(resized)) if manifest.batch == 1 else [resized]
+        batches = np.split(crops, len(crops)) if manifest.batch == 1 else [crops]
         return torch.from_numpy(np.concatenate([session.run(batch)[0] for batch in batches]))  # (C, D)
 
     def embed(crops: Tensor) -> Tensor:
@@ -67,15 +66,15 @@ def served_model_teacher(folder: Path, *, views: Views = "mirror") -> Teacher:
         ]
         return functional.normalize(torch.stack([vectors_of(view.numpy()) for view in views_]).sum(0))
 
-    return Teacher(embed, f"{manifest.file.digest} views {views}")
+    return Teacher(embed, f"{manifest.file.digest} views {views}", manifest.crop_size)
 
 
 def _has_same_alignment(manifest: EmbedderManifest) -> bool:
-    """Return whether the model aligns by the same landmark template as the training crops, to a pixel."""
+    """Return whether the model aligns by the same landmark template as the training crops, to a pixel in 112."""
     if not isinstance(manifest.alignment, LandmarkAlignment):
         return False
-    template = np.array(manifest.alignment.template) * SIZE / manifest.crop_size
-    return bool(np.abs(template - ARCFACE_112).max() <= 1)
+    difference = np.array(manifest.alignment.template) - arcface_template(manifest.crop_size)
+    return bool(np.abs(difference).max() <= manifest.crop_size / 112)
 
 
 def build_teacher(config: TrainConfig, network: FaceNetwork, device: torch.device | None = None) -> Teacher:
@@ -85,7 +84,8 @@ def build_teacher(config: TrainConfig, network: FaceNetwork, device: torch.devic
         return network_teacher(network, views=settings.views, device=device)
     if settings.weights.is_dir():
         return served_model_teacher(settings.weights, views=settings.views)
-    other = build(settings.network or config.network.name, config.network.embedding_size)
+    name, own = settings.network or config.network.name, config.network
+    other = build(name, own.embedding_size, per_image_scaling=own.per_image_scaling)
     load_state(other, settings.weights)
     return network_teacher(other, views=settings.views, device=device)
 
@@ -96,7 +96,7 @@ def teacher_targets(teacher: Teacher, faces: FaceSet, cache: Path, size: int, pr
 
     `progress` wraps the range of chunks, for a progress bar.
     """
-    key = hashlib.sha256((teacher.digest + faces.digest).encode()).hexdigest()
+    key = hashlib.sha256(f"{teacher.digest}{faces.digest}{faces.format}".encode()).hexdigest()
     if (targets := _read(cache, key)) is None:
         targets = _embed(teacher, faces, progress)
         if targets.shape[1] != size:
@@ -120,12 +120,13 @@ def rotated_targets(targets: Tensor, start: Tensor, start_share: float) -> Tenso
 @torch.inference_mode()
 def _embed(teacher: Teacher, faces: FaceSet, progress: Progress) -> Tensor:
     starts = range(0, len(faces), _CHUNK)
-    return torch.cat([teacher.embed(_crops(faces, start)) for start in progress(starts)]).clone()
+    return torch.cat([teacher.embed(_crops(faces, start, teacher.crop_size)) for start in progress(starts)]).clone()
 
 
-def _crops(faces: FaceSet, start: int) -> Tensor:
-    crops = [center_crop(read_crop(path)) for path in faces.paths[start : start + _CHUNK]]
-    return torch.from_numpy(np.stack(crops))  # (C, 112, 112, 3)
+def _crops(faces: FaceSet, start: int, size: int) -> Tensor:
+    paths, form = faces.paths[start : start + _CHUNK], faces.format
+    crops = [form.geometry.aligned(read_crop(path, form), size) for path in paths]
+    return torch.from_numpy(np.stack(crops))  # (C, size, size, 3)
 
 
 def _read(cache: Path, key: str) -> Tensor | None:

@@ -110,7 +110,7 @@ def is_main_process() -> bool:
 def init_distributed(config: RunConfig) -> Iterator[Processes]:
     """Join the group that `torchrun` set up in the environment, or be a single process. Raises UnusableDevice."""
     rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    device = _device(config.device, int(os.environ.get("LOCAL_RANK", "0")))
+    device = _device(config, int(os.environ.get("LOCAL_RANK", "0")))
     if config.precision == "float16" and device.type == "cpu":  # a step of 8 faces takes minutes there
         raise UnusableDevice("run.precision: float16 needs CUDA, got the CPU: set it to 'bfloat16' or 'float32'")
     if size == 1:
@@ -124,12 +124,14 @@ def init_distributed(config: RunConfig) -> Iterator[Processes]:
         distributed.destroy_process_group()
 
 
-def _device(name: str, index: int) -> torch.device:
+def _device(config: RunConfig, index: int) -> torch.device:
     count = torch.cuda.device_count()
-    if name == "cpu" or (name == "auto" and not count):
+    if config.device == "cpu" or (config.device == "auto" and not count):
         return torch.device("cpu")
     if index >= count:
         raise UnusableDevice(f"run.device: expected CUDA device {index}, got {count} such devices: set it to 'cpu'")
     device = torch.device("cuda", index)
     torch.cuda.set_device(device)
+    if config.gpu_memory_fraction < 1:
+        torch.cuda.set_per_process_memory_fraction(config.gpu_memory_fraction, device)
     return device

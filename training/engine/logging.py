@@ -1,16 +1,17 @@
 """The output of a run while it trains: a progress bar, warnings, and TensorBoard scalars."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import fmean
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
-from training.engine.validation import Validation
+from training.engine.validation import PairsResult, Validation
 
 _MEAN_OVER = 20  # steps
 _LINE_EVERY = 10  # steps, where there is no terminal for the bar
@@ -37,6 +38,27 @@ class StepMetrics:
     grad_norm: float
     lr: float
     images_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class MinedPool:
+    """What one round found: of `pairs` (anchor, positive), `triplets` had a negative."""
+
+    faces: int
+    pairs: int
+    triplets: int
+    embedding_seconds: float
+    selection_seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"mined {self.triplets} triplets of {self.pairs} positive pairs in a pool of {self.faces} faces: "
+            f"{self.embedding_seconds:.1f} s for the vectors, {self.selection_seconds:.1f} s to select"
+        )
+
+
+OnMined: TypeAlias = Callable[[int, MinedPool], None]
+"""Is told the step and what was mined for it."""
 
 
 class RunLogger:
@@ -78,6 +100,17 @@ class RunLogger:
             return
         self._add({"auc": validation.auc, "tmr": validation.tmr}, validation.step)
         self._print(f"step {validation.step}: {validation}")
+
+    def log_pairs(self, result: PairsResult | None) -> None:
+        if result is None:
+            return
+        self._add({"pairs/accuracy": result.accuracy, "pairs/val": result.val}, result.step)
+        self._print(f"step {result.step}: {result}")
+
+    def log_pool(self, step: int, pool: MinedPool) -> None:
+        seconds = {"embedding": pool.embedding_seconds, "selection": pool.selection_seconds}
+        self._add({"pool/triplets": pool.triplets, **{f"pool/{name}_s": each for name, each in seconds.items()}}, step)
+        self._print(f"step {step}: {pool}")
 
     def warn(self, warning: str | None) -> None:
         if warning is not None:

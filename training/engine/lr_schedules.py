@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from training.config.loading import UnusableConfig
-from training.config.schema import OptimizerConfig
+from training.config.optimizer import OptimizerConfig
 
 Schedule = Callable[[int], float]
 
@@ -29,7 +29,9 @@ def lr_schedule(config: OptimizerConfig) -> Schedule:
 
 
 def read_schedule(path: Path) -> list[tuple[int, float]]:
-    """Read lines `step: lr`, steps ascending from 0; # begins a comment. Raises UnusableConfig naming the line."""
+    """
+    Read lines `step: lr` (or `epoch: lr`), ascending from 0; # begins a comment. Raises UnusableConfig naming the line.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -67,14 +69,27 @@ def _exponential(config: OptimizerConfig) -> Schedule:
     return lambda step: float(config.lr * config.decay ** _progress(step, config))
 
 
+def _staircase(config: OptimizerConfig) -> Schedule:
+    """Multiply by `decay` after every `decay_epochs`."""
+    length = config.decay_epochs * config.epoch_size
+    return lambda step: float(config.lr * config.decay ** (step // length))
+
+
 def _from_file(config: OptimizerConfig) -> Schedule:
     points = read_schedule(config.schedule_file or Path())
-    steps = [step for step, _ in points]
-    return lambda step: points[bisect_right(steps, step) - 1][1]
+    starts = [start for start, _ in points]
+    unit = config.epoch_size if config.schedule_unit == "epochs" else 1
+    return lambda step: points[bisect_right(starts, step // unit) - 1][1]
 
 
 def _progress(step: int, config: OptimizerConfig) -> float:
     return (step - config.warmup_steps) / max(config.steps - config.warmup_steps, 1)
 
 
-SCHEDULES = {"cosine": _cosine, "constant": _constant, "exponential": _exponential, "file": _from_file}
+SCHEDULES = {
+    "cosine": _cosine,
+    "constant": _constant,
+    "exponential": _exponential,
+    "staircase": _staircase,
+    "file": _from_file,
+}

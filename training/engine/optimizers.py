@@ -1,13 +1,14 @@
 """The optimizers by name, and the moving average of weights."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from training.config.schema import OptimizerConfig
+from training.config.optimizer import OptimizerConfig
 
 MakeOptimizer = Callable[[list[nn.Parameter], OptimizerConfig], Optimizer]
 
@@ -17,29 +18,45 @@ def build_optimizer(parameters: Iterable[nn.Parameter], config: OptimizerConfig)
 
 
 def _sgd(parameters: list[nn.Parameter], config: OptimizerConfig) -> Optimizer:
-    return torch.optim.SGD(parameters, config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+    momentum, decay = config.momentum, config.weight_decay
+    return torch.optim.SGD(parameters, config.lr, momentum=momentum, weight_decay=decay, nesterov=config.nesterov)
 
 
 def _adagrad(parameters: list[nn.Parameter], config: OptimizerConfig) -> Optimizer:
     """Start the accumulator at 0.1, as davidsandberg/facenet does: from 0, the first step would be far too long."""
-    return torch.optim.Adagrad(parameters, config.lr, weight_decay=config.weight_decay, initial_accumulator_value=0.1)
+    return torch.optim.Adagrad(parameters, initial_accumulator_value=0.1, **_common(config))
+
+
+def _adadelta(parameters: list[nn.Parameter], config: OptimizerConfig) -> Optimizer:
+    return torch.optim.Adadelta(parameters, rho=_or(config.rho, 0.9), **_common(config))
 
 
 def _adam(parameters: list[nn.Parameter], config: OptimizerConfig) -> Optimizer:
-    return torch.optim.Adam(parameters, config.lr, config.betas, weight_decay=config.weight_decay)
+    return torch.optim.Adam(parameters, betas=config.betas, **_common(config))
 
 
 def _adamw(parameters: list[nn.Parameter], config: OptimizerConfig) -> Optimizer:
-    return torch.optim.AdamW(parameters, config.lr, config.betas, weight_decay=config.weight_decay)
+    return torch.optim.AdamW(parameters, betas=config.betas, **_common(config))
 
 
 def _rmsprop(parameters: list[nn.Parameter], config: OptimizerConfig) -> Optimizer:
-    return torch.optim.RMSprop(parameters, config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+    return torch.optim.RMSprop(parameters, alpha=_or(config.rho, 0.99), momentum=config.momentum, **_common(config))
+
+
+def _common(config: OptimizerConfig) -> dict[str, Any]:
+    """Return the options that all optimizers but SGD have."""
+    epsilon = {} if config.epsilon is None else {"eps": config.epsilon}
+    return {"lr": config.lr, "weight_decay": config.weight_decay, **epsilon}
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value
 
 
 OPTIMIZERS: dict[str, MakeOptimizer] = {
     "sgd": _sgd,
     "adagrad": _adagrad,
+    "adadelta": _adadelta,
     "adam": _adam,
     "adamw": _adamw,
     "rmsprop": _rmsprop,

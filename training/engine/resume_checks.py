@@ -10,21 +10,34 @@ from typing import Any
 from training.config.schema import TrainConfig
 from training.engine.checkpoints import State, UnusableCheckpoint
 
-PATHS = ("data.roots", "evaluation.roots", "network.weights", "teacher.weights", "optimizer.schedule_file")
+PATHS = (
+    "data.roots",
+    "evaluation.pairs",
+    "evaluation.photos",
+    "evaluation.roots",
+    "network.weights",
+    "optimizer.schedule_file",
+    "teacher.weights",
+)
 """Files and folders that may lie elsewhere, with the same content."""
 CHANGEABLE = frozenset(
     {
         *PATHS,
         "data.index",
         "evaluation.block_size",
+        "evaluation.cache",
+        "evaluation.models_dir",
+        "optimizer.epochs",
         "optimizer.steps",
         "run.checkpoint_every",
         "run.device",
+        "run.gpu_memory_fraction",
+        "run.keep_checkpoints",
         "run.num_workers",
         "run.threads",
     }
 )
-_FILES = ("network.weights", "teacher.weights", "optimizer.schedule_file")
+_FILES = ("evaluation.pairs", "network.weights", "teacher.weights", "optimizer.schedule_file")
 _ABSENT = "absent"
 
 

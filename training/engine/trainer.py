@@ -11,7 +11,8 @@ from rich.progress import track
 from torch import Tensor
 
 from training.config.schema import TrainConfig
-from training.data.dataset import FaceSet
+from training.data.crops import CropGeometry
+from training.data.dataset import CropFormat, FaceSet
 from training.data.file_index import FileIndex
 from training.data.splits import split
 from training.engine import checkpoints, distillation, resume_checks, run_record
@@ -23,6 +24,7 @@ from training.engine.health_checks import HealthChecks
 from training.engine.logging import RunLogger
 from training.engine.lr_schedules import lr_schedule
 from training.engine.malloc import keep_freed_memory
+from training.engine.pairs_validation import PairsValidation, open_pairs
 from training.engine.run_record import RECORD, WEIGHTS
 from training.engine.signals import interrupt_event
 from training.engine.train_step import Learner, build_learner
@@ -72,13 +74,17 @@ class Trainer:
 
     def __init__(self, config: TrainConfig, output: Path, processes: Processes) -> None:
         self.config, self.output, self.processes = config, output, processes
-        self.faces, self.held_out = processes.main_first(lambda: _read_faces(config, output, processes))
+        network = _starting_network(config)
+        crops = CropFormat(CropGeometry(network.crop_size), config.data.rescaled)
+        self.faces, self.held_out = processes.main_first(lambda: _read_faces(config, output, processes, crops))
         self.resumed: list[dict[str, Any]] = []
-        self.learner = _learner(config, self.faces, output, processes)
+        self.learner = _learner(config, network, self.faces, output, processes)
         self.curriculum = Curriculum(config, self.faces, self.learner, processes)
         self.best = BestCheckpoint(
             config.evaluation, config.optimizer.steps, self.held_out if processes.is_main else None, output
         )
+        size = network.crop_size
+        self.pairs = processes.main_first(lambda: _open_pairs(config, output, size) if processes.is_main else None)
         self.health = HealthChecks(config.loss, config.health_checks.patience, config.pretraining.steps)
 
     def train(self) -> None:
@@ -96,6 +102,7 @@ class Trainer:
                 seconds=self.learner.seconds,
                 metrics=metrics,
                 evaluation=self.best.report(),
+                pairs=self.pairs.report() if self.pairs else None,
                 resumed=self.resumed,
             )
 
@@ -104,11 +111,12 @@ class Trainer:
         steps, lr = self.config.optimizer.steps, lr_schedule(self.config.optimizer)
         first, is_main = self.learner.step, self.processes.is_main
         with interrupt_event() as interrupted, RunLogger(self.output, steps, first=first, enabled=is_main) as logger:
-            for step, batch in self.curriculum.batches():
+            for step, batch in self.curriculum.batches(logger.log_pool):
                 metrics = self.learner.train_step(batch, lr(step))
                 logger.log_step(step, metrics)
                 logger.warn(self.health.check(step, metrics))
                 logger.log_validation(self.best.update(self.learner))
+                logger.log_pairs(self.pairs.update(self.learner) if self.pairs else None)
                 self._save(stop=self.processes.any(interrupted.is_set()))
         return logger.mean_metrics()
 
@@ -116,7 +124,7 @@ class Trainer:
         """Save a checkpoint where one is due; raise Interrupted where the run has to stop."""
         step, end = self.learner.step, self.config.optimizer.steps
         if (stop or step == end or step % self.config.run.checkpoint_every == 0) and self.processes.is_main:
-            checkpoints.save(self.output, self.state_dict())
+            checkpoints.save(self.output, self.state_dict(), self.config.run.keep_checkpoints)
         if stop and step < end:
             self.processes.barrier()
             raise Interrupted(f"stopped after step {step}; saved in {self.output}, go on with --resume")
@@ -131,6 +139,7 @@ class Trainer:
             "learner": self.learner.state_dict(),
             "curriculum": self.curriculum.state_dict(),
             "best": self.best.state_dict(),
+            "pairs": self.pairs.state_dict() if self.pairs else None,
             "health": self.health.state_dict(),
         }
 
@@ -143,6 +152,8 @@ class Trainer:
         self.learner.load_state_dict(state["learner"])
         self.curriculum.load_state_dict(state["curriculum"])
         self.best.load_state_dict(state["best"])
+        if self.pairs:
+            self.pairs.load_state_dict(state["pairs"])
         self.health.load_state_dict(state["health"])
 
     def _changes(self, state: State) -> list[dict[str, Any]]:
@@ -168,6 +179,7 @@ def _open_output(config: TrainConfig, output: Path, *, resume: bool) -> State | 
 def _write_config(config: TrainConfig, output: Path) -> None:
     output.mkdir(parents=True, exist_ok=True)
     (output / "config.json").write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    run_record.write_source(output)
 
 
 def _configure_threads(config: TrainConfig) -> None:
@@ -176,11 +188,22 @@ def _configure_threads(config: TrainConfig) -> None:
     cv2.setNumThreads(1)
 
 
-def _read_faces(config: TrainConfig, output: Path, processes: Processes) -> tuple[FaceSet, FaceSet | None]:
+def _starting_network(config: TrainConfig) -> FaceNetwork:
+    torch.manual_seed(config.run.seed)
+    settings = config.network
+    network = build(settings.name, settings.embedding_size, per_image_scaling=settings.per_image_scaling)
+    if config.network.weights is not None:
+        load_state(network, config.network.weights)
+    return network
+
+
+def _read_faces(
+    config: TrainConfig, output: Path, processes: Processes, crops: CropFormat
+) -> tuple[FaceSet, FaceSet | None]:
     """Return the faces to train on and the held-out ones; the main process writes the index that the others read."""
     index = FileIndex.open(config.data.index or output / INDEX)
     with console.status("reading the faces"):
-        faces, held_out = split(config, index)
+        faces, held_out = split(config, index, crops)
     if processes.is_main:
         index.write()
     console.print(f"{len(faces)} faces of {len(faces.names)} people")
@@ -191,12 +214,13 @@ def _read_faces(config: TrainConfig, output: Path, processes: Processes) -> tupl
     return faces, held_out
 
 
-def _learner(config: TrainConfig, faces: FaceSet, output: Path, processes: Processes) -> Learner:
-    """Build the network with its starting weights; unless the config names another, it is also the teacher."""
-    torch.manual_seed(config.run.seed)
-    network = build(config.network.name, config.network.embedding_size)
-    if config.network.weights is not None:
-        load_state(network, config.network.weights)
+def _open_pairs(config: TrainConfig, output: Path, size: int) -> PairsValidation | None:
+    with console.status("finding the faces of the pairs"):
+        return open_pairs(config.evaluation, config.optimizer.steps, output, size)
+
+
+def _learner(config: TrainConfig, network: FaceNetwork, faces: FaceSet, output: Path, processes: Processes) -> Learner:
+    """Build the learner of the starting network, which is also the teacher unless the config names another."""
     needed = config.loss.needs_teacher
     targets = _teacher_targets(config, network, faces, output, processes) if needed else None
     return build_learner(network, config, targets, people=len(faces.names), processes=processes)

@@ -2,16 +2,17 @@
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from training.data.augmentation import center_crop
-from training.data.dataset import FaceSet, read_crop
+from app.domain.models import Pixels
+from training.data.dataset import FORMAT_112, CropFormat, FaceSet, read_crop
 from training.evaluation.bootstrap import finest_fmr
 from training.evaluation.histograms import pair_histograms
 from training.networks.embedder import Embedder, FaceNetwork
@@ -34,6 +35,24 @@ class Validation:
         return f"AUC {self.auc:.4f}, TMR {self.tmr:.3f} at FMR {self.fmr:.1g} on {self.people} held-out people"
 
 
+@dataclass(frozen=True, slots=True)
+class PairsResult:
+    """Means over the folds with their standard errors; VAL is the share of genuine pairs accepted at `far`."""
+
+    step: int
+    accuracy: float
+    accuracy_error: float
+    val: float
+    val_error: float
+    far: float
+
+    def __str__(self) -> str:
+        return (
+            f"accuracy {self.accuracy:.4f} +- {self.accuracy_error:.4f}, "
+            f"VAL {self.val:.4f} +- {self.val_error:.4f} at FAR {self.far:.2g} on the pairs"
+        )
+
+
 def validate(
     network: FaceNetwork, weights: dict[str, Tensor], faces: FaceSet, *, step: int, fmr: float, block_size: int
 ) -> Validation:
@@ -42,7 +61,7 @@ def validate(
 
     `block_size` faces are compared at once, which bounds the memory.
     """
-    vectors = embed_crops(network, weights, faces.paths).numpy()  # (N, D)
+    vectors = embed_crops(network, weights, faces.paths, faces.format).numpy()  # (N, D)
     histograms = pair_histograms(vectors, faces.labels, block_size)
     fmr = max(fmr, finest_fmr(math.comb(len(faces.names), 2)))
     return Validation(
@@ -55,16 +74,27 @@ def validate(
     )
 
 
-@torch.inference_mode()
-def embed_crops(network: FaceNetwork, weights: dict[str, Tensor], paths: Sequence[Path]) -> Tensor:
+def embed_crops(
+    network: FaceNetwork, weights: dict[str, Tensor], paths: Sequence[Path], crops: CropFormat = FORMAT_112
+) -> Tensor:
     """Return unit vectors (N, D) of the clean crops, by a copy of the network, which stays in training mode."""
+    return embed_images(network, weights, [partial(_clean_crop, path, crops) for path in paths])
+
+
+@torch.inference_mode()
+def embed_images(network: FaceNetwork, weights: dict[str, Tensor], images: Sequence[Callable[[], Pixels]]) -> Tensor:
+    """Return unit vectors (N, D) of images that are made when they are needed, (crop_size, crop_size, 3) each."""
     copied = copy.deepcopy(network)
     copied.load_state_dict(weights)
     embedder, device = Embedder(copied).eval(), next(copied.parameters()).device
     embedder.to(device)
-    chunks = (paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK))
-    return torch.cat([embedder(_crops(chunk).to(device)).cpu() for chunk in chunks]).clone()
+    chunks = (images[start : start + _CHUNK] for start in range(0, len(images), _CHUNK))
+    return torch.cat([embedder(_stacked(chunk).to(device)).cpu() for chunk in chunks]).clone()
 
 
-def _crops(paths: Sequence[Path]) -> Tensor:
-    return torch.from_numpy(np.stack([center_crop(read_crop(path)) for path in paths]))  # (C, 112, 112, 3)
+def _stacked(images: Sequence[Callable[[], Pixels]]) -> Tensor:
+    return torch.from_numpy(np.stack([image() for image in images]))  # (C, S, S, 3)
+
+
+def _clean_crop(path: Path, crops: CropFormat) -> Pixels:
+    return crops.geometry.center(read_crop(path, crops))

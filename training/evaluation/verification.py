@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.models import Floats
-from app.faces.alignment import ARCFACE_112, LandmarkAligner, arcface_template
+from app.faces.alignment import arcface_template
 from app.inference.manifest import EmbedderManifest, LandmarkAlignment
 from training.data import augmentation
-from training.data.dataset import CROP_SIZE, MARGIN
+from training.data.crops import CROPS_112
 from training.errors import TrainingError
 from training.evaluation.pairs import PairList, read_pairs
 from training.pipeline.detection_cache import DetectedFaces, FaceFinder, embed_faces
@@ -82,15 +82,14 @@ def embed(model: ServedModel, detected: DetectedFaces, *, degraded: bool = True)
     clean, inside = embed_faces(model, detected)
     embeddings = {"clean": clean}
     if degraded and uses_arcface_112(model.manifest):
-        wide = tuple((x + MARGIN, y + MARGIN) for x, y in ARCFACE_112)
-        crops = detected.crops(LandmarkAligner(wide, CROP_SIZE), "align, with a margin").pixels
+        crops = detected.crops(CROPS_112.aligner(), "align, with a margin").pixels
         copies = np.array([_degrade(number, crop) for number, crop in enumerate(crops)])
         embeddings["degraded"] = model.embed(copies, f"embed degraded, {model.manifest.id}")
     return EmbeddedFaces(model, embeddings, inside)
 
 
 def uses_arcface_112(manifest: EmbedderManifest) -> bool:
-    """Return whether the model takes ArcFace crops of 112 px, those that `augmentation` changes."""
+    """Return whether the model takes ArcFace crops of 112 px, those of the degraded probe."""
     alignment = LandmarkAlignment(template=arcface_template(112))
     return manifest.crop_size == 112 and manifest.alignment == alignment
 

@@ -56,7 +56,7 @@ def export_model(
     mobilefacenet) with vectors of `embedding_size` (128). Raises UnusableWeights, ParityError or UnwritableModel.
     """
     weights = source / WEIGHTS if source.is_dir() else source
-    backbone = build(*_network_of(source, network, embedding_size))
+    backbone = build(*_network_of(source, network, embedding_size), per_image_scaling=_scales_per_image(source))
     load_state(backbone, weights)
     embedder = Embedder(backbone, views=views).eval()
     graph = embedder_graph(embedder)
@@ -85,6 +85,11 @@ def _network_of(source: Path, name: str | None, embedding_size: int | None) -> t
             "leave out --network and --embedding-size"
         )
     return recorded
+
+
+def _scales_per_image(source: Path) -> bool:
+    """Return whether the run trained on images scaled one by one; a state dict alone does not say, and is not."""
+    return source.is_dir() and bool(_record(source)["config"]["network"].get("per_image_scaling"))
 
 
 def _record(run: Path) -> dict[str, Any]:

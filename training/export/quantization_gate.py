@@ -17,7 +17,7 @@ import numpy as np
 from app.domain.models import Pixels
 from app.inference.manifest import read_checked, read_embedder
 from app.inference.onnx_session import Session
-from training.data import augmentation
+from training.data.crops import CROPS_112
 from training.data.dataset import read_crop
 from training.data.sources import SUFFIXES
 from training.errors import TrainingError
@@ -96,7 +96,7 @@ def training_faces(root: Path, count: int = FACES) -> Pixels:
     if not paths:
         raise TrainingError(f"no aligned crops in {root}: `prepare` makes them")
     chosen = np.random.default_rng(0).permutation(len(paths))[:count]
-    return np.stack([augmentation.center_crop(read_crop(paths[number])) for number in chosen])
+    return np.stack([CROPS_112.center(read_crop(paths[number])) for number in chosen])
 
 
 def compare(smaller: Path, original: Path, task: VerificationTask, faces: Pixels) -> Comparison:

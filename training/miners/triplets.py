@@ -48,6 +48,20 @@ def semi_hard(distances: Tensor, people: Tensor, margin: float) -> Triplets:
 
 
 @torch.no_grad()
+def semi_hard_at_random(distances: Tensor, people: Tensor, margin: float, random: torch.Generator) -> Triplets:
+    """
+    Draw for every (anchor, positive) one of the negatives among which `semi_hard` takes the nearest.
+
+    As the line "FaceNet selection" of davidsandberg/facenet, which is commented out there.
+    """
+    found = []
+    for anchors, positives, positive, negative in _pairs(distances, people):
+        usable = (negative > positive) & (negative < positive + margin)  # (b, B)
+        found.append(_only_usable(anchors, positives, _drawn(usable, random), usable.any(1)))
+    return _concatenated(found)
+
+
+@torch.no_grad()
 def violating(distances: Tensor, people: Tensor, margin: float, random: torch.Generator) -> Triplets:
     """
     Draw for every (anchor, positive) one of the negatives that violate the margin: d(a, n) < d(a, p) + margin.
@@ -58,9 +72,7 @@ def violating(distances: Tensor, people: Tensor, margin: float, random: torch.Ge
     found = []
     for anchors, positives, positive, negative in _pairs(distances, people):
         usable = negative < positive + margin  # (b, B)
-        priorities = torch.rand(usable.shape, generator=random).to(usable.device)
-        chosen = priorities.where(usable, -1).argmax(1)  # (b,)
-        found.append(_only_usable(anchors, positives, chosen, usable.any(1)))
+        found.append(_only_usable(anchors, positives, _drawn(usable, random), usable.any(1)))
     return _concatenated(found)
 
 
@@ -81,6 +93,7 @@ def batch_hard(distances: Tensor, people: Tensor) -> Triplets:
 
 TRIPLET_MINERS: dict[str, Callable[[float, torch.Generator], Miner]] = {
     "semi-hard": lambda margin, _: partial(semi_hard, margin=margin),
+    "semi-hard-random": lambda margin, random: partial(semi_hard_at_random, margin=margin, random=random),
     "batch-hard": lambda *_: batch_hard,
     "violating": lambda margin, random: partial(violating, margin=margin, random=random),
 }
@@ -98,6 +111,12 @@ def _pairs(distances: Tensor, people: Tensor) -> Iterator[tuple[Tensor, Tensor, 
     for start in range(0, max(len(anchors), 1), size):
         a, p = anchors[start : start + size], positives[start : start + size]  # (b,), (b,)
         yield a, p, distances[a, p][:, None], distances[a].masked_fill(same[a], torch.inf)
+
+
+def _drawn(usable: Tensor, random: torch.Generator) -> Tensor:
+    """Return the index of one usable face in each row of (b, B), at random."""
+    priorities = torch.rand(usable.shape, generator=random).to(usable.device)
+    return priorities.where(usable, -1).argmax(1)  # (b,)
 
 
 def _only_usable(anchors: Tensor, positives: Tensor, negatives: Tensor, usable: Tensor) -> Triplets:

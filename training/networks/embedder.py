@@ -31,13 +31,16 @@ class FaceNetwork(nn.Module):
     """
     A backbone: normalised pixels (N, 3, crop_size, crop_size) to unnormalised vectors (N, embedding_size).
 
-    `mean` and `std` are in units of a pixel, 0 to 255, in the order R, G, B. `ignored_prefixes` begin the names of
-    tensors that a published file may have and the network has not: a classifier of the people it was trained on.
+    `mean` and `std` are in units of a pixel, 0 to 255, in the order R, G, B; with `per_image_scaling` those of each
+    image take their place. A network of `any_size` takes crops of other sizes too. `ignored_prefixes` begin the names
+    of tensors that a published file may have and the network has not: a classifier of the people it was trained on.
     """
 
     crop_size: int
     mean: RGB = (127.5, 127.5, 127.5)
     std: RGB = (128.0, 128.0, 128.0)
+    per_image_scaling: bool = False
+    any_size: bool = False
     ignored_prefixes: tuple[str, ...] = ()
 
     def __init__(self, embedding_size: int) -> None:
@@ -46,12 +49,7 @@ class FaceNetwork(nn.Module):
 
 
 class Embedder(nn.Module):
-    """
-    Maps uint8 RGB crops (N, H, W, 3) to unit float32 vectors (N, D), in training, distillation and export alike.
-
-    Crops of another size than the network's are resized, since training views have 112 px. An exported graph takes
-    only the network's size.
-    """
+    """Maps uint8 RGB crops (N, crop_size, crop_size, 3) to unit vectors (N, D), in training, teaching and serving."""
 
     mean: Tensor
     std: Tensor
@@ -64,15 +62,16 @@ class Embedder(nn.Module):
         self.register_buffer("std", torch.tensor(network.std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, crops: Tensor) -> Tensor:
-        pixels = (crops.permute(0, 3, 1, 2).float() - self.mean) / self.std  # (N, 3, H, W), channels last in memory
-        views = views_of(self._resized(pixels), self.views)
+        pixels = self._scaled(crops.permute(0, 3, 1, 2).float())  # (N, 3, H, W), channels last in memory
+        views = views_of(pixels, self.views)
         vectors = functional.normalize(self.network(torch.cat(views)).float())  # (V * N, D), all views in one batch
         if len(views) == 1:
             return vectors
         return functional.normalize(vectors.view(len(views), -1, self.network.embedding_size).sum(0))
 
-    def _resized(self, pixels: Tensor) -> Tensor:
-        size = self.network.crop_size
-        if pixels.shape[2:] == (size, size):
-            return pixels
-        return functional.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
+    def _scaled(self, pixels: Tensor) -> Tensor:
+        if not self.network.per_image_scaling:
+            return (pixels - self.mean) / self.std
+        centered = pixels - pixels.mean((1, 2, 3), keepdim=True)
+        deviation = centered.square().mean((1, 2, 3), keepdim=True).sqrt()  # (N, 1, 1, 1)
+        return centered / deviation.clamp(min=pixels[0].numel() ** -0.5)  # TensorFlow's bound, for an even image

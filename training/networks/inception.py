@@ -102,6 +102,7 @@ class NN2(Inception):
     """7.5 M parameters, 1.6 G multiply-adds at 224 px."""
 
     crop_size = 224
+    any_size = True
 
     def __init__(self, embedding_size: int = 128, rows: Sequence[Row] = NN2_ROWS) -> None:
         super().__init__(embedding_size, rows)

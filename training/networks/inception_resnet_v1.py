@@ -102,6 +102,7 @@ class InceptionResnetV1(FaceNetwork):
     """23.5 M parameters and 1.42 G multiply-adds at 160 px; published with 512 numbers, trainable with any."""
 
     crop_size = 160
+    any_size = True
     ignored_prefixes = ("logits.",)
 
     def __init__(self, embedding_size: int = 512) -> None:

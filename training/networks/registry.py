@@ -26,19 +26,43 @@ NETWORKS: dict[str, Callable[[int], FaceNetwork]] = {
     "small_resnet": SmallResNet,
 }
 
+SMALLEST, LARGEST = 80, 1024  # px; below, Inception-ResNet-v1 has nothing left to average
+
 
 class UnknownNetwork(TrainingError):
     """No network has this name."""
 
 
-def build(name: str, embedding_size: int = 128) -> FaceNetwork:
+def build(name: str, embedding_size: int = 128, *, per_image_scaling: bool = False) -> FaceNetwork:
     """Return a network with fresh weights, channels last in memory: 2.5 times as fast on a CPU (measured)."""
-    return _fresh(name, embedding_size).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    network: FaceNetwork = _fresh(name, embedding_size).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.per_image_scaling = per_image_scaling
+    return network
+
+
+def crop_size_of(name: str) -> int:
+    """Return the size of the crops that a network takes. Raises UnknownNetwork."""
+    if name.startswith(PREFIX):
+        return _fresh(name, 2).crop_size
+    with torch.device("meta"):
+        return _fresh(name, 2).crop_size
 
 
 def _fresh(name: str, embedding_size: int) -> FaceNetwork:
     if name.startswith(PREFIX):
         return TimmBackbone(name, embedding_size)
-    if name not in NETWORKS:
+    known, _, size = name.partition("@")
+    if known not in NETWORKS:
         raise UnknownNetwork(f"expected a network among {', '.join(sorted(NETWORKS))} or {PREFIX}NAME, got {name!r}")
-    return NETWORKS[name](embedding_size)
+    network = NETWORKS[known](embedding_size)
+    if size:
+        _resize(network, name, size)
+    return network
+
+
+def _resize(network: FaceNetwork, name: str, size: str) -> None:
+    if not network.any_size:
+        raise UnknownNetwork(f"expected no size, since this network takes only {network.crop_size} px, got {name!r}")
+    if not size.isdecimal() or not SMALLEST <= int(size) <= LARGEST:
+        raise UnknownNetwork(f"expected NAME@SIZE with a size from {SMALLEST} to {LARGEST}, got {name!r}")
+    network.crop_size = int(size)

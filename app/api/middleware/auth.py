@@ -19,7 +19,8 @@ from app.server.shutdown import Lifecycle
 
 PROBES = ("/healthz", "/readyz")
 METRICS = "/metrics"
-PUBLIC = (*PROBES, "/openapi.json", "/docs")
+PAGE = "/"
+PUBLIC = (*PROBES, "/openapi.json", "/docs", PAGE)
 
 
 class Authentication:
@@ -76,7 +77,7 @@ def route_path(scope: Scope) -> str:
 
 
 def is_public(path: str) -> bool:
-    return path in PUBLIC or path.startswith("/docs/")
+    return path in PUBLIC or path.startswith(("/docs/", "/page/"))
 
 
 def caller_of(request: Request) -> Caller:

@@ -17,7 +17,8 @@ class RequestId:
     """
     Takes the caller's `X-Request-ID` if it is safe to log, otherwise a new one, and returns it with the response.
 
-    Every response also forbids caching, because it contains personal data, and content sniffing.
+    Every response also forbids content sniffing, and caching unless its route says otherwise, because it contains
+    personal data.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -33,7 +34,9 @@ class RequestId:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), (b"x-request-id", request_id.encode()), *_ALWAYS]
+                headers = [*message.get("headers", []), (b"x-request-id", request_id.encode())]
+                given_names = {name for name, _ in headers}
+                message["headers"] = [*headers, *(each for each in _ALWAYS if each[0] not in given_names)]
             await send(message)
 
         return await self._app(scope, receive, send_with_id)

@@ -2,9 +2,9 @@
 
 from app.api.responses.enrollment import DuplicateOut, EnrolledFace, EnrolledFaces, Enrollment, NewFace, RejectedImage
 from app.api.responses.export import ExportedFace, SavedResponse, SubjectExport
-from app.api.responses.faces import FaceOrVectorOut, FaceOut, ModelOut
+from app.api.responses.faces import FaceOrVectorOut, FaceOut, Judged, LivenessOut, ModelOut
 from app.api.responses.galleries import GalleryList, GalleryOut, SubjectOut, SubjectPage
-from app.api.responses.grouping import Groups
+from app.api.responses.grouping import Clustering
 from app.api.responses.identification import (
     CandidateOut,
     Identification,
@@ -29,6 +29,7 @@ from app.api.responses.verification import (
 
 __all__ = [
     "CandidateOut",
+    "Clustering",
     "ComparedPhoto",
     "DetectedFace",
     "Detection",
@@ -44,11 +45,12 @@ __all__ = [
     "FaceOut",
     "GalleryList",
     "GalleryOut",
-    "Groups",
     "Health",
     "Identification",
     "IdentifiedFace",
     "ImageSize",
+    "Judged",
+    "LivenessOut",
     "LoadedModel",
     "LoadedModels",
     "ModelOut",

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from app.api.responses.faces import FaceOrVectorOut
+from app.api.responses.faces import FaceOrVectorOut, Judged
 
 
 class EnrolledFace(FaceOrVectorOut):
@@ -15,7 +15,7 @@ class EnrolledFace(FaceOrVectorOut):
     enrolled_at: str
 
 
-class NewFace(EnrolledFace):
+class NewFace(EnrolledFace, Judged):
     index: int = Field(description="Index of the image in the request, from 0.")
     faces_found: int
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, WithJsonSchema
 
-from app.domain.models import Face, Landmarks, Quality
+from app.domain.models import Face, Landmarks, Liveness, Quality
 
 
 def _numbers(count: int) -> WithJsonSchema:
@@ -68,6 +68,23 @@ class FaceOrVectorOut(BaseModel):
     confidence: float | None
     quality: QualityOut | None
     rotated: int | None = Field(None, description="Degrees clockwise by which the photo was turned to find the face.")
+
+
+class LivenessOut(BaseModel):
+    """Advisory: how live the face looks, and whether that reaches the service's threshold."""
+
+    score: float = Field(ge=0, le=1)
+    live: bool
+
+    @classmethod
+    def of(cls, liveness: Liveness | None) -> LivenessOut | None:
+        return cls(score=liveness.score, live=liveness.live) if liveness else None
+
+
+class Judged(BaseModel):
+    """A face that has a `liveness` if the request asked for it."""
+
+    liveness: LivenessOut | None = Field(None, exclude_if=lambda value: value is None)
 
 
 class ModelOut(BaseModel):

@@ -9,7 +9,7 @@ from app.api.responses.faces import Answer
 from app.api.responses.verification import ThresholdOut
 
 
-class _Groups(BaseModel):
+class _Clustering(BaseModel):
     groups: list[list[int]] = Field(
         description="The indexes of the photos of each person, from 0; the largest group first."
     )
@@ -17,4 +17,4 @@ class _Groups(BaseModel):
     threshold: ThresholdOut = Field(description="The threshold for the mean distance in a group of average faces.")
 
 
-class Groups(Answer, _Groups): ...
+class Clustering(Answer, _Clustering): ...

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 class LoadedModel(BaseModel):
     id: str
-    kind: Literal["embedder", "mtcnn"]
+    kind: Literal["embedder", "mtcnn", "liveness"]
     digest: str
     license: str
     provider: str = Field(description="The execution provider that runs the network.")
@@ -19,6 +19,9 @@ class LoadedModel(BaseModel):
         None, description="Digest of the model's threshold offsets; null if it has none."
     )
     calibrated: bool = Field(default=False, description="Whether `/models/{id}/calibration` has error rates.")
+    liveness_threshold: float | None = Field(
+        None, description="Smallest score of a live face; null for other kinds of models."
+    )
 
 
 class LoadedModels(BaseModel):

@@ -13,6 +13,9 @@ class Health(BaseModel):
 
 class Readiness(BaseModel):
     status: Literal["ready"] = "ready"
+    replica_lag_seconds: float | None = Field(
+        None, description="Seconds for which changes of other replicas may be unknown here; only with PostgreSQL."
+    )
     erasures_pending: int = Field(
         description="Deletions of which old pages are still on the disk, because a reader of the database needs them."
     )

@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from app.api.responses.faces import Answer, FaceOut
+from app.api.responses.faces import Answer, FaceOut, Judged
 from app.domain.models import Comparison, OperatingPoint, rounded_rate
 from app.matching.threshold_policy import Decision, Source
 
 
-class VerifiedFace(FaceOut):
+class VerifiedFace(FaceOut, Judged):
     image: str
     faces_found: int
 

@@ -66,7 +66,7 @@ async def compare(
 ) -> responses.OneToMany:
     """Which of these other photos are of the same person? Each is compared by itself, with its own threshold."""
     fields = submission.parse(requests.VerifyFields)
-    image, *others = submission.photos(fields.orientation)
+    image, *others = submission.photos(fields.orientation, fields.liveness)
     result = await services.verification.one_to_many(
         image, others, fields.face, fmr=fields.fmr, threshold=fields.threshold, timer=timer
     )
@@ -141,16 +141,16 @@ async def embed(
 @router.post(
     "/cluster",
     dependencies=[require_scope(Scope.VERIFY)],
-    openapi_extra=request_body(requests.VerifyFields, PHOTOS),
+    openapi_extra=request_body(requests.ThresholdFields, PHOTOS),
 )
 async def cluster(
     submission: Annotated[Submission, Depends(images(PHOTOS))],
     services: ServicesDep,
     timer: TimerDep,
     presenter: PresenterDep,
-) -> responses.Groups:
+) -> responses.Clustering:
     """Which of these photos are of one person? One face of each photo is used; nobody is enrolled or named."""
-    fields = submission.parse(requests.VerifyFields)
+    fields = submission.parse(requests.ThresholdFields)
     result = await services.grouping.group(
         submission.photos(fields.orientation), fields.face, fmr=fields.fmr, threshold=fields.threshold, timer=timer
     )

@@ -18,10 +18,18 @@ async def healthz(state: StateDep) -> Health:
     return Health(status="stopping" if state.lifecycle.stopping else "alive")
 
 
-@router.get("/readyz", responses={503: PROBLEMS[503]})
+@router.get("/readyz", responses={503: PROBLEMS[503]}, response_model_exclude_none=True)
 async def readyz(state: StateDep) -> Readiness:
-    """The networks are warm and the database can be read. Nothing is counted but deletions, since no key is needed."""
+    """
+    The networks are warm, the database can be read, and what other replicas have changed is known.
+
+    Nothing is counted but deletions, since no key is needed.
+    """
     services = state.require_services()
     if state.lifecycle.stopping:
         raise Overloaded("shutting down")
-    return Readiness(erasures_pending=await services.galleries.pending_erasures())
+    pending = await services.galleries.pending_erasures()
+    if not services.has_replicas:
+        return Readiness(erasures_pending=pending)
+    services.galleries.require_current()
+    return Readiness(erasures_pending=pending, replica_lag_seconds=round(services.galleries.lag(), 3))

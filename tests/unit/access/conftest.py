@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 
 from app.access.api_keys import KeyStore
-from app.storage.migrate import open_migrated
+from tests.support.repository import open_database
 
 
 @pytest.fixture
-def others(path: Path) -> Iterator[KeyStore]:
+def others(address: Path | str) -> Iterator[KeyStore]:
     """The keys as another process sees them: the command beside a service that runs."""
-    opened = open_migrated(path)
+    opened = open_database(address)
     yield KeyStore(opened)
     opened.close()

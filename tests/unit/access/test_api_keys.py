@@ -17,6 +17,8 @@ from app.domain.identity import Actor, Caller, Scope
 from app.storage.sqlite import Database
 from tests.support.background import map_in_threads
 
+pytestmark = pytest.mark.any_database
+
 SHARED = settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SCOPES = st.lists(st.sampled_from(Scope), min_size=1, unique=True)
 GALLERIES = st.none() | st.lists(st.text(max_size=9), max_size=3, unique=True)
@@ -24,6 +26,7 @@ COUNT = st.none() | st.integers(0, 10_000)
 Change = Callable[[str, int], str]
 
 
+@pytest.mark.only_sqlite
 @SHARED
 @given(scopes=SCOPES, galleries=GALLERIES, rate=COUNT, concurrent=COUNT, name=st.text(max_size=9))
 def test_key_authenticates_a_caller_with_exactly_its_rights(
@@ -87,6 +90,7 @@ def test_key_is_valid_until_it_expires(keys: KeyStore) -> None:
     assert not fresh.is_active(fresh.expires_at)
 
 
+@pytest.mark.only_sqlite
 def test_changes_of_another_process_apply_at_once(keys: KeyStore, others: KeyStore) -> None:
     before = keys.has_keys()
     key, text = others.create([Scope.VERIFY])
@@ -132,6 +136,7 @@ def test_audit_log_has_the_author_of_each_change_and_no_secret(keys: KeyStore, d
     assert text.split("_", 2)[2] not in str(entries)
 
 
+@pytest.mark.only_sqlite
 def test_secrets_are_in_no_file(keys: KeyStore, path: Path) -> None:
     texts = [keys.create([Scope.ADMIN], name="Ada")[1] for _ in range(5)]
     keys.revoke(texts[0].split("_")[1])
@@ -141,6 +146,7 @@ def test_secrets_are_in_no_file(keys: KeyStore, path: Path) -> None:
     assert [piece for piece in pieces if piece in stored] == []
 
 
+@pytest.mark.only_sqlite
 def test_threads_see_every_change_of_another_process(keys: KeyStore, others: KeyStore) -> None:
     _, steady = keys.create([Scope.VERIFY])
 

@@ -11,7 +11,16 @@ from starlette.testclient import TestClient
 from app.api.dependencies import RequiredScope
 from app.api.middleware.auth import is_public
 
-PUBLIC = {"GET /healthz", "GET /readyz", "GET /docs", "GET /docs/start.js", "GET /docs/{name}", "GET /openapi.json"}
+PUBLIC = {
+    "GET /healthz",
+    "GET /readyz",
+    "GET /docs",
+    "GET /docs/start.js",
+    "GET /docs/{name}",
+    "GET /openapi.json",
+    "GET /",
+    "GET /page/{name:path}",
+}
 
 
 def leaves(routes: list[BaseRoute]) -> Iterator[BaseRoute]:

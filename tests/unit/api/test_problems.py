@@ -16,6 +16,7 @@ CONTRACT = {
     "face_not_found": 422,
     "multiple_faces": 422,
     "low_quality": 422,
+    "spoof_suspected": 422,
     "invalid_image": 422,
     "unsupported_image": 415,
     "image_too_large": 413,

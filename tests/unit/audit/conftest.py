@@ -1,7 +1,7 @@
 import pytest
 
 from app.audit.log import AuditLog
-from app.storage.sqlite import Database
+from app.storage.database import Database
 
 
 @pytest.fixture

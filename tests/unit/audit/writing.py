@@ -4,7 +4,7 @@ from typing import Any
 
 from app.audit.log import append
 from app.domain.identity import SYSTEM, Actor
-from app.storage.sqlite import Database
+from app.storage.database import Database
 
 
 def record(database: Database, action: str = "note", gallery: str = "", by: Actor = SYSTEM, **about: Any) -> None:

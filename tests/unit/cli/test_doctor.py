@@ -44,6 +44,19 @@ def test_damaged_or_missing_model_file_is_reported_with_its_path(likeness: Comma
     assert f"{path}: No such file" in missing["models"]
 
 
+def test_the_liveness_network_is_checked_if_the_service_would_load_it(likeness: Command, models_dir: Path) -> None:
+    models = shutil.copytree(models_dir, likeness.folder / "models")
+    complete = likeness("doctor", models_dir=models, liveness="on")
+    assert complete.exit_code == 0
+    assert ", with pad for liveness" in complete.stdout
+    shutil.rmtree(models / "pad")
+    assert likeness("doctor", models_dir=models).exit_code == 0
+    assert (
+        f"no model in {models / 'pad'}"
+        in failures(likeness("doctor", "--json", models_dir=models, liveness="on"))["models"]
+    )
+
+
 def test_unwritable_data_directory_is_reported(likeness: Command) -> None:
     (likeness.folder / "file").touch()
     assert "file" in failures(likeness("doctor", "--json", data_dir=likeness.folder / "file" / "data"))["data"]

@@ -189,3 +189,26 @@ def test_a_gallery_that_is_not_encrypted_is_not_re_keyed(filled: Command) -> Non
 
     assert done.exit_code == 2
     assert "only an encrypted gallery has a secret transform" in done.stderr
+
+
+def test_the_recall_of_an_approximate_search_is_measured(filled: Command) -> None:
+    """So small a gallery is compared face by face."""
+    measured = document(filled, "recall", "guests", "--sample", "5")
+    said = filled("gallery", "recall", "guests")
+
+    assert measured == {
+        "gallery": "guests",
+        "faces": 2,
+        "sample": 2,
+        "in_graphs": 0.0,
+        "nearest": 1.0,
+        "ten_nearest": 1.0,
+    }
+    assert said.stdout.startswith("100.00% of the nearest subjects and 100.00% of the ten nearest are found")
+
+
+def test_a_gallery_without_faces_has_no_recall(filled: Command) -> None:
+    done = filled("gallery", "recall", "default")
+
+    assert done.exit_code == 2
+    assert "expected a gallery with faces, got 'default' without" in done.stderr

@@ -17,6 +17,7 @@ OF_COMPOSE_ONLY = {
     "LIKENESS_PUBLISH_PORT",
     "LIKENESS_MEMORY_LIMIT",
     "LIKENESS_METRICS_KEY_FILE",
+    "LIKENESS_POSTGRES_PASSWORD",
     "LIKENESS_REVISION",
 }
 
@@ -100,9 +101,10 @@ def _with_images(manifest: Document, images: list[Document]) -> Document:
 
 
 def merged(base: Any, patch: Any) -> Any:
-    """A strategic merge: maps by key, lists by `mountPath` or `name`; new items come first."""
+    """A strategic merge: maps by key, where null removes one, lists by `mountPath` or `name`; new items come first."""
     if isinstance(base, dict) and isinstance(patch, dict):
-        return base | {key: merged(base[key], value) if key in base else value for key, value in patch.items()}
+        changed = base | {key: merged(base[key], value) if key in base else value for key, value in patch.items()}
+        return {key: value for key, value in changed.items() if value is not None}
     if isinstance(base, list) and isinstance(patch, list):
         key = "mountPath" if "mountPath" in base[0] else "name"
         changes = {change[key]: change for change in patch}

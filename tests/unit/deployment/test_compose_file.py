@@ -32,6 +32,10 @@ def test_every_service_has_one_profile_so_that_none_starts_with_anothers() -> No
     assert {name: service["profiles"] for name, service in SERVICES.items()} == {
         "likeness": ["gpu"],
         "likeness-cpu": ["cpu"],
+        "likeness-a": ["scale"],
+        "likeness-b": ["scale"],
+        "postgres": ["scale"],
+        "balancer": ["scale"],
         "prometheus": ["monitoring"],
         "grafana": ["monitoring"],
     }
@@ -137,6 +141,26 @@ def test_the_proxy_has_no_rights_and_the_files_that_it_mounts_are_there() -> Non
     assert missing_mounts(proxy) == []
 
 
+@pytest.mark.parametrize("name", ["likeness-a", "likeness-b"])
+def test_a_replica_keeps_nothing_of_its_own_and_is_reached_through_the_balancer_alone(name: str) -> None:
+    replica, database, balancer = SERVICES[name], SERVICES["postgres"], SERVICES["balancer"]
+    settings = replica["environment"]
+    assert replica["volumes"] == replica["ports"] == []
+    assert settings["LIKENESS_DATABASE"] == "postgresql://likeness@postgres/likeness"
+    assert settings["PGPASSWORD"] == database["environment"]["PGPASSWORD"] == "${LIKENESS_POSTGRES_PASSWORD:-}"
+    assert settings.keys() - {"PGPASSWORD"} == CPU["environment"].keys()
+    assert "ports" not in database
+    assert balancer["ports"] == CPU["ports"]
+    assert f"server {name}:8000 " in (REPOSITORY / "docker/scale/nginx.conf").read_text()
+
+
+def test_the_database_keeps_its_files_where_its_image_puts_them() -> None:
+    (volume,) = SERVICES["postgres"]["volumes"]
+    script = (REPOSITORY / "docker/scale/postgres.sh").read_text()
+    assert f"DATA={volume.partition(':')[2]}\n" in script
+    assert volume.partition(":")[0] in compose_file()["volumes"]
+
+
 def test_prometheus_sends_the_key_of_the_one_file_that_is_given() -> None:
     (job,) = read(REPOSITORY / "docker/monitoring/prometheus.yml")["scrape_configs"]
     mounts = [volume.rsplit(":", 2)[1:] for volume in SERVICES["prometheus"]["volumes"] if "METRICS_KEY" in volume]
@@ -149,6 +173,8 @@ def test_what_it_asks_of_the_shell_are_settings_or_its_own() -> None:
     assert OF_COMPOSE_ONLY.isdisjoint(setting_names())
 
 
-@pytest.mark.parametrize("service", [SERVICES["prometheus"], SERVICES["grafana"], TLS["services"]["tls"]])
+@pytest.mark.parametrize(
+    "service", [SERVICES["prometheus"], SERVICES["grafana"], SERVICES["balancer"], TLS["services"]["tls"]]
+)
 def test_the_images_of_others_are_pinned_by_version_and_digest(service: Document) -> None:
     assert re.fullmatch(r"[\w/]+:v?\d+\.\d+\.\d+(-\w+)?@sha256:[0-9a-f]{64}", service["image"])

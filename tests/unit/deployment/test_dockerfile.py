@@ -15,7 +15,7 @@ SENT = (REPOSITORY / ".dockerignore").read_text().splitlines()
 def test_it_has_the_targets_that_compose_builds() -> None:
     services = compose_file()["services"].values()
     targets = {service["build"]["target"] for service in services if "build" in service}
-    assert targets == {"cpu", "gpu"}
+    assert targets == {"cpu", "gpu", "database"}
     assert targets <= set(re.findall(r"^FROM \S+ AS (\S+)$", DOCKERFILE, re.MULTILINE))
 
 

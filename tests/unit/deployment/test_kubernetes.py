@@ -27,8 +27,8 @@ from .manifests import (
 OLDEST = "1.29"
 DRAIN_SECONDS = 10
 FIRST_KEY = of_kind("Job", "first-key")
-OVERLAYS = ["cpu", "gpu"]
-EVERY_FOLDER = ["cpu", "gpu", "first-key", "site", "site/first-key"]
+OVERLAYS = ["cpu", "gpu", "scale"]
+EVERY_FOLDER = ["cpu", "gpu", "scale", "first-key", "scale/first-key", "site", "site/first-key"]
 UNKNOWN_TO_THE_SCHEMA = {"ServiceMonitor"}  # of the Prometheus operator
 SITE_SERVER = of_kind("Deployment", "site")
 WORKLOADS = [of_kind("Deployment", "cpu"), of_kind("Deployment", "gpu"), FIRST_KEY, SITE_SERVER]
@@ -151,6 +151,36 @@ def test_the_gpu_overlay_keeps_the_registry_that_a_site_names(tmp_path: Path) ->
     assert images == ["registry.example.com/likeness:gpu"]
     assert container(SITE_SERVER)["image"] == "registry.example.com/likeness:cpu"
     assert container(of_kind("Job", "site/first-key"))["image"] == "registry.example.com/likeness:cpu"
+
+
+def test_replicas_over_postgresql_keep_nothing_of_their_own_and_go_to_any_node() -> None:
+    deployment, job = of_kind("Deployment", "scale"), of_kind("Job", "scale/first-key")
+    assert [each["kind"] for each in kustomized("scale") if each["kind"] == "PersistentVolumeClaim"] == []
+    assert "affinity" not in deployment["spec"]["template"]["spec"]
+    for workload in (deployment, job):
+        assert mounted(workload, "/data").keys() == {"name", "emptyDir"}
+        (address,) = (each for each in container(workload)["env"] if each["name"] == "LIKENESS_DATABASE")
+        assert address["valueFrom"]["secretKeyRef"] == {"name": "likeness-database", "key": "address"}
+    assert "create secret generic likeness-database --from-literal=address=" in (KUBERNETES / "README.md").read_text()
+
+
+def test_three_replicas_or_more_run_and_two_keep_serving_while_nodes_are_drained() -> None:
+    scaler, budget = (
+        of_kind("HorizontalPodAutoscaler", "scale")["spec"],
+        of_kind("PodDisruptionBudget", "scale")["spec"],
+    )
+    assert scaler["minReplicas"] == 3
+    assert (budget["minAvailable"], budget.get("maxUnavailable")) == (2, None)
+
+
+def test_replicas_may_reach_the_database() -> None:
+    policies = {
+        each["metadata"]["name"]: each["spec"] for each in kustomized("scale") if each["kind"] == "NetworkPolicy"
+    }
+    ports = {port["port"] for rule in policies["likeness-to-database"]["egress"] for port in rule["ports"]}
+    assert ports == {5432, 53}
+    selector = policies["likeness-to-database"]["podSelector"]["matchLabels"]
+    assert selector.items() <= of_kind("Deployment", "scale")["spec"]["template"]["metadata"]["labels"].items()
 
 
 def test_a_node_can_be_drained_with_a_single_replica() -> None:

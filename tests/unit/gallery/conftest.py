@@ -9,16 +9,16 @@ from tests.support.repository import FileRepository
 
 
 @pytest.fixture
-def repository(path: Path) -> Iterator[FileRepository]:
-    opened = FileRepository(path)
+def repository(address: Path | str) -> Iterator[FileRepository]:
+    opened = FileRepository(address)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def others(path: Path) -> Iterator[FileRepository]:
-    """The repository of another process: a second connection to the same file."""
-    opened = FileRepository(path)
+def others(address: Path | str) -> Iterator[FileRepository]:
+    """The repository of another process: a second connection to the same database."""
+    opened = FileRepository(address)
     yield opened
     opened.close()
 

@@ -16,6 +16,8 @@ from tests.support.repository import FileRepository
 from tests.support.templates import numbered, template, unit
 from tests.unit.gallery.guests import ODD, contents, fill
 
+pytestmark = pytest.mark.any_database(slow=True)
+
 BY = Actor("key:ada", "r-1")
 NAME = "Augusta Ada"
 Use = Callable[[GalleryRepository], object]

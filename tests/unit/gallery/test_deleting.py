@@ -10,6 +10,9 @@ from app.gallery.records import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
 from tests.support.templates import template, unit
+from tests.support.vectors import memory_of
+
+pytestmark = pytest.mark.any_database
 
 Delete = Callable[[GalleryRepository], object]
 DIMENSION, PIECE = 128, 32
@@ -51,6 +54,7 @@ def seeds_found(path: Path) -> set[int]:
     return {seed for seed in (*range(30), 99) if any(piece in kept for piece in pieces(seed))}
 
 
+@pytest.mark.only_sqlite
 @pytest.mark.usefixtures("others")
 @pytest.mark.parametrize("what", DELETIONS)
 def test_no_byte_of_a_deleted_vector_is_left_in_any_file(repository: GalleryRepository, path: Path, what: str) -> None:
@@ -63,6 +67,7 @@ def test_no_byte_of_a_deleted_vector_is_left_in_any_file(repository: GalleryRepo
     assert seeds_found(path) == before - gone
 
 
+@pytest.mark.only_sqlite
 def test_the_write_ahead_log_is_empty_after_a_deletion(repository: GalleryRepository, path: Path) -> None:
     fill(repository)
     log = path.with_name(path.name + "-wal")
@@ -80,7 +85,7 @@ def test_a_refreshed_index_holds_nothing_of_the_deleted(repository: GalleryRepos
     search.update_index("guests")
     index = search._indexed["guests"].index
     assert index is not None
-    memory = index._vectors()[:, :-1]  # without the column of the threshold offsets
+    memory = memory_of(index)
 
     assert not (memory @ unit(1, DIMENSION) > 0.9).any()
     assert (memory @ unit(6, DIMENSION) > 0.9).any()

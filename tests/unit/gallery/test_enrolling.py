@@ -7,6 +7,8 @@ from app.gallery.records import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
 from tests.support.templates import numbered, template, unit
 
+pytestmark = pytest.mark.any_database
+
 ANSWER = {"enrolled": [{"face_id": "1"}], "rejected": []}
 FIRST = IdempotencyRecord("key", "request", ANSWER)
 

@@ -6,6 +6,8 @@ from app.domain.errors import InvalidRequest
 from app.gallery.repository import GalleryRepository
 from tests.support.templates import template, unit
 
+pytestmark = pytest.mark.any_database
+
 WRONG = ["", "x" * 129, "two\nlines", "nul\x00"]
 RIGHT = ["x" * 128, "a/b", "..", "Ødegård, Å.", "名前", " "]
 

@@ -11,11 +11,13 @@ from app.audit.log import AuditLog
 from app.domain.errors import InvalidRequest
 from app.gallery.import_export import export_gallery, import_gallery
 from app.gallery.repository import GalleryRepository
-from app.storage.sqlite import Connection
+from app.storage.database import Connection
 from tests.support.fakes import WeightedOffsets
 from tests.support.repository import FileRepository
 from tests.support.templates import MODEL, numbered, unit
 from tests.unit.gallery.guests import ODD, contents, fill
+
+pytestmark = pytest.mark.any_database(slow=True)
 
 
 def test_what_was_exported_is_imported_as_it_was(repository: GalleryRepository, file: Path) -> None:
@@ -84,6 +86,7 @@ def transactions(repository: FileRepository, monkeypatch: pytest.MonkeyPatch) ->
     return seen
 
 
+@pytest.mark.only_sqlite
 def test_many_faces_are_one_transaction(
     repository: FileRepository, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,8 @@ from tests.support.background import map_in_threads
 from tests.support.repository import FileRepository
 from tests.support.templates import numbered
 
+pytestmark = pytest.mark.any_database(slow=True)
+
 Open = Callable[..., GalleryRepository]
 
 

@@ -125,6 +125,7 @@ def test_what_cannot_be_recorded_is_remembered_by_the_process(
         raise StorageFull("no space is left for the gallery")
 
     database = enrolled.database
+    assert isinstance(database, sqlite.Database)
     with enrolled.database.writing() as db:
         db.execute("DELETE FROM subjects")
     with monkeypatch.context() as patch:

@@ -11,6 +11,8 @@ from app.domain.errors import ModelMismatch, NotFound
 from app.gallery.repository import GalleryRepository
 from tests.support.templates import FACE, MODEL, QUALITY, numbered, template, unit
 
+pytestmark = pytest.mark.any_database
+
 IDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=128)
 
 

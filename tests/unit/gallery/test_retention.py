@@ -19,6 +19,8 @@ from app.gallery.retention import Expired
 from tests.support.repository import FileRepository
 from tests.support.templates import FACE, MODEL, QUALITY, unit
 
+pytestmark = pytest.mark.any_database(slow=True)
+
 RETENTION = Actor("retention")
 GALLERIES, SUBJECTS = ["guests", "staff"], ["ada", "bob"]
 DAYS = st.integers(1, 6)
@@ -129,6 +131,7 @@ def test_each_thing_that_went_is_in_the_audit_log(
     assert log.verify().fault is None
 
 
+@pytest.mark.only_sqlite
 def test_where_nothing_expires_nothing_is_written(repository: GalleryRepository, path: Path) -> None:
     repository.enroll("guests", "ada", [enrolled("1", "ada", 3)])
     before = path.with_name(path.name + "-wal").read_bytes()
@@ -137,6 +140,7 @@ def test_where_nothing_expires_nothing_is_written(repository: GalleryRepository,
     assert path.with_name(path.name + "-wal").read_bytes() == before
 
 
+@pytest.mark.only_sqlite
 def test_of_what_expired_no_byte_is_left_in_any_file(repository: GalleryRepository, path: Path) -> None:
     for number in range(1, 9):
         repository.enroll("guests", "ada", [enrolled(str(number), "ada", number)])

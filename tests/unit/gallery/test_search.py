@@ -14,8 +14,11 @@ from app.domain.models import Embedding, Floats
 from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
 from tests.support.fakes import WeightedOffsets
-from tests.support.repository import FileRepository
+from tests.support.repository import FileRepository, wait_until_known
 from tests.support.templates import MODEL, numbered, unit
+from tests.support.vectors import memory_of
+
+pytestmark = pytest.mark.any_database
 
 ANY = 4.0
 
@@ -54,10 +57,10 @@ OFFSETS = WeightedOffsets([0.5, -0.5, 0, 0, 0, 0, 0, 0], MODEL)
 
 
 def test_galleries_filled_before_the_model_had_offsets_get_them_from_their_vectors(
-    repository: FileRepository, path: Path
+    repository: FileRepository, address: Path | str
 ) -> None:
     repository.enroll("guests", "ada", numbered("ada", 1, 2))
-    with closing(FileRepository(path, offsets=OFFSETS)) as again:
+    with closing(FileRepository(address, offsets=OFFSETS)) as again:
         search = GallerySearch(again)
         search.load_indexes()
         repository.enroll("guests", "bob", numbered("bob", 3))
@@ -76,9 +79,9 @@ def test_galleries_filled_before_the_model_had_offsets_get_them_from_their_vecto
     assert min(abs(offset) for offset in expected.values()) > 0.01
 
 
-def test_vectors_of_another_model_have_no_offsets(repository: GalleryRepository, path: Path) -> None:
+def test_vectors_of_another_model_have_no_offsets(repository: GalleryRepository, address: Path | str) -> None:
     repository.enroll("guests", "ada", numbered("ada", 1))
-    with closing(FileRepository(path, offsets=replace(OFFSETS, model="sha256:other"))) as again:
+    with closing(FileRepository(address, offsets=replace(OFFSETS, model="sha256:other"))) as again:
         GallerySearch(again).load_indexes()
 
         assert [face.embedding.threshold_offset for face in again.faces("guests", "ada")] == [0]
@@ -123,13 +126,15 @@ def test_what_another_process_erased_leaves_the_memory_without_a_search(
     search.load_indexes()
     search.update_indexes()
     others.delete_subject("guests", "ada")
-    memory = search._indexed["guests"].index._vectors()[:, :-1]  # type: ignore[union-attr]
-    before = (memory @ unit(1) > 0.99).any()
+    index = search._indexed["guests"].index
+    assert index is not None
+    before = (memory_of(index) @ unit(1) > 0.99).any()
+    wait_until_known(repository)
     search.update_indexes()
 
     assert before
-    assert not (memory @ unit(1) > 0.99).any()
-    assert (memory @ unit(2) > 0.99).any()
+    assert not (memory_of(index) @ unit(1) > 0.99).any()
+    assert (memory_of(index) @ unit(2) > 0.99).any()
 
 
 def test_where_nothing_has_changed_following_looks_at_no_gallery(
@@ -138,11 +143,32 @@ def test_where_nothing_has_changed_following_looks_at_no_gallery(
     looked: list[str] = []
     repository.enroll("guests", "ada", numbered("ada", 1))
     search.load_indexes()
+    wait_until_known(repository)
     search.update_indexes()
     monkeypatch.setattr(search, "update_index", looked.append)
     search.update_indexes()
     others.put_subject("elsewhere", "eve", {})
+    wait_until_known(repository)
     search.update_indexes()
     search.update_indexes()
 
     assert looked == ["guests"]
+
+
+def test_a_large_gallery_counts_its_faces_without_reading_the_rows(
+    repository: GalleryRepository, others: GalleryRepository
+) -> None:
+    search = GallerySearch(repository, recount_below=0)
+    repository.enroll("guests", "ada", numbered("ada", 1, 2, 3))
+    counts = [search.info("guests").faces]
+    others.enroll("guests", "bob", numbered("bob", 4, 5))
+    counts.append(search.info("guests").faces)
+    others.delete_face("guests", "ada", "1")
+    repository.enroll("guests", "eve", numbered("eve", 1))
+    counts.append(search.info("guests").faces)
+    others.delete_subject("guests", "ada")
+    info = search.info("guests")
+
+    assert counts == [3, 5, 5]
+    assert (info.faces, info.revision) == (3, repository.gallery("guests").revision)
+    assert info.subjects == 1  # as counted a moment ago

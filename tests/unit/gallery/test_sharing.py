@@ -7,6 +7,8 @@ from app.gallery.repository import GalleryRepository
 from tests.support.background import map_in_threads
 from tests.support.templates import numbered
 
+pytestmark = pytest.mark.any_database
+
 
 def test_changes_made_at_once_by_two_processes_are_all_kept(
     repository: GalleryRepository, others: GalleryRepository
@@ -21,6 +23,7 @@ def test_changes_made_at_once_by_two_processes_are_all_kept(
     assert others.galleries() == [gallery]
 
 
+@pytest.mark.only_sqlite
 def test_a_full_disk_refuses_the_change_and_spoils_nothing(repository: GalleryRepository) -> None:
     repository.enroll("guests", "ada", numbered("ada", 1))
     before = repository.galleries()

@@ -1,6 +1,8 @@
 """Color of 16 bits a channel: in every layout of a file, and with values of fewer bits than their container."""
 
 import io
+import struct
+import tracemalloc
 
 import cv2
 import numpy as np
@@ -92,3 +94,37 @@ def test_deep_transparency_lies_over_white() -> None:
 def test_a_deep_tiff_of_8_bits_is_read_as_before(layout: dict[str, object]) -> None:
     values = random_values(8).astype(np.uint8)
     assert np.array_equal(decode(tiff(values, **layout), LIMITS), values)
+
+
+def repeated_strips(height: int) -> bytes:
+    """Return a TIFF of 1 x `height` pixels in planes of 16 bits, with a strip a row that is the whole file."""
+    entries, count = 10, 3 * height
+    bits, starts = 8 + 2 + 12 * entries + 4, 8 + 2 + 12 * entries + 4 + 6
+    sizes = starts + 4 * count
+    size = sizes + 4 * count
+    tags = [
+        *(
+            (256, 4, 1, 1),
+            (257, 4, 1, height),
+            (258, 3, 3, bits),
+            (259, 3, 1, 1),
+            (262, 3, 1, 2),
+            (273, 4, count, starts),
+        ),
+        *((277, 3, 1, 3), (278, 4, 1, 1), (279, 4, count, sizes), (284, 3, 1, 2)),
+    ]
+    table = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    head = b"II*\0" + struct.pack("<IH", 8, entries) + table + bytes(4) + struct.pack("<3H", 16, 16, 16)
+    return head + struct.pack(f"<{count}I", *[0] * count) + struct.pack(f"<{count}I", *[size] * count)
+
+
+def test_strips_that_are_the_whole_file_again_and_again_take_no_memory() -> None:
+    data = repeated_strips(1500)  # 160 MB together
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidImage, match="expected 3 or 4 planes and 9000 bytes of strips, got 3 and 1"):
+            decode(data, LIMITS)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10_000_000

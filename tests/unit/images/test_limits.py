@@ -1,5 +1,7 @@
 """An image that is too large is refused by its header: no pixel is decoded, and no memory is allocated for one."""
 
+import subprocess
+import sys
 import tracemalloc
 import warnings
 from collections.abc import Callable
@@ -14,11 +16,13 @@ from PIL.ImageFile import ImageFile
 
 from app.domain.errors import ImageTooLarge, InvalidImage
 from app.images.decode import ImageLimits, decode
+from app.images.png import MAX_CHUNKS
 from tests.support.encoding import (
     bmp_header,
     encoded,
     gif_header,
     jpeg_header,
+    png_chunk,
     png_header,
     ppm_header,
     tiff_header,
@@ -108,3 +112,24 @@ def test_only_the_first_frame_of_an_animation_is_decoded() -> None:
         first = decode(data, ImageLimits())
     assert (first == 0).all()
     assert memory.images < 10
+
+
+PEAK_OF_DECODING = """
+import contextlib, resource, sys
+from app.domain.errors import InvalidImage
+from app.images.decode import ImageLimits, decode
+with contextlib.suppress(InvalidImage):
+    decode(sys.stdin.buffer.read(), ImageLimits())
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+@pytest.mark.parametrize("before", [0, MAX_CHUNKS + 1])
+def test_a_chunk_that_claims_a_gigabyte_gets_none(depth: type[np.uint8 | np.uint16], before: int) -> None:
+    """OpenCV allocates what a chunk claims, which no Python tool sees: so the process is measured."""
+    png = cv2.imencode(".png", np.zeros((64, 64, 3), depth))[1].tobytes()
+    pixels = png.index(b"IDAT") - 4
+    data = png[:33] + png_chunk(b"teSt") * before + (2**30).to_bytes(4, "big") + png[pixels + 4 :]
+    done = subprocess.run([sys.executable, "-c", PEAK_OF_DECODING], input=data, capture_output=True, check=True)
+    assert int(done.stdout) < 500  # MiB

@@ -101,6 +101,7 @@ def test_metrics_are_those_of_the_contract(exported: dict[str, set[str]]) -> Non
         "likeness_queue_depth": {"queue"},
         "likeness_queue_limit": {"queue"},
         "likeness_ready": set(),
+        "likeness_replica_lag_seconds": set(),
         "likeness_requests_in_flight": set(),
         "likeness_requests_total": {"route", "method", "status"},
     }

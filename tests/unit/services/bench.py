@@ -6,10 +6,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from app.access.subject_attempts import SubjectAttempts
 from app.concurrency.worker_pool import WorkerPool
 from app.domain.identity import Caller, anonymous
-from app.domain.ports import Detector, Embedder, NoObserver, NoThresholdOffsets, Observer, ThresholdOffsets
+from app.domain.ports import (
+    Detector,
+    Embedder,
+    LivenessDetector,
+    NoObserver,
+    NoThresholdOffsets,
+    Observer,
+    ThresholdOffsets,
+)
 from app.faces.alignment import LandmarkAligner
 from app.faces.quality import QualityBounds
 from app.faces.selection import FaceRule
@@ -21,6 +28,7 @@ from app.matching.calibration import Calibration
 from app.matching.score_release import ScoreReleasePolicy, largest_threshold
 from app.matching.threshold_policy import ThresholdPolicy
 from app.pipeline import FacePipeline, FaceSelection, PhotoFaces
+from app.services.attempts import LocalAttempts
 from app.services.duplicates import Duplicates
 from app.services.enrollment import Enrollment, EnrollmentOutcome, EnrollmentResult
 from app.services.extraction import Extraction, Upload
@@ -45,6 +53,7 @@ class Parts:
     offsets: ThresholdOffsets = field(default_factory=NoThresholdOffsets)
     calibration: Calibration | None = field(default_factory=calibration)
     bounds: QualityBounds = NO_BOUNDS
+    liveness: LivenessDetector | None = None
     threads: int = 2
     max_waiting: int = 64
     attempts: int = 0
@@ -148,16 +157,16 @@ async def open_bench(folder: Path, **parts: Any) -> AsyncIterator[Bench]:
     repository = FileRepository(folder / "gallery.sqlite3", offsets=made.offsets)
     photos = WorkerPool("photo", threads=made.threads, max_waiting=made.max_waiting, deadline=10)
     store = WorkerPool("store", threads=1, max_waiting=64, deadline=10)
-    pipeline = FacePipeline(made.detector, LandmarkAligner(), ImageLimits())
+    pipeline = FacePipeline(made.detector, LandmarkAligner(), ImageLimits(), liveness=made.liveness)
     async with MicroBatcher(made.embedder.embed, max_batch=8, max_waiting=64) as batcher:
         extraction, search = Extraction(pipeline, photos, batcher, made.observer), GallerySearch(repository)
-        galleries, namings = Galleries(repository, search, store), SubjectAttempts(made.namings)
+        galleries, namings = Galleries(repository, search, store), LocalAttempts(made.namings)
         duplicates = Duplicates(search, release, namings, store, galleries)
         yield Bench(
             repository=repository,
             extraction=extraction,
             verification=Verification(
-                extraction, policy, release, SubjectAttempts(made.attempts), repository, store, made.observer
+                extraction, policy, release, LocalAttempts(made.attempts), repository, store, made.observer
             ),
             identification=Identification(extraction, release, search, namings, repository, store),
             enrollment=Enrollment(extraction, repository, made.bounds, duplicates, store, made.observer),

@@ -98,6 +98,20 @@ def test_missing_manifest_stops_the_start(copied: Settings, model: str) -> None:
         open_models(copied)
 
 
+def test_the_liveness_network_is_opened_only_if_it_is_asked_for(copied: Settings) -> None:
+    judging = copied.model_copy(update={"liveness": "on", "liveness_threshold": 0.25})
+    opened = open_models(judging)
+    warm_up(opened)
+    assert opened.liveness is not None
+    assert opened.liveness.threshold == 0.25
+
+    path = copied.models_dir / "pad" / "liveness.onnx"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert open_models(copied).liveness is None
+    with pytest.raises(StartError, match=f"{path} differs from its manifest"):
+        open_models(judging)
+
+
 def test_calibration_of_another_model_stops_the_start(copied: Settings) -> None:
     (copied.models_dir / MODEL / CALIBRATION).write_text(calibration().model_dump_json())
 

@@ -18,6 +18,7 @@ from app.services.retention_task import RETENTION, Retention, SubjectExpiry
 from tests.support.observers import RecordingObserver
 from tests.support.repository import FileRepository
 from tests.support.templates import numbered, unit
+from tests.support.vectors import memory_of
 from tests.unit.services.bench import Bench
 
 pytestmark = pytest.mark.anyio
@@ -86,7 +87,7 @@ async def test_sweep_removes_faces_from_memory_too(bench: Bench) -> None:
     index = search._indexed["guests"].index
 
     assert index is not None
-    vectors = index._vectors()[:, :-1]
+    vectors = memory_of(index)
     assert not (vectors @ unit(1) > 0.99).any()
     assert (vectors @ unit(2) > 0.99).any()
 

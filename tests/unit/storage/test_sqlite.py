@@ -9,7 +9,7 @@ import pytest
 
 from app.domain.errors import Overloaded, ServiceError, StorageUnavailable
 from app.storage import sqlite as module
-from app.storage.sqlite import Database, UniqueViolation
+from app.storage.sqlite import Database
 
 PRAGMAS = module._PRAGMAS  # as they are served: read before the tests' own are set
 
@@ -72,7 +72,7 @@ def test_a_change_that_fails_is_undone_and_the_next_one_works(database: Database
 def test_what_is_unique_is_told_so_that_it_can_be_caught(database: Database) -> None:
     with database.writing() as db:
         db.execute("INSERT INTO words VALUES ('one')")
-        with pytest.raises(UniqueViolation):
+        with pytest.raises(sqlite3.IntegrityError):
             db.execute("INSERT INTO words VALUES ('one')")
         db.execute("INSERT INTO words VALUES ('two')")
 

@@ -36,7 +36,15 @@ def test_the_default_recipe_is_valid_and_names_every_option_that_has_a_default()
         ("[augmentation]\nface_size = [90, 36]", r"face_size: expected 8 <= low <= high <= 112, got \[90, 36\]"),
         ("[augmentation", r"run\.toml: Expected"),
         ("[optimizer]\nschedule = 'file'", r"optimizer: schedule_file: expected a file if and only if schedule is"),
-        ("[evaluation]\nevery = 5", r"evaluation: expected either held_out or roots to evaluate on"),
+        ("[evaluation]\nevery = 5", r"evaluation: every: expected held_out, roots or pairs to evaluate on"),
+        ("[evaluation]\nevery = 5\npairs = 'p.txt'", r"evaluation: expected photos and pairs, or neither"),
+        ("[evaluation]\npairs = 'p'\nphotos = 'x'", r"evaluation: pairs: expected evaluation\.every"),
+        ("[optimizer]\nepochs = 5", r"optimizer: epochs: expected an epoch_size, the number of batches in an epoch"),
+        ("[optimizer]\nschedule = 'staircase'", r"optimizer: schedule: staircase: expected an epoch_size"),
+        (
+            "[optimizer]\nepochs = 5\nepoch_size = 3\nsteps = 9",
+            r"epochs: expected epochs \* epoch_size = 15 steps, got 9",
+        ),
         ("[evaluation]\nheld_out = 0.1\nroots = ['x']", r"evaluation: expected either held_out or roots"),
         ("[run]\nprecision = 'half'", r"run\.precision: .*'float32', 'bfloat16' or 'float16', got 'half'"),
         (["loss.kind = 'cosine'"], r"loss\.kind: expected one of triplet, contrastive, distillation, got"),
@@ -111,3 +119,10 @@ def test_a_config_can_be_read_from_its_json() -> None:
 def test_every_option_has_a_description() -> None:
     sections = [field.annotation for field in TrainConfig.model_fields.values()]
     assert all(option.description for section in sections for option in section.model_fields.values())  # type: ignore[union-attr]
+
+
+def test_epochs_are_steps_of_epoch_size_batches(tmp_path: Path) -> None:
+    config = load(written(tmp_path, LEAST + "[optimizer]\nepochs = 5\nepoch_size = 30\n"))
+    assert config.optimizer.steps == 150
+    assert TrainConfig.model_validate(config.model_dump(mode="json")) == config
+    assert load(tmp_path / "run.toml", ["optimizer.epochs=7"]).optimizer.steps == 210

@@ -5,21 +5,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.models import Pixels
-from training.config.schema import AugmentationConfig
+from training.config.augmentation import AugmentationConfig
 from training.data import augmentation
 from training.data.augmentation import (
     adjust_color,
     adjust_tone,
     augment,
-    center_crop,
     cut_edges,
     degrade,
     misalignment,
-    resize,
     shrink,
     warp,
 )
+from training.data.crops import CROPS_112, CropGeometry
 
+TEMPLATE = np.array(CROPS_112.template)
 EVERYTHING = AugmentationConfig(share=1, degraded_share=1, blur_share=0.5, edge_share=0.5)
 
 
@@ -50,13 +50,13 @@ STILL |= {"brightness": 0, "contrast": 0, "gamma": 0, "share": 1}
 @pytest.mark.parametrize("changes", [{"share": 0}, {}, {"flip": 1}], ids=["share 0", "strengths 0", "flip"])
 def test_a_view_without_changes_is_the_clean_crop_or_its_mirror_image(crop: Pixels, changes: dict[str, int]) -> None:
     view = augment(crop, AugmentationConfig.model_validate(STILL | changes), generator(1))
-    expected = center_crop(crop)[:, ::-1] if "flip" in changes else crop[16:128, 16:128]
+    expected = CROPS_112.center(crop)[:, ::-1] if "flip" in changes else crop[16:128, 16:128]
     assert np.abs(view.astype(int) - expected).max() <= ("share" not in changes)
 
 
 def test_landmark_noise_moves_the_center_by_its_mean_over_five_landmarks() -> None:
-    middle = np.array([*augmentation.TEMPLATE.mean(0) + 16, 1])
-    moves = [misalignment(1, generator(seed)) @ middle - augmentation.TEMPLATE.mean(0) for seed in range(2_000)]
+    middle = np.array([*TEMPLATE.mean(0) + 16, 1])
+    moves = [misalignment(1, generator(seed)) @ middle - TEMPLATE.mean(0) for seed in range(2_000)]
     assert np.std(moves) == pytest.approx(1 / np.sqrt(5), rel=0.05)
 
 
@@ -77,7 +77,7 @@ def test_a_small_face_loses_its_detail(crop: Pixels) -> None:
     small = shrink(noise, 28)
     assert small.shape == (112, 112, 3)
     assert np.diff(small.astype(int), axis=1).std() < 0.2 * np.diff(noise.astype(int), axis=1).std()
-    assert np.abs(shrink(center_crop(crop), 112).astype(int) - center_crop(crop)).max() == 0
+    assert np.abs(shrink(CROPS_112.center(crop), 112).astype(int) - CROPS_112.center(crop)).max() == 0
 
 
 def test_jpeg_keeps_the_order_of_channels() -> None:
@@ -98,7 +98,7 @@ def test_cut_edges_are_black_and_the_rest_is_untouched(seed: int, depth: float) 
 def test_a_degraded_probe_is_seeded_and_worse_than_the_crop(crop: Pixels) -> None:
     probe = degrade(crop, size=40, quality=40, noise=1, random=generator(3))
     assert np.array_equal(probe, degrade(crop, size=40, quality=40, noise=1, random=generator(3)))
-    assert 1 < np.abs(probe.astype(int) - center_crop(crop)).mean() < 40
+    assert 1 < np.abs(probe.astype(int) - CROPS_112.center(crop)).mean() < 40
 
 
 def test_warp_fills_what_lies_beyond_the_margin_with_black() -> None:
@@ -127,7 +127,14 @@ def test_color_without_change_is_the_identity_and_without_saturation_grey(crop: 
     )
 
 
-def test_a_view_can_be_resized(crop: Pixels) -> None:
-    assert resize(center_crop(crop), 160).shape == (160, 160, 3)
-    assert resize(center_crop(crop), 112) is not None
-    assert resize(np.full((112, 112, 3), 7, np.uint8), 96).tolist() == np.full((96, 96, 3), 7).tolist()
+@given(seed=st.integers(0, 10_000))
+def test_a_larger_crop_has_the_same_changes_in_proportion(seed: int) -> None:
+    coarse = np.random.default_rng(1).integers(30, 220, (12, 12, 3), np.uint8)
+    large = CropGeometry(224)
+    small_crop, large_crop = (cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC) for side in (144, 288))
+    config = AugmentationConfig(share=1, shift=4, degraded_share=0, edge_share=0)
+    small = augment(np.asarray(small_crop, np.uint8), config, generator(seed))
+    view = augment(np.asarray(large_crop, np.uint8), config, generator(seed), large)
+    halved = cv2.resize(view, (112, 112), interpolation=cv2.INTER_AREA).astype(int)
+    assert view.shape == (224, 224, 3)
+    assert np.abs(halved - small).mean() < 3

@@ -9,8 +9,10 @@ import pytest
 from tests.unit.training.support import WriteCrop, changed
 from training.config.schema import TrainConfig
 from training.data import dataset
-from training.data.dataset import FaceSet, read_faces
+from training.data.crops import CropGeometry
+from training.data.dataset import CropFormat, FaceSet, read_faces
 from training.data.file_index import FileIndex
+from training.data.sources import UnusableData
 from training.engine import trainer
 from training.engine.distributed import Processes
 from training.errors import TrainingError
@@ -73,7 +75,7 @@ def test_a_resumed_run_reads_no_image_to_list_them(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainer.train(config, tmp_path / "run", resume=False)
-    monkeypatch.setattr(dataset, "_decode", lambda _: pytest.fail("read again"))
+    monkeypatch.setattr(dataset, "_decode", lambda *_: pytest.fail("read again"))
     trainer.train(config, tmp_path / "run", resume=True)
 
 
@@ -84,6 +86,13 @@ def test_runs_may_share_an_index(
     listed(old, tmp_path / "shared.index")
     monkeypatch.setattr(FileIndex, "add", lambda *_: pytest.fail("read again"))
     trainer.train(config, tmp_path / "run", resume=False)
+
+
+def test_an_index_knows_the_size_of_a_crop(old: Path, tmp_path: Path) -> None:
+    listed(old, tmp_path / "index")
+    other = CropFormat(CropGeometry(96))
+    with pytest.raises(UnusableData, match="expected 124 x 124 pixels, got 144 x 144"):
+        read_faces([old], index=FileIndex.open(tmp_path / "index"), crops=other)
 
 
 def test_the_error_of_the_main_process_is_everyones() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from training.config.schema import AugmentationConfig
+from training.config.augmentation import AugmentationConfig
 from training.data.augmentation import augment
 from training.data.dataset import FaceSet, read_crop
 from training.data.loader import BatchLoader

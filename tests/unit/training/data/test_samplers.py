@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.data.samplers import Indices, PeopleSampler, TooFewFaces, TooFewPeople, TripletSampler
+from training.data.samplers import FillingSampler, Indices, PeopleSampler, TooFewFaces, TooFewPeople, TripletSampler
 
 COUNTS = st.lists(st.integers(1, 9), min_size=3, max_size=12)
 
@@ -79,3 +79,30 @@ def test_each_mined_triplet_comes_once_per_epoch_with_its_faces_side_by_side(cou
     assert Counter(map(tuple, drawn.tolist())) == Counter({tuple(one): count for one in triplets.tolist()})
     assert sampler.triplets.anchors.tolist() == list(range(0, 3 * count, 3))
     assert sampler.triplets.negatives.tolist() == list(range(2, 3 * count, 3))
+
+
+@given(counts=COUNTS, faces=st.integers(2, 5), seed=st.integers(0, 99), step=st.integers(0, 30))
+def test_people_are_added_until_there_are_enough_different_faces(
+    counts: list[int], faces: int, seed: int, step: int
+) -> None:
+    count = min(3 * faces, sum(min(each, faces) for each in counts))
+    batch = FillingSampler(faces_of(counts), count, faces, seed).batch(step)
+    people = people_of(counts)[batch].tolist()
+    assert len(set(batch.tolist())) == len(batch) == count
+    order = list(dict.fromkeys(people))
+    taken = [people.count(person) for person in order]
+    assert people == [person for person, number in zip(order, taken, strict=True) for _ in range(number)]
+    assert taken[:-1] == [min(counts[person], faces) for person in order[:-1]]  # all but the last give what they have
+    assert np.array_equal(batch, FillingSampler(faces_of(counts), count, faces, seed).batch(step))
+
+
+def test_a_filled_batch_needs_enough_different_faces() -> None:
+    with pytest.raises(TooFewFaces, match="expected at least 12 faces for a batch, at most 4 of each person, got 9"):
+        FillingSampler(faces_of([8, 3, 2]), 12, 4, 1)
+
+
+def test_triplets_are_counted_from_the_first_step_of_their_round() -> None:
+    triplets = np.arange(15).reshape(5, 3)
+    sampler = TripletSampler(triplets, 2, 1, first=7)
+    drawn = np.concatenate([sampler.batch(step) for step in (7, 8, 9)]).reshape(-1, 3)[:5]
+    assert sorted(map(tuple, drawn.tolist())) == sorted(map(tuple, triplets.tolist()))

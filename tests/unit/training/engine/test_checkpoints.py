@@ -16,6 +16,20 @@ def test_the_newest_checkpoint_is_read_and_the_previous_one_kept(tmp_path: Path)
     assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.pt", "checkpoint.previous.pt"}
 
 
+@pytest.mark.parametrize("keep", [1, 3, 4])
+def test_so_many_checkpoints_are_kept(tmp_path: Path, keep: int) -> None:
+    for step in range(1, 7):
+        checkpoints.save(tmp_path, {"step": step}, keep)
+    steps = [torch.load(path, weights_only=True)["step"] for path in tmp_path.iterdir()]
+    assert sorted(steps) == list(range(7 - keep, 7))
+    (tmp_path / "checkpoint.pt").write_bytes(b"torn")
+    if keep > 1:
+        (tmp_path / "checkpoint.previous.pt").write_bytes(b"torn as well")
+        assert checkpoints.load(tmp_path)["step"] == 4
+    checkpoints.save(tmp_path, {"step": 9}, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
 @pytest.mark.parametrize("length", [0, 10, 300])
 def test_a_torn_checkpoint_falls_back_to_the_previous_one(tmp_path: Path, length: int) -> None:
     checkpoints.save(tmp_path, {"step": 1})

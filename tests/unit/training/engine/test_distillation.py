@@ -9,7 +9,7 @@ from torch.nn import functional
 from tests.unit.training.conftest import TinyNetwork
 from tests.unit.training.support import changed
 from training.config.schema import TrainConfig
-from training.data.augmentation import center_crop
+from training.data.crops import CROPS_112
 from training.data.dataset import FaceSet, read_crop, read_faces
 from training.engine import distillation
 from training.export import onnx
@@ -22,7 +22,7 @@ def test_a_target_averages_the_clean_crop_with_its_mirror_image(people: Path, ti
     network, faces = build("tiny", 8), read_faces([people])
     load_state(network, tiny)
     targets = distillation.teacher_targets(distillation.network_teacher(network), faces, people / "teacher.pt", 8)
-    crop = torch.from_numpy(center_crop(read_crop(faces.paths[7])))[None]
+    crop = torch.from_numpy(CROPS_112.center(read_crop(faces.paths[7])))[None]
     embedder = Embedder(network).eval()
     expected = functional.normalize(embedder(crop) + embedder(crop.flip(2)))
     torch.testing.assert_close(targets[7:8], expected)
@@ -52,7 +52,7 @@ def test_another_teacher(config: TrainConfig, people: Path, tmp_path: Path, monk
         distillation.build_teacher(config, build("tiny", 8)), faces, tmp_path / "teacher.pt", 8
     )
 
-    crops = torch.from_numpy(np.stack([center_crop(read_crop(path)) for path in faces.paths]))
+    crops = torch.from_numpy(np.stack([CROPS_112.center(read_crop(path)) for path in faces.paths]))
     torch.testing.assert_close(targets, Embedder(other).eval()(crops).detach(), atol=1e-5, rtol=0)
 
 

@@ -11,6 +11,7 @@ from training.config.schema import TrainConfig
 from training.engine import trainer
 from training.engine.distributed import Processes, UnusableDevice, init_distributed
 
+LR = 0.01
 REPOSITORY = Path(__file__).resolve().parents[4]
 
 
@@ -42,6 +43,28 @@ def test_two_processes_end_with_the_weights_of_one_on_the_joint_batch(config: Tr
         torch.testing.assert_close(value, alone[name], atol=1e-6, rtol=1e-5)
     facts = json.loads((together / "run.json").read_text())
     assert [one["step"] for one in facts["evaluation"]["all"]] == [3, 6]
+
+
+@pytest.fixture
+def four_people(config: TrainConfig) -> TrainConfig:
+    """A batch that two processes can share, at a constant learning rate."""
+    return changed(changed(config, "batch", people=4), "optimizer", schedule="constant", warmup_steps=0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_with_adam_two_processes_differ_from_one_only_by_rounding_that_adam_magnifies(
+    four_people: TrainConfig, tmp_path: Path
+) -> None:
+    def difference(name: str, **options: object) -> float:
+        config = changed(four_people, "optimizer", name="adam", lr=LR, **options)
+        alone = weights(trainer.train(config, tmp_path / f"{name} alone", resume=False))
+        together = weights(run_by_two(config, tmp_path / name) / "network.pt")
+        return max(float((value - alone[key]).abs().max()) for key, value in together.items())
+
+    usual, steady = difference("usual"), difference("steady", epsilon=0.1)
+    assert steady < 1e-6
+    assert steady < usual <= 2 * LR * four_people.optimizer.steps
 
 
 def torchrun(folder: Path, config: str) -> subprocess.CompletedProcess[str]:
@@ -93,6 +116,19 @@ def test_a_batch_that_cannot_be_shared_evenly_is_refused() -> None:
     assert Processes(rank=1, size=2).shard(6) == slice(3, 6)
     with pytest.raises(UnusableDevice, match="4 processes can share evenly, got 6 faces"):
         Processes(rank=1, size=4).shard(6)
+
+
+def test_a_process_takes_its_share_of_a_gpu(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[tuple[float, int]] = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
+    monkeypatch.setattr(
+        torch.cuda, "set_per_process_memory_fraction", lambda share, device: taken.append((share, device.index))
+    )
+    for share in (0.25, 1.0):
+        with init_distributed(changed(config, "run", gpu_memory_fraction=share).run) as processes:
+            assert processes.device.type == "cuda"
+    assert taken == [(0.25, 0)]
 
 
 def test_half_precision_with_16_bits_needs_cuda(config: TrainConfig) -> None:

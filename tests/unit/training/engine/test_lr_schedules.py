@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from training.config.loading import UnusableConfig
-from training.config.schema import OptimizerConfig
+from training.config.optimizer import OptimizerConfig
 from training.engine.lr_schedules import lr_schedule, read_schedule
 
 CONFIG = OptimizerConfig(steps=120, lr=0.01, warmup_steps=20)
@@ -48,6 +48,22 @@ def test_a_schedule_file_holds_each_value_until_the_next(file: Path) -> None:
     lr = lr_schedule(OptimizerConfig(schedule="file", schedule_file=file, warmup_steps=10))
     assert [lr(step) for step in (10, 49, 50, 99, 100, 10_000)] == [0.05, 0.05, 0.005, 0.005, 0.0005, 0.0005]
     assert lr(0) == pytest.approx(0.005)
+
+
+def test_a_schedule_file_may_count_epochs_as_facenets_does(file: Path) -> None:
+    config = OptimizerConfig(
+        schedule="file", schedule_file=file, schedule_unit="epochs", epochs=500, epoch_size=1000, warmup_steps=0
+    )
+    lr = lr_schedule(config)
+    assert [lr(step) for step in (0, 49_999, 50_000, 99_999, 100_000)] == [0.05, 0.05, 0.005, 0.005, 0.0005]
+    assert config.steps == 500_000
+
+
+def test_the_staircase_falls_at_once_after_every_so_many_epochs() -> None:
+    lr = lr_schedule(
+        OptimizerConfig(schedule="staircase", lr=0.1, decay=0.5, decay_epochs=2, epoch_size=10, warmup_steps=0)
+    )
+    assert [lr(step) for step in (0, 19, 20, 39, 40, 60)] == [0.1, 0.1, 0.05, 0.05, 0.025, 0.0125]
 
 
 @pytest.mark.parametrize(

@@ -53,11 +53,22 @@ def distillation(config: TrainConfig) -> TrainConfig:
     return changed(config, "batch", people=9)
 
 
+def facenet(config: TrainConfig) -> TrainConfig:
+    """Train as davidsandberg/facenet: pools whose triplets are used once, people added, images scaled one by one."""
+    config = changed(config, "offline_mining", every=50, people=4, faces=3, used_once=True)
+    config = changed(changed(config, "batch", fill="people"), "loss", miner="violating", distillation_weight=0)
+    config = changed(config, "network", per_image_scaling=True, batch_norm="updated")
+    config = changed(config, "run", keep_checkpoints=3)
+    staircase = {"schedule": "staircase", "decay": 0.5, "decay_epochs": 2, "epoch_size": 2}
+    return changed(config, "optimizer", name="adagrad", ema_decay=0.9, steps=16, **staircase)
+
+
 VARIANTS: dict[str, Callable[[TrainConfig], TrainConfig]] = {
     "frozen": lambda config: config,
     "updated": lambda config: changed(config, "network", batch_norm="updated"),
     "everything": everything,
     "distillation": distillation,
+    "facenet": facenet,
 }
 
 

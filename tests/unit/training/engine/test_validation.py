@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.data.augmentation import center_crop
+from training.data.crops import CROPS_112
 from training.data.dataset import FaceSet, read_crop
 from training.engine.validation import embed_crops, validate
 from training.networks.embedder import Embedder, FaceNetwork
@@ -41,7 +41,7 @@ def test_evaluation_keeps_the_training_mode_and_the_statistics(network: FaceNetw
     network.train()
     before = network.get_buffer("bn.running_mean").clone()
     vectors = embed_crops(network, network.state_dict(), faces.paths)
-    crops = torch.from_numpy(np.stack([center_crop(read_crop(path)) for path in faces.paths]))
+    crops = torch.from_numpy(np.stack([CROPS_112.center(read_crop(path)) for path in faces.paths]))
     assert network.training
     assert torch.equal(network.get_buffer("bn.running_mean"), before)
     torch.testing.assert_close(vectors, Embedder(network).eval()(crops).detach(), atol=1e-5, rtol=0)

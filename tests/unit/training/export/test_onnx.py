@@ -99,6 +99,23 @@ def test_a_run_names_its_network(small_run: Path, tmp_path: Path) -> None:
     assert (manifest.crop_size, manifest.dimension) == (96, 32)
 
 
+def test_a_run_on_images_scaled_one_by_one_is_served_so(small_run: Path, tmp_path: Path) -> None:
+    record = json.loads((small_run / "run.json").read_text())
+    record["config"]["network"]["per_image_scaling"] = True
+    (small_run / "run.json").write_text(json.dumps(record))
+    onnx.export_model(small_run, tmp_path / "mine", views="crop", license_="MIT")
+    network = build("nn4", 32, per_image_scaling=True)
+    load_state(network, small_run / "network.pt")
+    crops = np.random.default_rng(3).integers(0, 128, (2, 96, 96, 3), np.uint8)
+    (got,) = Session((tmp_path / "mine" / "embedder.onnx").read_bytes(), provider="cpu").run(crops)
+    with torch.inference_mode():
+        expected = Embedder(network).eval()(torch.from_numpy(crops)).numpy()
+        fixed = Embedder(build("nn4", 32)).eval()
+        load_state(fixed.network, small_run / "network.pt")
+        assert np.abs(fixed(torch.from_numpy(crops)).numpy() - expected).max() > 1e-3
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
 def test_another_network_than_that_of_the_run_is_refused(small_run: Path, tmp_path: Path) -> None:
     with pytest.raises(UnusableWeights, match="trained nn4 with vectors of 32, got nn4 with 128: leave out --network"):
         onnx.export_model(small_run, tmp_path / "mine", embedding_size=128, license_="MIT")

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from training.losses.functional import squared_l2
 from training.miners import triplets
-from training.miners.triplets import TRIPLET_MINERS, Triplets, batch_hard, semi_hard, violating
+from training.miners.triplets import TRIPLET_MINERS, Triplets, batch_hard, semi_hard, semi_hard_at_random, violating
 
 BATCHES = st.tuples(st.integers(0, 10_000), st.lists(st.integers(0, 3), min_size=1, max_size=12))
 Found = set[tuple[int, int, int]]
@@ -50,6 +50,27 @@ def naive_batch_hard(d: list[list[float]], people: list[int]) -> Found:
     hardest = {a: max((p for b, p in pairs_of(people) if b == a), key=d[a].__getitem__) for a, _ in pairs_of(people)}
     nearest = {a: min(others_of(people, a), key=d[a].__getitem__) for a in hardest if others_of(people, a)}
     return {(a, hardest[a], n) for a, n in nearest.items()}
+
+
+@given(batch=BATCHES, margin=st.sampled_from([0.1, 0.5, 1.5]))
+def test_semi_hard_negatives_are_drawn_among_all_of_equation_4(batch: tuple[int, list[int]], margin: float) -> None:
+    seed, people = batch
+    distances = distances_of(seed, len(people))
+    d, random = distances.tolist(), torch.Generator().manual_seed(1)
+    got = found(semi_hard_at_random(distances, torch.tensor(people), margin, random))
+    assert {(a, p) for a, p, _ in got} == {(a, p) for a, p, _ in naive_semi_hard(d, people, margin)}
+    assert all(d[a][p] < d[a][n] < d[a][p] + margin and people[n] != people[a] for a, p, n in got)
+
+
+def test_every_semi_hard_negative_is_drawn_equally_often() -> None:
+    people = torch.tensor([0, 0, *range(1, 5)])
+    distances = torch.full((6, 6), 3.0).fill_diagonal_(0)
+    distances[0, 1], distances[0, 2:] = 0.5, torch.tensor([0.4, 0.55, 0.6, 0.9])  # too near, twice semi-hard, too far
+    random = torch.Generator().manual_seed(2)
+    drawn = [found(semi_hard_at_random(distances, people, 0.2, random)) for _ in range(400)]
+    negatives = [n for one in drawn for a, _, n in one if a == 0]
+    assert set(negatives) == {3, 4}
+    assert negatives.count(3) == pytest.approx(200, abs=50)
 
 
 @given(batch=BATCHES, margin=st.sampled_from([0.1, 0.5, 1.5]))

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from training.networks import cost
-from training.networks.embedder import Embedder, Views, views_of
-from training.networks.registry import NETWORKS, UnknownNetwork, build
+from training.networks.embedder import Embedder, FaceNetwork, Views, views_of
+from training.networks.registry import NETWORKS, UnknownNetwork, build, crop_size_of
 from training.networks.weights import UnusableWeights, load_state
 
 SHARED = Path(__file__).resolve().parents[5] / "shared" / "data"
@@ -97,13 +97,9 @@ def test_an_embedder_scales_pixels_as_the_network_was_trained() -> None:
     torch.testing.assert_close(Embedder(network)(crops), functional.normalize(network(pixels)), atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("size", [96, 144])
-def test_an_embedder_resizes_crops_that_are_not_the_networks_size(size: int) -> None:
-    embedder = Embedder(build("mobilefacenet", 16)).eval()
-    slope = torch.linspace(0, 255, size).round().to(torch.uint8).view(1, 1, size, 1).expand(1, size, size, 3)
-    fitting = torch.linspace(0, 255, 112).round().to(torch.uint8).view(1, 1, 112, 1).expand(1, 112, 112, 3)
-    with torch.inference_mode():
-        assert (embedder(slope) - embedder(fitting)).square().sum() < 1e-3
+@pytest.mark.parametrize(("name", "size"), [("mobilefacenet", 112), ("nn1", 220), ("nn3", 160)])
+def test_the_size_of_crops_is_known_without_a_network(name: str, size: int) -> None:
+    assert crop_size_of(name) == size
 
 
 def test_the_views_are_the_image_its_middle_enlarged_and_both_mirrored() -> None:
@@ -126,6 +122,50 @@ def test_vectors_of_views_are_averaged(views: Views) -> None:
         each = [functional.normalize(network(view)) for view in views_of(pixels, views)]
         torch.testing.assert_close(embedder(crops), functional.normalize(torch.stack(each).sum(0)))
         assert not torch.allclose(embedder(crops), each[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["nn3@96", "inception_resnet_v1@96", "nn2@112"])
+def test_a_network_that_averages_over_positions_takes_any_size(name: str) -> None:
+    network = build(name, 16).eval()
+    assert network.crop_size == crop_size_of(name) == int(name[-3:].strip("@"))
+    assert network(torch.zeros(1, 3, network.crop_size, network.crop_size)).shape == (1, 16)
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("mobilefacenet@96", "expected no size, since this network takes only 112 px, got 'mobilefacenet@96'"),
+        ("nn2@32", "expected NAME@SIZE with a size from 80 to 1024, got 'nn2@32'"),
+        ("nn2@large", "expected NAME@SIZE with a size from 80 to 1024, got 'nn2@large'"),
+    ],
+)
+def test_another_size_is_refused_by_name(name: str, complaint: str) -> None:
+    with pytest.raises(UnknownNetwork, match=complaint):
+        build(name)
+
+
+class Identity(FaceNetwork):
+    """Gives back the scaled pixels."""
+
+    crop_size = 8
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return pixels.flatten(1)
+
+
+def test_an_image_can_be_scaled_by_its_own_mean_and_deviation() -> None:
+    network = Identity(8 * 8 * 3)
+    network.per_image_scaling = True
+    crops = torch.randint(256, (3, 8, 8, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    crops[2] = 77  # one colour
+    got = Embedder(network)(crops)
+    for vector, crop in zip(got[:2], crops[:2].numpy(), strict=True):
+        scaled = (crop - crop.mean()) / max(crop.std(), 1 / np.sqrt(crop.size))  # tf.image.per_image_standardization
+        expected = functional.normalize(torch.from_numpy(scaled).permute(2, 0, 1).flatten()[None].float())
+        torch.testing.assert_close(vector[None], expected, atol=1e-6, rtol=1e-5)
+    assert got[2].abs().max() == 0
+    darker = (crops[:1].float() * 0.5).to(torch.uint8)
+    assert (Embedder(network)(darker) - got[:1]).square().sum() < 1e-3
 
 
 def test_an_unknown_network_is_refused_with_the_known_names() -> None:

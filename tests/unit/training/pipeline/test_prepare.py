@@ -29,7 +29,7 @@ def test_training_reads_crops_and_skipped_photos_have_a_reason(photos: Path, tmp
     assert (len(faces.names), len(faces), faces.skipped) == (2, 4, ())
     assert counts == {"photos": 5, "already_there": 0, "skipped": 1}
     assert list(reasons(tmp_path / "crops")) == ["hopper/broken.jpg"]
-    crop = tmp_path / "crops" / "hopper" / "one.png.jpg"
+    crop = tmp_path / "crops" / "hopper" / "one.png"
     first = crop.stat().st_mtime_ns
     assert prepare.run(photos, tmp_path / "crops", models_dir)["already_there"] == 4
     assert crop.stat().st_mtime_ns == first
@@ -46,10 +46,10 @@ def test_every_file_is_used_or_named_with_a_reason(
         Image.fromarray(hopper).save(hidden)
     assert prepare.run(photos, tmp_path / "crops", models_dir)["photos"] == 6
     assert set(reasons(tmp_path / "crops")) == {"hopper/broken.jpg", "hopper/notes.txt", "loose.jpg"}
-    assert sorted(path.name for path in (tmp_path / "crops").rglob("*.jpg") if "hopper" in path.parts) == [
-        "one.heic.jpg",
-        "one.png.jpg",
-        "two.jpg",
+    assert sorted(path.name for path in (tmp_path / "crops").rglob("*.png") if "hopper" in path.parts) == [
+        "one.heic.png",
+        "one.png",
+        "two.jpg.png",
     ]
 
 
@@ -61,3 +61,12 @@ def reasons(crops: Path) -> dict[str, str]:
 def test_an_empty_folder_is_refused(tmp_path: Path, models_dir: Path) -> None:
     with pytest.raises(TrainingError, match="one folder per person"):
         prepare.run(tmp_path, tmp_path / "crops", models_dir)
+
+
+def test_crops_of_two_sizes_or_formats_are_not_mixed(photos: Path, tmp_path: Path, models_dir: Path) -> None:
+    prepare.run(photos, tmp_path / "crops", models_dir, suffix="jpg")
+    assert (tmp_path / "crops" / "hopper" / "one.png.jpg").exists()
+    with pytest.raises(TrainingError, match=r"crops: expected an empty folder or one of .*'png'.*, got .*'jpg'"):
+        prepare.run(photos, tmp_path / "crops", models_dir)
+    with pytest.raises(TrainingError, match=r"'crop_size': 160.*choose another --output"):
+        prepare.run(photos, tmp_path / "crops", models_dir, size=160, suffix="jpg")
