@@ -107,6 +107,9 @@ class Settings(BaseSettings):
         description="`auto` requires keys if other machines can reach the service or if a key was ever created; `on` "
         "always requires them; `off` never does.",
     )
+    compreface: bool = Field(
+        default=False, description="Also answer under `/api/v1` as CompreFace's REST API does, for its clients."
+    )
     cors_origins: Annotated[str | None, AfterValidator(_check_origins)] = Field(
         None,
         description="Origins whose pages may send requests from a browser, separated by commas: "

@@ -44,6 +44,20 @@ class SubjectInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class FaceReference:
+    face_id: str
+    subject_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FacePage:
+    """Some faces of `total`."""
+
+    faces: Sequence[FaceReference]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class IdempotencyRecord:
     """A response saved under the caller's Idempotency-Key, with the digest of the request it answered."""
 

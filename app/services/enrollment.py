@@ -15,7 +15,7 @@ from app.domain.identity import SYSTEM, Actor, Caller
 from app.domain.models import Embedding, Liveness, Probe, Template
 from app.domain.ports import NoObserver, Observer
 from app.faces.quality import QualityBounds
-from app.faces.selection import FaceRule
+from app.faces.selection import OneFace
 from app.gallery.records import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
 from app.pipeline import PhotoFaces
@@ -76,7 +76,7 @@ class Enrollment:
         gallery_id: str,
         subject_id: str,
         faces: Sequence[FaceInput],
-        rule: FaceRule,
+        rule: OneFace,
         *,
         idempotency_key: str | None,
         present: Present,
@@ -127,7 +127,7 @@ class Enrollment:
         return named
 
     async def _extract(
-        self, subject_id: str, faces: Sequence[FaceInput], rule: FaceRule, timer: StageTimer
+        self, subject_id: str, faces: Sequence[FaceInput], rule: OneFace, timer: StageTimer
     ) -> EnrollmentResult:
         outcomes = await self._probes(faces, rule, timer)
         return EnrollmentResult(
@@ -140,7 +140,7 @@ class Enrollment:
         )
 
     async def _probes(
-        self, faces: Sequence[FaceInput], rule: FaceRule, timer: StageTimer
+        self, faces: Sequence[FaceInput], rule: OneFace, timer: StageTimer
     ) -> list[Probe | LikenessError]:
         """Return the probe of each face, or the error of its photo; nothing is known of the quality of vectors."""
         uploads = [face for face in faces if isinstance(face, Upload)]
@@ -175,8 +175,8 @@ def _template(subject_id: str, probe: Probe) -> Template:
     return Template(str(uuid.uuid4()), subject_id, probe.embedding, probe.face, probe.quality, now())
 
 
-def _digest(faces: Sequence[FaceInput], rule: FaceRule, on_duplicate: OnDuplicate) -> str:
-    digest = hashlib.sha256(rule.encode())
+def _digest(faces: Sequence[FaceInput], rule: OneFace, on_duplicate: OnDuplicate) -> str:
+    digest = hashlib.sha256(str(rule).encode())
     if on_duplicate != "report":
         digest.update(on_duplicate.encode())
     for face in faces:

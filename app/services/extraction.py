@@ -14,7 +14,7 @@ from app.domain.models import AlignedCrop, Embedding, Probe
 from app.domain.ports import NoObserver, Observer
 from app.faces.liveness import LivenessMode
 from app.faces.orientation import Orientation
-from app.faces.selection import FaceRule
+from app.faces.selection import FaceRule, OneFace
 from app.images.jpeg import encode_jpeg
 from app.inference.micro_batcher import MicroBatcher
 from app.pipeline import FacePipeline, FaceSelection, PhotoFaces
@@ -135,7 +135,7 @@ class Extraction:
         """Return the aligned faces as JPEG."""
         return await self._workers.run(lambda: [encode_jpeg(face.crop.pixels) for face in photo.faces])
 
-    async def probe(self, face: FaceInput, rule: FaceRule, timer: StageTimer) -> Probe:
+    async def probe(self, face: FaceInput, rule: OneFace, timer: StageTimer) -> Probe:
         """Return the probe of a vector, or of the one face of a photo that `rule` selects."""
         if isinstance(face, Embedding):
             return probe_of_vector(face)

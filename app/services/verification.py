@@ -10,12 +10,12 @@ from app.domain.errors import LikenessError, NotFound
 from app.domain.identity import Caller
 from app.domain.models import Comparison, Probe, Template
 from app.domain.ports import NoObserver, Observer
-from app.faces.selection import FaceRule
+from app.faces.selection import FaceRule, OneFace
 from app.gallery.repository import GalleryRepository
 from app.matching.distance import compare_embeddings
 from app.matching.score_release import ScoreReleasePolicy
 from app.matching.threshold_policy import Decision, ThresholdPolicy
-from app.pipeline import PhotoFaces
+from app.pipeline import FaceSelection, PhotoFaces
 from app.services.attempts import Attempts
 from app.services.extraction import Extraction, FaceInput, Upload
 from app.services.timing import StageTimer
@@ -28,6 +28,20 @@ class VerificationResult:
     probes: Sequence[Probe]
     face_id: str | None = None
     """The nearest enrolled face, if the photo was compared with a subject and is not beyond the bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedFaces:
+    """
+    The faces of a photo, each with its comparison with one other face.
+
+    That is the face `source` of another photo, or an enrolled face of the subject.
+    """
+
+    probes: Sequence[Probe]
+    comparisons: Sequence[Comparison]
+    source: Probe | None = None
+    subject_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +137,44 @@ class Verification:
         self._observe(comparison)
         face_id = nearest if release.is_within_bound(comparison) else None
         return VerificationResult(comparison, release.decision, [probe], face_id)
+
+    async def all_faces(
+        self, source: Upload, target: Upload, rule: OneFace, selection: FaceSelection, *, timer: StageTimer
+    ) -> ComparedFaces:
+        """Compare the face that `rule` selects in the source with each face that is selected in the target."""
+        decision = self._policy.for_verification()
+        photos = [
+            await self._extraction.read(source, rule, timer),
+            await self._extraction.read(target, selection, timer),
+        ]
+        first, *others = await self._extraction.embed(photos, timer)
+        return ComparedFaces(others, [self._compare(first, other, decision) for other in others], first)
+
+    async def enrolled_face(
+        self,
+        upload: Upload,
+        selection: FaceSelection,
+        gallery_id: str,
+        face_id: str,
+        *,
+        caller: Caller,
+        timer: StageTimer,
+    ) -> ComparedFaces:
+        """
+        Compare each selected face of a photo with one enrolled face; each counts as an attempt on its subject.
+
+        Raises NotFound, RateLimited, or the errors of Extraction.read.
+        """
+        template = await self._workers.run(lambda: self._repository.face(gallery_id, face_id))
+        release = self._release.for_verification(fmr=None, threshold=None, templates=1, unrestricted=caller.is_admin)
+        photo = await self._extraction.read(upload, selection, timer)
+        for _ in photo.faces:
+            await self._attempts.acquire(caller, gallery_id, template.subject_id)
+        probes = await self._extraction.embed([photo], timer)
+        comparisons = [release.compare(compare_embeddings(each.embedding, template.embedding)) for each in probes]
+        for comparison in comparisons:
+            self._observe(comparison)
+        return ComparedFaces(probes, comparisons, subject_id=template.subject_id)
 
     def _compare(self, first: Probe, second: Probe, decision: Decision) -> Comparison:
         comparison = self._policy.compare(compare_embeddings(first.embedding, second.embedding), decision)
