@@ -203,6 +203,6 @@ class SubjectFields(NoFields):
 
 
 class UpdateFields(SubjectFields):
-    """As SubjectFields, of a subject that exists."""
+    """Fields of a subject that exists: a new id, or what SubjectFields changes."""
 
     id: Id | None = Field(None, description="A new id for the subject.")

@@ -91,7 +91,7 @@ class ImportedSubject:
 @dataclass(frozen=True, slots=True)
 class ImportOutcome:
     """
-    What became of a line: a new subject, a change of one that was there, nothing new, or nothing since it had expired.
+    The effect of a line: a new subject, a change of one that was there, nothing new, or nothing since it had expired.
 
     `faces` is the number of faces added.
     """

@@ -25,7 +25,7 @@ class ImportLimits:
 
 @dataclass(frozen=True, slots=True)
 class LineResult:
-    """What became of a line, or why it was refused; what it had for a subject if it could be read."""
+    """The effect of a line, or why it was refused; `subject_id` is given if it could be read."""
 
     number: int
     subject_id: str | None
