@@ -30,7 +30,7 @@ export async function open_photo(blob, name) {
 
 /** @param {Photo} photo @returns {Promise<Detection>} */
 export function detect(photo) {
-  return call("POST", "detect", { form: form_of({ image: photo.blob }) });
+  return call("POST", "detect", { form: form_of({ image: photo.blob, crops: "true" }) });
 }
 
 /** Return a small photo for lists. @param {Blob} blob @param {number} side */
