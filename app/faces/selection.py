@@ -39,7 +39,7 @@ class ConfidentFaces:
 
 
 OneFace: TypeAlias = FaceRule | ConfidentFaces
-"""What selects one face of a photo; of ConfidentFaces with `only`, or with a limit of 1."""
+"""A rule that selects one face of a photo; ConfidentFaces do with `only`, or with a limit of 1."""
 
 
 def choose(faces: Sequence[Face], rule: FaceRule, shape: tuple[int, int]) -> Face:
