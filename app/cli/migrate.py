@@ -43,7 +43,9 @@ def migrate(
         require_gallery_file(settings)
         with (
             open_database(settings) as database,
-            Progress(SpinnerColumn(), TextColumn("{task.description}"), console=err) as progress,
+            Progress(
+                SpinnerColumn(), TextColumn("{task.description}"), console=err, disable=not err.is_terminal
+            ) as progress,
         ):
             bar = progress.add_task("copying")
             rows = transfer_to_postgresql(

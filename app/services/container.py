@@ -64,6 +64,6 @@ class Services:
     vectors: Vectors
     authenticator: Authenticator
     has_replicas: bool
-    """Whether other machines may serve the same galleries."""
+    """True if other machines may serve the same galleries."""
     body_workers: WorkerPool
     """The thread that parses JSON bodies: one at a time, since parsing holds the interpreter's lock."""

@@ -75,7 +75,7 @@ def application(route: Callable[..., Awaitable[Any]], middleware: Any, **options
 
 
 def timed(route: Callable[..., Awaitable[Any]], seconds: float, lifecycle: Lifecycle | None = None) -> FastAPI:
-    return application(route, Deadline, seconds=seconds, lifecycle=lifecycle or Lifecycle())
+    return application(route, Deadline, seconds=seconds, long_seconds=seconds, lifecycle=lifecycle or Lifecycle())
 
 
 def reading(seconds: float) -> FastAPI:
