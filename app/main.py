@@ -13,7 +13,8 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
 from app.access.rate_limiter import RateLimiter
-from app.api import openapi, problems
+from app.api import compreface, openapi, problems
+from app.api.compreface.errors import CompreFaceErrors
 from app.api.dependencies import reject_unknown_query
 from app.api.json_body import BodyLimits
 from app.api.middleware.auth import PUBLIC, Authentication
@@ -80,6 +81,8 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (faces.router, galleries.router, models.router, health.router, metrics_route.router):
         app.include_router(router, dependencies=[Depends(reject_unknown_query)])
     app.include_router(docs.router)
+    for router in compreface.ROUTERS if settings.compreface else ():
+        app.include_router(router)
     if settings.page:
         app.include_router(page_route.router)
     problems.install(app)
@@ -87,10 +90,12 @@ def create_app(settings: Settings) -> FastAPI:
     # a request passes the middleware that was added last first
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, seconds=settings.upload_timeout)
-    app.add_middleware(Deadline, seconds=settings.deadline, lifecycle=lifecycle)
+    app.add_middleware(Deadline, seconds=settings.deadline, long_seconds=settings.long_deadline, lifecycle=lifecycle)
     rate_limiter = RateLimiter(settings.rate_limit, settings.max_concurrent)
     app.add_middleware(Authentication, rate_limiter=rate_limiter, lifecycle=lifecycle)
-    route_names = RouteNames([*app.openapi()["paths"], *PUBLIC])
+    if settings.compreface:
+        app.add_middleware(CompreFaceErrors)
+    route_names = RouteNames([*app.openapi()["paths"], *PUBLIC, *(compreface.PATHS if settings.compreface else ())])
     app.add_middleware(RequestMetrics, metrics=metrics, lifecycle=lifecycle, route_names=route_names)
     app.add_middleware(RawPath)
     app.add_middleware(tracing.middleware)

@@ -12,10 +12,10 @@ from app.domain.models import AlignedCrop, Face, Liveness, Pixels, Quality
 from app.domain.ports import Aligner, Detector, LivenessDetector
 from app.faces.orientation import Orientation, detect_upright
 from app.faces.quality import assess
-from app.faces.selection import FaceRule, choose
+from app.faces.selection import ConfidentFaces, FaceRule, choose
 from app.images.decode import ImageLimits, decode
 
-FaceSelection: TypeAlias = FaceRule | Literal["all"]
+FaceSelection: TypeAlias = FaceRule | Literal["all"] | ConfidentFaces
 Stage: TypeAlias = Callable[[str], AbstractContextManager[object]]
 """Wraps one stage (`decode`, `detect`, `align`, `liveness`) in a context, for timing and tracing."""
 
@@ -113,6 +113,8 @@ class FacePipeline:
     def _select(self, faces: Sequence[Face], selection: FaceSelection, image: Pixels) -> Sequence[Face]:
         if selection == "all":
             return faces[: self._max_faces]
+        if isinstance(selection, ConfidentFaces):
+            return selection.of(faces)[: self._max_faces]
         return [choose(faces, selection, image.shape[:2])]
 
 

@@ -107,6 +107,9 @@ class Settings(BaseSettings):
         description="`auto` requires keys if other machines can reach the service or if a key was ever created; `on` "
         "always requires them; `off` never does.",
     )
+    compreface: bool = Field(
+        default=False, description="Also answer under `/api/v1` as CompreFace's REST API does, for its clients."
+    )
     cors_origins: Annotated[str | None, AfterValidator(_check_origins)] = Field(
         None,
         description="Origins whose pages may send requests from a browser, separated by commas: "
@@ -154,6 +157,10 @@ class Settings(BaseSettings):
     max_batch: int = Field(8, ge=1, le=256, description="Faces embedded in one inference.")
     deadline: float = Field(30.0, gt=0, le=_DAY, description="Seconds after which a request is abandoned with 504.")
 
+    long_deadline: float = Field(
+        3600.0, gt=0, le=_DAY, description="The same for /cluster and imports, which keep what they have answered."
+    )
+
     max_image_bytes: int = Field(10 * 1024 * 1024, ge=1, le=_LARGE, description="Bytes of one image; more gets 413.")
     max_image_pixels: int = Field(
         40_000_000, ge=1, le=_LARGE, description="Pixels of one image, checked before decoding; more gets 413."
@@ -163,6 +170,12 @@ class Settings(BaseSettings):
     )
     max_metadata_bytes: int = Field(
         16 * 1024, ge=2, le=_LARGE, description="Bytes of one subject's metadata, as JSON in UTF-8; more gets 422."
+    )
+    max_line_bytes: int = Field(
+        1024 * 1024,
+        ge=1024,
+        le=_LARGE,
+        description="Bytes of one line of an import, which is one subject with its faces; a longer one is refused.",
     )
     max_faces_per_subject: int = Field(
         50, ge=0, le=_LARGE, description="Faces of one subject; more gets 422. 0 is no limit."

@@ -16,6 +16,7 @@ from fastapi import Depends, Header, Path, Request
 from fastapi.routing import APIRoute
 from pydantic import BeforeValidator, StringConstraints
 
+from app.api.image_fields import ImageField
 from app.api.middleware.auth import actor_of, caller_of
 from app.api.presenters import Presenter
 from app.api.problems import MAX_ERRORS, ProblemContext
@@ -26,8 +27,6 @@ from app.domain.identity import Actor, Caller, Scope
 from app.gallery.limits import ID_PATTERN
 from app.services.container import Services
 from app.services.timing import StageTimer
-
-MAX_IMAGES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +87,9 @@ PresenterDep = Annotated[Presenter, Depends(_presenter)]
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """Reads the images `names`, each 1 to `max_each` times, and the other fields of body and query."""
+    """Reads the images of the fields, and the other fields of body and query."""
 
-    names: tuple[str, ...]
-    max_each: int
+    fields: tuple[ImageField, ...]
 
     async def __call__(
         self,
@@ -100,12 +98,12 @@ class Images:
         services: ServicesDep,
         _started: TimerDep,  # the time of a request includes the reading of its body
     ) -> Submission:
-        services.extraction.require_capacity(len(self.names))  # a request that will be refused is not read
-        return await read_submission(request, self.names, self.max_each, state.body_limits, services.body_workers)
+        services.extraction.require_capacity(len(self.fields))  # a request that will be refused is not read
+        return await read_submission(request, self.fields, state.body_limits, services.body_workers)
 
 
-def images(*names: str, max_each: int = 1) -> Images:
-    return Images(names, max_each)
+def images(*fields: ImageField) -> Images:
+    return Images(fields)
 
 
 async def reject_unknown_query(request: Request) -> None:

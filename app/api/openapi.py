@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from app.api.image_fields import ImageField
 from app.api.middleware.auth import is_public
 from app.api.problems import MEDIA_TYPE, PROBLEM_TYPES
 from app.api.responses import Problem
 from app.api.state import state_of
 from app.api.uploads import JSON, MULTIPART
+
+BINARY, NDJSON = "application/octet-stream", "application/x-ndjson"
 
 _IMAGE_FORMATS = {MULTIPART: "binary", JSON: "byte"}
 _NULL = {"type": "null"}
@@ -46,22 +50,37 @@ PROBLEMS = _problem_responses()
 """The `responses` of a route."""
 
 
-def request_body(fields: type, *names: str, max_each: int = 1) -> dict[str, Any]:
-    """Return the `openapi_extra` of a route with the dependency `images(*names)` and the other `fields`."""
-    content = {
-        media_type: {"schema": _body_schema(fields, names, max_each, media_type)} for media_type in _IMAGE_FORMATS
-    }
+def request_body(fields: type[BaseModel], *images: ImageField) -> dict[str, Any]:
+    """Return the `openapi_extra` of a route with the dependency `images(*images)` and the other `fields`."""
+    content = {media_type: {"schema": _body_schema(fields, images, media_type)} for media_type in _IMAGE_FORMATS}
     return {"requestBody": {"required": True, "content": content}}
 
 
-def json_body(fields: type[BaseModel]) -> dict[str, Any]:
+def json_body(fields: type[BaseModel], *, required: bool = False) -> dict[str, Any]:
     """
     Return the `openapi_extra` of a route with the dependency `json_fields(fields)`.
 
     The service also takes null for no body. It is left out here, because generated clients would send their mark for
     "not set" in its place.
     """
-    return {"requestBody": {"required": False, "content": {JSON: {"schema": fields.model_json_schema()}}}}
+    return {"requestBody": {"required": required, "content": {JSON: {"schema": fields.model_json_schema()}}}}
+
+
+_LINES = {"schema": {"type": "string", "format": "binary"}}
+
+
+def ndjson_body(description: str) -> dict[str, Any]:
+    """
+    Return the `openapi_extra` of a route that reads lines of JSON as they arrive.
+
+    The service takes any type of body there. The one that is described is known to generators of clients.
+    """
+    return {"requestBody": {"description": description, "required": True, "content": {BINARY: _LINES}}}
+
+
+def ndjson_answers(description: str) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that answers with lines of JSON."""
+    return {200: {"description": description, "content": {NDJSON: _LINES, BINARY: _LINES}}}
 
 
 def operation_id(route: APIRoute) -> str:
@@ -93,6 +112,7 @@ def _refer_to_problem(schemas: dict[str, Any]) -> None:
     """Describe the problems inside other answers, which are dictionaries because they lack what does not apply."""
     reference = {"$ref": "#/components/schemas/Problem"}
     schemas["RejectedImage"]["properties"]["problem"] = reference
+    schemas["ComparedPhoto"]["properties"]["error"] = {"anyOf": [reference, _NULL]}
     schemas["EmbedResult"]["properties"]["error"] = {"anyOf": [reference, _NULL]}
 
 
@@ -103,20 +123,26 @@ def _add_request_id(operation: dict[str, Any]) -> None:
         parameters.append(_REQUEST_ID_REFERENCE)
 
 
-def _body_schema(fields: Any, names: tuple[str, ...], max_each: int, media_type: str) -> dict[str, Any]:
-    image: dict[str, Any] = {"type": "string", "format": _IMAGE_FORMATS[media_type]}
-    images = {"type": "array", "items": image, "minItems": 1, "maxItems": max_each}
-    own = fields.model_json_schema()
-    described = own["properties"]
-    adapt = _without_null if media_type == MULTIPART else _with_null
-    described = {name: adapt(field) for name, field in described.items()}
+def _body_schema(fields: type[BaseModel], images: Sequence[ImageField], media_type: str) -> dict[str, Any]:
+    """Return the schema of a form or of JSON, where vectors may be given in place of images."""
+    own, in_json = fields.model_json_schema(), media_type == JSON
+    vectors = {name for image in images for name in image.embeddings} | ({"model"} if images[0].embeddings else set())
+    adapt = _with_null if in_json else _without_null
+    described = {name: adapt(field) for name, field in own["properties"].items() if in_json or name not in vectors}
     schema = {
         "type": "object",
-        "required": list(names),
-        "properties": {**dict.fromkeys(names, image if max_each == 1 else images), **described},
+        "required": [image.name for image in images if not (in_json and image.embeddings)],
+        "properties": {**{image.name: _image_schema(image, media_type) for image in images}, **described},
         "additionalProperties": False,
     }
     return schema | ({"not": own["not"]} if "not" in own else {})
+
+
+def _image_schema(image: ImageField, media_type: str) -> dict[str, Any]:
+    one: dict[str, Any] = {"type": "string", "format": _IMAGE_FORMATS[media_type]}
+    several = {"type": "array", "items": one, "minItems": 1, "maxItems": image.most}
+    schema = one if image.most == 1 else several
+    return {"anyOf": [schema, _NULL]} if media_type == JSON and image.embeddings else schema
 
 
 def _without_null(field: dict[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from app.api import responses
 from app.api.problems import ProblemContext, problem_of
-from app.domain.errors import LikenessError
-from app.domain.models import Embedding, OperatingPoint, Probe, Template, rounded_rate
+from app.domain.errors import LikenessError, Rejected
+from app.domain.models import Comparison, Embedding, OperatingPoint, Probe, Template, rounded_rate
 from app.gallery.records import SubjectFile
 from app.matching.calibration import Calibration
 from app.matching.score_release import DISTANCE_STEP
@@ -17,9 +18,10 @@ from app.pipeline import PhotoFaces
 from app.services.container import Models
 from app.services.enrollment import EnrollmentResult
 from app.services.extraction import EmbeddedPhoto
+from app.services.grouping import Groups
 from app.services.identification import IdentificationResult
 from app.services.timing import StageTimer
-from app.services.verification import VerificationResult
+from app.services.verification import OneToMany, VerificationResult
 
 
 class Presenter:
@@ -54,11 +56,32 @@ class Presenter:
             **self._common(),
         )
 
-    def detection(self, photo: PhotoFaces) -> responses.Detection:
+    def detection(self, photo: PhotoFaces, crops: Sequence[bytes] = ()) -> responses.Detection:
+        """`crops` are the JPEG files of the faces, if they were asked for."""
+        encoded: list[str | None] = [b64encode(crop).decode() for crop in crops]
         return responses.Detection(
-            faces=[responses.FaceOut(**responses.FaceOut.members(face.face, face.quality)) for face in photo.faces],
+            faces=[
+                responses.DetectedFace(**responses.FaceOut.members(face.face, face.quality), crop=crop)
+                for face, crop in zip(photo.faces, encoded or [None] * len(photo.faces), strict=True)
+            ],
             faces_found=photo.faces_found,
             image=responses.ImageSize(width=photo.width, height=photo.height),
+            **self._common(),
+        )
+
+    def one_to_many(self, result: OneToMany) -> responses.OneToMany:
+        return responses.OneToMany(
+            face=_verified_face("image", result.probe),
+            results=[self._compared(index, each, result.decision) for index, each in enumerate(result.others)],
+            **self._common(),
+        )
+
+    def groups(self, result: Groups) -> responses.Clustering:
+        point = result.decision.point
+        return responses.Clustering(
+            groups=[list(group) for group in result.groups],
+            rejected=self._rejected(result.rejected),
+            threshold=responses.ThresholdOut(**self._threshold(result.decision, point, point.fmr)),
             **self._common(),
         )
 
@@ -77,14 +100,23 @@ class Presenter:
                 )
                 for each in result.enrolled
             ],
-            rejected=[
-                responses.RejectedImage(index=each.index, problem=problem_of(self._context, each.error))
-                for each in result.rejected
+            rejected=self._rejected(result.rejected),
+            duplicates=[
+                responses.DuplicateOut(index=each.index, subject_id=each.subject_id, distance=each.distance.squared_l2)
+                for each in result.duplicates
             ],
         ).model_dump()
 
     def _verification(self, result: VerificationResult, names: Sequence[str]) -> dict[str, Any]:
-        comparison, decision = result.comparison, result.decision
+        return {
+            **self._comparison(result.comparison, result.decision),
+            "faces": [
+                _verified_face(name, probe) for name, probe in zip(names, result.probes, strict=True) if probe.face
+            ],
+            **self._common(),
+        }
+
+    def _comparison(self, comparison: Comparison, decision: Decision) -> dict[str, Any]:
         point = comparison.point
         fmr = point.fpir(decision.templates) if decision.is_plain else decision.overall_fmr
         return {
@@ -93,12 +125,24 @@ class Presenter:
             "similarity": comparison.distance.similarity,
             "probability": comparison.probability,
             "threshold": responses.ThresholdOut(**self._threshold(decision, point, fmr)),
-            "faces": [
-                responses.VerifiedFace(**_judged_members(probe), image=name, faces_found=probe.faces_found)
-                for name, probe in zip(names, result.probes, strict=True)
-            ],
-            **self._common(),
         }
+
+    def _compared(
+        self, index: int, other: tuple[Probe, Comparison] | LikenessError, decision: Decision
+    ) -> responses.ComparedPhoto:
+        if isinstance(other, LikenessError):
+            nothing = dict.fromkeys(("match", "distance", "similarity", "probability", "threshold", "face"))
+            return responses.ComparedPhoto(index=index, **nothing, error=problem_of(self._context, other))
+        probe, comparison = other
+        return responses.ComparedPhoto(
+            index=index, **self._comparison(comparison, decision), face=_verified_face("others", probe), error=None
+        )
+
+    def _rejected(self, rejected: Sequence[Rejected]) -> list[responses.RejectedImage]:
+        return [
+            responses.RejectedImage(index=each.index, problem=problem_of(self._context, each.error))
+            for each in rejected
+        ]
 
     def _threshold(self, decision: Decision, point: OperatingPoint, fmr: float | None) -> dict[str, Any]:
         calibration = self._models.calibration
@@ -123,6 +167,10 @@ class Presenter:
             for probe in photo.probes
         ]
         return responses.EmbedResult(faces=faces, faces_found=photo.faces_found, error=None)
+
+
+def _verified_face(name: str, probe: Probe) -> responses.VerifiedFace:
+    return responses.VerifiedFace(**_judged_members(probe), image=name, faces_found=probe.faces_found)
 
 
 def loaded_models(models: Models, max_threshold: float) -> responses.LoadedModels:

@@ -50,7 +50,9 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         HTTPStatus.UNPROCESSABLE_ENTITY, "Error rate too low for the calibration"
     ),
     errors.NotFound.code: ProblemType(HTTPStatus.NOT_FOUND, "Not found"),
+    errors.SubjectExists.code: ProblemType(HTTPStatus.CONFLICT, "A subject has this id"),
     errors.ModelMismatch.code: ProblemType(HTTPStatus.CONFLICT, "The gallery belongs to another model"),
+    errors.DuplicateFace.code: ProblemType(HTTPStatus.CONFLICT, "The face is that of another subject"),
     errors.Unauthorized.code: ProblemType(HTTPStatus.UNAUTHORIZED, "Missing or invalid API key"),
     errors.Forbidden.code: ProblemType(HTTPStatus.FORBIDDEN, "Not allowed"),
     errors.RateLimited.code: ProblemType(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests"),
@@ -206,6 +208,9 @@ def _extensions(error: errors.LikenessError) -> dict[str, Any]:
         return {"title": TITLES_OF_FORBIDDEN.get(type(error))}
     if isinstance(error, errors.LowQuality):
         return {"reasons": list(error.reasons)}
+    if isinstance(error, errors.DuplicateFace):
+        names = ("index", "subject_id", "distance")
+        return {"duplicates": [dict(zip(names, each, strict=True)) for each in error.subjects]}
     if isinstance(error, errors.MultipleFaces):
         boxes = [[face.box.left, face.box.top, face.box.right, face.box.bottom] for face in error.faces]
         return {"boxes": boxes, "faces_found": len(boxes)}

@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
 
+from app.api.image_fields import MAX_IMAGES
 from app.domain.clock import RFC_3339, now, parse_time
 from app.faces.liveness import LivenessMode
 from app.faces.orientation import Orientation
 from app.faces.selection import FaceRule
-from app.gallery.limits import ID_PATTERN, MAX_CONSENT
+from app.gallery.limits import ID_PATTERN, MAX_CONSENT, check_serializable
 from app.pipeline import FaceSelection
 
 MAX_TOP_K = 100
-MAX_DEPTH = 32
+MAX_DIMENSION = 4096
+MAX_MOVED = 1000
 
 
 def _reject_bool(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("expected a number, got a boolean")
     return value
-
-
-def _check_serializable(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Raises ValueError for what a later response could not contain: NaN, lone surrogates, very deep nesting."""
-    _check_depth(metadata, MAX_DEPTH)
-    json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()
-    return metadata
-
-
-def _check_depth(value: Any, levels: int) -> None:
-    if levels < 0:
-        raise ValueError(f"expected at most {MAX_DEPTH} levels of nesting")
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for each in inner:
-        _check_depth(each, levels - 1)
 
 
 def _check_future(text: str) -> str:
@@ -48,7 +34,7 @@ def _check_future(text: str) -> str:
     return moment
 
 
-Metadata = Annotated[dict[str, Any], AfterValidator(_check_serializable)]
+Metadata = Annotated[dict[str, Any], AfterValidator(check_serializable)]
 Expiry = Annotated[str, AfterValidator(_check_future)]
 Rate = Annotated[float, Field(gt=0, lt=1), BeforeValidator(_reject_bool)]
 Threshold = Annotated[float, Field(ge=0, le=4), BeforeValidator(_reject_bool)]
@@ -78,6 +64,10 @@ class PhotoFields(NoFields):
     )
 
 
+class DetectFields(PhotoFields):
+    crops: bool = Field(default=False, description="Whether each face also has its aligned picture.")
+
+
 class FaceFields(PhotoFields):
     face: FaceRule = Field(
         "largest", description="Which face of a photo to use; with `only`, several faces are an error."
@@ -98,6 +88,26 @@ class LivenessFields(FaceFields):
     )
 
 
+Vector = Annotated[list[Annotated[float, Strict()]], Field(min_length=1, max_length=MAX_DIMENSION)]
+
+
+def _digest_of(model: Any) -> Any:
+    """Return the digest of a model as /embed describes it."""
+    return model.get("digest") if isinstance(model, dict) else model
+
+
+class VectorFields(LivenessFields):
+    """Fields of requests that may have vectors in place of photos; classes with the vectors derive from it."""
+
+    model: Annotated[str, BeforeValidator(_digest_of)] | None = Field(
+        None, description="The digest of the model that made the vectors, or the whole `model` of the answer of /embed."
+    )
+
+
+def _vector(replaced: str) -> Any:
+    return Field(None, description=f"In place of `{replaced}`, an `embedding` of /embed. Needs the scope `embed`, too.")
+
+
 class SelectionFields(FaceFields):
     faces: Literal["largest", "all"] = Field("largest", description="With `all`, every face of a photo is used.")
 
@@ -106,22 +116,47 @@ class SelectionFields(FaceFields):
         return "all" if self.faces == "all" else self.face
 
 
-class VerifyFields(LivenessFields):
+class ThresholdFields(FaceFields):
     model_config = ConfigDict(json_schema_extra=_not_both("fmr", "threshold"))
 
     fmr: Rate | None = Field(None, description="Highest false match rate; the calibration gives the threshold for it.")
     threshold: Threshold | None = Field(None, description="Largest squared L2 distance of a match.")
 
     @model_validator(mode="after")
-    def _check_bounds(self) -> VerifyFields:
+    def _check_bounds(self) -> ThresholdFields:
         if self.fmr is not None and self.threshold is not None:
             raise ValueError("expected fmr or threshold, got both")
         return self
 
 
-class IdentifyFields(SelectionFields, LivenessFields):
+class VerifyFields(ThresholdFields, LivenessFields): ...
+
+
+class PairFields(VerifyFields, VectorFields):
+    embedding1: Vector | None = _vector("image1")
+    embedding2: Vector | None = _vector("image2")
+
+
+class ClaimFields(VerifyFields, VectorFields):
+    embedding: Vector | None = _vector("image")
+
+
+class EnrollFields(VectorFields):
+    on_duplicate: Literal["report", "reject"] = Field(
+        "report",
+        description="With `reject`, nothing is enrolled if a face matches another subject at the default threshold of "
+        "/identify.",
+    )
+    embedding: Vector | None = _vector("image")
+    embeddings: list[Vector] | None = Field(
+        None, min_length=1, max_length=MAX_IMAGES, description="Several of them. Needs the scope `embed`, too."
+    )
+
+
+class IdentifyFields(SelectionFields, VectorFields):
     model_config = ConfigDict(json_schema_extra=_not_both("fpir", "threshold"))
 
+    embedding: Vector | None = _vector("image")
     gallery: str = Field("default", pattern=ID_PATTERN, description="The gallery to search.")
     top_k: Count = Field(5, ge=1, le=MAX_TOP_K, description="Highest number of candidates per face.")
     fpir: Rate | None = Field(
@@ -134,6 +169,19 @@ class IdentifyFields(SelectionFields, LivenessFields):
         if self.fpir is not None and self.threshold is not None:
             raise ValueError("expected fpir or threshold, got both")
         return self
+
+
+Id = Annotated[str, Field(pattern=ID_PATTERN)]
+
+
+class MergeFields(NoFields):
+    other: Id = Field(alias="from", description="The subject that gives its faces.")
+    faces: list[Id] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_MOVED,
+        description="The faces to move. Without it all are moved, and the subject that gives them is deleted.",
+    )
 
 
 class SubjectFields(NoFields):
@@ -152,3 +200,9 @@ class SubjectFields(NoFields):
         description="An RFC 3339 time in the future, at which the subject is erased with all its faces, at the latest "
         "a minute later. Empty text removes it.",
     )
+
+
+class UpdateFields(SubjectFields):
+    """As SubjectFields, of a subject that exists."""
+
+    id: Id | None = Field(None, description="A new id for the subject.")

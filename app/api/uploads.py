@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from app.api.image_fields import ImageField
 from app.api.json_body import MAX_FIELDS, BodyLimits, parse_json, read_chunks
 from app.api.problems import MAX_ERRORS
 from app.concurrency.worker_pool import WorkerPool
@@ -58,26 +59,26 @@ class _InMemoryParser(MultiPartParser):
 
 
 async def read_submission(
-    request: Request, names: Sequence[str], max_each: int, limits: BodyLimits, workers: WorkerPool
+    request: Request, images: Sequence[ImageField], limits: BodyLimits, workers: WorkerPool
 ) -> Submission:
     """
-    Return the images of the fields `names`, each 1 to `max_each` times, and the other fields of body and query.
+    Return the images of the fields, in their order, and the other fields of body and query.
 
     JSON is parsed by `workers`. Raises InvalidRequest, TooManyFields, ImageTooLarge, or Starlette's HTTPException if
     the whole body is too large.
     """
-    kind = media_type_of(request)
+    kind, most = media_type_of(request), sum(field.most for field in images)
     if kind == JSON:
-        body = await read_chunks(request, limits.json_of_images(len(names) * max_each))
-        parts = await workers.run(lambda: _json_parts(body, names, limits, repeatable=max_each > 1))
+        body = await read_chunks(request, limits.json_of_images(most))
+        parts = await workers.run(lambda: _json_parts(body, images, limits))
     elif kind == MULTIPART:
-        parts = await _form_parts(request)
+        parts = await _form_parts(request, max(MAX_FILES, most + 1))
     else:
         raise InvalidRequest(f"expected a body of type {MULTIPART} or {JSON}, got {kind or 'none'}")
-    uploads = _uploads([part for part in parts if part[0] in names], names, max_each)
+    uploads = [upload for field in images for upload in _uploads(parts, field)]
     for upload in uploads:
         _check_size(upload.name, len(upload.data), limits.max_image_bytes)
-    others = [part for part in parts if part[0] not in names]
+    others = [part for part in parts if part[0] not in {field.name for field in images}]
     return Submission(uploads, unique_fields([*others, *request.query_params.multi_items()]))
 
 
@@ -104,10 +105,10 @@ def invalid_request(error: ValidationError) -> InvalidRequest:
     return InvalidRequest("; ".join(f"{field}: {detail}" for field, detail in problems), problems)
 
 
-async def _form_parts(request: Request) -> list[tuple[str, Any]]:
+async def _form_parts(request: Request, max_files: int) -> list[tuple[str, Any]]:
     try:
         form = await _InMemoryParser(
-            request.headers, request.stream(), max_files=MAX_FILES, max_fields=MAX_FIELDS
+            request.headers, request.stream(), max_files=max_files, max_fields=MAX_FIELDS
         ).parse()
     except (MultiPartException, KeyError, ValueError) as error:
         message = str(getattr(error, "message", error))
@@ -120,13 +121,16 @@ async def _form_parts(request: Request) -> list[tuple[str, Any]]:
     return parts
 
 
-def _json_parts(
-    body: Sequence[bytes], names: Sequence[str], limits: BodyLimits, *, repeatable: bool
-) -> list[tuple[str, Any]]:
+def _json_parts(body: Sequence[bytes], images: Sequence[ImageField], limits: BodyLimits) -> list[tuple[str, Any]]:
+    by_name = {field.name: field for field in images}
     parts: list[tuple[str, Any]] = []
     for name, value in _object(parse_json(body)).items():
-        values = value if repeatable and name in names and isinstance(value, list) else [value]
-        parts += [(name, _from_base64(name, each, limits) if name in names else each) for each in values]
+        field = by_name.get(name)
+        if field is None:
+            parts.append((name, value))
+        elif value is not None or not field.embeddings:
+            values = value if field.most > 1 and isinstance(value, list) else [value]
+            parts += [(name, _from_base64(name, each, limits)) for each in values]
     return parts
 
 
@@ -160,20 +164,19 @@ def _decode(encoded: bytes) -> bytes:
     return b"".join([base64.b64decode(piece, validate=True) for piece in pieces])
 
 
-def _uploads(parts: Sequence[tuple[str, Any]], names: Sequence[str], max_each: int) -> list[Upload]:
-    """Return the images in the order of `names`. Raises InvalidRequest if one is missing or given too often."""
-    found = []
-    for name in names:
-        values = [value for each, value in parts if each == name]
-        if not values:
-            raise InvalidRequest(f"{name}: missing", [(name, "missing")])
-        if len(values) > max_each:
-            detail = f"expected at most {max_each}, got {len(values)}"
-            raise InvalidRequest(f"{name}: {detail}", [(name, detail)])
-        if any(isinstance(value, str) for value in values):
-            raise InvalidRequest(f"{name}: expected a file part", [(name, "expected a file part with a filename")])
-        found += [Upload(name, value) for value in values]
-    return found
+def _uploads(parts: Sequence[tuple[str, Any]], field: ImageField) -> list[Upload]:
+    """Raises InvalidRequest if neither an image nor a vector is given, or the field's error for too many."""
+    name, values = field.name, [value for name, value in parts if name == field.name]
+    if not values:
+        if any(other in field.embeddings and value is not None for other, value in parts):
+            return []
+        raise InvalidRequest(f"{name}: missing", [(name, "missing")])
+    if len(values) > field.most:
+        detail = f"expected at most {field.most}, got {len(values)}"
+        raise field.too_many(f"{name}: {detail}", [(name, detail)])
+    if any(isinstance(value, str) for value in values):
+        raise InvalidRequest(f"{name}: expected a file part", [(name, "expected a file part with a filename")])
+    return [Upload(name, value) for value in values]
 
 
 def _check_size(name: str, size: int, max_bytes: int) -> None:

@@ -26,14 +26,18 @@ from app.matching.threshold_policy import ThresholdPolicy
 from app.observability.gauges import GallerySize
 from app.observability.metrics import Metrics
 from app.services.container import Models, Services
+from app.services.duplicates import Duplicates
 from app.services.enrollment import Enrollment
 from app.services.erasure_task import ErasureRetry
 from app.services.extraction import Extraction
 from app.services.galleries import Galleries
+from app.services.gallery_import import GalleryImport, ImportLimits
 from app.services.graph_task import GraphTask
+from app.services.grouping import Grouping
 from app.services.identification import Identification
 from app.services.retention_task import Retention, SubjectExpiry
 from app.services.snapshot_task import SnapshotTask
+from app.services.vectors import Vectors
 from app.services.verification import Verification
 from app.services.worker_sync import REPLICA_INTERVAL, WorkerSync
 from app.settings import Settings
@@ -84,6 +88,8 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
             await store_workers.run(keys.has_keys)  # reads them before the first request needs them on the event loop
             attempts = partial(open_attempts, repository, store_workers)
             extraction = Extraction(open_pipeline(settings, models), photo_workers, batcher, observer)
+            galleries = Galleries(repository, search, store_workers, audit_searches=settings.audit_searches)
+            namings = attempts("identify", settings.subject_namings_per_hour)
             services = Services(
                 models=models,
                 policy=policy,
@@ -102,12 +108,27 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
                     extraction,
                     release,
                     search,
-                    attempts("identify", settings.subject_namings_per_hour),
+                    namings,
                     repository,
                     search_workers,
                 ),
-                enrollment=Enrollment(extraction, repository, _quality_bounds(settings), store_workers, observer),
-                galleries=Galleries(repository, search, store_workers, audit_searches=settings.audit_searches),
+                enrollment=Enrollment(
+                    extraction,
+                    repository,
+                    _quality_bounds(settings),
+                    Duplicates(search, release, namings, store_workers, galleries),
+                    store_workers,
+                    observer,
+                ),
+                grouping=Grouping(extraction, policy, store_workers),
+                gallery_import=GalleryImport(
+                    repository,
+                    store_workers,
+                    models.embedder.model,
+                    ImportLimits(settings.max_line_bytes, settings.long_deadline),
+                ),
+                vectors=Vectors(models.embedder.model, models.embedder_manifest.dimension, models.offsets),
+                galleries=galleries,
                 authenticator=Authenticator(keys, settings.auth, reachable=is_reachable(settings)),
                 has_replicas=settings.database is not None,
                 body_workers=body_workers,

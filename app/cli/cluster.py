@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -19,11 +18,11 @@ from app.cli.photos import Face, Fmr, Threshold, one_bound
 from app.domain.errors import InputError, ServiceError
 from app.domain.models import Embedding
 from app.faces.selection import FaceRule
-from app.matching.clustering import cluster_faces
 from app.matching.pairwise_scores import PairwiseScores, pairwise_scores
 from app.matching.threshold_policy import Decision
 from app.services.container import Services
 from app.services.extraction import Upload
+from app.services.grouping import members_of, person_labels
 from app.services.timing import StageTimer
 from app.settings import Settings
 
@@ -148,20 +147,9 @@ def _group(embedded: EmbeddedPhotos, decision: Decision, root: Path | None) -> G
     rejected = sorted(embedded.rejected, key=lambda each: each["file"])
     if not photos:
         return Grouping([], decision, rejected)
-    labels = _labels([embedded.embeddings[photo] for photo in photos], decision)
-    groups: list[list[Path]] = [[] for _ in range(max(labels) + 1)]
-    for photo, label in zip(photos, labels, strict=True):
-        groups[label].append(photo)
+    labels = person_labels([embedded.embeddings[photo] for photo in photos], decision)
     people = [photo.relative_to(root).parts[0] for photo in photos] if root else None
-    return Grouping(groups, decision, rejected, pairwise_scores(labels, people) if people else None)
-
-
-def _labels(embeddings: Sequence[Embedding], decision: Decision) -> list[int]:
-    """Return the group of each face; a plain threshold is compared with the distances alone."""
-    offsets = [0.0 if decision.is_plain else embedding.threshold_offset for embedding in embeddings]
-    vectors = np.stack([embedding.vector for embedding in embeddings])
-    labels: list[int] = cluster_faces(vectors, decision.point.threshold, np.array(offsets, np.float32)).tolist()
-    return labels
+    return Grouping(members_of(labels, photos), decision, rejected, pairwise_scores(labels, people) if people else None)
 
 
 def _document(agreement: PairwiseScores) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from app.cli.remote import Result, run_remote
 from app.cli.service_option import remote
 from app.client import Client, Problem, calls
 from app.domain.errors import AllRejected, InvalidRequest, ServiceError
+from app.domain.identity import anonymous
 from app.faces.liveness import LivenessMode
 from app.faces.selection import FaceRule
 from app.services.container import Services
@@ -212,6 +213,7 @@ async def _enroll_one(services: Services, target: Target, subject: str, path: Pa
             idempotency_key=target.key(data),
             present=Presenter(problem_context(), services.models, timer).enrollment,
             timer=timer,
+            caller=anonymous("cli"),
             by=operator(),
         )
     except (AllRejected, InvalidRequest, ServiceError) as error:

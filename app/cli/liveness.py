@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.api.responses import JudgedFace
+from app.api.responses import Judged
 from app.faces.liveness import LivenessMode
 from app.settings import Settings
 
@@ -26,7 +26,7 @@ def field_of(mode: LivenessMode) -> str | None:
     return None if mode == "off" else mode
 
 
-def liveness_line(name: str, face: JudgedFace) -> str:
+def liveness_line(name: str, face: Judged) -> str:
     """Return a line about the face, with the line break before it; empty if its liveness was not asked for."""
     if face.liveness is None:
         return ""

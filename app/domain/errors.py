@@ -11,12 +11,14 @@ All errors of the service. The table in `app/api/problems.py` maps each of them 
     - LowQuality                carries the reasons
     - SpoofSuspected            a face looks like a picture of one, where a live one is required
     - InvalidRequest            a bad, missing or contradictory field
+      * TooManyFields
     - InvalidCursor
-    - TooManyFields
     - MetadataTooLarge          the metadata of a subject have too many bytes
     - UnsupportedOperatingPoint the requested error rate is finer than the calibration supports
     - NotFound                  no such gallery, subject, face or key
+    - SubjectExists             a subject has the new id already
     - ModelMismatch             the gallery was filled by another model
+    - DuplicateFace             the face to enrol is one of another subject
     - AllRejected               no image could be enrolled; carries the reason for each image
   + AccessError                 the caller is unknown or not allowed to do this
     - Unauthorized              the key is missing or not valid
@@ -103,7 +105,7 @@ class InvalidCursor(InputError):
     code = "invalid_cursor"
 
 
-class TooManyFields(InputError):
+class TooManyFields(InvalidRequest):
     code = "too_many_fields"
 
 
@@ -119,8 +121,22 @@ class NotFound(InputError):
     code = "not_found"
 
 
+class SubjectExists(InputError):
+    code = "subject_exists"
+
+
 class ModelMismatch(InputError):
     code = "model_mismatch"
+
+
+class DuplicateFace(InputError):
+    """`subjects` are those that the caller may be told: the index of the face, the id, and the rounded distance."""
+
+    code = "duplicate_face"
+
+    def __init__(self, subjects: Sequence[tuple[int, str, float]]) -> None:
+        super().__init__("the face is enrolled for another subject; nothing was enrolled")
+        self.subjects = tuple(subjects)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

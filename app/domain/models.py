@@ -140,12 +140,25 @@ class Embedding:
         object.__setattr__(self, "vector", read_only(self.vector))
 
 
+def vector_problem(vector: Floats, dimension: int | None = None) -> str | None:
+    """Say why the numbers are not a unit vector (of `dimension` numbers, if given); None if they are one."""
+    if dimension is not None and len(vector) != dimension:
+        return f"expected a vector of {dimension} numbers, got {len(vector)}"
+    with np.errstate(all="ignore"):  # they may be any numbers
+        length = math.sqrt(float(np.dot(vector, vector)))  # faster than np.linalg.norm
+    return None if abs(length - 1) < 1e-3 else f"expected a vector of length 1, got length {length:.4f}"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
-    """An embedded face of a request, to be compared or enrolled."""
+    """
+    An embedded face of a request, to be compared or enrolled.
 
-    face: Face
-    quality: Quality
+    If the request gave its vector instead of a photo, face and quality are None, and `faces_found` is 1.
+    """
+
+    face: Face | None
+    quality: Quality | None
     embedding: Embedding
     faces_found: int
     liveness: Liveness | None = None
@@ -154,13 +167,13 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Template:
-    """An enrolled face; `enrolled_at` is ISO 8601 in UTC."""
+    """An enrolled face; `enrolled_at` is ISO 8601 in UTC. One that was enrolled as a vector has no face and quality."""
 
     face_id: str
     subject_id: str
     embedding: Embedding
-    face: Face
-    quality: Quality
+    face: Face | None
+    quality: Quality | None
     enrolled_at: str
 
 

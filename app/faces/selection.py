@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from app.domain.errors import FaceNotFound, MultipleFaces
@@ -13,6 +14,32 @@ FaceRule: TypeAlias = Literal["largest", "center", "only"]
 
 TIE = 0.5
 """The share of the largest face's area from which another counts as equally large (docs/evaluation.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidentFaces:
+    """
+    The `limit` largest faces (0 for all) whose confidence is at least `min_confidence`.
+
+    With `only`, several of them are an error, whatever the limit.
+    """
+
+    min_confidence: float = 0.0
+    limit: int = 0
+    only: bool = False
+
+    def of(self, faces: Sequence[Face]) -> Sequence[Face]:
+        """Return these of `faces`, which come largest first. Raises FaceNotFound or MultipleFaces."""
+        confident = [face for face in faces if face.confidence >= self.min_confidence]
+        if not confident:
+            raise FaceNotFound("no face found in the photo")
+        if self.only and len(confident) > 1:
+            raise MultipleFaces(confident)
+        return confident[: self.limit or None]
+
+
+OneFace: TypeAlias = FaceRule | ConfidentFaces
+"""What selects one face of a photo; of ConfidentFaces with `only`, or with a limit of 1."""
 
 
 def choose(faces: Sequence[Face], rule: FaceRule, shape: tuple[int, int]) -> Face:

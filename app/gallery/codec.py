@@ -12,7 +12,7 @@ import numpy as np
 
 from app.domain.models import Embedding, Floats, Template
 from app.domain.ports import NoThresholdOffsets, ThresholdOffsets
-from app.gallery.face_json import detection_from_json, detection_to_json, vector_problem
+from app.gallery.face_json import detection_from_json, detection_to_json, stored_vector_problem
 from app.gallery.records import DamagedValue, GalleryInfo, IdempotencyRecord, SubjectInfo
 from app.gallery.sealed_values import aad, decrypt, decrypt_json, decrypt_object, encrypt_json
 from app.gallery.subject_keys import SubjectKeys
@@ -97,7 +97,7 @@ class RowCodec:
         ids = (gallery.number, row["subject"], row["id"])
         value_aad = aad("vector", *ids) if self.keys.enabled else ""  # a million take seconds
         data = decrypt(self._cipher(gallery.number, row, "subject"), row["vector"], value_aad, "vector")
-        if problem := vector_problem(data, gallery.dimension or 0):
+        if problem := stored_vector_problem(data, gallery.dimension or 0):
             raise DamagedValue(f"vector: {problem}")
         return np.frombuffer(data, np.float32)
 

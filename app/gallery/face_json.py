@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from app.domain.models import Box, Face, Landmarks, Quality, Template
+from app.domain.models import Box, Face, Landmarks, Quality, Template, vector_problem
 
 
-def detection_to_json(template: Template) -> dict[str, Any]:
+def detection_to_json(template: Template) -> dict[str, Any] | None:
+    """Return None for a face that was enrolled as a vector."""
     face, quality = template.face, template.quality
+    if face is None or quality is None:
+        return None
     return {
         "box": [face.box.left, face.box.top, face.box.right, face.box.bottom],
         "landmarks": face.landmarks.points.tolist(),
@@ -22,8 +25,10 @@ def detection_to_json(template: Template) -> dict[str, Any]:
     }
 
 
-def detection_from_json(document: Mapping[str, Any]) -> tuple[Face, Quality]:
+def detection_from_json(document: Mapping[str, Any] | None) -> tuple[Face, Quality] | tuple[None, None]:
     """Raises KeyError, TypeError, ValueError or OverflowError if it is not what `detection_to_json` makes."""
+    if document is None:
+        return None, None
     landmarks = Landmarks(np.asarray(document["landmarks"], np.float32))
     box, quality = [[_finite(number) for number in document[name]] for name in ("box", "quality")]
     rotated = int(document.get("rotated", 0))
@@ -36,13 +41,8 @@ def _finite(number: Any) -> float:
     return value
 
 
-def vector_problem(data: bytes, dimension: int | None = None) -> str | None:
+def stored_vector_problem(data: bytes, dimension: int | None = None) -> str | None:
     """Say why `data` is not a float32 unit vector (of `dimension` numbers, if given); None if it is one."""
     if len(data) % np.dtype(np.float32).itemsize:
         return f"expected a float32 vector, got {len(data)} bytes"
-    vector = np.frombuffer(data, np.float32)
-    if dimension is not None and len(vector) != dimension:
-        return f"expected a vector of {dimension} numbers, got {len(vector)}"
-    with np.errstate(all="ignore"):  # damaged bytes may be any numbers
-        length = math.sqrt(float(np.dot(vector, vector)))  # faster than np.linalg.norm
-    return None if abs(length - 1) < 1e-3 else f"expected a vector of length 1, got length {length:.4f}"
+    return vector_problem(np.frombuffer(data, np.float32), dimension)

@@ -1,29 +1,17 @@
-"""
-Write and read a gallery as JSON lines: a header, then each subject with its faces; vectors in base64.
-
-The threshold offset of a face is written for those who compare vectors themselves. An import ignores it, since offsets
-are computed from the vectors whenever faces are read.
-"""
+"""Write a gallery to a file and read it back; app/gallery/export_lines.py has the format of the lines."""
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import numpy as np
-
-from app.domain.clock import format_time, parse_time
+from app.domain.errors import InvalidRequest
 from app.domain.identity import SYSTEM, Actor
-from app.domain.models import Embedding, Template
-from app.gallery.face_json import detection_from_json, detection_to_json, vector_problem
+from app.gallery.export_lines import header_line, read_header, read_subject, subject_line
 from app.gallery.records import DamagedRow, ImportedSubject, SubjectInfo
 from app.gallery.repository import GalleryRepository
 
-FORMAT = "likeness-gallery-1"
 _PAGE = 500
 _BATCH = 1000
 """Subjects and faces written in one transaction: the disk is waited for once."""
@@ -41,18 +29,11 @@ def export_gallery(repository: GalleryRepository, gallery_id: str, path: Path) -
     faces = 0
     with path.open("w", encoding="utf-8") as file:
         path.chmod(0o600)
-        file.write(json.dumps({"format": FORMAT, "gallery": gallery.id, "model": gallery.model}) + "\n")
+        file.write(header_line(gallery))
         for subject in _subjects(repository, gallery_id):
             templates = repository.faces(gallery_id, subject.subject_id)
             faces += len(templates)
-            line = {
-                "subject_id": subject.subject_id,
-                "metadata": subject.metadata,
-                "consent": subject.consent,
-                "expires_at": subject.expires_at,
-                "faces": [*map(_face, templates)],
-            }
-            file.write(json.dumps(line) + "\n")
+            file.write(subject_line(subject, templates))
     return faces, left_out
 
 
@@ -73,7 +54,7 @@ def import_gallery(
     added = 0
     with path.open("rb") as file:
         for batch in _batches(_read(file, path)):
-            added += repository.import_subjects(gallery_id, batch, by)
+            added += sum(outcome.faces for outcome in repository.import_subjects(gallery_id, batch, by))
             on_progress(file.tell())
     return added
 
@@ -92,18 +73,17 @@ def _batches(subjects: Iterator[ImportedSubject]) -> Iterator[list[ImportedSubje
 
 
 def _read(file: BinaryIO, path: Path) -> Iterator[ImportedSubject]:
-    model = ""
+    number, model = 0, None
     for number, line in enumerate(iter(file.readline, b""), start=1):
         try:
-            entry = json.loads(line)
             if number == 1:
-                model = _model_of(entry)
+                model = read_header(line)
                 continue
-            subject = _subject(entry, model)
-        except (ValueError, KeyError, TypeError, OverflowError) as error:
-            raise ValueError(f"{path}, line {number}: not an exported gallery: {error}") from error
+            subject = read_subject(line, model)
+        except InvalidRequest as error:
+            raise ValueError(f"{path}, line {number}: {error}") from error
         yield subject
-    if not model:
+    if not number:
         raise ValueError(f"{path}: not an exported gallery: it is empty")
 
 
@@ -112,38 +92,3 @@ def _subjects(repository: GalleryRepository, gallery_id: str) -> Iterator[Subjec
     while page:
         yield from page
         page = repository.subjects(gallery_id, _PAGE, page[-1].subject_id)
-
-
-def _model_of(header: Any) -> str:
-    found = header.get("format") if isinstance(header, dict) else None
-    if found != FORMAT:
-        raise ValueError(f"expected format {FORMAT}, got {found}")
-    return str(header["model"])
-
-
-def _subject(entry: Any, model: str) -> ImportedSubject:
-    subject_id, metadata = str(entry["subject_id"]), dict(entry["metadata"])
-    faces = [_template(face, subject_id, model) for face in entry["faces"]]
-    consent, expires_at = entry.get("consent"), entry.get("expires_at")
-    if not isinstance(consent, str | None):
-        raise TypeError(f"expected consent as text, got {type(consent).__name__}")
-    return ImportedSubject(subject_id, metadata, faces, consent, parse_time(expires_at) if expires_at else None)
-
-
-def _face(template: Template) -> dict[str, Any]:
-    return {
-        "face_id": template.face_id,
-        "vector": base64.b64encode(template.embedding.vector.tobytes()).decode(),
-        "threshold_offset": template.embedding.threshold_offset,
-        **detection_to_json(template),
-        "enrolled_at": template.enrolled_at,
-    }
-
-
-def _template(entry: dict[str, Any], subject_id: str, model: str) -> Template:
-    data = base64.b64decode(entry["vector"])
-    if problem := vector_problem(data):
-        raise ValueError(f"face {entry['face_id']}: {problem}")
-    embedding = Embedding(np.frombuffer(data, np.float32), model)
-    enrolled_at = format_time(datetime.fromisoformat(entry["enrolled_at"]))
-    return Template(entry["face_id"], subject_id, embedding, *detection_from_json(entry), enrolled_at)

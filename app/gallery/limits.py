@@ -14,12 +14,28 @@ from app.storage.database import Connection
 
 ID_PATTERN = r"^[^\x00-\x1f\x7f]{1,128}$"
 MAX_CONSENT = 256
+MAX_DEPTH = 32
 
 
 def check_id(identifier: str) -> None:
     """Raises InvalidRequest unless the text can be the id of a gallery or a subject."""
     if not re.fullmatch(ID_PATTERN, identifier):
         raise InvalidRequest(f"expected an id of 1 to 128 characters without control characters, got {identifier!r}")
+
+
+def check_serializable(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Raises ValueError for what a later answer could not contain: NaN, lone surrogates, very deep nesting."""
+    _check_depth(metadata, MAX_DEPTH)
+    json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()
+    return metadata
+
+
+def _check_depth(value: Any, levels: int) -> None:
+    if levels < 0:
+        raise ValueError(f"expected at most {MAX_DEPTH} levels of nesting")
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for each in inner:
+        _check_depth(each, levels - 1)
 
 
 def check_consent(consent: str) -> None:

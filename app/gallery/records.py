@@ -44,6 +44,20 @@ class SubjectInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class FaceReference:
+    face_id: str
+    subject_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FacePage:
+    """Some faces of `total`."""
+
+    faces: Sequence[FaceReference]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class IdempotencyRecord:
     """A response saved under the caller's Idempotency-Key, with the digest of the request it answered."""
 
@@ -72,6 +86,19 @@ class ImportedSubject:
     faces: Sequence[Template]
     consent: str | None = None
     expires_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOutcome:
+    """
+    What became of a line: a new subject, a change of one that was there, nothing new, or nothing since it had expired.
+
+    `faces` is the number of faces added.
+    """
+
+    subject_id: str
+    status: Literal["created", "updated", "exists", "expired"]
+    faces: int = 0
 
 
 @dataclass(frozen=True, slots=True)

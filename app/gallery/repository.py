@@ -11,15 +11,19 @@ from __future__ import annotations
 
 from app.audit import log as audit
 from app.domain.identity import SYSTEM, Actor
+from app.gallery.collection_repository import CollectionRepository
 from app.gallery.face_repository import FaceRepository
 from app.gallery.import_repository import ImportRepository
 from app.gallery.maintenance_repository import MaintenanceRepository
+from app.gallery.move_repository import MoveRepository
 from app.gallery.records import GalleryInfo
 from app.gallery.subject_repository import SubjectRepository
 from app.storage.database import AttemptTable
 
 
-class GalleryRepository(SubjectRepository, FaceRepository, ImportRepository, MaintenanceRepository):
+class GalleryRepository(
+    SubjectRepository, FaceRepository, CollectionRepository, MoveRepository, ImportRepository, MaintenanceRepository
+):
     """Thread-safe; several processes may share the file. `by` is the actor that the audit log names."""
 
     def data_version(self) -> int:

@@ -6,7 +6,7 @@ A value that cannot be read stays as it is, and is found by `likeness gallery ch
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from app.domain.models import Floats
 from app.gallery.codec import RowCodec
-from app.gallery.face_json import vector_problem
+from app.gallery.face_json import stored_vector_problem
 from app.gallery.records import DamagedValue, GalleryInfo
 from app.gallery.sealed_values import aad
 from app.gallery.template_transform import TemplateTransform
@@ -32,22 +32,64 @@ _PRIVATE_COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Resealing:
-    """A change of the values of a subject: decrypt, turn each vector if `turn` is given, and encrypt."""
+    """
+    A change of the values of a subject: decrypt, turn each vector if `turn` is given, and encrypt.
+
+    With `subject` they belong to the subject of that id afterwards.
+    """
 
     before: Cipher
     after: Cipher
     turn: Turn | None = None
+    subject: str | None = None
 
 
 def reseal_subject(db: Connection, gallery: GalleryInfo, subject_id: str, change: Resealing) -> None:
-    for table, (ids, columns) in _PRIVATE_COLUMNS.items():
-        values = [f"CAST({column} AS BLOB) AS {column}" for column in columns]
-        rows = db.execute(
-            f"SELECT {', '.join([*ids, *values])} FROM {table} WHERE {ids[0]} = ? AND {ids[1]} = ?",
-            (gallery.number, subject_id),
-        ).fetchall()
-        for row in rows:
+    for table, (ids, _) in _PRIVATE_COLUMNS.items():
+        for row in _private_rows(db, table, gallery, subject_id):
             _rewrite(db, table, row, [row[name] for name in ids], gallery, change)
+
+
+def copy_subject(
+    db: Connection, gallery: GalleryInfo, subject_id: str, new_id: str, slot: int | None, change: Resealing
+) -> None:
+    """Add a subject `new_id` that has all of another but its faces and saved responses; its key is in the slot."""
+    (row,) = _private_rows(db, "subjects", gallery, subject_id)
+    ids, columns = _PRIVATE_COLUMNS["subjects"]
+    values = [_resealed(row[column], column, [row[name] for name in ids], gallery, change) for column in columns]
+    times = db.execute(
+        "SELECT created_at, expires_at FROM subjects WHERE gallery = ? AND id = ?", (gallery.number, subject_id)
+    ).fetchone()
+    names = ("gallery", "id", "key_slot", *columns, "created_at", "expires_at")
+    db.execute(
+        f"INSERT INTO subjects ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
+        (gallery.number, new_id, slot, *values, times["created_at"], times["expires_at"]),
+    )
+
+
+def move_faces(
+    db: Connection, gallery: GalleryInfo, subject_id: str, face_ids: Collection[str], revision: int, change: Resealing
+) -> None:
+    """Give faces of a subject to the subject of the change, at a new revision."""
+    ids, columns = _PRIVATE_COLUMNS["faces"]
+    assignments = ", ".join(f"{column} = ?" for column in columns)
+    for row in _private_rows(db, "faces", gallery, subject_id):
+        if row["id"] in face_ids:
+            row_ids = [row[name] for name in ids]
+            values = [_resealed(row[column], column, row_ids, gallery, change) for column in columns]
+            db.execute(
+                f"UPDATE faces SET subject = ?, revision = ?, {assignments} WHERE gallery = ? AND id = ?",
+                (change.subject, revision, *values, gallery.number, row["id"]),
+            )
+
+
+def _private_rows(db: Connection, table: str, gallery: GalleryInfo, subject_id: str) -> list[Row]:
+    ids, columns = _PRIVATE_COLUMNS[table]
+    values = [f"CAST({column} AS BLOB) AS {column}" for column in columns]
+    return db.execute(
+        f"SELECT {', '.join([*ids, *values])} FROM {table} WHERE {ids[0]} = ? AND {ids[1]} = ?",
+        (gallery.number, subject_id),
+    ).fetchall()
 
 
 def _rewrite(
@@ -71,9 +113,10 @@ def _resealed(
         value = change.before.decrypt(stored, value_aad)
     except DecryptionError:
         return stored
-    if column == "vector" and change.turn and not vector_problem(value, gallery.dimension):
+    if column == "vector" and change.turn and not stored_vector_problem(value, gallery.dimension):
         value = np.ascontiguousarray(change.turn(np.frombuffer(value, np.float32)), np.float32).tobytes()
-    return change.after.encrypt(value, value_aad)
+    ids_after = row_ids if change.subject is None else [row_ids[0], change.subject, *row_ids[2:]]
+    return change.after.encrypt(value, aad(column, *ids_after))
 
 
 def encrypt_gallery(db: Connection, row_codec: RowCodec, gallery: GalleryInfo, before: Cipher) -> None:

@@ -46,15 +46,7 @@ class SubjectRepository(Transactional):
             transaction.create_gallery_if_missing(gallery_id, by)
             gallery = transaction.uncounted_gallery(gallery_id)
             is_new = transaction.create_subject_if_missing(gallery, subject_id)
-            if not is_new and (metadata is not None or consent is not None):
-                transaction.renew_key(gallery, subject_id)
-            if metadata is not None:
-                transaction.set_metadata(gallery, subject_id, metadata)
-            if consent is not None:
-                transaction.set_consent(gallery, subject_id, consent)
-            if expires_at is not None:
-                transaction.set_expiry(gallery, subject_id, expires_at)
-            transaction.raise_revision(gallery)
+            transaction.describe_subject(gallery, subject_id, metadata, consent, expires_at, is_new=is_new)
             audit.append(transaction.db, by, "subject.put", gallery_id, subject=subject_id)
             return transaction.subject(gallery, subject_id), is_new
 

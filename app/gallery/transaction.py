@@ -97,17 +97,35 @@ class GalleryTransaction:
             audit.append(self.db, by, "gallery.create", gallery_id)
         return created.rowcount > 0
 
-    def create_subject_if_missing(self, gallery: GalleryInfo, subject_id: str) -> bool:
-        """Return whether the subject is new. Raises InvalidRequest if the gallery has too many."""
+    def create_subject_if_missing(
+        self,
+        gallery: GalleryInfo,
+        subject_id: str,
+        metadata: Mapping[str, Any] | None = None,
+        consent: str = "",
+        expires_at: str = "",
+    ) -> bool:
+        """
+        Return whether the subject is new; only then it gets what is given of it.
+
+        Raises MetadataTooLarge, or InvalidRequest if the gallery has too many subjects.
+        """
         check_id(subject_id)
         ids = (gallery.number, subject_id)
         if self.db.execute("SELECT 1 FROM subjects WHERE gallery = ? AND id = ?", ids).fetchone():
             return False
+        metadata = metadata or {}
+        self.limits.check_metadata(metadata)
+        check_consent(consent)
         slot, cipher = self.keys.create(*ids)
-        metadata = self.codec.encrypt_metadata(*ids, {}, cipher)
+        values = (
+            self.codec.encrypt_metadata(*ids, metadata, cipher),
+            self.codec.encrypt_consent(*ids, consent, cipher) if consent else None,
+        )
         self.db.execute(
-            "INSERT INTO subjects (gallery, id, metadata, created_at, key_slot) VALUES (?, ?, ?, ?, ?)",
-            (*ids, metadata, now(), slot),
+            "INSERT INTO subjects (gallery, id, metadata, consent, expires_at, created_at, key_slot) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*ids, *values, expires_at or None, now(), slot),
         )
         self.limits.check_subjects(self.db, gallery)
         return True
@@ -140,6 +158,27 @@ class GalleryTransaction:
         for row in rows:
             self.keys.release(row["key_slot"])
         return [row["id"] for row in rows]
+
+    def describe_subject(
+        self,
+        gallery: GalleryInfo,
+        subject_id: str,
+        metadata: Mapping[str, Any] | None,
+        consent: str | None,
+        expires_at: str | None,
+        *,
+        is_new: bool = False,
+    ) -> None:
+        """Replace what is not None; empty text removes consent or expiry. Nothing opens what they replace."""
+        if not is_new and (metadata is not None or consent is not None):
+            self.renew_key(gallery, subject_id)
+        if metadata is not None:
+            self.set_metadata(gallery, subject_id, metadata)
+        if consent is not None:
+            self.set_consent(gallery, subject_id, consent)
+        if expires_at is not None:
+            self.set_expiry(gallery, subject_id, expires_at)
+        self.raise_revision(gallery)
 
     def set_metadata(self, gallery: GalleryInfo, subject_id: str, metadata: Mapping[str, Any]) -> None:
         """Raises MetadataTooLarge."""

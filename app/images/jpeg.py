@@ -1,4 +1,4 @@
-"""JPEG: decoding by simplejpeg (libjpeg-turbo), and a limit on what a decoder has to go through."""
+"""JPEG: decoding and encoding by simplejpeg (libjpeg-turbo), and a limit on what a decoder has to go through."""
 
 from __future__ import annotations
 
@@ -16,12 +16,18 @@ MAX_SEGMENTS = 100_000
 """Segments are counted one by one in Python; 10 MiB can hold millions."""
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # without the escaped 255 and the restart markers within a scan
 _WITHOUT_CONTENT, _SCAN, _END = (0x01, 0xD8), 0xDA, 0xD9
+_QUALITY = 90
 END_OF_IMAGE = b"\xff\xd9"
 
 
 def decode_by_simplejpeg(data: bytes) -> Pixels:
     """Return the pixels (H, W, 3) RGB as stored. Raises ValueError, even where libjpeg only warns."""
     return np.asarray(simplejpeg.decode_jpeg(data, "RGB"), np.uint8)
+
+
+def encode_jpeg(pixels: Pixels) -> bytes:
+    """Return pixels (H, W, 3) RGB as a file of good quality."""
+    return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), _QUALITY, "RGB"))
 
 
 def lacks_only_its_end(data: bytes, mode: str) -> bool:

@@ -16,7 +16,10 @@ from app.matching.threshold_policy import ThresholdPolicy
 from app.services.enrollment import Enrollment
 from app.services.extraction import Extraction
 from app.services.galleries import Galleries
+from app.services.gallery_import import GalleryImport
+from app.services.grouping import Grouping
 from app.services.identification import Identification
+from app.services.vectors import Vectors
 from app.services.verification import Verification
 
 
@@ -56,8 +59,11 @@ class Services:
     identification: Identification
     enrollment: Enrollment
     galleries: Galleries
+    grouping: Grouping
+    gallery_import: GalleryImport
+    vectors: Vectors
     authenticator: Authenticator
     has_replicas: bool
-    """Whether other machines may serve the same galleries."""
+    """True if other machines may serve the same galleries."""
     body_workers: WorkerPool
     """The thread that parses JSON bodies: one at a time, since parsing holds the interpreter's lock."""

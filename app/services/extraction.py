@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from app.concurrency.worker_pool import Reservation, WorkerPool
 from app.domain.errors import FaceNotFound, InputError, InvalidRequest, LikenessError, MultipleFaces, SpoofSuspected
@@ -13,7 +14,8 @@ from app.domain.models import AlignedCrop, Embedding, Probe
 from app.domain.ports import NoObserver, Observer
 from app.faces.liveness import LivenessMode
 from app.faces.orientation import Orientation
-from app.faces.selection import FaceRule
+from app.faces.selection import FaceRule, OneFace
+from app.images.jpeg import encode_jpeg
 from app.inference.micro_batcher import MicroBatcher
 from app.pipeline import FacePipeline, FaceSelection, PhotoFaces
 from app.services.timing import StageTimer
@@ -34,6 +36,10 @@ class Upload:
     data: bytes
     orientation: Orientation = "auto"
     liveness: LivenessMode = "off"
+
+
+FaceInput: TypeAlias = Upload | Embedding
+"""A photo, or the vector of a face that is given in its place."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,9 +131,21 @@ class Extraction:
             for photo in photos
         ]
 
-    async def probe(self, upload: Upload, rule: FaceRule, timer: StageTimer) -> Probe:
-        """Return the probe of the one face that `rule` selects."""
-        return (await self.embed([await self.read(upload, rule, timer)], timer))[0]
+    async def thumbnails(self, photo: PhotoFaces) -> list[bytes]:
+        """Return the aligned faces as JPEG."""
+        return await self._workers.run(lambda: [encode_jpeg(face.crop.pixels) for face in photo.faces])
+
+    async def probe(self, face: FaceInput, rule: OneFace, timer: StageTimer) -> Probe:
+        """Return the probe of a vector, or of the one face of a photo that `rule` selects."""
+        if isinstance(face, Embedding):
+            return probe_of_vector(face)
+        return (await self.embed([await self.read(face, rule, timer)], timer))[0]
+
+    async def probes(self, faces: Sequence[FaceInput], rule: FaceRule, timer: StageTimer) -> list[Probe]:
+        """Return the probe of each vector or photo, in order. If several photos have an error, raises the first."""
+        photos = await self.read_all([face for face in faces if isinstance(face, Upload)], rule, timer)
+        found = iter(await self.embed(_raise_first_error(photos), timer))
+        return [probe_of_vector(face) if isinstance(face, Embedding) else next(found) for face in faces]
 
     def _require_liveness(self, uploads: Sequence[Upload]) -> None:
         if not self._pipeline.judges_liveness and any(upload.liveness != "off" for upload in uploads):
@@ -143,6 +161,10 @@ class Extraction:
                 self._observer.on_photo(len(error.faces) if isinstance(error, MultipleFaces) else 0)
             self._observer.on_rejected(error.code)
             raise
+
+
+def probe_of_vector(embedding: Embedding) -> Probe:
+    return Probe(None, None, embedding, faces_found=1)
 
 
 @contextmanager
@@ -170,3 +192,11 @@ def _photo_or_error(outcome: PhotoFaces | BaseException) -> PhotoFaces | Likenes
     if isinstance(outcome, PhotoFaces | LikenessError):
         return outcome
     raise outcome
+
+
+def _raise_first_error(outcomes: Sequence[PhotoFaces | LikenessError]) -> list[PhotoFaces]:
+    """Return the photos if all are without error."""
+    for outcome in outcomes:
+        if isinstance(outcome, LikenessError):
+            raise outcome
+    return [outcome for outcome in outcomes if isinstance(outcome, PhotoFaces)]

@@ -12,7 +12,7 @@ from app.concurrency.worker_pool import WorkerPool
 from app.domain.errors import StorageFull, StorageUnavailable
 from app.domain.identity import Actor
 from app.domain.models import Template
-from app.gallery.records import GalleryInfo, SubjectFile, SubjectInfo
+from app.gallery.records import FacePage, FaceReference, GalleryInfo, SubjectFile, SubjectInfo
 from app.gallery.repository import GalleryRepository
 from app.gallery.retention import Expired
 from app.gallery.search import GallerySearch
@@ -75,6 +75,34 @@ class Galleries:
         put = partial(self._repository.put_subject, consent=consent, expires_at=expires_at)
         return await self._run(put, gallery_id, subject_id, metadata, by)
 
+    async def update_subject(
+        self,
+        gallery_id: str,
+        subject_id: str,
+        new_id: str | None,
+        metadata: Mapping[str, Any] | None,
+        by: Actor,
+        *,
+        consent: str | None = None,
+        expires_at: str | None = None,
+    ) -> SubjectInfo:
+        """Change a subject as `put_subject`, but only one that exists; give it another id unless that is None."""
+        update = partial(self._repository.update_subject, consent=consent, expires_at=expires_at)
+        subject = await self._run(update, gallery_id, subject_id, new_id, metadata, by)
+        await self._run(self._search.update_index, gallery_id)
+        return subject
+
+    async def merge(
+        self, gallery_id: str, subject_id: str, other_id: str, face_ids: Sequence[str] | None, by: Actor
+    ) -> SubjectInfo:
+        """Give the subject these faces of another one, or all of them, whereupon the other is deleted."""
+        if face_ids is None:
+            subject = await self._run(self._repository.merge_subjects, gallery_id, subject_id, other_id, by)
+        else:
+            subject = await self._run(self._repository.move_faces, gallery_id, subject_id, other_id, face_ids, by)
+        await self._run(self._search.update_index, gallery_id)
+        return subject
+
     async def delete_subject(self, gallery_id: str, subject_id: str, by: Actor) -> bool:
         """Return whether nothing of it is left in any file; otherwise a reader still needs old pages."""
         await self._run(self._repository.delete_subject, gallery_id, subject_id, by)
@@ -93,6 +121,30 @@ class Galleries:
         await self._run(self._repository.delete_face, gallery_id, subject_id, face_id, by)
         await self._run(self._search.update_index, gallery_id)
         return await self.pending_erasures() == 0
+
+    async def face_page(self, gallery_id: str, subject_id: str | None, offset: int, limit: int) -> FacePage:
+        """Return at most `limit` faces behind the first `offset`, of one subject or of all, oldest first."""
+        return await self._run(self._repository.face_page, gallery_id, subject_id, offset, limit)
+
+    async def delete_faces(
+        self,
+        gallery_id: str,
+        by: Actor,
+        *,
+        subject_id: str | None = None,
+        face_ids: Sequence[str] | None = None,
+    ) -> list[FaceReference]:
+        """Delete the faces of one subject or of all, if `face_ids` are given only these; return those that existed."""
+        delete = partial(self._repository.delete_faces, subject_id=subject_id, face_ids=face_ids)
+        deleted = await self._run(delete, gallery_id, by)
+        await self._run(self._search.update_index, gallery_id)
+        return deleted
+
+    async def delete_all_subjects(self, gallery_id: str, by: Actor) -> int:
+        """Delete all subjects with their faces, but not the gallery; return their number."""
+        deleted = await self._run(self._repository.delete_all_subjects, gallery_id, by)
+        await self._run(self._search.update_index, gallery_id)
+        return deleted
 
     async def audit_search(self, by: Actor, action: str, gallery_id: str, subject_ids: Sequence[str]) -> None:
         """

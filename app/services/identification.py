@@ -16,7 +16,7 @@ from app.matching.score_release import ScoreRelease, ScoreReleasePolicy
 from app.matching.threshold_policy import Decision
 from app.pipeline import FaceSelection
 from app.services.attempts import Attempts
-from app.services.extraction import Extraction, Upload
+from app.services.extraction import EmbeddedPhoto, Extraction, FaceInput, probe_of_vector
 from app.services.timing import StageTimer
 
 
@@ -50,7 +50,7 @@ class Identification:
 
     async def identify(
         self,
-        upload: Upload,
+        face: FaceInput,
         selection: FaceSelection,
         gallery_id: str,
         *,
@@ -69,9 +69,8 @@ class Identification:
         release = self._release.for_identification(
             fpir=fpir, threshold=threshold, templates=gallery.faces, unrestricted=caller.is_admin
         )
-        photo = await self._extraction.read(upload, selection, timer)
-        probes = await self._extraction.embed([photo], timer)
-        embeddings = [probe.embedding for probe in probes]
+        photo = await self._probes(face, selection, timer)
+        embeddings = [probe.embedding for probe in photo.probes]
         left_out = await self._namings.exhausted(caller, gallery_id)
 
         def search() -> tuple[GalleryInfo, list[list[Candidate]]]:
@@ -80,7 +79,13 @@ class Identification:
 
         gallery, candidates = await self._workers.run(search)
         named = [await self._count_named(caller, gallery_id, each) for each in candidates]
-        return IdentificationResult(probes, named, photo.faces_found, gallery, release.decision)
+        return IdentificationResult(photo.probes, named, photo.faces_found, gallery, release.decision)
+
+    async def _probes(self, face: FaceInput, selection: FaceSelection, timer: StageTimer) -> EmbeddedPhoto:
+        if isinstance(face, Embedding):
+            return EmbeddedPhoto([probe_of_vector(face)], faces_found=1)
+        photo = await self._extraction.read(face, selection, timer)
+        return EmbeddedPhoto(await self._extraction.embed([photo], timer), photo.faces_found)
 
     async def _count_named(self, caller: Caller, gallery_id: str, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Count that they are named; leave out those that another face or request has exhausted since the search."""

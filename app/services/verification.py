@@ -10,14 +10,14 @@ from app.domain.errors import LikenessError, NotFound
 from app.domain.identity import Caller
 from app.domain.models import Comparison, Probe, Template
 from app.domain.ports import NoObserver, Observer
-from app.faces.selection import FaceRule
+from app.faces.selection import FaceRule, OneFace
 from app.gallery.repository import GalleryRepository
 from app.matching.distance import compare_embeddings
 from app.matching.score_release import ScoreReleasePolicy
 from app.matching.threshold_policy import Decision, ThresholdPolicy
-from app.pipeline import PhotoFaces
+from app.pipeline import FaceSelection, PhotoFaces
 from app.services.attempts import Attempts
-from app.services.extraction import Extraction, Upload
+from app.services.extraction import Extraction, FaceInput, Upload
 from app.services.timing import StageTimer
 
 
@@ -28,6 +28,29 @@ class VerificationResult:
     probes: Sequence[Probe]
     face_id: str | None = None
     """The nearest enrolled face, if the photo was compared with a subject and is not beyond the bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedFaces:
+    """
+    The faces of a photo, each with its comparison with one other face.
+
+    That is the face `source` of another photo, or an enrolled face of the subject.
+    """
+
+    probes: Sequence[Probe]
+    comparisons: Sequence[Comparison]
+    source: Probe | None = None
+    subject_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OneToMany:
+    """A face compared with those of other photos; an error stands for a photo without a usable face."""
+
+    probe: Probe
+    others: Sequence[tuple[Probe, Comparison] | LikenessError]
+    decision: Decision
 
 
 class Verification:
@@ -47,24 +70,43 @@ class Verification:
 
     async def pair(
         self,
-        uploads: Sequence[Upload],
+        faces: Sequence[FaceInput],
         rule: FaceRule,
         *,
         fmr: float | None,
         threshold: float | None,
         timer: StageTimer,
     ) -> VerificationResult:
-        """Compare two photos. If both have an error, raises that of the first."""
+        """Compare two photos or vectors. If both have an error, raises that of the first."""
         decision = self._policy.for_verification(fmr=fmr, threshold=threshold)
-        photos = _raise_first_error(await self._extraction.read_all(uploads, rule, timer))
-        first, second = await self._extraction.embed(photos, timer)
-        comparison = self._policy.compare(compare_embeddings(first.embedding, second.embedding), decision)
-        self._observe(comparison)
-        return VerificationResult(comparison, decision, [first, second])
+        first, second = await self._extraction.probes(faces, rule, timer)
+        return VerificationResult(self._compare(first, second, decision), decision, [first, second])
+
+    async def one_to_many(
+        self,
+        upload: Upload,
+        others: Sequence[Upload],
+        rule: FaceRule,
+        *,
+        fmr: float | None,
+        threshold: float | None,
+        timer: StageTimer,
+    ) -> OneToMany:
+        """Compare a photo with others, each pair by itself. Raises the error of the first photo, not of others."""
+        decision = self._policy.for_verification(fmr=fmr, threshold=threshold)
+        first, *photos = await self._extraction.read_all([upload, *others], rule, timer)
+        if isinstance(first, LikenessError):
+            raise first
+        usable = [photo for photo in photos if isinstance(photo, PhotoFaces)]
+        probe, *probes = await self._extraction.embed([first, *usable], timer)
+        compared = iter([(each, self._compare(probe, each, decision)) for each in probes])
+        return OneToMany(
+            probe, [photo if isinstance(photo, LikenessError) else next(compared) for photo in photos], decision
+        )
 
     async def subject(
         self,
-        upload: Upload,
+        face: FaceInput,
         rule: FaceRule,
         gallery_id: str,
         subject_id: str,
@@ -75,7 +117,7 @@ class Verification:
         timer: StageTimer,
     ) -> VerificationResult:
         """
-        Compare a photo with the nearest enrolled face of a subject, as a search would find it.
+        Compare a photo or vector with the nearest enrolled face of a subject, as a search would find it.
 
         A stranger has one chance per enrolled face, so the threshold is that of as many comparisons. A caller who may
         not know which subjects exist gets the answer of a stranger's photo for one that does not. Raises NotFound,
@@ -86,7 +128,7 @@ class Verification:
             fmr=fmr, threshold=threshold, templates=count, unrestricted=caller.is_admin
         )
         await self._attempts.acquire(caller, gallery_id, subject_id)
-        probe = await self._extraction.probe(upload, rule, timer)
+        probe = await self._extraction.probe(face, rule, timer)
         if not templates:
             return VerificationResult(release.refuse(), release.decision, [probe])
         pairs = {face.face_id: compare_embeddings(probe.embedding, face.embedding) for face in templates}
@@ -95,6 +137,49 @@ class Verification:
         self._observe(comparison)
         face_id = nearest if release.is_within_bound(comparison) else None
         return VerificationResult(comparison, release.decision, [probe], face_id)
+
+    async def all_faces(
+        self, source: Upload, target: Upload, rule: OneFace, selection: FaceSelection, *, timer: StageTimer
+    ) -> ComparedFaces:
+        """Compare the face that `rule` selects in the source with each face that is selected in the target."""
+        decision = self._policy.for_verification()
+        photos = [
+            await self._extraction.read(source, rule, timer),
+            await self._extraction.read(target, selection, timer),
+        ]
+        first, *others = await self._extraction.embed(photos, timer)
+        return ComparedFaces(others, [self._compare(first, other, decision) for other in others], first)
+
+    async def enrolled_face(
+        self,
+        upload: Upload,
+        selection: FaceSelection,
+        gallery_id: str,
+        face_id: str,
+        *,
+        caller: Caller,
+        timer: StageTimer,
+    ) -> ComparedFaces:
+        """
+        Compare each selected face of a photo with one enrolled face; each counts as an attempt on its subject.
+
+        Raises NotFound, RateLimited, or the errors of Extraction.read.
+        """
+        template = await self._workers.run(lambda: self._repository.face(gallery_id, face_id))
+        release = self._release.for_verification(fmr=None, threshold=None, templates=1, unrestricted=caller.is_admin)
+        photo = await self._extraction.read(upload, selection, timer)
+        for _ in photo.faces:
+            await self._attempts.acquire(caller, gallery_id, template.subject_id)
+        probes = await self._extraction.embed([photo], timer)
+        comparisons = [release.compare(compare_embeddings(each.embedding, template.embedding)) for each in probes]
+        for comparison in comparisons:
+            self._observe(comparison)
+        return ComparedFaces(probes, comparisons, subject_id=template.subject_id)
+
+    def _compare(self, first: Probe, second: Probe, decision: Decision) -> Comparison:
+        comparison = self._policy.compare(compare_embeddings(first.embedding, second.embedding), decision)
+        self._observe(comparison)
+        return comparison
 
     def _templates(self, gallery_id: str, subject_id: str, caller: Caller) -> tuple[Sequence[Template], int]:
         """
@@ -125,11 +210,3 @@ class Verification:
     def _observe(self, comparison: Comparison) -> None:
         """Report the distance as it was answered: the sum of a metric must not reveal an exact one."""
         self._observer.on_compared(comparison.distance.squared_l2, match=comparison.match)
-
-
-def _raise_first_error(outcomes: Sequence[PhotoFaces | LikenessError]) -> list[PhotoFaces]:
-    """Return the photos if all are without error."""
-    for outcome in outcomes:
-        if isinstance(outcome, LikenessError):
-            raise outcome
-    return [outcome for outcome in outcomes if isinstance(outcome, PhotoFaces)]

@@ -1,5 +1,5 @@
 """
-What the galleries, the keys and the audit log need of a database. `sqlite.Database` and `postgresql.database.Database`
+The database as the galleries, the keys and the audit log need it. `sqlite.Database` and `postgresql.database.Database`
 are the two that there are; both run the same statements, with `?` for a value.
 """
 

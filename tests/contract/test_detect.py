@@ -1,6 +1,8 @@
 """POST /detect: where the faces are."""
 
+from base64 import b64decode
 from collections.abc import Callable
+from io import BytesIO
 
 import httpx2
 import numpy as np
@@ -91,3 +93,16 @@ def test_detection_needs_an_image(api: Api) -> None:
 
 def test_both_faces_of_a_real_photo_are_found(api: Api) -> None:
     assert len(faces_in(api.detect(real("two_people.jpg")))) == 2
+
+
+def test_crops_are_aligned_pictures_of_each_face(api: Api) -> None:
+    body = answered(api.detect(jpeg(side_by_side(hopper(), collins())), crops="true"))
+    crops = [Image.open(BytesIO(b64decode(face["crop"]))) for face in body["faces"]]
+    assert [(crop.format, crop.size) for crop in crops] == [("JPEG", (112, 112))] * 2
+    assert len(answered(api.detect(b64decode(body["faces"][0]["crop"])))["faces"]) == 1
+
+
+def test_without_asking_there_are_no_crops(api: Api) -> None:
+    (face,) = answered(api.detect(HOPPER))["faces"]
+    assert face["crop"] is None
+    problem(api.detect(HOPPER, crops="maybe"), 422, "invalid_request")

@@ -14,12 +14,16 @@ OPERATIONS = {
     "/identify": {"post"},
     "/detect": {"post"},
     "/embed": {"post"},
+    "/compare": {"post"},
+    "/cluster": {"post"},
     "/galleries": {"get"},
     "/galleries/{gallery}": {"get", "put", "delete"},
+    "/galleries/{gallery}/import": {"post"},
     "/galleries/{gallery}/subjects": {"get"},
-    SUBJECT: {"get", "put", "delete"},
+    SUBJECT: {"get", "put", "patch", "delete"},
     f"{SUBJECT}/faces": {"get", "post"},
     f"{SUBJECT}/faces/{{face}}": {"delete"},
+    f"{SUBJECT}/merge": {"post"},
     f"{SUBJECT}/verify": {"post"},
     f"{SUBJECT}/export": {"get"},
     "/models": {"get"},
@@ -33,9 +37,18 @@ PHOTOS = {
     "/identify": ["image"],
     "/detect": ["image"],
     "/embed": ["image"],
+    "/compare": ["image", "others"],
+    "/cluster": ["image"],
     f"{SUBJECT}/faces": ["image"],
     f"{SUBJECT}/verify": ["image"],
 }
+OR_VECTORS = {
+    "/verify": {"embedding1", "embedding2", "model"},
+    "/identify": {"embedding", "model"},
+    f"{SUBJECT}/faces": {"embedding", "embeddings", "model"},
+    f"{SUBJECT}/verify": {"embedding", "model"},
+}
+"""The fields of JSON that may take the place of photos."""
 KINDS = ("multipart/form-data", "application/json")
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 Description = dict[str, Any]
@@ -80,22 +93,26 @@ def test_every_operation_but_the_public_ones_requires_a_key(description: Descrip
 @pytest.mark.parametrize("path", PHOTOS)
 def test_both_forms_of_a_body_are_described(description: Description, path: str) -> None:
     form, json = (body_of(description, path, kind) for kind in KINDS)
-    assert form["required"] == json["required"] == PHOTOS[path]
-    assert form["properties"].keys() == json["properties"].keys()
+    assert form["required"] == PHOTOS[path]
+    assert json["required"] == ([] if path in OR_VECTORS else PHOTOS[path])
+    assert json["properties"].keys() - form["properties"].keys() == OR_VECTORS.get(path, set())
+    assert form["properties"].keys() <= json["properties"].keys()
     assert form["additionalProperties"] is json["additionalProperties"] is False
 
 
 @pytest.mark.parametrize(("kind", "written"), [("multipart/form-data", "binary"), ("application/json", "byte")])
 def test_an_image_is_described_as_a_file_or_as_base64(description: Description, kind: str, written: str) -> None:
     image = {"type": "string", "format": written}
-    assert body_of(description, "/verify", kind)["properties"]["image1"] == image
-    for path in ("/embed", f"{SUBJECT}/faces"):
-        several = body_of(description, path, kind)["properties"]["image"]
-        assert several == {"type": "array", "items": image, "minItems": 1, "maxItems": 32}
+    several = {"type": "array", "items": image, "minItems": 1, "maxItems": 32}
+    assert body_of(description, "/detect", kind)["properties"]["image"] == image
+    assert body_of(description, "/embed", kind)["properties"]["image"] == several
+    for path, name, schema in (("/verify", "image1", image), (f"{SUBJECT}/faces", "image", several)):
+        optional = {"anyOf": [schema, {"type": "null"}]}
+        assert body_of(description, path, kind)["properties"][name] == (optional if written == "byte" else schema)
 
 
 def test_the_fields_of_a_request_are_described_with_their_meaning(description: Description) -> None:
-    fields = body_of(description, "/identify", "application/json")["properties"]
+    fields = body_of(description, "/identify", "multipart/form-data")["properties"]
     chosen = {"face", "faces", "gallery", "top_k", "fpir", "threshold", "orientation", "liveness"}
     assert fields.keys() == {"image", *chosen}
     assert all(field["description"] for name, field in fields.items() if name != "image")

@@ -1,9 +1,7 @@
 """Clients that well-known generators make of the running service's description pass a type checker, and work."""
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +9,12 @@ from typing import Any
 
 import pytest
 
+from tests.support.client_programs import INSTALLED, PYTHON, copied, require, run
 from tests.support.commands import new_keys
 from tests.support.photos import NO_FACE
 from tests.support.server import REPOSITORY, Server
 
 pytestmark = pytest.mark.slow
-PROGRAMS = Path(__file__).parent / "clients"
-INSTALLED = Path(sys.prefix) / "clients"
 IMAGES = REPOSITORY / "docs" / "images"
 EXPECTED = {
     "match": True,
@@ -49,11 +46,10 @@ def test_a_python_client(guarded: Server, arguments: Sequence[str], tmp_path: Pa
     run(program.parent, generator, "generate", "--url", f"{guarded.url}/openapi.json", "--meta", "none",
         "--output-path", client, "--fail-on-warning")  # fmt: skip
 
-    python = INSTALLED / "bin" / "python"
     checked = [program.name, client / "api", client / "models"]  # errors elsewhere are the generator's own
     run(program.parent, sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent",
-        "--python-executable", python, *checked)  # fmt: skip
-    assert answer_of(run(program.parent, python, program.name, *arguments)) == EXPECTED
+        "--python-executable", PYTHON, *checked)  # fmt: skip
+    assert answer_of(run(program.parent, PYTHON, program.name, *arguments)) == EXPECTED
 
 
 def test_a_typescript_client(guarded: Server, arguments: Sequence[str], tmp_path: Path) -> None:
@@ -65,28 +61,6 @@ def test_a_typescript_client(guarded: Server, arguments: Sequence[str], tmp_path
     run(folder, node, "generate.mjs", guarded.url)
     run(folder, node, "node_modules/typescript/bin/tsc")
     assert answer_of(run(folder, node, "built/use.js", *arguments)) == EXPECTED
-
-
-def require(path: str | Path | None) -> Path:
-    """Return the path; skip the test where it is not installed."""
-    if path is None or not Path(path).exists():
-        pytest.skip(
-            f"expected {path or 'node'}: `make test-slow` installs the generators, those of TypeScript with npm"
-        )
-    return Path(path)
-
-
-def copied(language: str, to: Path) -> Path:
-    return Path(shutil.copytree(PROGRAMS / language, to / language))
-
-
-def run(folder: Path, *command: object) -> str:
-    environment = {**os.environ, "PATH": f"{INSTALLED / 'bin'}:{os.environ['PATH']}"}  # the generator formats with ruff
-    done = subprocess.run(
-        [*map(str, command)], cwd=folder, env=environment, capture_output=True, text=True, timeout=200, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def answer_of(output: str) -> Any:

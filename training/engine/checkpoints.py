@@ -19,7 +19,7 @@ PREVIOUS = "checkpoint.previous.pt"
 _OLDER = "checkpoint.previous-{}.pt"
 
 _DAMAGE = (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError)
-"""What torch.load raises for files that are torn or overwritten, depending on where."""
+"""The errors of torch.load for files that are torn or overwritten, depending on where."""
 
 State = dict[str, Any]
 

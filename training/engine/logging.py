@@ -42,7 +42,7 @@ class StepMetrics:
 
 @dataclass(frozen=True, slots=True)
 class MinedPool:
-    """What one round found: of `pairs` (anchor, positive), `triplets` had a negative."""
+    """The result of one round: of `pairs` (anchor, positive), `triplets` had a negative."""
 
     faces: int
     pairs: int

@@ -61,7 +61,7 @@ class Authentication:
                 "without keys, only local pages and host names are accepted (see docs/operations/keys.md)"
             )
         try:
-            return authenticator.authenticate(_given_keys(headers), address), None
+            return authenticator.authenticate(given_keys(headers), address), None
         except Unauthorized as error:
             return anonymous(f"address:{network_of(address)}"), error
 
@@ -110,7 +110,7 @@ def _is_local(url: str) -> bool:
     return bool(name) and (is_address(name) or "." not in name or name.endswith((".localhost", ".internal")))
 
 
-def _given_keys(headers: Headers) -> set[str]:
+def given_keys(headers: Headers) -> set[str]:
     """Return the distinct keys in all `Authorization: Bearer` and `X-API-Key` headers."""
     bearers = [each.partition(" ") for each in headers.getlist("authorization")]
     keys = [key for scheme, _, key in bearers if scheme.lower() == "bearer"] + headers.getlist("x-api-key")

@@ -8,6 +8,8 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.middleware.long_requests import is_import
+
 _CLOSE = {"Connection": "close"}  # because the rest of the body is not read
 _PIECE_BYTES = 2**20
 
@@ -43,7 +45,8 @@ class BodyLimit:
     """
     Refuses a body of more than `max_bytes`, whatever its Content-Length says, or that takes more than `seconds`.
 
-    A compressed body is refused too: it may be a bomb, and photos hardly shrink.
+    A compressed body is refused too: it may be a bomb, and photos hardly shrink. The body of an import is read
+    while it is answered: it may have any length, and each part of it may take `seconds`.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int, seconds: float) -> None:
@@ -53,7 +56,8 @@ class BodyLimit:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         read, complete, pieces = 0, False, _Pieces()
-        deadline = asyncio.get_running_loop().time() + self._seconds
+        endless, clock = is_import(scope), asyncio.get_running_loop().time
+        deadline = clock() + self._seconds
         encoding = Headers(scope=scope).get("content-encoding", "identity")
 
         async def receive_within_limit() -> Message:
@@ -64,14 +68,14 @@ class BodyLimit:
                 return await receive()
             if pieces.is_empty:
                 try:
-                    async with asyncio.timeout_at(deadline):
+                    async with asyncio.timeout_at(clock() + self._seconds if endless else deadline):
                         pieces.add(await receive())
                 except TimeoutError:
                     raise HTTPException(408, f"expected the body within {self._seconds:g} s", _CLOSE) from None
             message = pieces.next()
             read += len(message.get("body", b""))
             complete = not message.get("more_body", False)
-            if read > self._max_bytes:
+            if read > self._max_bytes and not endless:
                 raise HTTPException(413, f"expected at most {self._max_bytes} bytes", _CLOSE)
             return message
 

@@ -1,9 +1,10 @@
 """The bodies of responses in the HTTP contract."""
 
-from app.api.responses.enrollment import EnrolledFace, EnrolledFaces, Enrollment, NewFace, RejectedImage
+from app.api.responses.enrollment import DuplicateOut, EnrolledFace, EnrolledFaces, Enrollment, NewFace, RejectedImage
 from app.api.responses.export import ExportedFace, SavedResponse, SubjectExport
-from app.api.responses.faces import FaceOut, JudgedFace, LivenessOut, ModelOut
+from app.api.responses.faces import FaceOrVectorOut, FaceOut, Judged, LivenessOut, ModelOut
 from app.api.responses.galleries import GalleryList, GalleryOut, SubjectOut, SubjectPage
+from app.api.responses.grouping import Clustering
 from app.api.responses.identification import (
     CandidateOut,
     Identification,
@@ -12,10 +13,12 @@ from app.api.responses.identification import (
     SearchThreshold,
 )
 from app.api.responses.models import LoadedModel, LoadedModels
-from app.api.responses.photos import Detection, EmbeddedFace, Embeddings, EmbedResult, ImageSize
+from app.api.responses.photos import DetectedFace, Detection, EmbeddedFace, Embeddings, EmbedResult, ImageSize
 from app.api.responses.problems import Problem
 from app.api.responses.service import Health, PendingErasure, Readiness
 from app.api.responses.verification import (
+    ComparedPhoto,
+    OneToMany,
     PairThreshold,
     SubjectVerification,
     ThresholdOut,
@@ -26,7 +29,11 @@ from app.api.responses.verification import (
 
 __all__ = [
     "CandidateOut",
+    "Clustering",
+    "ComparedPhoto",
+    "DetectedFace",
     "Detection",
+    "DuplicateOut",
     "EmbedResult",
     "EmbeddedFace",
     "Embeddings",
@@ -34,6 +41,7 @@ __all__ = [
     "EnrolledFaces",
     "Enrollment",
     "ExportedFace",
+    "FaceOrVectorOut",
     "FaceOut",
     "GalleryList",
     "GalleryOut",
@@ -41,12 +49,13 @@ __all__ = [
     "Identification",
     "IdentifiedFace",
     "ImageSize",
-    "JudgedFace",
+    "Judged",
     "LivenessOut",
     "LoadedModel",
     "LoadedModels",
     "ModelOut",
     "NewFace",
+    "OneToMany",
     "PairThreshold",
     "PendingErasure",
     "Problem",

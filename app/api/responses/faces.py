@@ -46,8 +46,10 @@ class FaceOut(BaseModel):
     rotated: int = Field(0, description="Degrees clockwise by which the photo was turned to find the face.")
 
     @staticmethod
-    def members(face: Face, quality: Quality) -> dict[str, Any]:
-        """Return the arguments that this class and those derived from it share."""
+    def members(face: Face | None, quality: Quality | None) -> dict[str, Any]:
+        """Return the arguments that this class, FaceOrVectorOut and those derived from them share."""
+        if face is None or quality is None:
+            return dict.fromkeys(FaceOut.model_fields)
         box = face.box
         return {
             "box": tuple(round(side, 3) for side in (box.left, box.top, box.right, box.bottom)),
@@ -56,6 +58,16 @@ class FaceOut(BaseModel):
             "quality": QualityOut.of(quality),
             "rotated": face.rotated,
         }
+
+
+class FaceOrVectorOut(BaseModel):
+    """A face as `FaceOut`; every member is null if the face was given as a vector, without a photo."""
+
+    box: Sides | None
+    landmarks: list[Point] | None
+    confidence: float | None
+    quality: QualityOut | None
+    rotated: int | None = Field(None, description="Degrees clockwise by which the photo was turned to find the face.")
 
 
 class LivenessOut(BaseModel):
@@ -69,7 +81,7 @@ class LivenessOut(BaseModel):
         return cls(score=liveness.score, live=liveness.live) if liveness else None
 
 
-class JudgedFace(FaceOut):
+class Judged(BaseModel):
     """A face that has a `liveness` if the request asked for it."""
 
     liveness: LivenessOut | None = Field(None, exclude_if=lambda value: value is None)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app.api.responses.faces import Answer, JudgedFace
+from app.api.responses.faces import Answer, FaceOrVectorOut, Judged
 from app.api.responses.verification import PairThreshold, ThresholdOut
 from app.domain.models import Candidate
 from app.gallery.records import GalleryInfo
@@ -48,7 +48,7 @@ class CandidateOut(BaseModel):
         )
 
 
-class IdentifiedFace(JudgedFace):
+class IdentifiedFace(FaceOrVectorOut, Judged):
     identified: bool
     candidates: list[CandidateOut]
 

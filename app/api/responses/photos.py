@@ -19,8 +19,14 @@ class ImageSize(BaseModel):
     height: int
 
 
+class DetectedFace(FaceOut):
+    crop: str | None = Field(
+        None, description="With `crops`: the face upright and aligned, as the embedder sees it; a JPEG in base64."
+    )
+
+
 class _Detection(BaseModel):
-    faces: list[FaceOut]
+    faces: list[DetectedFace]
     faces_found: int
     image: ImageSize = Field(description="Size of the upright image, in pixels.")
 

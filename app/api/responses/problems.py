@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from app.api.problems import MAX_ERRORS, PROBLEM_TYPES
-from app.api.responses.enrollment import RejectedImage
+from app.api.responses.enrollment import DuplicateOut, RejectedImage
 from app.api.responses.faces import Sides
 
 
@@ -31,6 +31,7 @@ class Problem(BaseModel):
     reasons: list[str] | None = Field(None, description="Why a face cannot be enrolled, with `low_quality`.")
     boxes: list[Sides] | None = Field(None, description="The faces that were found, with `multiple_faces`.")
     faces_found: int | None = Field(None, description="The number of faces that were found, with `multiple_faces`.")
+    duplicates: list[DuplicateOut] | None = Field(None, description="The other subjects, with `duplicate_face`.")
     rejected: list[RejectedImage] | None = Field(
         None, description="The problem of each image, where no image could be enrolled."
     )

@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from app.api.responses.faces import Answer, JudgedFace
+from app.api.responses.faces import Answer, FaceOut, Judged
 from app.domain.models import Comparison, OperatingPoint, rounded_rate
 from app.matching.threshold_policy import Decision, Source
 
 
-class VerifiedFace(JudgedFace):
+class VerifiedFace(FaceOut, Judged):
     image: str
     faces_found: int
 
@@ -49,10 +49,32 @@ class _Verification(BaseModel):
     similarity: float
     probability: float | None
     threshold: ThresholdOut
-    faces: list[VerifiedFace]
+    faces: list[VerifiedFace] = Field(description="The faces of the photos; a vector has none.")
 
 
 class Verification(Answer, _Verification): ...
+
+
+class ComparedPhoto(BaseModel):
+    """The comparison with one of `others`; all but `error` is null if the photo has no usable face."""
+
+    index: int = Field(description="Index of the photo in `others`, from 0.")
+    match: bool | None
+    distance: float | None
+    similarity: float | None
+    probability: float | None
+    threshold: ThresholdOut | None
+    face: VerifiedFace | None
+    error: dict[str, Any] | None  # a Problem without the members that do not apply
+
+
+class _OneToMany(BaseModel):
+    face: VerifiedFace = Field(description="The face of `image`.")
+    results: list[ComparedPhoto] = Field(description="One for each of `others`, in order.")
+    metric: Literal["squared_l2"] = "squared_l2"
+
+
+class OneToMany(Answer, _OneToMany): ...
 
 
 class SubjectVerification(Verification):

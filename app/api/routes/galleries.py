@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from app.api import requests, responses
 from app.api.cursors import cursor_of, subject_behind
 from app.api.dependencies import (
-    MAX_IMAGES,
     ActorDep,
     CallerDep,
     Id,
@@ -22,14 +21,21 @@ from app.api.dependencies import (
     json_fields,
     require_scope,
 )
-from app.api.openapi import PROBLEMS, json_body, request_body
+from app.api.image_fields import MAX_IMAGES, ImageField
+from app.api.ndjson import ImportAnswers
+from app.api.openapi import PROBLEMS, json_body, ndjson_answers, ndjson_body, request_body
 from app.api.presenters import enrolled_faces, subject_export
-from app.api.uploads import Submission
+from app.api.problems import ProblemContext
+from app.api.uploads import F, Submission
+from app.api.vectors import given_faces
+from app.domain.errors import InvalidRequest
 from app.domain.identity import Scope
 
 router = APIRouter(prefix="/galleries", tags=["galleries"], responses=PROBLEMS)
 SUBJECT = "/{gallery}/subjects/{subject}"
 MAX_PAGE = 1000
+FACE = ImageField("image", embeddings=("embedding",))
+FACES = ImageField("image", MAX_IMAGES, embeddings=("embedding", "embeddings"))
 ERASED: dict[int | str, dict[str, Any]] = {
     204: {"description": "Erased: nothing of it is left in any file"},
     202: {"model": responses.PendingErasure, "description": "Deleted; a reader still holds old pages on the disk"},
@@ -65,6 +71,22 @@ async def get_gallery(gallery: Id, services: ServicesDep) -> responses.GalleryOu
 async def delete_gallery(gallery: Id, services: ServicesDep, actor: ActorDep) -> Response:
     """Delete a gallery with all its subjects and faces."""
     return _erased(await services.galleries.delete(gallery, actor))
+
+
+@router.post(
+    "/{gallery}/import",
+    dependencies=[*ENROLL, require_scope(Scope.EMBED)],
+    response_class=Response,
+    responses=ndjson_answers("An answer a line, in order"),
+    openapi_extra=ndjson_body("The lines of an exported gallery, in UTF-8"),
+)
+async def import_gallery(gallery: Id, request: Request, services: ServicesDep, actor: ActorDep) -> Response:
+    """
+    Add subjects with their faces: the lines that `likeness gallery export` writes. The answer to a line has its number
+    and `created`, `updated`, `exists`, `expired` or `error`; what was answered is on the disk.
+    """
+    lines, model = await services.gallery_import.begin(request.stream())
+    return ImportAnswers(services.gallery_import.results(gallery, lines, model, actor), ProblemContext.of(request))
 
 
 @router.get("/{gallery}/subjects", dependencies=ENROLL)
@@ -109,6 +131,39 @@ async def put_subject(
     return responses.SubjectOut.of(info)
 
 
+@router.patch(SUBJECT, dependencies=ENROLL, openapi_extra=json_body(requests.UpdateFields, required=True))
+async def update_subject(
+    gallery: Id,
+    subject: Id,
+    services: ServicesDep,
+    actor: ActorDep,
+    fields: Annotated[requests.UpdateFields | None, Depends(json_fields(requests.UpdateFields))],
+) -> responses.SubjectOut:
+    """Change a subject that exists. A new `id` renames it: it keeps its faces, and its earlier id is free again."""
+    given = _required(fields)
+    info = await services.galleries.update_subject(
+        gallery, subject, given.id, given.metadata, actor, consent=given.consent, expires_at=given.expires_at
+    )
+    return responses.SubjectOut.of(info)
+
+
+@router.post(
+    SUBJECT + "/merge",
+    dependencies=[*ENROLL, *ERASE],
+    openapi_extra=json_body(requests.MergeFields, required=True),
+)
+async def merge_subjects(
+    gallery: Id,
+    subject: Id,
+    services: ServicesDep,
+    actor: ActorDep,
+    fields: Annotated[requests.MergeFields | None, Depends(json_fields(requests.MergeFields))],
+) -> responses.SubjectOut:
+    """Give the subject the faces of another one, all of them or some. The other one is deleted if it gave all."""
+    given = _required(fields)
+    return responses.SubjectOut.of(await services.galleries.merge(gallery, subject, given.other, given.faces, actor))
+
+
 @router.delete(SUBJECT, dependencies=ERASE, status_code=204, responses=ERASED)
 async def delete_subject(gallery: Id, subject: Id, services: ServicesDep, actor: ActorDep) -> Response:
     """Delete a subject with all its faces. Their data is erased from the disk."""
@@ -125,29 +180,34 @@ async def export_subject(gallery: Id, subject: Id, services: ServicesDep, actor:
     SUBJECT + "/faces",
     dependencies=ENROLL,
     status_code=201,
-    openapi_extra=request_body(requests.LivenessFields, "image", max_each=MAX_IMAGES),
+    openapi_extra=request_body(requests.EnrollFields, FACES),
 )
 async def enroll_faces(
     gallery: Id,
     subject: Id,
-    submission: Annotated[Submission, Depends(images("image", max_each=MAX_IMAGES))],
+    submission: Annotated[Submission, Depends(images(FACES))],
     services: ServicesDep,
     timer: TimerDep,
     presenter: PresenterDep,
+    caller: CallerDep,
     actor: ActorDep,
     idempotency_key: IdempotencyKey = None,
 ) -> responses.Enrollment:
-    """Enrol one face per image, creating gallery and subject as needed. With 201 the faces are on the disk."""
-    fields = submission.parse(requests.LivenessFields)
+    """
+    Enrol one face per image or vector, creating gallery and subject as needed. With 201 the faces are on the disk.
+    """
+    fields = submission.parse(requests.EnrollFields)
     outcome = await services.enrollment.enroll(
         gallery,
         subject,
-        submission.photos(fields.orientation, fields.liveness),
+        given_faces(submission, fields, [FACES], services.vectors, caller),
         fields.face,
         idempotency_key=idempotency_key,
         present=presenter.enrollment,
         timer=timer,
+        caller=caller,
         by=actor,
+        on_duplicate=fields.on_duplicate,
     )
     return responses.Enrollment(**outcome.answer)
 
@@ -162,21 +222,22 @@ async def delete_face(gallery: Id, subject: Id, face: Id, services: ServicesDep,
     return _erased(await services.galleries.delete_face(gallery, subject, face, actor))
 
 
-@router.post(SUBJECT + "/verify", dependencies=VERIFY, openapi_extra=request_body(requests.VerifyFields, "image"))
+@router.post(SUBJECT + "/verify", dependencies=VERIFY, openapi_extra=request_body(requests.ClaimFields, FACE))
 async def verify_subject(
     gallery: Id,
     subject: Id,
-    submission: Annotated[Submission, Depends(images("image"))],
+    submission: Annotated[Submission, Depends(images(FACE))],
     services: ServicesDep,
     timer: TimerDep,
     presenter: PresenterDep,
     caller: CallerDep,
     actor: ActorDep,
 ) -> responses.SubjectVerification:
-    """Is this a photo of the subject? It is compared with the nearest enrolled face; the distance is rounded."""
-    fields = submission.parse(requests.VerifyFields)
+    """Is this photo or vector of the subject? The nearest enrolled face decides; the distance is rounded."""
+    fields = submission.parse(requests.ClaimFields)
+    (face,) = given_faces(submission, fields, [FACE], services.vectors, caller)
     result = await services.verification.subject(
-        submission.photos(fields.orientation, fields.liveness)[0],
+        face,
         fields.face,
         gallery,
         subject,
@@ -187,6 +248,12 @@ async def verify_subject(
     )
     await services.galleries.audit_search(actor, "subject.verify", gallery, [subject])
     return presenter.subject_verification(result, subject)
+
+
+def _required(fields: F | None) -> F:
+    if fields is None:
+        raise InvalidRequest("body: missing", [("body", "expected a JSON object")])
+    return fields
 
 
 def _erased(completely: bool) -> Response:  # noqa: FBT001

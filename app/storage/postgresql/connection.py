@@ -31,7 +31,7 @@ _OPTIONS = {
     "keepalives_count": 3,
     "target_session_attrs": "read-write",
 }
-"""What an address does not say itself."""
+"""Options of a connection that its address does not give."""
 _SESSION = (
     "SET lock_timeout = {lock_timeout}; SET idle_in_transaction_session_timeout = '60s'; SET bytea_output = hex; "
     "SET client_encoding = UTF8"

@@ -42,7 +42,7 @@ class Guarded:
         self.app = FastAPI()
         services = cast("Services", SimpleNamespace(authenticator=Authenticator(keys, auth, reachable=reachable)))
         set_state(self.app, AppState(self.lifecycle, Metrics(), nullcontext, BodyLimits(0, 0), services))
-        self.app.add_middleware(Deadline, seconds=deadline, lifecycle=self.lifecycle)
+        self.app.add_middleware(Deadline, seconds=deadline, long_seconds=3600, lifecycle=self.lifecycle)
         self.app.add_middleware(Authentication, rate_limiter=RateLimiter(rate, concurrent), lifecycle=self.lifecycle)
         self.app.add_middleware(RequestId)
         problems.install(self.app)

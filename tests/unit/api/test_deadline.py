@@ -75,7 +75,7 @@ def application(route: Callable[..., Awaitable[Any]], middleware: Any, **options
 
 
 def timed(route: Callable[..., Awaitable[Any]], seconds: float, lifecycle: Lifecycle | None = None) -> FastAPI:
-    return application(route, Deadline, seconds=seconds, lifecycle=lifecycle or Lifecycle())
+    return application(route, Deadline, seconds=seconds, long_seconds=seconds, lifecycle=lifecycle or Lifecycle())
 
 
 def reading(seconds: float) -> FastAPI:
@@ -154,7 +154,7 @@ async def test_lifespan_has_no_deadline() -> None:
         types.append(scope["type"])
 
     exchange = Exchange()
-    for middleware in (Deadline(app, 0.01, Lifecycle()), BodyLimit(app, 1, 0.01)):
+    for middleware in (Deadline(app, 0.01, 0.01, Lifecycle()), BodyLimit(app, 1, 0.01)):
         await middleware({"type": "lifespan"}, exchange.receive, exchange.send)
     assert types == ["lifespan", "lifespan"]
 

@@ -17,7 +17,7 @@ SETTINGS = (DOCS / "operations" / "settings.md").read_text(encoding="utf-8")
 ROWS = {
     name: cells for name, *cells in re.findall(r"^\| `LIKENESS_(\w+)` \| (.*?) \| (.*) \|$", SETTINGS, re.MULTILINE)
 }
-METHODS = "GET", "POST", "PUT", "DELETE"
+METHODS = "GET", "POST", "PUT", "PATCH", "DELETE"
 BEFORE_A_REQUEST = {"invalid_http", "headers_too_large"}  # answered by the server itself
 OF_HTTP = {"method_not_allowed", "upload_timeout"}  # have no error of the domain
 
@@ -70,7 +70,14 @@ def test_the_api_page_lists_every_route_and_no_other() -> None:
 
 def test_the_api_page_lists_every_code_of_an_error_and_no_other() -> None:
     section = (DOCS / "api.md").read_text(encoding="utf-8").split("## Errors")[1]
-    listed = set(re.findall(r"`([a-z]+_?[a-z_]*)`", section)) - {"image", "errors", "reasons", "boxes", "rejected"}
+    listed = set(re.findall(r"`([a-z]+_?[a-z_]*)`", section)) - {
+        "image",
+        "errors",
+        "reasons",
+        "boxes",
+        "rejected",
+        "duplicates",
+    }
     raised = {kind.code for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "code")}
     assert listed == raised | OF_HTTP | BEFORE_A_REQUEST
 
@@ -89,7 +96,7 @@ def headings_of(page: Path) -> set[str]:
 
 def routes_of(text: str) -> Iterator[str]:
     """`GET`, `PUT /path` is two routes; a cell may hold several groups."""
-    for cell in re.findall(r"^\| (`(?:GET|POST|PUT|DELETE).*?) \|", text, re.MULTILINE):
+    for cell in re.findall(r"^\| (`(?:GET|POST|PUT|PATCH|DELETE).*?) \|", text, re.MULTILINE):
         waiting: list[str] = []
         for words in re.findall(r"`([^`]+)`", cell):
             method, _, path = words.partition(" ")

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from app.domain.errors import FaceNotFound, MultipleFaces
 from app.domain.models import Box, Face, Landmarks
-from app.faces.selection import TIE, FaceRule, choose
+from app.faces.selection import TIE, ConfidentFaces, FaceRule, choose
 
 SHAPE = (600, 1000)
 RULES: list[FaceRule] = ["largest", "center", "only"]
@@ -74,3 +74,30 @@ def test_the_order_in_which_faces_are_found_does_not_matter(faces: list[Face], r
 def distance_to_middle(face: Face) -> float:
     x, y = face.box.center
     return float(np.hypot(x - 500, y - 300))
+
+
+def of_confidence(confidence: float) -> Face:
+    return Face(Box(0, 0, 9, 9), Landmarks(np.zeros((5, 2), np.float32)), confidence)
+
+
+SURE, DOUBTFUL = of_confidence(0.99), of_confidence(0.7)
+
+
+def test_the_largest_confident_faces_are_selected_up_to_the_limit() -> None:
+    faces = [SURE, DOUBTFUL, SURE, SURE]
+    assert ConfidentFaces().of(faces) == faces
+    assert ConfidentFaces(0.9).of(faces) == [SURE, SURE, SURE]
+    assert ConfidentFaces(0.9, limit=2).of(faces) == [SURE, SURE]
+    assert ConfidentFaces(0.7, limit=9).of(faces) == faces
+
+
+@pytest.mark.parametrize("faces", [[], [DOUBTFUL]])
+def test_a_photo_without_a_confident_face_is_refused(faces: list[Face]) -> None:
+    with pytest.raises(FaceNotFound):
+        ConfidentFaces(0.9).of(faces)
+
+
+def test_only_refuses_several_confident_faces_whatever_the_limit() -> None:
+    assert ConfidentFaces(0.9, only=True).of([DOUBTFUL, SURE]) == [SURE]
+    with pytest.raises(MultipleFaces):
+        ConfidentFaces(0.9, limit=1, only=True).of([SURE, DOUBTFUL, SURE])

@@ -31,5 +31,5 @@ def contents(repository: GalleryRepository, gallery: str) -> dict[str, Any]:
 
 def values(enrolled: Template) -> tuple[Any, ...]:
     face, vector = enrolled.face, Near(enrolled.embedding.vector)
-    detected = (face.box, face.landmarks.points.tobytes(), face.confidence, enrolled.quality)
+    detected = (face.box, face.landmarks.points.tobytes(), face.confidence, enrolled.quality) if face else ()
     return (enrolled.face_id, vector, enrolled.embedding.model, *detected, enrolled.enrolled_at)

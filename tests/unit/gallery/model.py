@@ -38,6 +38,23 @@ class PlainGallery:
         self.revision += 1
         del self.subjects[subject_id]
 
+    def rename(self, subject_id: str, new_id: str) -> None:
+        self.revision += 2
+        self.subjects[new_id] = self.subjects.pop(subject_id)
+
+    def merge(self, subject_id: str, other_id: str) -> None:
+        self.revision += 2
+        other = self.subjects.pop(other_id)
+        self.subjects[subject_id].faces.update(other.faces)
+        self.subjects[subject_id].damaged |= other.damaged
+
+    def move_face(self, subject_id: str, other_id: str, face_id: str) -> None:
+        self.revision += 2
+        subject, other = self.subjects[subject_id], self.subjects[other_id]
+        subject.faces[face_id] = other.faces.pop(face_id)
+        subject.damaged |= other.damaged & {face_id}
+        other.damaged.discard(face_id)
+
     def expire(self) -> None:
         self.revision += any(subject.faces for subject in self.subjects.values())
         for subject in self.subjects.values():

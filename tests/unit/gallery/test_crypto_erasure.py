@@ -41,6 +41,16 @@ def filled(path: Path) -> Iterator[FileRepository]:
         yield repository
 
 
+def merge_into_eve(repository: FileRepository) -> None:
+    repository.put_subject("guests", "eve", {})
+    repository.merge_subjects("guests", "eve", "ada")
+
+
+def move_to_eve(repository: FileRepository) -> None:
+    repository.put_subject("guests", "eve", {})
+    repository.move_faces("guests", "eve", "ada", ["1"])
+
+
 @pytest.mark.parametrize(
     ("erase", "left"),
     [
@@ -48,10 +58,13 @@ def filled(path: Path) -> Iterator[FileRepository]:
         (lambda repository: repository.delete_gallery("guests"), BOB),
         (lambda repository: repository.delete_face("guests", "ada", "1"), BOB),
         (lambda repository: repository.put_subject("guests", "ada", {"name": "Ada"}), BOB),
+        (lambda repository: repository.update_subject("guests", "ada", "eve"), BOB),
+        (lambda repository: merge_into_eve(repository), BOB),
+        (lambda repository: move_to_eve(repository), BOB),
         (lambda repository: repository.expire(AFTER_ENROLLMENT, SYSTEM), set()),
         (lambda repository: repository.expire(AFTER_ALL, SYSTEM), set()),
     ],
-    ids=["subject", "gallery", "face", "metadata", "faces expire", "subjects expire"],
+    ids=["subject", "gallery", "face", "metadata", "rename", "merge", "move", "faces expire", "subjects expire"],
 )
 def test_an_earlier_copy_and_the_keys_of_now_show_nothing_of_the_erased(
     filled: FileRepository, path: Path, tmp_path: Path, erase: Change, left: set[tuple[str, ...]]

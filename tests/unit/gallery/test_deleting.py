@@ -14,11 +14,18 @@ from tests.support.vectors import memory_of
 
 pytestmark = pytest.mark.any_database
 
-Delete = Callable[[GalleryRepository], None]
+Delete = Callable[[GalleryRepository], object]
 DIMENSION, PIECE = 128, 32
 DELETIONS: dict[str, tuple[Delete, set[int]]] = {
     "a face": (lambda repository: repository.delete_face("guests", "1", "1"), {1}),
     "a subject": (lambda repository: repository.delete_subject("guests", "2"), {2, 7, 12, 17, 22, 27}),
+    "some faces": (lambda repository: repository.delete_faces("guests", face_ids=["3", "9", "99"]), {3, 9}),
+    "the faces of a subject": (
+        lambda repository: repository.delete_faces("guests", subject_id="2"),
+        {2, 7, 12, 17, 22, 27},
+    ),
+    "all faces": (lambda repository: repository.delete_faces("guests"), set(range(30))),
+    "all subjects": (lambda repository: repository.delete_all_subjects("guests"), set(range(30))),
     "a gallery": (lambda repository: repository.delete_gallery("guests"), set(range(30))),
 }
 

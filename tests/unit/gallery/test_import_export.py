@@ -2,6 +2,7 @@
 
 import json
 from contextlib import AbstractContextManager, closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -193,3 +194,15 @@ def test_an_export_without_consent_and_expiry_is_imported(repository: GalleryRep
     file.write_text("".join(json.dumps(entry) + "\n" for entry in older))
 
     assert import_gallery(repository, "copy", file) == 3
+
+
+def test_a_face_that_was_enrolled_as_a_vector_is_exported_and_imported(
+    repository: GalleryRepository, file: Path
+) -> None:
+    repository.enroll("guests", "ada", [replace(numbered("ada", 1)[0], face=None, quality=None)])
+    export_gallery(repository, "guests", file)
+
+    assert import_gallery(repository, "copy", file) == 1
+    (face,) = repository.faces("copy", "ada")
+    assert (face.face, face.quality) == (None, None)
+    assert contents(repository, "copy") == contents(repository, "guests")

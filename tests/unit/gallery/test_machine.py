@@ -7,7 +7,7 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from hypothesis import settings
+from hypothesis import assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -106,6 +106,30 @@ class TwoProcessesOnOneFile(RuleBasedStateMachine):
         gallery, subject, _ = self.present()[pick % len(self.present())]
         self.processes[by].repository.delete_subject(gallery, subject)
         self.model[gallery].delete_subject(subject)
+
+    @precondition(lambda self: self.present())
+    @rule(by=PROCESS, pick=PICK, new=SUBJECT)
+    def rename_a_subject(self, by: int, pick: int, new: str) -> None:
+        gallery, subject, _ = self.present()[pick % len(self.present())]
+        assume(new not in self.model[gallery].subjects)
+        self.processes[by].repository.update_subject(gallery, subject, new)
+        self.model[gallery].rename(subject, new)
+
+    @precondition(lambda self: self.present())
+    @rule(by=PROCESS, pick=PICK, heir=SUBJECT)
+    def merge_a_subject(self, by: int, pick: int, heir: str) -> None:
+        gallery, subject, _ = self.present()[pick % len(self.present())]
+        assume(heir in self.model[gallery].subjects and heir != subject)
+        self.processes[by].repository.merge_subjects(gallery, heir, subject)
+        self.model[gallery].merge(heir, subject)
+
+    @precondition(lambda self: self.present())
+    @rule(by=PROCESS, pick=PICK, heir=SUBJECT)
+    def move_a_face(self, by: int, pick: int, heir: str) -> None:
+        gallery, subject, face = self.present()[pick % len(self.present())]
+        assume(heir in self.model[gallery].subjects and heir != subject)
+        self.processes[by].repository.move_faces(gallery, heir, subject, [face])
+        self.model[gallery].move_face(heir, subject, face)
 
     @rule(by=PROCESS)
     def expire_all_faces(self, by: int) -> None:

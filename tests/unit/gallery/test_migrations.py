@@ -67,7 +67,9 @@ def described(repository: FileRepository) -> dict[str, Any]:
                 face.face_id: Near(face.embedding.vector) for face in repository.faces("people", subject.subject_id)
             },
             "boxes": [
-                [face.face.box.left, face.face.box.top] for face in repository.faces("people", subject.subject_id)
+                [face.face.box.left, face.face.box.top]
+                for face in repository.faces("people", subject.subject_id)
+                if face.face
             ],
         }
         for subject in repository.subjects("people", 99, "")

@@ -29,6 +29,7 @@ def test_a_face_comes_back_as_it_was_enrolled(repository: GalleryRepository) -> 
     (face,) = repository.faces("guests", "ada")
 
     assert (face.face_id, face.subject_id, face.enrolled_at) == ("f", "ada", enrolled.enrolled_at)
+    assert face.face
     assert (face.face.box, face.face.confidence, face.quality) == (FACE.box, FACE.confidence, QUALITY)
     assert face.embedding.model == MODEL
     np.testing.assert_array_equal(face.embedding.vector, unit(1, 128))

@@ -29,6 +29,7 @@ from app.matching.score_release import ScoreReleasePolicy, largest_threshold
 from app.matching.threshold_policy import ThresholdPolicy
 from app.pipeline import FacePipeline, FaceSelection, PhotoFaces
 from app.services.attempts import LocalAttempts
+from app.services.duplicates import Duplicates
 from app.services.enrollment import Enrollment, EnrollmentOutcome, EnrollmentResult
 from app.services.extraction import Extraction, Upload
 from app.services.galleries import Galleries
@@ -84,6 +85,7 @@ class Bench:
             idempotency_key=key,
             present=ids_and_codes,
             timer=StageTimer(),
+            caller=ANYBODY,
         )
 
     async def enroll_reds(self, subject: str, *reds: int) -> list[str]:
@@ -158,15 +160,17 @@ async def open_bench(folder: Path, **parts: Any) -> AsyncIterator[Bench]:
     pipeline = FacePipeline(made.detector, LandmarkAligner(), ImageLimits(), liveness=made.liveness)
     async with MicroBatcher(made.embedder.embed, max_batch=8, max_waiting=64) as batcher:
         extraction, search = Extraction(pipeline, photos, batcher, made.observer), GallerySearch(repository)
+        galleries, namings = Galleries(repository, search, store), LocalAttempts(made.namings)
+        duplicates = Duplicates(search, release, namings, store, galleries)
         yield Bench(
             repository=repository,
             extraction=extraction,
             verification=Verification(
                 extraction, policy, release, LocalAttempts(made.attempts), repository, store, made.observer
             ),
-            identification=Identification(extraction, release, search, LocalAttempts(made.namings), repository, store),
-            enrollment=Enrollment(extraction, repository, made.bounds, store, made.observer),
-            galleries=Galleries(repository, search, store),
+            identification=Identification(extraction, release, search, namings, repository, store),
+            enrollment=Enrollment(extraction, repository, made.bounds, duplicates, store, made.observer),
+            galleries=galleries,
         )
     photos.close()
     store.close()

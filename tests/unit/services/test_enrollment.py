@@ -35,6 +35,8 @@ async def test_template_has_the_embedding_face_and_quality(bench: Bench) -> None
     assert (outcome.answer, outcome.replayed) == ({"enrolled": [face.face_id], "rejected": {}}, False)
     assert face.embedding.vector.tolist() == pytest.approx([0.5, 0.75**0.5])
     assert face.embedding.model == FAKE_MODEL
+    assert face.face
+    assert face.quality
     assert (face.face.box.left, face.face.confidence) == (112, 0.875)
     assert (face.quality.size, face.quality.inside) == (1.0, 1.0)
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.domain.errors import AllRejected, InvalidRequest, SpoofSuspected
+from app.domain.identity import anonymous
 from app.domain.models import Liveness, Probe
 from app.faces.liveness import LivenessMode
 from app.pipeline import FaceSelection
@@ -39,7 +40,14 @@ async def enroll(bench: Bench, *images: bytes, liveness: LivenessMode, key: str 
 
     uploads = [Upload("image", image, liveness=liveness) for image in images]
     outcome = await bench.enrollment.enroll(
-        "guests", "ada", uploads, "largest", idempotency_key=key, present=present, timer=StageTimer()
+        "guests",
+        "ada",
+        uploads,
+        "largest",
+        idempotency_key=key,
+        present=present,
+        timer=StageTimer(),
+        caller=anonymous("anybody"),
     )
     return outcome.answer
 

@@ -11,14 +11,18 @@ from app.domain.errors import (
     InvalidImage,
     InvalidRequest,
     ModelMismatch,
+    MultipleFaces,
     NotFound,
     RateLimited,
     UnsupportedOperatingPoint,
 )
 from app.domain.identity import Caller, Scope
+from app.faces.selection import ConfidentFaces
+from app.services.timing import StageTimer
+from app.services.verification import ComparedFaces
 from tests.support.fakes import FakeEmbedder, apart, offset, photo
 from tests.support.templates import template, unit
-from tests.unit.services.bench import Bench, open_bench
+from tests.unit.services.bench import ANYBODY, Bench, open_bench, uploads
 
 pytestmark = pytest.mark.anyio
 VERIFIER = Caller("key:1", frozenset({Scope.VERIFY}))
@@ -167,3 +171,47 @@ async def test_subject_of_another_model_is_refused(bench: Bench) -> None:
 
     with pytest.raises(ModelMismatch):
         await bench.verify_subject(0)
+
+
+async def test_each_face_of_a_photo_is_compared_with_the_one_of_another(bench: Bench) -> None:
+    source, target = uploads(photo(0), photo(0, 85, 255))
+    everyone, only = ConfidentFaces(), ConfidentFaces(only=True)
+    result = await bench.verification.all_faces(source, target, only, everyone, timer=StageTimer())
+    distances = [each.distance.squared_l2 for each in result.comparisons]
+
+    assert distances == pytest.approx([0, apart(0, 85), apart(0, 255)], abs=1e-6)
+    assert result.source is not None
+    assert [probe.faces_found for probe in (result.source, *result.probes)] == [1, 3, 3, 3]
+    with pytest.raises(MultipleFaces):
+        await bench.verification.all_faces(target, source, only, everyone, timer=StageTimer())
+
+
+async def test_comparisons_with_an_enrolled_face_are_released_as_those_with_a_subject(bench: Bench) -> None:
+    (face,) = await bench.enroll_reds("ada", 0)
+    for caller in (VERIFIER, ANYBODY):
+        result = await compared_with_face(bench, face, 0, 80, 255, caller=caller)
+        one_by_one = [await bench.verify_subject(red, caller=caller) for red in (0, 80, 255)]
+        assert result.subject_id == "ada"
+        assert result.comparisons == [each.comparison for each in one_by_one]
+
+
+async def test_every_face_that_is_compared_with_an_enrolled_one_is_an_attempt(tmp_path: Path) -> None:
+    async with open_bench(tmp_path, attempts=3) as bench:
+        (face,) = await bench.enroll_reds("ada", 0)
+        await compared_with_face(bench, face, 0, 255, caller=VERIFIER)
+        with pytest.raises(RateLimited):
+            await compared_with_face(bench, face, 0, 255, caller=VERIFIER)
+        assert len((await compared_with_face(bench, face, *range(9))).comparisons) == 9
+
+
+async def test_an_enrolled_face_that_is_not_there_cannot_be_compared(bench: Bench) -> None:
+    await bench.enroll_reds("ada", 0)
+    with pytest.raises(NotFound):
+        await compared_with_face(bench, "none", 0)
+
+
+async def compared_with_face(bench: Bench, face_id: str, *reds: int, caller: Caller = ANYBODY) -> ComparedFaces:
+    (upload,) = uploads(photo(*reds))
+    return await bench.verification.enrolled_face(
+        upload, ConfidentFaces(), "guests", face_id, caller=caller, timer=StageTimer()
+    )

@@ -1,4 +1,4 @@
-"""What changes a row behind the service's back is found, and both databases hash a row alike."""
+"""Changes of a row behind the service's back are found, and both databases hash a row alike."""
 
 from collections.abc import Iterator
 from contextlib import closing

@@ -1,0 +1,98 @@
+"""
+The lines of an exported gallery: a header, then a JSON object for each subject with its faces; vectors in base64.
+
+The threshold offset of a face is written for those who compare vectors themselves. An import ignores it, since offsets
+are computed from the vectors whenever faces are read.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from app.domain.clock import format_time, parse_time
+from app.domain.errors import InvalidRequest
+from app.domain.models import Embedding, Template
+from app.gallery.face_json import detection_from_json, detection_to_json, stored_vector_problem
+from app.gallery.limits import check_id, check_serializable
+from app.gallery.records import GalleryInfo, ImportedSubject, SubjectInfo
+
+FORMAT = "likeness-gallery-1"
+_DETECTION = {"box", "landmarks", "confidence", "quality"}
+"""The members of a face that was found in a photo; one that was enrolled as a vector has none of them."""
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+
+
+def header_line(gallery: GalleryInfo) -> str:
+    return json.dumps({"format": FORMAT, "gallery": gallery.id, "model": gallery.model}) + "\n"
+
+
+def subject_line(subject: SubjectInfo, templates: Sequence[Template]) -> str:
+    line = {
+        "subject_id": subject.subject_id,
+        "metadata": subject.metadata,
+        "consent": subject.consent,
+        "expires_at": subject.expires_at,
+        "faces": [*map(_face, templates)],
+    }
+    return json.dumps(line) + "\n"
+
+
+def read_header(line: bytes) -> str | None:
+    """Return the digest of the model that made the vectors; None if there are none. Raises InvalidRequest."""
+    try:
+        header = json.loads(line)
+        found = header.get("format") if isinstance(header, dict) else None
+        if found != FORMAT:
+            raise ValueError(f"expected format {FORMAT}, got {str(found)[:80]}")
+        model = header["model"]
+    except _UNREADABLE as error:
+        raise _unreadable(error) from error
+    return None if model is None else str(model)
+
+
+def read_subject(line: bytes, model: str | None) -> ImportedSubject:
+    """Raises InvalidRequest."""
+    try:
+        entry = json.loads(line)
+        subject_id, metadata = str(entry["subject_id"]), check_serializable(dict(entry["metadata"]))
+        faces = [_template(face, subject_id, model) for face in entry["faces"]]
+        consent, expires_at = entry.get("consent"), entry.get("expires_at")
+        if not isinstance(consent, str | None):
+            raise TypeError(f"expected consent as text, got {type(consent).__name__}")
+        return ImportedSubject(subject_id, metadata, faces, consent, parse_time(expires_at) if expires_at else None)
+    except _UNREADABLE as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> InvalidRequest:
+    reason = f"{error} is missing" if isinstance(error, KeyError) else error
+    return InvalidRequest(f"not an exported gallery: {reason}")
+
+
+def _face(template: Template) -> dict[str, Any]:
+    return {
+        "face_id": template.face_id,
+        "vector": base64.b64encode(template.embedding.vector.tobytes()).decode(),
+        "threshold_offset": template.embedding.threshold_offset,
+        **(detection_to_json(template) or {}),
+        "enrolled_at": template.enrolled_at,
+    }
+
+
+def _template(entry: dict[str, Any], subject_id: str, model: str | None) -> Template:
+    face_id, data = str(entry["face_id"]), base64.b64decode(entry["vector"])
+    check_id(face_id)
+    if model is None:
+        raise ValueError(f"face {face_id}: the header names no model")
+    if problem := stored_vector_problem(data):
+        raise ValueError(f"face {face_id}: {problem}")
+    embedding = Embedding(np.frombuffer(data, np.float32), model)
+    enrolled_at = format_time(datetime.fromisoformat(entry["enrolled_at"]))
+    face, quality = detection_from_json(entry if entry.keys() & _DETECTION else None)
+    return Template(face_id, subject_id, embedding, face, quality, enrolled_at)
