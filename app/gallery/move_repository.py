@@ -109,6 +109,8 @@ def _move(
     transaction: GalleryTransaction, gallery: GalleryInfo, source: str, target: str, face_ids: Collection[str]
 ) -> None:
     """Move faces between subjects. An index sees them removed and added again, with their new owner."""
+    if not face_ids:
+        return
     marks = ",".join("?" * len(face_ids))
     transaction.log_removals(gallery, f"subject = ? AND id IN ({marks})", source, *face_ids)
     before, after = (transaction.keys.cipher(gallery.number, each) for each in (source, target))

@@ -270,6 +270,8 @@ export const en = {
   "problem.face_not_found": "No face was found.",
   "problem.multiple_faces": "There is more than one face.",
   "problem.low_quality": "The face is not good enough to enrol.",
+  "problem.duplicate_face": "The face is already enrolled as somebody else's.",
+  "problem.subject_exists": "There is a subject with this id already.",
   "problem.invalid_image": "This is not a photo, or a broken one.",
   "problem.unsupported_image": "This kind of image is not accepted.",
   "problem.image_too_large": "The photo is too large.",

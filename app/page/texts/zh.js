@@ -241,6 +241,8 @@ export const zh = {
   "problem.face_not_found": "没有检测到人脸。",
   "problem.multiple_faces": "有不止一张人脸。",
   "problem.low_quality": "人脸质量不足以登记。",
+  "problem.duplicate_face": "这张人脸已登记在另一个人名下。",
+  "problem.subject_exists": "这个编号的人已经存在。",
   "problem.invalid_image": "这不是照片，或文件已损坏。",
   "problem.unsupported_image": "不接受此类图像。",
   "problem.image_too_large": "照片太大。",
