@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import fmean
 
-from training.config.schema import LossConfig
+from training.config.losses import LossConfig
 from training.engine.checkpoints import State
 from training.engine.logging import StepMetrics
 from training.engine.train_step import Diverged
