@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from training.config.section import Section
 from training.losses.objectives import LOSSES
-from training.losses.options import SoftmaxOptions
+from training.losses.options import CircleOptions, MultiSimilarityOptions, NPairOptions, SoftmaxOptions
 from training.losses.reducers import REDUCERS
 from training.losses.softmax_registry import SOFTMAX_LOSSES
 
@@ -43,6 +43,12 @@ class LossConfig(Section):
     relational_weight: float = Field(
         default=0, ge=0, description="Weight of the squared differences to the teacher's cosines between faces."
     )
+
+    multi_similarity: MultiSimilarityOptions = Field(
+        default=MultiSimilarityOptions(), description="Options of multi-similarity."
+    )
+    circle: CircleOptions = Field(default=CircleOptions(), description="Options of circle.")
+    n_pair: NPairOptions = Field(default=NPairOptions(), description="Options of n-pair.")
 
     @property
     def needs_teacher(self) -> bool:

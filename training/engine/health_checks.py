@@ -157,7 +157,7 @@ class HealthChecks:
 
     def _chance_loss(self, step: int) -> float:
         """Return the loss of a network that has learned nothing: a rise up to it is harmless."""
-        return 0.0 if step < self.pretraining_steps else LOSSES[self.loss.kind].chance(self.loss.margin)
+        return 0.0 if step < self.pretraining_steps else LOSSES[self.loss.kind].chance(self.loss)
 
     def _inactivity_warning(self, metrics: StepMetrics) -> str | None:
         counts = self.counts

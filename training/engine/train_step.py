@@ -137,7 +137,7 @@ class Learner:
 
     def _objective(self, batch: Batch) -> Objective:
         random = torch_generator(self.seed, Stream.MINING, self.step)
-        return LOSSES[self.loss.kind].objective(self.loss.miner, self.loss.margin, random, batch.triplets)
+        return LOSSES[self.loss.kind].objective(self.loss, random, batch.triplets)
 
     def _distillation(self, embeddings: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the mean distance to the teacher's vectors, and the mean squared difference of cosines."""

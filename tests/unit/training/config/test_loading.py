@@ -47,7 +47,7 @@ def test_the_default_recipe_is_valid_and_names_every_option_that_has_a_default()
         ),
         ("[evaluation]\nheld_out = 0.1\nroots = ['x']", r"evaluation: expected either held_out or roots"),
         ("[run]\nprecision = 'half'", r"run\.precision: .*'float32', 'bfloat16' or 'float16', got 'half'"),
-        (["loss.kind = 'cosine'"], r"loss\.kind: expected one of triplet, contrastive, distillation, softmax, got"),
+        (["loss.kind = 'cosine'"], r"loss\.kind: expected one of triplet, contrastive, .*distillation, softmax, got"),
         (["loss.kind = 'contrastive'"], r"loss: miner: expected all-pairs or balanced-pairs .*, got 'semi-hard'"),
         (
             ["loss.miner = 'all-pairs'"],

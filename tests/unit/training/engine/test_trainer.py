@@ -189,6 +189,17 @@ def test_every_loss_brings_the_faces_of_a_person_together(config: TrainConfig, t
     assert last["genuine_distance"] < 0.7 * last["impostor_distance"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "miner"), [("multi-similarity", "multi-similarity"), ("circle", "all-pairs"), ("n-pair", "n-pairs")]
+)
+def test_two_steps_with_a_loss_of_pairs_move_the_weights(
+    config: TrainConfig, tiny: Path, tmp_path: Path, kind: str, miner: str
+) -> None:
+    config = changed(changed(config, "optimizer", steps=2), "loss", kind=kind, miner=miner, distillation_weight=0)
+    after = weights(trainer.train(config, tmp_path / "run", resume=False))
+    assert not torch.equal(weights(tiny)["last.weight"], after["last.weight"])
+
+
 @pytest.mark.parametrize("name", SOFTMAX_LOSSES)
 @pytest.mark.parametrize("first_steps", [0, 2])
 def test_a_run_with_a_softmax_trains_and_resumes_exactly(
