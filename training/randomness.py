@@ -21,6 +21,7 @@ class Stream(IntEnum):
     POOL = 5
     TRIPLETS = 6
     CROWD = 7
+    MARGINS = 8
 
 
 def generator(seed: int, stream: Stream, *counters: int) -> np.random.Generator:

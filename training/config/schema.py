@@ -1,30 +1,17 @@
-"""Every option of a training run: its meaning, default and bounds; three long sections have files of their own."""
+"""Every option of a training run: its meaning, default and bounds; long sections have files of their own."""
 
 import hashlib
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from training.config.augmentation import AugmentationConfig
 from training.config.evaluation import EvaluationConfig
+from training.config.losses import LossConfig, PretrainingConfig, SoftmaxConfig
 from training.config.optimizer import OptimizerConfig
 from training.config.section import Decay, Section, Share
-from training.losses.objectives import LOSSES
-from training.losses.reducers import REDUCERS
 from training.networks.embedder import Views
-
-
-def one_of(names: Iterable[str]) -> AfterValidator:
-    """Accept only these names, the keys of a registry."""
-
-    def check(name: str) -> str:
-        if name not in names:
-            raise ValueError(f"expected one of {', '.join(names)}")
-        return name
-
-    return AfterValidator(check)
 
 
 class RunConfig(Section):
@@ -124,45 +111,6 @@ class OfflineMiningConfig(Section):
     )
 
 
-class LossConfig(Section):
-    kind: Annotated[str, one_of(LOSSES)] = Field(default="triplet", description=f"One of {', '.join(LOSSES)}.")
-    miner: str = Field(
-        default="none",
-        description="Chooses what a batch is trained on: "
-        + "; ".join(f"{', '.join(loss.miners)} with {kind}" for kind, loss in LOSSES.items())
-        + ".",
-    )
-    margin: float = Field(
-        default=0.2, gt=0, lt=4, description="triplet: alpha of FaceNet's eq. 3, in squared L2; contrastive: in L2."
-    )
-    reducer: Annotated[str, one_of(REDUCERS)] = Field(default="mean", description="From losses to one number.")
-    distillation_weight: float = Field(
-        default=2,
-        ge=0,
-        description="Weight of ||embedding - teacher's||^2. Without both weights, no teacher is needed.",
-    )
-    relational_weight: float = Field(
-        default=0, ge=0, description="Weight of the squared differences to the teacher's cosines between faces."
-    )
-
-    @property
-    def needs_teacher(self) -> bool:
-        return self.distillation_weight > 0 or self.relational_weight > 0
-
-    @model_validator(mode="after")
-    def _miner_fits_the_loss(self) -> Self:
-        miners = LOSSES[self.kind].miners
-        if self.miner not in miners:
-            raise ValueError(f"miner: expected {' or '.join(miners)} with the {self.kind} loss, got {self.miner!r}")
-        return self
-
-
-class PretrainingConfig(Section):
-    steps: int = Field(default=0, ge=0, description="First steps, trained by ArcFace over the people. 0 is none.")
-    scale: float = Field(default=32, gt=0, le=128, description="s of ArcFace's eq. 3.")
-    margin: float = Field(default=0.5, ge=0, lt=1.5, description="m of ArcFace's eq. 3, in radians.")
-
-
 class HealthChecksConfig(Section):
     patience: int = Field(
         default=50, ge=0, description="Steps that a collapse must last to stop the run. 0 disables all checks."
@@ -177,6 +125,7 @@ class TrainConfig(Section):
     batch: BatchConfig = BatchConfig()
     offline_mining: OfflineMiningConfig = OfflineMiningConfig()
     pretraining: PretrainingConfig = PretrainingConfig()
+    softmax: SoftmaxConfig = SoftmaxConfig()
     loss: LossConfig
     optimizer: OptimizerConfig = OptimizerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()

@@ -1,4 +1,4 @@
-"""The phases of a run: ArcFace pre-training, then mining in batches or offline mining in rounds."""
+"""The phases of a run: softmax pre-training, then mining in batches or offline mining in rounds."""
 
 from collections.abc import Iterator
 

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import fmean
 
-from training.config.schema import LossConfig
+from training.config.losses import LossConfig
 from training.engine.checkpoints import State
 from training.engine.logging import StepMetrics
 from training.engine.train_step import Diverged
@@ -157,7 +157,7 @@ class HealthChecks:
 
     def _chance_loss(self, step: int) -> float:
         """Return the loss of a network that has learned nothing: a rise up to it is harmless."""
-        return 0.0 if step < self.pretraining_steps else LOSSES[self.loss.kind].chance(self.loss.margin)
+        return 0.0 if step < self.pretraining_steps else LOSSES[self.loss.kind].chance(self.loss)
 
     def _inactivity_warning(self, metrics: StepMetrics) -> str | None:
         counts = self.counts

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
+from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import AveragedModel
 
-from training.config.schema import LossConfig, TrainConfig
+from training.config.losses import LossConfig
+from training.config.schema import TrainConfig
 from training.data.loader import Batch
 from training.engine.checkpoints import State
 from training.engine.distributed import Processes
@@ -19,9 +21,10 @@ from training.engine.logging import StepMetrics
 from training.engine.optimizers import build_optimizer, weight_average
 from training.errors import TrainingError
 from training.losses import functional as losses
-from training.losses.arcface import ArcFace
+from training.losses.margin_softmax import MarginSoftmax
 from training.losses.objectives import LOSSES, Objective
 from training.losses.reducers import REDUCERS
+from training.losses.softmax_registry import build_softmax
 from training.networks.dropout import drop_before_head
 from training.networks.embedder import Embedder, FaceNetwork
 from training.randomness import Stream, torch_generator
@@ -38,8 +41,8 @@ class Learner:
     """
     Everything that changes during training.
 
-    `targets` (N, D) are the teacher's vectors of all faces, if there is a teacher; `arcface` is the loss of the first
-    `pretraining_steps`; `average` is the moving average of the weights, if one is kept.
+    `targets` (N, D) are the teacher's vectors of all faces, if there is a teacher; `softmax` is the loss of the first
+    `pretraining_steps`, or of all steps; `average` is the moving average of the weights, if one is kept.
     """
 
     embedder: Embedder
@@ -50,7 +53,7 @@ class Learner:
     clip_norm: float
     seed: int
     targets: Tensor | None
-    arcface: ArcFace | None
+    softmax: MarginSoftmax | None
     pretraining_steps: int
     average: AveragedModel | None
     processes: Processes
@@ -61,12 +64,15 @@ class Learner:
         """Update the weights once, for the loss objective + the weighted losses of distillation."""
         start = time.perf_counter()
         device, own = self.processes.device, self.processes.shard(len(batch.faces))
-        vectors = self.grad_cache.embed(batch.views, self.step)  # (B / processes, D)
+        vectors = self.grad_cache.embed(batch.views, self.step)  # (B / processes, D), not normalised
         joint = self.processes.all_gather(vectors.detach()).requires_grad_()  # (B, D)
+        embeddings = functional.normalize(joint)  # (B, D)
         labels = batch.labels.to(device)
-        each = self._objective(batch)(joint, labels)  # (T,)
+        each = self._softmax_losses(joint, labels)  # (B,)
+        if each is None:
+            each = self._objective(batch)(embeddings, labels)  # (T,)
         objective = REDUCERS[self.loss.reducer](each)
-        distillation, relations = self._distillation(joint, batch)
+        distillation, relations = self._distillation(embeddings, batch)
         loss = self._finite(
             objective + self.loss.distillation_weight * distillation + self.loss.relational_weight * relations
         )
@@ -76,7 +82,7 @@ class Learner:
         self.grad_cache.backward(batch.views, vectors, joint.grad[own], self.step)
         grad_norm = self._step_optimizer(lr)
         self.seconds += (took := time.perf_counter() - start)
-        genuine, impostor = losses.mean_distances(losses.squared_l2(joint.detach()), labels)
+        genuine, impostor = losses.mean_distances(losses.squared_l2(embeddings.detach()), labels)
         return StepMetrics(
             loss=loss.item(),
             objective=objective.item(),
@@ -86,7 +92,7 @@ class Learner:
             active_share=losses.active_share(each),
             genuine_distance=genuine,
             impostor_distance=impostor,
-            spread=losses.spread(joint.detach()),
+            spread=losses.spread(embeddings.detach()),
             grad_norm=grad_norm,
             lr=lr,
             images_per_second=len(batch.faces) / took,
@@ -108,7 +114,7 @@ class Learner:
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "arcface": self.arcface.state_dict() if self.arcface else None,
+            "softmax": self.softmax.state_dict() if self.softmax else None,
             "average": self.average.state_dict() if self.average else None,
         }
 
@@ -116,17 +122,22 @@ class Learner:
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
-        if self.arcface:
-            self.arcface.load_state_dict(state["arcface"])
+        if self.softmax:
+            self.softmax.load_state_dict(state["softmax"])
         if self.average:
             self.average.load_state_dict(state["average"])
         self.step, self.seconds = state["step"], state["seconds"]
 
+    def _softmax_losses(self, vectors: Tensor, people: Tensor) -> Tensor | None:
+        """Return the losses (B,) of unnormalised vectors (B, D), in the steps that are trained so."""
+        if self.softmax is None or (self.loss.kind != "softmax" and self.step >= self.pretraining_steps):
+            return None
+        losses: Tensor = self.softmax(vectors, people, torch_generator(self.seed, Stream.MARGINS, self.step))
+        return losses
+
     def _objective(self, batch: Batch) -> Objective:
-        if self.arcface and self.step < self.pretraining_steps:
-            return self.arcface
         random = torch_generator(self.seed, Stream.MINING, self.step)
-        return LOSSES[self.loss.kind].objective(self.loss.miner, self.loss.margin, random, batch.triplets)
+        return LOSSES[self.loss.kind].objective(self.loss, random, batch.triplets)
 
     def _distillation(self, embeddings: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the mean distance to the teacher's vectors, and the mean squared difference of cosines."""
@@ -148,8 +159,8 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.scaler.unscale_(self.optimizer)
-        if self.arcface and self.arcface.centers.grad is not None:
-            self.processes.all_reduce_mean(self.arcface.centers.grad)  # removes rounding differences between processes
+        if self.softmax and self.softmax.centers.grad is not None:
+            self.processes.all_reduce_mean(self.softmax.centers.grad)  # removes rounding differences between processes
         norm = float(clip_grad_norm_(self._parameters(), self.clip_norm))
         if not (math.isfinite(norm) or self.scaler.is_enabled()):  # the scaler skips such a step by itself
             raise Diverged(f"the gradient is {norm} at step {self.step}: lower optimizer.lr")
@@ -161,7 +172,7 @@ class Learner:
         return norm
 
     def _parameters(self) -> list[nn.Parameter]:
-        return [*self.embedder.parameters(), *(self.arcface.parameters() if self.arcface else ())]
+        return [*self.embedder.parameters(), *(self.softmax.parameters() if self.softmax else ())]
 
 
 def build_learner(
@@ -172,11 +183,11 @@ def build_learner(
     people: int = 0,
     processes: Processes = SINGLE_PROCESS,
 ) -> Learner:
-    """Return a learner at step 0; `people` is the number of classes of ArcFace, where the config pre-trains with it."""
+    """Return a learner at step 0; `people` is the number of classes of a softmax, where the config has one."""
     drop_before_head(network, config.network.dropout)
     embedder = _trainable(network, frozen=config.network.batch_norm == "frozen").to(processes.device)
-    arcface = _arcface(network, config, people, processes)
-    parameters = [*network.parameters(), *(arcface.parameters() if arcface else ())]
+    softmax = _softmax(network, config, people, processes)
+    parameters = [*network.parameters(), *(softmax.parameters() if softmax else ())]
     return Learner(
         embedder=embedder,
         grad_cache=_grad_cache(embedder, config, processes),
@@ -186,18 +197,17 @@ def build_learner(
         clip_norm=config.optimizer.clip_norm,
         seed=config.run.seed,
         targets=targets,
-        arcface=arcface,
+        softmax=softmax,
         pretraining_steps=config.pretraining.steps,
         average=weight_average(network, config.optimizer.ema_decay) if config.optimizer.ema_decay else None,
         processes=processes,
     )
 
 
-def _arcface(network: FaceNetwork, config: TrainConfig, people: int, processes: Processes) -> ArcFace | None:
-    settings = config.pretraining
-    if not settings.steps:
+def _softmax(network: FaceNetwork, config: TrainConfig, people: int, processes: Processes) -> MarginSoftmax | None:
+    if not (config.pretraining.steps or config.loss.kind == "softmax"):
         return None
-    return ArcFace(people, network.embedding_size, scale=settings.scale, margin=settings.margin).to(processes.device)
+    return build_softmax(config.softmax.loss, people, network.embedding_size, config.softmax).to(processes.device)
 
 
 def _grad_cache(embedder: Embedder, config: TrainConfig, processes: Processes) -> GradCache:
@@ -214,7 +224,7 @@ def _grad_cache(embedder: Embedder, config: TrainConfig, processes: Processes) -
 
 def _trainable(network: FaceNetwork, *, frozen: bool) -> Embedder:
     """Switch to training mode; with `frozen`, BatchNorm keeps its statistics and trains only its scale and shift."""
-    embedder = Embedder(network).train()
+    embedder = Embedder(network, normalized=False).train()
     for layer in network.modules():
         if frozen and isinstance(layer, nn.modules.batchnorm._BatchNorm):
             layer.eval()

@@ -49,22 +49,29 @@ class FaceNetwork(nn.Module):
 
 
 class Embedder(nn.Module):
-    """Maps uint8 RGB crops (N, crop_size, crop_size, 3) to unit vectors (N, D), in training, teaching and serving."""
+    """
+    Maps uint8 RGB crops (N, crop_size, crop_size, 3) to unit vectors (N, D), in training, teaching and serving.
+
+    Not `normalized`, the vectors of single crops keep the network's norms, on which some losses depend.
+    """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: FaceNetwork, *, views: Views = "crop") -> None:
+    def __init__(self, network: FaceNetwork, *, views: Views = "crop", normalized: bool = True) -> None:
         super().__init__()
         self.network = network
-        self.views = views
+        self.views, self.normalized = views, normalized
         self.register_buffer("mean", torch.tensor(network.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(network.std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, crops: Tensor) -> Tensor:
         pixels = self._scaled(crops.permute(0, 3, 1, 2).float())  # (N, 3, H, W), channels last in memory
         views = views_of(pixels, self.views)
-        vectors = functional.normalize(self.network(torch.cat(views)).float())  # (V * N, D), all views in one batch
+        vectors: Tensor = self.network(torch.cat(views)).float()  # (V * N, D), all views in one batch
+        if not self.normalized:
+            return vectors
+        vectors = functional.normalize(vectors)
         if len(views) == 1:
             return vectors
         return functional.normalize(vectors.view(len(views), -1, self.network.embedding_size).sum(0))

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch.nn import functional
 
 from tests.unit.training.support import changed
 from training.config.schema import TrainConfig
@@ -23,7 +24,9 @@ def learner(config: TrainConfig) -> Learner:
 
 def test_the_loss_is_that_of_the_triplets_plus_the_weighted_distillation(learner: Learner, batch: Batch) -> None:
     with torch.no_grad():
-        distance = (learner.embedder(batch.views) - torch.eye(8)[batch.faces]).square().sum(1).mean()
+        distance = (
+            (functional.normalize(learner.embedder(batch.views)) - torch.eye(8)[batch.faces]).square().sum(1).mean()
+        )
     metrics = learner.train_step(batch, 0.01)
     assert learner.loss.distillation_weight == 2
     assert metrics.distillation == pytest.approx(distance.item(), rel=1e-4)
@@ -34,7 +37,7 @@ def test_relations_are_weighted_and_count_among_all_faces(config: TrainConfig, b
     config = changed(config, "loss", kind="distillation", miner="none", relational_weight=10)
     learner = build_learner(build("tiny", 8), config, torch.eye(8)[:6])
     with torch.no_grad():
-        cosines = (vectors := learner.embedder(batch.views)) @ vectors.T
+        cosines = (vectors := functional.normalize(learner.embedder(batch.views))) @ vectors.T
     metrics = learner.train_step(batch, 0.01)
     off_diagonal = ~torch.eye(6, dtype=torch.bool)
     assert metrics.relations == pytest.approx(cosines[off_diagonal].square().mean().item(), rel=1e-4)

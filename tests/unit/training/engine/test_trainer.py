@@ -18,6 +18,7 @@ from training.engine.checkpoints import NotSaved, UnusableCheckpoint
 from training.engine.logging import RunLogger, StepMetrics
 from training.engine.train_step import Diverged, Learner
 from training.engine.trainer import Interrupted
+from training.losses.softmax_registry import SOFTMAX_LOSSES, build_softmax
 from training.networks.registry import build
 
 
@@ -186,6 +187,40 @@ def test_every_loss_brings_the_faces_of_a_person_together(config: TrainConfig, t
     trainer.train(config, tmp_path / "run", resume=False)
     last = json.loads((tmp_path / "run" / "run.json").read_text())["final_metrics"]
     assert last["genuine_distance"] < 0.7 * last["impostor_distance"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "miner"), [("multi-similarity", "multi-similarity"), ("circle", "all-pairs"), ("n-pair", "n-pairs")]
+)
+def test_two_steps_with_a_loss_of_pairs_move_the_weights(
+    config: TrainConfig, tiny: Path, tmp_path: Path, kind: str, miner: str
+) -> None:
+    config = changed(changed(config, "optimizer", steps=2), "loss", kind=kind, miner=miner, distillation_weight=0)
+    after = weights(trainer.train(config, tmp_path / "run", resume=False))
+    assert not torch.equal(weights(tiny)["last.weight"], after["last.weight"])
+
+
+@pytest.mark.parametrize("name", SOFTMAX_LOSSES)
+@pytest.mark.parametrize("first_steps", [0, 2])
+def test_a_run_with_a_softmax_trains_and_resumes_exactly(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, first_steps: int
+) -> None:
+    config = changed(changed(config, "optimizer", steps=3), "softmax", loss=name)
+    whole_run = {} if first_steps else {"kind": "softmax", "miner": "none"}
+    config = changed(changed(config, "loss", **whole_run), "pretraining", steps=first_steps)
+    trainer.train(config, tmp_path / "whole", resume=False)
+    with monkeypatch.context() as patched:
+        patched.setattr(Learner, "train_step", ctrl_c_after(1))
+        with pytest.raises(Interrupted):
+            trainer.train(config, tmp_path / "parts", resume=False)
+    trainer.train(config, tmp_path / "parts", resume=True)
+
+    whole, parts = (checkpoints.load(tmp_path / run) for run in ("whole", "parts"))
+    assert_equal(whole, parts)
+    assert whole
+    centers = build_softmax(name, 6, 8, config.softmax).centers
+    assert whole["learner"]["softmax"]["centers"].shape == centers.shape
+    assert weights(tmp_path / "whole" / "network.pt").keys() == build("tiny", 8).state_dict().keys()
 
 
 def test_distillation_brings_the_vectors_to_the_targets(

@@ -88,6 +88,14 @@ def test_an_embedder_takes_bytes_and_gives_unit_vectors() -> None:
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(3))
 
 
+def test_an_embedder_that_does_not_normalize_keeps_the_norms_of_the_network() -> None:
+    network = build("mobilefacenet", 16).eval()
+    crops = torch.randint(256, (2, 112, 112, 3), dtype=torch.uint8)
+    vectors = Embedder(network, normalized=False)(crops)
+    assert not torch.allclose(vectors.norm(dim=1), torch.ones(2))
+    torch.testing.assert_close(functional.normalize(vectors), Embedder(network)(crops))
+
+
 def test_an_embedder_scales_pixels_as_the_network_was_trained() -> None:
     network = build("mobilefacenet", 16).eval()
     crops = torch.randint(256, (2, 112, 112, 3), dtype=torch.uint8)
