@@ -10,6 +10,8 @@ import requests
 import schemathesis
 from hypothesis import strategies as st
 from requests.auth import AuthBase
+from schemathesis.core import NotSet
+from schemathesis.generation import GenerationMode
 
 from app.domain.clock import RFC_3339
 from tests.support.photos import COLLINS, COLLINS_AGAIN, small_jpeg
@@ -64,7 +66,8 @@ def before_call(_context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     for name in ("fmr", "fpir"):
         if isinstance(case.body, dict) and _is_too_fine(case.body.get(name)):
             case.body[name] = FINE
-    if case.operation.label == PUT_SUBJECT and case.body is None:
+    is_negative = case.meta is not None and case.meta.generation.mode is GenerationMode.NEGATIVE
+    if case.operation.label == PUT_SUBJECT and (case.body is None or (is_negative and isinstance(case.body, NotSet))):
         case.body = []  # the service takes null for no body, which the schema leaves out (see `json_body`)
     _replace_vectors(case, OR_VECTORS.get(case.operation.label, {}))
     _damage_unpadded_images(case.body)
