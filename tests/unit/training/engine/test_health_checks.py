@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from tests.unit.training.support import WriteCrop, changed
-from training.config.schema import LossConfig, TrainConfig
+from training.config.losses import LossConfig
+from training.config.schema import TrainConfig
 from training.engine import trainer
 from training.engine.health_checks import AtChance, Collapsed, HealthChecks
 from training.engine.logging import StepMetrics
