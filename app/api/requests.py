@@ -34,11 +34,21 @@ def _check_future(text: str) -> str:
     return moment
 
 
+def _is_true(value: object) -> bool:
+    """Return the value of a switch: true or false in JSON, and the same words in a form. Raises ValueError."""
+    if isinstance(value, bool):
+        return value
+    if value not in ("true", "false"):
+        raise ValueError(f"expected true or false, got {value!r:.100}")
+    return value == "true"
+
+
 Metadata = Annotated[dict[str, Any], AfterValidator(check_serializable)]
 Expiry = Annotated[str, AfterValidator(_check_future)]
 Rate = Annotated[float, Field(gt=0, lt=1), BeforeValidator(_reject_bool)]
 Threshold = Annotated[float, Field(ge=0, le=4), BeforeValidator(_reject_bool)]
 Count = Annotated[int, BeforeValidator(_reject_bool)]
+Switch = Annotated[bool, BeforeValidator(_is_true)]
 
 
 class NoFields(BaseModel):
@@ -65,7 +75,7 @@ class PhotoFields(NoFields):
 
 
 class DetectFields(PhotoFields):
-    crops: bool = Field(default=False, description="Whether each face also has its aligned picture.")
+    crops: Switch = Field(default=False, description="Whether each face also has its aligned picture.")
 
 
 class FaceFields(PhotoFields):

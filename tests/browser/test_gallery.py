@@ -131,6 +131,7 @@ def test_a_person_is_renamed(open_page: Open, server: Server) -> None:
     question.get_by_role("button", name="Rename").click()
 
     expect(page.locator(".told")).to_have_text(f"Renamed to {HOSTILE}.")
+    expect(page.get_by_role("button", name="Open ada")).to_have_count(0)
     assert rows(page) == [HOSTILE]
 
 

@@ -89,7 +89,7 @@ def test_durations_are_counted_with_their_requests_and_stages(scrape: Scrape) ->
 
 
 def test_queues_are_empty_after_the_traffic_and_have_a_limit(scrape: Scrape) -> None:
-    assert [scrape("likeness_queue_depth", queue=queue) for queue in QUEUES] == [0, 0, 0]
+    assert [scrape("likeness_queue_depth", queue=queue) for queue in QUEUES] == [0, 0, 0, 0]
     assert all(scrape("likeness_queue_limit", queue=queue) > 0 for queue in QUEUES)
 
 

@@ -41,7 +41,9 @@ class Run:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("contract")
     (key,) = new_keys(folder / "data", ["--scopes", "admin,metrics", "--rate", "0"])
-    with Server(folder / "data", LIKENESS_MAX_FACES_PER_SUBJECT="0") as server, Api.of(server, **bearer(key)) as api:
+    liveness = {"LIKENESS_LIVENESS": "on", "LIKENESS_LIVENESS_THRESHOLD": "0"}  # every face is live enough
+    settings = {"LIKENESS_MAX_FACES_PER_SUBJECT": "0", **liveness}
+    with Server(folder / "data", **settings) as server, Api.of(server, **bearer(key)) as api:
         assert api.enroll("default", "collins", COLLINS).status_code == 201
         return schemathesis(server, folder, key)
 

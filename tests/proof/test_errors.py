@@ -9,8 +9,8 @@ import httpx2
 import pytest
 
 from app.api.problems import PROBLEM_TYPES, TITLES_OF_FORBIDDEN
-from tests.support.answers import problem
-from tests.support.api import Api, bearer
+from tests.support.answers import answered, problem
+from tests.support.api import Api, bearer, part, subject_path
 from tests.support.background import map_in_threads
 from tests.support.commands import new_keys
 from tests.support.encoding import png_header
@@ -38,6 +38,8 @@ PLAIN: dict[str, Provocation] = {
     "invalid_cursor": lambda api: api.http.get("/galleries/default/subjects?cursor=collins"),
     "unsupported_operating_point": lambda api: api.verify(COLLINS, HOPPER, fmr="1e-12"),
     "not_found": lambda api: api.http.get("/galleries/nowhere"),
+    "duplicate_face": lambda api: enrolled_twice(api),
+    "subject_exists": lambda api: renamed_to_another(api),
     "method_not_allowed": lambda api: api.http.get("/verify"),
 }
 """Errors on a server with default settings and without a key."""
@@ -54,11 +56,24 @@ ALONE = {
     "upload_timeout",
     "deadline_exceeded",
     "model_mismatch",
+    "spoof_suspected",
     "storage_full",
     "storage_unavailable",
     "internal_error",
 }
 """Errors with tests of their own below."""
+
+
+def enrolled_twice(api: Api) -> httpx2.Response:
+    """Enrol one photo for two subjects, and refuse the second."""
+    answered(api.enroll("twice", "hopper", HOPPER), 201)
+    return api.post(f"{subject_path('twice', 'grace')}/faces", part("image", HOPPER), on_duplicate="reject")
+
+
+def renamed_to_another(api: Api) -> httpx2.Response:
+    for subject in ("ada", "bob"):
+        answered(api.describe("renamed", subject, {}), 201)
+    return api.http.patch(subject_path("renamed", "ada"), json={"id": "bob"})
 
 
 def first_refused(call: Callable[[], httpx2.Response], *, at_once: int) -> httpx2.Response:
@@ -142,6 +157,12 @@ def test_a_gallery_that_another_model_filled_takes_no_face(tmp_path: Path) -> No
     with Server(tmp_path / "data", LIKENESS_MODELS_DIR=models) as other, Api.of(other) as api:
         assert_promised(api.enroll("staff", "hopper", HOPPER), "model_mismatch")
         assert_promised(api.identify(COLLINS, gallery="staff"), "model_mismatch")
+
+
+def test_a_face_that_may_be_a_picture_is_told_as_such(tmp_path: Path) -> None:
+    settings = {"LIKENESS_LIVENESS": "on", "LIKENESS_LIVENESS_THRESHOLD": "1"}  # which no photo of a face reaches
+    with Server(tmp_path / "data", **settings) as server, Api.of(server) as api:
+        assert_promised(api.verify(COLLINS, HOPPER, liveness="require"), "spoof_suspected")
 
 
 def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
