@@ -50,7 +50,15 @@ class StillEmbedder:
 class StillPipeline:
     """A pipeline with the stages of FacePipeline, so that the cost of their timer is included."""
 
-    def read(self, _data: bytes, _selection: FaceSelection, stage: Stage, _orientation: Orientation) -> PhotoFaces:
+    def read(
+        self,
+        _data: bytes,
+        _selection: FaceSelection,
+        stage: Stage,
+        _orientation: Orientation,
+        *,
+        liveness: bool,  # noqa: ARG002
+    ) -> PhotoFaces:
         for name in ("decode", "detect", "align"):
             with stage(name):
                 pass

@@ -38,7 +38,7 @@ def multi_similarity(cosines: Tensor, people: Tensor, epsilon: float) -> AnchorP
 def n_pairs(people: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
     """Draw an anchor and a positive (N,) of every person with two faces or more."""
     drawn = []
-    for person in sorted(set(people.tolist())):
+    for person in torch.unique(people):
         faces = (people == person).nonzero().squeeze(1)
         if len(faces) > 1:
             drawn.append(faces[torch.randperm(len(faces), generator=random)[:2].to(faces.device)])
