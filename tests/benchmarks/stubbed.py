@@ -50,6 +50,8 @@ class StillEmbedder:
 class StillPipeline:
     """A pipeline with the stages of FacePipeline, so that the cost of their timer is included."""
 
+    judges_liveness = False
+
     def read(
         self,
         _data: bytes,
