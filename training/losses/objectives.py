@@ -23,7 +23,7 @@ Objective = Callable[[Tensor, Tensor], Tensor]
 
 
 class LossSettings(Protocol):
-    """What an objective reads of the section `[loss]`."""
+    """The options of the section `[loss]` that an objective reads."""
 
     @property
     def miner(self) -> str: ...
