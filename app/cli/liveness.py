@@ -21,7 +21,7 @@ def with_liveness(settings: Settings, mode: LivenessMode) -> Settings:
     return settings if mode == "off" else settings.model_copy(update={"liveness": "on"})
 
 
-def field_of(mode: LivenessMode) -> str | None:
+def field_of(mode: LivenessMode) -> LivenessMode | None:
     """Return the field for a remote service; None for `off`, which a service that is older than the field needs."""
     return None if mode == "off" else mode
 

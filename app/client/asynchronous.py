@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 import httpx
 
 from app.client import calls, results
-from app.client.calls import Call, FaceRule, Photo
+from app.client.calls import Call, CompareOptions, EmbedOptions, EnrollOptions, Orientation, Photo, SearchOptions
 from app.client.connection import TIMEOUT, headers, retrying, value_of
 
 T = TypeVar("T")
@@ -41,70 +41,31 @@ class AsyncClient:
     async def _result(self, call: Call[T]) -> T:
         return call.result(await self.send(call))
 
-    async def verify(
-        self,
-        image1: Photo,
-        image2: Photo,
-        *,
-        fmr: float | None = None,
-        threshold: float | None = None,
-        face: FaceRule | None = None,
-        orientation: str | None = None,
-        liveness: str | None = None,
-    ) -> results.Verification:
-        options = {"fmr": fmr, "threshold": threshold, "face": face, "orientation": orientation, "liveness": liveness}
+    async def verify(self, image1: Photo, image2: Photo, **options: Unpack[CompareOptions]) -> results.Verification:
         return await self._result(calls.verify(image1, image2, options))
 
-    async def identify(
-        self,
-        image: Photo,
-        *,
-        gallery: str | None = None,
-        top_k: int | None = None,
-        faces: str | None = None,
-        fpir: float | None = None,
-        threshold: float | None = None,
-        orientation: str | None = None,
-        liveness: str | None = None,
-    ) -> results.Identification:
-        options = {"gallery": gallery, "top_k": top_k, "faces": faces, "fpir": fpir, "threshold": threshold}
-        return await self._result(calls.identify(image, {**options, "orientation": orientation, "liveness": liveness}))
+    async def identify(self, image: Photo, **options: Unpack[SearchOptions]) -> results.Identification:
+        return await self._result(calls.identify(image, options))
 
-    async def detect(self, image: Photo, *, orientation: str | None = None) -> results.Detection:
+    async def detect(self, image: Photo, *, orientation: Orientation | None = None) -> results.Detection:
         return await self._result(calls.detect(image, {"orientation": orientation}))
 
-    async def embed(
-        self, *images: Photo, faces: str | None = None, orientation: str | None = None
-    ) -> results.Embeddings:
-        return await self._result(calls.embed(images, {"faces": faces, "orientation": orientation}))
+    async def embed(self, *images: Photo, **options: Unpack[EmbedOptions]) -> results.Embeddings:
+        return await self._result(calls.embed(images, options))
 
     async def enroll(
         self,
         gallery: str,
         subject_id: str,
         *images: Photo,
-        face: FaceRule | None = None,
-        on_duplicate: str | None = None,
-        orientation: str | None = None,
-        liveness: str | None = None,
         idempotency_key: str | None = None,
+        **options: Unpack[EnrollOptions],
     ) -> results.Enrollment:
-        options = {"face": face, "on_duplicate": on_duplicate, "orientation": orientation, "liveness": liveness}
         return await self._result(calls.enroll(gallery, subject_id, images, idempotency_key, options))
 
     async def verify_subject(
-        self,
-        gallery: str,
-        subject_id: str,
-        image: Photo,
-        *,
-        fmr: float | None = None,
-        threshold: float | None = None,
-        face: FaceRule | None = None,
-        orientation: str | None = None,
-        liveness: str | None = None,
+        self, gallery: str, subject_id: str, image: Photo, **options: Unpack[CompareOptions]
     ) -> results.Verification:
-        options = {"fmr": fmr, "threshold": threshold, "face": face, "orientation": orientation, "liveness": liveness}
         return await self._result(calls.verify_subject(gallery, subject_id, image, options))
 
     async def galleries(self) -> Sequence[results.Gallery]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, BinaryIO, Generic, Literal, TypeAlias, TypedDict, TypeVar
 from urllib.parse import quote
 
 from app.client import results
@@ -20,6 +20,46 @@ Photo: TypeAlias = "str | PathLike[str] | bytes | BinaryIO"
 """The path of an image file, its bytes, or a file that is open for reading bytes."""
 FaceRule = Literal["largest", "center", "only"]
 Fields = Mapping[str, Any]
+Orientation = Literal["auto", "exif"]
+LivenessMode = Literal["off", "report", "require"]
+
+
+class CompareOptions(TypedDict, total=False):
+    """Options of a comparison: the threshold of a false match rate, or the caller's own. Absent ones have defaults."""
+
+    fmr: float | None
+    threshold: float | None
+    face: FaceRule | None
+    orientation: Orientation | None
+    liveness: LivenessMode | None
+
+
+class SearchOptions(TypedDict, total=False):
+    """Options of a search; with `faces="all"`, every face of the photo is searched for."""
+
+    gallery: str | None
+    top_k: int | None
+    face: FaceRule | None
+    faces: Literal["largest", "all"] | None
+    fpir: float | None
+    threshold: float | None
+    orientation: Orientation | None
+    liveness: LivenessMode | None
+
+
+class EmbedOptions(TypedDict, total=False):
+    face: FaceRule | None
+    faces: Literal["largest", "all"] | None
+    orientation: Orientation | None
+
+
+class EnrollOptions(TypedDict, total=False):
+    """Options of an enrolment; with `on_duplicate="reject"`, a face that is already someone else's is refused."""
+
+    face: FaceRule | None
+    on_duplicate: Literal["report", "reject"] | None
+    orientation: Orientation | None
+    liveness: LivenessMode | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 import httpx
 
 from app.client import calls, results
-from app.client.calls import Call, FaceRule, Photo
+from app.client.calls import Call, CompareOptions, EmbedOptions, EnrollOptions, Orientation, Photo, SearchOptions
 from app.client.connection import TIMEOUT, headers, retrying, value_of
 
 T = TypeVar("T")
@@ -49,74 +49,37 @@ class Client:
     def _result(self, call: Call[T]) -> T:
         return call.result(self.send(call))
 
-    def verify(
-        self,
-        image1: Photo,
-        image2: Photo,
-        *,
-        fmr: float | None = None,
-        threshold: float | None = None,
-        face: FaceRule | None = None,
-        orientation: str | None = None,
-        liveness: str | None = None,
-    ) -> results.Verification:
-        """Compare two photos, at the threshold of a false match rate or at the caller's own."""
-        options = {"fmr": fmr, "threshold": threshold, "face": face, "orientation": orientation, "liveness": liveness}
+    def verify(self, image1: Photo, image2: Photo, **options: Unpack[CompareOptions]) -> results.Verification:
+        """Compare two photos."""
         return self._result(calls.verify(image1, image2, options))
 
-    def identify(
-        self,
-        image: Photo,
-        *,
-        gallery: str | None = None,
-        top_k: int | None = None,
-        faces: str | None = None,
-        fpir: float | None = None,
-        threshold: float | None = None,
-        orientation: str | None = None,
-        liveness: str | None = None,
-    ) -> results.Identification:
-        """Search a gallery for the face of a photo, or with `faces="all"` for each of them."""
-        options = {"gallery": gallery, "top_k": top_k, "faces": faces, "fpir": fpir, "threshold": threshold}
-        return self._result(calls.identify(image, {**options, "orientation": orientation, "liveness": liveness}))
+    def identify(self, image: Photo, **options: Unpack[SearchOptions]) -> results.Identification:
+        """Search a gallery for the face of a photo."""
+        return self._result(calls.identify(image, options))
 
-    def detect(self, image: Photo, *, orientation: str | None = None) -> results.Detection:
+    def detect(self, image: Photo, *, orientation: Orientation | None = None) -> results.Detection:
         """Return every face of a photo."""
         return self._result(calls.detect(image, {"orientation": orientation}))
 
-    def embed(self, *images: Photo, faces: str | None = None, orientation: str | None = None) -> results.Embeddings:
+    def embed(self, *images: Photo, **options: Unpack[EmbedOptions]) -> results.Embeddings:
         """Return the vectors of up to 32 photos; a photo that fails has an error and the others stand."""
-        return self._result(calls.embed(images, {"faces": faces, "orientation": orientation}))
+        return self._result(calls.embed(images, options))
 
     def enroll(
         self,
         gallery: str,
         subject_id: str,
         *images: Photo,
-        face: FaceRule | None = None,
-        on_duplicate: str | None = None,
-        orientation: str | None = None,
-        liveness: str | None = None,
         idempotency_key: str | None = None,
+        **options: Unpack[EnrollOptions],
     ) -> results.Enrollment:
         """Enrol photos of a subject. Without an `idempotency_key` one is made, so that a retry never enrols twice."""
-        options = {"face": face, "on_duplicate": on_duplicate, "orientation": orientation, "liveness": liveness}
         return self._result(calls.enroll(gallery, subject_id, images, idempotency_key, options))
 
     def verify_subject(
-        self,
-        gallery: str,
-        subject_id: str,
-        image: Photo,
-        *,
-        fmr: float | None = None,
-        threshold: float | None = None,
-        face: FaceRule | None = None,
-        orientation: str | None = None,
-        liveness: str | None = None,
+        self, gallery: str, subject_id: str, image: Photo, **options: Unpack[CompareOptions]
     ) -> results.Verification:
         """Compare a photo with the enrolled faces of a subject."""
-        options = {"fmr": fmr, "threshold": threshold, "face": face, "orientation": orientation, "liveness": liveness}
         return self._result(calls.verify_subject(gallery, subject_id, image, options))
 
     def galleries(self) -> Sequence[results.Gallery]:

@@ -29,10 +29,12 @@ class FaceRepository(Transactional):
         templates: Sequence[Template],
         idempotency: IdempotencyRecord | None = None,
         by: Actor = SYSTEM,
+        identified: Sequence[str] = (),
     ) -> Mapping[str, Any] | None:
         """
         Add templates to a subject, creating it and its gallery as needed, all or nothing.
 
+        `identified` are other subjects whom the answer names: the audit log gets their entries in the same transaction.
         Return None, or the response saved earlier under the same key, in which case nothing was added.
         Raises ModelMismatch, or InvalidRequest if the key was used for another request or a face id is taken.
         """
@@ -49,6 +51,8 @@ class FaceRepository(Transactional):
             transaction.add_faces(gallery, templates)
             for template in templates:
                 audit.append(transaction.db, by, "face.enroll", gallery_id, subject=subject_id, face=template.face_id)
+            for other in identified:
+                audit.append(transaction.db, by, "subject.identify", gallery_id, subject=other)
             if idempotency:
                 transaction.save_response(gallery, subject_id, idempotency)
             return None

@@ -99,3 +99,9 @@ class MaintenanceRepository(Transactional):
         """Append to the audit log an event that changes no row."""
         with self._database.writing() as db:
             audit.append(db, by, action, gallery_id, subject=subject_id, **details)
+
+    def audit_events(self, by: Actor, action: str, gallery_id: str, subject_ids: Sequence[str]) -> None:
+        """Append such an event for each of the subjects, in one transaction."""
+        with self._database.writing() as db:
+            for subject_id in subject_ids:
+                audit.append(db, by, action, gallery_id, subject=subject_id)

@@ -27,6 +27,11 @@ MAX_CONNECTED = 20_000
 Labels = npt.NDArray[np.intp]
 
 
+def is_available() -> bool:
+    """Return whether SciPy is installed."""
+    return find_spec("scipy") is not None
+
+
 def cluster_faces(
     vectors: Floats, threshold: float, offsets: Floats | None = None, *, max_connected: int = MAX_CONNECTED
 ) -> Labels:
@@ -36,7 +41,7 @@ def cluster_faces(
     With the threshold offsets (N,) of the faces, pairs are compared by their normalized scores instead of distances.
     Raises StartError if SciPy is not installed, InvalidRequest if more than `max_connected` faces are connected.
     """
-    if find_spec("scipy") is None:
+    if not is_available():
         raise StartError("clustering needs SciPy: pip install 'likeness[cluster]'")
     faces = _Faces(vectors, np.zeros(len(vectors), np.float32) if offsets is None else offsets)
     components = _connected_components(faces, threshold)

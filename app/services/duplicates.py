@@ -50,16 +50,21 @@ class Duplicates:
         """Return the other subjects that each face (with its index) matches, best first. Raises ModelMismatch."""
         return await self._workers.run(lambda: self._find(gallery_id, subject_id, faces, caller))
 
-    async def named(
-        self, gallery_id: str, duplicates: Sequence[Duplicate], caller: Caller, by: Actor
-    ) -> list[Duplicate]:
-        """Return those that the caller may be told, which counts and is audited as an identification."""
+    async def named(self, gallery_id: str, duplicates: Sequence[Duplicate], caller: Caller) -> list[Duplicate]:
+        """Return those that the caller may be told, which counts as an identification; whoever tells them audits it."""
         left_out = await self._namings.exhausted(caller, gallery_id)
         subjects = dict.fromkeys(each.subject_id for each in duplicates if each.subject_id not in left_out)
         admitted = [each for each in subjects if await self._namings.admit(caller, gallery_id, each)]
-        if admitted:
-            await self._galleries.audit_search(by, "subject.identify", gallery_id, admitted)
         return [each for each in duplicates if each.subject_id in admitted]
+
+    def audited(self, duplicates: Sequence[Duplicate]) -> Sequence[str]:
+        """Return the subjects whose identification belongs into the audit log, each once."""
+        return self._galleries.audited(list(dict.fromkeys(each.subject_id for each in duplicates)))
+
+    async def audit(self, gallery_id: str, duplicates: Sequence[Duplicate], by: Actor) -> None:
+        """Write those entries in a transaction of their own, for a request that enrols nobody."""
+        if subjects := self.audited(duplicates):
+            await self._galleries.audit_search(by, "subject.identify", gallery_id, subjects)
 
     def _find(
         self, gallery_id: str, subject_id: str, faces: Sequence[tuple[int, Embedding]], caller: Caller

@@ -103,10 +103,11 @@ class Enrollment:
         if not result.enrolled:
             raise AllRejected(result.rejected)
         duplicates = await self._duplicates_of(gallery_id, subject_id, result, caller, by, on_duplicate)
+        identified = self._duplicates.audited(duplicates)
         answer = present(replace(result, duplicates=duplicates))
         record = IdempotencyRecord(idempotency_key, request, present(result)) if idempotency_key else None
         templates = [face.template for face in result.enrolled]
-        stored = await self._run(self._repository.enroll, gallery_id, subject_id, templates, record, by)
+        stored = await self._run(self._repository.enroll, gallery_id, subject_id, templates, record, by, identified)
         return EnrollmentOutcome(dict(stored or answer), replayed=stored is not None)
 
     async def _duplicates_of(
@@ -121,8 +122,9 @@ class Enrollment:
         """Return the duplicates that the caller may be told. Raises DuplicateFace if any is to be refused."""
         faces = [(face.index, face.template.embedding) for face in result.enrolled]
         found = await self._duplicates.find(gallery_id, subject_id, faces, caller)
-        named = await self._duplicates.named(gallery_id, found, caller, by)
+        named = await self._duplicates.named(gallery_id, found, caller)
         if found and on_duplicate == "reject":
+            await self._duplicates.audit(gallery_id, named, by)
             raise DuplicateFace([(each.index, each.subject_id, each.distance.squared_l2) for each in named])
         return named
 

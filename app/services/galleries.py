@@ -146,6 +146,10 @@ class Galleries:
         await self._run(self._search.update_index, gallery_id)
         return deleted
 
+    def audited(self, subject_ids: Sequence[str]) -> Sequence[str]:
+        """Return the subjects that an audit of searches has entries for: none if searches are not audited."""
+        return subject_ids if self._audit_searches else ()
+
     async def audit_search(self, by: Actor, action: str, gallery_id: str, subject_ids: Sequence[str]) -> None:
         """
         If searches are audited, add an entry for each subject that was named, or one if nobody was.
@@ -155,8 +159,7 @@ class Galleries:
         if not self._audit_searches:
             return
         try:
-            for subject_id in subject_ids or [""]:
-                await self._run(self._repository.audit_event, by, action, gallery_id, subject_id)
+            await self._run(self._repository.audit_events, by, action, gallery_id, subject_ids or [""])
         except StorageFull:
             log.error("the disk is full: %s by %s in request %s is not audited", action, by.name, by.request_id)
 

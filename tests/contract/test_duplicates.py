@@ -84,6 +84,13 @@ def test_being_named_is_audited_as_an_identification(api: Api, gallery: str) -> 
     assert "subject.identify" in [event["action"] for event in events]
 
 
+def test_being_named_in_a_refusal_is_audited_once(api: Api, gallery: str) -> None:
+    enroll(api, gallery, "grace", HOPPER)
+    problem(enroll(api, gallery, "hopper", HOPPER_AGAIN, on_duplicate="reject"), 409, "duplicate_face")
+    events = answered(api.http.get(f"{subject_path(gallery, 'grace')}/export"))["events"]
+    assert [event["action"] for event in events].count("subject.identify") == 1
+
+
 def test_a_key_that_may_list_subjects_is_told(service: Service, api: Api, gallery: str) -> None:
     enroll(api, gallery, "grace", HOPPER)
     key = Api(service.client(service.new_key(Scope.ENROLL)))

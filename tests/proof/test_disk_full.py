@@ -43,7 +43,7 @@ def enrol_until_full(api: Api) -> tuple[dict[str, list[str]], httpx2.Response]:
 
 @pytest.mark.timeout(900)
 def test_enrolments_until_the_disk_is_full_are_all_kept_and_go_on_when_there_is_room(disk: Disk, api: Api) -> None:
-    disk.fill(leave_kib=KIB * 3 // 8)  # each photo is told to be a duplicate, which is a second transaction
+    disk.fill(leave_kib=KIB // 4)
     promised, refusal = enrol_until_full(api)
     report(f"{len(promised)} enrolments fitted")
     problem(refusal, 507, "storage_full")

@@ -64,6 +64,10 @@ CHANGES: dict[str, tuple[Use, list[dict[str, Any]]]] = {
         lambda repository: repository.audit_event(BY, "subject.identify", "guests", "ada"),
         [event("subject.identify", subject="ada")],
     ),
+    "search that names two": (
+        lambda repository: repository.audit_events(BY, "subject.identify", "guests", ["ada", "bob"]),
+        [event("subject.identify", subject="ada"), event("subject.identify", subject="bob")],
+    ),
 }
 READS: list[Use] = [
     lambda repository: repository.galleries(),

@@ -52,7 +52,7 @@ async def test_search_on_a_full_disk_is_answered_and_logged_as_not_audited(
         raise StorageFull("the disk is full")
 
     repository = FileRepository(tmp_path / "g.sqlite3")
-    monkeypatch.setattr(repository, "audit_event", fail)
+    monkeypatch.setattr(repository, "audit_events", fail)
     workers = WorkerPool("store", threads=1, max_waiting=9, deadline=9)
     with caplog.at_level(logging.ERROR):
         galleries = Galleries(repository, GallerySearch(repository), workers)
