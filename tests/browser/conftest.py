@@ -53,13 +53,13 @@ def photo_file(photo: bytes, name: str = "photo.jpg") -> FilePayload:
     return {"name": name, "mimeType": "image/jpeg", "buffer": photo}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def playwright() -> Iterator[Playwright]:
     with sync_playwright() as started:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> str:
     found = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
     if found is None:
@@ -67,7 +67,7 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(chromium: str, playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A Chromium whose camera sees Grace Hopper."""
     camera = tmp_path_factory.mktemp("camera") / "hopper.mjpeg"
@@ -77,7 +77,7 @@ def browser(chromium: str, playwright: Playwright, tmp_path_factory: pytest.Temp
         yield launched
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:  # noqa: ARG001
     """A server without keys; none is started where there is no Chromium."""
     with Server(tmp_path_factory.mktemp("page") / "data") as started:
