@@ -185,9 +185,9 @@ class Client:
         """
         Import the lines of an export, with its header first; yield what became of each line, refused ones too.
 
-        Lines are read as answers are taken, up to a thousand ahead. What was answered is on the disk. After an
-        exception, give the same lines again, with the number of the last line that was answered as `after`: lines that
-        are there are answered with "exists".
+        Lines are read as answers are taken, up to a thousand ahead. What was answered is on the disk. Raises Problem if
+        the service ends the import, for example on a full disk. After an exception, give the same lines again, with the
+        number of the last line that was answered as `after`: lines that are there are answered with "exists".
         """
         batches = moving.ImportBatches(gallery, after)
         for line in lines:
