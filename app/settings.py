@@ -150,7 +150,9 @@ class Settings(BaseSettings):
         "core, or each GiB of memory if that is fewer.",
     )
     threads: int = Field(1, ge=1, le=64, description="Threads of one inference.")
-    photo_threads: int = Field(default_factory=usable_cores, ge=1, le=256, description="Photos processed at the same time.")
+    photo_threads: int = Field(
+        default_factory=usable_cores, ge=1, le=256, description="Photos processed at the same time."
+    )
     max_waiting: int = Field(64, ge=1, le=_LARGE, description="Photos that may wait; beyond that, requests get 503.")
     max_faces: int = Field(
         500,
@@ -287,4 +289,6 @@ class Settings(BaseSettings):
     @property
     def photos_at_once(self) -> int:
         """In each worker: `photo_threads` where it was given, else a share of the cores."""
-        return self.photo_threads if "photo_threads" in self.model_fields_set else max(1, usable_cores() // self.workers)
+        return (
+            self.photo_threads if "photo_threads" in self.model_fields_set else max(1, usable_cores() // self.workers)
+        )
