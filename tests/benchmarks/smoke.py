@@ -65,7 +65,9 @@ def slower_rows(stage: Callable[[Effort], Iterable[Row]], before: Rows) -> set[t
 
 def _shown_slowdown(row: Row, before: Rows) -> float:
     factor = slowdown(row, before.get((row.stage, row.case)))
-    console.print(f"{row.stage}: {row.case}: {'not comparable' if factor is None else f'{factor:.2f} times as long as before'}")
+    console.print(
+        f"{row.stage}: {row.case}: {'not comparable' if factor is None else f'{factor:.2f} times as long as before'}"
+    )
     return factor or 0.0
 
 

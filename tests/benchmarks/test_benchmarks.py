@@ -22,8 +22,9 @@ from app.gallery.records import StoredVector
 from app.images.decode import decode as read
 from app.images.formats import ACCEPTED
 from app.inference.onnx_session import Session
-from tests.benchmarks import __main__ as command, report as published
+from tests.benchmarks import __main__ as command
 from tests.benchmarks import decode, detect, embed, gpu, http_cost, memory, peers, photos, pipeline, search, smoke
+from tests.benchmarks import report as published
 from tests.benchmarks.concurrency import percentile, scaling
 from tests.benchmarks.measure import FEWEST, Contestant, Effort, Laps, Pace, noise, race, ratio
 from tests.benchmarks.overload import judged

@@ -14,56 +14,71 @@
 #define VECTORIZED
 #endif
 
+#define MOST_ROWS 257 /* of bytes, whose sum 16 bits hold */
+
 VECTORIZED
-static void add_row(uint32_t *restrict sums, const uint8_t *restrict row, long count)
+static void set_row(uint16_t *restrict sums, const uint8_t *restrict row, long count)
+{
+    for (long i = 0; i < count; i++) sums[i] = row[i];
+}
+
+VECTORIZED
+static void add_row(uint16_t *restrict sums, const uint8_t *restrict row, long count)
 {
     for (long i = 0; i < count; i++) sums[i] += row[i];
 }
 
+typedef uint16_t short_pixel __attribute__((vector_size(8), aligned(2)));
 typedef uint32_t pixel __attribute__((vector_size(16), aligned(4)));
 typedef int32_t signed_pixel __attribute__((vector_size(16)));
 typedef float float_pixel __attribute__((vector_size(16), aligned(4)));
 
-/* The sums (3 numbers a column) of all columns before each one (4 numbers; the last is without meaning). */
-static void prefix(uint32_t *restrict prefixes, const uint32_t *restrict sums, long width)
+/* Add the sums (3 numbers a column) of all columns before each one to 4 numbers, the last of them without meaning. */
+static void add_prefixes(uint32_t *restrict prefixes, const uint16_t *restrict sums, long width)
 {
     pixel before = {0, 0, 0, 0};
     for (long x = 0; x < width; x++) {
-        *(pixel *)(prefixes + 4 * x) = before;
-        before += *(const pixel *)(sums + 3 * x);
+        *(pixel *)(prefixes + 4 * x) += before;
+        before += __builtin_convertvector(*(const short_pixel *)(sums + 3 * x), pixel);
     }
-    *(pixel *)(prefixes + 4 * width) = before;
+    *(pixel *)(prefixes + 4 * width) += before;
 }
 
 static long first(long index, long length, long count) { return index * length / count; }
 static long stop(long index, long length, long count) { return ((index + 1) * length + count - 1) / count; }
-static long clip(long value, long most) { return value < 0 ? 0 : value > most ? most : value; }
+static long clip(long value, long low, long high) { return value < low ? low : value > high ? high : value; }
 
 struct bin { int64_t before, after; float share; };
 
-/* The bins of `count` outputs over the pixels `start` to `start + length`, clipped to `most` pixels, from `origin` on. */
-static void divide(struct bin *bins, long start, long length, long count, long most, long origin)
+/* The bins of `count` outputs over the pixels `start` to `start + length`: what of them lies in `low` to `high`, from
+ * `low` on. Whatever the numbers, no bin reaches beyond. */
+static void divide(struct bin *bins, long start, long length, long count, long low, long high)
 {
     for (long i = 0; i < count; i++) {
         const long from = first(i, length, count), to = stop(i, length, count);
-        bins[i].before = clip(start + from, most) - origin;
-        bins[i].after = clip(start + to, most) - origin;
+        bins[i].before = clip(start + from, low, high) - low;
+        bins[i].after = clip(start + to, low, high) - low;
         bins[i].share = 1.0f / (float)(to - from);
     }
 }
 
 /* Area-pool the window (left, top, right, bottom) of an RGB photo, black beyond it, to (height, width, 4) floats. */
 static void pool(const uint8_t *photo, long photo_height, long photo_width, const int64_t *window, long height,
-                 long width, float *out, struct bin *rows, struct bin *columns, uint32_t *sums, uint32_t *prefixes)
+                 long width, float *out, struct bin *rows, struct bin *columns, uint16_t *sums, uint32_t *prefixes)
 {
-    const long left = clip(window[0], photo_width), visible = clip(window[2], photo_width) - left;
-    divide(rows, window[1], window[3] - window[1], height, photo_height, 0);
-    divide(columns, window[0], window[2] - window[0], width, photo_width, left);
+    const long left = clip(window[0], 0, photo_width), right = clip(window[2], left, photo_width);
+    const long visible = right - left;
+    divide(rows, window[1], window[3] - window[1], height, 0, photo_height);
+    divide(columns, window[0], window[2] - window[0], width, left, right);
     for (long i = 0; i < height; i++) {
-        memset(sums, 0, sizeof *sums * 3 * (size_t)visible);
-        for (long y = rows[i].before; y < rows[i].after; y++)
-            add_row(sums, photo + 3 * (y * photo_width + left), 3 * visible);
-        prefix(prefixes, sums, visible);
+        memset(prefixes, 0, sizeof *prefixes * 4 * (size_t)(visible + 1));
+        for (long y = rows[i].before; y < rows[i].after; y += MOST_ROWS) {
+            const uint8_t *row = photo + 3 * (y * photo_width + left);
+            const long count = rows[i].after - y < MOST_ROWS ? rows[i].after - y : MOST_ROWS;
+            set_row(sums, row, 3 * visible);
+            for (long n = 1; n < count; n++) add_row(sums, row += 3 * photo_width, 3 * visible);
+            add_prefixes(prefixes, sums, visible);
+        }
         for (long j = 0; j < width; j++, out += 4) {
             const pixel sum = *(const pixel *)(prefixes + 4 * columns[j].after)
                               - *(const pixel *)(prefixes + 4 * columns[j].before);
@@ -78,13 +93,15 @@ static void pool(const uint8_t *photo, long photo_height, long photo_width, cons
 int likeness_pool(const uint8_t *photo, int64_t photo_height, int64_t photo_width, const int64_t *windows,
                   int64_t count, int64_t height, int64_t width, float *out)
 {
-    uint32_t *sums = calloc((size_t)(7 * photo_width + 8), sizeof *sums);
+    uint16_t *sums = calloc((size_t)(3 * photo_width + 1), sizeof *sums);
+    uint32_t *prefixes = malloc(sizeof *prefixes * 4 * (size_t)(photo_width + 1));
     struct bin *bins = malloc(sizeof *bins * (size_t)(height + width));
-    const int failed = !sums || !bins;
+    const int failed = !sums || !prefixes || !bins;
     for (int64_t n = 0; n < count && !failed; n++)
         pool(photo, photo_height, photo_width, windows + 4 * n, height, width, out + n * height * width * 4, bins,
-             bins + height, sums, sums + 3 * photo_width);
+             bins + height, sums, prefixes);
     free(sums);
+    free(prefixes);
     free(bins);
     return failed;
 }

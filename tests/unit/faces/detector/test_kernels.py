@@ -52,3 +52,15 @@ def some_boxes(random: np.random.Generator, count: int) -> Floats:
     sides = random.uniform(5, 40, (count, 2))
     sides[::2] = 20
     return np.hstack([corners, corners + sides]).astype(np.float32)
+
+
+def test_no_window_reaches_beyond_the_photo_in_memory(kernels: Kernels) -> None:
+    extremes = np.array([np.iinfo(np.int64).min, -(10**12), -1, 0, 7, 10**12, np.iinfo(np.int64).max])
+    windows = np.array(np.meshgrid(*[extremes] * 4)).reshape(4, -1).T
+    crops = CompiledPooling(np.full((8, 8, 3), 255, np.uint8), kernels).crops(windows, 5)
+    assert crops.shape == (len(extremes) ** 4, 5, 5, 4)
+
+
+def test_a_bin_of_more_rows_than_16_bits_can_sum_is_right(kernels: Kernels) -> None:
+    photo = np.full((1000, 3, 3), 255, np.uint8)
+    assert CompiledPooling(photo, kernels).level(1, 2)[0, :, :3].tolist() == [[255.0] * 3] * 2
