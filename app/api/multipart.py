@@ -100,14 +100,14 @@ class _Form:
     def _decode(self, text: bytes) -> str:
         try:
             return text.decode(self._charset)
-        except UnicodeDecodeError:
+        except (LookupError, ValueError):  # a codec of bytes, such as hex, or one that fails in its own way
             return text.decode("latin-1")
 
 
 def _charset(options: dict[bytes, bytes]) -> str:
     try:
         return codecs.lookup(options.get(b"charset", b"utf-8").decode("latin-1")).name
-    except LookupError:
+    except (LookupError, ValueError):  # a name with a zero in it
         return "latin-1"
 
 
