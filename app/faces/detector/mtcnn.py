@@ -3,7 +3,7 @@ MTCNN (Zhang et al. 2016) on ONNX Runtime, with the boxes of facenet-pytorch 2.6
 
 facenet-pytorch and insightface's old MTCNN resize the photo once for every pyramid level and cut out each crop in a
 Python loop; their users complain of time that grows with the photo, and of a crash if a candidate lies outside it. Here
-levels and crops are pooled in one compiled call each, candidates are arrays throughout, and empty windows are dropped. With
+levels and crops are pooled by compiled code, candidates are arrays throughout, and empty windows are dropped. With
 facenet-pytorch's options the boxes are equal to 0.01 px (tests/unit/faces/detector/test_parity.py). The service uses
 fewer levels (`SERVING_OPTIONS`), which moves boxes a little and finds the same faces; docs/evaluation.md has figures.
 
