@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
-"""Where a container finds its own limits (cgroup v2)."""
+"""The folder in which a container finds its own limits (cgroup v2)."""
 WORKER_BYTES = 2**30
 """Memory for each worker: 250 MiB for one with an empty gallery, and room for vectors and large photos."""
 MOST_WORKERS = 64

@@ -20,14 +20,14 @@ PACKAGES = (
 
 
 FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "sve")
-"""What the libraries choose their kernels by."""
+"""The features by which libraries choose their code."""
 _VENDORS = {"GenuineIntel": "intel", "AuthenticAMD": "amd"}
 
 
 class Machine(BaseModel, frozen=True):
     cpu: str
     family: str
-    """Of the processor, such as `intel-6-207`: vendor, family and model. Ratios hold within one."""
+    """The processor's vendor, family and model, such as `intel-6-207`. Ratios hold within one family."""
     features: str
     cores: int
     memory_gib: int

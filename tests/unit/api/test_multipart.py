@@ -1,7 +1,7 @@
 """A form is read as Starlette reads it, however its bytes arrive."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import pytest
 from hypothesis import given
@@ -25,7 +25,7 @@ def body(parts: list[tuple[str, bool, bytes]]) -> bytes:
     return b"\r\n".join([*written, f"--{BOUNDARY}--\r\n".encode()])
 
 
-async def in_pieces(data: bytes, size: int) -> AsyncIterator[bytes]:
+async def in_pieces(data: bytes, size: int) -> AsyncGenerator[bytes, None]:
     for start in range(0, len(data), size):
         yield data[start : start + size]
 
@@ -38,7 +38,9 @@ def read(data: bytes, size: int = 10**9, charset: str = "utf-8", most: int = 9) 
 async def by_starlette(data: bytes, charset: str) -> list[Part]:
     headers = Headers({"content-type": f"multipart/form-data; boundary={BOUNDARY}; charset={charset}"})
     form = await MultiPartParser(headers, in_pieces(data, 10**9)).parse()
-    return [(name, await each.read() if isinstance(each, UploadFile) else each) for name, each in form.multi_items()]
+    parts = [(name, await each.read() if isinstance(each, UploadFile) else each) for name, each in form.multi_items()]
+    await form.close()
+    return parts
 
 
 @given(PARTS, st.integers(1, 200), st.sampled_from(["utf-8", "latin-1", "unheard-of"]))
