@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What an NVIDIA GPU makes of Likeness, in one command: installs into a virtual environment of its own, measures, prints the table.
-#   tests/benchmarks/gpu.sh [--provider cuda|tensorrt|cpu] [--json FILE] [--document FILE] [--seconds N] [--requests N]
+#   tests/benchmarks/gpu.sh [--provider cuda|tensorrt|cpu] [--json FILE] [--seconds N] [--requests N]
 # Wants Linux, Python 3.11 or later, a package index and, but with --provider cpu, an NVIDIA GPU with a driver for CUDA 13.
 # --provider cpu is a rehearsal: the same measurements with the packages for CPUs, so that nothing but the GPU is new later.
 # Exit status 0: all targets met, 1: one missed, 2: nothing was measured, and why.
