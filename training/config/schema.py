@@ -39,6 +39,9 @@ class DataConfig(Section):
         "in the folder of the run.",
     )
     minimum_faces: int = Field(default=2, ge=1, description="People with fewer usable crops are left out.")
+    exclude: tuple[Path, ...] = Field(
+        default=(), description="Lists of files to leave out, as `clean` writes them; in text, root/folder/file a line."
+    )
     rescaled: bool = Field(
         default=False,
         description="Resize crops that were prepared for a network of another size. The service aligns at the "

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from app.domain.models import Pixels
 from training.data.crops import CROPS_112, CropGeometry, geometry_of_side
+from training.data.exclusions import NOTHING, Exclusions
 from training.data.file_index import Examined, FileIndex, state_of
 from training.data.sources import SUFFIXES, PersonFiles, UnusableData, list_people
 from training.errors import TrainingError
@@ -62,6 +63,7 @@ class FaceSet:
     skipped: tuple[Skipped, ...]
     digest: str
     format: CropFormat = FORMAT_112
+    files: tuple[str, ...] = ()  # root/folder/file of each, by which lists of excluded files name them
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -93,6 +95,7 @@ class FaceSet:
             paths=tuple(self.paths[face] for face in faces),
             person_of=tuple(number[self.person_of[face]] for face in faces),
             file_digests=tuple(self.file_digests[face] for face in faces),
+            files=tuple(self.files[face] for face in faces),
             digest=hashlib.sha256("\n".join([self.digest, *names]).encode()).hexdigest(),
         )
 
@@ -104,13 +107,15 @@ def read_faces(
     threads: int = 2,
     index: FileIndex | None = None,
     crops: CropFormat = FORMAT_112,
+    excluded: Exclusions = NOTHING,
 ) -> FaceSet:
     """
     Return all people under `roots` with at least `minimum` readable crops. Raises UnusableData if fewer than two.
 
     Files that `index` knows are not read again.
     """
-    people, index = [person for root in roots for person in list_people(root)], index or FileIndex()
+    people = [excluded.applied(person) for root in roots for person in list_people(root)]
+    index = index or FileIndex()
     with ThreadPoolExecutor(threads) as pool:
         examined = list(pool.map(partial(_examine, index=index, crops=crops), people))
     kept = [person for person in examined if len(person.digests) >= minimum]
@@ -207,6 +212,7 @@ def _face_set(people: Sequence[_ExaminedPerson], skipped: tuple[Skipped, ...], c
         skipped=skipped,
         digest=digest.hexdigest(),
         format=crops,
+        files=tuple(f"{person.source.name}/{name}" for person in people for name in person.digests),
     )
 
 
