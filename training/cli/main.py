@@ -7,7 +7,7 @@ import sys
 import typer
 
 from app.domain.errors import LikenessError
-from training.cli import calibrate, clean, convert, evaluate, export, offset, train
+from training.cli import benchmarks, calibrate, clean, convert, evaluate, export, offset, train
 from training.data.dataset import UnusableImage
 from training.engine.distributed import UnusableDevice, is_main_process
 from training.errors import TrainingError
@@ -27,6 +27,7 @@ cli.add_typer(export.cli)
 cli.add_typer(convert.cli)
 cli.add_typer(offset.cli)
 cli.add_typer(calibrate.cli)
+evaluate.cli.add_typer(benchmarks.cli)
 cli.add_typer(evaluate.cli, name="evaluate")
 
 
