@@ -13,6 +13,7 @@ import numpy as np
 from app.domain.models import Pixels
 from training.cleaning.label_errors import Duplicate, Outlier, duplicates, groups, outliers
 from training.data.dataset import CropFormat, FaceSet, read_crop, read_faces
+from training.data.packed_files import ImageFile
 from training.errors import TrainingError
 from training.pipeline.chunked_vectors import embed_in_chunks
 from training.pipeline.embeddings import Embeddings
@@ -66,7 +67,7 @@ def embed(model: ServedModel, faces: FaceSet, cache: Path | None) -> Embeddings:
     """Return the embeddings of all faces, as the service would compute them."""
     size, geometry = model.manifest.crop_size, faces.format.geometry
 
-    def read(path: Path) -> Pixels:
+    def read(path: ImageFile) -> Pixels:
         return geometry.aligned(read_crop(path, faces.format), size)
 
     def crops(chunk: range) -> Pixels:

@@ -26,13 +26,26 @@ class Exclusions:
         """Read JSON with the key `exclude`, or text with a file in each line. Raises UnusableExclusions."""
         return cls(frozenset(file for path in lists for file in _read(path)))
 
-    def applied(self, person: PersonFiles) -> PersonFiles:
-        """Return the person without the excluded files."""
+    def applied(self, people: list[PersonFiles]) -> list[PersonFiles]:
+        """Return the people without the excluded files. Raises UnusableExclusions if there is not one of them."""
+        kept = [self._kept(person) for person in people]
+        if self.files and sum(len(person.files) for person in kept) == sum(len(person.files) for person in people):
+            raise UnusableExclusions(
+                f"none of the {len(self.files)} excluded files is there, such as {min(self.files)}: "
+                f"expected names like {_example(people)}"
+            )
+        return kept
+
+    def _kept(self, person: PersonFiles) -> PersonFiles:
         kept = {name: path for name, path in person.files.items() if f"{person.name}/{name}" not in self.files}
         return replace(person, files=kept)
 
 
 NOTHING = Exclusions()
+
+
+def _example(people: list[PersonFiles]) -> str:
+    return next((f"{person.name}/{name}" for person in people for name in person.files), "root/folder/file")
 
 
 def _read(path: Path) -> list[str]:

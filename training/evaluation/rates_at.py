@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.evaluation.bootstrap import finest_fmr
 
-Distances = NDArray[np.float64] | NDArray[np.float32]
+Distances: TypeAlias = NDArray[np.floating[Any]]
 
 
 def tar_at(distances: Distances, same: NDArray[np.bool_], fars: Sequence[float]) -> list[dict[str, Any]]:

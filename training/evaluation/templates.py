@@ -57,13 +57,13 @@ def read_task(faces: Path, media: Path, pairs: Path) -> TemplateTask:
 
     Raises UnusableTemplates.
     """
-    rows, media_rows, pair_rows = _rows(faces, 12), _rows(media, 3), _rows(pairs, 3)
+    rows, media_rows = _rows(faces, 12), _rows(media, 3)
     images = tuple(row[0] for row in rows)
     if images != tuple(row[0] for row in media_rows):
         raise UnusableTemplates(f"expected {faces} and {media} to list the same images in one order")
     numbers = _numbers(faces, [row[1:] for row in rows]).astype(np.float32)  # (N, 11)
     template_of, medium_of = _numbers(media, [row[1:] for row in media_rows]).astype(np.int64).T
-    first, second, same = _numbers(pairs, pair_rows).astype(np.int64).T
+    first, second, same = _pairs(pairs).T
     if unknown := np.setdiff1d(np.concatenate([first, second]), template_of).tolist():
         raise UnusableTemplates(f"{pairs}: {len(unknown)} templates have no image, such as {unknown[0]}")
     if not 0 < same.sum() < len(same):
@@ -145,6 +145,17 @@ def _rows(path: Path, columns: int) -> list[list[str]]:
         if len(row) != columns:
             raise UnusableTemplates(f"{path}, line {number}: expected {columns} columns, got {len(row)}")
     return rows
+
+
+def _pairs(path: Path) -> Numbers:
+    """Return two templates and 1 or 0 in each row; IJB-C has 16 million rows."""
+    try:
+        numbers = np.loadtxt(path, dtype=np.int64, ndmin=2)
+    except (OSError, ValueError) as error:
+        raise UnusableTemplates(f"cannot read {path}: {error}") from error
+    if numbers.shape[1:] != (3,):
+        raise UnusableTemplates(f"{path}: expected 3 columns, got {numbers.shape[1]}")
+    return numbers
 
 
 def _numbers(path: Path, rows: list[list[str]]) -> NDArray[np.float64]:

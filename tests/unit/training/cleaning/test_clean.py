@@ -96,7 +96,7 @@ def test_planted_errors_are_listed_and_excluded_and_a_stopped_command_goes_on(
 
     kept = read_faces([crops], excluded=Exclusions.read([tmp_path / "clean.json"]))
     assert kept.names == ("crops/collins", "crops/hopper")
-    assert [path.stem for path in kept.paths] == ["7", "8", "9", "0", "1", "2", "3"]
+    assert [path.name[0] for path in kept.paths] == ["7", "8", "9", "0", "1", "2", "3"]
 
 
 def test_a_list_in_text_names_files_by_root_folder_and_file(people: Path, tmp_path: Path) -> None:
@@ -106,6 +106,11 @@ def test_a_list_in_text_names_files_by_root_folder_and_file(people: Path, tmp_pa
         file for file in read_faces([people]).files if not file.startswith(("people/person1", "people/person5/2"))
     )
     assert kept.subset([1, 0]).files[0] == "people/person2/0.png"
+    (tmp_path / "list.txt").write_text("crops/person1/0.png\n")
+    with pytest.raises(
+        UnusableExclusions, match=r"none of the 1 excluded files is there, such as crops/person1/0\.png"
+    ):
+        read_faces([people], excluded=Exclusions.read([tmp_path / "list.txt"]))
 
 
 @pytest.mark.parametrize(("name", "text"), [("a.json", "{}"), ("a.json", '{"exclude": [1]}'), ("b.json", "no")])

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def crops(lfw_photos: Path, models_dir: Path) -> list[Pixels]:
 
 
 def warp(photo: Pixels, transform: Any) -> Pixels:
-    return np.rint(255 * transform_image(photo, transform, output_shape=(112, 112))).astype(np.uint8)
+    return np.asarray(np.rint(255 * transform_image(photo, transform, output_shape=(112, 112))), np.uint8)
 
 
 def changed(crop: Pixels, random: np.random.Generator) -> bytes:
@@ -84,7 +85,7 @@ def test_a_bin_file_is_measured_over_ten_folds_and_at_fars(
     command("bin", file, "--model", MODEL, "--models-dir", models_dir, "--json", tmp_path / "report.json")
     report = json.loads((tmp_path / "report.json").read_text())["benchmarks"]["agedb_30"]
 
-    decoded = [cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR)[..., ::-1] for image in images]
+    decoded = [np.asarray(Image.open(BytesIO(image))) for image in images]
     embeddings = ServedModel.open(models_dir / MODEL).embed(np.stack(decoded), "embed")
     vectors, offsets = embeddings.vectors.astype(np.float64), embeddings.offsets
     distances = ((vectors[::2] - vectors[1::2]) ** 2).sum(1) + offsets[::2] + offsets[1::2]
@@ -181,6 +182,10 @@ def test_templates_are_pooled_by_media_and_compared(lists: Path, lfw_photos: Pat
     one, two, three, four = (each / np.linalg.norm(each) for each in templates)
     nearest = min(float(((a - b) ** 2).sum()) for a in (one, two) for b in (three, four))
     assert report["tar"][0]["threshold"] == pytest.approx(nearest, abs=5e-3)  # interpolation of another library
+    for text, complaint in (("7 9 one\n", "cannot read"), ("7 9\n2 4\n", "expected 3 columns, got 2")):
+        (lists / "pairs.txt").write_text(text)
+        with pytest.raises(UnusableTemplates, match=complaint):
+            read_task(lists / "faces.txt", lists / "media.txt", lists / "pairs.txt")
     (lists / "pairs.txt").write_text("7 9 1\n7 3 0\n")
     with pytest.raises(UnusableTemplates, match="1 templates have no image, such as 3"):
         read_task(lists / "faces.txt", lists / "media.txt", lists / "pairs.txt")
