@@ -10,7 +10,7 @@ from typing import Any
 from training.errors import TrainingError
 
 FARS = (1e-4, 1e-5)
-"""Of template protocols, whose tables have them."""
+"""The FARs in the tables of template protocols."""
 
 
 class UnusableReport(TrainingError):

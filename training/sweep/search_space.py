@@ -1,4 +1,4 @@
-"""What a sweep varies: options of a config, each with the values that it may take."""
+"""The search space of a sweep: options of a config, each with the values that it may take."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from training.sweep.search_space import Searched, overrides
 STUDY, RESULTS = "study.db", "trials.csv"
 Measure: TypeAlias = Literal["auc", "tmr"]
 FAILURES = (Diverged, Collapsed, AtChance)
-"""What some options do to a run: it counts as the worst, and the sweep goes on."""
+"""Runs that end so count as the worst, and the sweep goes on."""
 
 
 class OptunaMissing(TrainingError):

@@ -25,7 +25,7 @@ needs_timm = pytest.mark.skipif(importlib.util.find_spec("timm") is None, reason
 slow = pytest.mark.slow
 ATTENTION = 12 * 2 * 144 * 144 * 256  # multiply-adds of ViT-tiny that have no weights
 UNWEIGHTED = 2 * 5_131_136 + 8_580_096 + 1_185_408
-"""Of PocketNet's published operations, those of BatchNorm (two a number), PReLU and pooling (nine)."""
+"""PocketNet's published operations without weights: of BatchNorm (two a number), PReLU and pooling (nine)."""
 
 PUBLISHED = [
     # name, size of vectors, parameters, multiply-adds, tolerance of the multiply-adds
