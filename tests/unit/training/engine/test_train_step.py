@@ -66,6 +66,7 @@ def test_the_gradient_is_clipped_to_its_largest_norm(learner: Learner, batch: Ba
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # in PyTorch's own compiler
 def test_a_compiled_network_learns_the_same(config: TrainConfig, batch: Batch) -> None:
     steps = []
     for compiled in (False, True):
