@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[4]
 SHIPPED = ROOT / "models" / "mobilefacenet-128" / "network.pt"
 STEPS = 2
 LARGE = {"adaface-112", "distillation", "facenet"}  # of 24, 9 and 23 M parameters
-BACKBONES = ["edgeface_xxs", "edgeface_xs", "ir50", "ir_se50", "pocketnet_s", "vit_tiny"]
+BACKBONES = ["edgeface_xxs", "edgeface_xs", "ir_se50", "pocketnet_s", "vit_tiny"]  # ir18 is the recipe's
 
 
 def smaller(config: TrainConfig, people: Path) -> TrainConfig:
