@@ -82,7 +82,7 @@ $(VENV)/.cpu: pyproject.toml requirements/cpu.lock | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.pip
-	$(PIP) --constraint constraints.txt --editable '.[cpu,heif,otel,training,timm,dev]'
+	$(PIP) --constraint constraints.txt --editable '.[cpu,heif,otel,training,timm,sweep,dev]'
 	$(PIP) --no-deps --group reference  # it pins an old torch that it does not need
 	@touch $@ $(VENV)/.cpu
 
