@@ -152,7 +152,8 @@ def test_the_cookie_is_signed_and_bound_to_the_site(browser: httpx2.Client) -> N
 def test_what_only_the_operator_can_cure_is_a_sentence_too(
     service: tuple[Server, str], settings: dict[str, str], code: str
 ) -> None:
-    with started(*service, **settings) as browser:
+    server, key = service
+    with started(server, key, **settings) as browser:
         assert sent(browser, "/login", "ada", HOPPER) == (503, code)
 
 
