@@ -210,7 +210,6 @@ def test_other_threshold_offsets_make_the_index_anew(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["milvus"])
 def test_a_database_restored_from_a_backup_gets_another_index(path: Path, tmp_path: Path, milvus: MilvusServer) -> None:
     with closing(FileRepository(path)) as repository:
         repository.enroll("guests", "ada", numbered("ada", 1))
