@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 FAST_TESTS := tests/unit tests/contract
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow test-all check page-check audit lock proof bench docker-test format clean
+.PHONY: help serve test test-slow test-all check page-check audit lock proof bench docker-test docs format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -22,7 +22,7 @@ test-slow: $(VENV)/.dev $(VENV)/.clients $(VENV)/.openvino $(VENV)/.page ## Run 
 
 test-all: test test-slow ## Run every test
 
-check: $(VENV)/.dev page-check ## Check format, lint, types, imports between packages, spelling
+check: $(VENV)/.dev page-check docs ## Check format, lint, types, imports between packages, spelling, the documents' links
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -60,6 +60,9 @@ bench: $(VENV)/.dev ## Time every stage against its peers, hold the ratios again
 
 docker-test: $(VENV)/.dev ## Build the images, bring the service up, restart and stop it (needs Docker)
 	$(BIN)/pytest --timeout 1800 tests/docker
+
+docs: $(VENV)/.dev ## Build the site of the documents in build/docs/site; broken links and anchors are errors
+	$(BIN)/python -m tests.support.docs_site build/docs
 
 format: $(VENV)/.dev $(VENV)/.page ## Format the code
 	! command -v npm >/dev/null || $(PRETTIER) --write $(PAGE_FILES)
