@@ -67,6 +67,17 @@ def _check_proxies(text: str | None) -> str | None:
     return text
 
 
+def _check_search(text: str) -> str:
+    """Raises ValueError. The text itself is not in the message, since it may have a password."""
+    if "://" not in text:
+        text = text.lower()
+    if text not in ("exact", "hnsw", "pgvector", "pgvector-hnsw") and not text.startswith("milvus://"):
+        raise ValueError("expected exact, hnsw, pgvector, pgvector-hnsw or milvus://host:port")
+    if "@" in text:
+        raise ValueError("expected an address without a password, which belongs into LIKENESS_SEARCH_TOKEN")
+    return text
+
+
 def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
@@ -131,10 +142,17 @@ class Settings(BaseSettings):
         "mobilefacenet-128", pattern=r"^[A-Za-z0-9._-]+$", description="Name of the embedder's model folder."
     )
 
-    search: Annotated[Literal["exact", "hnsw"], AnyCase] = Field(
+    search: Annotated[str, AfterValidator(_check_search)] = Field(
         "exact",
         description="`exact` compares a photo with every face; `hnsw` follows a graph of near faces, which is faster "
-        "from a million faces on, and misses some: `likeness gallery recall` says how many.",
+        "from a million faces on, and misses some: `likeness gallery recall` says how many. Indexes outside of the "
+        "service: `pgvector` or `pgvector-hnsw` in PostgreSQL, or `milvus://host:19530` (extra `milvus`).",
+    )
+    search_token: SecretStr | None = Field(None, description="Token of Milvus, or `user:password`.")
+    search_in_clear: bool = Field(
+        default=False,
+        description="Let pgvector or Milvus hold vectors that the encryption key does not protect; without it, they "
+        "are refused together with a key.",
     )
     provider: Annotated[Provider, AnyCase] = Field(
         "auto",

@@ -12,13 +12,14 @@ from app import __version__
 from app.access.authenticator import Authenticator, check_exposure, is_loopback
 from app.bootstrap.attempts import open_attempts
 from app.bootstrap.models import open_models, open_pipeline, warm_up
+from app.bootstrap.search import builds_graphs, is_external, open_search
 from app.bootstrap.storage import open_keys, open_repository
 from app.concurrency.malloc import give_back_freed_memory
 from app.concurrency.worker_pool import WorkerPool
 from app.domain.ports import NoObserver, Observer
 from app.faces.quality import QualityBounds
 from app.gallery.repository import GalleryRepository
-from app.gallery.search import GallerySearch
+from app.gallery.searching import Search
 from app.inference.micro_batcher import MicroBatcher
 from app.inference.onnx_session import runtime_version
 from app.matching.score_release import ScoreReleasePolicy, largest_threshold
@@ -75,6 +76,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
     )
     with (
         open_repository(settings, models.offsets) as repository,
+        open_search(settings, repository) as search,
         open_keys(settings) as keys,
         closing(photo_workers),
         closing(store_workers),
@@ -82,7 +84,6 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
         closing(body_workers),
     ):
         async with batcher:
-            search = GallerySearch(repository)
             await store_workers.run(repository.settle_after_crash)
             await store_workers.run(search.load_indexes)
             await store_workers.run(keys.has_keys)  # reads them before the first request needs them on the event loop
@@ -135,7 +136,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
             )
             if metrics:
                 queues = {"photos": photo_workers, "store": store_workers, "search": search_workers}
-                _register_gauges(metrics, models, repository, queues, batcher)
+                _register_gauges(metrics, models, repository, search, queues, batcher)
                 if settings.database:
                     metrics.watch_lag(services.galleries.lag)
             async with _running(*_background_tasks(settings, services.galleries, metrics)):
@@ -168,6 +169,7 @@ def _register_gauges(
     metrics: Metrics,
     models: Models,
     repository: GalleryRepository,
+    search: Search,
     queues: Mapping[str, WorkerPool],
     batcher: MicroBatcher[Any, Any],
 ) -> None:
@@ -178,7 +180,7 @@ def _register_gauges(
     metrics.watch_galleries(
         lambda: [GallerySize(each.id, each.subjects, each.faces) for each in repository.galleries()]
     )
-    metrics.watch_erasures(repository.pending_erasures)
+    metrics.watch_erasures(lambda: repository.pending_erasures() + search.pending())
     manifest = models.embedder_manifest
     metrics.set_build_info(
         version=__version__,
@@ -196,14 +198,14 @@ def _background_tasks(
     yield ErasureRetry(galleries).run()
     yield SubjectExpiry(galleries, observer).run()
     yield SnapshotTask(galleries).run()
-    if settings.search == "hnsw":
+    if builds_graphs(settings):
         yield GraphTask(galleries).run()
     if settings.retention is not None:
         yield Retention(galleries, settings.retention, observer).run()
     publish = metrics.publish if metrics else lambda: None
     if settings.database:
         yield WorkerSync(galleries, publish, REPLICA_INTERVAL).run()
-    elif settings.workers > 1:
+    elif settings.workers > 1 or is_external(settings):
         yield WorkerSync(galleries, publish).run()
 
 

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 
 from app.api.responses import GalleryOut
 from app.bootstrap.models import open_offsets
+from app.bootstrap.search import is_external, open_external_search
 from app.bootstrap.storage import DEFAULT_GALLERY, open_cipher, open_database, open_repository
 from app.cli.keys import operator
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, run
@@ -121,13 +122,18 @@ def repair(
 
 @commands.command()
 def rebuild(as_json: AsJson = False) -> None:  # noqa: FBT002
-    """Write the database file anew, without the space of deleted faces."""
+    """Write the database anew, without the space of deleted faces; with pgvector or Milvus, their index too."""
 
-    def work(repository: GalleryRepository) -> Result:
+    def work(settings: Settings, repository: GalleryRepository) -> Result:
         repository.vacuum()
-        return _erased(repository.pending_erasures(), {"ok": True}, "rebuilt")
+        if not is_external(settings):
+            return _erased(repository.pending_erasures(), {"ok": True}, "rebuilt")
+        with open_external_search(settings, repository) as search:
+            faces = search.rebuild()
+        document = {"ok": True, "indexed": faces}
+        return _erased(repository.pending_erasures(), document, f"rebuilt, with an index of {faces} faces")
 
-    run(as_json, _with_repository(work))
+    run(as_json, _with_settings(work))
 
 
 @commands.command()
@@ -156,18 +162,24 @@ def recall_(
     sample: Annotated[int, typer.Option(min=1, help="Of how many faces.")] = 500,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Measure how much of the exact result LIKENESS_SEARCH=hnsw finds. Takes minutes for a million faces."""
+    """Measure how much of the exact result LIKENESS_SEARCH=hnsw finds, or the index in pgvector or Milvus."""
 
-    def work(repository: GalleryRepository) -> Result:
-        measured = recall.measure(repository, gallery, sample)
+    def work(settings: Settings, repository: GalleryRepository) -> Result:
+        if is_external(settings):
+            with open_external_search(settings, repository) as search:
+                search.update_index(gallery)
+                search.build_graphs()
+                measured = recall.measure(repository, gallery, sample, external=search)
+        else:
+            measured = recall.measure(repository, gallery, sample)
+        graphs = "" if measured.in_graphs is None else f", {measured.in_graphs:.0%} of which are in graphs"
         text = (
             f"{measured.nearest:.2%} of the nearest subjects and {measured.ten_nearest:.2%} of the ten nearest are "
-            f"found ({measured.sample} searches; {measured.in_graphs:.0%} of {measured.faces} faces are in graphs, "
-            "the others are compared one by one)"
+            f"found ({measured.sample} searches among {measured.faces} faces{graphs})"
         )
         return SUCCESS, {"gallery": gallery, **asdict(measured)}, text
 
-    run(as_json, _with_repository(work, open_offsets))
+    run(as_json, _with_settings(work))
 
 
 @commands.command()
@@ -212,12 +224,29 @@ def _documents(rows: Sequence[DamagedRow]) -> list[dict[str, str]]:
     return [{_JSON_NAMES.get(name, name): value for name, value in asdict(row).items() if value} for row in rows]
 
 
+def _with_settings(
+    work: Callable[[Settings, GalleryRepository], Result],
+) -> Callable[[Settings], Awaitable[Result]]:
+    """As `_with_repository`; the repository has threshold offsets if there is an index that needs them."""
+
+    async def open_and_work(settings: Settings) -> Result:
+        with open_repository(settings, open_offsets(settings)) as repository:
+            return work(settings, repository)
+
+    _require_local()
+    return open_and_work
+
+
+def _require_local() -> None:
+    if remote():
+        raise typer.BadParameter("only `gallery list` can ask a service: run this on its machine, without --url")
+
+
 def _with_repository(
     work: Callable[[GalleryRepository], Result],
     open_offsets: Callable[[Settings], ThresholdOffsets] = lambda _: NoThresholdOffsets(),
 ) -> Callable[[Settings], Awaitable[Result]]:
-    if remote():
-        raise typer.BadParameter("only `gallery list` can ask a service: run this on its machine, without --url")
+    _require_local()
 
     async def open_and_work(settings: Settings) -> Result:
         with open_repository(settings, open_offsets(settings)) as repository:

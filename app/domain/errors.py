@@ -33,6 +33,7 @@ All errors of the service. The table in `app/api/problems.py` maps each of them 
     - InferenceFailed
     - StorageFull               the disk is full
     - StorageUnavailable        the database file was removed or replaced
+      * SearchUnavailable       an index outside of this process cannot be used
   + StartError                  the service cannot start with its configuration
 """
 
@@ -204,6 +205,9 @@ class StorageFull(ServiceError):
 
 class StorageUnavailable(ServiceError):
     code = "storage_unavailable"
+
+
+class SearchUnavailable(StorageUnavailable): ...
 
 
 class StartError(LikenessError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -87,6 +88,11 @@ class ThresholdOffsets(Protocol):
         """The digest of the network whose vectors have these offsets."""
         ...
 
+    @property
+    def digest(self) -> str:
+        """The digest of what computes the offsets; empty if all are 0."""
+        ...
+
     def of(self, vectors: Floats) -> Floats:
         """Return the threshold offset (N,) of each unit vector (N, D)."""
         ...
@@ -96,6 +102,76 @@ class NoThresholdOffsets:
     """The offsets of a model that has none."""
 
     model = None
+    digest = ""
 
     def of(self, vectors: Floats) -> Floats:
         return np.zeros(len(vectors), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """
+    The revision of a gallery that an index has, and `form`: what its vectors depend on besides the rows.
+
+    `head` is the number and the hash of an audit entry that the database must have gone on from.
+    """
+
+    revision: int
+    form: str
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """Face ids with the largest products, and a bound: the product of any other is at most that."""
+
+    face_ids: Sequence[str]
+    bound: float
+
+
+class VectorIndex(Protocol):
+    """
+    An index outside of this process, which several processes may share; it may know faces that are gone.
+
+    Galleries are told apart by their numbers. Whoever changes one holds its lock (Database.index_lock). Any method
+    raises SearchUnavailable.
+    """
+
+    @property
+    def largest_count(self) -> int:
+        """The most faces that `nearest` can return."""
+        ...
+
+    def numbers(self) -> set[int]:
+        """Return the numbers of the galleries that have something in the index."""
+        ...
+
+    def state(self, gallery: int) -> IndexState | None:
+        """Return what the index has of a gallery, or None if it has nothing, or was not finished."""
+        ...
+
+    def begin(self, gallery: int, dimension: int) -> None:
+        """Put an empty index of vectors (dimension,) in place of what there is; `finish` says that it is complete."""
+        ...
+
+    def remove(self, gallery: int, face_ids: Sequence[str]) -> None:
+        """Remove faces; unknown ids are ignored."""
+        ...
+
+    def add(self, gallery: int, face_ids: Sequence[str], vectors: Floats) -> None:
+        """Add faces with vectors (N, dimension), or replace those of these ids."""
+        ...
+
+    def finish(self, gallery: int, state: IndexState) -> None: ...
+
+    def drop(self, gallery: int) -> None: ...
+
+    def nearest(self, gallery: int, query: Floats, count: int, *, exact: bool) -> Nearest:
+        """Return the `count` faces with the largest products with the query (dimension,)."""
+        ...
+
+    def build_graphs(self) -> None:
+        """Build what an approximate search needs and lacks."""
+        ...
+
+    def close(self) -> None: ...

@@ -51,6 +51,10 @@ class RowCodec:
             return [0.0] * len(vectors)
         return [float(offset) for offset in self._offsets.of(np.stack(vectors))]
 
+    def offsets_digest(self, gallery: GalleryInfo) -> str:
+        """Return the digest of what computes the gallery's offsets; empty if all are 0."""
+        return self._offsets.digest if gallery.model == self._offsets.model else ""
+
     def transform(self, gallery: GalleryInfo) -> TemplateTransform:
         """Return what turns the model's own vectors into the stored ones of the gallery, and back."""
         if gallery.sealed_seed is None or gallery.dimension is None:

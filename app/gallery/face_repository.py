@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,13 @@ from app.domain.models import Floats, Template
 from app.gallery import queries
 from app.gallery.records import DamagedRow, DamagedValue, GalleryChanges, GalleryInfo, IdempotencyRecord, StoredVector
 from app.gallery.template_transform import TemplateTransform
-from app.gallery.transaction import damaged_face
+from app.gallery.transaction import GalleryTransaction, damaged_face
 from app.gallery.transactional import Transactional
+from app.storage.database import Connection, Row
 
 _BLOCK = 4096
 _ROWS_OF_A_BLOCK = 2**15
+_AFTER_ALL = 2**62  # a row id beyond those of the revision
 
 
 class FaceRepository(Transactional):
@@ -94,13 +96,16 @@ class FaceRepository(Transactional):
     def removed_since(self, known: GalleryInfo) -> bool:
         """Return whether something of the gallery was erased or stored in another way since it was as known."""
         with self._reading() as transaction:
-            try:
-                gallery = transaction.uncounted_gallery(known.id)
-            except NotFound:
-                return True
-            newer = "SELECT 1 FROM removals WHERE gallery = ? AND revision > ? LIMIT 1"
-            removed = transaction.db.execute(newer, (known.number, known.revision)).fetchone()
-            return removed is not None or not gallery.stores_vectors_as(known) or gallery.revision < known.revision
+            return self._is_gone(transaction, known)
+
+    def _is_gone(self, transaction: GalleryTransaction, known: GalleryInfo) -> bool:
+        try:
+            gallery = transaction.uncounted_gallery(known.id)
+        except NotFound:
+            return True
+        newer = "SELECT 1 FROM removals WHERE gallery = ? AND revision > ? LIMIT 1"
+        removed = transaction.db.execute(newer, (known.number, known.revision)).fetchone()
+        return removed is not None or not gallery.stores_vectors_as(known) or gallery.revision < known.revision
 
     def changes_since(
         self,
@@ -127,10 +132,8 @@ class FaceRepository(Transactional):
             if recount or not (known and gallery.stores_vectors_as(known)):
                 gallery = transaction.gallery(gallery_id)
             since = known.revision if known and gallery.stores_vectors_as(known) else 0
-            rows = transaction.db.execute(
-                f"{queries.FACE} WHERE gallery = ? AND revision > ? ORDER BY revision, rowid", (gallery.number, since)
-            )
-            for row in rows:  # decoded here: behind the transaction, the keys that it needs may be destroyed
+            for row in _rows_since(transaction.db, gallery, since):
+                # decoded here: behind the transaction, the keys that it needs may be destroyed
                 try:
                     read.append((row["id"], row["subject"], self._codec.stored_vector(gallery, row)))
                 except DamagedValue as error:
@@ -161,3 +164,18 @@ class FaceRepository(Transactional):
     def transform(self, gallery: GalleryInfo) -> TemplateTransform:
         """Return what turns the model's own vectors into those that the gallery stores and searches, and back."""
         return self._codec.transform(gallery)
+
+
+def _rows_since(db: Connection, gallery: GalleryInfo, revision: int) -> Iterator[Row]:
+    """Yield the faces that are newer, oldest first. psycopg has a whole result in memory, so that there are several."""
+    rowid = _AFTER_ALL
+    while True:
+        rows = db.execute(
+            f"{queries.FACE} WHERE gallery = ? AND (revision, rowid) > (?, ?) "
+            f"ORDER BY revision, rowid LIMIT {_ROWS_OF_A_BLOCK}",
+            (gallery.number, revision, rowid),
+        ).fetchall()
+        yield from rows
+        if len(rows) < _ROWS_OF_A_BLOCK:
+            return
+        revision, rowid = rows[-1]["revision"], rows[-1]["rowid"]

@@ -11,14 +11,18 @@ GALLERY = f"""SELECT {_GALLERY},
     (SELECT count(*) FROM subjects WHERE gallery = number) AS subjects,
     (SELECT count(*) FROM faces WHERE gallery = number) AS faces FROM galleries"""
 UNCOUNTED_GALLERY = f"SELECT {_GALLERY}, 0 AS subjects, 0 AS faces FROM galleries"
+_NOTED = "coalesce((SELECT row_count FROM row_digests WHERE gallery = number AND relation = '{}'), 0)"
+INDEXED_GALLERY = f"""SELECT {_GALLERY},
+    {_NOTED.format("subjects")} AS subjects, {_NOTED.format("faces")} AS faces FROM galleries"""
+"""With the counts of the digests of rows, since to count a hundred million rows takes minutes."""
 SUBJECT = """SELECT id, CAST(metadata AS BLOB) AS metadata, CAST(consent AS BLOB) AS consent, created_at, expires_at,
     key_slot, (SELECT count(*) FROM faces WHERE faces.gallery = subjects.gallery AND subject = subjects.id) AS faces
     FROM subjects"""
 METADATA = "SELECT id, CAST(metadata AS BLOB) AS metadata, CAST(consent AS BLOB) AS consent, key_slot FROM subjects"
 FACE_COLUMNS = "gallery, subject, id, vector, detection, revision, enrolled_at"
 _KEY_SLOT = "(SELECT key_slot FROM subjects WHERE subjects.gallery = {0}.gallery AND subjects.id = {0}.subject)"
-FACE = f"""SELECT subject, id, CAST(vector AS BLOB) AS vector, CAST(detection AS BLOB) AS detection, enrolled_at,
-    {_KEY_SLOT.format("faces")} AS key_slot FROM faces"""
+FACE = f"""SELECT revision, rowid, subject, id, CAST(vector AS BLOB) AS vector,
+    CAST(detection AS BLOB) AS detection, enrolled_at, {_KEY_SLOT.format("faces")} AS key_slot FROM faces"""
 RESPONSE = f"""SELECT subject, key, request_digest, CAST(response AS BLOB) AS response,
     {_KEY_SLOT.format("idempotency_keys")} AS key_slot FROM idempotency_keys"""
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 from app.audit import log as audit
 from app.domain.identity import SYSTEM, Actor
 from app.gallery.collection_repository import CollectionRepository
-from app.gallery.face_repository import FaceRepository
 from app.gallery.import_repository import ImportRepository
+from app.gallery.index_repository import IndexRepository
 from app.gallery.maintenance_repository import MaintenanceRepository
 from app.gallery.move_repository import MoveRepository
 from app.gallery.records import GalleryInfo
@@ -22,7 +22,7 @@ from app.storage.database import AttemptTable
 
 
 class GalleryRepository(
-    SubjectRepository, FaceRepository, CollectionRepository, MoveRepository, ImportRepository, MaintenanceRepository
+    SubjectRepository, IndexRepository, CollectionRepository, MoveRepository, ImportRepository, MaintenanceRepository
 ):
     """Thread-safe; several processes may share the file. `by` is the actor that the audit log names."""
 

@@ -108,6 +108,10 @@ class GallerySearch:
                 self.update_index(gallery_id)
             self._data_version = data_version
 
+    def pending(self) -> int:
+        """Return 0: what was erased is out of this process's memory before it is answered."""
+        return 0
+
     def search(
         self, gallery_id: str, probe: Embedding, subjects: int, threshold: float, *, plain: bool = False
     ) -> tuple[GalleryInfo, list[Hit]]:

@@ -32,13 +32,13 @@ class GalleryTransaction:
         self.db, self.codec, self.keys, self.limits = db, row_codec, keys, limits
 
     def gallery(self, gallery_id: str) -> GalleryInfo:
-        return self._gallery(queries.GALLERY, gallery_id)
+        return self.find_gallery(queries.GALLERY, gallery_id)
 
     def uncounted_gallery(self, gallery_id: str) -> GalleryInfo:
         """Return the gallery without its counts, which are 0: to count a million rows takes longer than a search."""
-        return self._gallery(queries.UNCOUNTED_GALLERY, gallery_id)
+        return self.find_gallery(queries.UNCOUNTED_GALLERY, gallery_id)
 
-    def _gallery(self, query: str, gallery_id: str) -> GalleryInfo:
+    def find_gallery(self, query: str, gallery_id: str) -> GalleryInfo:
         row = self.db.execute(f"{query} WHERE id = ?", (gallery_id,)).fetchone()
         if row is None:
             raise NotFound(f"no gallery {gallery_id!r}")

@@ -23,9 +23,9 @@ BATCH = 4096
 class OnnxThresholdOffsets:
     """Runs a graph from unit float32 vectors (N, D) to float32 offsets (N,)."""
 
-    def __init__(self, session: Session, model: str) -> None:
-        """`model` is the digest of the network whose vectors the graph takes."""
-        self._session, self._model = session, model
+    def __init__(self, session: Session, model: str, digest: str) -> None:
+        """`model` is the digest of the network whose vectors the graph takes, and `digest` its own."""
+        self._session, self._model, self.digest = session, model, digest
 
     @property
     def model(self) -> str:
@@ -54,4 +54,4 @@ def open_threshold_offsets(folder: Path, manifest: EmbedderManifest, *, threads:
     if manifest.threshold_offset is None:
         return NoThresholdOffsets()
     session = Session(read_checked(folder, manifest.threshold_offset), provider="cpu", threads=threads)
-    return OnnxThresholdOffsets(session, manifest.file.digest)
+    return OnnxThresholdOffsets(session, manifest.file.digest, manifest.threshold_offset.digest)

@@ -9,7 +9,7 @@ from app.concurrency.worker_pool import WorkerPool
 from app.domain.errors import NotFound
 from app.domain.identity import Actor, Caller
 from app.domain.models import Distance, Embedding
-from app.gallery.search import GallerySearch
+from app.gallery.searching import Search
 from app.matching.score_release import ScoreReleasePolicy
 from app.services.attempts import Attempts
 from app.services.galleries import Galleries
@@ -35,7 +35,7 @@ class Duplicates:
 
     def __init__(
         self,
-        search: GallerySearch,
+        search: Search,
         release: ScoreReleasePolicy,
         namings: Attempts,
         workers: WorkerPool,

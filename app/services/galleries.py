@@ -15,7 +15,7 @@ from app.domain.models import Template
 from app.gallery.records import FacePage, FaceReference, GalleryInfo, SubjectFile, SubjectInfo
 from app.gallery.repository import GalleryRepository
 from app.gallery.retention import Expired
-from app.gallery.search import GallerySearch
+from app.gallery.searching import Search
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class Galleries:
     """The async interface of the repository: calls run on worker threads. What is erased leaves the index too."""
 
     def __init__(
-        self, repository: GalleryRepository, search: GallerySearch, workers: WorkerPool, *, audit_searches: bool = True
+        self, repository: GalleryRepository, search: Search, workers: WorkerPool, *, audit_searches: bool = True
     ) -> None:
         self._repository, self._search, self._workers = repository, search, workers
         self._audit_searches = audit_searches
@@ -177,12 +177,14 @@ class Galleries:
         return sum(each.faces for each in expired)
 
     async def pending_erasures(self) -> int:
-        """Return the number of deletions of which a file still has old pages, because a reader needs them."""
-        return await self._run(self._repository.pending_erasures)
+        """Return the number of deletions of which a file still has old pages, or an index may have vectors."""
+        return await self._run(self._repository.pending_erasures) + self._search.pending()
 
     async def settle_erasures(self) -> int:
         """Finish the pending erasures if no reader prevents it; return how many remain."""
-        return await self._run(self._repository.settle_erasures)
+        if self._search.pending():
+            await self._run(self._search.update_indexes)
+        return await self._run(self._repository.settle_erasures) + self._search.pending()
 
     async def update_indexes(self) -> None:
         """Remove from this process's memory what another process has erased."""

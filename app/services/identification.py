@@ -11,7 +11,7 @@ from app.domain.identity import Caller
 from app.domain.models import Candidate, Embedding, Probe
 from app.gallery.records import GalleryInfo
 from app.gallery.repository import GalleryRepository
-from app.gallery.search import GallerySearch
+from app.gallery.searching import Search
 from app.matching.score_release import ScoreRelease, ScoreReleasePolicy
 from app.matching.threshold_policy import Decision
 from app.pipeline import FaceSelection
@@ -40,7 +40,7 @@ class Identification:
         self,
         extraction: Extraction,
         release: ScoreReleasePolicy,
-        search: GallerySearch,
+        search: Search,
         namings: Attempts,
         repository: GalleryRepository,
         workers: WorkerPool,

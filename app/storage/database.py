@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from app.domain.ports import VectorIndex
+
 if TYPE_CHECKING:
     from app.storage.row_digests import RowDigests
 
@@ -170,6 +172,18 @@ class Database(Protocol):
 
     def replacing(self, released: Collection[int] = ()) -> AbstractContextManager[Connection]:
         """A writing transaction as `deleting`, but a full disk prevents it."""
+        ...
+
+    def vector_table(self, *, hnsw: bool) -> VectorIndex | None:
+        """Return the index of vectors in this database, or None if it can have none. Raises StartError."""
+        ...
+
+    def index_lock(self, gallery: int) -> AbstractContextManager[None]:
+        """
+        Keep other processes and threads from changing the index of a gallery that is outside of the database.
+
+        Raises Overloaded if one of them takes longer than the timeout.
+        """
         ...
 
     def pending_erasures(self) -> int:

@@ -10,10 +10,12 @@ Only this package imports sqlite3.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -53,6 +55,7 @@ class Database:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.touch(mode=0o600)  # templates are biometric data; SQLite gives its other files the same mode
         self.path, self._lock, self._cipher = path, threading.Lock(), cipher or NoCipher()
+        self._busy_timeout = busy_timeout
         with _domain_errors(path):
             self._db = _connect(path, busy_timeout)
         self._identity = _identity(path)
@@ -91,6 +94,31 @@ class Database:
 
     def attempts(self, kind: str, limit: int, window: float) -> None:
         """Each process counts on its own."""
+
+    def vector_table(self, *, hnsw: bool) -> None:
+        """A file has none."""
+
+    @contextmanager
+    def index_lock(self, gallery: int) -> Iterator[None]:  # noqa: ARG002 - one lock for all
+        path = self.path.with_name(f"{self.path.name}-search-lock")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self._wait_for_lock(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _wait_for_lock(self, descriptor: int) -> None:
+        until = time.monotonic() + self._busy_timeout
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise Overloaded("another process is changing the index") from None
+                time.sleep(0.01)
+            else:
+                return
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

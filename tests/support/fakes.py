@@ -106,6 +106,10 @@ class WeightedOffsets:
     weights: Sequence[float]
     model: str = FAKE_MODEL
 
+    @property
+    def digest(self) -> str:
+        return str(self.weights)
+
     def of(self, vectors: Floats) -> Floats:
         return np.asarray(vectors @ np.array(self.weights), np.float32)
 

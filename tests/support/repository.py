@@ -38,6 +38,7 @@ class FileRepository(GalleryRepository):
         cipher: Cipher | None = None,
         offsets: ThresholdOffsets | None = None,
     ) -> None:
+        self.address = address
         self.database = open_database(address, cipher, busy_timeout=busy_timeout)
         try:
             super().__init__(self.database, cipher, offsets=offsets)

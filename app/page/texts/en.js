@@ -283,7 +283,7 @@ export const en = {
   "problem.overloaded": "The service is busy.",
   "problem.deadline_exceeded": "The service did not finish in time.",
   "problem.storage_full": "The disk of the service is full.",
-  "problem.storage_unavailable": "The database of the service is gone.",
+  "problem.storage_unavailable": "The storage of the service cannot be reached.",
   "problem.internal_error": "The service failed.",
   "problem.method_not_allowed": "This service cannot do that yet.",
   "advice.unreachable": "Check that it runs and that you are connected, then try again.",

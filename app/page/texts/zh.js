@@ -254,7 +254,7 @@ export const zh = {
   "problem.overloaded": "服务繁忙。",
   "problem.deadline_exceeded": "服务没有按时完成。",
   "problem.storage_full": "服务的磁盘已满。",
-  "problem.storage_unavailable": "服务的数据库不见了。",
+  "problem.storage_unavailable": "无法访问服务的存储。",
   "problem.internal_error": "服务出错了。",
   "problem.method_not_allowed": "此服务还不支持这一操作。",
   "advice.unreachable": "请检查服务是否在运行、网络是否连通，然后重试。",

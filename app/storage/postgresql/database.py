@@ -17,6 +17,7 @@ from contextlib import contextmanager
 import psycopg
 
 from app.domain.errors import ServiceError
+from app.domain.ports import VectorIndex
 from app.storage import ledger
 from app.storage.cipher import Cipher, NoCipher
 from app.storage.postgresql.attempts import AttemptTable
@@ -29,6 +30,7 @@ from app.storage.row_digests import RowDigests, has_digests
 log = logging.getLogger(__name__)
 
 _LOCK = 0x4C494B45  # "LIKE" in ASCII
+_INDEX_LOCK = 0x4C494B49
 _TAKE_TURN = f"SELECT pg_advisory_xact_lock({_LOCK})"
 _WRITE = f"BEGIN; {_TAKE_TURN}"
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE data_keys IN ACCESS SHARE MODE"
@@ -121,6 +123,23 @@ class Database:
         if has_erased:
             self._try_to_settle()
 
+    @contextmanager
+    def indexing(self) -> Iterator[Connection]:
+        """A transaction that changes nothing but an index of the rows: it takes no turn and leaves no audit entry."""
+        with self._transaction("BEGIN", _LONG_TIMEOUT) as db:
+            yield db
+
+    def vector_table(self, *, hnsw: bool) -> VectorIndex:
+        from app.storage.postgresql.vector_table import VectorTable
+
+        return VectorTable(self, hnsw=hnsw)
+
+    @contextmanager
+    def index_lock(self, gallery: int) -> Iterator[None]:
+        with self.alone(_LONG_TIMEOUT) as wire:
+            wire.execute(f"SELECT pg_advisory_lock({_INDEX_LOCK}, {int(gallery) % 2**31})".encode())
+            yield
+
     def pending_erasures(self) -> int:
         with self.reading() as db:
             return _count_pending(db)
@@ -134,7 +153,7 @@ class Database:
         self.settle_erasures()
 
     def vacuum(self) -> None:
-        with self._alone(_LONG_TIMEOUT) as wire:
+        with self.alone(_LONG_TIMEOUT) as wire:
             for table in ("galleries", "subjects", "faces", "removals", "idempotency_keys", "data_keys"):
                 wire.execute(f"VACUUM (FULL, ANALYZE) {table}".encode())
 
@@ -239,7 +258,7 @@ class Database:
                 yield db
 
     @contextmanager
-    def _alone(self, answer_timeout: float) -> Iterator[Wire]:
+    def alone(self, answer_timeout: float) -> Iterator[Wire]:
         """A connection without a transaction."""
         with domain_errors(), open_wire(self._url, self._busy_timeout) as wire:
             wire.answer_timeout = answer_timeout

@@ -35,7 +35,7 @@ def test_every_import_contract_is_kept() -> None:
 
 @pytest.mark.parametrize("module", ["app.cli", "app.main"])
 def test_the_service_starts_without_torch(module: str) -> None:
-    assert loaded_by(module).isdisjoint({"torch", "training", "matplotlib", "scipy", "onnx"})
+    assert loaded_by(module).isdisjoint({"torch", "training", "matplotlib", "scipy", "onnx", "pymilvus", "grpc"})
 
 
 def test_the_domain_needs_the_standard_library_and_numpy_alone() -> None:

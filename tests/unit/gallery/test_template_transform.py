@@ -184,6 +184,7 @@ class _FirstNumber:
     """Gives each face the first number of its vector as its threshold offset."""
 
     model = MODEL
+    digest = "first"
 
     def of(self, vectors: Floats) -> Floats:
         return np.asarray(vectors[:, 0], np.float32)

@@ -21,7 +21,7 @@ MANIFEST = manifest_of(mean_colour()).model_copy(update={"threshold_offset": FIL
 
 
 def offsets_of(graph: bytes) -> OnnxThresholdOffsets:
-    return OnnxThresholdOffsets(Session(graph, provider="cpu"), MANIFEST.file.digest)
+    return OnnxThresholdOffsets(Session(graph, provider="cpu"), MANIFEST.file.digest, FILE.digest)
 
 
 @pytest.fixture
@@ -97,6 +97,6 @@ def test_offsets_that_are_not_one_a_vector_have_failed() -> None:
         def run(self, *arrays: np.ndarray) -> list[np.ndarray]:
             return [np.concatenate([array, array]) for array in super().run(*arrays)]
 
-    offsets = OnnxThresholdOffsets(Pairs(weighted_sum(WEIGHTS), provider="cpu"), MANIFEST.file.digest)
+    offsets = OnnxThresholdOffsets(Pairs(weighted_sum(WEIGHTS), provider="cpu"), MANIFEST.file.digest, FILE.digest)
     with pytest.raises(InferenceFailed, match=r"expected threshold offsets \(1,\), got \(2,\)"):
         offsets.of(np.stack([unit(1, DIMENSION)]))

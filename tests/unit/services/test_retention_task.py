@@ -13,6 +13,7 @@ from app.domain.clock import format_time
 from app.domain.errors import Overloaded
 from app.domain.identity import Actor
 from app.domain.models import Template
+from app.gallery.search import GallerySearch
 from app.services.galleries import Galleries
 from app.services.retention_task import RETENTION, Retention, SubjectExpiry
 from tests.support.observers import RecordingObserver
@@ -81,7 +82,7 @@ async def test_sweep_erases_and_audits_older_faces(bench: Bench) -> None:
 
 async def test_sweep_removes_faces_from_memory_too(bench: Bench) -> None:
     bench.repository.enroll("guests", "ada", enrolled(2, 1) + enrolled(0, 2))
-    search = bench.galleries._search
+    search = cast("GallerySearch", bench.galleries._search)
     search.load_indexes()
     await Retention(bench.galleries, DAY, RecordingObserver()).sweep()
     index = search._indexed["guests"].index

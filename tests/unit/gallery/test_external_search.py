@@ -1,0 +1,295 @@
+"""An index outside of the process gives what the one in memory gives, and names nobody who is not in the rows."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.audit.log import AuditLog
+from app.domain.errors import SearchUnavailable, StartError
+from app.domain.models import Embedding, Floats
+from app.domain.ports import VectorIndex
+from app.gallery import recall
+from app.gallery.external_search import ExternalSearch
+from app.gallery.search import GallerySearch
+from app.storage.cipher import AesGcmCipher, Cipher, NoCipher
+from app.storage.milvus import MilvusIndex
+from app.storage.postgresql.database import Database as PostgresDatabase
+from app.storage.postgresql.vector_table import VectorTable
+from tests.support.fakes import WeightedOffsets
+from tests.support.milvus import MilvusServer, running_milvus
+from tests.support.postgres import PostgresServer
+from tests.support.repository import FileRepository
+from tests.support.templates import DIMENSION, MODEL, numbered, template, unit
+from tests.unit.gallery.test_face_index import ANY, by_hand, ids
+
+PGVECTOR, MILVUS = "pgvector", pytest.param("milvus", marks=pytest.mark.slow)
+KEY = AesGcmCipher([bytes(range(32))])
+OFFSETS = WeightedOffsets((1.0, *[0.0] * (DIMENSION - 1)), model=MODEL)
+FACE = st.tuples(st.integers(0, 12), st.sampled_from("abcd"))
+QUERY = st.tuples(
+    st.integers(0, 14), st.integers(1, 5), st.sampled_from([0.513, 1.013, 1.513, 2.013, ANY]), st.booleans()
+)
+
+
+@pytest.fixture(scope="module")
+def milvus() -> Iterator[MilvusServer]:
+    with running_milvus() as server:
+        yield server
+
+
+@pytest.fixture
+def cipher() -> Cipher:
+    return NoCipher()
+
+
+@pytest.fixture
+def repository(kind: str, path: Path, cipher: Cipher, request: pytest.FixtureRequest) -> Iterator[FileRepository]:
+    """A repository in PostgreSQL for pgvector, and in a file for Milvus."""
+    if kind == "milvus":
+        with closing(FileRepository(path, cipher=cipher, offsets=OFFSETS)) as opened:
+            yield opened
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    with server.database() as url, closing(FileRepository(url, cipher=cipher, offsets=OFFSETS)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def index(kind: str, repository: FileRepository, request: pytest.FixtureRequest) -> Iterator[VectorIndex]:
+    if kind == "milvus":
+        server: MilvusServer = request.getfixturevalue("milvus")
+        repository.create_gallery("default")  # the first entry of the audit log names the installation
+        opened: VectorIndex = MilvusIndex(server.url, repository.installation(), timeout=5.0)
+    else:
+        assert isinstance(repository.database, PostgresDatabase)
+        opened = VectorTable(repository.database, hnsw=kind == "pgvector-hnsw", graph_rows=50)
+    with closing(opened):
+        yield opened
+
+
+@pytest.fixture
+def search(repository: FileRepository, index: VectorIndex) -> ExternalSearch:
+    return ExternalSearch(repository, index, candidates=3)
+
+
+def probe(seed: int, offset: float = 0.0) -> Embedding:
+    return Embedding(unit(seed), MODEL, offset)
+
+
+def found(search: ExternalSearch, seed: int, gallery: str = "guests") -> list[str]:
+    return [hit.face_id for hit in search.search(gallery, probe(seed), 10, 0.001, plain=True)[1]]
+
+
+@pytest.mark.parametrize("cipher", [NoCipher(), KEY], ids=["plain", "encrypted"])
+@pytest.mark.parametrize("kind", [PGVECTOR, MILVUS])
+def test_the_hits_are_those_of_the_index_in_memory_and_of_looking_at_everything(
+    repository: FileRepository, search: ExternalSearch
+) -> None:
+    names, memory = count(), GallerySearch(repository)
+
+    @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(
+        steps=st.lists(st.lists(FACE, min_size=1, max_size=8), min_size=1, max_size=3),
+        erased=st.sampled_from("abcd"),
+        query=QUERY,
+    )
+    def check(steps: Sequence[Sequence[tuple[int, str]]], erased: str, query: tuple[int, int, float, bool]) -> None:
+        """Vectors repeat, so that there are ties, which the ids of the faces decide."""
+        gallery, numbers = f"g{next(names)}", count()
+        seed, subjects, threshold, plain = query
+        asked = probe(seed, 0.25)
+        for step in steps:
+            for number, subject in step:
+                face = template(f"{next(numbers)}", subject, unit(number))
+                repository.enroll(gallery, subject, [face])
+            if any(subject == erased for _, subject in step):
+                repository.delete_subject(gallery, erased)
+            info, hits = search.search(gallery, asked, subjects, threshold, plain=plain)
+
+            _, expected = memory.search(gallery, asked, subjects, threshold, plain=plain)
+            assert hits == expected
+            _, changes = repository.changes_since(gallery, None)
+            turned = repository.transform(info).to_stored(asked.vector)
+            base = threshold if plain else threshold - asked.threshold_offset
+            assert ids(hits) == by_hand(changes.added, turned, subjects, base, plain=plain)
+            assert (info.subjects, info.faces) == (len({face.subject_id for face in changes.added}), len(changes.added))
+
+    check()
+
+
+@pytest.mark.parametrize("kind", [PGVECTOR, MILVUS])
+def test_what_is_erased_is_in_no_index(
+    kind: str, repository: FileRepository, index: VectorIndex, search: ExternalSearch
+) -> None:
+    repository.enroll("guests", "ada", numbered("ada", 1, 2))
+    repository.enroll("staff", "bob", numbered("bob", 3))
+    assert (found(search, 1), found(search, 3, "staff")) == (["1"], ["3"])
+    numbers = {name: repository.gallery(name).number for name in ("guests", "staff")}
+    asked = np.append(unit(1), np.float32(0))
+    repository.delete_face("guests", "ada", "1")
+    if kind == "pgvector":  # in the same transaction
+        assert index.nearest(numbers["guests"], asked, 9, exact=True).face_ids == ["2"]
+    search.update_index("guests")
+    repository.delete_gallery("staff")
+    search.update_index("staff")
+
+    assert index.nearest(numbers["guests"], asked, 9, exact=True).face_ids == ["2"]
+    assert index.numbers() == {numbers["guests"]}
+    assert search.pending() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["milvus"])
+def test_a_face_that_is_in_the_index_alone_is_not_found(
+    repository: FileRepository, index: VectorIndex, search: ExternalSearch
+) -> None:
+    repository.enroll("guests", "ada", numbered("ada", 1))
+    assert found(search, 1) == ["1"]
+    number = repository.gallery("guests").number
+    index.add(number, ["ghost", "1"], np.stack([np.append(unit(seed), np.float32(0)) for seed in (7, 8)]))
+
+    assert found(search, 7) == []
+    assert found(search, 8) == []  # the row says how far away the face is
+
+
+@pytest.mark.parametrize("cipher", [KEY], ids=["encrypted"])
+@pytest.mark.parametrize("kind", [PGVECTOR, MILVUS])
+def test_a_gallery_with_another_transform_gets_another_index(
+    repository: FileRepository, index: VectorIndex, search: ExternalSearch
+) -> None:
+    repository.enroll("guests", "ada", numbered("ada", 1, 2, 3))
+    assert found(search, 1) == ["1"]
+    before = stored(repository)
+    repository.rekey_gallery("guests")
+    search.update_index("guests")
+    asked = np.append(before["1"], np.float32(0))
+
+    assert index.nearest(repository.gallery("guests").number, asked, 3, exact=True).bound < 0.999
+    assert found(search, 1) == ["1"]
+
+
+def stored(repository: FileRepository) -> dict[str, Floats]:
+    return {face.face_id: face.vector for face in repository.changes_since("guests", None)[1].added}
+
+
+@pytest.mark.parametrize("kind", [PGVECTOR, MILVUS])
+def test_a_later_process_uses_the_index_that_is_there(
+    repository: FileRepository, index: VectorIndex, search: ExternalSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.enroll("guests", "ada", numbered("ada", 1))
+    search.load_indexes()
+    monkeypatch.setattr(type(index), "begin", lambda *_: pytest.fail("it is made anew"))
+    later = ExternalSearch(repository, index)
+    later.load_indexes()
+    repository.enroll("guests", "bob", numbered("bob", 2))
+
+    assert (found(later, 1), found(later, 2), found(search, 2)) == (["1"], ["2"], ["2"])
+
+
+@pytest.mark.parametrize("kind", [PGVECTOR, MILVUS])
+def test_other_threshold_offsets_make_the_index_anew(
+    repository: FileRepository, index: VectorIndex, search: ExternalSearch
+) -> None:
+    repository.enroll("guests", "ada", numbered("ada", *range(9)))
+    search.load_indexes()
+    number = repository.gallery("guests").number
+    asked = np.append(np.zeros(DIMENSION, np.float32), np.float32(1))
+    assert index.nearest(number, asked, 1, exact=True).bound > 0.1  # minus half the smallest offset
+    without = FileRepository(repository.address, offsets=WeightedOffsets([0.0] * DIMENSION, model=MODEL))
+    with closing(without):
+        ExternalSearch(without, index).load_indexes()
+
+    assert index.nearest(number, asked, 1, exact=True).bound == 0
+
+
+@pytest.mark.slow
+def test_a_database_restored_from_a_backup_gets_another_index(path: Path, tmp_path: Path, milvus: MilvusServer) -> None:
+    with closing(FileRepository(path)) as repository:
+        repository.enroll("guests", "ada", numbered("ada", 1))
+    shutil.copytree(tmp_path, tmp_path.with_name("backup"))
+    for base, seed in ((tmp_path, 2), (tmp_path.with_name("backup"), 3)):
+        with (
+            closing(FileRepository(base / path.name)) as repository,
+            closing(MilvusIndex(milvus.url, repository.installation())) as index,
+        ):
+            repository.enroll("guests", "bob", numbered("bob", seed))
+            search = ExternalSearch(repository, index)
+
+            assert [found(search, each) for each in (1, seed)] == [["1"], [str(seed)]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["milvus"])
+@pytest.mark.parametrize("loses_data", [False, True])
+def test_without_milvus_searches_fail_erasures_are_pending_and_both_recover(
+    repository: FileRepository,
+    search: ExternalSearch,
+    milvus: MilvusServer,
+    loses_data: bool,  # noqa: FBT001
+) -> None:
+    repository.enroll("guests", "ada", numbered("ada", 1, 2))
+    assert found(search, 1) == ["1"]
+    milvus.stop()
+    with pytest.raises(SearchUnavailable, match="the index in Milvus cannot be used now"):
+        found(search, 1)
+    repository.delete_face("guests", "ada", "1")
+    search.update_index("guests")
+    assert search.pending() == 1
+    later = ExternalSearch(repository, search._index)
+    later.load_indexes()  # a service may start meanwhile
+    if loses_data:
+        milvus.forget()
+    milvus.start()
+    search.update_indexes()
+
+    assert search.pending() == 0
+    assert [found(each, seed) for each in (search, later) for seed in (1, 2)] == [[], ["2"], [], ["2"]]
+
+
+@pytest.mark.parametrize("kind", ["pgvector-hnsw"])
+def test_a_graph_is_built_used_and_measured(
+    repository: FileRepository, index: VectorIndex, search: ExternalSearch
+) -> None:
+    repository.enroll("guests", "ada", numbered("ada", *range(60)))
+    search.load_indexes()
+    search.build_graphs()
+    search.build_graphs()  # it is there
+    number = repository.gallery("guests").number
+    assert isinstance(index, VectorTable)
+    plan = index.plan(number, np.append(unit(1), np.float32(0)), 5)
+    measured = recall.measure(repository, "guests", 20, external=search)
+
+    assert f"search_vectors_hnsw_{number}_{DIMENSION + 1}" in plan
+    assert measured.nearest > 0.9
+    assert measured.in_graphs is None
+    repository.delete_gallery("guests")
+    search.build_graphs()
+    assert "hnsw" not in index.plan(number, np.append(unit(1), np.float32(0)), 5)
+
+
+@pytest.mark.parametrize("kind", ["pgvector"])
+def test_the_tables_of_the_index_are_no_fault_of_the_schema(repository: FileRepository, search: ExternalSearch) -> None:
+    repository.enroll("guests", "ada", numbered("ada", 1))
+    search.rebuild()
+
+    assert AuditLog(repository.database).verify().fault is None
+
+
+def test_without_the_extension_the_start_ends_with_a_sentence(postgres_server: PostgresServer) -> None:
+    with postgres_server.database() as url:
+        name = url.split("/")[-1].split("?")[0]
+        postgres_server.execute("DROP ROLE IF EXISTS plain; CREATE ROLE plain LOGIN")
+        postgres_server.execute(f"GRANT ALL ON DATABASE {name} TO plain")
+        postgres_server.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO plain", name)
+        with (
+            closing(FileRepository(url.replace("likeness@", "plain@"))) as repository,
+            pytest.raises(StartError, match="let a superuser run CREATE EXTENSION vector"),
+        ):
+            repository.vector_table(hnsw=False)
