@@ -16,6 +16,8 @@ from tests.support.photos import HOPPER, HOPPER_AGAIN
 
 from .conftest import Service
 
+pytestmark = pytest.mark.any_database
+
 Line = dict[str, Any]
 BAD: dict[str, Any] = {
     "not JSON": "{",
