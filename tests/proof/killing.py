@@ -10,7 +10,7 @@ from random import Random
 from app.bootstrap.storage import GALLERY_FILE
 from app.storage.cipher import AesGcmCipher, parse_keys
 from tests.support.api import Api
-from tests.support.commands import encryption_key, eventually, outputs_of
+from tests.support.commands import encryption_key, eventually, outputs_of, ran
 from tests.support.postgres import PostgresServer
 from tests.support.repository import FileRepository
 from tests.support.server import Server
@@ -56,6 +56,10 @@ class Service:
         checked, verified = outputs_of(*commands, **self._settings)
         assert checked == "no damage found\n"
         assert verified.startswith("whole: ")
+
+    def rebuild(self) -> None:
+        """Run `likeness gallery rebuild`."""
+        ran(self._data_dir, "gallery", "rebuild", **self._settings)
 
     @contextmanager
     def repository(self) -> Iterator[FileRepository]:

@@ -79,16 +79,19 @@ class Client:
         if change := kind(self):
             self._send(api, kind.__name__, change)
 
-    def recover(self, api: Api, found: State) -> None:
-        """Go on from what the service has; repeat what was not answered if its effect is the same the second time."""
+    def accept(self, found: State) -> None:
+        """Take what the service has, which must be possible, for the state from now on."""
         assert found in self.possible, describe(self.possible, found)
         self.possible = [found]
-        if self._pending is None:
-            return
-        (name, change), self._pending = self._pending, None
-        self.tally.interrupted[f"{name}, {_part_made(change, found)}"] += 1
-        if change.may_repeat:
-            self._send(api, name, change)
+        if self._pending:
+            name, change = self._pending
+            self.tally.interrupted[f"{name}, {_part_made(change, found)}"] += 1
+
+    def finish(self, api: Api) -> None:
+        """Repeat the change that was not answered, if it has the same effect the second time."""
+        pending, self._pending = self._pending, None
+        if pending and pending[1].may_repeat:
+            self._send(api, *pending)
 
     def _send(self, api: Api, name: str, change: Change) -> None:
         self._pending, self.possible = (name, change), list(change.states)
