@@ -1,4 +1,4 @@
-"""What is killed: the service, on a SQLite file or on PostgreSQL, or the server of PostgreSQL."""
+"""Services that are killed, on a SQLite file or on PostgreSQL, and one whose PostgreSQL server is killed."""
 
 from __future__ import annotations
 
