@@ -259,6 +259,11 @@ class Settings(BaseSettings):
         description="Encrypts templates and metadata: base64 of 32 bytes. If there are several, the first encrypts.",
     )
     encryption_key_file: Path | None = Field(None, description="A file that holds the encryption key or keys instead.")
+    data_keys_dir: Path | None = Field(
+        None,
+        description="Directory of the data keys of an encrypted gallery, for a volume that no snapshot of the database "
+        "includes. By default they are beside the database.",
+    )
     retention: Duration | None = Field(None, description="Faces enrolled longer ago than this (90d, 12h) are erased.")
     audit_searches: bool = Field(
         default=True, description="Also record identifications and verifications of subjects in the audit log."

@@ -261,6 +261,17 @@ def test_the_gpu_script_refuses_without_a_gpu_and_installs_nothing(tmp_path: Pat
     assert not (tmp_path / "venv").exists()
 
 
+@pytest.mark.parametrize("option", [["--provider", "cpu"], ["--provider=cpu"]])
+def test_the_rehearsal_of_the_gpu_script_needs_no_gpu(tmp_path: Path, option: list[str]) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "$@"\nexit 3\n')
+    python.chmod(0o755)
+    environment = {"PATH": "/usr/bin:/bin", "VENV": str(tmp_path / "venv"), "PYTHON": str(python)}
+    script = str(REPOSITORY / "tests" / "benchmarks" / "gpu.sh")
+    begun = subprocess.run([script, *option], env=environment, capture_output=True, text=True, check=False)
+    assert (begun.returncode, begun.stdout) == (3, f"-m venv {tmp_path}/venv\n")
+
+
 def test_the_gpu_benchmark_runs_on_the_cpu_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "BATCHES", (1, 2))
     monkeypatch.setattr(gpu, "CLIENTS", (1, 2))
