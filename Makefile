@@ -52,7 +52,7 @@ lock: $(VENV)/.pip ## Remake requirements/*.lock from pyproject.toml and constra
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --quiet \
 	  --output-file requirements/clients.lock
 
-proof: $(VENV)/.dev ## Run every proof at full length: schemathesis, fuzz, soak, faults (about an hour)
+proof: $(VENV)/.dev ## Run every proof at full length: schemathesis, fuzz, soak, faults, 200 kills (about two hours)
 	LIKENESS_PROOF=full $(BIN)/pytest --timeout 3600 tests/proof
 
 bench: $(VENV)/.dev ## Time every stage against its peers, hold the ratios against their targets, renew docs/benchmarks.md

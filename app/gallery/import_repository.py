@@ -28,7 +28,9 @@ class ImportRepository(Transactional):
         """
         with self._replacing() as transaction:
             transaction.create_gallery_if_missing(gallery_id, by)
-            batch = _ImportBatch(transaction, transaction.uncounted_gallery(gallery_id), by)
+            gallery = transaction.uncounted_gallery(gallery_id)
+            present = transaction.present_subjects(gallery, [subject.subject_id for subject in subjects])
+            batch = _ImportBatch(transaction, gallery, present, by)
             outcomes = [batch.add(subject) for subject in subjects]
             batch.write_faces()
             return outcomes
@@ -54,8 +56,9 @@ class ImportRepository(Transactional):
 class _ImportBatch:
     """The subjects of one transaction; their faces are written together at its end."""
 
-    def __init__(self, transaction: GalleryTransaction, gallery: GalleryInfo, by: Actor) -> None:
-        self._transaction, self._gallery, self._by = transaction, gallery, by
+    def __init__(self, transaction: GalleryTransaction, gallery: GalleryInfo, present: set[str], by: Actor) -> None:
+        """`present` are those of the subjects that are there already."""
+        self._transaction, self._gallery, self._present, self._by = transaction, gallery, present, by
         self._new: dict[str, Template] = {}
         self._moment, self._is_changed = now(), False
 
@@ -63,7 +66,7 @@ class _ImportBatch:
         if subject.expires_at and subject.expires_at <= self._moment:
             return ImportOutcome(subject.subject_id, "expired")
         status = self._describe(subject)
-        faces = self._add_faces(subject)
+        faces = self._add_faces(subject, is_new=status == "created")
         if faces and status == "exists":
             status = "updated"
         return ImportOutcome(subject.subject_id, status, faces)
@@ -80,7 +83,9 @@ class _ImportBatch:
         """Create the subject or replace what the line has of it; a subject that is the same is left alone."""
         transaction, gallery, subject_id = self._transaction, self._gallery, subject.subject_id
         given = (subject.metadata, subject.consent or "", subject.expires_at or "")
-        if transaction.create_subject_if_missing(gallery, subject_id, *given):
+        if subject_id not in self._present:
+            transaction.create_subject(gallery, subject_id, *given)
+            self._present.add(subject_id)
             self._changed(subject_id)
             return "created"
         known = transaction.subject(gallery, subject_id)
@@ -95,9 +100,10 @@ class _ImportBatch:
         self._is_changed = True
         self._audit("subject.put", subject=subject_id)
 
-    def _add_faces(self, subject: ImportedSubject) -> int:
+    def _add_faces(self, subject: ImportedSubject, *, is_new: bool) -> int:
         """Return how many of them are new. Raises InvalidRequest if another subject of the batch has one of them."""
-        present, before = self._transaction.face_ids(self._gallery, subject.subject_id), len(self._new)
+        present = set() if is_new else self._transaction.face_ids(self._gallery, subject.subject_id)
+        before = len(self._new)
         for template in subject.faces:
             known = self._new.get(template.face_id)
             if template.face_id in present or (known and known.subject_id == template.subject_id):

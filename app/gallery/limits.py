@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,13 @@ from app.storage.database import Connection
 ID_PATTERN = r"^[^\x00-\x1f\x7f]{1,128}$"
 MAX_CONSENT = 256
 MAX_DEPTH = 32
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half a character, which JSON can write as an escape and no database can store."""
 
 
 def check_id(identifier: str) -> None:
     """Raises InvalidRequest unless the text can be the id of a gallery or a subject."""
-    if not re.fullmatch(ID_PATTERN, identifier):
+    if not re.fullmatch(ID_PATTERN, identifier) or _SURROGATE.search(identifier):
         raise InvalidRequest(f"expected an id of 1 to 128 characters without control characters, got {identifier!r}")
 
 
@@ -42,6 +44,8 @@ def check_consent(consent: str) -> None:
     """Raises InvalidRequest."""
     if len(consent) > MAX_CONSENT:
         raise InvalidRequest(f"expected a consent reference of at most {MAX_CONSENT} characters, got {len(consent)}")
+    if _SURROGATE.search(consent):
+        raise InvalidRequest("expected a consent reference that can be written in UTF-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +69,16 @@ class GalleryLimits:
             count = _count(db, "SELECT count(*) FROM subjects WHERE gallery = ?", gallery.number)
             _require(count, self.subjects_per_gallery, f"subjects in gallery {gallery.id!r}")
 
-    def check_faces(self, db: Connection, gallery: GalleryInfo, subject_ids: Iterable[str]) -> None:
+    def check_faces(self, db: Connection, gallery: GalleryInfo, subject_ids: Collection[str]) -> None:
         """Raises InvalidRequest if the gallery or one of the subjects has too many faces."""
         if self.faces_per_gallery:
             count = _count(db, "SELECT count(*) FROM faces WHERE gallery = ?", gallery.number)
             _require(count, self.faces_per_gallery, f"faces in gallery {gallery.id!r}")
-        for subject_id in subject_ids if self.faces_per_subject else ():
-            count = _count(
-                db, "SELECT count(*) FROM faces WHERE gallery = ? AND subject = ?", gallery.number, subject_id
-            )
-            _require(count, self.faces_per_subject, f"faces of subject {subject_id!r}")
+        if self.faces_per_subject and subject_ids:
+            marks = ",".join("?" * len(subject_ids))
+            query = f"SELECT subject, count(*) FROM faces WHERE gallery = ? AND subject IN ({marks}) GROUP BY subject"
+            for subject_id, count in db.execute(query, (gallery.number, *subject_ids)):
+                _require(count, self.faces_per_subject, f"faces of subject {subject_id!r}")
 
 
 NO_LIMITS = GalleryLimits()

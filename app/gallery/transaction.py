@@ -114,7 +114,14 @@ class GalleryTransaction:
         ids = (gallery.number, subject_id)
         if self.db.execute("SELECT 1 FROM subjects WHERE gallery = ? AND id = ?", ids).fetchone():
             return False
-        metadata = metadata or {}
+        self.create_subject(gallery, subject_id, metadata or {}, consent, expires_at)
+        return True
+
+    def create_subject(
+        self, gallery: GalleryInfo, subject_id: str, metadata: Mapping[str, Any], consent: str, expires_at: str
+    ) -> None:
+        """Add a subject that is not there, and whose id is checked. Raises as `create_subject_if_missing`."""
+        ids = (gallery.number, subject_id)
         self.limits.check_metadata(metadata)
         check_consent(consent)
         slot, cipher = self.keys.create(*ids)
@@ -128,7 +135,14 @@ class GalleryTransaction:
             (*ids, *values, expires_at or None, now(), slot),
         )
         self.limits.check_subjects(self.db, gallery)
-        return True
+
+    def present_subjects(self, gallery: GalleryInfo, subject_ids: Sequence[str]) -> set[str]:
+        """Return which of a few thousand subjects there are. Raises InvalidRequest for what cannot be an id."""
+        for subject_id in subject_ids:
+            check_id(subject_id)
+        marks = ",".join("?" * len(subject_ids))
+        query = f"SELECT id FROM subjects WHERE gallery = ? AND id IN ({marks})"
+        return {row["id"] for row in self.db.execute(query, (gallery.number, *subject_ids))} if subject_ids else set()
 
     def renew_key(self, gallery: GalleryInfo, subject_id: str) -> None:
         """

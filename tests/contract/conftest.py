@@ -2,8 +2,9 @@
 One suite of the HTTP contract, which runs on two kinds of service.
 
 `pytest tests/contract` calls the application in this process. `pytest tests/contract -m e2e` starts `likeness serve`
-and calls it over a socket. `pytest tests` does both. Either way there is one service for all tests. It asks for keys;
-the fixtures `http` and `api` have the key of an administrator.
+and calls it over a socket. `pytest tests` does both. Modules with the marker `any_database` also run on an encrypted
+database in PostgreSQL. Either way there is one service for all tests. It asks for keys; the fixtures `http` and `api`
+have the key of an administrator.
 """
 
 import itertools
@@ -23,8 +24,11 @@ from app.bootstrap.storage import GALLERY_FILE
 from app.domain.identity import Scope
 from app.main import create_app
 from app.settings import Settings
-from app.storage.migrate import open_migrated
+from app.storage.cipher import AesGcmCipher, parse_keys
 from tests.support.api import Api
+from tests.support.commands import encryption_key, eventually
+from tests.support.postgres import PostgresServer
+from tests.support.repository import open_database
 from tests.support.server import REPOSITORY, Server
 
 HERE = Path(__file__).parent
@@ -40,6 +44,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in set(live)]
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "service" in metafunc.fixturenames:
+        kinds = ["in-process", pytest.param("live", marks=pytest.mark.e2e)]
+        if metafunc.definition.get_closest_marker("any_database"):
+            kinds.append(pytest.param("postgresql", marks=pytest.mark.slow))
+        metafunc.parametrize("service", kinds, indirect=True, scope="session")
+
+
 @dataclass(frozen=True)
 class Service:
     """`connect` opens a client that sends these headers with each request; `opened` closes it in the end."""
@@ -50,7 +62,11 @@ class Service:
     opened: ExitStack
 
     def new_key(self, *scopes: Scope, **options: Any) -> str:
-        return self.keys.create(scopes, **options)[1]
+        """Return a key that the service knows; on PostgreSQL it hears of it a moment later."""
+        key = self.keys.create(scopes, **options)[1]
+        with closing(self.connect({"X-API-Key": key})) as client:
+            assert eventually(lambda: client.get("/galleries").status_code != 401)
+        return key
 
     def client(self, key: str | None = None, **headers: str) -> httpx2.Client:
         client = self.connect(headers | ({"X-API-Key": key} if key else {}))
@@ -83,19 +99,23 @@ def live(data_dir: Path, **others: Any) -> Iterator[Connect]:
         yield lambda headers: Api.of(server, **headers).http
 
 
-@pytest.fixture(scope="session", params=["in-process", pytest.param("live", marks=pytest.mark.e2e)])
+@pytest.fixture(scope="session")
 def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     data_dir = tmp_path_factory.mktemp("contract") / "data"
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as opened:
         for name in [name for name in os.environ if name.startswith("LIKENESS_")]:
             patch.delenv(name)
-        running = live if request.param == "live" else in_process
-        with (
-            running(data_dir) as connect,
-            closing(open_migrated(data_dir / GALLERY_FILE)) as database,
-            ExitStack() as opened,
-        ):
-            yield Service(data_dir, connect, KeyStore(database), opened)
+        if request.param == "postgresql":
+            server: PostgresServer = request.getfixturevalue("postgres_server")
+            url, key = opened.enter_context(server.database()), encryption_key()
+            connect = opened.enter_context(in_process(data_dir, database=url, encryption_key=key))
+            database = open_database(url, AesGcmCipher(parse_keys(key)))
+        else:
+            running = live if request.param == "live" else in_process
+            connect = opened.enter_context(running(data_dir))
+            database = open_database(data_dir / GALLERY_FILE)
+        opened.enter_context(closing(database))
+        yield Service(data_dir, connect, KeyStore(database), opened)
 
 
 @pytest.fixture(scope="session", params=["in-process", pytest.param("live", marks=pytest.mark.e2e)])

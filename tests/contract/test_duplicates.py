@@ -1,6 +1,7 @@
 """Enrolling a face that another subject has is told, and refused on request."""
 
 import httpx2
+import pytest
 
 from app.domain.identity import Scope
 from tests.support.answers import Body, answered, problem
@@ -8,6 +9,8 @@ from tests.support.api import Api, part, subject_path
 from tests.support.photos import COLLINS, HOPPER, HOPPER_AGAIN, NO_FACE
 
 from .conftest import Service
+
+pytestmark = pytest.mark.any_database
 
 STEPS = 10  # of distances to enrolled faces, in each unit
 

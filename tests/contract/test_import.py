@@ -16,6 +16,8 @@ from tests.support.photos import HOPPER, HOPPER_AGAIN
 
 from .conftest import Service
 
+pytestmark = pytest.mark.any_database
+
 Line = dict[str, Any]
 BAD: dict[str, Any] = {
     "not JSON": "{",
@@ -23,6 +25,9 @@ BAD: dict[str, Any] = {
     "nothing of a subject": {"some": "thing"},
     "no vector": {"subject_id": "x", "metadata": {}, "faces": [{"face_id": "f", "enrolled_at": "2026-01-02"}]},
     "an id with a control character": {"subject_id": "\t", "metadata": {}, "faces": []},
+    "an id with half a character": '{"subject_id": "\\ud800", "metadata": {}, "faces": []}',
+    "a consent with half a character": '{"subject_id": "x", "metadata": {}, "faces": [], "consent": "\\ud800"}',
+    "an id with a NUL": '{"subject_id": "x\\u0000", "metadata": {}, "faces": []}',
     "NaN in the metadata": '{"subject_id": "x", "metadata": {"a": NaN}, "faces": []}',
     "metadata that are too large": {"subject_id": "x", "metadata": {"a": "b" * 20_000}, "faces": []},
     "a line that is too long": {"subject_id": "x", "metadata": {}, "faces": [], "more": "m" * 2**20},

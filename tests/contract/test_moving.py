@@ -12,6 +12,8 @@ from tests.support.photos import COLLINS, HOPPER, HOPPER_AGAIN
 
 from .conftest import Service
 
+pytestmark = pytest.mark.any_database
+
 SOON, LATER = "2998-01-01T00:00:00.000Z", "2999-01-01T00:00:00.000Z"
 
 

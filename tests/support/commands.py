@@ -62,10 +62,10 @@ for data_dir, arguments in json.loads(sys.argv[1]):
 """
 
 
-def outputs_of(*commands: tuple[Path, list[str]]) -> list[str]:
+def outputs_of(*commands: tuple[Path, list[str]], **settings: str) -> list[str]:
     """Return what each command prints. One process runs them all, because most of a command's time is its start."""
     arguments = json.dumps([(str(data_dir), command) for data_dir, command in commands])
-    done = _python("-c", MANY, arguments, data_dir=Path())
+    done = _python("-c", MANY, arguments, data_dir=Path(), **settings)
     assert done.returncode == 0, done
     return [json.loads(line) for line in done.stdout.splitlines()]
 

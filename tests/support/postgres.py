@@ -19,6 +19,7 @@ import psycopg
 import pytest
 
 from app.storage.postgresql.migrate import open_migrated
+from tests.support.server import family
 
 _SETTINGS = {
     "listen_addresses": "''",
@@ -91,14 +92,25 @@ class PostgresServer:
         raise AssertionError("the server did not start")
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Stop the server: SIGINT ends its connections at once, SIGKILL and SIGQUIT leave work for recovery."""
+        """Stop the server: SIGINT ends its connections at once, SIGQUIT and SIGKILL leave work for recovery."""
         if self._process is None:
             return
-        if how == signal.SIGKILL:  # its children would outlive it and keep the folder
-            how = signal.SIGQUIT
+        if how == signal.SIGKILL:
+            self._kill_children(self._process.pid)
         self._process.send_signal(how)
         self._process.wait()
         self._process = None
+
+    def kill(self) -> None:
+        """End all its processes at once, as when their machine loses its memory."""
+        self.stop(signal.SIGKILL)
+
+    def _kill_children(self, pid: int) -> None:
+        """Kill them before the server, which is stopped meanwhile and makes no further ones: they would outlive it."""
+        os.kill(pid, signal.SIGSTOP)
+        children = [child for child in family(pid) if child != pid]
+        for child in children:
+            os.kill(child, signal.SIGKILL)
 
     def remove(self) -> None:
         self.stop()
