@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TimeRemainingColumn
 
 from app.api.responses import GalleryOut
 from app.bootstrap.models import open_offsets
 from app.bootstrap.storage import DEFAULT_GALLERY, open_cipher, open_database, open_repository
 from app.cli.keys import operator
-from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, run
+from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, run
+from app.cli.progress import progress_bar, waiting
 from app.cli.remote import run_remote
 from app.cli.service_option import remote
+from app.cli.tables import short_digest, table
 from app.client import calls
 from app.domain.ports import NoThresholdOffsets, ThresholdOffsets
 from app.gallery import import_export, key_rotation, recall
@@ -43,8 +45,8 @@ def list_(as_json: AsJson = False) -> None:  # noqa: FBT002
 
 
 def _listed(galleries: Sequence[dict[str, Any]]) -> Result:
-    lines = [f"{each['id']}: {each['subjects']} subjects, {each['faces']} faces" for each in galleries]
-    return SUCCESS, {"galleries": list(galleries)}, "\n".join(lines)
+    rows = [(each["id"], each["subjects"], each["faces"], short_digest(each["model"])) for each in galleries]
+    return SUCCESS, {"galleries": list(galleries)}, table(("gallery", "subjects", "faces", "model"), rows)
 
 
 @commands.command("export")
@@ -56,7 +58,8 @@ def export_(
     """Write a gallery with its metadata and vectors to FILE. Those are biometric data: protect it."""
 
     def work(repository: GalleryRepository) -> Result:
-        faces, left_out = import_export.export_gallery(repository, gallery, file)
+        with waiting("exporting"):
+            faces, left_out = import_export.export_gallery(repository, gallery, file)
         repository.audit_event(operator(), "gallery.export", gallery, faces=faces)
         document = {"gallery": gallery, "faces": faces, "left_out": _documents(left_out)}
         text = f"{faces} faces of {gallery!r} written to {file}"
@@ -74,8 +77,7 @@ def import_(
     """Add the subjects and faces of FILE to a gallery, except what it has already; may be run again after a break."""
 
     def work(repository: GalleryRepository) -> Result:
-        columns = (TextColumn("importing"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=err) as progress:
+        with progress_bar(BarColumn(), DownloadColumn(), TimeRemainingColumn()) as progress:
             bar = progress.add_task("importing", total=file.stat().st_size)
             try:
                 faces = import_export.import_gallery(
@@ -93,7 +95,8 @@ def check(as_json: AsJson = False) -> None:  # noqa: FBT002
     """Look for damage with SQLite's own check, and by reading every row. Exit 0 if there is none, 2 if there is."""
 
     def work(repository: GalleryRepository) -> Result:
-        damage = repository.check_integrity()
+        with waiting("checking"):
+            damage = repository.check_integrity()
         text = "\n".join(map(str, damage)) or "no damage found"
         return ERROR if damage else SUCCESS, {"ok": not damage, "damage": _documents(damage)}, text
 
@@ -124,7 +127,8 @@ def rebuild(as_json: AsJson = False) -> None:  # noqa: FBT002
     """Write the database file anew, without the space of deleted faces."""
 
     def work(repository: GalleryRepository) -> Result:
-        repository.vacuum()
+        with waiting("rebuilding"):
+            repository.vacuum()
         return _erased(repository.pending_erasures(), {"ok": True}, "rebuilt")
 
     run(as_json, _with_repository(work))
@@ -138,8 +142,7 @@ def rekey(
     """Give a gallery another secret transform, so that vectors stolen from it are of no use with it any more."""
 
     def work(repository: GalleryRepository) -> Result:
-        columns = (TextColumn("re-keying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=err) as progress:
+        with progress_bar(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as progress:
             bar = progress.add_task("re-keying", total=repository.gallery(gallery).subjects)
             done = repository.rekey_gallery(
                 gallery, operator(), lambda subjects: progress.update(bar, completed=subjects)
@@ -159,7 +162,8 @@ def recall_(
     """Measure how much of the exact result LIKENESS_SEARCH=hnsw finds. Takes minutes for a million faces."""
 
     def work(repository: GalleryRepository) -> Result:
-        measured = recall.measure(repository, gallery, sample)
+        with waiting("searching"):
+            measured = recall.measure(repository, gallery, sample)
         text = (
             f"{measured.nearest:.2%} of the nearest subjects and {measured.ten_nearest:.2%} of the ten nearest are "
             f"found ({measured.sample} searches; {measured.in_graphs:.0%} of {measured.faces} faces are in graphs, "
@@ -179,7 +183,8 @@ def rotate(as_json: AsJson = False) -> None:  # noqa: FBT002
         if cipher is None:
             raise CommandError("expected LIKENESS_ENCRYPTION_KEY or LIKENESS_ENCRYPTION_KEY_FILE, got neither")
         with open_database(settings) as database:
-            faces = key_rotation.rotate(database, cipher, operator())
+            with waiting("encrypting"):
+                faces = key_rotation.rotate(database, cipher, operator())
             pending = database.pending_erasures()
         return _erased(pending, {"ok": True, "faces": faces}, f"{faces} faces encrypted with the first key")
 

@@ -114,6 +114,10 @@ def enroll(
     return Call("POST", path, _reader(results.Enrollment), photos=photos, fields=fields, headers=headers)
 
 
+def calibration(model: str) -> Call[Any]:
+    return Call("GET", f"/models/{quote(model, safe='')}/calibration", lambda document: document)
+
+
 def verify_subject(gallery: str, subject: str, image: Photo, fields: Fields) -> Call[results.Verification]:
     path = f"{subject_path(gallery, subject)}/verify"
     return Call("POST", path, _reader(results.Verification), photos=[("image", content(image))], fields=fields)
