@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from time import sleep
 from typing import BinaryIO, TypeAlias
 
@@ -53,13 +54,14 @@ def download(
     part.check(url, sha256)
 
 
-def check_file(file: BinaryIO, name: str, sha256: str) -> None:
-    """Raises CommandError if the open file has another digest."""
-    _check(name, sha256, hashlib.file_digest(file, "sha256").hexdigest())
+def check_file(path: Path, name: str, sha256: str) -> None:
+    """Raises CommandError, which calls the file by its `name`, if it has another digest."""
+    with path.open("rb") as file:
+        _check(name, sha256, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 class _Part:
-    """What has arrived of a file, and its digest so far."""
+    """The part of a file that has arrived, and its digest so far."""
 
     def __init__(self, file: BinaryIO, size: int | None, on_progress: OnProgress) -> None:
         self._file, self._size, self._on_progress = file, size, on_progress

@@ -16,7 +16,7 @@ from app.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """Where to write the photos with their faces, and the plot; None for neither."""
+    """The files to write for the photos with their faces, and for the plot; None for neither."""
 
     draw: Path | None
     plot: Path | None

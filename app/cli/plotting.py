@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from app.api import responses
 from app.cli.drawing import write_picture
@@ -49,11 +50,17 @@ def densities(calibration: Calibration) -> tuple[Floats, Floats, Floats]:
     They end with the last threshold that not all strangers are within: beyond, the table has the largest distance only.
     """
     rates = [each for each in calibration.rates if each.fmr < 1]
-    thresholds = [0.0, *(each.threshold for each in rates)]
+    thresholds = [each.threshold for each in rates]
     edges = np.linspace(0, thresholds[-1], BINS + 1)
-    strangers = np.interp(edges, thresholds, [0.0, *(each.fmr for each in rates)])
-    one_person = np.interp(edges, thresholds, [0.0, *(1 - each.fnmr for each in rates)])
-    return edges.astype(np.float32), np.diff(strangers).astype(np.float32), np.diff(one_person).astype(np.float32)
+    strangers = _shares(np.interp(edges, thresholds, [each.fmr for each in rates]))
+    one_person = _shares(np.interp(edges, thresholds, [1 - each.fnmr for each in rates]))
+    return edges.astype(np.float32), strangers, one_person
+
+
+def _shares(within: npt.NDArray[np.float64]) -> Floats:
+    """Return the shares between edges, of shares within each edge; the first bin has those at distance 0 too."""
+    within[0] = 0
+    return np.diff(within).astype(np.float32)
 
 
 class _Plot:

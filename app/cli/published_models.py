@@ -91,9 +91,8 @@ def _lock(folder: int, name: str) -> None:
 
 
 def _copy(file: Path, target: Path, model: KnownModel) -> None:
-    with file.open("rb") as source:
-        check_file(source, str(file), model.sha256)
     shutil.copyfile(file, target)
+    check_file(target, str(file), model.sha256)
 
 
 def _fetch(model: KnownModel, mirror: str | None, target: Path) -> None:

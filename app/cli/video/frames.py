@@ -123,5 +123,5 @@ class LiveFrames:
         self._capture.release()
 
 
-def _rgb(pixels: Pixels) -> Pixels:
+def _rgb(pixels: cv2.typing.MatLike) -> Pixels:
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)

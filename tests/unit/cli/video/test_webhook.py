@@ -37,7 +37,12 @@ def delivered_to(receive: Callable[[httpx.Request], httpx.Response], events: int
 
 def test_each_event_is_signed_with_its_id_and_time() -> None:
     got: list[httpx.Request] = []
-    sender = delivered_to(lambda request: got.append(request) or httpx.Response(204), 3)
+
+    def receive(request: httpx.Request) -> httpx.Response:
+        got.append(request)
+        return httpx.Response(204)
+
+    sender = delivered_to(receive, 3)
     assert (sender.delivered, sender.lost) == (3, 0)
     assert [json.loads(each.content)["track"] for each in got] == [0, 1, 2]
     assert len({each.headers["webhook-id"] for each in got}) == 3
