@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 FAST_TESTS := tests/unit tests/contract
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow test-all check page-check audit lock proof bench docker-test format clean
+.PHONY: help serve test test-slow test-all check page-check audit lock proof bench bench-smoke docker-test docs format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -22,7 +22,7 @@ test-slow: $(VENV)/.dev $(VENV)/.clients $(VENV)/.openvino $(VENV)/.page ## Run 
 
 test-all: test test-slow ## Run every test
 
-check: $(VENV)/.dev page-check ## Check format, lint, types, imports between packages, spelling
+check: $(VENV)/.dev page-check docs ## Check format, lint, types, imports between packages, spelling, the documents' links
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -55,11 +55,17 @@ lock: $(VENV)/.pip ## Remake requirements/*.lock from pyproject.toml and constra
 proof: $(VENV)/.dev ## Run every proof at full length: schemathesis, fuzz, soak, faults (about an hour)
 	LIKENESS_PROOF=full $(BIN)/pytest --timeout 3600 tests/proof
 
-bench: $(VENV)/.dev ## Time every stage against its peers, hold the ratios against their targets, write docs/benchmarks.md
-	$(BIN)/python -m tests.benchmarks --json docs/benchmarks.json --document docs/benchmarks.md $(BENCH)
+bench: $(VENV)/.dev ## Time every stage against its peers, hold the ratios against their targets, renew docs/benchmarks.md
+	$(BIN)/python -m tests.benchmarks --publish $(BENCH)
+
+bench-smoke: $(VENV)/.dev ## Measure some rows for a minute; fail where one is 15 % slower than this processor's last report
+	$(BIN)/python -m tests.benchmarks.smoke
 
 docker-test: $(VENV)/.dev ## Build the images, bring the service up, restart and stop it (needs Docker)
 	$(BIN)/pytest --timeout 1800 tests/docker
+
+docs: $(VENV)/.dev ## Build the site of the documents in build/docs/site; broken links and anchors are errors
+	$(BIN)/python -m tests.support.docs_site build/docs
 
 format: $(VENV)/.dev $(VENV)/.page ## Format the code
 	! command -v npm >/dev/null || $(PRETTIER) --write $(PAGE_FILES)
@@ -76,7 +82,7 @@ $(VENV)/.cpu: pyproject.toml requirements/cpu.lock | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt $(VENV)/.pip
-	$(PIP) --constraint constraints.txt --editable '.[cpu,heif,otel,training,timm,dev]'
+	$(PIP) --constraint constraints.txt --editable '.[cpu,heif,otel,training,timm,sweep,dev]'
 	$(PIP) --no-deps --group reference  # it pins an old torch that it does not need
 	@touch $@ $(VENV)/.cpu
 

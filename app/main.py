@@ -78,7 +78,8 @@ def create_app(settings: Settings) -> FastAPI:
     )
     set_state(app, stopped)
     metrics.watch_readiness(lambda: state_of(app).is_ready)
-    for router in (faces.router, galleries.router, models.router, health.router, metrics_route.router):
+    app.include_router(faces.router)  # whose images check the query themselves
+    for router in (galleries.router, models.router, health.router, metrics_route.router):
         app.include_router(router, dependencies=[Depends(reject_unknown_query)])
     app.include_router(docs.router)
     for router in compreface.ROUTERS if settings.compreface else ():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -15,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
 
 from app.access.authenticator import Auth
+from app.concurrency.machine import MOST_WORKERS, usable_cores, workers_that_fit
 from app.domain.clock import parse_duration
 from app.inference.session import Provider
 from app.observability.logging import Style
@@ -79,8 +79,8 @@ def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
-def _cores() -> int:
-    return os.cpu_count() or 1
+def _worker_count(value: Any) -> Any:
+    return workers_that_fit() if _lower(value) == "auto" else value
 
 
 def _models_dir() -> Path:
@@ -155,11 +155,17 @@ class Settings(BaseSettings):
         "it cannot be used, the start fails. `auto` takes CUDA where there is a GPU, or else OpenVINO if it is "
         "installed and faster.",
     )
-    workers: int = Field(
-        1, ge=1, le=64, description="Processes that serve the port; each applies the limits below on its own."
+    workers: Annotated[int, BeforeValidator(_worker_count)] = Field(
+        1,
+        ge=1,
+        le=MOST_WORKERS,
+        description="Processes that serve the port; each applies the limits below on its own. `auto` is one for each "
+        "core, or each GiB of memory if that is fewer.",
     )
     threads: int = Field(1, ge=1, le=64, description="Threads of one inference.")
-    photo_threads: int = Field(default_factory=_cores, ge=1, le=256, description="Photos processed at the same time.")
+    photo_threads: int = Field(
+        default_factory=usable_cores, ge=1, le=256, description="Photos processed at the same time."
+    )
     max_waiting: int = Field(64, ge=1, le=_LARGE, description="Photos that may wait; beyond that, requests get 503.")
     max_faces: int = Field(
         500,
@@ -272,6 +278,11 @@ class Settings(BaseSettings):
         description="Encrypts templates and metadata: base64 of 32 bytes. If there are several, the first encrypts.",
     )
     encryption_key_file: Path | None = Field(None, description="A file that holds the encryption key or keys instead.")
+    data_keys_dir: Path | None = Field(
+        None,
+        description="Directory of the data keys of an encrypted gallery, for a volume that no snapshot of the database "
+        "includes. By default they are beside the database.",
+    )
     retention: Duration | None = Field(None, description="Faces enrolled longer ago than this (90d, 12h) are erased.")
     audit_searches: bool = Field(
         default=True, description="Also record identifications and verifications of subjects in the audit log."
@@ -296,4 +307,6 @@ class Settings(BaseSettings):
     @property
     def photos_at_once(self) -> int:
         """In each worker: `photo_threads` where it was given, else a share of the cores."""
-        return self.photo_threads if "photo_threads" in self.model_fields_set else max(1, _cores() // self.workers)
+        return (
+            self.photo_threads if "photo_threads" in self.model_fields_set else max(1, usable_cores() // self.workers)
+        )

@@ -22,6 +22,8 @@ class Stream(IntEnum):
     TRIPLETS = 6
     CROWD = 7
     MARGINS = 8
+    CLASSES = 9
+    CENTERS = 10
 
 
 def generator(seed: int, stream: Stream, *counters: int) -> np.random.Generator:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from app.access.api_keys import KeyStore
@@ -55,6 +56,7 @@ def check_exposure(keys: KeyStore, auth: Auth, address: str, *, reachable: bool)
     return None
 
 
+@lru_cache(maxsize=1024)
 def network_of(address: str) -> str:
     """Return what identifies a caller without a key: the IPv4 address, or the /64 network of an IPv6 address."""
     try:
@@ -64,6 +66,7 @@ def network_of(address: str) -> str:
     return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else str(parsed)
 
 
+@lru_cache(maxsize=1024)
 def is_address(name: str) -> bool:
     try:
         ipaddress.ip_address(name.partition("%")[0])

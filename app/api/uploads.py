@@ -1,7 +1,7 @@
 """
 Read images and fields from a request: multipart parts, or JSON with base64 strings, under the same names.
 
-Parts stay in memory, where Starlette would write larger ones to disk: photos never reach the file system.
+Photos stay in memory and never reach the file system.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 
 from app.api.image_fields import ImageField
 from app.api.json_body import MAX_FIELDS, BodyLimits, parse_json, read_chunks
+from app.api.multipart import read_form
 from app.api.problems import MAX_ERRORS
 from app.concurrency.worker_pool import WorkerPool
 from app.domain.errors import ImageTooLarge, InvalidRequest, TooManyFields
@@ -54,10 +53,6 @@ class Submission:
             raise invalid_request(error) from error
 
 
-class _InMemoryParser(MultiPartParser):
-    spool_max_size = 1 << 62
-
-
 async def read_submission(
     request: Request, images: Sequence[ImageField], limits: BodyLimits, workers: WorkerPool
 ) -> Submission:
@@ -68,11 +63,15 @@ async def read_submission(
     the whole body is too large.
     """
     kind, most = media_type_of(request), sum(field.most for field in images)
+    parts: Sequence[tuple[str, Any]]
     if kind == JSON:
         body = await read_chunks(request, limits.json_of_images(most))
         parts = await workers.run(lambda: _json_parts(body, images, limits))
     elif kind == MULTIPART:
-        parts = await _form_parts(request, max(MAX_FILES, most + 1))
+        content_type = request.headers["content-type"]
+        parts = await read_form(
+            content_type, request.stream(), max_files=max(MAX_FILES, most + 1), max_fields=MAX_FIELDS
+        )
     else:
         raise InvalidRequest(f"expected a body of type {MULTIPART} or {JSON}, got {kind or 'none'}")
     uploads = [upload for field in images for upload in _uploads(parts, field)]
@@ -103,22 +102,6 @@ def invalid_request(error: ValidationError) -> InvalidRequest:
     faults = error.errors(include_url=False, include_input=False)[:MAX_ERRORS]
     problems = [(".".join(map(str, each["loc"])) or "request", each["msg"]) for each in faults]
     return InvalidRequest("; ".join(f"{field}: {detail}" for field, detail in problems), problems)
-
-
-async def _form_parts(request: Request, max_files: int) -> list[tuple[str, Any]]:
-    try:
-        form = await _InMemoryParser(
-            request.headers, request.stream(), max_files=max_files, max_fields=MAX_FIELDS
-        ).parse()
-    except (MultiPartException, KeyError, ValueError) as error:
-        message = str(getattr(error, "message", error))
-        kind = TooManyFields if message.startswith("Too many") else InvalidRequest
-        raise kind(f"cannot read the multipart body: {message}") from error
-    parts = [
-        (name, await value.read() if isinstance(value, UploadFile) else value) for name, value in form.multi_items()
-    ]
-    await form.close()
-    return parts
 
 
 def _json_parts(body: Sequence[bytes], images: Sequence[ImageField], limits: BodyLimits) -> list[tuple[str, Any]]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from app.gallery.repository import GalleryRepository
 from app.settings import Settings
 from app.storage.cipher import AesGcmCipher, parse_keys
 from app.storage.database import Database
+from app.storage.key_file import key_path
 from app.storage.migrate import open_migrated
 from app.storage.ownership import ownership_hint
 from app.storage.sqlite import Database as SqliteDatabase
@@ -109,12 +110,34 @@ def _open(settings: Settings) -> Database:
 
 
 def _open_file(settings: Settings) -> Database:
-    path = settings.data_dir / GALLERY_FILE
+    path, keys = settings.data_dir / GALLERY_FILE, prepare_data_keys(settings)
     try:
         _require_space(path)
-        return open_migrated(path, open_cipher(settings))
+        return open_migrated(path, open_cipher(settings), keys=keys)
     except (OSError, ServiceError) as error:  # no access, no space, or not a database
         raise StartError(f"cannot open the gallery {path}: {error}{ownership_hint(path)}") from error
+
+
+def prepare_data_keys(settings: Settings) -> Path:
+    """
+    Return where the data keys are; make LIKENESS_DATA_KEYS_DIR.
+
+    Raises StartError if that cannot be written to, or there are data keys beside the database: a snapshot of the
+    database would have them.
+    """
+    beside = key_path(settings.data_dir / GALLERY_FILE)
+    if settings.data_keys_dir is None:
+        return beside
+    folder = settings.data_keys_dir
+    keys = folder / beside.name
+    if beside.exists() and not (keys.exists() and keys.samefile(beside)):
+        cure = "`shred -u` the one that is not this gallery's" if keys.exists() else "move it while nothing uses it"
+        raise StartError(f"expected data keys in {keys} (LIKENESS_DATA_KEYS_DIR) only, got {beside}: {cure}")
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise StartError(f"cannot write to LIKENESS_DATA_KEYS_DIR, {folder}{ownership_hint(folder)}")
+    return keys
 
 
 def open_postgresql(address: str, cipher: AesGcmCipher | None) -> Database:

@@ -17,7 +17,7 @@ import typer
 
 from app import __version__
 from app.audit import log as audit
-from app.bootstrap.storage import GALLERY_FILE, open_cipher, require_gallery_file, require_sqlite
+from app.bootstrap.storage import GALLERY_FILE, open_cipher, prepare_data_keys, require_gallery_file, require_sqlite
 from app.cli.keys import operator
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, run
 from app.cli.progress import waiting
@@ -25,7 +25,6 @@ from app.gallery.records import DamagedRow
 from app.gallery.repository import GalleryRepository
 from app.settings import Settings
 from app.storage.backup import InvalidBackup, Manifest, extract_backup, write_backup
-from app.storage.key_file import key_path
 from app.storage.migrate import migration_scripts, open_migrated, schema_version
 from app.storage.sqlite import Database
 
@@ -48,7 +47,8 @@ def backup(
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         require_sqlite(settings, "likeness backup", "use pg_dump or pg_basebackup: docs/operations/scale.md")
         require_gallery_file(settings)
-        with closing(Database(settings.data_dir / GALLERY_FILE, open_cipher(settings))) as database:
+        path, data_keys = settings.data_dir / GALLERY_FILE, prepare_data_keys(settings)
+        with closing(Database(path, open_cipher(settings), keys=data_keys)) as database:
             _record(database, "gallery.backup")
             write = partial(write_backup, database, likeness_version=__version__, keys=keys)
             if file == STREAM:
@@ -79,15 +79,16 @@ def restore(
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         require_sqlite(settings, "likeness restore", "use pg_restore: docs/operations/scale.md")
-        _refuse_to_overwrite(settings.data_dir)
+        data_keys = prepare_data_keys(settings)
+        _refuse_to_overwrite(settings.data_dir, data_keys)
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryDirectory(prefix=".likeness-restore-", dir=settings.data_dir) as folder:
-            copy = Path(folder, GALLERY_FILE)
+        with _scratch(settings.data_dir) as folder, _scratch(data_keys.parent) as keys_folder:
+            copy, copied_keys = folder / GALLERY_FILE, keys_folder / data_keys.name
             with waiting("restoring"):
-                manifest = _extract(file, copy)
-                _take_keys(manifest, keys, copy)
-                left_out, damage = _check(copy, settings, leave_out=keys is not None)
-            _put_in_place(copy, settings.data_dir)
+                manifest = _extract(file, copy, copied_keys)
+                _take_keys(manifest, keys, copied_keys)
+                left_out, damage = _check(copy, copied_keys, settings, leave_out=keys is not None)
+            _put_in_place({copied_keys: data_keys, copy: settings.data_dir / GALLERY_FILE})
         document = {
             "ok": not damage,
             **asdict(manifest),
@@ -111,35 +112,43 @@ def _record(database: Database, action: str) -> None:
         audit.append(db, operator(), action, "")
 
 
-def _extract(file: Path, copy: Path) -> Manifest:
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix=".likeness-restore-", dir=folder) as name:
+        yield Path(name)
+
+
+def _extract(file: Path, copy: Path, copied_keys: Path) -> Manifest:
     try:
         if file == STREAM:
-            return extract_backup(sys.stdin.buffer, copy)
+            return extract_backup(sys.stdin.buffer, copy, copied_keys)
         with file.open("rb") as source:
-            return extract_backup(source, copy)
+            return extract_backup(source, copy, copied_keys)
     except InvalidBackup as error:
         raise CommandError(f"{file}: {error}") from error
 
 
-def _take_keys(manifest: Manifest, keys: Path | None, copy: Path) -> None:
-    """Put the file of keys, if it is given, beside the copy of the database."""
+def _take_keys(manifest: Manifest, keys: Path | None, copied_keys: Path) -> None:
+    """Copy the file of keys, if it is given."""
     if keys is None and manifest.keys == "separate":
         raise CommandError("the backup has no data keys: expected --keys with the file that `backup --keys` wrote")
     if keys is not None and manifest.keys == "none":
         raise CommandError("the backup needs no data keys: expected no --keys")
     if keys is not None:
-        key_path(copy).touch(mode=0o600)
-        shutil.copyfile(keys, key_path(copy))
+        copied_keys.touch(mode=0o600)
+        shutil.copyfile(keys, copied_keys)
 
 
-def _check(copy: Path, settings: Settings, *, leave_out: bool) -> tuple[list[DamagedRow], list[DamagedRow]]:
+def _check(
+    copy: Path, copied_keys: Path, settings: Settings, *, leave_out: bool
+) -> tuple[list[DamagedRow], list[DamagedRow]]:
     """
     Migrate the copy and check it; return the subjects left out because they have no data key, and the damage.
 
     Raises StartError if it is newer than this program, or the key is not its own.
     """
     cipher = open_cipher(settings)
-    with closing(open_migrated(copy, cipher)) as database:
+    with closing(open_migrated(copy, cipher, keys=copied_keys)) as database:
         repository = GalleryRepository(database, cipher)
         damage = repository.check_integrity()
         left_out = [row for row in damage if row.kind == "subject" and leave_out]
@@ -156,9 +165,9 @@ def _check_audit(log: audit.AuditLog) -> None:
         err.print(f"warning: the audit log is broken: {fault}", markup=False, soft_wrap=True)
 
 
-def _put_in_place(copy: Path, data_dir: Path) -> None:
-    placed = {key_path(copy): key_path(data_dir / GALLERY_FILE), copy: data_dir / GALLERY_FILE}
-    for source, target in placed.items():
+def _put_in_place(files: dict[Path, Path]) -> None:
+    """Link each file that there is to its target, in this order and on the disk."""
+    for source, target in files.items():
         if not source.exists():
             continue
         with source.open("rb") as file:
@@ -166,16 +175,20 @@ def _put_in_place(copy: Path, data_dir: Path) -> None:
         try:
             os.link(source, target)  # unlike a rename, it never replaces a file
         except FileExistsError:
-            _refuse_to_overwrite(data_dir)
-    folder = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY)
-    os.fsync(folder)
-    os.close(folder)
+            raise _exists(target) from None
+        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+        os.fsync(folder)
+        os.close(folder)
 
 
-def _refuse_to_overwrite(data_dir: Path) -> None:
-    present = [data_dir / f"{GALLERY_FILE}{end}" for end in ("", "-wal", "-shm", "-keys")]
+def _refuse_to_overwrite(data_dir: Path, data_keys: Path) -> None:
+    present = [*(data_dir / f"{GALLERY_FILE}{end}" for end in ("", "-wal", "-shm")), data_keys]
     if found := [path for path in present if path.exists()]:
-        raise CommandError(f"{found[0]} exists, and a backup replaces no gallery: set LIKENESS_DATA_DIR to another")
+        raise _exists(found[0])
+
+
+def _exists(path: Path) -> CommandError:
+    return CommandError(f"{path} exists, and a backup replaces no gallery: set LIKENESS_DATA_DIR to another")
 
 
 def _refuse_terminal() -> None:

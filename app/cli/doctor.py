@@ -14,6 +14,7 @@ from app.bootstrap.services import check_access
 from app.bootstrap.storage import open_cipher, open_repository
 from app.cli.output import ERROR, SUCCESS, AsJson, run
 from app.domain.errors import LikenessError, StartError
+from app.faces.detector.kernels import load_kernels
 from app.inference import openvino_session
 from app.inference.onnx_session import available_providers, runtime_version
 from app.inference.session import probe_summary
@@ -58,7 +59,11 @@ def _runtime(settings: Settings) -> str:
         raise StartError(f"LIKENESS_PROVIDER={settings.provider} needs onnxruntime-gpu: install likeness[gpu]")
     providers = ", ".join(available_providers())
     openvino = f", OpenVINO {openvino_session.version()}" if openvino_session.is_installed() else ""
-    return f"onnxruntime {runtime_version()} with {providers}{openvino}; LIKENESS_PROVIDER={settings.provider}"
+    detector = "compiled" if load_kernels() else "in NumPy, which is slower: it was installed without a C compiler"
+    return (
+        f"onnxruntime {runtime_version()} with {providers}{openvino}; LIKENESS_PROVIDER={settings.provider}; "
+        f"the detector's pyramid is {detector}"
+    )
 
 
 def _is_installed(package: str) -> bool:

@@ -1,15 +1,12 @@
-"""Answers of the service as values (docs/api.md). Members that this version does not know are left out."""
+"""Answers about photos as values (docs/api.md). Members that this version does not know are left out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from functools import cache
-from types import UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field
+from typing import Any
 
-T = TypeVar("T")
-Point = tuple[float, float]
+Box = tuple[float, ...]
+Landmarks = list[tuple[float, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +28,20 @@ class Liveness:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """`box` is left, top, right, bottom in pixels of the upright photo, `landmarks` five points of x and y."""
+    """
+    A face of a photo: `box` is left, top, right, bottom in pixels of the upright photo, `landmarks` five points of
+    x and y. `crop` is the aligned face as JPEG, if `detect` was asked for it.
+    """
 
-    box: tuple[float, ...]
-    landmarks: list[tuple[float, ...]]
+    box: Box
+    landmarks: Landmarks
     confidence: float
     quality: Quality
     rotated: int = 0
     image: str | None = None
     faces_found: int | None = None
     liveness: Liveness | None = None
+    crop: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,28 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True)
+class ComparedPhoto:
+    """The comparison with one of `others`, by its index; a photo that cannot be used has only an `error`."""
+
+    index: int
+    match: bool | None
+    distance: float | None
+    similarity: float | None
+    probability: float | None
+    threshold: Threshold | None
+    face: Face | None
+    error: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class OneToMany:
+    """The face of `image`, and its comparison with each of `others`, in order."""
+
+    face: Face
+    results: list[ComparedPhoto]
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     subject_id: str
     face_id: str
@@ -82,13 +105,15 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class IdentifiedFace:
-    box: tuple[float, ...]
-    landmarks: list[tuple[float, ...]]
-    confidence: float
-    quality: Quality
+    """A face that was searched for. Where a vector was, its place in the photo and its quality are None."""
+
+    box: Box | None
+    landmarks: Landmarks | None
+    confidence: float | None
+    quality: Quality | None
     identified: bool
     candidates: list[Candidate]
-    rotated: int = 0
+    rotated: int | None = 0
     liveness: Liveness | None = None
 
 
@@ -116,8 +141,8 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedFace:
-    box: tuple[float, ...]
-    landmarks: list[tuple[float, ...]]
+    box: Box
+    landmarks: Landmarks
     confidence: float
     quality: Quality
     embedding: list[float]
@@ -147,103 +172,17 @@ class Embeddings:
 
 
 @dataclass(frozen=True, slots=True)
-class EnrolledFace:
-    face_id: str
-    subject_id: str
-    enrolled_at: str
-    box: tuple[float, ...] | None = None
-    quality: Quality | None = None
-    index: int | None = None
-    liveness: Liveness | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class RejectedPhoto:
-    """A photo that was not enrolled: its place in the request and its problem document."""
+    """A photo that cannot be used: its place in the request and its problem document."""
 
     index: int
     problem: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Enrollment:
-    enrolled: list[EnrolledFace]
+class Clustering:
+    """The indexes of the photos of each person, the largest group first, and the photos without a usable face."""
+
+    groups: list[list[int]]
     rejected: list[RejectedPhoto]
-    duplicates: list[dict[str, Any]] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class EnrolledFaces:
-    faces: list[EnrolledFace]
-
-
-@dataclass(frozen=True, slots=True)
-class Gallery:
-    id: str
-    subjects: int
-    faces: int
-    revision: int
-    model: str | None
-    created_at: str
-
-
-@dataclass(frozen=True, slots=True)
-class Galleries:
-    galleries: list[Gallery]
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    subject_id: str
-    metadata: dict[str, Any]
-    faces: int
-    created_at: str
-    consent: str | None = None
-    expires_at: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SubjectPage:
-    """Some subjects, and the cursor of the next page: None after the last."""
-
-    subjects: list[Subject]
-    next_cursor: str | None
-
-
-def read(kind: type[T], value: Any) -> T:
-    """Return the JSON value as `kind`. Raises ValueError if a member is missing or of another type."""
-    result: T = _read(kind, value, kind.__name__)
-    return result
-
-
-def _read(kind: Any, value: Any, where: str) -> Any:
-    origin, parts = get_origin(kind), get_args(kind)
-    if kind is Any or (value is None and type(None) in parts):
-        return value
-    if origin is UnionType:
-        return _read(next(part for part in parts if part is not type(None)), value, where)
-    if is_dataclass(kind):
-        return _read_members(kind, value, where)
-    expected = {float: int | float}.get(kind, origin or kind)
-    if not isinstance(value, list if origin is tuple else expected):
-        raise ValueError(f"{where}: expected {getattr(kind, '__name__', kind)}, got {type(value).__name__}")
-    if origin in (list, tuple):
-        return origin(_read(parts[0], each, where) for each in value)
-    return value
-
-
-def _read_members(kind: Any, value: Any, where: str) -> Any:
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{where}: expected an object, got {type(value).__name__}")
-    hints, members = _hints(kind), {}
-    for each in fields(kind):
-        if each.name in value:
-            members[each.name] = _read(hints[each.name], value[each.name], f"{where}.{each.name}")
-        elif each.default is MISSING and each.default_factory is MISSING:
-            raise ValueError(f"{where}: expected a member {each.name!r}, got none")
-    return kind(**members)
-
-
-@cache
-def _hints(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
+    threshold: Threshold

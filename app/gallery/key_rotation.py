@@ -57,7 +57,10 @@ def _require_key_file(db: Connection, file: DataKeys) -> None:
             raise StartError(f"{file.path} has the keys of another gallery: put it where that gallery is")
         db.execute("INSERT INTO metadata (name, value) VALUES ('key_file', ?)", (file.file_id(),))
     elif not file.exists():
-        raise StartError(f"{file.path} is missing, without which nothing of the gallery can be read: restore a backup")
+        raise StartError(
+            f"{file.path} is missing, without which nothing of the gallery can be read: restore a backup, "
+            "or set LIKENESS_DATA_KEYS_DIR to where it is"
+        )
     elif file.file_id() != row["value"]:
         raise StartError(f"{file.path} has the keys of another gallery: restore the one of this gallery")
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from app.concurrency.machine import usable_cores
 from app.domain.errors import StartError
 from app.observability import multiprocess
 from app.server.protocol import ConnectionLimits
@@ -242,7 +243,7 @@ class Supervisor:
 @contextmanager
 def _thread_limits(workers: int) -> Iterator[None]:
     """Divide the cores among the workers' native thread pools (OpenCV, BLAS, OpenMP), unless the environment does."""
-    share = str(max(1, (os.cpu_count() or 1) // workers))
+    share = str(max(1, usable_cores() // workers))
     added = [name for name in _THREAD_VARIABLES if name not in os.environ]
     os.environ.update(dict.fromkeys(added, share))
     try:

@@ -14,14 +14,13 @@ import json
 import sqlite3
 import tarfile
 import tempfile
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Literal
 
 from app.domain.clock import now
-from app.storage.key_file import key_path
 from app.storage.sqlite import Database
 
 FORMAT = "likeness-backup-1"
@@ -63,23 +62,29 @@ def write_backup(
 
     The copy lies in `scratch` meanwhile, so that it needs as much room as the database.
     """
-    with tempfile.TemporaryDirectory(prefix=".likeness-backup-", dir=scratch) as folder:
-        copy = Path(folder, DATABASE)
+    with _folder(scratch) as folder, _folder(database.keys.path.parent) as keys_folder:
+        copy, copied_keys = folder / DATABASE, keys_folder / KEYS
         copy.touch(mode=0o600)
         with database.keeping_keys():
             database.copy_into(copy)
-            has_keys = _copy_keys(database, copy, keys or key_path(copy))
+            has_keys = _copy_keys(database, copy, keys or copied_keys)
         manifest = _describe(copy, likeness_version)
         if has_keys:
-            included = None if keys else _sha256(key_path(copy))
+            included = None if keys else _sha256(copied_keys)
             manifest = replace(manifest, keys="separate" if keys else "included", keys_sha256=included)
         with tarfile.open(fileobj=out, mode="w|") as tar:
             _add(tar, MANIFEST, io.BytesIO(text := json.dumps(asdict(manifest), indent=2).encode()), len(text))
-            for path in [key_path(copy), copy] if manifest.keys == "included" else [copy]:
+            for path in [copied_keys, copy] if manifest.keys == "included" else [copy]:
                 with path.open("rb") as file:
                     _add(tar, path.name, file, path.stat().st_size)
     out.flush()
     return manifest
+
+
+@contextmanager
+def _folder(where: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix=".likeness-backup-", dir=where) as name:
+        yield Path(name)
 
 
 def _copy_keys(database: Database, copy: Path, into: Path) -> bool:
@@ -93,9 +98,9 @@ def _copy_keys(database: Database, copy: Path, into: Path) -> bool:
     return True
 
 
-def extract_backup(source: IO[bytes], into: Path) -> Manifest:
+def extract_backup(source: IO[bytes], into: Path, keys: Path) -> Manifest:
     """
-    Write the database of a backup to `into`, which only its owner can read, and the keys beside it, if it has them.
+    Write the database of a backup to `into`, and the data keys to `keys` if it has any; only their owner can read them.
 
     Raises InvalidBackup.
     """
@@ -104,7 +109,7 @@ def extract_backup(source: IO[bytes], into: Path) -> Manifest:
         with tarfile.open(fileobj=source, mode="r|*") as tar:
             manifest = _parse_manifest(_member(tar, MANIFEST).read(_MAX_MANIFEST_BYTES))
             if manifest.keys == "included":
-                keys_digest = _copy(_member(tar, KEYS), key_path(into))
+                keys_digest = _copy(_member(tar, KEYS), keys)
             digest = _copy(_member(tar, DATABASE), into)
     except (tarfile.TarError, EOFError) as error:
         raise InvalidBackup(f"not a backup, or cut short: {error}") from error

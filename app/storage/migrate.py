@@ -23,9 +23,15 @@ __all__ = ["APPLICATION_ID", "migrate", "migration_scripts", "open_migrated", "s
 APPLICATION_ID = 0x4C494B45  # "LIKE" in ASCII; set by the first migration
 
 
-def open_migrated(path: Path, cipher: Cipher | None = None, *, busy_timeout: float = 10.0) -> Database:
-    """Open the database at `path`, at the newest schema version. Raises ServiceError, or StartError as `migrate`."""
-    database = Database(path, cipher, busy_timeout=busy_timeout)
+def open_migrated(
+    path: Path, cipher: Cipher | None = None, *, keys: Path | None = None, busy_timeout: float = 10.0
+) -> Database:
+    """
+    Open the database at `path`, and its data keys as `Database`, at the newest schema version.
+
+    Raises ServiceError, or StartError as `migrate`.
+    """
+    database = Database(path, cipher, keys=keys, busy_timeout=busy_timeout)
     try:
         migrate(database, migration_scripts(), database.bind_rows)
         database.watch_rows()

@@ -40,9 +40,13 @@ _PATIENCE = 0.5
 class Database:
     """Thread-safe: one connection, one lock. Several processes may share the file."""
 
-    def __init__(self, path: Path, cipher: Cipher | None = None, *, busy_timeout: float = 10.0) -> None:
+    def __init__(
+        self, path: Path, cipher: Cipher | None = None, *, keys: Path | None = None, busy_timeout: float = 10.0
+    ) -> None:
         """
         Wait up to `busy_timeout` seconds for another process that writes. Raises ServiceError if it cannot open.
+
+        The data keys are in the file `keys`, by default beside the database.
 
         An encrypted gallery can only be written to with the cipher of its key, because each change is signed.
         """
@@ -53,7 +57,7 @@ class Database:
             self._db = _connect(path, busy_timeout)
         self._identity = _identity(path)
         self._reserve, self._unrecorded = Reserve(path), 0
-        self.keys = KeyFile(key_path(path))
+        self.keys = KeyFile(keys or key_path(path))
 
     def close(self) -> None:
         self.keys.close()

@@ -55,7 +55,7 @@ console = Console(width=200 if not sys.stdout.isatty() else None)
 def main(
     stages: Annotated[list[str] | None, typer.Argument(help=f"Of {', '.join(STAGES)}; all unless named.")] = None,
     json: Annotated[Path | None, typer.Option(help="Where the report goes.")] = None,
-    document_: Annotated[Path | None, typer.Option("--document", help="Where it goes as Markdown.")] = None,
+    committed: Annotated[bool, typer.Option("--publish", help="Renew docs/benchmarks and its page.")] = False,  # noqa: FBT002
     seconds: Annotated[float, typer.Option(min=0.1, help="For each comparison and each spell of load.")] = 8.0,
     requests: Annotated[int, typer.Option(min=50, help="Of the memory benchmark; 20000 in full.")] = 1000,
     starts: Annotated[int, typer.Option(min=1, help="Of the server.")] = 5,
@@ -66,12 +66,13 @@ def main(
     _forget_settings()
     chosen = {name: STAGES[name] for name in STAGES if name in (stages or STAGES)}
     report = measured(chosen, Effort(seconds, requests, starts))
-    raise typer.Exit(publish(report, console, json, document_))
+    raise typer.Exit(publish(report, console, json, committed=committed))
 
 
 def measured(stages: dict[str, Stage], effort: Effort) -> Report:
     """Return the report of all stages, and show each row when it is measured."""
     machine = Machine.this()
+    console.print(f"{machine.family}: {machine.summary}", highlight=False)
     rows = []
     for name, stage in stages.items():
         for row in guarded(name, stage, effort):

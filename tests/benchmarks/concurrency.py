@@ -18,7 +18,7 @@ from tests.benchmarks.served import Load, Served, load, verify
 from tests.support.server import ServerFailed
 
 CLIENTS, SPELLS = 8, 3
-SCALING, TAIL, HTTP = 1.8, 3.0, 1.05
+SCALING, TAIL, HTTP = 1.9, 3.0, 1.05
 NOTE = (
     f"`/verify` of two 1024x768 photos, {CLIENTS} clients; servers and clients share the cores of their row. Spells of "
     "load take turns. Throughput is answers a second; the one-client row compares wall time on both cores."
@@ -36,7 +36,7 @@ def rows(effort: Effort) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         one, two, workers = spells(Path(folder), cores, effort.seconds)
         yield scaling(f"throughput, {CLIENTS} clients", one, two)
-        yield scaling(f"throughput, {CLIENTS} clients, LIKENESS_WORKERS=2", one, workers)
+        yield scaling(f"throughput, {CLIENTS} clients, LIKENESS_WORKERS=auto", one, workers)
         yield tail(two)
         with pinned(cores):
             yield one_client(Path(folder), effort)
@@ -46,7 +46,7 @@ def spells(folder: Path, cores: Sequence[int], seconds: float) -> tuple[list[Loa
     """Load on one core, on both, and on both with a worker each, in turn; each has a server of its own."""
     with ExitStack() as stack:
         servers = []
-        for count, settings in ((1, {}), (2, {}), (2, {"LIKENESS_WORKERS": "2"})):
+        for count, settings in ((1, {}), (2, {}), (2, {"LIKENESS_WORKERS": "auto"})):
             with pinned(cores[-count:]):
                 servers.append((count, stack.enter_context(Served(folder, **settings))))
         loads: tuple[list[Load], ...] = tuple([] for _ in servers)

@@ -132,7 +132,6 @@ def _asked(what: str, *formats: str) -> str:
 def main(
     provider: Annotated[str, typer.Option(help="cuda, tensorrt or cpu.")] = "cuda",
     json: Annotated[Path | None, typer.Option(help="Where the report goes.")] = None,
-    document_: Annotated[Path | None, typer.Option("--document", help="Where it goes as Markdown.")] = None,
     seconds: Annotated[float, typer.Option(min=0.0, help="For each measurement.")] = 8.0,
     requests: Annotated[int, typer.Option(min=2, help="While memory is watched.")] = 2000,
 ) -> None:
@@ -143,7 +142,7 @@ def main(
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
     console = Console(width=200 if not sys.stdout.isatty() else None)
-    raise typer.Exit(publish(report, console, json, document_))
+    raise typer.Exit(publish(report, console, json))
 
 
 def measured(trial: Trial) -> Report:

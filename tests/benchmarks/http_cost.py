@@ -17,12 +17,14 @@ import numpy as np
 
 from tests.benchmarks import direct, photos
 from tests.benchmarks.cores import one_core
+from tests.benchmarks.machine import Machine
 from tests.benchmarks.measure import Contestant, Effort, Laps, race
-from tests.benchmarks.report import Row, at_most, share_of, versus
+from tests.benchmarks.report import Row, Target, at_most, share_of, versus
 from tests.benchmarks.served import Served, verify
 from tests.benchmarks.stubbed import still_services
 
-MOST_MS = 0.6
+MOST_MS = {"amd": 0.6, "intel": 1.2}
+"""By vendor: the interpreter itself takes twice as long on one as on the other."""
 TIMES = 20  # the direct call, in one run of its event loop
 NOTE = (
     "server CPU of a `/verify` of two 100 KB uploads with the work on pixels stubbed out, less the CPU of the same "
@@ -34,10 +36,15 @@ def rows(effort: Effort) -> Iterator[Row]:
     with one_core(), tempfile.TemporaryDirectory() as folder:
         laps = timed(Path(folder), effort)
     itself = 1000 * float(np.median(laps["ours"].cpu - laps["called directly"].cpu))
-    costs = {"result": itself, "means": "", "unit": "ms CPU", "target": at_most(MOST_MS), "note": NOTE}
+    costs = {"result": itself, "means": "", "unit": "ms CPU", "target": target(), "note": NOTE}
     yield versus("HTTP", "HTTP itself, two uploads of 100 KB", laps, "called directly", **costs)
     whole = share_of(laps, "raw ASGI") | {"means": "the peer's CPU"}
     yield versus("HTTP", "the whole request", laps, "raw ASGI", note=NOTE, **whole)
+
+
+def target() -> Target | None:
+    vendor = Machine.this().family.partition("-")[0]
+    return at_most(MOST_MS[vendor]) if vendor in MOST_MS else None
 
 
 def timed(folder: Path, effort: Effort) -> dict[str, Laps]:

@@ -19,8 +19,16 @@ PACKAGES = (
 )  # fmt: skip
 
 
+FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "sve")
+"""The features by which libraries choose their code."""
+_VENDORS = {"GenuineIntel": "intel", "AuthenticAMD": "amd"}
+
+
 class Machine(BaseModel, frozen=True):
     cpu: str
+    family: str
+    """The processor's vendor, family and model, such as `intel-6-207`. Ratios hold within one family."""
+    features: str
     cores: int
     memory_gib: int
     system: str
@@ -37,13 +45,17 @@ class Machine(BaseModel, frozen=True):
 
     @property
     def summary(self) -> str:
-        parts = [self.cpu, f"{self.cores} cores", f"{self.memory_gib} GiB", self.gpu, self.system]
+        parts = [self.cpu, self.features, f"{self.cores} cores", f"{self.memory_gib} GiB", self.gpu, self.system]
         return f"{', '.join(filter(None, parts))}; load {self.load:g} before the run"
 
     @classmethod
     def this(cls, gpu: str = "") -> Machine:
+        facts = _cpu_facts()
+        flags = set((facts.get("flags") or facts.get("Features") or "").split())
         return cls(
-            cpu=_cpu_model(),
+            cpu=_cpu_model(facts),
+            family=_cpu_family(facts),
+            features=" ".join(name for name in FEATURES if name in flags),
             cores=len(os.sched_getaffinity(0)),
             memory_gib=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
             system=f"{platform.system()} {platform.release()}",
@@ -80,10 +92,20 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _cpu_model() -> str:
-    """Return the name with family and model, because the name in a virtual machine may be vague."""
+def _cpu_facts() -> dict[str, str]:
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
-    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def _cpu_model(facts: dict[str, str]) -> str:
+    """Return the name with family and model, because the name in a virtual machine may be vague."""
     if "model name" not in facts:  # not x86
         return platform.machine()
     return f"{facts['model name']} (family {facts.get('cpu family', '?')}, model {facts.get('model', '?')})"
+
+
+def _cpu_family(facts: dict[str, str]) -> str:
+    if "vendor_id" not in facts:  # not x86
+        return platform.machine().lower()
+    vendor = _VENDORS.get(facts["vendor_id"], facts["vendor_id"].lower())
+    return f"{vendor}-{facts.get('cpu family', '?')}-{facts.get('model', '?')}"

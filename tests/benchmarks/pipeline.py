@@ -24,7 +24,7 @@ from training.export import import_facenet
 
 PEOPLE = 8631  # that the published network tells apart
 SAME_SETTINGS = {"LIKENESS_MIN_FACE": "20"}
-SAME_SPEEDUP, DEFAULT_SPEEDUP = 2.5, 10.0
+SAME_SPEEDUP, DEFAULT_SPEEDUP = 3.0, 12.0
 EIGHT_BITS = "mobilefacenet-128-int8"
 PEER = "facenet-pytorch"
 NOTE = (

@@ -23,11 +23,22 @@ from app.images.decode import decode as read
 from app.images.formats import ACCEPTED
 from app.inference.onnx_session import Session
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import decode, detect, embed, gpu, http_cost, memory, peers, photos, pipeline, search
+from tests.benchmarks import decode, detect, embed, gpu, http_cost, memory, peers, photos, pipeline, search, smoke
+from tests.benchmarks import report as published
 from tests.benchmarks.concurrency import percentile, scaling
 from tests.benchmarks.measure import FEWEST, Contestant, Effort, Laps, Pace, noise, race, ratio
 from tests.benchmarks.overload import judged
-from tests.benchmarks.report import Report, Row, Target, at_least, at_most, document
+from tests.benchmarks.report import (
+    PAGE_FILE,
+    Report,
+    Row,
+    Target,
+    at_least,
+    at_most,
+    committed_reports,
+    document,
+    file_of,
+)
 from tests.benchmarks.served import Answer, Load, Question
 from tests.support.facenet_pytorch import batched_nms
 from tests.support.server import MIB, REPOSITORY, ServerFailed
@@ -103,11 +114,44 @@ def test_a_target_is_met_at_its_bound_and_missed_beyond(target: Target | None, r
     assert Row(stage="s", case="c", result=result, target=target).verdict == verdict
 
 
-def test_the_page_in_docs_is_made_from_its_report() -> None:
-    docs = REPOSITORY / "docs"
-    (page,) = [path for path in docs.iterdir() if path.name.lower() == "benchmarks.md"]
-    report = Report.model_validate_json((docs / "benchmarks.json").read_text(encoding="utf-8"))
-    assert document(report) == page.read_text(encoding="utf-8")
+def test_the_page_in_docs_is_made_from_its_reports() -> None:
+    assert document(committed_reports()) == PAGE_FILE.read_text(encoding="utf-8")
+    assert [file_of(report.machine.family).is_file() for report in committed_reports()]
+
+
+def test_reports_of_two_families_stand_side_by_side_and_each_keeps_its_own() -> None:
+    (report, *_) = committed_reports()
+    mine = report.machine.model_copy(update={"family": "intel-6-207"})
+    rows = (Row("decode", "JPEG 1024x768", 1.1, means="the peer's time", target=at_most(1.0)), Row("new", "case", 2.0))
+    page = document([report, report.model_copy(update={"machine": mine, "rows": rows, "date": "2999-01-01"})])
+    assert "| stage | case | amd-26-2: times |" in page
+    assert (
+        "1.01x the peer's time | <= 1.00x + 0.5 % noise **missed** |  | 1.10x the peer's time | <= 1.00x **miss" in page
+    )
+    assert "| new | case |  | not measured |  |  | 2.00x | no target |" in page
+
+
+@pytest.mark.parametrize(
+    ("now", "factor"),
+    [
+        (Row("s", "c", 2.0, means="as fast"), 2.0),
+        (Row("s", "c", 5.0, means="the peer's time"), 1.25),
+        (Row("s", "c", 5.0, unit="ms"), None),
+        (Row("s", "c", error="broke off"), None),
+    ],
+)
+def test_a_row_is_slower_by_its_share_of_the_peer(now: Row, factor: float | None) -> None:
+    assert smoke.slowdown(now, Row("s", "c", 4.0, means=now.means)) == factor
+    assert smoke.slowdown(now, None) is None
+
+
+@pytest.mark.parametrize(("results", "slower"), [([4.7, 4.5], False), ([4.7, 4.7, 4.7], True), ([4.5], False)])
+def test_a_row_has_to_be_slower_each_time(results: list[float], slower: bool) -> None:  # noqa: FBT001
+    left = iter(results)
+    before = {("s", "c"): Row("s", "c", 4.0, means="the peer's time")}
+    found = smoke.slower_rows(lambda _: [Row("s", "c", next(left), means="the peer's time")], before)
+    assert found == ({("s", "c")} if slower else set())
+    assert not list(left)
 
 
 def answers(*seconds: float, status: int = 200) -> list[Answer]:
@@ -239,12 +283,14 @@ def broken(_: Effort) -> Iterator[Row]:
 def test_a_missed_or_broken_stage_is_shown_and_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, stage in (("good", good), ("bad", bad), ("broken", broken)):
         monkeypatch.setitem(command.STAGES, name, stage)
-    path, page = tmp_path / "report.json", tmp_path / "page.md"
-    done = CliRunner().invoke(command.cli, ["broken", "bad", "good", f"--json={path}", f"--document={page}"])
+    monkeypatch.setattr(published, "REPORTS", tmp_path)
+    monkeypatch.setattr(published, "PAGE_FILE", tmp_path / "page.md")
+    done = CliRunner().invoke(command.cli, ["broken", "bad", "good", f"--json={tmp_path / 'report'}", "--publish"])
     assert done.exit_code == 1
-    report = Report.model_validate_json(path.read_text())
+    report = Report.model_validate_json((tmp_path / "report").read_text())
     assert [row.verdict for row in report.rows] == ["met", "missed", "failed"]
-    assert "OSError: no port left" in page.read_text()
+    assert committed_reports() == [report]
+    assert "OSError: no port left" in (tmp_path / "page.md").read_text()
     assert CliRunner().invoke(command.cli, ["nonsense"]).exit_code == 2
 
 
@@ -259,6 +305,17 @@ def test_the_gpu_script_refuses_without_a_gpu_and_installs_nothing(tmp_path: Pat
     assert refused.returncode == 2
     assert "error: no NVIDIA GPU here: there is no nvidia-smi" in refused.stderr
     assert not (tmp_path / "venv").exists()
+
+
+@pytest.mark.parametrize("option", [["--provider", "cpu"], ["--provider=cpu"]])
+def test_the_rehearsal_of_the_gpu_script_needs_no_gpu(tmp_path: Path, option: list[str]) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "$@"\nexit 3\n')
+    python.chmod(0o755)
+    environment = {"PATH": "/usr/bin:/bin", "VENV": str(tmp_path / "venv"), "PYTHON": str(python)}
+    script = str(REPOSITORY / "tests" / "benchmarks" / "gpu.sh")
+    begun = subprocess.run([script, *option], env=environment, capture_output=True, text=True, check=False)
+    assert (begun.returncode, begun.stdout) == (3, f"-m venv {tmp_path}/venv\n")
 
 
 def test_the_gpu_benchmark_runs_on_the_cpu_too(monkeypatch: pytest.MonkeyPatch) -> None:

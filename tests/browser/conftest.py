@@ -84,7 +84,7 @@ def server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def guarded(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:  # noqa: ARG001
     """A server that requires keys."""
     with Server(tmp_path_factory.mktemp("guarded") / "data", LIKENESS_AUTH="on") as started:

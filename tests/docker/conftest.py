@@ -1,6 +1,7 @@
 """Images are built and run. The tests are collected only if this folder is named, as `make docker-test` does."""
 
 import base64
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from tests.support.api import Api
 from tests.support.server import REPOSITORY
 
-from .engine import COMPOSE_COMMANDS, answers, build, docker
+from .engine import COMPOSE_COMMANDS, answers, build, docker, stand_in_for_nginx
 from .project import Project, wait_until_healthy
 
 USER = 10001
@@ -34,6 +35,30 @@ def cpu_image() -> str:
 
 
 @pytest.fixture(scope="session")
+def database_image() -> str:
+    return build("database")
+
+
+@pytest.fixture(scope="session")
+def nginx(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[str]]:
+    """
+    A function that returns the compose files which are needed so that the service can run nginx.
+
+    Where the pinned image cannot be had, that is one which runs Debian's nginx instead.
+    """
+    stand_in = stand_in_for_nginx()
+
+    def files(service: str) -> list[str]:
+        if stand_in is None:
+            return []
+        file = tmp_path_factory.mktemp("nginx") / "compose.yml"
+        file.write_text(json.dumps({"services": {service: {"image": stand_in}}}))
+        return [str(file)]
+
+    return files
+
+
+@pytest.fixture(scope="session")
 def gpu_image() -> str:
     if not os.environ.get(GPU_IMAGE):
         pytest.skip(f"the GPU image is 3 GB, of which most is fetched: set {GPU_IMAGE}=1 to build and test it")
@@ -51,7 +76,7 @@ def compose(request: pytest.FixtureRequest) -> tuple[str, ...]:
 @pytest.fixture(scope="session")
 def project(compose: tuple[str, ...], cpu_image: str) -> Iterator[Project]:  # noqa: ARG001
     """One project for all tests that leave it running."""
-    running = Project(compose, LIKENESS_MAX_FACES="7", LIKENESS_MEMORY_LIMIT="2g")
+    running = Project(compose, LIKENESS_MAX_FACES="7", LIKENESS_MEMORY_LIMIT="2g", LIKENESS_LIVENESS="on")
     try:
         running.up()
         yield running

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Sequence
 
 from tests.support.server import REPOSITORY
+from tests.unit.deployment.manifests import compose_file
 
 COMPOSE_COMMANDS = {"v1": ("docker-compose",), "v2": ("docker", "compose")}
 
@@ -40,8 +41,26 @@ def build(target: str) -> str:
     return tag
 
 
+def stand_in_for_nginx() -> str | None:
+    """Return None where the image of nginx that the compose files pin can be had, else an image of Debian's nginx."""
+    pinned = compose_file()["services"]["balancer"]["image"]
+    if answers("docker", "image", "inspect", pinned) or answers("docker", "pull", "--quiet", pinned):
+        return None
+    tag, context = "likeness-test:nginx", str(REPOSITORY / "docker" / "tls")
+    file = str(REPOSITORY / "tests" / "docker" / "nginx.Dockerfile")
+    docker("build", "--network", "host", "--file", file, "--tag", tag, context)
+    print(f"{pinned} cannot be had here: {tag} runs Debian's nginx instead")  # noqa: T201
+    return tag
+
+
 def commit() -> str:
     return succeed(["git", "rev-parse", "HEAD"])
+
+
+def logs(container: str) -> str:
+    """Return what the container has written to both of its streams."""
+    done = run(["docker", "logs", container])
+    return done.stdout + done.stderr
 
 
 def inspect(thing: str, field: str) -> str:

@@ -1,12 +1,17 @@
 """`docker compose --profile cpu up`: used, started again, and stopped under load, with each installed Compose."""
 
+import io
 import json
+import re
 import time
 from pathlib import Path
 
 import httpx2
+import pytest
+from PIL import Image
 
-from tests.support.api import Api
+from tests.support.api import Api, part
+from tests.support.encoding import encoded
 from tests.support.load import Ledger, assert_kept, enrolling
 
 from .engine import inspect, run
@@ -19,6 +24,32 @@ Photos = dict[str, bytes]
 def test_it_says_whether_two_photos_are_of_one_person(api: Api, photos: Photos) -> None:
     assert api.verify(photos["collins"], photos["collins-again"]).json()["match"] is True
     assert api.verify(photos["collins"], photos["hopper"]).json()["match"] is False
+
+
+def test_it_serves_the_page_with_its_files(api: Api) -> None:
+    page = api.http.get("/")
+    assert page.headers["Content-Type"].startswith("text/html")
+    files = re.findall(r'(?:src|href)="([^"#:]+)"', page.text)
+    assert {path: api.http.get(f"/{path.removeprefix('/')}").status_code for path in files} == dict.fromkeys(files, 200)
+    assert files
+
+
+def test_it_groups_photos(api: Api, photos: Photos) -> None:
+    groups = api.post("/cluster", *(part("image", photo) for photo in photos.values()))
+    assert groups.status_code == 200, groups.text
+    assert groups.json()["groups"] == [[0, 1], [2]]
+
+
+def test_it_reads_heic_and_judges_liveness(api: Api, photos: Photos) -> None:
+    answer = api.verify(heic(photos["hopper"]), photos["hopper"], liveness="report")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["match"] is True
+    assert all(0 <= face["liveness"]["score"] <= 1 for face in answer.json()["faces"])
+
+
+def heic(photo: bytes) -> bytes:
+    pytest.importorskip("pillow_heif")
+    return encoded(Image.open(io.BytesIO(photo)), "HEIF")
 
 
 def test_the_gallery_is_found_again_by_a_new_container(project: Project, api: Api, photos: Photos) -> None:
@@ -58,6 +89,8 @@ def test_the_encryption_key_reaches_the_service_as_a_file_only(encrypted: Projec
     checked = run(["docker", "exec", encrypted.container(), "likeness", "doctor"])
     assert ", encrypted" in checked.stdout
     assert encryption_key.read_text() not in inspect(encrypted.container(), "json .")
+    files = run(["docker", "exec", encrypted.container(), "find", "/data", "/keys", "-name", "*-keys"])
+    assert files.stdout.split() == ["/keys/gallery.sqlite3-keys"]  # in no snapshot of the volume with the gallery
 
 
 def test_a_stop_under_load_answers_what_is_under_way_and_loses_nothing_acknowledged(project: Project, api: Api) -> None:

@@ -41,9 +41,10 @@ def shell(image: str, script: str) -> str:
     return docker("run", "--rm", "--entrypoint", "sh", image, "-c", script)
 
 
-def test_the_image_is_at_most_450_mb_larger_than_its_base(cpu_image: str) -> None:
+def test_the_image_is_at_most_540_mb_larger_than_its_base(cpu_image: str) -> None:
     added = int(inspect(cpu_image, ".Size")) - int(inspect(base_image(), ".Size"))
-    assert added <= 450 * MEGABYTE, f"{added / MEGABYTE:.0f} MB"
+    print(f"{added / MEGABYTE:.0f} MB")  # noqa: T201
+    assert added <= 540 * MEGABYTE, f"{added / MEGABYTE:.0f} MB"
 
 
 @pytest.mark.parametrize("python", ["python", "/usr/local/bin/python"])
@@ -76,8 +77,24 @@ def test_a_folder_of_the_host_that_belongs_to_root_stops_the_start(cpu_image: st
     assert "FAIL" not in docker("run", "--rm", *LOOPBACK, "--volume", f"{tmp_path}:/data", cpu_image, "doctor")
 
 
-def test_its_models_are_whole_and_its_networks_run(cpu_image: str) -> None:
-    assert "FAIL" not in docker("run", "--rm", "--read-only", *LOOPBACK, cpu_image, "doctor")
+@pytest.mark.parametrize("model", ["mobilefacenet-128", "mobilefacenet-128-int8", "sface-128"])
+def test_its_models_are_whole_and_its_networks_run(cpu_image: str, model: str) -> None:
+    chosen = ["--env", f"LIKENESS_MODEL={model}", "--env", "LIKENESS_LIVENESS=on"]
+    said = docker("run", "--rm", "--read-only", *chosen, *LOOPBACK, cpu_image, "doctor")
+    assert f"models: {model} " in said
+    assert "with pad for liveness" in said
+    assert "FAIL" not in said
+
+
+def test_cut_off_from_every_network_it_serves_and_writes_nothing_but_the_gallery(start: Callable[..., str]) -> None:
+    container = start("--network", "none", *LOOPBACK)
+    written = docker("exec", container, "find", "/data", "/tmp", "-type", "f").split()  # noqa: S108
+    assert {Path(path).name.partition("-")[0] for path in written} == {"gallery.sqlite3"}
+
+
+def test_the_client_is_in_it_and_so_is_the_driver_of_postgresql(cpu_image: str) -> None:
+    script = "import app.client, psycopg; print(psycopg.pq.__impl__)"
+    assert docker("run", "--rm", "--entrypoint", "python", cpu_image, "-c", script) == "binary"
 
 
 def test_what_it_imports_is_compiled_because_a_read_only_root_cannot_keep_it(cpu_image: str) -> None:

@@ -2,17 +2,22 @@
 
 import asyncio
 import json
+import socketserver
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
 import httpx
 import pytest
+from PIL import Image
 
-from app.client import AsyncClient, Client, Problem
+from app.client import AsyncClient, Client, Problem, Vector
+from app.client.moving import ImportBatches
 from tests.support.commands import new_keys
 from tests.support.photos import COLLINS, HOPPER, HOPPER_AGAIN, IMAGES, NO_FACE
 from tests.support.server import REPOSITORY, Server, free_port
@@ -28,8 +33,8 @@ class Guarded(NamedTuple):
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     data_dir = tmp_path_factory.mktemp("client") / "data"
-    (key,) = new_keys(data_dir, ["--scopes", "verify,identify,embed,enroll,erase,admin"])
-    with Server(data_dir) as server:
+    (key,) = new_keys(data_dir, ["--scopes", "verify,identify,embed,enroll,erase,export,admin"])
+    with Server(data_dir, LIKENESS_LIVENESS="on") as server:
         yield Guarded(server, key)
 
 
@@ -87,6 +92,140 @@ def test_an_idempotency_key_is_made_or_taken(client: Client) -> None:
     assert len(client.faces("repeated", "hopper")) == 2
 
 
+def test_one_photo_against_others_and_groups_of_photos(client: Client) -> None:
+    compared = client.compare(HOPPER, HOPPER_AGAIN, COLLINS, NO_FACE, fmr=1e-3)
+    assert [each.match for each in compared.results] == [True, False, None]
+    assert compared.results[2].error is not None
+    assert compared.results[2].error["code"] == "face_not_found"
+    groups = client.cluster(HOPPER, COLLINS, HOPPER_AGAIN, NO_FACE)
+    assert (groups.groups, [each.index for each in groups.rejected]) == ([[0, 2], [1]], [3])
+
+
+def test_a_vector_takes_the_place_of_a_photo(client: Client) -> None:
+    embeddings = client.embed(HOPPER, COLLINS)
+    hopper, collins = (Vector(each.faces[0].embedding, embeddings.model.digest) for each in embeddings.results)
+    by_photo, by_vector = client.verify(HOPPER, HOPPER_AGAIN), client.verify(hopper, HOPPER_AGAIN)
+    assert by_vector.distance == pytest.approx(by_photo.distance, abs=1e-6)
+    assert not client.verify(hopper, collins, fmr=1e-3).match
+    client.enroll("vectors", "hopper", hopper)
+    assert len(client.enroll("vectors", "collins", collins, collins).enrolled) == 2
+    (face,) = client.identify(collins, gallery="vectors").faces
+    assert (face.candidates[0].subject_id, face.quality) == ("collins", None)
+    assert client.verify_subject("vectors", "hopper", hopper).match
+    with pytest.raises(ValueError, match="one model"):
+        client.verify(hopper, Vector(collins.embedding, "sha256:other"))
+
+
+def test_liveness_and_crops_on_request(client: Client) -> None:
+    plain, reported = (client.verify(HOPPER, HOPPER_AGAIN, liveness=mode) for mode in (None, "report"))
+    assert [face.liveness for face in plain.faces] == [None, None]
+    assert all(face.liveness and 0 <= face.liveness.score <= 1 for face in reported.faces)
+    assert client.detect(HOPPER).faces[0].crop is None
+    crop = client.detect(HOPPER, crops=True).faces[0].crop
+    assert crop is not None
+    with Image.open(BytesIO(crop)) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (112, 112))
+
+
+def test_subjects_are_renamed_and_merged(client: Client) -> None:
+    for subject in ("hopper", "grace"):
+        client.enroll("merged", subject, HOPPER)
+    assert client.rename("merged", "grace", "g. hopper").subject_id == "g. hopper"
+    with pytest.raises(Problem) as refused:
+        client.enroll("merged", "eve", HOPPER_AGAIN, on_duplicate="reject")
+    assert refused.value.code == "duplicate_face"
+    assert {each.subject_id for each in client.enroll("merged", "eve", HOPPER_AGAIN).duplicates} == {
+        "hopper",
+        "g. hopper",
+    }
+    assert client.merge("merged", "hopper", "g. hopper").faces == 2
+    (face,) = client.faces("merged", "eve")
+    assert client.merge("merged", "hopper", "eve", faces=[face.face_id]).faces == 3
+    assert [(each.subject_id, each.faces) for each in client.subjects("merged")] == [("eve", 0), ("hopper", 3)]
+
+
+def test_an_exported_gallery_is_imported_as_it_was(client: Client) -> None:
+    client.put_subject("from", "hopper", {"name": "Grace"}, consent="form 7")
+    client.enroll("from", "hopper", HOPPER)
+    client.enroll("from", "collins", COLLINS)
+    results = list(client.import_gallery("to", client.export_gallery("from")))
+    assert [(each.line, each.subject_id, each.status, each.faces) for each in results] == [
+        (1, None, "header", 0),
+        (2, "collins", "created", 1),
+        (3, "hopper", "created", 1),
+    ]
+    before, after = (client.export_subject(gallery, "hopper") for gallery in ("from", "to"))
+    assert (after.faces, after.metadata, after.consent) == (before.faces, {"name": "Grace"}, "form 7")
+
+
+def test_a_long_import_reads_ahead_by_one_request_and_goes_on_after_a_stop(client: Client) -> None:
+    header = {"format": "likeness-gallery-1", "model": None}
+    taken = 0
+
+    def lines() -> Iterator[bytes]:
+        nonlocal taken
+        for line in (header, *({"subject_id": f"s{i}", "metadata": {}, "faces": []} for i in range(2500)), "broken"):
+            taken += 1
+            yield json.dumps(line).encode() + b"\n"
+
+    results = client.import_gallery("long", lines())
+    assert [next(results).line for _ in range(1001)] == list(range(1, 1002))
+    assert taken == 1001
+    results = client.import_gallery("long", lines(), after=1001)
+    rest = list(results)
+    assert [each.line for each in rest] == list(range(1002, 2503))
+    assert {each.status for each in rest[:-1]} == {"created"}
+    assert rest[-1].error is not None
+    assert client.gallery("long").subjects == 2500
+    with pytest.raises(Problem, match="got none"):
+        list(client.import_gallery("long", []))
+
+
+def test_an_import_that_ended_early_is_a_problem_after_what_was_answered() -> None:
+    batches = ImportBatches("any", after=0)
+    batches.add({"format": "likeness-gallery-1", "model": None})
+    call = batches.rest()
+    assert call is not None
+    full = {"code": "storage_full", "detail": "the disk is full"}
+    line = {"subject_id": None, "faces": 0, "error": None}
+    results = call.result([{"line": 1, "status": "header", **line}, {"line": None, **line, "error": full}])
+    assert next(results).status == "header"
+    with pytest.raises(Problem, match="the disk is full") as ended:
+        next(results)
+    assert ended.value.code == "storage_full"
+
+
+def test_without_an_answer_only_what_may_be_repeated_is_sent_again() -> None:
+    def attempts(send: Callable[[Client], object]) -> int:
+        with closing_connections() as (url, connections), Client(url, retries=1) as client:
+            with pytest.raises(httpx.RemoteProtocolError):
+                send(client)
+            return len(connections)
+
+    assert attempts(lambda client: client.put_subject("staff", "ada")) == 2
+    assert attempts(lambda client: client.rename("staff", "ada", "a. lovelace")) == 1
+    assert attempts(lambda client: client.merge("staff", "ada", "lovelace")) == 1
+
+
+@contextmanager
+def closing_connections() -> Iterator[tuple[str, list[bytes]]]:
+    """A server that reads each request and closes the connection without an answer, and what it has read."""
+    read: list[bytes] = []
+
+    class Closing(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            read.append(self.request.recv(2**16))
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Closing) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}", read
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 def test_a_problem_is_an_exception(client: Client, guarded: Guarded) -> None:
     with pytest.raises(Problem, match="no face") as caught:
         client.verify(HOPPER, NO_FACE)
@@ -110,7 +249,9 @@ def test_asyncio_gets_the_same_results(guarded: Guarded) -> None:
         async with AsyncClient(guarded.server.url, key=guarded.key) as client:
             both = await asyncio.gather(client.verify(HOPPER, HOPPER_AGAIN), client.verify(HOPPER, COLLINS))
             await client.enroll("async", "hopper", HOPPER)
-            names = [each.subject_id async for each in client.subjects("async")]
+            copied = [each async for each in client.import_gallery("copy", client.export_gallery("async"))]
+            assert [each.status for each in copied] == ["header", "created"]
+            names = [each.subject_id async for each in client.subjects("copy")]
             with pytest.raises(Problem) as caught:
                 await client.detect(b"no image")
             return [each.match for each in both] == [True, False], names, caught.value.code

@@ -1,6 +1,7 @@
 """The commands of docs/quickstart.md, run in their order, give the answers that are printed below them."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -53,15 +54,22 @@ def test_the_answers_of_the_quickstart_are_those_of_the_service(tmp_path: Path) 
 
 
 def test_the_python_example_and_the_remote_command_run(tmp_path: Path) -> None:
-    (program,) = re.findall(r"```python\n(from app.client .*?)```", PAGE, re.DOTALL)
+    program, importing = re.findall(r"```python\n(from app.client .*?)```", PAGE, re.DOTALL)
     (command,) = re.findall(r"^\.venv/bin/likeness (--url .*)$", PAGE, re.MULTILINE)
     with Server(tmp_path / "data") as server:
         local = {"http://127.0.0.1:8000": server.url, "docs/images": str(REPOSITORY / "docs" / "images")}
         for written, used in local.items():
-            program, command = program.replace(written, used), command.replace(written, used)
+            program, importing, command = (text.replace(written, used) for text in (program, importing, command))
+        (tmp_path / "guests.jsonl").write_text('{"format": "likeness-gallery-1", "model": null}\n')
         done = subprocess.run(
-            [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=False
+            [sys.executable, "-c", f"{program}\n{importing}"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            capture_output=True,
+            text=True,
+            check=False,
         )
-        assert (done.stdout.split()[:1], done.stderr) == (["True"], "")
+        assert (done.stdout.splitlines()[1:], done.stderr) == (["1 None header"], "")
+        assert done.stdout.startswith("True")
         verified = commands.run(tmp_path / "unused", *shlex.split(command))
         assert (verified.returncode, verified.stdout.split(":")[0]) == (1, "no match")

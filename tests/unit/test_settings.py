@@ -130,10 +130,19 @@ def test_a_choice_may_be_written_in_capitals(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize(("given", "each"), [({}, 8), ({"workers": 3}, 2), ({"workers": 9}, 1)])
 def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], each: int) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
 
     assert Settings(**given).photos_at_once == each
     assert Settings(**given, photo_threads=5).photos_at_once == 5
+
+
+def test_workers_may_be_as_many_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.settings.workers_that_fit", lambda: 5)
+    monkeypatch.setenv("LIKENESS_WORKERS", "Auto")
+
+    assert Settings().workers == 5
+    with pytest.raises(ValidationError, match="valid integer"):
+        Settings(workers="many")
 
 
 def test_models_are_those_of_the_current_directory_where_it_has_a_detector_else_those_installed(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from app.domain.errors import LikenessError
-from training.cli import calibrate, convert, evaluate, export, offset, train
+from training.cli import benchmarks, calibrate, clean, convert, evaluate, export, offset, sweep, train
 from training.data.dataset import UnusableImage
 from training.engine.distributed import UnusableDevice, is_main_process
 from training.errors import TrainingError
@@ -21,11 +21,14 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train, measure and export networks.",
 )
+cli.add_typer(clean.cli)
 cli.add_typer(train.cli)
+cli.add_typer(sweep.cli)
 cli.add_typer(export.cli)
 cli.add_typer(convert.cli)
 cli.add_typer(offset.cli)
 cli.add_typer(calibrate.cli)
+evaluate.cli.add_typer(benchmarks.cli)
 cli.add_typer(evaluate.cli, name="evaluate")
 
 

@@ -1,4 +1,4 @@
-"""The commands from photos to weights: prepare, train, blend."""
+"""The commands from photos to weights: prepare, pack, train, blend."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 from training.cli.options import MODELS, MinFace, ModelsDir, People
 from training.config import loading
+from training.data.shard_writer import write_shards
 from training.engine import trainer, weight_interpolation
 from training.engine.distributed import is_main_process
 from training.errors import TrainingError
@@ -59,6 +60,19 @@ def train_(
     path = trainer.train(loading.load(toml, set_ or ()), folder, resume=resume)
     if is_main_process():
         typer.echo(f"weights in {path}")
+
+
+@cli.command()
+def pack(
+    roots: Annotated[
+        list[Path], typer.Argument(exists=True, help="What data.roots may be: folders, lists, .rec files.")
+    ],
+    output: Annotated[Path, typer.Option(help="The folder of shards to write.")],
+    shard_mb: Annotated[int, typer.Option(min=1, help="Megabytes of images in a shard.")] = 256,
+) -> None:
+    """Pack crops into tar shards (WebDataset's form): few large files instead of millions of small ones."""
+    shards = write_shards(roots, output, shard_bytes=shard_mb << 20)
+    typer.echo(f"wrote {len(shards)} shards in {output}")
 
 
 @cli.command()

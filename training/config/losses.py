@@ -66,6 +66,19 @@ class SoftmaxConfig(SoftmaxOptions):
     loss: Annotated[str, one_of(SOFTMAX_LOSSES)] = Field(
         default="arcface", description=f"The loss over all people: one of {', '.join(SOFTMAX_LOSSES)}."
     )
+    people_share: float = Field(
+        default=1,
+        gt=0,
+        le=1,
+        description="Partial FC: the share of the people, besides those of the batch, that take part in a step.",
+    )
+    divided: bool = Field(
+        default=False, description="Partial FC: each process has the centers of its part of the people only."
+    )
+
+    @property
+    def is_partial(self) -> bool:
+        return self.people_share < 1 or self.divided
 
     @model_validator(mode="after")
     def _norms_and_margins_rise(self) -> Self:

@@ -17,10 +17,18 @@ from training.networks.embedder import Views
 class RunConfig(Section):
     seed: int = Field(default=1, ge=0, description="For sampling, augmentation and fresh weights.")
     threads: int = Field(default=2, ge=1, description="PyTorch's threads. Another number may change the last bits.")
-    num_workers: int = Field(default=1, ge=1, le=64, description="Threads that read and augment the next batch.")
+    num_workers: int = Field(default=1, ge=1, le=64, description="Workers that read and augment the next batch.")
+    workers: Literal["threads", "processes"] = Field(
+        default="threads",
+        description="processes for many workers: Python's part of the work is done by one thread at a time.",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto is CUDA where there is one.")
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         default="float32", description="The network's arithmetic; weights and losses stay float32. float16 needs CUDA."
+    )
+    tf32: bool = Field(default=False, description="Multiply float32 on NVIDIA GPUs with 10 bits of fraction: faster.")
+    compile: bool = Field(
+        default=False, description="Compile the network (torch.compile): steps are faster after a minute or more."
     )
     checkpoint_every: int = Field(default=50, ge=1, description="Steps between two checkpoints.")
     keep_checkpoints: int = Field(default=2, ge=1, le=100, description="The newest checkpoints that are kept.")
@@ -31,7 +39,9 @@ class RunConfig(Section):
 
 class DataConfig(Section):
     roots: tuple[Path, ...] = Field(
-        min_length=1, description="Folders with one folder per person, or CSV files with columns path and person."
+        min_length=1,
+        description="Folders with one folder per person or with tar shards, CSV files with columns path and person, "
+        ".tar files, or insightface's .rec files.",
     )
     index: Path | None = Field(
         default=None,
@@ -39,10 +49,17 @@ class DataConfig(Section):
         "in the folder of the run.",
     )
     minimum_faces: int = Field(default=2, ge=1, description="People with fewer usable crops are left out.")
+    exclude: tuple[Path, ...] = Field(
+        default=(), description="Lists of files to leave out, as `clean` writes them; in text, root/folder/file a line."
+    )
     rescaled: bool = Field(
         default=False,
         description="Resize crops that were prepared for a network of another size. The service aligns at the "
         "network's own size, so the network is trained on other pixels than it is served.",
+    )
+    bare: bool = Field(
+        default=False,
+        description="Accept aligned crops of the network's own size without a margin, as insightface's; it is black.",
     )
 
 
@@ -140,6 +157,12 @@ class TrainConfig(Section):
             )
         if self.teacher.rotated and self.network.weights is None:
             raise ValueError("teacher.rotated: expected network.weights to rotate the teacher's vectors onto")
+        return self
+
+    @model_validator(mode="after")
+    def _divided_centers_are_never_skipped_alone(self) -> Self:
+        if self.softmax.divided and self.run.precision == "float16":
+            raise ValueError("softmax.divided: expected run.precision float32 or bfloat16, got float16")
         return self
 
     @model_validator(mode="after")

@@ -13,25 +13,38 @@ from numpy.typing import NDArray
 
 from app.domain.models import Pixels
 from training.data.crops import CROPS_112, CropGeometry, geometry_of_side
+from training.data.exclusions import NOTHING, Exclusions
 from training.data.file_index import Examined, FileIndex, state_of
-from training.data.sources import SUFFIXES, PersonFiles, UnusableData, list_people
+from training.data.packed_files import ImageFile
+from training.data.sources import PersonFiles, UnusableData, list_people
 from training.errors import TrainingError
 
-__all__ = ["SUFFIXES", "FaceSet", "Skipped", "UnusableData", "UnusableImage", "read_crop", "read_faces"]
+__all__ = ["FaceSet", "Skipped", "UnusableData", "UnusableImage", "read_crop", "read_faces"]
 
 
 @dataclass(frozen=True, slots=True)
 class CropFormat:
-    """The geometry that a run trains on; with `rescaled`, crops of other geometries are resized to it."""
+    """
+    The geometry that a run trains on; with `rescaled`, crops of other geometries are resized to it, and with `bare`,
+    crops of its size without a margin get a black one.
+    """
 
     geometry: CropGeometry = CROPS_112
     rescaled: bool = False
+    bare: bool = False
 
     def accepts(self, side: int) -> bool:
-        return side == self.geometry.side or (self.rescaled and geometry_of_side(side) is not None)
+        return (
+            side == self.geometry.side
+            or (self.bare and side == self.geometry.size)
+            or (self.rescaled and geometry_of_side(side) is not None)
+        )
 
     def converted(self, crop: Pixels) -> Pixels:
         """Return an accepted crop in the geometry of the run."""
+        if self.bare and len(crop) == self.geometry.size:
+            margin = self.geometry.margin
+            return np.pad(crop, ((margin, margin), (margin, margin), (0, 0)))
         source = geometry_of_side(len(crop))
         return source.converted(crop, self.geometry) if source else crop
 
@@ -47,7 +60,7 @@ class UnusableImage(TrainingError):
 class Skipped:
     """A file or person that was left out, and the reason."""
 
-    path: Path
+    path: ImageFile
     reason: str
 
 
@@ -56,12 +69,13 @@ class FaceSet:
     """N faces of P people, each named root/folder, so that equal folder names under two roots are two people."""
 
     names: tuple[str, ...]
-    paths: tuple[Path, ...]
+    paths: tuple[ImageFile, ...]
     person_of: tuple[int, ...]
     file_digests: tuple[str, ...]  # SHA-256 of each file
     skipped: tuple[Skipped, ...]
     digest: str
     format: CropFormat = FORMAT_112
+    files: tuple[str, ...] = ()  # root/folder/file of each, by which lists of excluded files name them
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -93,6 +107,7 @@ class FaceSet:
             paths=tuple(self.paths[face] for face in faces),
             person_of=tuple(number[self.person_of[face]] for face in faces),
             file_digests=tuple(self.file_digests[face] for face in faces),
+            files=tuple(self.files[face] for face in faces),
             digest=hashlib.sha256("\n".join([self.digest, *names]).encode()).hexdigest(),
         )
 
@@ -104,13 +119,15 @@ def read_faces(
     threads: int = 2,
     index: FileIndex | None = None,
     crops: CropFormat = FORMAT_112,
+    excluded: Exclusions = NOTHING,
 ) -> FaceSet:
     """
     Return all people under `roots` with at least `minimum` readable crops. Raises UnusableData if fewer than two.
 
     Files that `index` knows are not read again.
     """
-    people, index = [person for root in roots for person in list_people(root)], index or FileIndex()
+    people = excluded.applied([person for root in roots for person in list_people(root)])
+    index = index or FileIndex()
     with ThreadPoolExecutor(threads) as pool:
         examined = list(pool.map(partial(_examine, index=index, crops=crops), people))
     kept = [person for person in examined if len(person.digests) >= minimum]
@@ -121,7 +138,7 @@ def read_faces(
     return _face_set(kept, skipped, crops)
 
 
-def read_crop(path: Path, crops: CropFormat = FORMAT_112) -> Pixels:
+def read_crop(path: ImageFile, crops: CropFormat = FORMAT_112) -> Pixels:
     """Return the RGB pixels with their margin, (side, side, 3). Raises UnusableImage."""
     try:
         return crops.converted(_decode(path.read_bytes(), crops))
@@ -148,7 +165,7 @@ def _examine(person: PersonFiles, index: FileIndex, crops: CropFormat) -> _Exami
     return _ExaminedPerson(person, digests, tuple(unusable))
 
 
-def _digest(path: Path, index: FileIndex, crops: CropFormat) -> str:
+def _digest(path: ImageFile, index: FileIndex, crops: CropFormat) -> str:
     """Return the SHA-256 of a crop; a new or changed file is read and decoded. Raises UnusableImage or OSError."""
     state = state_of(path)
     known = index.find(path, state)
@@ -188,6 +205,8 @@ def _size_advice(skipped: Sequence[Skipped], crops: CropFormat) -> str:
     """Return what to do where most of the images are crops for a network of another size."""
     if not any(skip.reason.startswith("expected") and " pixels, got " in skip.reason for skip in skipped):
         return ""
+    if any(skip.reason.endswith(f"got {crops.geometry.size} x {crops.geometry.size}") for skip in skipped):
+        return ": these are crops without a margin; prepare them again, or set data.bare to true"
     return (
         f": this network takes crops of {crops.geometry.size} px and their margin; prepare them with --network, "
         "or set data.rescaled to true"
@@ -207,6 +226,7 @@ def _face_set(people: Sequence[_ExaminedPerson], skipped: tuple[Skipped, ...], c
         skipped=skipped,
         digest=digest.hexdigest(),
         format=crops,
+        files=tuple(f"{person.source.name}/{name}" for person in people for name in person.digests),
     )
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from training.data.packed_files import ImageFile
+
 State: TypeAlias = tuple[int, int]  # size in bytes, time of the last change in ns
 _SETTLED = 2_000_000_000  # ns; a file changed later than that could change again within one tick of its clock
 
@@ -41,7 +43,7 @@ class FileIndex:
                     index.known[file] = ((size, changed), Examined(digest, side))
         return index
 
-    def find(self, file: Path, state: State) -> Examined | None:
+    def find(self, file: ImageFile, state: State) -> Examined | None:
         """Return what is known of a file that is as it was."""
         name = str(file.absolute())
         before, examined = self.known.get(name, (None, None))
@@ -50,7 +52,7 @@ class FileIndex:
         self.current[name] = (state, examined)
         return examined
 
-    def add(self, file: Path, state: State, examined: Examined) -> None:
+    def add(self, file: ImageFile, state: State, examined: Examined) -> None:
         if time.time_ns() - state[1] > _SETTLED:
             self.current[str(file.absolute())] = (state, examined)
 
@@ -69,6 +71,6 @@ class FileIndex:
         partial.replace(self.path)
 
 
-def state_of(file: Path) -> State:
+def state_of(file: ImageFile) -> State:
     status = file.stat()
     return status.st_size, status.st_mtime_ns

@@ -1,4 +1,4 @@
-"""Sources of faces: a folder with one folder per person, or a CSV file with the columns path and person."""
+"""Sources of faces: a folder with one folder per person, a CSV file with the columns path and person, packed files."""
 
 import csv
 from collections import defaultdict
@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data.packed_files import ImageFile
+from training.data.packed_sources import People, people_in_record_file, people_in_shards
+from training.data.suffixes import SUFFIXES
 from training.errors import TrainingError
 
-SUFFIXES = {
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"),
-    *(".avif", ".heic", ".heif", ".jp2", ".ppm", ".pgm"),
-}
-"""The names of images; whether one can be read is seen when it is read."""
 _COLUMNS = ("path", "person")
-_PACKED = {".rec", ".idx", ".lst", ".bin"}
+_ADVICE = {
+    ".bin": "a list of pairs: measure it by `evaluate bin`",
+    ".idx": "an index: give the .rec file beside it",
+    ".lst": "a list: give the .rec file beside it",
+}
 
 
 class UnusableData(TrainingError):
@@ -25,23 +27,36 @@ class UnusableData(TrainingError):
 
 @dataclass(frozen=True, slots=True)
 class PersonFiles:
-    """A person's name, the folder or CSV file that lists them, and their files by the names used there."""
+    """A person's name, the folder or file that lists them, and their images by the names used there."""
 
     name: str
     source: Path
-    files: dict[str, Path]
+    files: dict[str, ImageFile]
 
 
 def list_people(root: Path) -> list[PersonFiles]:
-    """Return the people in order of their names, root/folder or file/person of a CSV. Raises UnusableData."""
-    if root.suffix.lower() == ".csv":
+    """
+    Return the people in order of their names, root/folder or file/person.
+
+    A root is a folder of folders or of tar shards, or a CSV, .tar or .rec file. Raises UnusableData or UnusablePack.
+    """
+    if root.is_dir():
+        shards = sorted(root.glob("*.tar"))
+        return _packed(root, root.name, people_in_shards(shards)) if shards else _from_folder(root)
+    suffix = root.suffix.lower()
+    if suffix == ".csv":
         return _from_csv(root)
-    if root.suffix.lower() in _PACKED and not root.is_dir():
-        raise UnusableData(
-            f"{root} is a file of MXNet, which is retired and cannot be read: "
-            "unpack it into one folder per person with insightface's scripts"
-        )
+    if suffix == ".tar":
+        return _packed(root, root.stem, people_in_shards([root]))
+    if suffix == ".rec":
+        return _packed(root, root.stem, people_in_record_file(root))
+    if suffix in _ADVICE:
+        raise UnusableData(f"{root} is {_ADVICE[suffix]}")
     return _from_folder(root)
+
+
+def _packed(root: Path, name: str, people: People) -> list[PersonFiles]:
+    return [PersonFiles(f"{name}/{person}", root, files) for person, files in people.items()]
 
 
 def _from_folder(root: Path) -> list[PersonFiles]:
@@ -92,7 +107,7 @@ def unused_files(root: Path) -> dict[Path, str]:
 
 def _from_csv(file: Path) -> list[PersonFiles]:
     """Read paths relative to the CSV's folder."""
-    people: dict[str, dict[str, Path]] = defaultdict(dict)
+    people: People = defaultdict(dict)
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             reader = csv.DictReader(lines)

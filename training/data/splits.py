@@ -5,6 +5,7 @@ import hashlib
 from training.config.evaluation import EvaluationConfig
 from training.config.schema import TrainConfig
 from training.data.dataset import FORMAT_112, CropFormat, FaceSet, read_faces
+from training.data.exclusions import Exclusions
 from training.data.file_index import FileIndex
 from training.data.sources import UnusableData
 
@@ -18,8 +19,10 @@ def split(
 ) -> tuple[FaceSet, FaceSet | None]:
     """Return the faces to train on, and those to evaluate on if the config evaluates. Raises SharedPeople."""
     settings, threads = config.evaluation, config.run.threads
-    minimum = config.data.minimum_faces
-    everyone = read_faces(config.data.roots, minimum=minimum, threads=threads, index=index, crops=crops)
+    minimum, excluded = config.data.minimum_faces, Exclusions.read(config.data.exclude)
+    everyone = read_faces(
+        config.data.roots, minimum=minimum, threads=threads, index=index, crops=crops, excluded=excluded
+    )
     if not settings.roots:
         return hold_out(everyone, settings.held_out, settings.seed)
     others = read_faces(settings.roots, minimum=2, threads=threads, index=index, crops=crops)

@@ -57,6 +57,7 @@ class Curriculum:
             self._config.augmentation,
             self._config.run.seed,
             num_workers=self._config.run.num_workers,
+            workers=self._config.run.workers,
             shard=self._processes.shard,
         )
 

@@ -90,17 +90,24 @@ def build_teacher(config: TrainConfig, network: FaceNetwork, device: torch.devic
     return network_teacher(other, views=settings.views, device=device)
 
 
-def teacher_targets(teacher: Teacher, faces: FaceSet, cache: Path, size: int, progress: Progress = iter) -> Tensor:
+def teacher_targets(
+    teacher: Teacher, faces: FaceSet, cache: Path, size: int | None, progress: Progress = iter
+) -> Tensor:
     """
-    Return unit vectors (N, D) of all faces, D = `size`; from `cache` if it holds this teacher's vectors of these files.
+    Return unit vectors (N, D) of all faces; from `cache` if it holds this teacher's vectors of these files.
+
+    D must be `size`, unless that is None: then only the cosines between them are learned.
 
     `progress` wraps the range of chunks, for a progress bar.
     """
     key = hashlib.sha256(f"{teacher.digest}{faces.digest}{faces.format}".encode()).hexdigest()
     if (targets := _read(cache, key)) is None:
         targets = _embed(teacher, faces, progress)
-        if targets.shape[1] != size:
-            raise UnusableWeights(f"expected a teacher with vectors of {size} numbers, got {targets.shape[1]}")
+        if size is not None and targets.shape[1] != size:
+            raise UnusableWeights(
+                f"expected a teacher with vectors of {size} numbers, got {targets.shape[1]}; set "
+                "loss.distillation_weight to 0 and loss.relational_weight above it to learn its cosines alone"
+            )
         checkpoints.write(cache, {"key": key, "targets": targets})
     return targets
 

@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -57,6 +57,28 @@ class Processes:
         if self.size > 1:
             distributed.all_reduce(tensor)
             tensor /= self.size
+
+    def sum(self, tensor: Tensor) -> None:
+        """Replace the tensor by its sum over the processes."""
+        if self.size > 1:
+            distributed.all_reduce(tensor)
+
+    def max(self, tensor: Tensor) -> None:
+        """Replace the tensor by its largest values over the processes."""
+        if self.size > 1:
+            distributed.all_reduce(tensor, distributed.ReduceOp.MAX)
+
+    def gather_parts(self, part: Tensor, shapes: Sequence[Sequence[int]]) -> Tensor | None:
+        """Return the parts of all processes, concatenated on the CPU, in the main process; None in the others."""
+        if self.size == 1:
+            return part
+        parts = []
+        for rank, shape in enumerate(shapes):
+            sent = part.contiguous() if rank == self.rank else part.new_empty(shape)
+            distributed.broadcast(sent, rank)
+            if self.is_main:
+                parts.append(sent.cpu())
+        return torch.cat(parts) if self.is_main else None
 
     def any(self, flag: bool) -> bool:  # noqa: FBT001 - a Ctrl-C, not an option
         """Return whether the flag is set in any process, so that all of them act on it at the same step."""

@@ -137,6 +137,8 @@ class RunLogger:
 def _learned(metrics: StepMetrics) -> str:
     if metrics.mined:
         return f"active {metrics.active_share:.0%} of {metrics.mined}"
+    if not metrics.distillation:
+        return f"relations {metrics.relations:.4f}"
     return f"cosine to the teacher {1 - metrics.distillation / 2:.3f}"
 
 

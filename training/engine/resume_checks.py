@@ -35,6 +35,7 @@ CHANGEABLE = frozenset(
         "run.keep_checkpoints",
         "run.num_workers",
         "run.threads",
+        "run.workers",
     }
 )
 _FILES = ("evaluation.pairs", "network.weights", "teacher.weights", "optimizer.schedule_file")

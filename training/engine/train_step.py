@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 from torch.nn import functional
-from torch.nn.utils import clip_grad_norm_
+from torch.nn.utils import clip_grad_norm_, clip_grads_with_norm_, get_total_norm
 from torch.optim.swa_utils import AveragedModel
 
 from training.config.losses import LossConfig
@@ -16,6 +16,7 @@ from training.config.schema import TrainConfig
 from training.data.loader import Batch
 from training.engine.checkpoints import State
 from training.engine.distributed import Processes
+from training.engine.divided_centers import DividedCenters
 from training.engine.grad_cache import GradCache, faces_are_coupled
 from training.engine.logging import StepMetrics
 from training.engine.optimizers import build_optimizer, weight_average
@@ -23,6 +24,7 @@ from training.errors import TrainingError
 from training.losses import functional as losses
 from training.losses.margin_softmax import MarginSoftmax
 from training.losses.objectives import LOSSES, Objective
+from training.losses.partial_fc import PartialFC, people_of
 from training.losses.reducers import REDUCERS
 from training.losses.softmax_registry import build_softmax
 from training.networks.dropout import drop_before_head
@@ -53,7 +55,7 @@ class Learner:
     clip_norm: float
     seed: int
     targets: Tensor | None
-    softmax: MarginSoftmax | None
+    softmax: MarginSoftmax | PartialFC | None
     pretraining_steps: int
     average: AveragedModel | None
     processes: Processes
@@ -73,30 +75,29 @@ class Learner:
             each = self._objective(batch)(embeddings, labels)  # (T,)
         objective = REDUCERS[self.loss.reducer](each)
         distillation, relations = self._distillation(embeddings, batch)
-        loss = self._finite(
-            objective + self.loss.distillation_weight * distillation + self.loss.relational_weight * relations
-        )
+        loss = objective + self.loss.distillation_weight * distillation + self.loss.relational_weight * relations
         self.optimizer.zero_grad()
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         assert joint.grad is not None  # noqa: S101 - for the type checker
         self.grad_cache.backward(batch.views, vectors, joint.grad[own], self.step)
-        grad_norm = self._step_optimizer(lr)
-        self.seconds += (took := time.perf_counter() - start)
+        grad_norm = self._clip_gradients(lr)
         genuine, impostor = losses.mean_distances(losses.squared_l2(embeddings.detach()), labels)
-        return StepMetrics(
-            loss=loss.item(),
-            objective=objective.item(),
-            distillation=distillation.item(),
-            relations=relations.item(),
-            mined=len(each),
-            active_share=losses.active_share(each),
-            genuine_distance=genuine,
-            impostor_distance=impostor,
-            spread=losses.spread(embeddings.detach()),
-            grad_norm=grad_norm,
-            lr=lr,
-            images_per_second=len(batch.faces) / took,
-        )
+        measured = {
+            "loss": loss,
+            "objective": objective,
+            "distillation": distillation,
+            "relations": relations,
+            "active_share": losses.active_share(each.detach()),
+            "genuine_distance": genuine,
+            "impostor_distance": impostor,
+            "spread": losses.spread(embeddings.detach()),
+            "grad_norm": grad_norm,
+        }
+        values = _fetched(measured)
+        self._check_finite(values["loss"], values["grad_norm"])
+        self._step_optimizer()
+        self.seconds += (took := time.perf_counter() - start)
+        return StepMetrics(**values, mined=len(each), lr=lr, images_per_second=len(batch.faces) / took)
 
     @property
     def network(self) -> FaceNetwork:
@@ -108,32 +109,48 @@ class Learner:
         return dict(network.state_dict())
 
     def state_dict(self) -> State:
+        """Return the state, complete in the main process; where centers are divided, all processes must call this."""
+        optimizer, softmax = self.optimizer.state_dict(), self.softmax.state_dict() if self.softmax else None
+        if self.centers and softmax:
+            optimizer, softmax = self.centers.whole_optimizer(optimizer), self.centers.whole_softmax(softmax)
         return {
             "step": self.step,
             "seconds": self.seconds,
             "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": optimizer,
             "scaler": self.scaler.state_dict(),
-            "softmax": self.softmax.state_dict() if self.softmax else None,
+            "softmax": softmax,
             "average": self.average.state_dict() if self.average else None,
         }
 
     def load_state_dict(self, state: State) -> None:
         self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        optimizer, softmax = state["optimizer"], state["softmax"]
+        if self.centers:
+            optimizer, softmax = self.centers.own_optimizer(optimizer), self.centers.own_softmax(softmax)
+        self.optimizer.load_state_dict(optimizer)
         self.scaler.load_state_dict(state["scaler"])
         if self.softmax:
-            self.softmax.load_state_dict(state["softmax"])
+            self.softmax.load_state_dict(softmax)
         if self.average:
             self.average.load_state_dict(state["average"])
         self.step, self.seconds = state["step"], state["seconds"]
+
+    @property
+    def centers(self) -> DividedCenters | None:
+        """The centers that are divided over processes, where they are."""
+        if isinstance(self.softmax, PartialFC) and self.softmax.group.size > 1:
+            return DividedCenters(self.softmax, self.processes)
+        return None
 
     def _softmax_losses(self, vectors: Tensor, people: Tensor) -> Tensor | None:
         """Return the losses (B,) of unnormalised vectors (B, D), in the steps that are trained so."""
         if self.softmax is None or (self.loss.kind != "softmax" and self.step >= self.pretraining_steps):
             return None
-        losses: Tensor = self.softmax(vectors, people, torch_generator(self.seed, Stream.MARGINS, self.step))
-        return losses
+        margins = torch_generator(self.seed, Stream.MARGINS, self.step)
+        if isinstance(self.softmax, PartialFC):
+            return self.softmax.forward(vectors, people, margins, self.step)
+        return self.softmax.forward(vectors, people, margins)
 
     def _objective(self, batch: Batch) -> Objective:
         random = torch_generator(self.seed, Stream.MINING, self.step)
@@ -147,32 +164,49 @@ class Learner:
         relations = (
             losses.relational_losses(embeddings, targets) if self.loss.relational_weight else targets.new_zeros(1)
         )
-        return losses.distillation_losses(embeddings, targets).mean(), relations.mean()
+        distances = (
+            losses.distillation_losses(embeddings, targets) if self.loss.distillation_weight else targets.new_zeros(1)
+        )
+        return distances.mean(), relations.mean()
 
-    def _finite(self, loss: Tensor) -> Tensor:
-        if not math.isfinite(loss.item()):
-            raise Diverged(f"the loss is {loss.item()} at step {self.step}: lower optimizer.lr")
-        return loss
-
-    def _step_optimizer(self, lr: float) -> float:
-        """Update the weights and return the gradient's norm before clipping."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        self.scaler.unscale_(self.optimizer)
-        if self.softmax and self.softmax.centers.grad is not None:
-            self.processes.all_reduce_mean(self.softmax.centers.grad)  # removes rounding differences between processes
-        norm = float(clip_grad_norm_(self._parameters(), self.clip_norm))
-        if not (math.isfinite(norm) or self.scaler.is_enabled()):  # the scaler skips such a step by itself
+    def _check_finite(self, loss: float, norm: float) -> None:
+        """Raise Diverged before the weights are updated; the scaler skips a step with such a gradient by itself."""
+        if not math.isfinite(loss):
+            raise Diverged(f"the loss is {loss} at step {self.step}: lower optimizer.lr")
+        if not (math.isfinite(norm) or self.scaler.is_enabled()):
             raise Diverged(f"the gradient is {norm} at step {self.step}: lower optimizer.lr")
+
+    def _step_optimizer(self) -> None:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.average:
             self.average.update_parameters(self.network)
         self.step += 1
+
+    def _clip_gradients(self, lr: float) -> Tensor:
+        """Set the learning rate, and return the norm () of the whole gradient before clipping."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.scaler.unscale_(self.optimizer)
+        centers = self.softmax.centers if self.softmax and self.softmax.centers.grad is not None else None
+        own = [*self.embedder.parameters(), *([] if centers is None else [centers])]
+        if centers is None or centers.grad is None:
+            return clip_grad_norm_(own, self.clip_norm)
+        if not self.centers:
+            self.processes.all_reduce_mean(centers.grad)  # removes rounding differences between processes
+            return clip_grad_norm_(own, self.clip_norm)
+        of_network = get_total_norm([each.grad for each in self.embedder.parameters() if each.grad is not None])
+        of_centers = get_total_norm([centers.grad]).square()
+        self.processes.sum(of_centers)
+        norm = (of_network.square() + of_centers).sqrt()
+        clip_grads_with_norm_(own, self.clip_norm, norm)
         return norm
 
-    def _parameters(self) -> list[nn.Parameter]:
-        return [*self.embedder.parameters(), *(self.softmax.parameters() if self.softmax else ())]
+
+def _fetched(measured: dict[str, Tensor]) -> dict[str, float]:
+    """Return the numbers, fetched from the device together: each by itself would wait for it once more."""
+    values: list[float] = torch.stack([value.detach().double() for value in measured.values()]).tolist()
+    return dict(zip(measured, values, strict=True))
 
 
 def build_learner(
@@ -186,6 +220,8 @@ def build_learner(
     """Return a learner at step 0; `people` is the number of classes of a softmax, where the config has one."""
     drop_before_head(network, config.network.dropout)
     embedder = _trainable(network, frozen=config.network.batch_norm == "frozen").to(processes.device)
+    if config.run.compile:
+        embedder.compile(dynamic=False)
     softmax = _softmax(network, config, people, processes)
     parameters = [*network.parameters(), *(softmax.parameters() if softmax else ())]
     return Learner(
@@ -204,10 +240,18 @@ def build_learner(
     )
 
 
-def _softmax(network: FaceNetwork, config: TrainConfig, people: int, processes: Processes) -> MarginSoftmax | None:
+def _softmax(
+    network: FaceNetwork, config: TrainConfig, people: int, processes: Processes
+) -> MarginSoftmax | PartialFC | None:
     if not (config.pretraining.steps or config.loss.kind == "softmax"):
         return None
-    return build_softmax(config.softmax.loss, people, network.embedding_size, config.softmax).to(processes.device)
+    settings, size = config.softmax, network.embedding_size
+    if not settings.is_partial:
+        return build_softmax(settings.loss, people, size, settings).to(processes.device)
+    group = processes if settings.divided else SINGLE_PROCESS
+    softmax = build_softmax(settings.loss, len(people_of(people, group)), size, settings)
+    partial = PartialFC(softmax, people, share=settings.people_share, seed=config.run.seed, group=group)
+    return partial.to(processes.device)
 
 
 def _grad_cache(embedder: Embedder, config: TrainConfig, processes: Processes) -> GradCache:

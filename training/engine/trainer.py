@@ -75,7 +75,7 @@ class Trainer:
     def __init__(self, config: TrainConfig, output: Path, processes: Processes) -> None:
         self.config, self.output, self.processes = config, output, processes
         network = _starting_network(config)
-        crops = CropFormat(CropGeometry(network.crop_size), config.data.rescaled)
+        crops = CropFormat(CropGeometry(network.crop_size), config.data.rescaled, config.data.bare)
         self.faces, self.held_out = processes.main_first(lambda: _read_faces(config, output, processes, crops))
         self.resumed: list[dict[str, Any]] = []
         self.learner = _learner(config, network, self.faces, output, processes)
@@ -123,20 +123,22 @@ class Trainer:
     def _save(self, *, stop: bool) -> None:
         """Save a checkpoint where one is due; raise Interrupted where the run has to stop."""
         step, end = self.learner.step, self.config.optimizer.steps
-        if (stop or step == end or step % self.config.run.checkpoint_every == 0) and self.processes.is_main:
-            checkpoints.save(self.output, self.state_dict(), self.config.run.keep_checkpoints)
+        if stop or step == end or step % self.config.run.checkpoint_every == 0:
+            learner = self.learner.state_dict()  # in every process: each may have centers that the others have not
+            if self.processes.is_main:
+                checkpoints.save(self.output, self.state_dict(learner), self.config.run.keep_checkpoints)
         if stop and step < end:
             self.processes.barrier()
             raise Interrupted(f"stopped after step {step}; saved in {self.output}, go on with --resume")
 
-    def state_dict(self) -> State:
+    def state_dict(self, learner: State) -> State:
         return {
             "config": self.config.model_dump(mode="json"),
             "faces": self.faces.digest,
             "held_out": self.held_out.digest if self.held_out else None,
             "files": resume_checks.file_digests(self.config),
             "resumed": self.resumed,
-            "learner": self.learner.state_dict(),
+            "learner": learner,
             "curriculum": self.curriculum.state_dict(),
             "best": self.best.state_dict(),
             "pairs": self.pairs.state_dict() if self.pairs else None,
@@ -185,6 +187,8 @@ def _write_config(config: TrainConfig, output: Path) -> None:
 def _configure_threads(config: TrainConfig) -> None:
     keep_freed_memory()
     torch.set_num_threads(config.run.threads)
+    torch.set_float32_matmul_precision("high" if config.run.tf32 else "highest")
+    torch.backends.cudnn.allow_tf32 = config.run.tf32
     cv2.setNumThreads(1)
 
 
@@ -233,7 +237,8 @@ def _teacher_targets(
     teacher = distillation.build_teacher(config, network, processes.device)
     if not processes.is_main:
         processes.barrier()
-    size, settings = network.embedding_size, config.teacher
+    settings = config.teacher
+    size = network.embedding_size if config.loss.distillation_weight or settings.rotated else None
     targets = distillation.teacher_targets(teacher, faces, output / "teacher.pt", size, _with_progress)
     if settings.rotated:
         start = distillation.network_teacher(network, views=settings.views, device=processes.device)

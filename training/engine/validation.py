@@ -5,7 +5,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from app.domain.models import Pixels
 from training.data.dataset import FORMAT_112, CropFormat, FaceSet, read_crop
+from training.data.packed_files import ImageFile
 from training.evaluation.bootstrap import finest_fmr
 from training.evaluation.histograms import pair_histograms
 from training.networks.embedder import Embedder, FaceNetwork
@@ -75,7 +75,7 @@ def validate(
 
 
 def embed_crops(
-    network: FaceNetwork, weights: dict[str, Tensor], paths: Sequence[Path], crops: CropFormat = FORMAT_112
+    network: FaceNetwork, weights: dict[str, Tensor], paths: Sequence[ImageFile], crops: CropFormat = FORMAT_112
 ) -> Tensor:
     """Return unit vectors (N, D) of the clean crops, by a copy of the network, which stays in training mode."""
     return embed_images(network, weights, [partial(_clean_crop, path, crops) for path in paths])
@@ -96,5 +96,5 @@ def _stacked(images: Sequence[Callable[[], Pixels]]) -> Tensor:
     return torch.from_numpy(np.stack([image() for image in images]))  # (C, S, S, 3)
 
 
-def _clean_crop(path: Path, crops: CropFormat) -> Pixels:
+def _clean_crop(path: ImageFile, crops: CropFormat) -> Pixels:
     return crops.geometry.center(read_crop(path, crops))

@@ -79,14 +79,16 @@ def _from_lfw(path: Path, text: str) -> PairList:
     """
     Read LFW's format: the first line has the numbers of folds and of pairs of each kind per fold (`10 300`).
 
-    In each fold the genuine pairs (`NAME 1 4`) come before the impostor pairs (`NAME 3 OTHER 7`).
+    Without such a line, as in RFW's lists, there are ten folds. In each fold the genuine pairs (`NAME 1 4`) come before
+    the impostor pairs (`NAME 3 OTHER 7`).
     """
     lines = [line.split() for line in text.splitlines() if line.strip()]
-    folds, size = _header(path, lines)
-    rows = lines[1:]
+    without_header = bool(lines) and len(lines[0]) > 2
+    folds, size = (FOLDS, len(lines) // (2 * FOLDS)) if without_header else _header(path, lines)
+    rows = lines if without_header else lines[1:]
     if len(rows) != 2 * folds * size:
         raise UnusablePairs(f"{path}: expected {folds} folds of 2 x {size} pairs, got {len(rows)} pairs")
-    named = [_images(path, number, row) for number, row in enumerate(rows, start=2)]
+    named = [_images(path, number, row) for number, row in enumerate(rows, start=1 if without_header else 2)]
     return _pair_list(named, np.array([len(row) == 3 for row in rows]), np.arange(len(rows)) // (2 * size))
 
 

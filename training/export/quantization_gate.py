@@ -19,7 +19,7 @@ from app.inference.manifest import read_checked, read_embedder
 from app.inference.onnx_session import Session
 from training.data.crops import CROPS_112
 from training.data.dataset import read_crop
-from training.data.sources import SUFFIXES
+from training.data.suffixes import SUFFIXES
 from training.errors import TrainingError
 from training.evaluation.all_pairs import all_pairs
 from training.evaluation.bootstrap import true_match_rates

@@ -27,11 +27,11 @@ class CurricularFace(ArcFace):
         self.momentum = momentum
         self.register_buffer("progress", torch.zeros(()))
 
-    def _with_margin(self, own: Tensor, vectors: Tensor, random: torch.Generator | None) -> Tensor:
+    def with_margin(self, own: Tensor, vectors: Tensor, random: torch.Generator | None) -> Tensor:
         self.progress.lerp_(own.detach().mean(), 1 - self.momentum)
-        return super()._with_margin(own, vectors, random)
+        return super().with_margin(own, vectors, random)
 
-    def _harder(self, cosines: Tensor, own: Tensor) -> Tensor:
+    def harder(self, cosines: Tensor, own: Tensor) -> Tensor:
         return torch.where(cosines > own, cosines * (self.progress.clone() + cosines), cosines)
 
 
@@ -54,7 +54,7 @@ class AdaFace(MarginSoftmax):
         self.register_buffer("mean_norm", torch.tensor(20.0))
         self.register_buffer("norm_deviation", torch.tensor(100.0))
 
-    def _with_margin(self, own: Tensor, vectors: Tensor, _random: torch.Generator | None) -> Tensor:
+    def with_margin(self, own: Tensor, vectors: Tensor, _random: torch.Generator | None) -> Tensor:
         quality = self._quality(torch.linalg.vector_norm(vectors.detach(), dim=1, keepdim=True))  # (B, 1)
         angle = (angle_of(own) - self.margin * quality).clamp(_EPSILON, math.pi - _EPSILON)
         return angle.cos() - self.margin * (1 + quality)
@@ -87,12 +87,11 @@ class MagFace(MarginSoftmax):
         super().__init__(people, embedding_size, scale=scale, margin=margins[0])
         self.norms, self.margins, self.norm_weight = norms, margins, norm_weight
 
-    def forward(self, vectors: Tensor, people: Tensor, random: torch.Generator | None = None) -> Tensor:
+    def penalty(self, vectors: Tensor) -> Tensor:
         norms = self._norms(vectors).squeeze(1)  # (B,)
-        rewards = self.norm_weight * (1 / norms + norms / self.norms[1] ** 2)  # (B,)
-        return super().forward(vectors, people, random) + rewards
+        return self.norm_weight * (1 / norms + norms / self.norms[1] ** 2)
 
-    def _with_margin(self, own: Tensor, vectors: Tensor, _random: torch.Generator | None) -> Tensor:
+    def with_margin(self, own: Tensor, vectors: Tensor, _random: torch.Generator | None) -> Tensor:
         low, high = self.norms
         share = (self._norms(vectors) - low) / (high - low)  # (B, 1)
         return add_angle(own, self.margins[0] + share * (self.margins[1] - self.margins[0]))

@@ -47,18 +47,23 @@ def relational_losses(embeddings: Tensor, targets: Tensor) -> Tensor:
     return differences.sum(1) / max(len(embeddings) - 1, 1)
 
 
-def active_share(losses: Tensor) -> float:
-    """Return the share of losses above zero: of triplets, those that still violate the margin."""
-    return float((losses > 0).float().mean()) if len(losses) else 0.0
+def active_share(losses: Tensor) -> Tensor:
+    """Return the share of losses above zero, (): of triplets, those that still violate the margin."""
+    return (losses > 0).float().mean() if len(losses) else losses.new_zeros(())
 
 
-def mean_distances(distances: Tensor, people: Tensor) -> tuple[float, float]:
+def mean_distances(distances: Tensor, people: Tensor) -> tuple[Tensor, Tensor]:
     """Return the mean distance of genuine pairs and of impostor pairs, from distances (B, B) of people (B,)."""
     same = people[:, None] == people[None, :]  # (B, B)
     other_face = ~torch.eye(len(people), dtype=torch.bool, device=people.device)
-    return float(distances[same & other_face].mean()), float(distances[~same].mean())
+    return _mean_of(distances, same & other_face), _mean_of(distances, ~same)
 
 
-def spread(embeddings: Tensor) -> float:
+def spread(embeddings: Tensor) -> Tensor:
     """Return the mean squared L2 distance of unit vectors (B, D) to their mean: 0 where all are equal, at most 1."""
-    return max(0.0, float(1 - embeddings.mean(0).square().sum()))
+    return (1 - embeddings.mean(0).square().sum()).clamp(min=0)
+
+
+def _mean_of(values: Tensor, chosen: Tensor) -> Tensor:
+    """Return the mean of the chosen without waiting for the device, as selecting them would; NaN if there is none."""
+    return torch.where(chosen, values, 0).sum() / chosen.sum()

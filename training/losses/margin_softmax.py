@@ -24,8 +24,10 @@ class MarginSoftmax(nn.Module):
     """
     Cross entropy of s cos(theta_y), made harder by a margin, for the right person and s cos(theta) for the others.
 
-    Takes unnormalised vectors, since the margin may depend on their norms.
+    Takes unnormalised vectors, since the margin may depend on their norms. A person has `centers_each` centers.
     """
+
+    centers_each = 1
 
     def __init__(self, people: int, embedding_size: int, *, scale: float, margin: float) -> None:
         super().__init__()
@@ -34,34 +36,39 @@ class MarginSoftmax(nn.Module):
 
     def forward(self, vectors: Tensor, people: Tensor, random: torch.Generator | None = None) -> Tensor:
         """Return the losses (B,) of vectors (B, D) of `people` (B,); `random` draws margins, where a loss does."""
-        cosines = self._cosines(functional.normalize(vectors))  # (B, P)
-        own = self._with_margin(cosines.gather(1, people[:, None]), vectors, random)  # (B, 1)
-        logits = self.scale * self._harder(cosines, own).scatter(1, people[:, None], own)  # (B, P)
-        return functional.cross_entropy(logits, people, reduction="none")
+        cosines = self.cosines(functional.normalize(vectors), self.centers)  # (B, P)
+        own = self.with_margin(cosines.gather(1, people[:, None]), vectors, random)  # (B, 1)
+        logits = self.scale * self.harder(cosines, own).scatter(1, people[:, None], own)  # (B, P)
+        return functional.cross_entropy(logits, people, reduction="none") + self.penalty(vectors)
 
-    def _cosines(self, embeddings: Tensor) -> Tensor:
-        return embeddings @ functional.normalize(self.centers).T
+    def cosines(self, embeddings: Tensor, centers: Tensor) -> Tensor:
+        """Return the cosines (B, C) of unit vectors (B, D) to people, from centers (C * centers_each, D)."""
+        return embeddings @ functional.normalize(centers).T
 
-    def _with_margin(self, own: Tensor, vectors: Tensor, random: torch.Generator | None) -> Tensor:
+    def with_margin(self, own: Tensor, vectors: Tensor, random: torch.Generator | None) -> Tensor:
         """Return the cosines (B, 1) to the right person, made smaller."""
         raise NotImplementedError
 
-    def _harder(self, cosines: Tensor, _own: Tensor) -> Tensor:
+    def harder(self, cosines: Tensor, _own: Tensor) -> Tensor:
         """Return the cosines (B, P) to the other people, which one loss makes larger."""
         return cosines
+
+    def penalty(self, vectors: Tensor) -> Tensor:
+        """Return what is added to the loss of each face, (B,)."""
+        return vectors.new_zeros(len(vectors))
 
 
 class ArcFace(MarginSoftmax):
     """Deng et al. 2019 (arXiv:1801.07698), eq. 3: cos(theta_y + m)."""
 
-    def _with_margin(self, own: Tensor, _vectors: Tensor, _random: torch.Generator | None) -> Tensor:
+    def with_margin(self, own: Tensor, _vectors: Tensor, _random: torch.Generator | None) -> Tensor:
         return add_angle(own, own.new_tensor(self.margin))
 
 
 class CosFace(MarginSoftmax):
     """Wang et al. 2018 (arXiv:1801.09414), eq. 4: cos(theta_y) - m."""
 
-    def _with_margin(self, own: Tensor, _vectors: Tensor, _random: torch.Generator | None) -> Tensor:
+    def with_margin(self, own: Tensor, _vectors: Tensor, _random: torch.Generator | None) -> Tensor:
         return own - self.margin
 
 
@@ -70,11 +77,11 @@ class SubCenterArcFace(ArcFace):
 
     def __init__(self, people: int, embedding_size: int, *, scale: float, margin: float, sub_centers: int) -> None:
         super().__init__(people * sub_centers, embedding_size, scale=scale, margin=margin)
-        self.sub_centers = sub_centers
+        self.centers_each = sub_centers
 
-    def _cosines(self, embeddings: Tensor) -> Tensor:
-        cosines = super()._cosines(embeddings)  # (B, P * sub_centers)
-        return cosines.view(len(cosines), -1, self.sub_centers).amax(2)
+    def cosines(self, embeddings: Tensor, centers: Tensor) -> Tensor:
+        cosines = super().cosines(embeddings, centers)  # (B, C * sub_centers)
+        return cosines.view(len(cosines), -1, self.centers_each).amax(2)
 
 
 class ElasticArcFace(ArcFace):
@@ -84,7 +91,7 @@ class ElasticArcFace(ArcFace):
         super().__init__(people, embedding_size, scale=scale, margin=margin)
         self.sigma = sigma
 
-    def _with_margin(self, own: Tensor, _vectors: Tensor, random: torch.Generator | None) -> Tensor:
+    def with_margin(self, own: Tensor, _vectors: Tensor, random: torch.Generator | None) -> Tensor:
         return add_angle(own, drawn_margins(own, self.margin, self.sigma, random))
 
 
@@ -95,7 +102,7 @@ class ElasticCosFace(CosFace):
         super().__init__(people, embedding_size, scale=scale, margin=margin)
         self.sigma = sigma
 
-    def _with_margin(self, own: Tensor, _vectors: Tensor, random: torch.Generator | None) -> Tensor:
+    def with_margin(self, own: Tensor, _vectors: Tensor, random: torch.Generator | None) -> Tensor:
         return own - drawn_margins(own, self.margin, self.sigma, random)
 
 

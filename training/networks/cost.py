@@ -29,7 +29,11 @@ class Cost:
 
 @torch.inference_mode()
 def table(network: nn.Module, height: int, width: int | None = None) -> list[Cost]:
-    """Return a row for every direct child, in the order of first use; `height` and `width` are the image's."""
+    """
+    Return a row for every direct child, in the order of first use; a list of modules has a row for each.
+
+    `height` and `width` are the image's.
+    """
     rows: dict[str, Cost] = {}
     device = next(network.parameters()).device
     training = network.training
@@ -47,7 +51,7 @@ def total(rows: Sequence[Cost]) -> tuple[int, int]:
 @contextmanager
 def _counting(network: nn.Module, rows: dict[str, Cost]) -> Iterator[None]:
     hooks = []
-    for name, child in network.named_children():
+    for name, child in _parts(network):
         counter = _Counter(name, child, rows)
         hooks += [
             each.register_forward_hook(counter.count) for each in child.modules() if isinstance(each, CountedLayer)
@@ -58,6 +62,15 @@ def _counting(network: nn.Module, rows: dict[str, Cost]) -> Iterator[None]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _parts(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yield the direct children, and instead of a ModuleList, which is never called, those in it."""
+    for name, child in network.named_children():
+        if isinstance(child, nn.ModuleList):
+            yield from ((f"{name}.{number}", each) for number, each in enumerate(child))
+        else:
+            yield name, child
 
 
 class _Counter:

@@ -5,17 +5,28 @@ from collections.abc import Callable
 import torch
 
 from training.errors import TrainingError
+from training.networks.edgeface import EdgeFaceXS, EdgeFaceXXS
 from training.networks.embedder import FaceNetwork
+from training.networks.face_vit import ViTTiny
 from training.networks.inception import NN2, NN3, NN4
 from training.networks.inception_resnet_v1 import InceptionResnetV1
+from training.networks.ir_se import IRSE50
+from training.networks.iresnet import IR18, IR50, IR100
 from training.networks.mini_inception import NNS1, NNS2
 from training.networks.mobilefacenet import MobileFaceNet
+from training.networks.pocketnet import PocketNetS
 from training.networks.small_resnet import SmallResNet
 from training.networks.timm_backbone import PREFIX, TimmBackbone
 from training.networks.zeiler_fergus import NN1
 
 NETWORKS: dict[str, Callable[[int], FaceNetwork]] = {
+    "edgeface_xs": EdgeFaceXS,
+    "edgeface_xxs": EdgeFaceXXS,
     "inception_resnet_v1": InceptionResnetV1,
+    "ir18": IR18,
+    "ir50": IR50,
+    "ir100": IR100,
+    "ir_se50": IRSE50,
     "mobilefacenet": MobileFaceNet,
     "nn1": NN1,
     "nn2": NN2,
@@ -23,7 +34,9 @@ NETWORKS: dict[str, Callable[[int], FaceNetwork]] = {
     "nn4": NN4,
     "nns1": NNS1,
     "nns2": NNS2,
+    "pocketnet_s": PocketNetS,
     "small_resnet": SmallResNet,
+    "vit_tiny": ViTTiny,
 }
 
 SMALLEST, LARGEST = 80, 1024  # px; below, Inception-ResNet-v1 has nothing left to average

@@ -34,7 +34,7 @@ class TimmBackbone(FaceNetwork):
     def __init__(self, name: str, embedding_size: int) -> None:
         super().__init__(embedding_size)
         backbone, _, size = name.removeprefix(PREFIX).partition("@")
-        self.backbone = _create(backbone, embedding_size)
+        self.backbone = create(backbone, embedding_size)
         defaults = self.backbone.default_cfg
         self.crop_size = _crop_size(name, size or str(defaults["input_size"][-1]))
         self.mean, self.std = _scaled(defaults["mean"]), _scaled(defaults["std"])
@@ -44,7 +44,8 @@ class TimmBackbone(FaceNetwork):
         return y
 
 
-def _create(name: str, embedding_size: int) -> Any:
+def create(name: str, embedding_size: int) -> Any:
+    """Return timm's network with random weights. Raises TimmMissing or UnknownBackbone."""
     timm = _import_timm()
     names = timm.list_models()
     if name not in names:

@@ -18,12 +18,13 @@ from app.api.dependencies import (
 )
 from app.api.image_fields import MAX_CLUSTERED, MAX_IMAGES, ImageField
 from app.api.openapi import PROBLEMS, request_body
+from app.api.request_route import RequestRoute
 from app.api.uploads import Submission
 from app.api.vectors import given_faces
 from app.domain.errors import TooManyFields
 from app.domain.identity import Scope
 
-router = APIRouter(tags=["faces"], responses=PROBLEMS)
+router = APIRouter(tags=["faces"], responses=PROBLEMS, route_class=RequestRoute)
 IMAGE = ImageField("image")
 OTHERS = ImageField("others", MAX_IMAGES, too_many=TooManyFields)
 PHOTOS = ImageField("image", MAX_CLUSTERED, too_many=TooManyFields)

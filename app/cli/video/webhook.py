@@ -21,9 +21,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+from httpx_retries import RetryTransport
 
 from app.cli.output import CommandError
-from app.client.connection import retrying
+from app.client.connection import policy
 
 MAX_WAITING = 256
 """Events; those beyond are dropped, so that a slow receiver costs neither memory nor frames."""
@@ -103,7 +104,7 @@ class Webhook:
 @asynccontextmanager
 async def open_webhook(url: str, key: bytes) -> AsyncIterator[Webhook]:
     """Deliver in the background until the end, and then what is left."""
-    transport = retrying(httpx.AsyncHTTPTransport(), RETRIES)
+    transport = RetryTransport(httpx.AsyncHTTPTransport(), retry=policy(RETRIES))
     async with httpx.AsyncClient(transport=transport, timeout=TIMEOUT) as client:
         webhook = Webhook(client, url, key)
         delivering = asyncio.create_task(webhook.run())

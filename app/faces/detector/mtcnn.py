@@ -3,7 +3,7 @@ MTCNN (Zhang et al. 2016) on ONNX Runtime, with the boxes of facenet-pytorch 2.6
 
 facenet-pytorch and insightface's old MTCNN resize the photo once for every pyramid level and cut out each crop in a
 Python loop; their users complain of time that grows with the photo, and of a crash if a candidate lies outside it. Here
-one integral image serves all levels and crops, candidates are arrays throughout, and empty windows are dropped. With
+levels and crops are pooled by compiled code, candidates are arrays throughout, and empty windows are dropped. With
 facenet-pytorch's options the boxes are equal to 0.01 px (tests/unit/faces/detector/test_parity.py). The service uses
 fewer levels (`SERVING_OPTIONS`), which moves boxes a little and finds the same faces; docs/evaluation.md has figures.
 
@@ -22,7 +22,7 @@ import numpy.typing as npt
 from app.domain.models import Box, Face, Floats, Landmarks, Pixels
 from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet, load_nets
 from app.faces.detector.nms import apply_offsets, clipped_windows, nms, to_square, windows
-from app.faces.detector.pyramid import CELL, AreaPooling, BufferPool, downscale, pyramid_scales
+from app.faces.detector.pyramid import CELL, BufferPool, Pooling, downscale, open_pooling, pyramid_scales
 from app.faces.detector.second_look import look_again, to_pixels
 from app.inference.onnx_session import Provider
 
@@ -108,14 +108,13 @@ class Mtcnn:
         height, width = image.shape[:2]
         factor = options.downscaling_of(height, width)
         image = downscale(image, factor)
-        with self._buffers.borrow(image) as buffer:
-            photo = AreaPooling(image, buffer)
+        with open_pooling(image, self._buffers) as photo:
             candidates = self._propose(photo, options.min_face_in(height, width) / factor, options)
             candidates = self._refine(photo, candidates)
             faces = [_upscale(face, factor) for face in self._output(photo, candidates)]
         return sorted(faces, key=lambda face: -face.box.area)
 
-    def _propose(self, photo: AreaPooling, min_face: float, options: CascadeOptions) -> Floats:
+    def _propose(self, photo: Pooling, min_face: float, options: CascadeOptions) -> Floats:
         """Return the squares (N, 4) that P-Net takes for faces."""
         scales = pyramid_scales(
             photo.height, photo.width, min_face, options.factor, include_last_level=options.include_last_level
@@ -125,11 +124,13 @@ class Mtcnn:
         found = found[nms(found[:, :4], found[:, 4], OVERLAP)]
         return to_square(apply_offsets(found[:, :4], found[:, 5:], inclusive=False))
 
-    def _propose_in_level(self, photo: AreaPooling, scale: float, threshold: float) -> Floats:
+    def _propose_in_level(self, photo: Pooling, scale: float, threshold: float) -> Floats:
         """Return the candidates of one level (N, 9): box in the photo, probability, four offsets."""
         level = photo.level(int(photo.height * scale + 1), int(photo.width * scale + 1))
         logits, offsets = self._pnet(level)
         rows, columns = np.nonzero(logits >= _logit(threshold))
+        if not len(rows):  # as in most levels
+            return np.empty((0, 9), np.float32)
         corners = np.stack([columns, rows, columns, rows], axis=1) * STRIDE + [1, 1, CELL, CELL]
         boxes = np.floor(corners.astype(np.float32) / np.float32(scale))
         found = np.concatenate(
@@ -145,7 +146,7 @@ class Mtcnn:
             return found
         return found[np.sort(np.argpartition(-found[:, 4], limit)[:limit])]
 
-    def _refine(self, photo: AreaPooling, candidates: Floats) -> Floats:
+    def _refine(self, photo: Pooling, candidates: Floats) -> Floats:
         """Return the squares (N, 4) that R-Net keeps, moved to the face."""
         candidates, crops = _visible_crops(photo, candidates, 24)
         if not len(candidates):
@@ -156,7 +157,7 @@ class Mtcnn:
         kept = nms(candidates, probabilities, OVERLAP)
         return to_square(apply_offsets(candidates[kept], offsets[kept], inclusive=True))
 
-    def _output(self, photo: AreaPooling, candidates: Floats) -> list[Face]:
+    def _output(self, photo: Pooling, candidates: Floats) -> list[Face]:
         """Return the faces that O-Net keeps, with their landmarks."""
         candidates, crops = _visible_crops(photo, candidates, 48)
         if not len(candidates):
@@ -199,13 +200,13 @@ def _upscale(face: Face, factor: int) -> Face:
     return replace(face, box=box, landmarks=upscale(face.landmarks), refined=refined)
 
 
-def _reach_beyond(photo: AreaPooling, squares: Floats) -> npt.NDArray[np.bool_]:
+def _reach_beyond(photo: Pooling, squares: Floats) -> npt.NDArray[np.bool_]:
     """Return which of the squares (N, 4) reach beyond the photo."""
     beyond = windows(squares) - clipped_windows(squares, photo.height, photo.width)  # (N, 4)
     return np.asarray(np.any(beyond, axis=1))
 
 
-def _visible_crops(photo: AreaPooling, candidates: Floats, size: int) -> tuple[Floats, Floats]:
+def _visible_crops(photo: Pooling, candidates: Floats, size: int) -> tuple[Floats, Floats]:
     """Return the candidates that touch the photo, and their crops (N, size, size, 4)."""
     within = clipped_windows(candidates, photo.height, photo.width)
     visible = (within[:, 2:] > within[:, :2]).all(axis=1)

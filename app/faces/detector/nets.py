@@ -13,8 +13,8 @@ from app.faces.detector.pyramid import CHANNELS
 from app.inference.manifest import ModelFile, read_checked, read_detector
 from app.inference.onnx_session import Provider, Session
 
-REFINE_BATCH, OUTPUT_BATCH = 16, 4  # crops of one run: the activations then stay in the cache
-STRIP_PIXELS = 65_536  # of a level in one run, for the same reason
+REFINE_BATCH, OUTPUT_BATCH = 8, 4  # crops of one run: the activations then stay in the cache
+STRIP_PIXELS = 32_768  # of a level in one run, for the same reason
 _STRIP_OVERLAP = 10  # rows that two strips share: a 12 px cell every 2 px
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.domain.models import Floats
+from app.faces.detector.kernels import load_kernels
 
 _BLOCK = 512  # boxes compared in one matrix
 
@@ -31,6 +32,12 @@ def nms(boxes: Floats, confidences: Floats, overlap: float, mode: Literal["union
     `min` sorts by the same call as facenet-pytorch's nms_numpy, because another order gives another box of the face.
     """
     order = np.argsort(confidences)[::-1] if mode == "min" else np.argsort(-confidences, kind="stable")
+    if compiled := load_kernels():
+        return compiled.nms(boxes, order, overlap, inclusive=mode == "min")
+    return _nms(boxes, order, overlap, mode)
+
+
+def _nms(boxes: Floats, order: Indices, overlap: float, mode: Literal["union", "min"]) -> Indices:
     kept: list[Indices] = []
     while order.size:  # compare the first block with itself, then what it keeps with all later boxes
         block, order = order[:_BLOCK], order[_BLOCK:]

@@ -1,10 +1,10 @@
 """
-The image pyramid and crops of a photo, from one integral image.
+The image pyramid and crops of a photo, from compiled sums of its rows or from one integral image.
 
 facenet-pytorch resizes by adaptive area pooling: output pixel i of n averages the input pixels
-floor(i * size / n) up to ceil((i + 1) * size / n). The sum over such a bin is four look-ups in an integral image,
-so that the cost of a level or crop depends on its own size only, and the result equals theirs up to float rounding
-(cv2.INTER_AREA does not: it moves boxes by up to 23 px).
+floor(i * size / n) up to ceil((i + 1) * size / n). kernels.c adds the rows of a bin and then its columns. Without it,
+NumPy takes four look-ups in an integral image for a bin. Both give the same bits, which equal facenet-pytorch's up to
+float rounding (cv2.INTER_AREA does not: it moves boxes by up to 23 px).
 
 A pixel has four channels, the fourth without meaning: NumPy gathers 16 bytes three times as fast as 12.
 """
@@ -14,12 +14,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from app.domain.models import Floats, Pixels
+from app.faces.detector.kernels import Kernels, load_kernels
 
 Sums = npt.NDArray[np.int32]
 Ints = npt.NDArray[np.int64]
@@ -30,9 +32,46 @@ _NEGLIGIBLE = 1.1  # ratio of two scales below which one level is as good as bot
 _PIXEL_TYPE = np.complex128  # 16 bytes: the type by which four int32 are gathered at once
 
 
+class Pooling(Protocol):
+    """Area-pooled levels and crops of one (H, W, 3) uint8 photo, as float32 in [0, 255]."""
+
+    height: int
+    width: int
+
+    def level(self, height: int, width: int) -> Floats:
+        """Return the whole photo at (height, width): (height, width, 4)."""
+
+    def crops(self, windows: Ints, size: int) -> Floats:
+        """Return each window (left, top, right, bottom; half-open), black beyond the photo: (N, size, size, 4)."""
+
+
+@contextmanager
+def open_pooling(image: Pixels, buffers: BufferPool) -> Iterator[Pooling]:
+    """Lend the pooling of a photo: compiled if there are kernels, else by NumPy with memory of `buffers`."""
+    if kernels := load_kernels():
+        yield CompiledPooling(image, kernels)
+    else:
+        with buffers.borrow(image) as buffer:
+            yield AreaPooling(image, buffer)
+
+
+class CompiledPooling:
+    def __init__(self, image: Pixels, kernels: Kernels) -> None:
+        self.height, self.width = image.shape[:2]
+        self._image, self._kernels = np.ascontiguousarray(image), kernels
+
+    def level(self, height: int, width: int) -> Floats:
+        whole = np.array([[0, 0, self.width, self.height]], np.int64)
+        (level,) = self._kernels.pool(self._image, whole, height, width)
+        return np.asarray(level, np.float32)
+
+    def crops(self, windows: Ints, size: int) -> Floats:
+        return self._kernels.pool(self._image, windows, size, size)
+
+
 class AreaPooling:
     """
-    Area-pooled levels and crops of one (H, W, 3) uint8 photo, as float32 in [0, 255].
+    Pools by NumPy.
 
     The sums are int32 and wrap around in large photos; their differences are still right, because no bin
     holds 2**31 / 255 pixels.
@@ -47,7 +86,6 @@ class AreaPooling:
         self._sums: Sums = np.asarray(sums, np.int32)  # (H + 1, W + 1, 4)
 
     def level(self, height: int, width: int) -> Floats:
-        """Return the whole photo at (height, width): (height, width, 4)."""
         top, bottom = _bins(self.height, height)
         left, right = _bins(self.width, width)
         level = np.empty((height, width, CHANNELS), np.float32)
@@ -61,7 +99,6 @@ class AreaPooling:
         return level
 
     def crops(self, windows: Ints, size: int) -> Floats:
-        """Return each window (left, top, right, bottom; half-open), black beyond the photo: (N, size, size, 4)."""
         crops = np.empty((len(windows), size, size, CHANNELS), np.float32)
         for start in range(0, len(windows), _WINDOWS_PER_BLOCK):
             block = slice(start, start + _WINDOWS_PER_BLOCK)

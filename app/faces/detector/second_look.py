@@ -16,7 +16,7 @@ import numpy.typing as npt
 from app.domain.models import Floats
 from app.faces.detector.nets import OutputNet
 from app.faces.detector.nms import apply_offsets, to_square, windows
-from app.faces.detector.pyramid import AreaPooling
+from app.faces.detector.pyramid import Pooling
 
 EDGE_REFINEMENTS = 2
 """Times that the box of a face that the edge cuts is moved before its landmarks are refined."""
@@ -27,7 +27,7 @@ DOUBTFUL, UNSURE = 0.9, 0.97
 
 
 def look_again(
-    onet: OutputNet, photo: AreaPooling, boxes: Floats, probabilities: Floats, cut: npt.NDArray[np.bool_]
+    onet: OutputNet, photo: Pooling, boxes: Floats, probabilities: Floats, cut: npt.NDArray[np.bool_]
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """
     Return O-Net's landmarks (N, 5, 2) around each box (N, 4), and which faces are doubtful.

@@ -156,15 +156,15 @@ def test_through_pipes(likeness: Command, elsewhere: Path) -> None:
     assert done.exit_code == 0
     assert "2 subjects, 3 faces, 1 keys" in done.stderr
     with closing(io.BytesIO(done.stdout_bytes)) as piped, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.cli.backup._extract", lambda _, copy: _extract_from(piped, copy))
+        patch.setattr("app.cli.backup._extract", lambda _, *into: _extract_from(piped, *into))
         assert likeness("restore", "-", data_dir=elsewhere, encryption_key=KEY).exit_code == 0
     assert len(rows(elsewhere)["faces"]) == 3
 
 
-def _extract_from(piped: io.BytesIO, copy: Path) -> Any:
+def _extract_from(piped: io.BytesIO, copy: Path, keys: Path) -> Any:
     from app.storage.backup import extract_backup
 
-    return extract_backup(piped, copy)
+    return extract_backup(piped, copy, keys)
 
 
 @pytest.fixture

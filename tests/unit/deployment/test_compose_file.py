@@ -107,8 +107,20 @@ def test_every_setting_is_passed_on_but_for_those_that_are_fixed(service: Docume
 def test_the_encryption_key_is_a_secret_where_its_file_is_given(name: str) -> None:
     service = ENCRYPTION["services"][name]
     (secret,) = service["secrets"]
-    assert service["environment"] == {"LIKENESS_ENCRYPTION_KEY_FILE": f"/run/secrets/{secret}"}
+    assert service["environment"]["LIKENESS_ENCRYPTION_KEY_FILE"] == f"/run/secrets/{secret}"
     assert ENCRYPTION["secrets"][secret]["file"].startswith("${LIKENESS_ENCRYPTION_KEY_FILE:?")
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_the_data_keys_have_a_volume_of_their_own_that_the_user_of_the_image_owns(name: str) -> None:
+    service = ENCRYPTION["services"][name]
+    (volume,) = service["volumes"]
+    folder = service["environment"]["LIKENESS_DATA_KEYS_DIR"]
+    assert volume == f"likeness-keys:{folder}"
+    assert "likeness-keys" in ENCRYPTION["volumes"]
+    assert re.search(
+        rf"install -d -o likeness .*{folder}$", (REPOSITORY / "docker/Dockerfile").read_text(), re.MULTILINE
+    )
 
 
 @pytest.mark.parametrize("name", CONTAINERS)

@@ -112,6 +112,7 @@ def halves(shared_data: Path, models_dir: Path) -> list[AllPairs]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # its fixture reads 1,600 photos
 @pytest.mark.parametrize("fmr", [1e-2, 1e-3, 1e-4])
 def test_a_promise_made_on_half_of_the_people_is_kept_on_the_other_half(halves: list[AllPairs], fmr: float) -> None:
     seen, other = halves

@@ -47,8 +47,8 @@ def test_a_csv_in_another_format_is_refused_with_its_line(tmp_path: Path, text: 
         read_faces([path])
 
 
-def test_a_packed_data_set_is_refused_with_advice(tmp_path: Path) -> None:
-    with pytest.raises(
-        UnusableData, match=r"train\.rec is a file of MXNet, which is retired.*unpack it into one folder"
-    ):
-        read_faces([tmp_path / "train.rec"])
+def test_a_packed_file_that_holds_no_people_is_refused_with_advice(tmp_path: Path) -> None:
+    with pytest.raises(UnusableData, match=r"lfw\.bin is a list of pairs: measure it by `evaluate bin`"):
+        read_faces([tmp_path / "lfw.bin"])
+    with pytest.raises(UnusableData, match=r"train\.idx is an index: give the \.rec file beside it"):
+        read_faces([tmp_path / "train.idx"])

@@ -11,7 +11,7 @@ from tests.unit.training.support import changed
 from training.config.schema import TrainConfig
 from training.data.crops import CROPS_112
 from training.data.dataset import FaceSet, read_crop, read_faces
-from training.engine import distillation
+from training.engine import distillation, trainer
 from training.export import onnx
 from training.networks.embedder import Embedder
 from training.networks.registry import NETWORKS, build
@@ -82,6 +82,21 @@ def test_a_teacher_of_another_dimension_is_refused(people: Path, tmp_path: Path)
     tutor = distillation.network_teacher(TinyNetwork(6))
     with pytest.raises(UnusableWeights, match="expected a teacher with vectors of 8 numbers, got 6"):
         distillation.teacher_targets(tutor, read_faces([people]), tmp_path / "teacher.pt", 8)
+
+
+def test_the_cosines_of_a_served_model_of_another_dimension_are_learned(config: TrainConfig, tmp_path: Path) -> None:
+    torch.manual_seed(8)
+    torch.save(TinyNetwork(6).state_dict(), tmp_path / "six.pt")
+    served = tmp_path / "served"
+    onnx.export_model(tmp_path / "six.pt", served, network="tiny", embedding_size=6, views="crop", license_="none")
+    config = changed(config, "loss", kind="distillation", miner="none", distillation_weight=0, relational_weight=5)
+    config = changed(changed(config, "teacher", weights=str(served)), "optimizer", lr=0.05, steps=60, warmup_steps=0)
+
+    def relations(steps: int) -> float:
+        output = trainer.train(changed(config, "optimizer", steps=steps), tmp_path / str(steps), resume=False).parent
+        return float(json.loads((output / "run.json").read_text())["final_metrics"]["relations"])
+
+    assert relations(60) < 0.7 * relations(1)
 
 
 def test_a_served_model_that_aligns_in_another_way_is_no_teacher(tmp_path: Path, tiny: Path) -> None:

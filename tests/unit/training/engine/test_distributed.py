@@ -8,7 +8,7 @@ import torch
 
 from tests.unit.training.support import changed, weights
 from training.config.schema import TrainConfig
-from training.engine import trainer
+from training.engine import checkpoints, trainer
 from training.engine.distributed import Processes, UnusableDevice, init_distributed
 
 LR = 0.01
@@ -43,6 +43,29 @@ def test_two_processes_end_with_the_weights_of_one_on_the_joint_batch(config: Tr
         torch.testing.assert_close(value, alone[name], atol=1e-6, rtol=1e-5)
     facts = json.loads((together / "run.json").read_text())
     assert [one["step"] for one in facts["evaluation"]["all"]] == [3, 6]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_centers_that_two_processes_divide_end_as_those_of_one(config: TrainConfig, tmp_path: Path) -> None:
+    config = changed(changed(config, "batch", people=4), "loss", kind="softmax", miner="none")
+    config = changed(changed(config, "softmax", loss="adaface", divided=True, scale=16), "optimizer", clip_norm=0.1)
+    config = changed(config, "data", minimum_faces=1)
+    alone = trainer.train(config, tmp_path / "alone", resume=False).parent
+    together = run_by_two(config, tmp_path / "two")
+    one, two = (checkpoints.load(folder)["learner"] for folder in (alone, together))
+    for part in ("network", "softmax"):
+        torch.testing.assert_close(two[part], one[part], atol=1e-6, rtol=1e-5)
+    last = max(one["optimizer"]["state"])
+    momentum = one["optimizer"]["state"][last]["momentum_buffer"]
+    assert momentum.shape == one["softmax"]["softmax.centers"].shape
+    torch.testing.assert_close(two["optimizer"]["state"][last]["momentum_buffer"], momentum, atol=1e-6, rtol=1e-5)
+
+    longer = changed(config, "optimizer", steps=8)
+    expected = weights(trainer.train(longer, alone, resume=True))
+    got = weights(trainer.train(longer, together, resume=True))  # one process goes on with what two have saved
+    for name, value in expected.items():
+        torch.testing.assert_close(got[name], value, atol=1e-6, rtol=1e-5)
 
 
 @pytest.fixture

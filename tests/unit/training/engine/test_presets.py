@@ -18,7 +18,8 @@ PRESETS = Path(loading.__file__).parent / "presets"
 ROOT = Path(__file__).resolve().parents[4]
 SHIPPED = ROOT / "models" / "mobilefacenet-128" / "network.pt"
 STEPS = 2
-LARGE = {"distillation", "facenet"}  # of 9 and 23 M parameters
+LARGE = {"adaface-112", "distillation", "facenet"}  # of 24, 9 and 23 M parameters
+BACKBONES = ["edgeface_xxs", "edgeface_xs", "ir_se50", "pocketnet_s", "vit_tiny"]  # ir18 is the recipe's
 
 
 def smaller(config: TrainConfig, people: Path) -> TrainConfig:
@@ -61,3 +62,19 @@ def test_a_preset_trains(write_crop: WriteCrop, tmp_path: Path, name: str) -> No
     assert record["config"]["network"]["name"] == preset.network.name
     start = trainer._starting_network(config).state_dict()
     assert any(not torch.equal(part, start[key]) for key, part in trained.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BACKBONES)
+def test_every_backbone_trains_by_the_recipe_for_112_px(write_crop: WriteCrop, tmp_path: Path, name: str) -> None:
+    for person in range(6):
+        for face in range(3):
+            write_crop(tmp_path / "people" / f"person{person}" / f"{face}.png", seed=10 * person + face)
+    recipe = loading.load(PRESETS / "adaface-112.toml", [f'network.name="{name}"', "network.embedding_size=128"])
+    config = smaller(changed(recipe, "optimizer", lr=0.01), tmp_path / "people")
+
+    trained = weights(trainer.train(config, tmp_path / "run", resume=False))
+
+    start = trainer._starting_network(config).state_dict()
+    moved = [key for key, part in start.items() if part.is_floating_point() and not torch.equal(part, trained[key])]
+    assert len(moved) > 0.9 * sum(part.is_floating_point() for part in start.values())

@@ -63,3 +63,17 @@ def test_the_gradient_is_clipped_to_its_largest_norm(learner: Learner, batch: Ba
     )
     assert metrics.grad_norm > 1e-3
     assert moved**0.5 == pytest.approx(1e-6, rel=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # in PyTorch's own compiler
+def test_a_compiled_network_learns_the_same(config: TrainConfig, batch: Batch) -> None:
+    steps = []
+    for compiled in (False, True):
+        torch.manual_seed(1)
+        learner = build_learner(build("tiny", 8), changed(config, "run", compile=compiled), torch.eye(8)[:6])
+        assert (learner.embedder._compiled_call_impl is not None) is compiled
+        steps.append(([learner.train_step(batch, 0.01).loss for _ in range(3)], learner.network.state_dict()))
+    (losses, state), (same_losses, same_state) = steps
+    assert same_losses == pytest.approx(losses, rel=1e-4)
+    torch.testing.assert_close(same_state, state, atol=1e-5, rtol=1e-4)

@@ -264,7 +264,7 @@ def test_a_full_disk_is_always_reported(config: TrainConfig, tmp_path: Path, mon
 
 def test_an_image_that_disappears_during_training_is_named(people: Path) -> None:
     faces = read_faces([people])
-    faces.paths[3].unlink()
+    Path(str(faces.paths[3])).unlink()
     with pytest.raises(UnusableImage, match=r"person1/0\.png cannot be read any more: No such file"):
         read_crop(faces.paths[3])
 

@@ -32,6 +32,17 @@ def test_one_number_in_the_first_line_means_ten_folds(tmp_path: Path) -> None:
     assert read_pairs(path).fold.tolist() == [fold for fold in range(10) for _ in range(2)]
 
 
+def test_a_list_without_a_first_line_has_ten_folds(tmp_path: Path) -> None:
+    path = tmp_path / "African_pairs.txt"
+    path.write_text("m.01 1 2\nm.01\t1\tm.02\t1\n" * 20)
+    pairs = read_pairs(path)
+    assert pairs.fold.tolist() == [fold for fold in range(10) for _ in range(4)]
+    assert pairs.images == ("m.01/m.01_0001.jpg", "m.01/m.01_0002.jpg", "m.02/m.02_0001.jpg")
+    path.write_text("m.01 1 2\nm.01 1 m.02 1\n" * 11)
+    with pytest.raises(UnusablePairs, match="expected 10 folds of 2 x 1 pairs, got 22 pairs"):
+        read_pairs(path)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "complaint"),
     [

@@ -22,7 +22,7 @@ from training.losses.margin_softmax import (
     MarginSoftmax,
     SubCenterArcFace,
 )
-from training.losses.options import SoftmaxOptions
+from training.losses.options import MultiSimilarityOptions, SoftmaxOptions
 from training.losses.softmax_registry import SOFTMAX_LOSSES, build_softmax
 
 PEOPLE, SIZE, FACES, SCALE = 5, 4, 7, 8.0
@@ -282,3 +282,17 @@ def test_the_gradient_is_finite_on_a_center_and_opposite_to_it(name: str, sign: 
     softmax(vectors, torch.tensor([0, 0])).sum().backward()
     assert vectors.grad is not None
     assert bool(vectors.grad.isfinite().all())
+
+
+def test_the_defaults_are_those_of_the_authors_code() -> None:
+    """Compare with AdaFace's head.py and config.py, MagFace's run.sh and ElasticFace's config.py, as published."""
+    options = SoftmaxOptions()
+    assert (options.scale, options.sub_centers, options.sigma, options.concentration) == (64, 3, 0.05, 0.333)
+    assert options.momentum == 1 - 0.01  # t_alpha, and CurricularFace's share of the new value
+    assert (options.lower_norm, options.upper_norm, options.lower_margin, options.upper_margin) == (10, 110, 0.45, 0.8)
+    assert options.norm_weight == 35
+    adaface = build_softmax("adaface", 2, 3, options)
+    assert isinstance(adaface, AdaFace)
+    assert (adaface.mean_norm.item(), adaface.norm_deviation.item(), adaface.margin) == (20, 100, 0.4)
+    pairs, reference = MultiSimilarityOptions(), losses.MultiSimilarityLoss()
+    assert (pairs.alpha, pairs.beta, pairs.base) == (reference.alpha, reference.beta, reference.base)

@@ -47,7 +47,7 @@ def test_an_unchanged_training_view_is_the_served_crop(
     assert len(faces) == 4
     for path in faces.paths:
         view = augment(read_crop(path, crops), AugmentationConfig(share=0), np.random.default_rng(0), crops.geometry)
-        served = served_crop(photos / path.relative_to(tmp_path / "crops"), size, models_dir)
+        served = served_crop(photos / Path(str(path)).relative_to(tmp_path / "crops"), size, models_dir)
         assert view.shape == served.shape == (size, size, 3)
         difference = np.abs(view.astype(int) - served)
         assert difference.max() <= GREY_LEVEL
@@ -80,7 +80,7 @@ def test_crops_of_another_network_are_refused_unless_they_may_be_rescaled(
     faces = read_faces([tmp_path / "crops"], crops=crops)
     for path in faces.paths:
         view = other.center(read_crop(path, crops))
-        served = served_crop(photos / path.relative_to(tmp_path / "crops"), 112, models_dir)
+        served = served_crop(photos / Path(str(path)).relative_to(tmp_path / "crops"), 112, models_dir)
         assert view.shape == (112, 112, 3)
         assert 0 < np.abs(view.astype(int) - served).mean() < 6  # sharper or softer, but in the same place
 
@@ -92,7 +92,7 @@ def test_a_teacher_of_another_size_sees_the_face_in_its_own_place(
     crops = CropFormat(CropGeometry(224))
     for path in read_faces([tmp_path / "crops"], crops=crops).paths:
         seen = crops.geometry.aligned(read_crop(path, crops), 112)
-        served = served_crop(photos / path.relative_to(tmp_path / "crops"), 112, models_dir)
+        served = served_crop(photos / Path(str(path)).relative_to(tmp_path / "crops"), 112, models_dir)
         assert seen.shape == (112, 112, 3)
         moved = np.abs(np.roll(seen, 2, axis=1).astype(int) - served).mean()
         assert np.abs(seen.astype(int) - served).mean() < 0.5 * moved
