@@ -22,6 +22,8 @@ from app.observability.logging import Style
 BUNDLED_MODELS = Path(__file__).with_name("bundled_models")
 """In the repository a link to `models/`; in the wheel a folder with the same files."""
 
+CHOICES_FILE = Path(".env.local")
+"""Beside `.env`, over which it wins: what commands write, so that the person's own file stays as it is."""
 
 _DAY = 86400.0
 _LARGE = 10**9
@@ -54,6 +56,12 @@ def _check_origins(text: str | None) -> str | None:
     for origin in (text or "").split(","):
         if text and not re.fullmatch(r"https?://[^/\s*?#@]+", origin.strip()):
             raise ValueError(f"expected origins such as https://app.example, got {origin.strip()!r}")
+    return text
+
+
+def _check_site(text: str | None) -> str | None:
+    if text is not None and not re.fullmatch(r"https?://[^\s?#@]+", text):
+        raise ValueError(f"expected a site such as https://mirror.example, got {text!r}")
     return text
 
 
@@ -98,7 +106,7 @@ AnyCase = BeforeValidator(_lower)
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_prefix="LIKENESS_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+        env_prefix="LIKENESS_", env_file=(".env", CHOICES_FILE), env_ignore_empty=True, extra="ignore", frozen=True
     )
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
@@ -140,6 +148,11 @@ class Settings(BaseSettings):
     )
     model: str = Field(
         "mobilefacenet-128", pattern=r"^[A-Za-z0-9._-]+$", description="Name of the embedder's model folder."
+    )
+    models_mirror: Annotated[str | None, AfterValidator(_check_site)] = Field(
+        None,
+        description="Site with the files of `likeness models pull` at the same paths as their own sites: "
+        "`https://mirror.example/models`.",
     )
 
     search: Annotated[str, AfterValidator(_check_search)] = Field(

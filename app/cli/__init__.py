@@ -22,10 +22,15 @@ COMMANDS = {
     "identify": ("app.cli.photos:identify", "Who of the enrolled people is this? Exit 0 for a candidate, 1 for none."),
     "enroll": ("app.cli.enroll:enroll", "Enrol every photo below DIR, each folder in it being one subject."),
     "detect": ("app.cli.photos:detect", "Every face of a photo. Exit 0 if there is one, 1 if there is none."),
+    "watch": ("app.cli.watch:watch", "Who is seen in a video? Prints JSON lines."),
     "cluster": ("app.cli.cluster:cluster", "Group photos by person. Exit 0, or 2 if no photo has a face."),
     "doctor": ("app.cli.doctor:doctor", "Check the installation. Exit 0 if every check passes, 2 otherwise."),
     "serve": ("app.cli.serve:serve", "Serve HTTP."),
     "gallery": ("app.cli.gallery:commands", "List, export, import, check, repair and rebuild galleries."),
+    "models": (
+        "app.cli.models:commands",
+        "List the models, fetch public ones, and choose the one that serves.",
+    ),
     "backup": ("app.cli.backup:backup", "Write galleries, keys and the audit log to FILE, also while they are served."),
     "restore": (
         "app.cli.backup:restore",
@@ -64,7 +69,6 @@ def _nothing() -> None:
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Are these two photos of one person? Who of the enrolled people is this?",
 )

@@ -17,6 +17,7 @@ from app.bootstrap.storage import open_database, read_encryption_keys, require_g
 from app.cli.backup import STREAM, new_file
 from app.cli.keys import operator
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, run
+from app.cli.progress import waiting
 from app.domain.clock import now
 from app.settings import Settings
 from app.storage.signing import InvalidSignature, SignedHead, sign_head, verify_signature
@@ -94,7 +95,9 @@ def verify(
     """Check the chain, the rows and the schema. Exit 0 if all are intact, 2 if anything was changed behind the log."""
 
     def work(log: AuditLog, settings: Settings) -> Result:
-        verdict = log.verify(head and _read_head(head, read_encryption_keys(settings), public_key))
+        expected = head and _read_head(head, read_encryption_keys(settings), public_key)
+        with waiting("verifying"):
+            verdict = log.verify(expected)
         document = {"ok": verdict.fault is None, "entries": verdict.entries, "head": verdict.head}
         if verdict.fault:
             return ERROR, {**document, "fault": verdict.fault}, f"broken: {verdict.fault}"

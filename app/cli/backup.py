@@ -20,6 +20,7 @@ from app.audit import log as audit
 from app.bootstrap.storage import GALLERY_FILE, open_cipher, prepare_data_keys, require_gallery_file, require_sqlite
 from app.cli.keys import operator
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, run
+from app.cli.progress import waiting
 from app.gallery.records import DamagedRow
 from app.gallery.repository import GalleryRepository
 from app.settings import Settings
@@ -55,7 +56,7 @@ def backup(
                 manifest = write(sys.stdout.buffer, scratch=settings.data_dir)
                 err.print(_summary(manifest), markup=False, soft_wrap=True)
                 raise typer.Exit(SUCCESS)
-            with new_file(file) as out:
+            with new_file(file) as out, waiting("writing"):
                 manifest = write(out, scratch=file.absolute().parent)
         return SUCCESS, asdict(manifest), f"{_summary(manifest)} written to {file}"
 
@@ -83,9 +84,10 @@ def restore(
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _scratch(settings.data_dir) as folder, _scratch(data_keys.parent) as keys_folder:
             copy, copied_keys = folder / GALLERY_FILE, keys_folder / data_keys.name
-            manifest = _extract(file, copy, copied_keys)
-            _take_keys(manifest, keys, copied_keys)
-            left_out, damage = _check(copy, copied_keys, settings, leave_out=keys is not None)
+            with waiting("restoring"):
+                manifest = _extract(file, copy, copied_keys)
+                _take_keys(manifest, keys, copied_keys)
+                left_out, damage = _check(copy, copied_keys, settings, leave_out=keys is not None)
             _put_in_place({copied_keys: data_keys, copy: settings.data_dir / GALLERY_FILE})
         document = {
             "ok": not damage,

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
 from app.bootstrap.services import open_services
 from app.cli.folders import check_output, write_folders
-from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, run
+from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, run
 from app.cli.photos import Face, Fmr, Threshold, one_bound
+from app.cli.progress import progress_bar
 from app.domain.errors import InputError, ServiceError
 from app.domain.models import Embedding
 from app.faces.selection import FaceRule
@@ -118,8 +119,7 @@ def _photos(folder: Path, *, truth: bool) -> list[Path]:
 
 async def _embed_all(services: Services, rule: FaceRule, photos: Sequence[Path], at_once: int) -> EmbeddedPhotos:
     semaphore, embedded = asyncio.Semaphore(at_once), EmbeddedPhotos()
-    columns = (TextColumn("reading photos"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err) as progress:
+    with progress_bar(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as progress:
         bar = progress.add_task("reading photos", total=len(photos))
 
         async def one(path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from app.api.presenters import Presenter
 from app.api.requests import SubjectFields
@@ -20,7 +20,8 @@ from app.bootstrap.services import open_services
 from app.bootstrap.storage import DEFAULT_GALLERY
 from app.cli.keys import operator
 from app.cli.liveness import LivenessOption, field_of, with_liveness
-from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, problem_context, run
+from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, problem_context, run
+from app.cli.progress import progress_bar
 from app.cli.remote import Result, run_remote
 from app.cli.service_option import remote
 from app.client import Client, Problem, calls
@@ -227,5 +228,4 @@ async def _enroll_one(services: Services, target: Target, subject: str, path: Pa
 
 
 def _progress() -> Progress:
-    columns = (TextColumn("enrolling"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=err)
+    return progress_bar(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TimeRemainingColumn
 
 from app.api.responses import GalleryOut
 from app.bootstrap.models import open_offsets
 from app.bootstrap.search import is_external, open_external_search
 from app.bootstrap.storage import DEFAULT_GALLERY, open_cipher, open_database, open_repository
 from app.cli.keys import operator
-from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, run
+from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, run
+from app.cli.progress import progress_bar, waiting
 from app.cli.remote import run_remote
 from app.cli.service_option import remote
+from app.cli.tables import short_digest, table
 from app.client import calls
 from app.domain.ports import NoThresholdOffsets, ThresholdOffsets
 from app.gallery import import_export, key_rotation, recall
@@ -44,8 +46,8 @@ def list_(as_json: AsJson = False) -> None:  # noqa: FBT002
 
 
 def _listed(galleries: Sequence[dict[str, Any]]) -> Result:
-    lines = [f"{each['id']}: {each['subjects']} subjects, {each['faces']} faces" for each in galleries]
-    return SUCCESS, {"galleries": list(galleries)}, "\n".join(lines)
+    rows = [(each["id"], each["subjects"], each["faces"], short_digest(each["model"])) for each in galleries]
+    return SUCCESS, {"galleries": list(galleries)}, table(("gallery", "subjects", "faces", "model"), rows)
 
 
 @commands.command("export")
@@ -57,7 +59,8 @@ def export_(
     """Write a gallery with its metadata and vectors to FILE. Those are biometric data: protect it."""
 
     def work(repository: GalleryRepository) -> Result:
-        faces, left_out = import_export.export_gallery(repository, gallery, file)
+        with waiting("exporting"):
+            faces, left_out = import_export.export_gallery(repository, gallery, file)
         repository.audit_event(operator(), "gallery.export", gallery, faces=faces)
         document = {"gallery": gallery, "faces": faces, "left_out": _documents(left_out)}
         text = f"{faces} faces of {gallery!r} written to {file}"
@@ -75,8 +78,7 @@ def import_(
     """Add the subjects and faces of FILE to a gallery, except what it has already; may be run again after a break."""
 
     def work(repository: GalleryRepository) -> Result:
-        columns = (TextColumn("importing"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=err) as progress:
+        with progress_bar(BarColumn(), DownloadColumn(), TimeRemainingColumn()) as progress:
             bar = progress.add_task("importing", total=file.stat().st_size)
             try:
                 faces = import_export.import_gallery(
@@ -94,7 +96,8 @@ def check(as_json: AsJson = False) -> None:  # noqa: FBT002
     """Look for damage with SQLite's own check, and by reading every row. Exit 0 if there is none, 2 if there is."""
 
     def work(repository: GalleryRepository) -> Result:
-        damage = repository.check_integrity()
+        with waiting("checking"):
+            damage = repository.check_integrity()
         text = "\n".join(map(str, damage)) or "no damage found"
         return ERROR if damage else SUCCESS, {"ok": not damage, "damage": _documents(damage)}, text
 
@@ -125,11 +128,12 @@ def rebuild(as_json: AsJson = False) -> None:  # noqa: FBT002
     """Write the database anew, without the space of deleted faces; with pgvector or Milvus, their index too."""
 
     def work(settings: Settings, repository: GalleryRepository) -> Result:
-        repository.vacuum()
-        if not is_external(settings):
-            return _erased(repository.pending_erasures(), {"ok": True}, "rebuilt")
-        with open_external_search(settings, repository) as search:
-            faces = search.rebuild()
+        with waiting("rebuilding"):
+            repository.vacuum()
+            if not is_external(settings):
+                return _erased(repository.pending_erasures(), {"ok": True}, "rebuilt")
+            with open_external_search(settings, repository) as search:
+                faces = search.rebuild()
         document = {"ok": True, "indexed": faces}
         return _erased(repository.pending_erasures(), document, f"rebuilt, with an index of {faces} faces")
 
@@ -144,8 +148,7 @@ def rekey(
     """Give a gallery another secret transform, so that vectors stolen from it are of no use with it any more."""
 
     def work(repository: GalleryRepository) -> Result:
-        columns = (TextColumn("re-keying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=err) as progress:
+        with progress_bar(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as progress:
             bar = progress.add_task("re-keying", total=repository.gallery(gallery).subjects)
             done = repository.rekey_gallery(
                 gallery, operator(), lambda subjects: progress.update(bar, completed=subjects)
@@ -165,13 +168,14 @@ def recall_(
     """Measure how much of the exact result LIKENESS_SEARCH=hnsw finds, or the index in pgvector or Milvus."""
 
     def work(settings: Settings, repository: GalleryRepository) -> Result:
-        if is_external(settings):
-            with open_external_search(settings, repository) as search:
-                search.update_index(gallery)
-                search.build_graphs()
-                measured = recall.measure(repository, gallery, sample, external=search)
-        else:
-            measured = recall.measure(repository, gallery, sample)
+        with waiting("searching"):
+            if is_external(settings):
+                with open_external_search(settings, repository) as search:
+                    search.update_index(gallery)
+                    search.build_graphs()
+                    measured = recall.measure(repository, gallery, sample, external=search)
+            else:
+                measured = recall.measure(repository, gallery, sample)
         graphs = "" if measured.in_graphs is None else f", {measured.in_graphs:.0%} of which are in graphs"
         text = (
             f"{measured.nearest:.2%} of the nearest subjects and {measured.ten_nearest:.2%} of the ten nearest are "
@@ -191,7 +195,8 @@ def rotate(as_json: AsJson = False) -> None:  # noqa: FBT002
         if cipher is None:
             raise CommandError("expected LIKENESS_ENCRYPTION_KEY or LIKENESS_ENCRYPTION_KEY_FILE, got neither")
         with open_database(settings) as database:
-            faces = key_rotation.rotate(database, cipher, operator())
+            with waiting("encrypting"):
+                faces = key_rotation.rotate(database, cipher, operator())
             pending = database.pending_erasures()
         return _erased(pending, {"ok": True, "faces": faces}, f"{faces} faces encrypted with the first key")
 

@@ -12,12 +12,14 @@ import typer
 from app.access.api_keys import Key, KeyStore
 from app.bootstrap.storage import open_keys, require_gallery_file
 from app.cli.output import SUCCESS, AsJson, CommandError, run
+from app.cli.tables import table
 from app.domain.clock import now, parse_duration
 from app.domain.identity import Actor, Scope
 from app.settings import Settings
 
 commands = typer.Typer(no_args_is_help=True, help="Make, list and revoke keys for the service.")
 SCOPES = ", ".join(Scope)
+_HEAD = ("id", "state", "scopes", "galleries", "expires", "name")
 
 
 @commands.command()
@@ -61,7 +63,11 @@ def list_(as_json: AsJson = False) -> None:  # noqa: FBT002
 
     def action(keys: KeyStore) -> tuple[int, dict[str, Any], str]:
         documents = [_document(key) for key in keys.all()]
-        return SUCCESS, {"keys": documents}, "\n".join(map(_line, documents)) or "no keys"
+        return (
+            SUCCESS,
+            {"keys": documents},
+            table(_HEAD, [_row(each) for each in documents]) if documents else "no keys",
+        )
 
     run(as_json, _with_keys(action))
 
@@ -114,11 +120,10 @@ def _document(key: Key) -> dict[str, Any]:
     }
 
 
-def _line(key: dict[str, Any]) -> str:
-    galleries = "all galleries" if key["galleries"] is None else f"galleries {', '.join(key['galleries'])}"
-    until = f"until {key['expires_at']}" if key["expires_at"] else "no expiry"
+def _row(key: dict[str, Any]) -> Sequence[str]:
+    galleries = "all" if key["galleries"] is None else ",".join(key["galleries"])
     state = "valid" if key["valid"] else "revoked" if key["revoked_at"] else "expired"
-    return f"{key['id']}  {state}  {','.join(key['scopes'])}  {galleries}  {until}  {key['name']}".rstrip()
+    return key["id"], state, ",".join(key["scopes"]), galleries, key["expires_at"] or "never", key["name"]
 
 
 def _scopes(text: str) -> Sequence[Scope]:

@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.progress import SpinnerColumn
 
 from app.audit.log import AuditLog
 from app.bootstrap.storage import (
@@ -18,7 +18,8 @@ from app.bootstrap.storage import (
     transfer_to_postgresql,
 )
 from app.cli.keys import operator
-from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, run
+from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, run
+from app.cli.progress import progress_bar
 from app.gallery.repository import GalleryRepository
 from app.settings import Settings
 
@@ -43,9 +44,7 @@ def migrate(
         require_gallery_file(settings)
         with (
             open_database(settings) as database,
-            Progress(
-                SpinnerColumn(), TextColumn("{task.description}"), console=err, disable=not err.is_terminal
-            ) as progress,
+            progress_bar(SpinnerColumn()) as progress,
         ):
             bar = progress.add_task("copying")
             rows = transfer_to_postgresql(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,16 +12,19 @@ from app.api import requests, responses
 from app.api.presenters import Presenter
 from app.bootstrap.services import open_services
 from app.bootstrap.storage import DEFAULT_GALLERY
-from app.cli.drawing import draw_faces
-from app.cli.liveness import LivenessOption, field_of, liveness_line, with_liveness
+from app.cli.drawing import draw_faces, face_of
+from app.cli.liveness import LivenessOption, field_of, with_liveness
 from app.cli.output import NO_MATCH, SUCCESS, AsJson, problem_context, run
+from app.cli.pictures import Pictures, limits_of
 from app.cli.remote import Result, run_remote
+from app.cli.sentences import found_faces, names, verdict
 from app.cli.service_option import remote
-from app.client import calls
+from app.client import Client, calls
 from app.domain.identity import anonymous
 from app.faces.orientation import Orientation
 from app.faces.selection import FaceRule
 from app.images.decode import ImageLimits, decode
+from app.matching.calibration import Calibration
 from app.services.extraction import Upload
 from app.services.timing import StageTimer
 from app.settings import Settings
@@ -49,14 +53,21 @@ def verify(
     threshold: Threshold = None,
     orientation: Orient = "auto",
     liveness: LivenessOption = "off",
+    draw: Annotated[
+        Path | None, typer.Option(help="Write both photos, with the compared faces marked, as PNG or JPEG.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write where the distance lies among strangers and pairs of one person.")
+    ] = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Are these two photos of one person? Exit 0 for a match, 1 for none."""
     one_bound(fmr, threshold)
+    pictures = Pictures(draw, plot, (first, second))
     if service := remote():
         fields = {"face": face, "fmr": fmr, "threshold": threshold, "orientation": orientation}
         call = calls.verify(first, second, {**fields, "liveness": field_of(liveness)})
-        run_remote(as_json, service, lambda client: _verified(client.send(call)))
+        run_remote(as_json, service, lambda client: _verified_remotely(client, call, pictures))
     uploads = [Upload(str(path), path.read_bytes(), orientation, liveness) for path in (first, second)]
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
@@ -64,6 +75,7 @@ def verify(
         async with open_services(with_liveness(settings, liveness)) as services:
             result = await services.verification.pair(uploads, face, fmr=fmr, threshold=threshold, timer=timer)
             answer = Presenter(problem_context(), services.models, timer).verification(result, ("image1", "image2"))
+            await asyncio.to_thread(pictures.write, answer, services.models.calibration, limits_of(settings))
         return _verified(answer.model_dump())
 
     run(as_json, work)
@@ -117,68 +129,41 @@ def detect(
     """Every face of a photo. Exit 0 if there is one, 1 if there is none."""
     data = image.read_bytes()
     if service := remote():
-        if draw:
-            raise typer.BadParameter("expected --draw or --url, got both")
         call = calls.detect(image, {"orientation": orientation})
-        run_remote(as_json, service, lambda client: _detected(client.send(call)))
+        run_remote(as_json, service, lambda client: _detected(client.send(call), data, draw))
 
     async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
         timer = StageTimer()
         async with open_services(settings) as services:
             result = await services.extraction.read(Upload(str(image), data, orientation), "all", timer)
             answer = Presenter(problem_context(), services.models, timer).detection(result)
-        if draw:
-            photo = decode(data, ImageLimits(settings.max_image_bytes, settings.max_image_pixels))
-            draw_faces(photo, [each.face for each in result.faces], draw)
-        return _detected(answer.model_dump())
+        return _detected(answer.model_dump(), data, draw, limits_of(settings))
 
     run(as_json, work)
 
 
+def _verified_remotely(client: Client, call: calls.Call[Any], pictures: Pictures) -> Result:
+    document = client.send(call)
+    answer = responses.Verification.model_validate(document)
+    calibration = None
+    if pictures.plot and answer.threshold.calibrated_on:
+        calibration = Calibration.model_validate(client.send(calls.calibration(answer.model.id)))
+    pictures.write(answer, calibration, ImageLimits())
+    return _verified(document)
+
+
 def _verified(document: dict[str, Any]) -> Result:
     answer = responses.Verification.model_validate(document)
-    return SUCCESS if answer.match else NO_MATCH, document, _verdict(answer)
+    return SUCCESS if answer.match else NO_MATCH, document, verdict(answer)
 
 
 def _identified(document: dict[str, Any]) -> Result:
     answer = responses.Identification.model_validate(document)
-    return SUCCESS if answer.faces[0].identified else NO_MATCH, document, _names(answer)
+    return SUCCESS if answer.faces[0].identified else NO_MATCH, document, names(answer)
 
 
-def _detected(document: dict[str, Any]) -> Result:
+def _detected(document: dict[str, Any], data: bytes, draw: Path | None, limits: ImageLimits | None = None) -> Result:
     answer = responses.Detection.model_validate(document)
-    return SUCCESS if answer.faces else NO_MATCH, document, _faces(answer)
-
-
-def _verdict(answer: responses.Verification) -> str:
-    threshold = answer.threshold
-    word, sign = ("match", "<=") if answer.match else ("no match", ">")
-    first = f"{word}: distance {answer.distance:.3f} {sign} {threshold.distance:.3f} ({_rates(threshold)})"
-    return "".join([first, *(liveness_line(face.image, face) for face in answer.faces)])
-
-
-def _rates(threshold: responses.ThresholdOut) -> str:
-    if threshold.fnmr is None:
-        return "uncalibrated"
-    fmr = "below the measured range" if threshold.fmr is None else f"{threshold.fmr:.2g}"
-    return f"FMR {fmr}, FNMR {threshold.fnmr:.2g}"
-
-
-def _names(answer: responses.Identification) -> str:
-    candidates = answer.faces[0].candidates
-    searched = f"{answer.gallery.subjects} subjects in gallery {answer.gallery.id!r}"
-    lines = [
-        f"{each.rank}. {each.subject_id}  distance {each.distance:.3f} <= {each.threshold.distance:.3f}"
-        for each in candidates
-    ]
-    named = "\n".join(lines) or f"no candidate among {searched}"
-    return named + liveness_line("face", answer.faces[0])
-
-
-def _faces(answer: responses.Detection) -> str:
-    lines = [
-        f"face at {', '.join(f'{side:.0f}' for side in face.box)}: confidence {face.confidence:.3f}, "
-        f"quality {face.quality.overall:.2f}"
-        for face in answer.faces
-    ]
-    return "\n".join(lines) or "no face found"
+    if draw:
+        draw_faces(decode(data, limits or ImageLimits()), [face_of(face) for face in answer.faces], draw)
+    return SUCCESS if answer.faces else NO_MATCH, document, found_faces(answer)

@@ -104,6 +104,10 @@ def enroll(
     return _with_faces(path, records.Enrollment, faces, fields, headers=headers)
 
 
+def calibration(model: str) -> Call[Any]:
+    return Call("GET", f"/models/{quote(model, safe='')}/calibration", lambda document: document)
+
+
 def verify_subject(gallery: str, subject: str, image: FaceInput, fields: Fields) -> Call[results.Verification]:
     return _with_faces(f"{subject_path(gallery, subject)}/verify", results.Verification, [("image", image)], fields)
 

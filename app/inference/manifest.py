@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Literal, Self, TypeVar
 
@@ -99,6 +100,14 @@ def digest_of(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
+def kind_of(folder: Path) -> str | None:
+    """Return the kind that a manifest names; None if it cannot be read."""
+    try:
+        return str(json.loads((folder / MANIFEST).read_bytes())["kind"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def read_embedder(folder: Path) -> EmbedderManifest:
     return _read(folder, EmbedderManifest)
 
@@ -129,7 +138,8 @@ def _read(folder: Path, kind: type[T]) -> T:
         return kind.model_validate_json(path.read_bytes())
     except OSError as error:
         raise StartError(
-            f"no model in {folder}: cannot read {path}: {error.strerror}; set LIKENESS_MODELS_DIR"
+            f"no model in {folder}: cannot read {path}: {error.strerror}; `likeness models list` tells which models "
+            "are there, and LIKENESS_MODELS_DIR names another directory"
         ) from error
     except ValidationError as error:
         raise StartError(f"{path} is not a manifest of kind {kind.__name__}: {error}") from error

@@ -1,6 +1,7 @@
 """The `likeness` command as a process: exit 0 for a match or success, 1 for no match, 2 for an error."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -8,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from app.images.decode import ImageLimits, decode
 from tests.support.answers import assert_is_comparison
+from tests.support.clips import write_clip
 from tests.support.commands import run
 from tests.support.photos import HOPPER, HOPPER_AGAIN, NO_FACE, SMALL_HOPPER, collins, png
 from tests.support.server import Server, free_port
@@ -80,10 +83,25 @@ def test_a_running_service_answers_in_place_of_this_machine(folder: Path, tmp_pa
     assert asked("verify", folder / "hopper.jpg", folder / "collins.png").returncode == 1
     enrolled = body_of(asked("enroll", folder / "people", "--gallery", "remote", "--json"), 0)
     assert (enrolled["enrolled"], [each["code"] for each in enrolled["rejected"]]) == (2, ["invalid_image"])
-    assert "1. hopper  distance" in asked("identify", folder / "again.jpg", "--gallery", "remote").stdout
-    assert "remote: 1 subjects, 2 faces" in asked("gallery", "list").stdout
+    named = asked("identify", folder / "again.jpg", "--gallery", "remote").stdout
+    assert re.search(r"^1 +hopper +\d", named, re.MULTILINE)
+    assert re.search(r"^remote +1 +2 ", asked("gallery", "list").stdout, re.MULTILINE)
     assert len(body_of(asked("detect", folder / "hopper.jpg", "--json"), 0)["faces"]) == 1
     assert not (tmp_path / "unused").exists()
+
+
+def test_a_running_service_watches_and_its_answer_is_drawn(tmp_path: Path, server: Server) -> None:
+    photo, clip = tmp_path / "hopper.jpg", tmp_path / "clip.avi"
+    photo.write_bytes(HOPPER)
+    write_clip(clip, [[(decode(HOPPER, ImageLimits()), 4 * number)] for number in range(4)])
+    server_of = ("--url", server.url)
+    seen = run(tmp_path / "unused", *server_of, "watch", clip, "--gallery", "nobody")
+    assert (seen.returncode, "no gallery" in seen.stderr) == (2, True), seen
+    seen = run(tmp_path / "unused", *server_of, "watch", clip)
+    assert [json.loads(line)["event"] for line in seen.stdout.splitlines()] == ["start", "identified", "end"], seen
+    pictures = ["--draw", tmp_path / "drawn.png", "--plot", tmp_path / "plotted.png"]
+    assert run(tmp_path / "unused", *server_of, "verify", photo, photo, *pictures).returncode == 0
+    assert all(path.stat().st_size > 1000 for path in (tmp_path / "drawn.png", tmp_path / "plotted.png"))
 
 
 def test_problems_of_a_service_are_sentences(folder: Path, tmp_path: Path, server: Server) -> None:

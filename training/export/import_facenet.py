@@ -66,12 +66,16 @@ def run(pretrained: Pretrained, output: Path, weights: Path | None = None) -> Pa
     return write_model(
         output,
         graph,
-        license_=f"MIT (davidsandberg/facenet, facenet-pytorch); trained on {published.data}, published for research",
+        license_=license_of(published),
         provenance=_provenance(file, pretrained),
         crop_size=network.crop_size,
         alignment=BoxAlignment(margin=MARGIN),
         dimension=DIMENSION,
     )
+
+
+def license_of(published: Published) -> str:
+    return f"MIT (davidsandberg/facenet, facenet-pytorch); trained on {published.data}, published for research"
 
 
 def _downloaded(published: Published) -> Path:

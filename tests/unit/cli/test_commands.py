@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from app.cli import COMMANDS, imported
+from app.cli import COMMANDS, app, imported
 from tests.unit.cli.conftest import Command
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -35,3 +36,20 @@ def test_unknown_command_is_an_error_with_a_suggestion(likeness: Command) -> Non
     done = likeness("verfy")
     assert done.exit_code == 2
     assert "verify" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [
+        ("likeness ver", "verify"),
+        ("likeness models pu", "pull"),
+        ("likeness verify --fm", "--fmr"),
+        ("likeness models use sface", "sface-128"),
+    ],
+)
+def test_shells_complete_commands_options_and_models(likeness: Command, line: str, completed: str) -> None:
+    words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
+    done = CliRunner().invoke(
+        app, [], prog_name="likeness", env={"_LIKENESS_COMPLETE": "complete_bash", **likeness.environment, **words}
+    )
+    assert done.stdout.split() == [completed]

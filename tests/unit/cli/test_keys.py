@@ -63,7 +63,9 @@ def test_json_of_a_new_key_has_all_its_properties(likeness: Command) -> None:
 def test_list_has_all_keys_without_secrets(likeness: Command) -> None:
     made = [document(likeness, "create", "--scopes", "verify", "--name", name) for name in ("[i]one", ":key:", "three")]
     document(likeness, "revoke", made[1]["id"])
-    listed, lines = document(likeness, "list")["keys"], likeness("keys", "list").stdout.splitlines()
+    listed = document(likeness, "list")["keys"]
+    head, *lines = likeness("keys", "list").stdout.splitlines()
+    assert head.split() == ["ID", "STATE", "SCOPES", "GALLERIES", "EXPIRES", "NAME"]
     assert [(each["id"], each["name"], each["valid"]) for each in listed] == [
         (made[0]["id"], "[i]one", True),
         (made[1]["id"], ":key:", False),

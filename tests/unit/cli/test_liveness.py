@@ -24,7 +24,7 @@ def printed(likeness: Command) -> Path:
 
 def test_verify_says_which_faces_look_live(likeness: Command, real: Path, printed: Path) -> None:
     said = likeness("verify", real, printed, "--liveness", "report")
-    first, second, third = said.stdout.splitlines()
+    first, _, second, third = said.stdout.splitlines()
     assert said.exit_code == 0
     assert first.startswith("match: ")
     assert second.startswith("image1: looks live (score 0.")
@@ -43,7 +43,7 @@ def test_verify_refuses_a_picture_of_a_face(likeness: Command, real: Path, print
 
 def test_without_the_option_nothing_is_judged(likeness: Command, real: Path, printed: Path) -> None:
     said = likeness("verify", real, printed)
-    assert len(said.stdout.splitlines()) == 1
+    assert len(said.stdout.splitlines()) == 2
     assert "liveness" not in likeness("verify", real, printed, "--json", liveness="on").stdout
 
 

@@ -31,6 +31,7 @@ def test_verify_prints_distance_threshold_and_rates(likeness: Command, hopper_jp
     assert done.exit_code == 0
     assert done.stdout.startswith("match: distance 0.000 <= ")
     assert "(FMR 0.0001, FNMR " in done.stdout
+    assert "\nOn lfw_dev 1 in 10,000 pairs of strangers would match as well, and 1 in " in done.stdout
 
 
 def test_requested_threshold_decides(likeness: Command, hopper_jpg: Path, collins_png: Path) -> None:
@@ -65,7 +66,10 @@ def test_identify_lists_candidates_with_their_distances(likeness: Command, hoppe
     likeness("enroll", hopper_jpg.parent.parent)
     done = likeness("identify", hopper_jpg, "--fpir", fpir)
     assert done.exit_code == 0
-    assert re.fullmatch(r"1\. hopper  distance 0\.000 <= \d\.\d{3}\n", done.stdout)
+    head, row, meaning = done.stdout.splitlines()
+    assert head.split() == ["SUBJECT", "DISTANCE", "THRESHOLD", "PROBABILITY"]
+    assert re.fullmatch(r"1 +hopper +0\.000 +\d\.\d{3} +99\.99%", row)
+    assert meaning.startswith("By the rates of lfw_dev, ")
 
 
 def test_identify_without_a_candidate_prints_the_size_of_the_gallery(
@@ -74,7 +78,9 @@ def test_identify_without_a_candidate_prints_the_size_of_the_gallery(
     likeness("enroll", hopper_jpg.parent.parent)
     done = likeness("identify", collins_png)
     assert done.exit_code == 1
-    assert done.stdout == "no candidate among 1 subjects in gallery 'default'\n"
+    first, meaning = done.stdout.splitlines()
+    assert first == "no candidate among 1 subjects in gallery 'default'"
+    assert "1 in 100 searches for a stranger would name someone" in meaning
 
 
 def test_unknown_gallery_is_an_error(likeness: Command, hopper_jpg: Path) -> None:
