@@ -259,6 +259,11 @@ class Settings(BaseSettings):
         description="Encrypts templates and metadata: base64 of 32 bytes. If there are several, the first encrypts.",
     )
     encryption_key_file: Path | None = Field(None, description="A file that holds the encryption key or keys instead.")
+    keep_crops: bool = Field(
+        default=False,
+        description="Also store the aligned crop of each enrolled face, so that `likeness gallery re-embed` can give a "
+        "gallery another model without new photos. A crop is a small picture of the face.",
+    )
     retention: Duration | None = Field(None, description="Faces enrolled longer ago than this (90d, 12h) are erased.")
     audit_searches: bool = Field(
         default=True, description="Also record identifications and verifications of subjects in the audit log."
