@@ -24,7 +24,7 @@ from tests.unit.gallery.encrypting import OLD, cipher
 pytestmark = pytest.mark.any_database(slow=True)
 
 NEW_MODEL, NEW_DIMENSION = "sha256:" + "b" * 64, 12
-OFFSETS = WeightedOffsets(unit(77, NEW_DIMENSION).tolist(), NEW_MODEL)
+OFFSETS = WeightedOffsets((unit(77, NEW_DIMENSION) / 10).tolist(), NEW_MODEL)
 Change = Callable[[FileRepository], object]
 
 
@@ -232,7 +232,7 @@ def test_a_search_follows_the_switch_and_never_compares_two_models(
     _, (found,) = search.search("guests", later, 1, 4.0)
 
     assert (hit.face_id, found.face_id) == ("3", "3")
-    assert found.pair.offset == pytest.approx(float(new_unit(3) @ unit(77, NEW_DIMENSION)), abs=1e-5)
+    assert found.pair.offset == pytest.approx(float(new_unit(3) @ unit(77, NEW_DIMENSION)) / 10, abs=1e-5)
     with pytest.raises(ModelMismatch):
         search.search("guests", earlier, 1, 4.0)
     with pytest.raises(ModelMismatch):

@@ -26,11 +26,11 @@ def test_noise_fits_as_well() -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", ""),
-        (b"\xff\xd8 no picture", ""),
+        (b"", "."),
+        (b"\xff\xd8 no picture", "."),
         (encode_jpeg(np.zeros((112, 113, 3), np.uint8)), "expected a crop of 112 x 112 pixels, got 113 x 112"),
         (encode_crop(np.zeros((112, 112, 3), np.uint8)) + bytes(MAX_CROP_BYTES), "at most 12288 bytes"),
-        (encode_crop(np.zeros((112, 112, 3), np.uint8))[:-40], ""),
+        (encode_crop(np.zeros((112, 112, 3), np.uint8))[:-40], "."),
     ],
     ids=["nothing", "no picture", "another size", "too long", "cut short"],
 )
