@@ -17,7 +17,7 @@ from app.inference.manifest import read_embedder
 from app.storage.cipher import AesGcmCipher, parse_keys
 from tests.support.answers import answered, problem
 from tests.support.api import Api, subject_path
-from tests.support.commands import encryption_key, eventually, ran, refused
+from tests.support.commands import encryption_key, eventually, ran
 from tests.support.photos import COLLINS, COLLINS_AGAIN, HOPPER, HOPPER_AGAIN, hopper
 from tests.support.repository import FileRepository
 from tests.support.server import REPOSITORY, Server, environment
@@ -106,13 +106,6 @@ def test_a_command_that_is_interrupted_ends_at_once_and_says_so(tmp_path: Path) 
         assert has_begun()
     assert "interrupted" in (data.parent / "command.log").read_text()
     assert json.loads(ran(data, "gallery", "re-embed", "staff", "--cancel", "--json", **settings))["cancelled"]
-
-
-def test_a_model_that_cannot_be_used_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    ran(data, "gallery", "list")
-    assert "no model 'facenet-9'" in refused(data, "gallery", "re-embed", "default", "--model", "facenet-9")
-    assert "no gallery 'none'" in refused(data, "gallery", "re-embed", "none", "--model", NEW)
 
 
 def launched(data_dir: Path, settings: dict[str, str]) -> subprocess.Popen[bytes]:
