@@ -10,12 +10,15 @@ from typing import Literal, TypeAlias
 from app.concurrency.worker_pool import raise_if_cancelled
 from app.domain.models import AlignedCrop, Face, Liveness, Pixels, Quality
 from app.domain.ports import Aligner, Detector, LivenessDetector
+from app.faces.alignment import ARCFACE_112, KEPT_SIZE, LandmarkAligner
 from app.faces.orientation import Orientation, detect_upright
 from app.faces.quality import assess
 from app.faces.selection import ConfidentFaces, FaceRule, choose
+from app.images.crops import encode_crop
 from app.images.decode import ImageLimits, decode
 
 FaceSelection: TypeAlias = FaceRule | Literal["all"] | ConfidentFaces
+_KEPT_ALIGNER = LandmarkAligner(ARCFACE_112, KEPT_SIZE)
 Stage: TypeAlias = Callable[[str], AbstractContextManager[object]]
 """Wraps one stage (`decode`, `detect`, `align`, `liveness`) in a context, for timing and tracing."""
 
@@ -29,6 +32,8 @@ class AlignedFace:
     quality: Quality
     liveness: Liveness | None = None
     """None if it was not asked for."""
+    kept: bytes | None = None
+    """The crop to keep, as JPEG; None if it was not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +76,11 @@ class FacePipeline:
         orientation: Orientation = "auto",
         *,
         liveness: bool = False,
+        keep_crops: bool = False,
     ) -> PhotoFaces:
         """
-        Return the selected faces of an encoded image, aligned, with their quality and, with `liveness`, their liveness.
+        Return the selected faces of an encoded image, aligned, with their quality and, with `liveness`, their liveness,
+        with `keep_crops`, the crop to keep.
 
         A photo in which no face is beyond doubt is turned, unless its orientation is to be taken from EXIF alone.
 
@@ -87,6 +94,8 @@ class FacePipeline:
         selected = self._select(faces, selection, image)
         with stage("align"):
             aligned = [self.align(image, face) for face in selected]
+            if keep_crops:
+                aligned = [replace(each, kept=_crop_to_keep(image, each.face)) for each in aligned]
         if liveness and self._liveness:
             with stage("liveness"):
                 aligned = _with_liveness(aligned, self._liveness.assess(image, selected))
@@ -116,6 +125,11 @@ class FacePipeline:
         if isinstance(selection, ConfidentFaces):
             return selection.of(faces)[: self._max_faces]
         return [choose(faces, selection, image.shape[:2])]
+
+
+def _crop_to_keep(image: Pixels, face: Face) -> bytes:
+    """Return the crop that most models take, also where the model in use takes another one."""
+    return encode_crop(_KEPT_ALIGNER.align(image, face).pixels)
 
 
 def _with_liveness(faces: Sequence[AlignedFace], liveness: Sequence[Liveness]) -> list[AlignedFace]:

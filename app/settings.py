@@ -301,6 +301,11 @@ class Settings(BaseSettings):
         description="Directory of the data keys of an encrypted gallery, for a volume that no snapshot of the database "
         "includes. By default they are beside the database.",
     )
+    keep_crops: bool = Field(
+        default=False,
+        description="Also store the aligned crop of each enrolled face, so that `likeness gallery re-embed` can give a "
+        "gallery another model without new photos. A crop is a small picture of the face.",
+    )
     retention: Duration | None = Field(None, description="Faces enrolled longer ago than this (90d, 12h) are erased.")
     audit_searches: bool = Field(
         default=True, description="Also record identifications and verifications of subjects in the audit log."

@@ -243,7 +243,12 @@ def subject_export(file: SubjectFile) -> responses.SubjectExport:
         created_at=subject.created_at,
         model=file.gallery.model,
         faces=[
-            responses.ExportedFace(**_enrolled_members(face), **_vector_members(face.embedding)) for face in file.faces
+            responses.ExportedFace(
+                **_enrolled_members(face),
+                **_vector_members(face.embedding),
+                crop=b64encode(face.crop).decode() if face.crop else None,
+            )
+            for face in file.faces
         ],
         events=[dict(event) for event in file.events],
         saved_responses=[

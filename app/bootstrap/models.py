@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from app.domain.errors import InferenceFailed, StartError
 from app.domain.models import AlignedCrop, Box, Face, Landmarks
 from app.domain.ports import ThresholdOffsets
-from app.faces.alignment import open_aligner
+from app.faces.alignment import KEPT_SIZE, fits_kept_crops, open_aligner
 from app.faces.detector.mtcnn import cascade_options, load_mtcnn
 from app.faces.liveness import CropLiveness
 from app.images.decode import ImageLimits
 from app.inference.embedder import OnnxEmbedder
 from app.inference.liveness import open_liveness
 from app.inference.manifest import EmbedderManifest, read_checked, read_detector, read_embedder
-from app.inference.session import onnx_provider, open_embedder_session
+from app.inference.session import Session, onnx_provider, open_embedder_session
 from app.inference.threshold_offsets import open_threshold_offsets
 from app.matching.calibration import read_calibration
 from app.pipeline import FacePipeline
@@ -30,13 +32,7 @@ def open_models(settings: Settings) -> Models:
     """Raises StartError if a file is missing, differs from its manifest, or the provider cannot be used."""
     folder = settings.models_dir / settings.model
     manifest = read_embedder(folder)
-    session = open_embedder_session(
-        read_checked(folder, manifest.file),
-        manifest.crop_size,
-        provider=settings.provider,
-        threads=settings.threads,
-        probe_file=settings.data_dir / PROBE_FILE,
-    )
+    session = _open_session(settings, folder, manifest)
     offsets = _open_offsets(settings, manifest)
     detector_folder = settings.models_dir / DETECTOR
     detector = load_mtcnn(
@@ -54,6 +50,36 @@ def open_models(settings: Settings) -> Models:
         calibration=read_calibration(folder, manifest.file.digest, manifest.offset_digest),
         provider=session.provider,
         liveness=_open_liveness(settings),
+    )
+
+
+def open_new_embedder(settings: Settings, name: str) -> tuple[OnnxEmbedder, EmbedderManifest]:
+    """
+    Open the model to which a gallery is to change; its vectors come without threshold offsets.
+
+    Raises StartError if it is missing, has no calibration, or does not take crops as they are kept.
+    """
+    folder = settings.models_dir / name
+    if Path(name).name != name or not folder.is_dir():
+        raise StartError(f"no model {name!r} in {settings.models_dir}: see LIKENESS_MODELS_DIR")
+    manifest = read_embedder(folder)
+    if read_calibration(folder, manifest.file.digest, manifest.offset_digest) is None:
+        raise StartError(f"model {name!r} has no calibration: run `python -m training calibrate` first")
+    if not fits_kept_crops(manifest):
+        raise StartError(
+            f"model {name!r} takes other crops ({manifest.crop_size} px, aligned by {manifest.alignment.kind}) than "
+            f"those that are kept ({KEPT_SIZE} px, by landmarks): people must be enrolled again for it"
+        )
+    return OnnxEmbedder(_open_session(settings, folder, manifest), manifest), manifest
+
+
+def _open_session(settings: Settings, folder: Path, manifest: EmbedderManifest) -> Session:
+    return open_embedder_session(
+        read_checked(folder, manifest.file),
+        manifest.crop_size,
+        provider=settings.provider,
+        threads=settings.threads,
+        probe_file=settings.data_dir / PROBE_FILE,
     )
 
 

@@ -120,6 +120,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
                     Duplicates(search, release, namings, store_workers, galleries),
                     store_workers,
                     observer,
+                    keep_crops=settings.keep_crops,
                 ),
                 grouping=Grouping(extraction, policy, store_workers),
                 gallery_import=GalleryImport(
@@ -127,6 +128,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
                     store_workers,
                     models.embedder.model,
                     ImportLimits(settings.max_line_bytes, settings.long_deadline),
+                    keep_crops=settings.keep_crops,
                 ),
                 vectors=Vectors(models.embedder.model, models.embedder_manifest.dimension, models.offsets),
                 galleries=galleries,

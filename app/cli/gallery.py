@@ -1,4 +1,4 @@
-"""`likeness gallery list|export|import|check|repair|rebuild|rekey|recall|rotate`: galleries without a server."""
+"""`likeness gallery list|export|import|check|repair|...`: galleries without a server."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from app.bootstrap.models import open_offsets
 from app.bootstrap.search import is_external, open_external_search
 from app.bootstrap.storage import DEFAULT_GALLERY, open_cipher, open_database, open_repository
 from app.cli.keys import operator
-from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, run
+from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, read_settings, run
 from app.cli.progress import progress_bar, waiting
+from app.cli.re_embed import re_embed
 from app.cli.remote import run_remote
 from app.cli.service_option import remote
 from app.cli.tables import short_digest, table
@@ -25,9 +26,11 @@ from app.domain.ports import NoThresholdOffsets, ThresholdOffsets
 from app.gallery import import_export, key_rotation, recall
 from app.gallery.records import DamagedRow
 from app.gallery.repository import GalleryRepository
+from app.images.crops import decode_crop
 from app.settings import Settings
 
 commands = typer.Typer(no_args_is_help=True, help="List, export, import, check, repair and rebuild galleries.")
+commands.command("re-embed")(re_embed)
 GalleryOption = Annotated[str, typer.Option(help="Which gallery.")]
 Result: TypeAlias = tuple[int, dict[str, Any], str]
 _JSON_NAMES = {"gallery_id": "gallery"}  # as in exported files
@@ -56,7 +59,7 @@ def export_(
     gallery: GalleryOption = DEFAULT_GALLERY,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Write a gallery with its metadata and vectors to FILE. Those are biometric data: protect it."""
+    """Write a gallery with its metadata, vectors and kept crops to FILE. Those are biometric data: protect it."""
 
     def work(repository: GalleryRepository) -> Result:
         with waiting("exporting"):
@@ -75,14 +78,23 @@ def import_(
     gallery: GalleryOption = DEFAULT_GALLERY,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Add the subjects and faces of FILE to a gallery, except what it has already; may be run again after a break."""
+    """
+    Add the subjects and faces of FILE to a gallery, except what it has already; may be run again after a break.
+
+    Crops are taken only with LIKENESS_KEEP_CROPS=on.
+    """
 
     def work(repository: GalleryRepository) -> Result:
         with progress_bar(BarColumn(), DownloadColumn(), TimeRemainingColumn()) as progress:
             bar = progress.add_task("importing", total=file.stat().st_size)
             try:
                 faces = import_export.import_gallery(
-                    repository, gallery, file, operator(), lambda read: progress.update(bar, completed=read)
+                    repository,
+                    gallery,
+                    file,
+                    operator(),
+                    lambda read: progress.update(bar, completed=read),
+                    decode_crop if read_settings().keep_crops else None,
                 )
             except ValueError as error:
                 raise CommandError(f"{error}; the lines of earlier transactions are kept") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -163,11 +163,18 @@ class Probe:
     faces_found: int
     liveness: Liveness | None = None
     """None if it was not asked for."""
+    crop: bytes | None = field(default=None, repr=False)
+    """The crop to keep, as JPEG; None if none is kept."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Template:
-    """An enrolled face; `enrolled_at` is ISO 8601 in UTC. One that was enrolled as a vector has no face and quality."""
+    """
+    An enrolled face; `enrolled_at` is ISO 8601 in UTC.
+
+    One that was enrolled as a vector has no face and quality. `crop` is the kept crop as JPEG: None if there is none,
+    or if it was not asked for.
+    """
 
     face_id: str
     subject_id: str
@@ -175,6 +182,7 @@ class Template:
     face: Face | None
     quality: Quality | None
     enrolled_at: str
+    crop: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, order=True)

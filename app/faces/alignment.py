@@ -28,6 +28,9 @@ ARCFACE_112: tuple[tuple[float, float], ...] = (
 )
 """The positions of the landmarks in a 112 px crop; from insightface's face_align.py."""
 
+KEPT_SIZE = 112
+"""The side of kept crops, which are aligned to ARCFACE_112 whichever model is in use."""
+
 Transform = npt.NDArray[np.float64]
 """(2, 3): x' = M[:, :2] @ x + M[:, 2]."""
 
@@ -43,6 +46,14 @@ def open_aligner(manifest: EmbedderManifest) -> Aligner:
     if isinstance(alignment, BoxAlignment):
         return BoxAligner(manifest.crop_size, alignment.margin)
     return LandmarkAligner(alignment.template, manifest.crop_size)
+
+
+def fits_kept_crops(manifest: EmbedderManifest) -> bool:
+    """Return whether the network takes crops as they are kept: 112 px, with the landmarks on ARCFACE_112."""
+    alignment = manifest.alignment
+    if isinstance(alignment, BoxAlignment) or manifest.crop_size != KEPT_SIZE:
+        return False
+    return bool(np.allclose(alignment.template, ARCFACE_112, rtol=0, atol=0.01))
 
 
 class LandmarkAligner:

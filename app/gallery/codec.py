@@ -22,6 +22,8 @@ from app.storage.database import Row
 
 log = logging.getLogger(__name__)
 
+_JPEG = b"\xff\xd8"
+
 
 class RowCodec:
     """
@@ -77,8 +79,7 @@ class RowCodec:
     def face_row(self, gallery: GalleryInfo, template: Template, revision: int, cipher: Cipher) -> tuple[Any, ...]:
         """Return the values of FACE_COLUMNS."""
         ids = (gallery.number, template.subject_id, template.face_id)
-        stored = self.transform(gallery).to_stored(template.embedding.vector)
-        vector = cipher.encrypt(stored.tobytes(), aad("vector", *ids))
+        vector = self.encrypt_vector(gallery, template.subject_id, template.face_id, template.embedding.vector, cipher)
         detection = encrypt_json(cipher, detection_to_json(template), aad("detection", *ids))
         return *ids, vector, detection, revision, template.enrolled_at
 
@@ -104,6 +105,40 @@ class RowCodec:
         if problem := stored_vector_problem(data, gallery.dimension or 0):
             raise DamagedValue(f"vector: {problem}")
         return np.frombuffer(data, np.float32)
+
+    def crop_row(self, gallery: GalleryInfo, template: Template, cipher: Cipher) -> tuple[Any, ...]:
+        """Return the values of a row of `crops`."""
+        ids = (gallery.number, template.subject_id, template.face_id)
+        return *ids, cipher.encrypt(template.crop or b"", aad("crop", *ids))
+
+    def crop(self, gallery: GalleryInfo, row: Row) -> bytes:
+        ids = (gallery.number, row["subject"], row["face"])
+        jpeg = decrypt(self._cipher(gallery.number, row, "subject"), row["crop"], aad("crop", *ids), "crop")
+        if not jpeg.startswith(_JPEG):
+            raise DamagedValue("crop: not a JPEG")
+        return jpeg
+
+    def new_vector_row(
+        self, gallery: GalleryInfo, subject_id: str, face_id: str, vector: Floats, cipher: Cipher
+    ) -> tuple[Any, ...]:
+        """Return the values of a row of `new_vectors`, which has the vector as the model makes it."""
+        ids = (gallery.number, subject_id, face_id)
+        return *ids, cipher.encrypt(vector.tobytes(), aad("new_vector", *ids))
+
+    def new_vector(self, gallery: GalleryInfo, row: Row, dimension: int) -> Floats:
+        ids = (gallery.number, row["subject"], row["face"])
+        cipher = self._cipher(gallery.number, row, "subject")
+        data = decrypt(cipher, row["new_vector"], aad("new_vector", *ids), "new_vector")
+        if problem := stored_vector_problem(data, dimension):
+            raise DamagedValue(f"new_vector: {problem}")
+        return np.frombuffer(data, np.float32)
+
+    def encrypt_vector(
+        self, gallery: GalleryInfo, subject_id: str, face_id: str, vector: Floats, cipher: Cipher
+    ) -> bytes:
+        """Encrypt a vector of the gallery's model as the gallery stores it."""
+        stored = self.transform(gallery).to_stored(vector)
+        return cipher.encrypt(stored.tobytes(), aad("vector", gallery.number, subject_id, face_id))
 
     def subject(self, gallery_number: int, row: Row) -> SubjectInfo:
         metadata, consent = self.metadata_or_empty(gallery_number, row), self.consent_or_none(gallery_number, row)

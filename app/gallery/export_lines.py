@@ -2,16 +2,16 @@
 The lines of an exported gallery: a header, then a JSON object for each subject with its faces; vectors in base64.
 
 The threshold offset of a face is written for those who compare vectors themselves. An import ignores it, since offsets
-are computed from the vectors whenever faces are read.
+are computed from the vectors whenever faces are read. A kept crop is a JPEG in base64.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from app.domain.models import Embedding, Template
 from app.gallery.face_json import detection_from_json, detection_to_json, stored_vector_problem
 from app.gallery.limits import check_id, check_serializable
 from app.gallery.records import GalleryInfo, ImportedSubject, SubjectInfo
+
+CropCheck: TypeAlias = Callable[[bytes], object]
+"""Raises ValueError for what is not a crop."""
 
 FORMAT = "likeness-gallery-1"
 _DETECTION = {"box", "landmarks", "confidence", "quality"}
@@ -56,12 +59,12 @@ def read_header(line: bytes) -> str | None:
     return None if model is None else str(model)
 
 
-def read_subject(line: bytes, model: str | None) -> ImportedSubject:
-    """Raises InvalidRequest."""
+def read_subject(line: bytes, model: str | None, check_crop: CropCheck | None = None) -> ImportedSubject:
+    """Crops are left out unless there is a check for them. Raises InvalidRequest."""
     try:
         entry = json.loads(line)
         subject_id, metadata = str(entry["subject_id"]), check_serializable(dict(entry["metadata"]))
-        faces = [_template(face, subject_id, model) for face in entry["faces"]]
+        faces = [_template(face, subject_id, model, check_crop) for face in entry["faces"]]
         consent, expires_at = entry.get("consent"), entry.get("expires_at")
         if not isinstance(consent, str | None):
             raise TypeError(f"expected consent as text, got {type(consent).__name__}")
@@ -82,10 +85,11 @@ def _face(template: Template) -> dict[str, Any]:
         "threshold_offset": template.embedding.threshold_offset,
         **(detection_to_json(template) or {}),
         "enrolled_at": template.enrolled_at,
+        **({"crop": base64.b64encode(template.crop).decode()} if template.crop else {}),
     }
 
 
-def _template(entry: dict[str, Any], subject_id: str, model: str | None) -> Template:
+def _template(entry: dict[str, Any], subject_id: str, model: str | None, check_crop: CropCheck | None) -> Template:
     face_id, data = str(entry["face_id"]), base64.b64decode(entry["vector"])
     check_id(face_id)
     if model is None:
@@ -95,4 +99,15 @@ def _template(entry: dict[str, Any], subject_id: str, model: str | None) -> Temp
     embedding = Embedding(np.frombuffer(data, np.float32), model)
     enrolled_at = format_time(datetime.fromisoformat(entry["enrolled_at"]))
     face, quality = detection_from_json(entry if entry.keys() & _DETECTION else None)
-    return Template(face_id, subject_id, embedding, face, quality, enrolled_at)
+    return Template(face_id, subject_id, embedding, face, quality, enrolled_at, _crop(entry, face_id, check_crop))
+
+
+def _crop(entry: dict[str, Any], face_id: str, check: CropCheck | None) -> bytes | None:
+    if check is None or entry.get("crop") is None:
+        return None
+    crop = base64.b64decode(entry["crop"])
+    try:
+        check(crop)
+    except ValueError as error:
+        raise ValueError(f"face {face_id}: {error}") from error
+    return crop

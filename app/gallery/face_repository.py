@@ -70,12 +70,12 @@ class FaceRepository(Transactional):
                 return None
             return transaction.saved_response(number, subject_id, key, request_digest)
 
-    def faces(self, gallery_id: str, subject_id: str) -> list[Template]:
-        """Return a subject's templates, oldest first; a damaged one is logged and left out."""
+    def faces(self, gallery_id: str, subject_id: str, *, crops: bool = False) -> list[Template]:
+        """Return a subject's templates, oldest first, with `crops` if asked; what is damaged is logged and left out."""
         with self._reading() as transaction:
             gallery = transaction.uncounted_gallery(gallery_id)
             transaction.subject(gallery, subject_id)
-            return transaction.faces(gallery, subject_id)
+            return transaction.faces(gallery, subject_id, crops=crops)
 
     def delete_face(self, gallery_id: str, subject_id: str, face_id: str, by: Actor = SYSTEM) -> None:
         with self._deleting() as transaction:

@@ -9,7 +9,8 @@ from app.domain.errors import ServiceError
 from app.domain.identity import Actor
 from app.gallery import queries
 from app.gallery.records import DamagedRow, DamagedValue, GalleryInfo
-from app.gallery.transaction import GalleryTransaction, damaged_face
+from app.gallery.switching import new_dimension
+from app.gallery.transaction import GalleryTransaction, damaged_face, damaged_of_face
 from app.storage.database import Connection
 
 
@@ -46,6 +47,7 @@ def _damaged_values(transaction: GalleryTransaction, gallery: GalleryInfo) -> It
     for row in db.execute(f"{queries.FACE} WHERE gallery = ? ORDER BY subject, rowid", where):
         if error := _error(row_codec.template, gallery, row):
             yield damaged_face(gallery, row, error)
+    yield from _damaged_for_another_model(transaction, gallery)
     for row in db.execute(f"{queries.METADATA} WHERE gallery = ? ORDER BY id", where):
         if error := _error(row_codec.metadata, gallery.number, row):
             yield DamagedRow("metadata", str(error), gallery.id, row["id"])
@@ -54,6 +56,17 @@ def _damaged_values(transaction: GalleryTransaction, gallery: GalleryInfo) -> It
     for row in db.execute(f"{queries.RESPONSE} WHERE gallery = ?", where):
         if error := _error(row_codec.response, gallery.number, row):
             yield DamagedRow("idempotency_key", str(error), gallery.id, row["subject"], idempotency_key=row["key"])
+
+
+def _damaged_for_another_model(transaction: GalleryTransaction, gallery: GalleryInfo) -> Iterator[DamagedRow]:
+    db, row_codec, where = transaction.db, transaction.codec, (gallery.number,)
+    for row in db.execute(f"{queries.CROP} WHERE gallery = ? ORDER BY subject, face", where):
+        if error := _error(row_codec.crop, gallery, row):
+            yield damaged_of_face("crop", gallery, row, error)
+    dimension = new_dimension(db, gallery)
+    for row in db.execute(f"{queries.NEW_VECTOR} WHERE gallery = ? ORDER BY subject, face", where):
+        if error := _error(row_codec.new_vector, gallery, row, dimension):
+            yield damaged_of_face("new_vector", gallery, row, error)
 
 
 def _error(read: Callable[..., object], *arguments: object) -> DamagedValue | None:
@@ -66,8 +79,8 @@ def _error(read: Callable[..., object], *arguments: object) -> DamagedValue | No
 
 def repair(transaction: GalleryTransaction, rows: Sequence[DamagedRow], by: Actor) -> list[DamagedRow]:
     """
-    Remove the damaged faces, saved responses and subjects, and empty damaged metadata and consent; return what was
-    removed.
+    Remove the damaged faces, crops, saved responses and subjects, and empty damaged metadata and consent; return what
+    was removed.
 
     A row that is not damaged (any more) is left alone. Raises ServiceError if the file itself is damaged.
     """
@@ -78,6 +91,12 @@ def repair(transaction: GalleryTransaction, rows: Sequence[DamagedRow], by: Acto
     for row in repaired:
         _repair_row(transaction, transaction.uncounted_gallery(row.gallery_id), row, by)
     return repaired
+
+
+def _drop_of_face(transaction: GalleryTransaction, gallery: GalleryInfo, row: DamagedRow) -> None:
+    table = {"crop": "crops", "new_vector": "new_vectors"}[row.kind]
+    transaction.db.execute(f"DELETE FROM {table} WHERE gallery = ? AND face = ?", (gallery.number, row.face_id))
+    transaction.renew_key(gallery, row.subject_id)
 
 
 def _repair_row(transaction: GalleryTransaction, gallery: GalleryInfo, row: DamagedRow, by: Actor) -> None:
@@ -91,6 +110,8 @@ def _repair_row(transaction: GalleryTransaction, gallery: GalleryInfo, row: Dama
         transaction.renew_key(gallery, row.subject_id)
         audit.append(transaction.db, by, "face.repair", gallery.id, subject=row.subject_id, face=row.face_id)
         return
+    elif row.kind in ("crop", "new_vector"):
+        _drop_of_face(transaction, gallery, row)
     elif row.kind in ("metadata", "consent"):
         transaction.renew_key(gallery, row.subject_id)
         if row.kind == "metadata":

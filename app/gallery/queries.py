@@ -23,6 +23,9 @@ FACE_COLUMNS = "gallery, subject, id, vector, detection, revision, enrolled_at"
 _KEY_SLOT = "(SELECT key_slot FROM subjects WHERE subjects.gallery = {0}.gallery AND subjects.id = {0}.subject)"
 FACE = f"""SELECT revision, rowid, subject, id, CAST(vector AS BLOB) AS vector,
     CAST(detection AS BLOB) AS detection, enrolled_at, {_KEY_SLOT.format("faces")} AS key_slot FROM faces"""
+CROP = f"""SELECT subject, face, CAST(crop AS BLOB) AS crop, {_KEY_SLOT.format("crops")} AS key_slot FROM crops"""
+NEW_VECTOR = f"""SELECT subject, face, CAST(new_vector AS BLOB) AS new_vector,
+    {_KEY_SLOT.format("new_vectors")} AS key_slot FROM new_vectors"""
 RESPONSE = f"""SELECT subject, key, request_digest, CAST(response AS BLOB) AS response,
     {_KEY_SLOT.format("idempotency_keys")} AS key_slot FROM idempotency_keys"""
 

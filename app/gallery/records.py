@@ -29,8 +29,8 @@ class GalleryInfo:
     sealed_seed: bytes | None = field(default=None, repr=False, compare=False)
 
     def stores_vectors_as(self, other: GalleryInfo) -> bool:
-        """Return whether the other is the same gallery, with the same transform."""
-        return (self.number, self.sealed_seed) == (other.number, other.sealed_seed)
+        """Return whether the other is the same gallery, with vectors of the same model and the same transform."""
+        return (self.number, self.model, self.sealed_seed) == (other.number, other.model, other.sealed_seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class DamagedRow:
     no ids: SQLite itself found the file damaged.
     """
 
-    kind: Literal["face", "metadata", "consent", "idempotency_key", "subject", "file"]
+    kind: Literal["face", "crop", "new_vector", "metadata", "consent", "idempotency_key", "subject", "file"]
     problem: str
     gallery_id: str = ""
     subject_id: str = ""
@@ -122,6 +122,32 @@ class DamagedRow:
         where = ", ".join(f"{name} {value!r}" for name, value in names.items() if value)
         what = {"idempotency_key": f"Idempotency-Key {self.idempotency_key!r}: "}
         return f"{where or 'database'}: {what.get(self.kind, '')}{self.problem}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReEmbeddingProgress:
+    """A gallery that is to get the vectors of another model: how many of its faces have one, and since when."""
+
+    model: str
+    done: int
+    started_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class CropStatus:
+    """The number of faces with a kept crop, and the re-embedding that has begun, if one has."""
+
+    faces: int
+    re_embedding: ReEmbeddingProgress | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCrop:
+    """The crop of a face as it was at the revision at which the face was added or moved, as JPEG."""
+
+    face_id: str
+    revision: int
+    jpeg: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

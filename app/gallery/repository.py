@@ -16,13 +16,20 @@ from app.gallery.import_repository import ImportRepository
 from app.gallery.index_repository import IndexRepository
 from app.gallery.maintenance_repository import MaintenanceRepository
 from app.gallery.move_repository import MoveRepository
+from app.gallery.re_embedding_repository import ReEmbeddingRepository
 from app.gallery.records import GalleryInfo
 from app.gallery.subject_repository import SubjectRepository
 from app.storage.database import AttemptTable
 
 
 class GalleryRepository(
-    SubjectRepository, IndexRepository, CollectionRepository, MoveRepository, ImportRepository, MaintenanceRepository
+    SubjectRepository,
+    IndexRepository,
+    CollectionRepository,
+    MoveRepository,
+    ImportRepository,
+    MaintenanceRepository,
+    ReEmbeddingRepository,
 ):
     """Thread-safe; several processes may share the file. `by` is the actor that the audit log names."""
 

@@ -6,7 +6,7 @@ A value that cannot be read stays as it is, and is found by `likeness gallery ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -25,9 +25,13 @@ Turn: TypeAlias = Callable[[Floats], Floats]
 _PRIVATE_COLUMNS = {
     "subjects": (("gallery", "id"), ("metadata", "consent")),
     "faces": (("gallery", "subject", "id"), ("vector", "detection")),
+    "crops": (("gallery", "subject", "face"), ("crop",)),
+    "new_vectors": (("gallery", "subject", "face"), ("new_vector",)),
     "idempotency_keys": (("gallery", "subject", "key"), ("response",)),
 }
 """The columns that identify a row, of which the first two are its subject's, and those encrypted unless null."""
+_FACE_TABLES = ("faces", "crops", "new_vectors")
+"""The tables that have rows of a face, whose id is the third column that identifies a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,15 @@ class Resealing:
     subject: str | None = None
 
 
-def reseal_subject(db: Connection, gallery: GalleryInfo, subject_id: str, change: Resealing) -> None:
-    for table, (ids, _) in _PRIVATE_COLUMNS.items():
+def reseal_subject(
+    db: Connection,
+    gallery: GalleryInfo,
+    subject_id: str,
+    change: Resealing,
+    tables: Iterable[str] = _PRIVATE_COLUMNS,
+) -> None:
+    for table in tables:
+        ids, _ = _PRIVATE_COLUMNS[table]
         for row in _private_rows(db, table, gallery, subject_id):
             _rewrite(db, table, row, [row[name] for name in ids], gallery, change)
 
@@ -71,16 +82,21 @@ def move_faces(
     db: Connection, gallery: GalleryInfo, subject_id: str, face_ids: Collection[str], revision: int, change: Resealing
 ) -> None:
     """Give faces of a subject to the subject of the change, at a new revision."""
-    ids, columns = _PRIVATE_COLUMNS["faces"]
-    assignments = ", ".join(f"{column} = ?" for column in columns)
-    for row in _private_rows(db, "faces", gallery, subject_id):
-        if row["id"] in face_ids:
-            row_ids = [row[name] for name in ids]
-            values = [_resealed(row[column], column, row_ids, gallery, change) for column in columns]
-            db.execute(
-                f"UPDATE faces SET subject = ?, revision = ?, {assignments} WHERE gallery = ? AND id = ?",
-                (change.subject, revision, *values, gallery.number, row["id"]),
-            )
+    for table in _FACE_TABLES:
+        ids, columns = _PRIVATE_COLUMNS[table]
+        assignments = ", ".join(f"{column} = ?" for column in ("subject", *columns))
+        for row in _private_rows(db, table, gallery, subject_id):
+            if row[ids[2]] in face_ids:
+                row_ids = [row[name] for name in ids]
+                values = [_resealed(row[column], column, row_ids, gallery, change) for column in columns]
+                db.execute(
+                    f"UPDATE {table} SET {assignments} WHERE gallery = ? AND {ids[2]} = ?",
+                    (change.subject, *values, gallery.number, row[ids[2]]),
+                )
+    db.executemany(
+        "UPDATE faces SET revision = ? WHERE gallery = ? AND id = ?",
+        [(revision, gallery.number, face_id) for face_id in face_ids],
+    )
 
 
 def _private_rows(db: Connection, table: str, gallery: GalleryInfo, subject_id: str) -> list[Row]:
@@ -150,7 +166,7 @@ def rekey_gallery(
         except DamagedValue:
             continue
         change = Resealing(cipher, cipher, lambda vector: new.to_stored(old.to_model(vector)))
-        reseal_subject(db, gallery, subject_id, change)
+        reseal_subject(db, gallery, subject_id, change, ["faces"])
         on_progress(done)
     db.execute("UPDATE galleries SET sealed_seed = ? WHERE number = ?", (seed, gallery.number))
 

@@ -75,5 +75,5 @@ class SubjectRepository(Transactional):
             subject = transaction.subject(gallery, subject_id)
             audit.append(transaction.db, by, "subject.export", gallery_id, subject=subject_id)
             events = audit.entries_of(transaction.db, gallery_id, subject_id)
-            faces = transaction.faces(gallery, subject_id)
+            faces = transaction.faces(gallery, subject_id, crops=True)
             return SubjectFile(gallery, subject, faces, events, transaction.saved_responses(gallery, subject_id))

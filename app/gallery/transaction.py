@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from app.audit import log as audit
 from app.domain.clock import now
@@ -67,8 +67,8 @@ class GalleryTransaction:
             raise NotFound(f"no subject {subject_id!r} in gallery {gallery.id!r}")
         return self.codec.subject(gallery.number, row)
 
-    def faces(self, gallery: GalleryInfo, subject_id: str) -> list[Template]:
-        """Return a subject's templates, oldest first; a damaged one is logged and left out."""
+    def faces(self, gallery: GalleryInfo, subject_id: str, *, crops: bool = False) -> list[Template]:
+        """Return a subject's templates, oldest first, with `crops` if asked; what is damaged is logged and left out."""
         rows = self.db.execute(
             f"{queries.FACE} WHERE gallery = ? AND subject = ? ORDER BY revision, rowid",
             (gallery.number, subject_id),
@@ -79,7 +79,17 @@ class GalleryTransaction:
                 templates.append(self.codec.template(gallery, row))
             except DamagedValue as error:
                 log.warning("%s; the face is left out", damaged_face(gallery, row, error))
-        return self.codec.with_offsets(gallery, templates)
+        kept = self._crops(gallery, subject_id) if crops else {}
+        return [replace(each, crop=kept.get(each.face_id)) for each in self.codec.with_offsets(gallery, templates)]
+
+    def _crops(self, gallery: GalleryInfo, subject_id: str) -> dict[str, bytes]:
+        ids, crops = (gallery.number, subject_id), dict[str, bytes]()
+        for row in self.db.execute(f"{queries.CROP} WHERE gallery = ? AND subject = ?", ids):
+            try:
+                crops[row["face"]] = self.codec.crop(gallery, row)
+            except DamagedValue as error:
+                log.warning("%s; the crop is left out", damaged_of_face("crop", gallery, row, error))
+        return crops
 
     def create_gallery_if_missing(self, gallery_id: str, by: Actor) -> bool:
         """Return whether the gallery is new."""
@@ -253,6 +263,14 @@ class GalleryTransaction:
         )
         if added.rowcount < len(rows):
             raise InvalidRequest(f"gallery {gallery.id!r} has one of these faces already")
+        self.db.executemany(
+            "INSERT INTO crops (gallery, subject, face, crop) VALUES (?, ?, ?, ?)",
+            [
+                self.codec.crop_row(gallery, each, self.keys.cipher(gallery.number, each.subject_id))
+                for each in templates
+                if each.crop
+            ],
+        )
         self.limits.check_faces(self.db, gallery, {template.subject_id for template in templates})
 
     def face_ids(self, gallery: GalleryInfo, subject_id: str) -> set[str]:
@@ -312,6 +330,12 @@ class GalleryTransaction:
     def delete_saved_responses(self, gallery: GalleryInfo, subject_id: str) -> None:
         """Delete them with any face: they say where it was in its photo, and would claim that it is still enrolled."""
         self.db.execute("DELETE FROM idempotency_keys WHERE gallery = ? AND subject = ?", (gallery.number, subject_id))
+
+
+def damaged_of_face(
+    kind: Literal["crop", "new_vector"], gallery: GalleryInfo, row: Row, error: DamagedValue
+) -> DamagedRow:
+    return DamagedRow(kind, str(error), gallery.id, row["subject"], face_id=row["face"])
 
 
 def damaged_face(gallery: GalleryInfo, row: Row, error: DamagedValue) -> DamagedRow:

@@ -25,9 +25,15 @@ def decode_by_simplejpeg(data: bytes) -> Pixels:
     return np.asarray(simplejpeg.decode_jpeg(data, "RGB"), np.uint8)
 
 
-def encode_jpeg(pixels: Pixels) -> bytes:
-    """Return pixels (H, W, 3) RGB as a file of good quality."""
-    return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), _QUALITY, "RGB"))
+def encode_jpeg(pixels: Pixels, quality: int = _QUALITY, subsampling: str = "444") -> bytes:
+    """Return pixels (H, W, 3) RGB as a file; the default is a good quality."""
+    return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality, "RGB", subsampling))
+
+
+def jpeg_size(data: bytes) -> tuple[int, int]:
+    """Return height and width without decoding the pixels. Raises ValueError."""
+    height, width, *_ = simplejpeg.decode_jpeg_header(data)
+    return int(height), int(width)
 
 
 def lacks_only_its_end(data: bytes, mode: str) -> bool:

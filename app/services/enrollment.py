@@ -66,7 +66,11 @@ class Enrollment:
         duplicates: Duplicates,
         workers: WorkerPool,
         observer: Observer | None = None,
+        *,
+        keep_crops: bool = False,
     ) -> None:
+        """With `keep_crops` the aligned crop of each photo is stored beside its vector."""
+        self.keeps_crops = keep_crops
         self._extraction, self._repository = extraction, repository
         self._bounds, self._duplicates, self._workers = bounds, duplicates, workers
         self._observer = observer or NoObserver()
@@ -146,7 +150,7 @@ class Enrollment:
     ) -> list[Probe | LikenessError]:
         """Return the probe of each face, or the error of its photo; nothing is known of the quality of vectors."""
         uploads = [face for face in faces if isinstance(face, Upload)]
-        photos = iter(await self._extraction.read_all(uploads, rule, timer))
+        photos = iter(await self._extraction.read_all(uploads, rule, timer, keep_crops=self.keeps_crops))
         usable = [face if isinstance(face, Embedding) else self._check_quality(next(photos)) for face in faces]
         embedded = iter(await self._extraction.embed([each for each in usable if isinstance(each, PhotoFaces)], timer))
 
@@ -174,7 +178,7 @@ class Enrollment:
 
 
 def _template(subject_id: str, probe: Probe) -> Template:
-    return Template(str(uuid.uuid4()), subject_id, probe.embedding, probe.face, probe.quality, now())
+    return Template(str(uuid.uuid4()), subject_id, probe.embedding, probe.face, probe.quality, now(), probe.crop)
 
 
 def _digest(faces: Sequence[FaceInput], rule: OneFace, on_duplicate: OnDuplicate) -> str:

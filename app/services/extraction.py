@@ -68,10 +68,16 @@ class Extraction:
         self._workers.require_capacity(min(photos, self._workers.capacity))
 
     async def read(
-        self, upload: Upload, selection: FaceSelection, timer: StageTimer, reservation: Reservation | None = None
+        self,
+        upload: Upload,
+        selection: FaceSelection,
+        timer: StageTimer,
+        reservation: Reservation | None = None,
+        *,
+        keep_crops: bool = False,
     ) -> PhotoFaces:
         """
-        Return the aligned faces of one upload.
+        Return the aligned faces of one upload, with `keep_crops` also the crops to keep.
 
         Raises as FacePipeline.read, Overloaded or DeadlineExceeded, SpoofSuspected if a face has to be live and does
         not look so, and InvalidRequest if the service does not judge that.
@@ -80,7 +86,12 @@ class Extraction:
         with naming_image(upload.name), self._observing_errors():
             photo = await self._workers.run(
                 lambda: self._pipeline.read(
-                    upload.data, selection, timer.stage, upload.orientation, liveness=upload.liveness != "off"
+                    upload.data,
+                    selection,
+                    timer.stage,
+                    upload.orientation,
+                    liveness=upload.liveness != "off",
+                    keep_crops=keep_crops,
                 ),
                 on_start=lambda seconds: timer.add("queue", seconds),
                 reservation=reservation,
@@ -91,7 +102,7 @@ class Extraction:
         return photo
 
     async def read_all(
-        self, uploads: Sequence[Upload], selection: FaceSelection, timer: StageTimer
+        self, uploads: Sequence[Upload], selection: FaceSelection, timer: StageTimer, *, keep_crops: bool = False
     ) -> list[PhotoFaces | LikenessError]:
         """
         Return the faces of each upload, in order, or the error that it met.
@@ -102,7 +113,8 @@ class Extraction:
         self._require_liveness(uploads)
         with self._workers.reserve(min(len(uploads), self._workers.capacity)) as reservation:
             outcomes = await asyncio.gather(
-                *(self.read(upload, selection, timer, reservation) for upload in uploads), return_exceptions=True
+                *(self.read(upload, selection, timer, reservation, keep_crops=keep_crops) for upload in uploads),
+                return_exceptions=True,
             )
         return [_photo_or_error(outcome) for outcome in outcomes]
 
@@ -114,7 +126,7 @@ class Extraction:
             while batch := faces[len(embeddings) : len(embeddings) + MAX_QUEUED_FACES]:
                 embeddings += await asyncio.gather(*(self._embedder.submit(face.crop) for face, _ in batch))
         return [
-            Probe(face.face, face.quality, embedding, found, face.liveness)
+            Probe(face.face, face.quality, embedding, found, face.liveness, face.kept)
             for (face, found), embedding in zip(faces, embeddings, strict=True)
         ]
 

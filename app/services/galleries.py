@@ -12,7 +12,7 @@ from app.concurrency.worker_pool import WorkerPool
 from app.domain.errors import StorageFull, StorageUnavailable
 from app.domain.identity import Actor
 from app.domain.models import Template
-from app.gallery.records import FacePage, FaceReference, GalleryInfo, SubjectFile, SubjectInfo
+from app.gallery.records import CropStatus, FacePage, FaceReference, GalleryInfo, SubjectFile, SubjectInfo
 from app.gallery.repository import GalleryRepository
 from app.gallery.retention import Expired
 from app.gallery.searching import Search
@@ -43,6 +43,9 @@ class Galleries:
 
     async def get(self, gallery_id: str) -> GalleryInfo:
         return await self._run(self._repository.gallery, gallery_id)
+
+    async def get_with_crops(self, gallery_id: str) -> tuple[GalleryInfo, CropStatus]:
+        return await self.get(gallery_id), await self._run(self._repository.crop_status, gallery_id)
 
     async def delete(self, gallery_id: str, by: Actor) -> bool:
         """Return whether nothing of it is left in any file; otherwise a reader still needs old pages."""

@@ -12,6 +12,7 @@ from app.domain.identity import Actor
 from app.gallery.export_lines import read_header, read_subject
 from app.gallery.records import ImportedSubject, ImportOutcome
 from app.gallery.repository import GalleryRepository
+from app.images.crops import decode_crop
 from app.services.import_lines import ImportLines, Line
 
 
@@ -35,8 +36,17 @@ class LineResult:
 class GalleryImport:
     """Takes the lines of exports of one model. What was told of a line is on the disk."""
 
-    def __init__(self, repository: GalleryRepository, workers: WorkerPool, model: str, limits: ImportLimits) -> None:
+    def __init__(
+        self,
+        repository: GalleryRepository,
+        workers: WorkerPool,
+        model: str,
+        limits: ImportLimits,
+        *,
+        keep_crops: bool = False,
+    ) -> None:
         self._repository, self._workers, self._model, self._limits = repository, workers, model, limits
+        self._check_crop = decode_crop if keep_crops else None
 
     async def begin(self, chunks: AsyncIterator[bytes]) -> tuple[ImportLines, str | None]:
         """
@@ -86,6 +96,6 @@ class GalleryImport:
         if line is None:
             return InvalidRequest(f"expected a line of at most {self._limits.line_bytes} bytes")
         try:
-            return read_subject(line, model)
+            return read_subject(line, model, self._check_crop)
         except InvalidRequest as error:
             return error

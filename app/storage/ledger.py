@@ -71,6 +71,16 @@ def _append(db: Connection, entries: Sequence[Mapping[str, Any]]) -> tuple[int, 
     return seq, last_hash
 
 
+def has_begun(db: Connection) -> bool:
+    """
+    Return whether the rows are bound already.
+
+    A later migration must not bind them again, which would take rows that somebody else has changed for right.
+    """
+    found = db.execute("SELECT 1 FROM row_digests UNION ALL SELECT 1 FROM audit_head LIMIT 1")
+    return found.fetchone() is not None
+
+
 def begin(db: Connection) -> None:
     """Bind the rows of a file that has no digests yet, and say so in a log that has entries."""
     if db.rows is None:

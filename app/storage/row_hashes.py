@@ -21,8 +21,11 @@ BOUND_TABLES = {
     "galleries": "number",
     "subjects": "gallery",
     "faces": "gallery",
+    "crops": "gallery",
     "idempotency_keys": "gallery",
     "removals": "gallery",
+    "re_embeddings": "gallery",
+    "new_vectors": "gallery",
     "api_keys": "0",
 }
 """Each table whose rows are bound, and the expression for the number of the gallery that a row belongs to."""

@@ -68,8 +68,8 @@ class Database:
             self._db.close()
 
     def bind_rows(self, db: Connection) -> None:
-        """Compute the digests of rows in the transaction of the migration that adds them."""
-        if db.rows is None and has_digests(db):
+        """Compute the digests of rows in the transaction of the last migration, unless they were computed before."""
+        if db.rows is None and has_digests(db) and not ledger.has_begun(db):
             db.rows = RowDigests(db, self._cipher)
             ledger.begin(db)
 

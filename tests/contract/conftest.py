@@ -120,13 +120,13 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="session", params=["in-process", pytest.param("live", marks=pytest.mark.e2e)])
 def judging(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """Another service, which judges liveness and asks for no keys."""
+    """Another service, which judges liveness, keeps crops and asks for no keys."""
     running = live if request.param == "live" else in_process
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("LIKENESS_")]:
             patch.delenv(name)
         data_dir = tmp_path_factory.mktemp("judging") / "data"
-        with running(data_dir, auth="off", liveness="on") as connect, closing(connect({})) as client:
+        with running(data_dir, auth="off", liveness="on", keep_crops="on") as connect, closing(connect({})) as client:
             yield Api(client)
 
 

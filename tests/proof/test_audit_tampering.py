@@ -30,7 +30,9 @@ ADD_KEY = """INSERT INTO api_keys (id, name, hash, scopes, created_at)
     VALUES ('evil', '', zeroblob(32), '["admin"]', '2026-01-01T00:00:00.000Z')"""
 EMPTY_TRIGGER = "CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit BEGIN SELECT 1; END"
 FOREIGN_TRIGGER = "CREATE TRIGGER copy AFTER INSERT ON faces BEGIN SELECT 1; END"
-MAKE_OLDER = ["DROP TABLE row_digests", "DROP TABLE audit_head", "DELETE FROM metadata WHERE name = 'row_key'"]
+NEWER_TABLES = ["new_vectors", "re_embeddings", "crops", "row_digests", "audit_head"]
+MAKE_OLDER = [*(f"DROP TABLE {name}" for name in NEWER_TABLES), "DELETE FROM metadata WHERE name = 'row_key'"]
+BEFORE_DIGESTS = 7
 
 Attack = Callable[[sqlite3.Connection], object]
 
@@ -47,8 +49,7 @@ def replay_metadata(db: sqlite3.Connection) -> None:
 
 def make_older(db: sqlite3.Connection) -> None:
     """Make the file one of the version before the digests, so that the next start computes them anew."""
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    sql(*MAKE_OLDER, ADD_FACE, f"PRAGMA user_version = {version - 1}")(db)
+    sql(*MAKE_OLDER, ADD_FACE, f"PRAGMA user_version = {BEFORE_DIGESTS}")(db)
 
 
 ATTACKS: dict[str, tuple[Attack, str]] = {

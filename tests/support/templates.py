@@ -1,5 +1,7 @@
 """Enrolled faces that were never photographed."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from app.domain.models import Box, Embedding, Face, Floats, Landmarks, Quality, Template
@@ -23,3 +25,13 @@ def template(face_id: str, subject_id: str, vector: Floats, model: str = MODEL) 
 def numbered(subject_id: str, *seeds: int) -> list[Template]:
     """Faces `<seed>` of a subject, with the vectors of the seeds."""
     return [template(str(seed), subject_id, unit(seed)) for seed in seeds]
+
+
+def crop_bytes(seed: int) -> bytes:
+    """What stands for a kept crop, other bytes for every seed."""
+    return b"\xff\xd8\xff" + np.random.default_rng(1000 + seed).bytes(6000)
+
+
+def with_crops(templates: list[Template]) -> list[Template]:
+    """The templates of `numbered`, each with a crop of its own."""
+    return [replace(each, crop=crop_bytes(int(each.face_id))) for each in templates]

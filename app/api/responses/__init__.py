@@ -3,7 +3,7 @@
 from app.api.responses.enrollment import DuplicateOut, EnrolledFace, EnrolledFaces, Enrollment, NewFace, RejectedImage
 from app.api.responses.export import ExportedFace, SavedResponse, SubjectExport
 from app.api.responses.faces import FaceOrVectorOut, FaceOut, Judged, LivenessOut, ModelOut
-from app.api.responses.galleries import GalleryList, GalleryOut, SubjectOut, SubjectPage
+from app.api.responses.galleries import GalleryDetail, GalleryList, GalleryOut, ReEmbeddingOut, SubjectOut, SubjectPage
 from app.api.responses.grouping import Clustering
 from app.api.responses.identification import (
     CandidateOut,
@@ -43,6 +43,7 @@ __all__ = [
     "ExportedFace",
     "FaceOrVectorOut",
     "FaceOut",
+    "GalleryDetail",
     "GalleryList",
     "GalleryOut",
     "Health",
@@ -59,6 +60,7 @@ __all__ = [
     "PairThreshold",
     "PendingErasure",
     "Problem",
+    "ReEmbeddingOut",
     "Readiness",
     "RejectedImage",
     "SavedResponse",

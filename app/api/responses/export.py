@@ -13,6 +13,9 @@ from app.api.responses.photos import THRESHOLD_OFFSET
 class ExportedFace(EnrolledFace):
     embedding: list[float]
     threshold_offset: float = THRESHOLD_OFFSET
+    crop: str | None = Field(
+        None, exclude_if=lambda value: value is None, description="The kept crop, if there is one: a JPEG in base64."
+    )
 
 
 class SavedResponse(BaseModel):

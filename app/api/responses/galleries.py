@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from app.api.responses.identification import SearchedGallery
-from app.gallery.records import GalleryInfo, SubjectInfo
+from app.gallery.records import CropStatus, GalleryInfo, SubjectInfo
 
 
 class GalleryOut(SearchedGallery):
@@ -20,6 +20,36 @@ class GalleryOut(SearchedGallery):
     def of(cls, gallery: GalleryInfo) -> GalleryOut:
         counts = SearchedGallery.of(gallery).model_dump()
         return cls(**counts, model=gallery.model, created_at=gallery.created_at)
+
+
+class ReEmbeddingOut(BaseModel):
+    """A re-embedding that has begun, or was interrupted."""
+
+    model: str = Field(description="Digest of the embedder whose vectors the faces get.")
+    done: int = Field(description="Faces that have a vector of it.")
+    started_at: str
+
+
+class GalleryDetail(GalleryOut):
+    keeps_crops: bool = Field(description="Whether the service keeps the crops of faces that are enrolled from now on.")
+    crops: int = Field(description="Faces with a kept crop, from which another model can compute its vectors.")
+    re_embedding: ReEmbeddingOut | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="Present while `likeness gallery re-embed` gives the gallery another model.",
+    )
+
+    @classmethod
+    def with_crops(cls, gallery: GalleryInfo, crops: CropStatus, *, keeps_crops: bool) -> GalleryDetail:
+        begun = crops.re_embedding
+        return cls(
+            **GalleryOut.of(gallery).model_dump(),
+            keeps_crops=keeps_crops,
+            crops=crops.faces,
+            re_embedding=ReEmbeddingOut(model=begun.model, done=begun.done, started_at=begun.started_at)
+            if begun
+            else None,
+        )
 
 
 class GalleryList(BaseModel):

@@ -63,8 +63,10 @@ async def put_gallery(gallery: Id, services: ServicesDep, actor: ActorDep, respo
 
 
 @router.get("/{gallery}", dependencies=ENROLL)
-async def get_gallery(gallery: Id, services: ServicesDep) -> responses.GalleryOut:
-    return responses.GalleryOut.of(await services.galleries.get(gallery))
+async def get_gallery(gallery: Id, services: ServicesDep) -> responses.GalleryDetail:
+    """A gallery, whether it keeps crops, and how far a re-embedding is, if one has begun."""
+    info, crops = await services.galleries.get_with_crops(gallery)
+    return responses.GalleryDetail.with_crops(info, crops, keeps_crops=services.enrollment.keeps_crops)
 
 
 @router.delete("/{gallery}", dependencies=ADMIN, status_code=204, responses=ERASED)

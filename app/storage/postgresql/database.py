@@ -26,6 +26,7 @@ from app.storage.postgresql.data_keys import KeyTable
 from app.storage.postgresql.errors import domain_errors
 from app.storage.postgresql.follower import CHANNEL, Follower
 from app.storage.row_digests import RowDigests, has_digests
+from app.storage.row_hashes import BOUND_TABLES
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +75,8 @@ class Database:
         self._drop_idle()
 
     def bind_rows(self, db: Connection) -> None:
-        """Compute the digests of rows in the transaction of the migration that adds them."""
-        if db.rows is None and has_digests(db):
+        """Compute the digests of rows in the transaction of the last migration, unless they were computed before."""
+        if db.rows is None and has_digests(db) and not ledger.has_begun(db):
             db.rows = RowDigests(db, self._cipher)
             db.rows.install()
             ledger.begin(db)
@@ -154,7 +155,7 @@ class Database:
 
     def vacuum(self) -> None:
         with self.alone(_LONG_TIMEOUT) as wire:
-            for table in ("galleries", "subjects", "faces", "removals", "idempotency_keys", "data_keys"):
+            for table in (*BOUND_TABLES, "data_keys"):
                 wire.execute(f"VACUUM (FULL, ANALYZE) {table}".encode())
 
     def _try_to_settle(self) -> None:

@@ -13,8 +13,21 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from app.gallery.sealed_values import aad
 from app.storage.key_file import KeyFile, key_path
 
-COLUMNS = {"metadata": "subjects", "vector": "faces", "detection": "faces", "response": "idempotency_keys"}
-IDS = {"subjects": "gallery, id", "faces": "gallery, subject, id", "idempotency_keys": "gallery, subject, key"}
+COLUMNS = {
+    "metadata": "subjects",
+    "vector": "faces",
+    "detection": "faces",
+    "crop": "crops",
+    "new_vector": "new_vectors",
+    "response": "idempotency_keys",
+}
+IDS = {
+    "subjects": "gallery, id",
+    "faces": "gallery, subject, id",
+    "crops": "gallery, subject, face",
+    "new_vectors": "gallery, subject, face",
+    "idempotency_keys": "gallery, subject, key",
+}
 
 
 def copied(path: Path, to: Path) -> Path:

@@ -19,14 +19,15 @@ from app.storage import sqlite
 from app.storage.key_file import key_path
 from tests.support.background import background
 from tests.support.repository import FileRepository
-from tests.support.templates import numbered
+from tests.support.templates import DIMENSION, numbered, unit, with_crops
 from tests.unit.gallery.attacker import copied, keys_of, values_opened
 from tests.unit.gallery.encrypting import NEW, OLD, cipher, opened
 from tests.unit.gallery.guests import contents
 
+NEW_MODEL = "sha256:" + "b" * 64
 Change = Callable[[GalleryRepository], object]
 ADA = {("metadata", "ada"), ("response", "ada", "key")} | {
-    (column, "ada", face) for column in ("vector", "detection") for face in ("1", "2")
+    (column, "ada", face) for column in ("vector", "detection", "crop", "new_vector") for face in ("1", "2")
 }
 BOB = {("metadata", "bob"), ("vector", "bob", "3"), ("detection", "bob", "3")}
 AFTER_ENROLLMENT, AFTER_ALL = "2026-01-03T00:00:00.000Z", "2999-01-01T00:00:00.000Z"
@@ -35,7 +36,10 @@ AFTER_ENROLLMENT, AFTER_ALL = "2026-01-03T00:00:00.000Z", "2999-01-01T00:00:00.0
 @pytest.fixture
 def filled(path: Path) -> Iterator[FileRepository]:
     with opened(path, cipher(OLD)) as repository:
-        repository.enroll("guests", "ada", numbered("ada", 1, 2), IdempotencyRecord("key", "digest", {"box": [1, 2]}))
+        faces = with_crops(numbered("ada", 1, 2))
+        repository.enroll("guests", "ada", faces, IdempotencyRecord("key", "digest", {"box": [1, 2]}))
+        repository.begin_re_embedding("guests", NEW_MODEL, DIMENSION)
+        repository.add_new_vectors("guests", NEW_MODEL, repository.crops_to_embed("guests", "", 9), [unit(8), unit(9)])
         repository.put_subject("staff", "bob", {"name": "Bob"})
         repository.enroll("staff", "bob", numbered("bob", 3))
         yield repository
@@ -109,7 +113,8 @@ def test_an_erased_person_who_comes_back_opens_no_earlier_copy(
     assert values_opened(before, key_path(path), [OLD]) == BOB
     shutil.copyfile(key_path(path), key_path(before))
     with opened(before, cipher(OLD)) as earlier:
-        assert {row.kind for row in earlier.check_integrity()} == {"face", "metadata", "idempotency_key"}
+        kinds = {"face", "crop", "new_vector", "metadata", "idempotency_key"}
+        assert {row.kind for row in earlier.check_integrity()} == kinds
 
 
 def test_keys_are_destroyed_only_when_no_reader_needs_them(

@@ -9,7 +9,7 @@ from app.domain.errors import NotFound
 from app.gallery.records import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
-from tests.support.templates import template, unit
+from tests.support.templates import crop_bytes, template, unit, with_crops
 from tests.support.vectors import memory_of
 
 pytestmark = pytest.mark.any_database
@@ -34,12 +34,13 @@ def fill(repository: GalleryRepository) -> None:
     """Thirty faces of five subjects, and one that stays."""
     for seed in range(30):
         subject = str(seed % 5)
-        repository.enroll("guests", subject, [template(str(seed), subject, unit(seed, DIMENSION))])
-    repository.enroll("staff", "ada", [template("99", "ada", unit(99, DIMENSION))])
+        repository.enroll("guests", subject, with_crops([template(str(seed), subject, unit(seed, DIMENSION))]))
+    repository.enroll("staff", "ada", with_crops([template("99", "ada", unit(99, DIMENSION))]))
 
 
 def pieces(seed: int) -> list[bytes]:
-    data = unit(seed, DIMENSION).tobytes()
+    """Pieces of the vector and the crop of a face."""
+    data = unit(seed, DIMENSION).tobytes() + crop_bytes(seed)[4:]
     return [data[start : start + PIECE] for start in range(0, len(data), PIECE)]
 
 
@@ -49,7 +50,7 @@ def bytes_kept(path: Path) -> bytes:
 
 
 def seeds_found(path: Path) -> set[int]:
-    """Return the seeds of the vectors of which a piece is in a file."""
+    """Return the seeds of the vectors and crops of which a piece is in a file."""
     kept = bytes_kept(path)
     return {seed for seed in (*range(30), 99) if any(piece in kept for piece in pieces(seed))}
 
@@ -57,7 +58,9 @@ def seeds_found(path: Path) -> set[int]:
 @pytest.mark.only_sqlite
 @pytest.mark.usefixtures("others")
 @pytest.mark.parametrize("what", DELETIONS)
-def test_no_byte_of_a_deleted_vector_is_left_in_any_file(repository: GalleryRepository, path: Path, what: str) -> None:
+def test_no_byte_of_a_deleted_vector_or_crop_is_left_in_any_file(
+    repository: GalleryRepository, path: Path, what: str
+) -> None:
     delete, gone = DELETIONS[what]
     fill(repository)
     before = seeds_found(path)

@@ -27,7 +27,7 @@ from tests.support.vectors import Near
 DATABASES = Path(__file__).with_name("databases")
 CIPHERS = {"version_0.sqlite3": None, "version_0_encrypted.sqlite3": AesGcmCipher([bytes([7]) * 32])}
 TABLES = ["galleries", "subjects", "faces", "removals", "idempotency_keys", "metadata", "api_keys", "audit"]
-TABLES += ["row_digests", "audit_head"]
+TABLES += ["row_digests", "audit_head", "crops", "re_embeddings", "new_vectors"]
 
 
 @pytest.fixture(params=CIPHERS)

@@ -58,6 +58,7 @@ class Parts:
     max_waiting: int = 64
     attempts: int = 0
     namings: int = 0
+    keep_crops: bool = False
     observer: Observer = field(default_factory=NoObserver)
 
 
@@ -169,7 +170,9 @@ async def open_bench(folder: Path, **parts: Any) -> AsyncIterator[Bench]:
                 extraction, policy, release, LocalAttempts(made.attempts), repository, store, made.observer
             ),
             identification=Identification(extraction, release, search, namings, repository, store),
-            enrollment=Enrollment(extraction, repository, made.bounds, duplicates, store, made.observer),
+            enrollment=Enrollment(
+                extraction, repository, made.bounds, duplicates, store, made.observer, keep_crops=made.keep_crops
+            ),
             galleries=galleries,
         )
     photos.close()

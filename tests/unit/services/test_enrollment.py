@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app.domain.errors import (
@@ -13,10 +14,13 @@ from app.domain.errors import (
     ModelMismatch,
     Overloaded,
 )
+from app.domain.models import Embedding
 from app.faces.quality import QualityBounds
+from app.images.crops import decode_crop
+from app.services.timing import StageTimer
 from tests.support.fakes import FAKE_MODEL, BrokenEmbedder, FakeDetector, FakeEmbedder, photo
 from tests.support.templates import template, unit
-from tests.unit.services.bench import NO_BOUNDS, Bench, open_bench
+from tests.unit.services.bench import ANYBODY, NO_BOUNDS, Bench, ids_and_codes, open_bench
 
 pytestmark = pytest.mark.anyio
 HALF = QualityBounds(size=0.5, sharpness=0.5, frontality=0.5, inside=0.5)
@@ -127,3 +131,27 @@ async def test_gallery_of_another_model_is_refused(bench: Bench) -> None:
 
     with pytest.raises(ModelMismatch):
         await bench.enroll("ada", photo(10))
+
+
+async def test_crops_are_kept_only_if_the_service_keeps_them_and_of_photos_only(tmp_path: Path) -> None:
+    async with open_bench(tmp_path / "off") as bench:
+        await bench.enroll_reds("ada", 85)
+        assert bench.repository.crop_status("guests").faces == 0
+    async with open_bench(tmp_path / "on", keep_crops=True) as bench:
+        await bench.enroll_reds("ada", 85)
+        vector = Embedding(np.array([1, 0], np.float32), FAKE_MODEL)
+        await bench.enrollment.enroll(
+            "guests",
+            "eve",
+            [vector],
+            "largest",
+            idempotency_key=None,
+            present=ids_and_codes,
+            timer=StageTimer(),
+            caller=ANYBODY,
+        )
+        (kept,) = bench.repository.faces("guests", "ada", crops=True)
+        (given,) = bench.repository.faces("guests", "eve", crops=True)
+
+    assert (kept.crop is not None, given.crop) == (True, None)
+    assert abs(float(np.median(decode_crop(kept.crop or b"")[..., 0])) - 85) <= 8

@@ -19,7 +19,7 @@ from app.storage.postgresql.migrate import open_migrated
 from app.storage.postgresql.transfer import DifferentCopy, transfer
 from app.storage.sqlite import Database
 from tests.support.repository import FileRepository
-from tests.support.templates import numbered
+from tests.support.templates import DIMENSION, numbered, unit, with_crops
 
 KEY = AesGcmCipher([bytes(range(32))])
 
@@ -30,8 +30,11 @@ def fill(path: Path, cipher: Cipher | None) -> str:
         for number in range(7):
             record = IdempotencyRecord("key", "digest", {"enrolled": [number]})
             repository.enroll(
-                "guests", f"Žofie {number}", numbered(f"Žofie {number}", 2 * number, 2 * number + 1), record
+                "guests", f"Žofie {number}", with_crops(numbered(f"Žofie {number}", 2 * number, 2 * number + 1)), record
             )
+        repository.begin_re_embedding("guests", "sha256:" + "b" * 64, DIMENSION)
+        crops = repository.crops_to_embed("guests", "", 3)
+        repository.add_new_vectors("guests", "sha256:" + "b" * 64, crops, [unit(number) for number in range(3)])
         repository.put_subject("guests", "ada", {"name": "Ada"}, consent="form", expires_at="2099-01-01T00:00:00.000Z")
         repository.create_gallery("gone")
         repository.delete_gallery("gone")
