@@ -244,7 +244,7 @@ def _documents(rows: Sequence[DamagedRow]) -> list[dict[str, str]]:
 def _with_settings(
     work: Callable[[Settings, GalleryRepository], Result],
 ) -> Callable[[Settings], Awaitable[Result]]:
-    """As `_with_repository`; the repository has threshold offsets if there is an index that needs them."""
+    """Give the work the settings, too, and a repository that has the threshold offsets an external index needs."""
 
     async def open_and_work(settings: Settings) -> Result:
         with open_repository(settings, open_offsets(settings)) as repository:

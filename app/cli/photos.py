@@ -20,6 +20,7 @@ from app.cli.remote import Result, run_remote
 from app.cli.sentences import found_faces, names, verdict
 from app.cli.service_option import remote
 from app.client import Client, calls
+from app.client.calls import Call
 from app.domain.identity import anonymous
 from app.faces.orientation import Orientation
 from app.faces.selection import FaceRule
@@ -142,7 +143,7 @@ def detect(
     run(as_json, work)
 
 
-def _verified_remotely(client: Client, call: calls.Call[Any], pictures: Pictures) -> Result:
+def _verified_remotely(client: Client, call: Call[Any], pictures: Pictures) -> Result:
     document = client.send(call)
     answer = responses.Verification.model_validate(document)
     calibration = None

@@ -1,4 +1,4 @@
-"""What an index outside of this process follows, and the rows by which its results are checked."""
+"""The changes that an index outside of this process follows, and the rows by which its results are checked."""
 
 from __future__ import annotations
 

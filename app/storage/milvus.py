@@ -64,11 +64,13 @@ class MilvusIndex:
         self._names: dict[int, str] = {}
         self._dimensions: dict[str, int] = {}
         self._begun: set[str] = set()
+        self._loaded: set[str] = set()
         self._lock = threading.Lock()
 
     def close(self) -> None:
         with self._lock:
             client, self._client = self._client, None
+            self._loaded.clear()
         if client:
             client.close()
 
@@ -171,6 +173,9 @@ class MilvusIndex:
         return int(name.removeprefix(self._prefix).split("_")[0])
 
     def _read_state(self, client: MilvusClient, name: str) -> IndexState | None:
+        if name not in self._loaded:  # a server that was restarted may have none in its memory
+            client.load_collection(name, timeout=_LONG_TIMEOUT)
+            self._loaded.add(name)
         found = client.get(
             name, ids=[_STATE], output_fields=["state", "vector"], timeout=self._timeout, consistency_level="Strong"
         )

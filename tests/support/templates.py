@@ -28,7 +28,7 @@ def numbered(subject_id: str, *seeds: int) -> list[Template]:
 
 
 def crop_bytes(seed: int) -> bytes:
-    """What stands for a kept crop, other bytes for every seed."""
+    """Return bytes that stand for a kept crop, others for every seed."""
     return b"\xff\xd8\xff" + np.random.default_rng(1000 + seed).bytes(6000)
 
 

@@ -160,8 +160,8 @@ def test_data_directory_that_cannot_be_created_stops_the_start(settings: Setting
 async def test_failed_start_closes_every_database(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Database] = []
 
-    def open_and_remember(path: Path, cipher: Cipher | None) -> Database:
-        opened.append(open_migrated(path, cipher))
+    def open_and_remember(path: Path, cipher: Cipher | None, *, keys: Path | None) -> Database:
+        opened.append(open_migrated(path, cipher, keys=keys))
         return opened[-1]
 
     monkeypatch.setattr("app.gallery.search.GallerySearch.load_indexes", lambda _: 1 / 0)
