@@ -31,7 +31,7 @@ Embed = Callable[[Sequence[KeptCrop]], Sequence[Floats]]
 
 @dataclass(frozen=True, slots=True)
 class Switched:
-    """The gallery with the vectors of its new model, and the number of faces that were erased because they had no crop."""
+    """The gallery with the vectors of its new model, and how many faces were erased because they had no crop."""
 
     gallery: GalleryInfo
     erased: int

@@ -58,7 +58,7 @@ def test_a_charset_that_decodes_nothing_is_no_error(charset: str) -> None:
     ("data", "message"),
     [
         (b"nothing", "parts between boundaries"),
-        (body([("x", False, b"1")]).replace(b"name=", b"nome="), "expected a name"),
+        (body([("x", False, b"1")]).replace(b"name=", b"title="), "expected a name"),
         (body([("x", False, b"1" * (MAX_FIELD_BYTES + 1))]), "at most 1048576 bytes"),
     ],
 )

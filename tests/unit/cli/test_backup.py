@@ -17,14 +17,14 @@ from app.domain.identity import Scope
 from app.gallery.records import IdempotencyRecord
 from app.storage.cipher import AesGcmCipher
 from tests.support.repository import FileRepository
-from tests.support.templates import numbered, template, unit
+from tests.support.templates import numbered, template, unit, with_crops
 from tests.unit.cli.conftest import Command
 from tests.unit.gallery.attacker import keys_of
 
 KEY = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="
 CIPHER = AesGcmCipher([bytes([7]) * 32])
 TABLES = ["galleries", "subjects", "faces", "removals", "idempotency_keys", "metadata", "api_keys", "audit"]
-TABLES += ["row_digests", "audit_head"]
+TABLES += ["row_digests", "audit_head", "crops", "re_embeddings", "new_vectors"]
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def repository(likeness: Command) -> Iterator[FileRepository]:
     with closing(FileRepository(likeness.data / "gallery.sqlite3", cipher=CIPHER)) as opened:
         opened.put_subject("guests", "ada", {"name": "Ada"})
         record = IdempotencyRecord("once", "digest", {"enrolled": [1, 2]})
-        opened.enroll("guests", "ada", numbered("ada", 1, 2), record)
+        opened.enroll("guests", "ada", with_crops(numbered("ada", 1, 2)), record)
         opened.enroll("staff", "eve", numbered("eve", 3, 4))
         opened.delete_face("staff", "eve", "4")
         KeyStore(opened.database).create([Scope.VERIFY], name="door")

@@ -29,7 +29,7 @@ def test_the_index_is_in_memory_by_default(path: Path) -> None:
     [
         ({"search": "PGVECTOR"}, "LIKENESS_SEARCH=pgvector needs LIKENESS_DATABASE=postgresql://"),
         ({"search": "milvus://host", "encryption_key": encryption_key()}, "milvus would hold vectors that no key"),
-        ({"search": "milvus://host?indx=hnsw"}, "expected LIKENESS_SEARCH=milvus://host:port/database with"),
+        ({"search": "milvus://host?nearest=hnsw"}, "expected LIKENESS_SEARCH=milvus://host:port/database with"),
         ({"search": "milvus://host?consistency=never"}, "consistency=strong or bounded"),
         ({"search": "milvus://"}, "expected LIKENESS_SEARCH=milvus://host:port/database with"),
     ],
