@@ -26,8 +26,12 @@ class IndexRepository(FaceRepository):
             return transaction.find_gallery(queries.INDEXED_GALLERY, gallery_id)
 
     def index_form(self, gallery: GalleryInfo) -> str:
-        """Return what the vectors of an index depend on besides the rows: the transform, and the threshold offsets."""
-        parts = [gallery.sealed_seed or b"", self._codec.offsets_digest(gallery).encode()]
+        """Return what the vectors of an index depend on besides the rows: model, transform and threshold offsets."""
+        parts = [
+            (gallery.model or "").encode(),
+            gallery.sealed_seed or b"",
+            self._codec.offsets_digest(gallery).encode(),
+        ]
         return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
     def index_lock(self, gallery: GalleryInfo) -> AbstractContextManager[None]:

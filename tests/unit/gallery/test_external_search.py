@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from app.audit.log import AuditLog
 from app.domain.errors import SearchUnavailable, StartError
 from app.domain.models import Embedding, Floats
-from app.domain.ports import VectorIndex
+from app.domain.ports import NoThresholdOffsets, ThresholdOffsets, VectorIndex
 from app.gallery import recall
 from app.gallery.external_search import ExternalSearch
 from app.gallery.search import GallerySearch
@@ -27,7 +27,7 @@ from tests.support.fakes import WeightedOffsets
 from tests.support.milvus import MilvusServer, running_milvus
 from tests.support.postgres import PostgresServer
 from tests.support.repository import FileRepository
-from tests.support.templates import DIMENSION, MODEL, numbered, template, unit
+from tests.support.templates import DIMENSION, MODEL, numbered, template, unit, with_crops
 from tests.unit.gallery.test_face_index import ANY, by_hand, ids
 
 PGVECTOR, MILVUS = "pgvector", pytest.param("milvus", marks=pytest.mark.slow)
@@ -51,14 +51,21 @@ def cipher() -> Cipher:
 
 
 @pytest.fixture
-def repository(kind: str, path: Path, cipher: Cipher, request: pytest.FixtureRequest) -> Iterator[FileRepository]:
+def offsets() -> ThresholdOffsets:
+    return OFFSETS
+
+
+@pytest.fixture
+def repository(
+    kind: str, path: Path, cipher: Cipher, offsets: ThresholdOffsets, request: pytest.FixtureRequest
+) -> Iterator[FileRepository]:
     """A repository in PostgreSQL for pgvector, and in a file for Milvus."""
     if kind == "milvus":
-        with closing(FileRepository(path, cipher=cipher, offsets=OFFSETS)) as opened:
+        with closing(FileRepository(path, cipher=cipher, offsets=offsets)) as opened:
             yield opened
         return
     server: PostgresServer = request.getfixturevalue("postgres_server")
-    with server.database() as url, closing(FileRepository(url, cipher=cipher, offsets=OFFSETS)) as opened:
+    with server.database() as url, closing(FileRepository(url, cipher=cipher, offsets=offsets)) as opened:
         yield opened
 
 
@@ -174,6 +181,22 @@ def test_a_gallery_with_another_transform_gets_another_index(
 
     assert index.nearest(repository.gallery("guests").number, asked, 3, exact=True).bound < 0.999
     assert found(search, 1) == ["1"]
+
+
+@pytest.mark.parametrize("kind", [PGVECTOR, MILVUS])
+@pytest.mark.parametrize("offsets", [NoThresholdOffsets()], ids=["no offsets"])
+@pytest.mark.parametrize("dimension", [DIMENSION, DIMENSION + 4])
+def test_a_gallery_with_another_model_gets_another_index(
+    repository: FileRepository, search: ExternalSearch, dimension: int
+) -> None:
+    repository.enroll("guests", "ada", with_crops(numbered("ada", 1, 2)))
+    assert found(search, 1) == ["1"]
+    model = "sha256:" + "b" * 64
+    repository.begin_re_embedding("guests", model, dimension)
+    repository.switch_model("guests", model, lambda crops: [unit(50 + int(each.face_id), dimension) for each in crops])
+    _, hits = search.search("guests", Embedding(unit(51, dimension), model), 10, 0.001, plain=True)
+
+    assert [hit.face_id for hit in hits] == ["1"]
 
 
 def stored(repository: FileRepository) -> dict[str, Floats]:
