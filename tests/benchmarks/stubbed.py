@@ -60,6 +60,7 @@ class StillPipeline:
         _orientation: Orientation,
         *,
         liveness: bool,  # noqa: ARG002
+        keep_crops: bool,  # noqa: ARG002
     ) -> PhotoFaces:
         for name in ("decode", "detect", "align"):
             with stage(name):

@@ -17,8 +17,8 @@ SOURCES = ("app", "training", "pyproject.toml", "README.md", "LICENSE", "NOTICE"
 NOT_NEEDED = ("torch", "matplotlib", "pytest", "onnx", "hypothesis", "scipy", "tensorboard", "httpx2", "requests")
 NEEDED = ("onnxruntime", "numpy", "fastapi")
 ALONE = ("unshare", "--map-root-user", "--net")
-OF_OTHER_EXTRAS = ("app.observability.otel", "app.storage.postgresql")
-"""Modules, and packages of such, that need the extras `otel` and `postgres`."""
+OF_OTHER_EXTRAS = ("app.observability.otel", "app.storage.postgresql", "app.storage.milvus")
+"""Modules, and packages of such, that need the extras `otel`, `postgres` and `milvus`."""
 IMPORT_ALL = """
 import importlib, json, pkgutil, app
 
@@ -28,7 +28,8 @@ def fails(name):
     except ModuleNotFoundError:
         return True
 
-names = [module.name for module in pkgutil.walk_packages(app.__path__, "app.") if not module.name.endswith("__main__")]
+OTHERS = ("__main__", "._kernels")  # the latter is a library for ctypes
+names = [module.name for module in pkgutil.walk_packages(app.__path__, "app.") if not module.name.endswith(OTHERS)]
 assert len(names) > 50, names
 print(json.dumps([name for name in names if fails(name)]))
 """
