@@ -20,7 +20,7 @@ from app.cli.remote import Result, run_remote
 from app.cli.sentences import found_faces, names, verdict
 from app.cli.service_option import remote
 from app.client import Client, calls
-from app.client.calls import Call
+from app.client.call import Call
 from app.domain.identity import anonymous
 from app.faces.orientation import Orientation
 from app.faces.selection import FaceRule
