@@ -84,9 +84,9 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
         closing(body_workers),
     ):
         async with batcher:
-            await store_workers.run(repository.settle_after_crash)
-            await store_workers.run(search.load_indexes)
-            await store_workers.run(keys.has_keys)  # reads them before the first request needs them on the event loop
+            await asyncio.to_thread(repository.settle_after_crash)  # no deadline of requests holds here
+            await asyncio.to_thread(search.load_indexes)
+            await asyncio.to_thread(keys.has_keys)  # reads them before the first request needs them on the event loop
             attempts = partial(open_attempts, repository, store_workers)
             extraction = Extraction(open_pipeline(settings, models), photo_workers, batcher, observer)
             galleries = Galleries(repository, search, store_workers, audit_searches=settings.audit_searches)

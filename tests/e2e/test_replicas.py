@@ -59,6 +59,7 @@ def test_both_answer_from_the_same_galleries(pair: tuple[Api, Api]) -> None:
 def test_readyz_and_a_metric_tell_how_far_behind_a_replica_is(pair: tuple[Api, Api]) -> None:
     one, two = pair
     answered(one.enroll("staff", "hopper", HOPPER), 201)
+    assert eventually(lambda: two.http.get("/readyz").status_code == 200)  # it has just begun to follow
     ready = answered(two.http.get("/readyz"))
     metrics = two.http.get("/metrics").text
     (line,) = (line for line in metrics.splitlines() if line.startswith("likeness_replica_lag_seconds "))

@@ -37,8 +37,8 @@ LONGEST_PAUSE = 0.05
 """Seconds between the last of them and the kill: a change takes less."""
 LOOKS = 3
 """Faces of a client that are searched after a kill, and as many that were erased."""
-STRICT = 0.001
-"""A squared distance that only the same vector has."""
+OTHER_FACE = 0.5
+"""A squared distance below which a random vector is no other's; thresholds are at 1.3, where a few strangers match."""
 COMMANDS_EVERY = 10
 """Kills after which the commands check the gallery, too."""
 
@@ -143,9 +143,8 @@ def check_search(api: Api, client: Client) -> None:
             if answer.status_code == 404 and not client.state:  # its gallery is deleted
                 continue
             (looked,) = answered(answer)["faces"]
-            assert [each["subject_id"] for each in looked["candidates"][:1]] == (
-                [owners[face]] if face in owners else []
-            )
+            near = [each["subject_id"] for each in looked["candidates"][:1] if each["distance"] < OTHER_FACE]
+            assert near == ([owners[face]] if face in owners else [])
 
 
 def tell(kind: str, clients: Sequence[Client]) -> None:
