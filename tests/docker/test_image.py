@@ -41,10 +41,10 @@ def shell(image: str, script: str) -> str:
     return docker("run", "--rm", "--entrypoint", "sh", image, "-c", script)
 
 
-def test_the_image_is_at_most_540_mb_larger_than_its_base(cpu_image: str) -> None:
+def test_the_image_is_at_most_450_mb_larger_than_its_base(cpu_image: str) -> None:
     added = int(inspect(cpu_image, ".Size")) - int(inspect(base_image(), ".Size"))
     print(f"{added / MEGABYTE:.0f} MB")  # noqa: T201
-    assert added <= 540 * MEGABYTE, f"{added / MEGABYTE:.0f} MB"
+    assert added <= 450 * MEGABYTE, f"{added / MEGABYTE:.0f} MB"
 
 
 @pytest.mark.parametrize("python", ["python", "/usr/local/bin/python"])

@@ -43,7 +43,7 @@ def stopping(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Stoppin
     """A server told to stop while a request is under way, and that request."""
     with Server(tmp_path / "data") as server, half_sent(server) as wire:
         server.process.send_signal(request.param)
-        assert eventually(lambda: get(server, "/readyz").status_code == 503, within=20)
+        assert eventually(lambda: get(server, "/readyz").status_code == 503, within=2)
         yield Stopping(server, wire)
 
 

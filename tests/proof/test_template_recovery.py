@@ -48,7 +48,7 @@ RIDGE = np.diag((DISTANCE_STEP / 2) ** 2 / 12 / VARIANCES)  # the variance of a 
 HOUR: int = Settings.model_fields["subject_attempts_per_hour"].default
 NAMED_PER_HOUR: int = Settings.model_fields["subject_namings_per_hour"].default
 PROBES = 10_000
-PEOPLE = range(length(1, 8))
+PEOPLE = range(length(2, 8))
 ROUND = 50
 
 
