@@ -33,6 +33,19 @@ class ConnectionLimits:
     """Seconds for a head to arrive, from the connection or from the end of the previous answer on."""
 
 
+class _RequestTransport:
+    """
+    The transport as the code that answers one request sees it: closed before the body has arrived, it only ends what
+    the server sends. A closed socket would reset a connection on which the client still sends, and the answer be lost.
+    """
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self._transport, self.close = transport, close
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """
     One connection. At any time either a request is being answered or a timeout runs: for the head of the next request,
@@ -52,6 +65,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._non_body_bytes = 0  # all bytes since the message began, less its body and the overhead of its chunks
         self._discarded_bytes = 0
         self._head_too_long = self._has_host = self._has_two_hosts = False
+        self._closes_after_body = False  # the last answer is sent, and what still arrives is thrown away
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -64,6 +78,9 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._closes_after_body:
+            self._discard_body(len(data))
+            return
         head_begins_here = self._in_head or (self._message_complete and not self._is_answering())
         self._non_body_bytes += len(data)
         self._ended_in_this_read = False
@@ -102,6 +119,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._cancel_timeout()
         super().on_headers_complete()
+        self.cycle.transport = _RequestTransport(self.transport, self._close_after_body)  # type: ignore[assignment]
 
     def on_chunk_header(self) -> None:
         self._non_body_bytes = max(0, self._non_body_bytes - _CHUNK_OVERHEAD_BYTES)
@@ -127,6 +145,13 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             detail = "expected one Host header, got two" if self._has_two_hosts else "these bytes are no HTTP request"
             self._refuse(HTTPStatus.BAD_REQUEST, "invalid_http", detail)
+
+    def _close_after_body(self) -> None:
+        if self._message_complete:
+            self.transport.close()
+        elif not self.transport.is_closing():
+            self._closes_after_body = True
+            self.transport.write_eof()
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete

@@ -153,6 +153,23 @@ def test_who_has_an_answer_may_not_send_the_rest_of_the_body_for_ever(server: Li
     assert time.monotonic() - client.opened >= NOT_BEFORE
 
 
+def test_an_answer_that_closes_the_connection_reaches_who_is_still_sending(patient: Listening) -> None:
+    body = b"x" * 4_000_000
+    client = patient.connect(EARLY + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body))
+    assert all(client.send(piece) for piece in pieces(body, 100_000))
+    assert client.answer() == (200, {"path": "/early", "bytes": 0})
+    client.wait_closed()
+
+
+@pytest.mark.parametrize("piece", [b"x", b""])
+def test_who_sends_on_after_the_last_answer_is_cut_off(server: Listening, piece: bytes) -> None:
+    client = server.connect(EARLY + b"Connection: close\r\nContent-Length: 100000000\r\n\r\n")
+    client.answer()
+    client.wait_closed()
+    assert not piece or client.drip(piece, 0.05)
+    assert time.monotonic() - client.opened >= NOT_BEFORE * bool(piece)
+
+
 def test_a_body_that_comes_after_its_answer_is_no_harm(server: Listening) -> None:
     client = server.connect(EARLY + b"Content-Length: 3\r\n\r\n")
     client.answer()
