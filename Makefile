@@ -18,8 +18,7 @@ test: $(VENV)/.dev ## Run the fast tests: units and the HTTP contract, under 3 m
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not (slow or e2e)" $(FAST_TESTS)
 
 test-slow: $(VENV)/.dev $(VENV)/.clients $(VENV)/.openvino $(VENV)/.page ## Run all other tests: end to end, browser, proofs at short length, Docker where there is one
-	$(BIN)/pytest -n 2 --dist loadfile -m "slow or e2e" $(FAST_TESTS)
-	$(BIN)/pytest -m "slow or e2e or proof or docker or browser" --ignore tests/unit --ignore tests/contract tests
+	$(BIN)/pytest -n 2 --dist loadfile -m "slow or e2e or proof or docker or browser" tests
 
 test-all: test test-slow ## Run every test
 
