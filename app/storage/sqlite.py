@@ -1,10 +1,12 @@
 """
-One SQLite file: a commit is on disk before it is acknowledged, and a deleted row is nowhere in the file.
+One SQLite file: a commit is on disk before it is acknowledged, and a deleted row is overwritten in the file.
 
 `secure_delete` overwrites deleted rows, and after a delete the write-ahead log is emptied, so that no old page keeps
 them. A reader in another process (a backup, `gallery check`) may still need those pages: then the deletion is written
 to the table `pending_erasures`, and `settle_erasures` tries again. The data keys of what was deleted (key_file.py) are
-destroyed after that, since the same readers need them. SQLite's errors become errors of the domain here.
+destroyed after that, since the same readers need them. SQLite may leave copies of rows in unused bytes of its pages
+(rewriting.py): a deletion marks the file, and `settle_erasures` writes it anew. SQLite's errors become errors of the
+domain here.
 Only this package imports sqlite3.
 """
 
@@ -27,6 +29,7 @@ from app.storage.connection import Connection, Row
 from app.storage.database import has_slot
 from app.storage.key_file import KeyFile, key_path, remove_leftovers
 from app.storage.reserve import Reserve
+from app.storage.rewriting import Rewriting
 from app.storage.row_digests import RowDigests, has_digests
 
 log = logging.getLogger(__name__)
@@ -35,6 +38,11 @@ __all__ = ["Connection", "Database", "Row"]
 
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "temp_store=MEMORY")
 _WRITE = "BEGIN IMMEDIATE"
+_MARK_ERASURE = (
+    "INSERT INTO metadata (name, value) VALUES ('last_erasure', randomblob(8)) "
+    "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+"""Another value each time, so that an erasure during a rewrite is not forgotten with it."""
 _PATIENCE = 0.5
 """Seconds that a deletion waits for readers. Other writers wait with it, so that they must be few."""
 
@@ -59,7 +67,7 @@ class Database:
         with _domain_errors(path):
             self._db = _connect(path, busy_timeout)
         self._identity = _identity(path)
-        self._reserve, self._unrecorded = Reserve(path), 0
+        self._reserve, self._rewriting, self._unrecorded = Reserve(path), Rewriting(path), 0
         self.keys = KeyFile(keys or key_path(path))
 
     def close(self) -> None:
@@ -135,7 +143,7 @@ class Database:
     @contextmanager
     def deleting(self, released: Collection[int] = ()) -> Iterator[Connection]:
         """
-        A writing transaction, after which no copy of the deleted rows is left in any file.
+        A writing transaction, after which the deleted rows are overwritten in every file.
 
         Then the keys in the slots `released`, a collection that the transaction may fill, are destroyed. While a reader
         needs old pages, `pending_erasures` counts the deletion. A full disk does not prevent it.
@@ -152,6 +160,7 @@ class Database:
         """A writing transaction as `deleting`, but a full disk prevents it."""
         with self.writing() as db:
             yield db
+            db.execute(_MARK_ERASURE)
         if self.pending_erasures():  # whose keys are found by looking at all slots
             done = self._settle(_PATIENCE)
         else:
@@ -165,9 +174,15 @@ class Database:
             return int(db.execute("SELECT count(*) FROM pending_erasures").fetchone()[0]) + self._unrecorded
 
     def settle_erasures(self) -> int:
-        """Empty the write-ahead log if deletions are pending and no reader needs it; return how many remain."""
+        """
+        Empty the write-ahead log if deletions are pending and no reader needs it; return how many remain.
+
+        If none remains, also write the file anew where it may have copies of what was erased (rewriting.py).
+        """
         if self.pending_erasures():
             self._settle(0)
+        if self._last_erasure() and not self.pending_erasures() and self._rewriting.is_allowed():
+            self._rewrite()
         self._reserve.make()
         return self.pending_erasures()
 
@@ -214,11 +229,29 @@ class Database:
         return True
 
     def vacuum(self) -> None:
-        """Write the file anew, without the pages that deleted rows left empty."""
-        with self._lock, _domain_errors(self.path):
-            self._db.execute("VACUUM")
+        """Write the file anew, without the pages that deleted rows left empty, and without copies of such rows."""
+        self._require_file()
+        erasure = self._last_erasure()
+        with _domain_errors(self.path), closing(_connect(self.path, self._busy_timeout)) as db:
+            db.execute("VACUUM")
         if not self._empty_log(_PATIENCE):
             self._record_pending()
+        if erasure:
+            with self.writing() as db:
+                db.execute("DELETE FROM metadata WHERE name = 'last_erasure' AND value = ?", (erasure,))
+
+    def _rewrite(self) -> None:
+        try:
+            with self._rewriting.measured():
+                self.vacuum()
+        except ServiceError as error:
+            log.warning("the file could not be written anew after an erasure: %s", error)
+
+    def _last_erasure(self) -> bytes | None:
+        """Return the mark of the last erasure since which the file was not written anew."""
+        with self.reading() as db:
+            row = db.execute("SELECT value FROM metadata WHERE name = 'last_erasure'").fetchone()
+            return row["value"] if row else None
 
     def _require_file(self) -> None:
         """

@@ -13,6 +13,7 @@ from app.gallery.export_lines import FORMAT
 from tests.support.api import Api, subject_path
 
 from .model_client import Change, Client, Operation, Person, State, Unanswered
+from .re_embedding import crop_of
 
 MOST_FACES = 12
 UNAVAILABLE = {"storage_unavailable", "overloaded"}
@@ -128,6 +129,18 @@ def import_lines(client: Client) -> Change:
     return Change(states, send)
 
 
+def re_embed(client: Client) -> Change | None:
+    """Give the gallery another model and back, from kept crops; faces that have none are erased."""
+    if not client.state:
+        return None
+    after = {name: Person(person.note, person.faces & client.crops) for name, person in client.state.items()}
+
+    def send(_: Api) -> Iterator[None]:
+        yield from client.re_embed(client.gallery)
+
+    return Change([client.state, after, after], send, may_repeat=True)
+
+
 def _chunks(client: Client, lines: list[dict[str, Any]]) -> Iterator[bytes]:
     """Yield the body in pieces, which end anywhere."""
     body = "".join(json.dumps(line) + "\n" for line in lines).encode()
@@ -138,8 +151,14 @@ def _chunks(client: Client, lines: list[dict[str, Any]]) -> Iterator[bytes]:
 
 def _line(client: Client, face: int) -> dict[str, Any]:
     client.ids[face] = f"face-{face}"
-    vector = base64.b64encode(client.vectors[face].tobytes()).decode()
-    return {"face_id": client.ids[face], "vector": vector, "enrolled_at": "2026-01-02T03:04:05.678Z"}
+    client.crops.add(face)
+    vector, crop = client.vectors[face].tobytes(), crop_of(client.seed(face))
+    return {
+        "face_id": client.ids[face],
+        "vector": base64.b64encode(vector).decode(),
+        "crop": base64.b64encode(crop).decode(),
+        "enrolled_at": "2026-01-02T03:04:05.678Z",
+    }
 
 
 OPERATIONS: dict[Operation, int] = {
@@ -151,6 +170,7 @@ OPERATIONS: dict[Operation, int] = {
     delete_face: 8,
     delete_subject: 14,
     import_lines: 6,
+    re_embed: 3,
     delete_gallery: 1,
 }
 """Each with its part of all."""

@@ -1,4 +1,8 @@
-"""Services that are killed, on a SQLite file or on PostgreSQL, and one whose PostgreSQL server is killed."""
+"""
+Services that are killed, on a SQLite file or on PostgreSQL, and one whose PostgreSQL server is killed.
+
+A process that re-embeds galleries runs beside each service, and is killed with it.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,14 @@ from random import Random
 
 from app.bootstrap.storage import GALLERY_FILE
 from app.storage.cipher import AesGcmCipher, parse_keys
+from tests.support.answers import answered
 from tests.support.api import Api
-from tests.support.commands import encryption_key, eventually, outputs_of, ran
+from tests.support.commands import encryption_key, eventually, outputs_of
 from tests.support.postgres import PostgresServer
 from tests.support.repository import FileRepository
 from tests.support.server import Server
+
+from .re_embedding import ReEmbedder
 
 PATIENCE = 60.0
 
@@ -26,14 +33,24 @@ class Service:
         self._cipher = AesGcmCipher(parse_keys(key)) if key else None
         self._address: Path | str = database or self._data_dir / GALLERY_FILE
         given = {"LIKENESS_ENCRYPTION_KEY": key, "LIKENESS_DATABASE": database}
-        self._settings = {"LIKENESS_RATE_LIMIT": "0"} | {name: value for name, value in given.items() if value}
+        self._settings = {name: value for name, value in given.items() if value}
+        self._settings |= {"LIKENESS_RATE_LIMIT": "0", "LIKENESS_KEEP_CROPS": "on"}
+        self._key = key
         self.start()
 
     def start(self) -> None:
         self.server = Server(self._data_dir, **self._settings)
         self.server.start()
+        with Api.of(self.server) as api:
+            self.model = str(answered(api.http.get("/models"))["models"][0]["digest"])
+        self._re_embedder = ReEmbedder(self._address, self.model, self._key)
+
+    def re_embed(self, gallery: str) -> Iterator[None]:
+        yield from self._re_embedder.re_embed(gallery)
 
     def kill(self) -> None:
+        self.server.process.kill()
+        self._re_embedder.kill()
         self.server.kill()
 
     def recover(self) -> None:
@@ -57,16 +74,13 @@ class Service:
         assert checked == "no damage found\n"
         assert verified.startswith("whole: ")
 
-    def rebuild(self) -> None:
-        """Run `likeness gallery rebuild`."""
-        ran(self._data_dir, "gallery", "rebuild", **self._settings)
-
     @contextmanager
     def repository(self) -> Iterator[FileRepository]:
         with closing(FileRepository(self._address, cipher=self._cipher)) as opened:
             yield opened
 
     def close(self) -> None:
+        self._re_embedder.kill()
         if self.server.process.poll() is None:
             self.server.stop()
 

@@ -35,6 +35,8 @@ class Person:
 
 
 State = Mapping[str, Person]
+ReEmbed = Callable[[str], Iterator[None]]
+"""Gives a gallery another model, then its own, and yields at each switch. Raises Unanswered."""
 
 
 class Unanswered(Exception):
@@ -55,14 +57,19 @@ class Change:
 
 
 class Client:
-    def __init__(self, number: int, model: str, random: Random) -> None:
+    def __init__(self, number: int, model: str, random: Random, re_embed: ReEmbed) -> None:
         """`model` is the digest of the service's model."""
-        self.number, self.model, self.random = number, model, random
+        self.number, self.model, self.random, self.re_embed = number, model, random, re_embed
         self.gallery = f"gallery-{number}"
         self.possible: list[State] = [{}]
         self.ids: dict[int, str] = {}
         """The ids that the service gave to faces."""
         self.vectors: list[Floats] = []
+        self.crops: set[int] = set()
+        """The faces that were sent with a crop."""
+        self.sign = 1
+        """-1 while the gallery has the vectors of the other model, which are the opposite ones."""
+        self.is_re_embedding = False
         self.notes: list[str] = []
         self.tally = Tally()
         self._pending: tuple[str, Change] | None = None
@@ -102,8 +109,12 @@ class Client:
         self.tally.acknowledged[name] += 1
 
     def new_face(self) -> int:
-        self.vectors.append(unit(_CLIENT * self.number + len(self.vectors), DIMENSION))
+        self.vectors.append(unit(self.seed(len(self.vectors)), DIMENSION))
         return len(self.vectors) - 1
+
+    def seed(self, face: int) -> int:
+        """Return the number of which the vector of the face is made."""
+        return _CLIENT * self.number + face
 
     def new_note(self) -> str:
         """Return a text that nobody else has."""
@@ -114,11 +125,14 @@ class Client:
         return f"subject {len(self.vectors)} {self.random.random()}"
 
     def read_state(self, repository: GalleryRepository) -> State:
-        """Return what is stored of the gallery, and learn the ids of its faces."""
+        """Return what is stored of the gallery, and learn the ids of its faces, and which model it has."""
         try:
             subjects = repository.subjects(self.gallery, 10_000, "")
         except NotFound:
+            self.sign, self.is_re_embedding = 1, False
             return {}
+        self.sign = 1 if repository.gallery(self.gallery).model in (self.model, None) else -1
+        self.is_re_embedding = repository.crop_status(self.gallery).re_embedding is not None
         return {each.subject_id: self._person(repository, each.subject_id, each.metadata) for each in subjects}
 
     def _person(self, repository: GalleryRepository, subject: str, metadata: Mapping[str, Any]) -> Person:
@@ -130,7 +144,7 @@ class Client:
         return Person(metadata.get("note"), frozenset(found))
 
     def _number(self, vector: Floats) -> int:
-        similarity = np.array(self.vectors) @ vector
+        similarity = self.sign * np.array(self.vectors) @ vector
         number = int(similarity.argmax())
         assert similarity[number] > 1 - 1e-5
         return number

@@ -59,9 +59,10 @@ def test_a_kill_loses_nothing_that_was_acknowledged_and_halves_nothing(
     postgres = None if "sqlite" in kind else request.getfixturevalue("postgres")
     residues = Residues(tmp_path / "data", encrypted="encrypted" in kind) if postgres is None else None
     with killed(kind, tmp_path, random, postgres) as service:
-        with Api.of(service.server) as api:
-            model = answered(api.http.get("/models"))["models"][0]["digest"]
-        clients = [Client(number, model, Random(random.random())) for number in range(CLIENTS)]  # noqa: S311
+        clients = [
+            Client(number, service.model, Random(random.random()), service.re_embed)  # noqa: S311
+            for number in range(CLIENTS)
+        ]
         for number in range(KILLS):
             with changing(service, clients):
                 wait_for(clients, random.randrange(MOST_CHANGES))
@@ -71,14 +72,12 @@ def test_a_kill_loses_nothing_that_was_acknowledged_and_halves_nothing(
             assert eventually(service.is_settled, within=PATIENCE)
             judge_stored(service, clients)
             if residues:
-                residues.check(clients, service.rebuild)
+                residues.check(clients)
             judge_served(service, clients)
             if number % COMMANDS_EVERY == COMMANDS_EVERY - 1:
                 service.check()
         service.check()
         tell(kind, clients)
-        if residues:
-            report(f"{residues.left} erased values were left in unused bytes until the database was rebuilt")
 
 
 @contextmanager

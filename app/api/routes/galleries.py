@@ -37,7 +37,7 @@ MAX_PAGE = 1000
 FACE = ImageField("image", embeddings=("embedding",))
 FACES = ImageField("image", MAX_IMAGES, embeddings=("embedding", "embeddings"))
 ERASED: dict[int | str, dict[str, Any]] = {
-    204: {"description": "Erased: nothing of it is left in any file"},
+    204: {"description": "Erased: its rows and data key are overwritten"},
     202: {"model": responses.PendingErasure, "description": "Deleted; a reader still holds old pages on the disk"},
 }
 ENROLL, ERASE, EXPORT, VERIFY, ADMIN = (

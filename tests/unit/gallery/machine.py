@@ -5,9 +5,12 @@ Where the rows are, and what searches them, is said by classes derived from this
 """
 
 import itertools
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -15,12 +18,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from app.audit.log import AuditLog
 from app.domain.identity import Actor
 from app.domain.models import Embedding, Floats
+from app.gallery.records import KeptCrop
 from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
 from app.gallery.searching import Search
 from app.storage.cipher import Cipher, NoCipher
 from tests.support.repository import FileRepository
-from tests.support.templates import MODEL, template, unit
+from tests.support.templates import DIMENSION, MODEL, template, unit
 from tests.unit.gallery.model import PlainGallery
 
 PROCESS = st.integers(0, 1)
@@ -32,7 +36,23 @@ JUNK = (  # the first byte of an encrypted value is 1: two of one junk would loo
     | st.text(max_size=20)
     | st.floats(allow_nan=False)
 )
+CROP = b"\xff\xd8\xff"
+"""What a crop begins with; in these tests the vector of its face follows."""
+OTHER_MODEL = "sha256:" + "b" * 64
 AFTER_ENROLMENT = "2026-01-03T00:00:00.000Z"  # of templates made by tests, and before any subject is
+
+
+def switch_to(repository: GalleryRepository, gallery: str, model: str, sign: int) -> None:
+    """Make the new vectors of a few faces, and then of those that are left, and switch."""
+
+    def embed(crops: Sequence[KeptCrop]) -> list[Floats]:
+        return [sign * np.frombuffer(crop.jpeg.removeprefix(CROP), np.float32) for crop in crops]
+
+    repository.begin_re_embedding(gallery, model, DIMENSION)
+    for limit in (3, 1000):
+        crops = repository.crops_to_embed(gallery, "", limit)
+        repository.add_new_vectors(gallery, model, crops, embed(crops))
+    assert repository.switch_model(gallery, model, embed) is not None
 
 
 class Process:
@@ -80,7 +100,10 @@ class TwoProcesses(RuleBasedStateMachine):
         self.remove_database()
 
     def enroll_as(self, by: int, gallery: str, subject: str, faces: dict[str, Floats]) -> None:
-        templates = [template(face_id, subject, vector) for face_id, vector in faces.items()]
+        templates = [
+            replace(template(face_id, subject, vector), crop=CROP + vector.tobytes())
+            for face_id, vector in faces.items()
+        ]
         self.processes[by].repository.enroll(gallery, subject, templates)
         self.model.setdefault(gallery, PlainGallery()).enroll(subject, faces)
 
@@ -170,6 +193,24 @@ class TwoProcesses(RuleBasedStateMachine):
 
         assert made == (gallery not in self.model)
         self.model.setdefault(gallery, PlainGallery())
+
+    @precondition(lambda self: self.present())
+    @rule(by=PROCESS, pick=PICK)
+    def re_embed(self, by: int, pick: int) -> None:
+        """Give a gallery another model, whose vectors are the opposite ones, and then its own again."""
+        gallery, subject, face = self.present()[pick % len(self.present())]
+        plain = self.model[gallery]
+        assume(not plain.damaged())
+        vector = plain.subjects[subject].faces[face]
+        for process, model, sign in ((by, OTHER_MODEL, -1), (1 - by, MODEL, 1)):
+            switch_to(self.processes[process].repository, gallery, model, sign)
+            plain.revision += 1
+            searched, hits = self.processes[1 - process].search.search(
+                gallery, Embedding(sign * vector, model), 1, 1e-3
+            )
+
+            assert searched.revision == plain.revision
+            assert [(hit.subject_id, hit.face_id) for hit in hits] == [(subject, face)]
 
     @rule(by=PROCESS)
     def restart(self, by: int) -> None:

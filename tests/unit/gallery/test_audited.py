@@ -1,7 +1,7 @@
 """Every change says who made it, in the same transaction; what changes nothing says nothing."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -9,22 +9,41 @@ import pytest
 from app.audit.log import AuditLog
 from app.domain.errors import LikenessError, ModelMismatch
 from app.domain.identity import Actor
+from app.domain.models import Floats
 from app.gallery.import_export import export_gallery, import_gallery
-from app.gallery.records import IdempotencyRecord
+from app.gallery.records import IdempotencyRecord, KeptCrop
 from app.gallery.repository import GalleryRepository
 from tests.support.repository import FileRepository
-from tests.support.templates import numbered, template, unit
+from tests.support.templates import DIMENSION, MODEL, numbered, template, unit, with_crops
 from tests.unit.gallery.guests import ODD, contents, fill
 
 pytestmark = pytest.mark.any_database(slow=True)
 
 BY = Actor("key:ada", "r-1")
 NAME = "Augusta Ada"
+OTHER_MODEL = "sha256:" + "b" * 64
 Use = Callable[[GalleryRepository], object]
 
 
 def event(action: str, gallery: str = "guests", **details: Any) -> dict[str, Any]:
     return {"action": action, "gallery": gallery, **details}
+
+
+def begin(repository: GalleryRepository) -> None:
+    repository.begin_re_embedding("guests", OTHER_MODEL, DIMENSION, BY)
+
+
+def embed(crops: Sequence[KeptCrop]) -> list[Floats]:
+    return [unit(9) for _ in crops]
+
+
+def re_embed(repository: GalleryRepository) -> None:
+    """Switch to another model, and erase the faces without a crop."""
+    repository.enroll("guests", "ada", with_crops(numbered("ada", 7)), by=BY)
+    begin(repository)
+    crops = repository.crops_to_embed("guests", "", 9)
+    repository.add_new_vectors("guests", OTHER_MODEL, crops, embed(crops), BY)
+    repository.switch_model("guests", OTHER_MODEL, embed, BY, drop_faces_without_crops=True)
 
 
 CHANGES: dict[str, tuple[Use, list[dict[str, Any]]]] = {
@@ -56,6 +75,27 @@ CHANGES: dict[str, tuple[Use, list[dict[str, Any]]]] = {
             event("gallery.delete", subjects=3, faces=3),
         ],
     ),
+    "begin to re-embed": (
+        lambda repository: begin(repository),
+        [event("gallery.re_embed", model=OTHER_MODEL)],
+    ),
+    "end re-embedding": (
+        lambda repository: (begin(repository), repository.cancel_re_embedding("guests", BY)),
+        [event("gallery.re_embed", model=OTHER_MODEL), event("gallery.re_embed_cancel")],
+    ),
+    "re-embed": (
+        lambda repository: re_embed(repository),
+        [
+            event("face.enroll", subject="ada", face="7"),
+            event("gallery.re_embed", model=OTHER_MODEL),
+            event("gallery.re_embed", faces=1),
+            *(
+                event("face.delete", subject=subject, face=face)
+                for subject, face in (("ada", "1"), ("ada", "2"), (ODD, "3"))
+            ),
+            event("gallery.switch_model", model=OTHER_MODEL, earlier_model=MODEL, faces=1),
+        ],
+    ),
     "export": (
         lambda repository: repository.export_subject("guests", "ada", BY),
         [event("subject.export", subject="ada")],
@@ -81,6 +121,7 @@ READS: list[Use] = [
     lambda repository: repository.vacuum(),
     lambda repository: repository.create_gallery("guests", BY),
     lambda repository: repository.expire("2000", BY),
+    lambda repository: repository.cancel_re_embedding("guests", BY),
 ]
 REFUSED: list[Use] = [
     lambda repository: repository.create_gallery("\n", BY),
@@ -92,6 +133,8 @@ REFUSED: list[Use] = [
     lambda repository: repository.delete_subject("guests", "eve", BY),
     lambda repository: repository.delete_gallery("none", BY),
     lambda repository: repository.export_subject("guests", "eve", BY),
+    lambda repository: repository.add_new_vectors("guests", OTHER_MODEL, [], [], BY),
+    lambda repository: repository.switch_model("guests", OTHER_MODEL, embed, BY, drop_faces_without_crops=True),
 ]
 
 

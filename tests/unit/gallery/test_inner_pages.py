@@ -2,12 +2,14 @@
 
 import random
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from app.gallery.records import IdempotencyRecord
+from app.storage import rewriting
 from app.storage.sqlite import Database
 from tests.support.repository import FileRepository
 from tests.support.templates import template, unit
@@ -57,17 +59,42 @@ def test_inner_pages_keep_no_metadata_and_no_answer_of_the_erased(
     assert kept(path, subjects) == []
 
 
-def test_a_rebuilt_file_keeps_not_even_what_merging_leaf_pages_left(repository: FileRepository, path: Path) -> None:
-    """With this seed a copy of a neighbour stayed in the unused bytes of a page."""
+@pytest.mark.parametrize("rewrite", [FileRepository.settle_erasures, FileRepository.vacuum])
+def test_rewriting_the_file_removes_what_joining_pages_left(
+    repository: FileRepository, path: Path, rewrite: Callable[[FileRepository], object]
+) -> None:
+    """With this seed the copy of a row stays in a page that has become emptier, and the row is erased later."""
     chance = random.Random(2)  # noqa: S311
     subjects = fill(repository, chance)
     chance.shuffle(subjects)
     erased = subjects[SUBJECTS // 10 :]
     erase(repository, erased)
-    repository.vacuum()
+    left = kept(path, erased)
+    rewrite(repository)
+    rewritten = path.stat().st_mtime_ns
+    repository.settle_erasures()
 
+    assert len(left) == 1
     assert kept(path, erased) == []
     assert len(kept(path, subjects)) == SUBJECTS // 10
+    assert path.stat().st_mtime_ns == rewritten, "nothing was erased since, and it was rewritten again"
+
+
+def test_a_file_is_rewritten_only_while_it_is_small_and_other_processes_know_that_it_was(
+    repository: FileRepository, others: FileRepository, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subjects = fill(repository, random.Random(2))  # noqa: S311
+    erase(repository, subjects[1:])
+    with monkeypatch.context() as patch:
+        patch.setattr(rewriting, "MAX_BYTES", 1000)
+        repository.settle_erasures()
+        large = path.stat().st_size
+    others.settle_erasures()
+    small = path.stat()
+    repository.settle_erasures()
+
+    assert small.st_size < large / 2
+    assert path.stat().st_mtime_ns == small.st_mtime_ns
 
 
 def test_no_table_with_private_values_keeps_rows_in_inner_pages(repository: FileRepository, path: Path) -> None:
