@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -81,7 +82,7 @@ class ReEmbedder:
             try:
                 self.process.stdin.write(f"{gallery}\n")
                 self.process.stdin.flush()
-            except BrokenPipeError as error:
+            except (BrokenPipeError, ValueError) as error:  # it was killed, or its pipes are closed
                 raise Unanswered(gallery) from error
             for _ in range(2):
                 if (line := self.process.stdout.readline()) != f"{_SWITCHED}\n":
@@ -92,6 +93,10 @@ class ReEmbedder:
     def kill(self) -> None:
         self.process.kill()
         self.process.wait(10)
+        with self._lock, contextlib.suppress(BrokenPipeError):  # after the thread that waits for an answer
+            for pipe in (self.process.stdout, self.process.stdin):
+                assert pipe
+                pipe.close()
 
 
 def _serve(address: Path | str, model: str, key: str) -> None:

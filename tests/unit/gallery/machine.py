@@ -37,7 +37,7 @@ JUNK = (  # the first byte of an encrypted value is 1: two of one junk would loo
     | st.floats(allow_nan=False)
 )
 CROP = b"\xff\xd8\xff"
-"""What a crop begins with; in these tests the vector of its face follows."""
+"""The beginning of a crop; in these tests the vector of its face follows."""
 OTHER_MODEL = "sha256:" + "b" * 64
 AFTER_ENROLMENT = "2026-01-03T00:00:00.000Z"  # of templates made by tests, and before any subject is
 
