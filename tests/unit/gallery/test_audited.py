@@ -33,6 +33,11 @@ def begin(repository: GalleryRepository) -> None:
     repository.begin_re_embedding("guests", OTHER_MODEL, DIMENSION, BY)
 
 
+def begin_and_end(repository: GalleryRepository) -> None:
+    begin(repository)
+    repository.cancel_re_embedding("guests", BY)
+
+
 def embed(crops: Sequence[KeptCrop]) -> list[Floats]:
     return [unit(9) for _ in crops]
 
@@ -80,7 +85,7 @@ CHANGES: dict[str, tuple[Use, list[dict[str, Any]]]] = {
         [event("gallery.re_embed", model=OTHER_MODEL)],
     ),
     "end re-embedding": (
-        lambda repository: (begin(repository), repository.cancel_re_embedding("guests", BY)),
+        lambda repository: begin_and_end(repository),
         [event("gallery.re_embed", model=OTHER_MODEL), event("gallery.re_embed_cancel")],
     ),
     "re-embed": (
