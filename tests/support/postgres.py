@@ -19,6 +19,7 @@ import psycopg
 import pytest
 
 from app.storage.postgresql.migrate import open_migrated
+from tests.support.commands import eventually
 from tests.support.server import family
 
 _SETTINGS = {
@@ -46,6 +47,14 @@ def find_binaries() -> Path | None:
     if spec is not None and spec.origin is not None:
         found += sorted(Path(spec.origin).parent.glob("pginstall*/bin/postgres"))
     return found[-1].parent if found else None
+
+
+def _runs(pid: int) -> bool:
+    """Return whether the process has not ended; its parent need not know yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 class PostgresServer:
@@ -79,9 +88,11 @@ class PostgresServer:
     def start(self) -> None:
         options = [f"--{name}={value.strip(chr(39))}" for name, value in _SETTINGS.items()]
         command = [str(self._binaries / "postgres"), "-D", str(self.data), "-k", str(self.folder), *options]
-        self._process = subprocess.Popen(
-            command, user=self._user, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        log = self.folder / "log"
+        with log.open("wb") as file:
+            self._process = subprocess.Popen(
+                command, user=self._user, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=file
+            )
         for _ in range(600):
             try:
                 psycopg.connect(self.url()).close()
@@ -89,7 +100,7 @@ class PostgresServer:
                 time.sleep(0.05)
             else:
                 return
-        raise AssertionError("the server did not start")
+        raise AssertionError(f"the server did not start (exit {self._process.poll()}): {log.read_text()}")
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop the server: SIGINT ends its connections at once, SIGQUIT and SIGKILL leave work for recovery."""
@@ -106,11 +117,17 @@ class PostgresServer:
         self.stop(signal.SIGKILL)
 
     def _kill_children(self, pid: int) -> None:
-        """Kill them before the server, which is stopped meanwhile and makes no further ones: they would outlive it."""
+        """
+        Kill them before the server, which is stopped meanwhile and makes no further ones: they would outlive it.
+
+        No server starts while one of them still has the shared memory, so wait until they have ended.
+        """
         os.kill(pid, signal.SIGSTOP)
+        os.waitpid(pid, os.WUNTRACED)
         children = [child for child in family(pid) if child != pid]
         for child in children:
             os.kill(child, signal.SIGKILL)
+        assert eventually(lambda: not any(map(_runs, children)), within=60)
 
     def remove(self) -> None:
         self.stop()
