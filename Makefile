@@ -44,7 +44,7 @@ audit: $(VENV)/.dev ## Look for known vulnerabilities in the pinned versions (as
 
 lock: $(VENV)/.pip ## Remake requirements/*.lock from pyproject.toml and constraints.txt (asks the package index)
 	$(PIP) --constraint constraints.txt --group lock
-	for extra in cpu gpu; do $(BIN)/uv pip compile pyproject.toml --extra $$extra --extra heif --extra cluster --extra postgres --constraint constraints.txt \
+	for extra in cpu gpu; do $(BIN)/uv pip compile pyproject.toml --extra $$extra --extra heif --extra postgres --constraint constraints.txt \
 	  --python-version 3.11 --python-platform linux --generate-hashes --no-annotate --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command 'make lock' --quiet --output-file requirements/$$extra.lock \
 	  || exit 1; done
