@@ -9,6 +9,5 @@ find . -type f \( -name '*.pyi' -o -name '*.pxd' -o -name '*.h' -o -name '*.hpp'
 (cd onnxruntime && rm -rf backend datasets quantization tools transformers)
 # ONNX Runtime's library for C programs: the Python extension beside it holds its own copy and is not linked to this one.
 rm -f onnxruntime/capi/libonnxruntime.so.*
-# Symbols of extension modules that only a debugger reads: 12 MB in uvloop alone. Not of the libraries in *.libs, which
-# auditwheel has rewritten.
-find . -type d -name '*.libs' -prune -o -type f -name '*.so' -exec strip --strip-unneeded {} +
+# Symbols in extension modules, which only a debugger reads: 12 MB in uvloop alone. The libraries beside them stay as they are.
+find . -type f \( -name '*.cpython-*.so' -o -name '*.abi3.so' \) -exec strip --strip-unneeded {} +
