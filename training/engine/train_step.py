@@ -27,6 +27,7 @@ from training.losses.objectives import LOSSES, Objective
 from training.losses.partial_fc import PartialFC, people_of
 from training.losses.reducers import REDUCERS
 from training.losses.softmax_registry import build_softmax
+from training.networks.checkpointing import checkpoint_blocks
 from training.networks.dropout import drop_before_head
 from training.networks.embedder import Embedder, FaceNetwork
 from training.randomness import Stream, torch_generator
@@ -69,7 +70,7 @@ class Learner:
         vectors = self.grad_cache.embed(batch.views, self.step)  # (B / processes, D), not normalised
         joint = self.processes.all_gather(vectors.detach()).requires_grad_()  # (B, D)
         embeddings = functional.normalize(joint)  # (B, D)
-        labels = batch.labels.to(device)
+        labels = batch.labels.to(device, non_blocking=True)
         each = self._softmax_losses(joint, labels)  # (B,)
         if each is None:
             each = self._objective(batch)(embeddings, labels)  # (T,)
@@ -160,7 +161,7 @@ class Learner:
         """Return the mean distance to the teacher's vectors, and the mean squared difference of cosines."""
         if self.targets is None:
             return embeddings.new_zeros(()), embeddings.new_zeros(())
-        targets = self.targets[batch.faces].to(embeddings.device)  # (B, D)
+        targets = self.targets[batch.faces].to(embeddings.device, non_blocking=True)  # (B, D)
         relations = (
             losses.relational_losses(embeddings, targets) if self.loss.relational_weight else targets.new_zeros(1)
         )
@@ -219,6 +220,8 @@ def build_learner(
 ) -> Learner:
     """Return a learner at step 0; `people` is the number of classes of a softmax, where the config has one."""
     drop_before_head(network, config.network.dropout)
+    if config.run.gradient_checkpointing:
+        checkpoint_blocks(network)
     embedder = _trainable(network, frozen=config.network.batch_norm == "frozen").to(processes.device)
     if config.run.compile:
         embedder.compile(dynamic=False)

@@ -26,6 +26,7 @@ from training.engine.lr_schedules import lr_schedule
 from training.engine.malloc import keep_freed_memory
 from training.engine.pairs_validation import PairsValidation, open_pairs
 from training.engine.run_record import RECORD, WEIGHTS
+from training.engine.scalar_writers import check_installed, open_writers
 from training.engine.signals import interrupt_event
 from training.engine.train_step import Learner, build_learner
 from training.errors import TrainingError
@@ -57,6 +58,7 @@ def train(config: TrainConfig, output: Path, *, resume: bool) -> Path:
 
 def _train(config: TrainConfig, output: Path, processes: Processes, *, resume: bool) -> None:
     """Run in a frame of its own, so that what holds the process group (DDP) is freed before the group is destroyed."""
+    check_installed(config.run.log_to)
     state = _open_output(config, output, resume=resume)
     processes.barrier()  # every process has read `output` before the main one writes there
     if processes.is_main:
@@ -110,7 +112,8 @@ class Trainer:
         """Return the mean metrics of the last steps."""
         steps, lr = self.config.optimizer.steps, lr_schedule(self.config.optimizer)
         first, is_main = self.learner.step, self.processes.is_main
-        with interrupt_event() as interrupted, RunLogger(self.output, steps, first=first, enabled=is_main) as logger:
+        writers = open_writers(self.output, self.config, first) if is_main else []
+        with interrupt_event() as interrupted, RunLogger(writers, steps, first=first, enabled=is_main) as logger:
             for step, batch in self.curriculum.batches(logger.log_pool):
                 metrics = self.learner.train_step(batch, lr(step))
                 logger.log_step(step, metrics)
