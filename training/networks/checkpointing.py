@@ -27,7 +27,7 @@ def checkpoint_blocks(network: FaceNetwork) -> None:
         raise NoBlocks(f"run.gradient_checkpointing: {type(network).__name__} has no blocks of layers; set false")
     for block in blocks:
         contexts = partial(_contexts, block)
-        block.forward = partial(checkpoint, block.forward, use_reentrant=False, context_fn=contexts)  # type: ignore[method-assign]
+        block.forward = partial(checkpoint, block.forward, use_reentrant=False, context_fn=contexts)
 
 
 def _blocks(module: nn.Module) -> Iterator[nn.Module]:

@@ -36,7 +36,7 @@ def trained(network: FaceNetwork, pixels: Tensor) -> list[Tensor]:
     for _ in range(2):
         optimizer.zero_grad()
         loss = (network(pixels) * torch.arange(8)).square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         seen += [loss.detach(), *(part.grad.clone() for part in network.parameters() if part.grad is not None)]
     return seen + list(network.state_dict().values())
