@@ -1,4 +1,4 @@
-"""Where the scalars of a run go: TensorBoard, MLflow or Weights & Biases, by name."""
+"""The writers of a run's scalars by name: TensorBoard, MLflow, Weights & Biases."""
 
 from __future__ import annotations
 
@@ -102,9 +102,15 @@ class WandbWriter:
             id=id_file.read_text(encoding="utf-8"),
             resume="allow",
             config=dict(_options(config)),
-            # no console output, host name, user, git remote or code: the scalars and options are what was asked for
+            # only scalars and options were asked for: no console output, host, hardware, packages, git remote or code
             settings=wandb.Settings(
-                console="off", silent=True, x_disable_meta=True, x_disable_stats=True, disable_git=True
+                console="off",
+                disable_git=True,
+                host="",
+                silent=True,
+                x_disable_meta=True,
+                x_disable_stats=True,
+                x_save_requirements=False,
             ),
         )
 

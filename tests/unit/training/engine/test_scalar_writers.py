@@ -79,6 +79,7 @@ def test_wandb_is_offline_and_has_every_scalar(
         wandb.teardown()  # ends its process
     (record,) = (tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb")
     content = record.read_bytes()
+    assert list((record.parent / "files").iterdir()) == []  # neither a list of packages nor of hardware
     assert content.count(b"genuine_distance") >= config.optimizer.steps
     assert b"loss.miner" in content
     assert (tmp_path / "run" / "wandb.run").read_text() == record.stem.removeprefix("run-")

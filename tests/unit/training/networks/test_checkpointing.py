@@ -58,8 +58,8 @@ def test_checkpointing_keeps_less_and_learns_the_same_to_the_bit(name: str) -> N
 
 
 def bytes_kept(network: FaceNetwork, pixels: Tensor) -> int:
-    """Return the bytes that a forward pass keeps for the backward pass, besides weights and buffers."""
-    own = {part.data_ptr() for part in [*network.parameters(), *network.buffers()]}
+    """Return the bytes that a forward pass keeps for the backward pass, besides weights, buffers and input."""
+    own = {part.data_ptr() for part in [pixels, *network.parameters(), *network.buffers()]}
     storages: dict[int, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:
