@@ -17,8 +17,9 @@ from app.domain.errors import InvalidRequest
 from app.domain.identity import SYSTEM, Actor
 from app.domain.models import Floats
 from app.gallery import queries, switching
+from app.gallery.face_statements import damaged_of_face
 from app.gallery.records import CropStatus, DamagedValue, GalleryInfo, KeptCrop
-from app.gallery.transaction import GalleryTransaction, damaged_of_face
+from app.gallery.transaction import GalleryTransaction
 from app.gallery.transactional import Transactional
 from app.storage.database import Row
 
