@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from app.api.presenters import Presenter
+from app.api.presenters.recognition import Presenter
 from app.api.requests import SubjectFields
 from app.api.uploads import Submission
 from app.bootstrap.services import open_services

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from app.api import requests, responses
-from app.api.presenters import Presenter
+from app.api.presenters.recognition import Presenter
 from app.bootstrap.services import open_services
 from app.bootstrap.storage import DEFAULT_GALLERY
 from app.cli.drawing import draw_faces, face_of

@@ -24,7 +24,7 @@ from app.api.dependencies import (
 from app.api.image_fields import MAX_IMAGES, ImageField
 from app.api.ndjson import ImportAnswers
 from app.api.openapi import PROBLEMS, json_body, ndjson_answers, ndjson_body, request_body
-from app.api.presenters import enrolled_faces, subject_export
+from app.api.presenters.enrolled import enrolled_faces, subject_export
 from app.api.problems import ProblemContext
 from app.api.uploads import F, Submission
 from app.api.vectors import given_faces

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from app.api import responses
-from app.api.presenters import Presenter
+from app.api.presenters.recognition import Presenter
 from app.cli.output import problem_context
 from app.cli.video.tracking import Sighting
 from app.client import AsyncClient, results
