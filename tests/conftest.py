@@ -10,7 +10,7 @@ import skimage.data
 from hypothesis import settings
 from PIL import Image
 
-from app.domain.models import Pixels, read_only
+from app.domain.arrays import Pixels, read_only
 from app.faces.detector.mtcnn import Mtcnn
 from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet
 from app.inference.manifest import ModelFile, read_checked, read_detector

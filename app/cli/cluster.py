@@ -16,8 +16,8 @@ from app.cli.folders import check_output, write_folders
 from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, Result, run
 from app.cli.photos import Face, Fmr, Threshold, one_bound
 from app.cli.progress import progress_bar
+from app.domain.embeddings import Embedding
 from app.domain.errors import InputError, ServiceError
-from app.domain.models import Embedding
 from app.faces.selection import FaceRule
 from app.matching.pairwise_scores import PairwiseScores, pairwise_scores
 from app.matching.threshold_policy import Decision

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
+from app.domain.embeddings import Template
 from app.domain.errors import InvalidRequest
-from app.domain.models import Template
 from app.gallery import queries
 from app.gallery.records import DamagedRow, DamagedValue, GalleryInfo
 from app.gallery.statements import Statements

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from app.audit import log as audit
 from app.domain.clock import now
+from app.domain.embeddings import Embedding
 from app.domain.errors import InvalidRequest, ModelMismatch, NotFound
 from app.domain.identity import Actor
-from app.domain.models import Embedding
 from app.gallery import queries
 from app.gallery.limits import check_id
 from app.gallery.records import GalleryInfo

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from training.data.crops import CROPS_112, CropGeometry, geometry_of_side
 from training.data.exclusions import NOTHING, Exclusions
 from training.data.file_index import Examined, FileIndex, state_of

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from app.api import responses
 from app.api.presenters.members import enrolled_members, vector_members
-from app.domain.models import Template
+from app.domain.embeddings import Template
 from app.gallery.records import SubjectFile
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.api import responses
-from app.domain.models import Embedding, Probe, Template
+from app.domain.embeddings import Embedding, Probe, Template
 
 
 def judged_members(probe: Probe) -> dict[str, Any]:

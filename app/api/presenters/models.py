@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.api import responses
-from app.domain.models import rounded_rate
+from app.domain.comparisons import rounded_rate
 from app.matching.calibration import Calibration
 from app.matching.score_release import DISTANCE_STEP
 from app.services.container import Models

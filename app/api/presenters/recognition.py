@@ -9,8 +9,9 @@ from typing import Any
 from app.api import responses
 from app.api.presenters.members import enrolled_members, judged_members, vector_members
 from app.api.problems import ProblemContext, problem_of
+from app.domain.comparisons import Comparison, OperatingPoint
+from app.domain.embeddings import Probe
 from app.domain.errors import LikenessError, Rejected
-from app.domain.models import Comparison, OperatingPoint, Probe
 from app.matching.threshold_policy import Decision
 from app.pipeline import PhotoFaces
 from app.services.container import Models

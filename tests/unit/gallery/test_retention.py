@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.audit.log import AuditLog
+from app.domain.embeddings import Embedding, Template
 from app.domain.identity import Actor
-from app.domain.models import Embedding, Template
 from app.gallery.records import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
 from app.gallery.retention import Expired
