@@ -25,7 +25,8 @@ from app.gallery.records import DamagedRow
 from app.gallery.repository import GalleryRepository
 from app.settings import Settings
 from app.storage.backup import InvalidBackup, Manifest, extract_backup, write_backup
-from app.storage.migrate import migration_scripts, open_migrated, schema_version
+from app.storage.migrate import open_migrated, schema_version
+from app.storage.scripts import migration_scripts
 from app.storage.sqlite import Database
 
 STREAM = Path("-")

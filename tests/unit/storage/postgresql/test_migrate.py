@@ -9,9 +9,9 @@ import pytest
 
 from app.audit.log import AuditLog
 from app.domain.errors import StartError
-from app.storage.migrate import migration_scripts as sqlite_scripts
 from app.storage.postgresql.migrate import open_migrated
 from app.storage.postgresql.scripts import migration_scripts, newest_version
+from app.storage.scripts import migration_scripts as sqlite_scripts
 from tests.support.background import map_in_threads
 from tests.support.postgres import PostgresServer
 
