@@ -19,8 +19,6 @@ from training.data.packed_files import ImageFile
 from training.data.sources import PersonFiles, UnusableData, list_people
 from training.errors import TrainingError
 
-__all__ = ["FaceSet", "Skipped", "UnusableData", "UnusableImage", "read_crop", "read_faces"]
-
 
 @dataclass(frozen=True, slots=True)
 class CropFormat:
