@@ -16,8 +16,8 @@ from importlib.util import find_spec
 import numpy as np
 import numpy.typing as npt
 
+from app.domain.arrays import Floats
 from app.domain.errors import InvalidRequest, StartError
-from app.domain.models import Floats
 from app.matching.distance import distances_between
 
 BLOCK = 512  # rows of distances at a time

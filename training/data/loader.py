@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from training.config.augmentation import AugmentationConfig
 from training.data.augmentation import augment
 from training.data.dataset import CropFormat, FaceSet, read_crop

@@ -9,9 +9,9 @@ from training.data.augmentation import augment
 from training.data.dataset import FaceSet, read_crop
 from training.data.loader import BatchLoader
 from training.data.samplers import PeopleSampler
+from training.engine.build_learner import build_learner
 from training.engine.curriculum import Curriculum
 from training.engine.distributed import Processes
-from training.engine.train_step import build_learner
 from training.networks.registry import build
 from training.randomness import Stream, generator
 
