@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.domain.arrays import Floats
 from app.domain.errors import InvalidRequest
-from app.domain.models import Floats
 from app.matching.distance import distances_between
 from app.matching.linkage import Labels, average_linkage
 

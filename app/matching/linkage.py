@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 
 Labels = npt.NDArray[np.intp]
 

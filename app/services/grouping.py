@@ -9,8 +9,8 @@ from typing import TypeVar
 import numpy as np
 
 from app.concurrency.worker_pool import WorkerPool
+from app.domain.embeddings import Embedding
 from app.domain.errors import LikenessError, Rejected, ServiceError
-from app.domain.models import Embedding
 from app.faces.selection import FaceRule
 from app.matching.clustering import cluster_faces
 from app.matching.threshold_policy import Decision, ThresholdPolicy

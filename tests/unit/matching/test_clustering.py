@@ -9,8 +9,8 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist
 from sklearn.cluster import AgglomerativeClustering
 
+from app.domain.arrays import Floats
 from app.domain.errors import InvalidRequest
-from app.domain.models import Floats
 from app.matching import clustering
 from app.matching.clustering import cluster_faces
 
