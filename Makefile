@@ -18,7 +18,7 @@ test: $(VENV)/.dev ## Run the fast tests: units and the HTTP contract, under 3 m
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not (slow or e2e)" $(FAST_TESTS)
 
 test-slow: $(VENV)/.dev $(VENV)/.clients $(VENV)/.openvino $(VENV)/.page ## Run all other tests: end to end, browser, proofs at short length, Docker where there is one
-	$(BIN)/pytest -n 2 --dist loadfile -m "slow or e2e or proof or docker or browser" tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "slow or e2e or proof or docker or browser" tests
 
 test-all: test test-slow ## Run every test
 
@@ -44,7 +44,7 @@ audit: $(VENV)/.dev ## Look for known vulnerabilities in the pinned versions (as
 
 lock: $(VENV)/.pip ## Remake requirements/*.lock from pyproject.toml and constraints.txt (asks the package index)
 	$(PIP) --constraint constraints.txt --group lock
-	for extra in cpu gpu; do $(BIN)/uv pip compile pyproject.toml --extra $$extra --extra heif --extra cluster --extra postgres --constraint constraints.txt \
+	for extra in cpu gpu; do $(BIN)/uv pip compile pyproject.toml --extra $$extra --extra heif --extra postgres --constraint constraints.txt \
 	  --python-version 3.11 --python-platform linux --generate-hashes --no-annotate --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command 'make lock' --quiet --output-file requirements/$$extra.lock \
 	  || exit 1; done
@@ -53,7 +53,7 @@ lock: $(VENV)/.pip ## Remake requirements/*.lock from pyproject.toml and constra
 	  --output-file requirements/clients.lock
 
 proof: $(VENV)/.dev ## Run every proof at full length: schemathesis, fuzz, soak, faults, 200 kills (about two hours)
-	LIKENESS_PROOF=full $(BIN)/pytest --timeout 3600 tests/proof
+	LIKENESS_PROOF=full $(BIN)/pytest --timeout 3600 tests/proof tests/unit/training/engine/test_health_checks.py
 
 bench: $(VENV)/.dev ## Time every stage against its peers, hold the ratios against their targets, renew docs/benchmarks.md
 	$(BIN)/python -m tests.benchmarks --publish $(BENCH)

@@ -25,7 +25,7 @@ from app.api.middleware.head import HeadAsGet
 from app.api.middleware.metrics import RequestMetrics
 from app.api.middleware.raw_path import RawPath
 from app.api.middleware.request_id import RequestId
-from app.api.routes import docs, faces, galleries, health, models
+from app.api.routes import docs, enrolled_faces, faces, galleries, health, models, subjects
 from app.api.routes import metrics as metrics_route
 from app.api.routes import page as page_route
 from app.api.state import AppState, set_state, state_of
@@ -33,7 +33,7 @@ from app.bootstrap.services import open_services
 from app.bootstrap.tracing import open_tracing
 from app.observability.metrics import Metrics
 from app.observability.route_names import RouteNames
-from app.observability.tracing import NO_TRACING
+from app.observability.tracing import NO_TRACING, Tracing
 from app.server.shutdown import Lifecycle
 from app.settings import Settings
 
@@ -78,17 +78,28 @@ def create_app(settings: Settings) -> FastAPI:
     )
     set_state(app, stopped)
     metrics.watch_readiness(lambda: state_of(app).is_ready)
+    _add_routes(app, settings)
+    problems.install(app)
+    openapi.customize_openapi(app)
+    _add_middleware(app, settings, stopped, tracing)
+    return app
+
+
+def _add_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(faces.router)  # whose images check the query themselves
-    for router in (galleries.router, models.router, health.router, metrics_route.router):
+    gallery_routers = (enrolled_faces.router, galleries.router, subjects.router)  # what is asked most is matched first
+    for router in (*gallery_routers, models.router, health.router, metrics_route.router):
         app.include_router(router, dependencies=[Depends(reject_unknown_query)])
     app.include_router(docs.router)
     for router in compreface.ROUTERS if settings.compreface else ():
         app.include_router(router)
     if settings.page:
         app.include_router(page_route.router)
-    problems.install(app)
-    openapi.customize_openapi(app)
-    # a request passes the middleware that was added last first
+
+
+def _add_middleware(app: FastAPI, settings: Settings, state: AppState, tracing: Tracing) -> None:
+    """Add the middleware from the inside to the outside: a request passes what was added last first."""
+    lifecycle = state.lifecycle
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, seconds=settings.upload_timeout)
     app.add_middleware(Deadline, seconds=settings.deadline, long_seconds=settings.long_deadline, lifecycle=lifecycle)
@@ -97,10 +108,9 @@ def create_app(settings: Settings) -> FastAPI:
     if settings.compreface:
         app.add_middleware(CompreFaceErrors)
     route_names = RouteNames([*app.openapi()["paths"], *PUBLIC, *(compreface.PATHS if settings.compreface else ())])
-    app.add_middleware(RequestMetrics, metrics=metrics, lifecycle=lifecycle, route_names=route_names)
+    app.add_middleware(RequestMetrics, metrics=state.metrics, lifecycle=lifecycle, route_names=route_names)
     app.add_middleware(RawPath)
     app.add_middleware(tracing.middleware)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, **cors_options(settings.cors_origins))
     app.add_middleware(RequestId)
-    return app

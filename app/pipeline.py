@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from app.concurrency.worker_pool import raise_if_cancelled
-from app.domain.models import AlignedCrop, Face, Liveness, Pixels, Quality
+from app.domain.arrays import Pixels
+from app.domain.faces import AlignedCrop, Face, Liveness, Quality
 from app.domain.ports import Aligner, Detector, LivenessDetector
 from app.faces.alignment import ARCFACE_112, KEPT_SIZE, LandmarkAligner
 from app.faces.orientation import Orientation, detect_upright

@@ -10,12 +10,12 @@ import skimage.data
 from hypothesis import settings
 from PIL import Image
 
-from app.domain.models import Pixels, read_only
+from app.domain.arrays import Pixels, read_only
 from app.faces.detector.mtcnn import Mtcnn
 from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet
 from app.inference.manifest import ModelFile, read_checked, read_detector
 from app.inference.onnx_session import Session
-from app.storage import reserve, sqlite
+from app.storage import reserve, sqlite_file
 from tests.support.gate import Gate
 from tests.support.postgres import PostgresServer, running_server
 
@@ -43,9 +43,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session", autouse=True)
 def quick_disk() -> Iterator[None]:
     """Do without fsync, because no power is lost here (storage/test_sqlite.py checks that fsync is on otherwise)."""
-    pragmas = [pragma.replace("synchronous=FULL", "synchronous=OFF") for pragma in sqlite._PRAGMAS]
+    pragmas = [pragma.replace("synchronous=FULL", "synchronous=OFF") for pragma in sqlite_file._PRAGMAS]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sqlite, "_PRAGMAS", pragmas)
+        patch.setattr(sqlite_file, "_PRAGMAS", pragmas)
         patch.setattr(reserve, "MAX_BYTES", 2**16)  # pytest keeps the folders of many tests
         yield
 

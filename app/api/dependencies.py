@@ -19,7 +19,7 @@ from pydantic import BeforeValidator, StringConstraints
 
 from app.api.image_fields import ImageField
 from app.api.middleware.auth import actor_of, caller_of
-from app.api.presenters import Presenter
+from app.api.presenters.recognition import Presenter
 from app.api.problems import MAX_ERRORS, ProblemContext
 from app.api.state import AppState, state_of
 from app.api.uploads import MAX_NAME, F, Submission, read_fields, read_submission

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from app.api.image_fields import ImageField
 from app.api.requests import VectorFields
 from app.api.uploads import Submission
+from app.domain.embeddings import Embedding
 from app.domain.errors import InvalidRequest
 from app.domain.identity import Caller, Scope
-from app.domain.models import Embedding
 from app.services.extraction import FaceInput
 from app.services.vectors import Vectors
 

@@ -171,8 +171,8 @@ def _head_fault(chain: _Chain, head: str | None) -> str | None:
 def _row_fault(db: Connection, chain: _Chain) -> str | None:
     if db.rows is None:
         return "the database has no digests of its rows"
-    db.rows.load_key()
-    if db.rows.lacks_key():
+    db.rows.key.load()
+    if db.rows.key.is_missing():
         return "an encryption key is given, but the gallery is not encrypted"
     faults = [*_row_differences(db), *filter(None, [ledger.head_problem(db)])]
     if not faults and chain.state not in (None, db.rows.state()):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from app.domain.errors import InferenceFailed, StartError
-from app.domain.models import AlignedCrop, Box, Face, Landmarks
+from app.domain.faces import AlignedCrop, Box, Face, Landmarks
 from app.domain.ports import ThresholdOffsets
 from app.faces.alignment import KEPT_SIZE, fits_kept_crops, open_aligner
 from app.faces.detector.mtcnn import cascade_options, load_mtcnn

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from app import __version__
+from app.access.api_keys import KeyStore
 from app.access.authenticator import Authenticator, check_exposure, is_loopback
 from app.bootstrap.attempts import open_attempts
 from app.bootstrap.models import open_models, open_pipeline, warm_up
 from app.bootstrap.search import builds_graphs, is_external, open_search
 from app.bootstrap.storage import open_keys, open_repository
+from app.bootstrap.worker_pools import MAX_QUEUED, WorkerPools, open_worker_pools
 from app.concurrency.malloc import give_back_freed_memory
-from app.concurrency.worker_pool import WorkerPool
 from app.domain.ports import NoObserver, Observer
 from app.faces.quality import QualityBounds
 from app.gallery.repository import GalleryRepository
@@ -26,6 +28,7 @@ from app.matching.score_release import ScoreReleasePolicy, largest_threshold
 from app.matching.threshold_policy import ThresholdPolicy
 from app.observability.gauges import GallerySize
 from app.observability.metrics import Metrics
+from app.services.attempts import Attempts
 from app.services.container import Models, Services
 from app.services.duplicates import Duplicates
 from app.services.enrollment import Enrollment
@@ -43,10 +46,24 @@ from app.services.verification import Verification
 from app.services.worker_sync import REPLICA_INTERVAL, WorkerSync
 from app.settings import Settings
 
-STORE_THREADS = 2  # SQLite writes one at a time
-SEARCH_THREADS = 32  # those without a core wait, and become one batch
-REPLICA_STORE_THREADS = 8  # with PostgreSQL they mostly wait for its answers
-MAX_QUEUED = 1024  # faces, or gallery operations: both are short, and photos are refused long before these are
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The parts of which services are made."""
+
+    settings: Settings
+    models: Models
+    policy: ThresholdPolicy
+    release: ScoreReleasePolicy
+    repository: GalleryRepository
+    search: Search
+    keys: KeyStore
+    pools: WorkerPools
+    extraction: Extraction
+    observer: Observer
+
+    def attempts(self, kind: str, limit: int) -> Attempts:
+        return open_attempts(self.repository, self.pools.store, kind, limit)
 
 
 @asynccontextmanager
@@ -58,19 +75,6 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
     warm_up(models)
     policy = ThresholdPolicy(models.calibration, settings.default_fmr, settings.default_fpir)
     release = ScoreReleasePolicy(policy, settings.max_threshold or largest_threshold(policy))
-    photo_workers = WorkerPool(
-        "photo", threads=settings.photos_at_once, max_waiting=settings.max_waiting, deadline=settings.deadline
-    )
-    store_workers = WorkerPool(
-        "store",
-        threads=REPLICA_STORE_THREADS if settings.database else STORE_THREADS,
-        max_waiting=MAX_QUEUED,
-        deadline=settings.deadline,
-    )
-    search_workers = WorkerPool("search", threads=SEARCH_THREADS, max_waiting=MAX_QUEUED, deadline=settings.deadline)
-    if settings.database:
-        search_workers = store_workers  # whose threads have connections already
-    body_workers = WorkerPool("body", threads=1, max_waiting=settings.max_waiting, deadline=settings.deadline)
     batcher = MicroBatcher(
         models.embedder.embed, max_batch=settings.max_batch, max_waiting=MAX_QUEUED, on_batch=observer.on_batch
     )
@@ -78,71 +82,69 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
         open_repository(settings, models.offsets) as repository,
         open_search(settings, repository) as search,
         open_keys(settings) as keys,
-        closing(photo_workers),
-        closing(store_workers),
-        closing(search_workers),
-        closing(body_workers),
+        open_worker_pools(settings) as pools,
     ):
         async with batcher:
             await asyncio.to_thread(repository.settle_after_crash)  # no deadline of requests holds here
             await asyncio.to_thread(search.load_indexes)
             await asyncio.to_thread(keys.has_keys)  # reads them before the first request needs them on the event loop
-            attempts = partial(open_attempts, repository, store_workers)
-            extraction = Extraction(open_pipeline(settings, models), photo_workers, batcher, observer)
-            galleries = Galleries(repository, search, store_workers, audit_searches=settings.audit_searches)
-            namings = attempts("identify", settings.subject_namings_per_hour)
-            services = Services(
-                models=models,
-                policy=policy,
-                release=release,
-                extraction=extraction,
-                verification=Verification(
-                    extraction,
-                    policy,
-                    release,
-                    attempts("verify", settings.subject_attempts_per_hour),
-                    repository,
-                    store_workers,
-                    observer,
-                ),
-                identification=Identification(
-                    extraction,
-                    release,
-                    search,
-                    namings,
-                    repository,
-                    search_workers,
-                ),
-                enrollment=Enrollment(
-                    extraction,
-                    repository,
-                    _quality_bounds(settings),
-                    Duplicates(search, release, namings, store_workers, galleries),
-                    store_workers,
-                    observer,
-                    keep_crops=settings.keep_crops,
-                ),
-                grouping=Grouping(extraction, policy, store_workers),
-                gallery_import=GalleryImport(
-                    repository,
-                    store_workers,
-                    models.embedder.model,
-                    ImportLimits(settings.max_line_bytes, settings.long_deadline),
-                    keep_crops=settings.keep_crops,
-                ),
-                vectors=Vectors(models.embedder.model, models.embedder_manifest.dimension, models.offsets),
-                galleries=galleries,
-                authenticator=Authenticator(keys, settings.auth, reachable=is_reachable(settings)),
-                has_replicas=settings.database is not None,
-                body_workers=body_workers,
+            extraction = Extraction(open_pipeline(settings, models), pools.photo, batcher, observer)
+            services = _services(
+                _Parts(settings, models, policy, release, repository, search, keys, pools, extraction, observer)
             )
             if metrics:
-                queues = {"photos": photo_workers, "store": store_workers, "search": search_workers}
-                _register_gauges(metrics, models, repository, search, queues, batcher)
+                _register_gauges(metrics, models, repository, search, pools, batcher)
                 if settings.database:
                     metrics.watch_lag(services.galleries.lag)
             async with _running(*_background_tasks(settings, services.galleries, metrics)):
                 yield services
+
+
+def _services(parts: _Parts) -> Services:
+    settings, models, store = parts.settings, parts.models, parts.pools.store
+    repository, search, extraction = parts.repository, parts.search, parts.extraction
+    galleries = Galleries(repository, search, store, audit_searches=settings.audit_searches)
+    namings = parts.attempts("identify", settings.subject_namings_per_hour)
+    claims = parts.attempts("verify", settings.subject_attempts_per_hour)
+    return Services(
+        models=models,
+        policy=parts.policy,
+        release=parts.release,
+        extraction=extraction,
+        verification=Verification(extraction, parts.policy, parts.release, claims, repository, store, parts.observer),
+        identification=Identification(extraction, parts.release, search, namings, repository, parts.pools.search),
+        enrollment=_enrollment(parts, Duplicates(search, parts.release, namings, store, galleries)),
+        grouping=Grouping(extraction, parts.policy, store),
+        gallery_import=_gallery_import(parts),
+        vectors=Vectors(models.embedder.model, models.embedder_manifest.dimension, models.offsets),
+        galleries=galleries,
+        authenticator=Authenticator(parts.keys, settings.auth, reachable=is_reachable(settings)),
+        has_replicas=settings.database is not None,
+        body_workers=parts.pools.body,
+    )
+
+
+def _enrollment(parts: _Parts, duplicates: Duplicates) -> Enrollment:
+    return Enrollment(
+        parts.extraction,
+        parts.repository,
+        _quality_bounds(parts.settings),
+        duplicates,
+        parts.pools.store,
+        parts.observer,
+        keep_crops=parts.settings.keep_crops,
+    )
+
+
+def _gallery_import(parts: _Parts) -> GalleryImport:
+    settings = parts.settings
+    return GalleryImport(
+        parts.repository,
+        parts.pools.store,
+        parts.models.embedder.model,
+        ImportLimits(settings.max_line_bytes, settings.long_deadline),
+        keep_crops=settings.keep_crops,
+    )
 
 
 def is_reachable(settings: Settings) -> bool:
@@ -172,11 +174,11 @@ def _register_gauges(
     models: Models,
     repository: GalleryRepository,
     search: Search,
-    queues: Mapping[str, WorkerPool],
+    pools: WorkerPools,
     batcher: MicroBatcher[Any, Any],
 ) -> None:
     """Register what the metrics read whenever they are scraped."""
-    for name, workers in queues.items():
+    for name, workers in (("photos", pools.photo), ("store", pools.store), ("search", pools.search)):
         metrics.watch_queue(name, partial(getattr, workers, "depth"), workers.capacity)
     metrics.watch_queue("faces", lambda: batcher.depth, MAX_QUEUED)
     metrics.watch_galleries(

@@ -144,8 +144,10 @@ def open_postgresql(address: str, cipher: AesGcmCipher | None) -> Database:
     """Raises StartError."""
     _require_postgresql(address)
     from app.storage.postgresql import migrate
+    from app.storage.postgresql.readiness import wait_until_ready
 
     try:
+        wait_until_ready(address)
         return migrate.open_migrated(address, cipher)
     except ServiceError as error:
         raise StartError(f"cannot open the gallery in PostgreSQL: {error}") from error

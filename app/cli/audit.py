@@ -16,7 +16,7 @@ from app.audit.log import AuditLog
 from app.bootstrap.storage import open_database, read_encryption_keys, require_gallery_file
 from app.cli.backup import STREAM, new_file
 from app.cli.keys import operator
-from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, run
+from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, Result, run
 from app.cli.progress import waiting
 from app.domain.clock import now
 from app.settings import Settings
@@ -24,7 +24,6 @@ from app.storage.signing import InvalidSignature, SignedHead, sign_head, verify_
 
 commands = typer.Typer(no_args_is_help=True, help="Read the audit log, and check that it is complete and unchanged.")
 HASH = re.compile("[0-9a-f]{64}")
-Result = tuple[int, dict[str, Any], str]
 
 
 @commands.command("list")

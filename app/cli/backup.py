@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import IO, Annotated
 
 import typer
 
@@ -19,13 +19,14 @@ from app import __version__
 from app.audit import log as audit
 from app.bootstrap.storage import GALLERY_FILE, open_cipher, prepare_data_keys, require_gallery_file, require_sqlite
 from app.cli.keys import operator
-from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, run
+from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, Result, err, run
 from app.cli.progress import waiting
 from app.gallery.records import DamagedRow
 from app.gallery.repository import GalleryRepository
 from app.settings import Settings
 from app.storage.backup import InvalidBackup, Manifest, extract_backup, write_backup
-from app.storage.migrate import migration_scripts, open_migrated, schema_version
+from app.storage.migrate import open_migrated, schema_version
+from app.storage.scripts import migration_scripts
 from app.storage.sqlite import Database
 
 STREAM = Path("-")
@@ -44,7 +45,7 @@ def backup(
 ) -> None:
     """Write galleries, keys and the audit log to FILE, also while they are served. It is biometric data: protect it."""
 
-    async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+    async def work(settings: Settings) -> Result:
         require_sqlite(settings, "likeness backup", "use pg_dump or pg_basebackup: docs/operations/scale.md")
         require_gallery_file(settings)
         path, data_keys = settings.data_dir / GALLERY_FILE, prepare_data_keys(settings)
@@ -77,7 +78,7 @@ def restore(
 ) -> None:
     """Put the backup FILE into an empty LIKENESS_DATA_DIR, and check it."""
 
-    async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+    async def work(settings: Settings) -> Result:
         require_sqlite(settings, "likeness restore", "use pg_restore: docs/operations/scale.md")
         data_keys = prepare_data_keys(settings)
         _refuse_to_overwrite(settings.data_dir, data_keys)

@@ -13,11 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
 from app.bootstrap.services import open_services
 from app.cli.folders import check_output, write_folders
-from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, run
+from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, Result, run
 from app.cli.photos import Face, Fmr, Threshold, one_bound
 from app.cli.progress import progress_bar
+from app.domain.embeddings import Embedding
 from app.domain.errors import InputError, ServiceError
-from app.domain.models import Embedding
 from app.faces.selection import FaceRule
 from app.matching.pairwise_scores import PairwiseScores, pairwise_scores
 from app.matching.threshold_policy import Decision
@@ -88,7 +88,7 @@ def cluster(
     """Group photos by person. Exit 0, or 2 if no photo has a face."""
     one_bound(fmr, threshold)
 
-    async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+    async def work(settings: Settings) -> Result:
         photos = _photos(folder, truth=truth)
         if output:
             check_output(output, folder)

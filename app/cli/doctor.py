@@ -12,7 +12,7 @@ from app import __version__
 from app.bootstrap.models import PROBE_FILE, open_models, warm_up
 from app.bootstrap.services import check_access
 from app.bootstrap.storage import open_cipher, open_repository
-from app.cli.output import ERROR, SUCCESS, AsJson, run
+from app.cli.output import ERROR, SUCCESS, AsJson, Result, run
 from app.domain.errors import LikenessError, StartError
 from app.faces.detector.kernels import load_kernels
 from app.inference import openvino_session
@@ -28,7 +28,7 @@ PACKAGES = ("faiss-cpu", "fastapi", "numpy", "opencv-python-headless", "pillow",
 def doctor(as_json: AsJson = False) -> None:  # noqa: FBT002
     """Check the installation. Exit 0 if every check passes, 2 otherwise."""
 
-    async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+    async def work(settings: Settings) -> Result:
         checks = [_check(name, check, settings) for name, check in _CHECKS.items()]
         ok = all(check["ok"] for check in checks)
         lines = [f"{'ok  ' if check['ok'] else 'FAIL'} {check['name']}: {check['detail']}" for check in checks]

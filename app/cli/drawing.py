@@ -10,7 +10,8 @@ import numpy as np
 
 from app.api import responses
 from app.cli.output import CommandError
-from app.domain.models import Box, Face, Landmarks, Pixels
+from app.domain.arrays import Pixels
+from app.domain.faces import Box, Face, Landmarks
 
 _GREEN, _ORANGE = (90, 230, 90), (255, 160, 40)
 

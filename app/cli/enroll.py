@@ -13,16 +13,16 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from app.api.presenters import Presenter
+from app.api.presenters.recognition import Presenter
 from app.api.requests import SubjectFields
 from app.api.uploads import Submission
 from app.bootstrap.services import open_services
 from app.bootstrap.storage import DEFAULT_GALLERY
 from app.cli.keys import operator
 from app.cli.liveness import LivenessOption, field_of, with_liveness
-from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, problem_context, run
+from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, Result, problem_context, run
 from app.cli.progress import progress_bar
-from app.cli.remote import Result, run_remote
+from app.cli.remote import run_remote
 from app.cli.service_option import remote
 from app.client import Client, Problem, calls
 from app.domain.errors import AllRejected, InvalidRequest, ServiceError
@@ -104,7 +104,7 @@ def enroll(
     if service := remote():
         run_remote(as_json, service, lambda client: _enroll_remotely(client, folder, target, consent, expires))
 
-    async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+    async def work(settings: Settings) -> Result:
         fields = Submission([], {"consent": consent, "expires_at": expires}).parse(SubjectFields)
         photos = _photos(folder)
         tally = Tally(rejected=_outside_folders(folder))

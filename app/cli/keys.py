@@ -11,7 +11,7 @@ import typer
 
 from app.access.api_keys import Key, KeyStore
 from app.bootstrap.storage import open_keys, require_gallery_file
-from app.cli.output import SUCCESS, AsJson, CommandError, run
+from app.cli.output import SUCCESS, AsJson, CommandError, Result, run
 from app.cli.tables import table
 from app.domain.clock import now, parse_duration
 from app.domain.identity import Actor, Scope
@@ -42,7 +42,7 @@ def create(
 ) -> None:
     """Make a key and print it. It cannot be shown again: only its hash is stored."""
 
-    def action(keys: KeyStore) -> tuple[int, dict[str, Any], str]:
+    def action(keys: KeyStore) -> Result:
         key, text = keys.create(
             _scopes(scopes),
             name=name,
@@ -61,7 +61,7 @@ def create(
 def list_(as_json: AsJson = False) -> None:  # noqa: FBT002
     """List all keys without their secrets, including revoked and expired ones."""
 
-    def action(keys: KeyStore) -> tuple[int, dict[str, Any], str]:
+    def action(keys: KeyStore) -> Result:
         documents = [_document(key) for key in keys.all()]
         return (
             SUCCESS,
@@ -79,7 +79,7 @@ def revoke(
 ) -> None:
     """Revoke a key, at once and permanently."""
 
-    def action(keys: KeyStore) -> tuple[int, dict[str, Any], str]:
+    def action(keys: KeyStore) -> Result:
         identifier = key.split("_")[1] if key.startswith("lk_") else key
         keys.revoke(identifier, operator())
         return SUCCESS, {"revoked": identifier}, f"{identifier} is revoked"
@@ -95,8 +95,8 @@ def operator() -> Actor:
         return Actor("cli")
 
 
-def _with_keys(action: Callable[[KeyStore], tuple[int, dict[str, Any], str]], *, require_gallery: bool = True) -> Any:
-    async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+def _with_keys(action: Callable[[KeyStore], Result], *, require_gallery: bool = True) -> Any:
+    async def work(settings: Settings) -> Result:
         if require_gallery:
             require_gallery_file(settings)
         with open_keys(settings) as keys:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 from rich.progress import SpinnerColumn
@@ -18,7 +18,7 @@ from app.bootstrap.storage import (
     transfer_to_postgresql,
 )
 from app.cli.keys import operator
-from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, run
+from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, Result, run
 from app.cli.progress import progress_bar
 from app.gallery.repository import GalleryRepository
 from app.settings import Settings
@@ -38,7 +38,7 @@ def migrate(
     and the audit log is verified. Then start the service with LIKENESS_DATABASE.
     """
 
-    async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+    async def work(settings: Settings) -> Result:
         if settings.database:
             raise CommandError(f"expected no LIKENESS_DATABASE: {source} is the file in LIKENESS_DATA_DIR")
         require_gallery_file(settings)

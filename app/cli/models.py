@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
 import dotenv
 import typer
@@ -13,7 +13,7 @@ import typer
 from app.bootstrap.storage import GALLERY_FILE, open_repository
 from app.cli.installed_models import InstalledModel, installed_models
 from app.cli.model_catalog import KnownModel, known_models
-from app.cli.output import SUCCESS, AsJson, CommandError, run
+from app.cli.output import SUCCESS, AsJson, CommandError, Result, run
 from app.cli.published_models import make_model, require_packages
 from app.cli.tables import short_digest, table
 from app.domain.errors import LikenessError
@@ -21,7 +21,6 @@ from app.gallery.records import GalleryInfo
 from app.settings import CHOICES_FILE, Settings
 
 commands = typer.Typer(no_args_is_help=True, help="List the models, fetch public ones, and choose the one that serves.")
-Result: TypeAlias = tuple[int, dict[str, Any], str]
 VARIABLE = "LIKENESS_MODEL"
 UNCALIBRATED = "uncalibrated"
 

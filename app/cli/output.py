@@ -7,7 +7,7 @@ import json
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeAlias
 
 import typer
 from pydantic import ValidationError
@@ -19,6 +19,8 @@ from app.settings import Settings
 
 SUCCESS, NO_MATCH, ERROR = 0, 1, 2
 
+Result: TypeAlias = tuple[int, dict[str, Any], str]
+"""The exit status of a command, what it prints as a JSON document, and the same as text."""
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 out = Console(highlight=False, emoji=False)
@@ -33,12 +35,12 @@ class CommandError(Exception):
         self.document = {**document, "detail": message}
 
 
-def run(as_json: bool, work: Callable[[Settings], Awaitable[tuple[int, dict[str, Any], str]]]) -> None:  # noqa: FBT001
-    """Do `work`, which returns an exit status, a JSON document and the same as text; print one of them, and exit."""
+def run(as_json: bool, work: Callable[[Settings], Awaitable[Result]]) -> None:  # noqa: FBT001
+    """Do `work`, print its document or its text, and exit."""
     finish(as_json, lambda: asyncio.run(_with_settings(work)))
 
 
-def finish(as_json: bool, work: Callable[[], tuple[int, dict[str, Any], str]]) -> None:  # noqa: FBT001
+def finish(as_json: bool, work: Callable[[], Result]) -> None:  # noqa: FBT001
     """Do the same with work that needs no settings."""
     try:
         code, document, text = work()

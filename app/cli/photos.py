@@ -9,14 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from app.api import requests, responses
-from app.api.presenters import Presenter
+from app.api.presenters.recognition import Presenter
 from app.bootstrap.services import open_services
 from app.bootstrap.storage import DEFAULT_GALLERY
 from app.cli.drawing import draw_faces, face_of
 from app.cli.liveness import LivenessOption, field_of, with_liveness
-from app.cli.output import NO_MATCH, SUCCESS, AsJson, problem_context, run
+from app.cli.output import NO_MATCH, SUCCESS, AsJson, Result, problem_context, run
 from app.cli.pictures import Pictures, limits_of
-from app.cli.remote import Result, run_remote
+from app.cli.remote import run_remote
 from app.cli.sentences import found_faces, names, verdict
 from app.cli.service_option import remote
 from app.client import Client, calls
@@ -71,7 +71,7 @@ def verify(
         run_remote(as_json, service, lambda client: _verified_remotely(client, call, pictures))
     uploads = [Upload(str(path), path.read_bytes(), orientation, liveness) for path in (first, second)]
 
-    async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+    async def work(settings: Settings) -> Result:
         timer = StageTimer()
         async with open_services(with_liveness(settings, liveness)) as services:
             result = await services.verification.pair(uploads, face, fmr=fmr, threshold=threshold, timer=timer)
@@ -102,7 +102,7 @@ def identify(
         run_remote(as_json, service, lambda client: _identified(client.send(call)))
     upload = Upload(str(image), image.read_bytes(), orientation, liveness)
 
-    async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+    async def work(settings: Settings) -> Result:
         timer = StageTimer()
         async with open_services(with_liveness(settings, liveness)) as services:
             result = await services.identification.identify(
@@ -133,7 +133,7 @@ def detect(
         call = calls.detect(image, {"orientation": orientation})
         run_remote(as_json, service, lambda client: _detected(client.send(call), data, draw))
 
-    async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+    async def work(settings: Settings) -> Result:
         timer = StageTimer()
         async with open_services(settings) as services:
             result = await services.extraction.read(Upload(str(image), data, orientation), "all", timer)

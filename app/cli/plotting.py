@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from app.api import responses
 from app.cli.drawing import write_picture
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.matching.calibration import Calibration
 
 WIDTH, HEIGHT, EDGE, TOP = 900, 420, 50, 90

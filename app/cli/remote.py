@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
 
 import httpx
 
-from app.cli.output import CommandError, finish
+from app.cli.output import CommandError, Result, finish
 from app.cli.service_option import Remote
 from app.client import Client, Problem
-
-Result: TypeAlias = tuple[int, dict[str, Any], str]
 
 
 def run_remote(as_json: bool, service: Remote, work: Callable[[Client], Result]) -> None:  # noqa: FBT001

@@ -15,7 +15,7 @@ import typer
 from app.bootstrap.models import open_pipeline
 from app.bootstrap.services import open_services
 from app.bootstrap.storage import DEFAULT_GALLERY
-from app.cli.output import SUCCESS, CommandError, err, run
+from app.cli.output import SUCCESS, CommandError, Result, err, run
 from app.cli.photos import Fpir, Threshold
 from app.cli.service_option import remote
 from app.cli.video.frames import Frames, open_frames
@@ -48,7 +48,7 @@ def watch(
     if fpir is not None and threshold is not None:
         raise typer.BadParameter("expected --fpir or --threshold, got both")
 
-    async def work(settings: Settings) -> tuple[int, dict[str, Any], str]:
+    async def work(settings: Settings) -> Result:
         query = Query(gallery, fpir, threshold)
         async with AsyncExitStack() as stack:
             frames = open_frames(source, every, settings.max_image_pixels)

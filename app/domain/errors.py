@@ -43,7 +43,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from app.domain.models import Face
+from app.domain.faces import Face
 
 
 class LikenessError(Exception):

@@ -8,7 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
-from app.domain.models import AlignedCrop, Embedding, Face, Floats, Liveness, Pixels
+from app.domain.arrays import Floats, Pixels
+from app.domain.embeddings import Embedding
+from app.domain.faces import AlignedCrop, Face, Liveness
 
 
 class Observer(Protocol):

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from app.domain.models import AlignedCrop, Box, Face, Floats, Pixels
+from app.domain.arrays import Floats, Pixels
+from app.domain.faces import AlignedCrop, Box, Face
 from app.domain.ports import Aligner
 from app.faces.orientation import turned_as_found
 from app.inference.manifest import BoxAlignment, EmbedderManifest

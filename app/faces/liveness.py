@@ -13,7 +13,8 @@ from typing import Literal, TypeAlias
 import cv2
 import numpy as np
 
-from app.domain.models import Box, Face, Liveness, Pixels
+from app.domain.arrays import Pixels
+from app.domain.faces import Box, Face, Liveness
 from app.faces.orientation import turned_as_found
 from app.inference.liveness import OnnxLiveness
 

@@ -14,7 +14,8 @@ from typing import Literal, TypeAlias
 import cv2
 import numpy as np
 
-from app.domain.models import Box, Face, Floats, Landmarks, Pixels
+from app.domain.arrays import Floats, Pixels
+from app.domain.faces import Box, Face, Landmarks
 from app.domain.ports import Detector
 
 Orientation: TypeAlias = Literal["auto", "exif"]

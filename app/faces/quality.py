@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from app.domain.errors import LowQuality
-from app.domain.models import AlignedCrop, Face, Quality
+from app.domain.faces import AlignedCrop, Face, Quality
 
 FULL_SIZE = 112.0
 """The box's shorter side, in pixels, above which a 112 px crop gains nothing."""

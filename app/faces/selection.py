@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from app.domain.errors import FaceNotFound, MultipleFaces
-from app.domain.models import Face
+from app.domain.faces import Face
 
 FaceRule: TypeAlias = Literal["largest", "center", "only"]
 

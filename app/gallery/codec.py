@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from app.domain.models import Embedding, Floats, Template
+from app.domain.arrays import Floats
+from app.domain.embeddings import Embedding, Template
 from app.domain.ports import NoThresholdOffsets, ThresholdOffsets
 from app.gallery.face_json import detection_from_json, detection_to_json, stored_vector_problem
 from app.gallery.records import DamagedValue, GalleryInfo, IdempotencyRecord, SubjectInfo

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.audit import log as audit
+from app.domain.embeddings import Template
 from app.domain.errors import NotFound
 from app.domain.identity import SYSTEM, Actor
-from app.domain.models import Template
 from app.gallery import queries
 from app.gallery.records import FacePage, FaceReference
 from app.gallery.transactional import Transactional

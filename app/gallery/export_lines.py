@@ -16,8 +16,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from app.domain.clock import format_time, parse_time
+from app.domain.embeddings import Embedding, Template
 from app.domain.errors import InvalidRequest
-from app.domain.models import Embedding, Template
 from app.gallery.face_json import detection_from_json, detection_to_json, stored_vector_problem
 from app.gallery.limits import check_id, check_serializable
 from app.gallery.records import GalleryInfo, ImportedSubject, SubjectInfo

@@ -18,8 +18,9 @@ import numpy as np
 
 from app.audit.log import Head
 from app.concurrency.worker_pool import uninterrupted
+from app.domain.arrays import Floats
+from app.domain.embeddings import Embedding
 from app.domain.errors import ModelMismatch, NotFound, Overloaded, SearchUnavailable
-from app.domain.models import Embedding, Floats
 from app.domain.ports import IndexState, Nearest, VectorIndex
 from app.gallery.face_index import FaceIndex
 from app.gallery.ranking import Hit, Query

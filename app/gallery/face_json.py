@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from app.domain.models import Box, Face, Landmarks, Quality, Template, vector_problem
+from app.domain.embeddings import Template, vector_problem
+from app.domain.faces import Box, Face, Landmarks, Quality
 
 
 def detection_to_json(template: Template) -> dict[str, Any] | None:

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 from app.audit import log as audit
+from app.domain.arrays import Floats
+from app.domain.embeddings import Template
 from app.domain.errors import NotFound
 from app.domain.identity import SYSTEM, Actor
-from app.domain.models import Floats, Template
 from app.gallery import queries
+from app.gallery.face_statements import damaged_face
 from app.gallery.records import DamagedRow, DamagedValue, GalleryChanges, GalleryInfo, IdempotencyRecord, StoredVector
 from app.gallery.template_transform import TemplateTransform
-from app.gallery.transaction import GalleryTransaction, damaged_face
+from app.gallery.transaction import GalleryTransaction
 from app.gallery.transactional import Transactional
 from app.storage.database import Connection, Row
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.concurrency.worker_pool import raise_if_cancelled
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.gallery.packed_ids import Rows
 
 _NEIGHBOURS = 32

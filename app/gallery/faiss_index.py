@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import faiss
 import numpy as np
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.gallery.faiss_graph import NeighbourGraph, rows_of
 from app.gallery.fixed_point import High
 from app.gallery.packed_ids import Rows

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 
 High: TypeAlias = npt.NDArray[np.int8]
 Low: TypeAlias = npt.NDArray[np.int16]

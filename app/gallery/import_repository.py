@@ -7,9 +7,9 @@ from typing import Literal
 
 from app.audit import log as audit
 from app.domain.clock import now
+from app.domain.embeddings import Template
 from app.domain.errors import InputError, InvalidRequest
 from app.domain.identity import SYSTEM, Actor
-from app.domain.models import Template
 from app.gallery.records import DamagedValue, GalleryInfo, ImportedSubject, ImportOutcome
 from app.gallery.transaction import GalleryTransaction
 from app.gallery.transactional import Transactional

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.domain.ports import VectorIndex
 from app.gallery import queries
 from app.gallery.face_repository import FaceRepository

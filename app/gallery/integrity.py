@@ -8,9 +8,10 @@ from app.audit import log as audit
 from app.domain.errors import ServiceError
 from app.domain.identity import Actor
 from app.gallery import queries
+from app.gallery.face_statements import damaged_face, damaged_of_face
 from app.gallery.records import DamagedRow, DamagedValue, GalleryInfo
 from app.gallery.switching import new_dimension
-from app.gallery.transaction import GalleryTransaction, damaged_face, damaged_of_face
+from app.gallery.transaction import GalleryTransaction
 from app.storage.database import Connection
 
 

@@ -15,7 +15,8 @@ from operator import itemgetter
 
 import numpy as np
 
-from app.domain.models import Distance, FacePair, Floats
+from app.domain.arrays import Floats
+from app.domain.comparisons import Distance, FacePair
 from app.gallery.faiss_index import Candidates
 from app.gallery.fixed_point import Exact
 from app.gallery.packed_ids import Rows

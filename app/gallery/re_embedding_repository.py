@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.audit import log as audit
+from app.domain.arrays import Floats
 from app.domain.clock import now
 from app.domain.errors import InvalidRequest
 from app.domain.identity import SYSTEM, Actor
-from app.domain.models import Floats
 from app.gallery import queries, switching
+from app.gallery.face_statements import damaged_of_face
 from app.gallery.records import CropStatus, DamagedValue, GalleryInfo, KeptCrop
-from app.gallery.transaction import GalleryTransaction, damaged_of_face
+from app.gallery.transaction import GalleryTransaction
 from app.gallery.transactional import Transactional
 from app.storage.database import Row
 

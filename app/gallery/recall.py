@@ -8,8 +8,8 @@ from functools import partial
 
 import numpy as np
 
+from app.domain.arrays import Floats
 from app.domain.errors import InvalidRequest, Overloaded
-from app.domain.models import Floats
 from app.gallery.external_search import ExternalSearch
 from app.gallery.face_index import GRAPH_ROWS, FaceIndex
 from app.gallery.ranking import Hit, Query

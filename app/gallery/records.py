@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from app.domain.arrays import Floats
+from app.domain.embeddings import Template
 from app.domain.errors import ServiceError
-from app.domain.models import Floats, Template
 
 
 @dataclass(frozen=True, slots=True)

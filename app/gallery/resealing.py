@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.gallery.codec import RowCodec
 from app.gallery.face_json import stored_vector_problem
 from app.gallery.records import DamagedValue, GalleryInfo

@@ -20,8 +20,8 @@ from functools import partial
 import numpy as np
 
 from app.concurrency.worker_pool import uninterrupted
+from app.domain.embeddings import Embedding
 from app.domain.errors import ModelMismatch, NotFound
-from app.domain.models import Embedding
 from app.gallery.face_index import FaceIndex
 from app.gallery.index_file import IndexInfo, InvalidIndexFile
 from app.gallery.query_batches import QueryBatches

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from app.domain.models import Embedding
+from app.domain.embeddings import Embedding
 from app.gallery.ranking import Hit
 from app.gallery.records import GalleryInfo
 

@@ -14,7 +14,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.gallery import fixed_point
 from app.gallery.faiss_graph import NeighbourGraph
 from app.gallery.faiss_index import Candidates, ScannedBytes, best_of

@@ -17,7 +17,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from app.domain.models import Floats, read_only
+from app.domain.arrays import Floats, read_only
 
 SEED_BYTES = 32
 _LABEL = b"likeness template transform 1"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from app.images.jpeg import decode_by_simplejpeg, encode_jpeg, jpeg_size
 
 CROP_SIZE = 112

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from app.domain.arrays import Pixels
 from app.domain.errors import ImageTooLarge, InvalidImage, UnsupportedImage
-from app.domain.models import Pixels
 from app.images.formats import ACCEPTED, format_of
 from app.images.png import without_side_chunks
 

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from app.images import heif, tiff
 from app.images.jpeg import END_OF_IMAGE, check_scans, decode_by_simplejpeg, lacks_only_its_end
 from app.images.png import has_plausible_chunks

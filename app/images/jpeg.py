@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import simplejpeg
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 
 MAX_SCANS = 100
 """Each scan goes over the whole photo, and may be a few bytes in the file; encoders make about ten."""

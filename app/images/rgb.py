@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 
 _STRIP_PIXELS = 1_000_000
 _RANGES_OF_16_BITS = (1023.0, 4095.0, 16383.0, 65535.0)

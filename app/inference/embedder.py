@@ -12,8 +12,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from app.domain.arrays import Floats, Pixels
+from app.domain.embeddings import Embedding
 from app.domain.errors import InferenceFailed
-from app.domain.models import AlignedCrop, Embedding, Floats, Pixels
+from app.domain.faces import AlignedCrop
 from app.domain.ports import NoThresholdOffsets, ThresholdOffsets
 from app.inference.manifest import EmbedderManifest
 from app.inference.session import Session

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from app.domain.arrays import Floats, Pixels
 from app.domain.errors import InferenceFailed
-from app.domain.models import Floats, Pixels
 from app.inference.manifest import LivenessManifest, read_checked, read_liveness
 from app.inference.onnx_session import Provider, Session
 

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from app.domain.arrays import Floats, Pixels
 from app.domain.errors import StartError
-from app.domain.models import Floats, Pixels
 from app.inference import onnx_session, openvino_session
 from app.inference.manifest import digest_of
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from app.domain.arrays import Floats
 from app.domain.errors import InferenceFailed
-from app.domain.models import Floats
 from app.domain.ports import NoThresholdOffsets, ThresholdOffsets
 from app.inference.manifest import EmbedderManifest, read_checked
 from app.inference.onnx_session import Session

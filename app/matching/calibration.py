@@ -15,8 +15,8 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from app.domain.comparisons import OperatingPoint
 from app.domain.errors import StartError, UnsupportedOperatingPoint
-from app.domain.models import OperatingPoint
 
 CALIBRATION = "calibration.json"
 

@@ -3,33 +3,25 @@ Cluster faces by person, without knowing the number of people: average linkage u
 
 Two groups are merged while the mean distance of their pairs is within the threshold (UPGMA). FaceNet's clustering
 (Schroff et al. 2015, section 5.8) is agglomerative too; the mean keeps chains of look-alikes apart, which the nearest
-pair (single linkage) would join. SciPy's linkage needs all N^2 / 2 distances at once. Two groups can be merged only if
-some pair of theirs is within the threshold, so each connected component of the graph of near pairs is clustered by
-itself, with the same result, and the distances are computed in blocks.
+pair (single linkage) would join. Linkage needs all N^2 distances at once. Two groups can be merged only if some pair of
+theirs is within the threshold, so each connected component of the graph of near pairs is clustered by itself, with the
+same result, and the distances are computed in blocks.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 import numpy as np
-import numpy.typing as npt
 
-from app.domain.errors import InvalidRequest, StartError
-from app.domain.models import Floats
+from app.domain.arrays import Floats
+from app.domain.errors import InvalidRequest
 from app.matching.distance import distances_between
+from app.matching.linkage import Labels, average_linkage
 
 BLOCK = 512  # rows of distances at a time
 MAX_CONNECTED = 20_000
-"""Faces of one connected component: SciPy takes 8 bytes for each of their pairs, 1.6 GB."""
-
-Labels = npt.NDArray[np.intp]
-
-
-def is_available() -> bool:
-    """Return whether SciPy is installed."""
-    return find_spec("scipy") is not None
+"""Faces of one connected component: linkage takes 8 bytes for each score of their matrix, 3.2 GB."""
 
 
 def cluster_faces(
@@ -39,10 +31,8 @@ def cluster_faces(
     Return the group (N,) of each of the unit vectors (N, D): 0 is the largest; equal sizes by their first face.
 
     With the threshold offsets (N,) of the faces, pairs are compared by their normalized scores instead of distances.
-    Raises StartError if SciPy is not installed, InvalidRequest if more than `max_connected` faces are connected.
+    Raises InvalidRequest if more than `max_connected` faces are connected.
     """
-    if not is_available():
-        raise StartError("clustering needs SciPy: pip install 'likeness[cluster]'")
     faces = _Faces(vectors, np.zeros(len(vectors), np.float32) if offsets is None else offsets)
     components = _connected_components(faces, threshold)
     labels = np.zeros(len(vectors), np.intp)
@@ -53,7 +43,7 @@ def cluster_faces(
                 f"expected at most {max_connected} faces connected by pairs within the threshold, "
                 f"got {len(members)}: use a smaller threshold"
             )
-        labels[members] = labels.max() + 1 + _average_linkage(faces[members], threshold)
+        labels[members] = labels.max() + 1 + average_linkage(faces[members].scores(faces[members]), threshold)
     return _largest_first(labels)
 
 
@@ -75,28 +65,24 @@ class _Faces:
 
 def _connected_components(faces: _Faces, threshold: float) -> Labels:
     """Return the connected component (N,) of the graph of near pairs that each face belongs to."""
-    from scipy.sparse import csgraph, csr_array
-
     components: Labels = np.arange(len(faces))
     for start in range(0, len(faces), BLOCK):
-        near = faces[start : start + BLOCK].scores(faces) <= threshold  # (BLOCK, N)
-        rows, columns = np.nonzero(near)
-        ends = components[rows + start], components[columns]
-        edges = csr_array((np.ones(len(rows), np.int8), ends), shape=(len(faces), len(faces)))
-        components = csgraph.connected_components(edges, directed=False)[1].astype(np.intp)[components]
+        rows, columns = np.nonzero(faces[start : start + BLOCK].scores(faces) <= threshold)
+        components = _join(components, rows + start, columns)
     return components
 
 
-def _average_linkage(faces: _Faces, threshold: float) -> Labels:
-    """Return labels (N,) from 0."""
-    if len(faces) == 1:
-        return np.zeros(1, np.intp)
-    from scipy.cluster import hierarchy
-
-    condensed = faces.scores(faces)[np.triu_indices(len(faces), 1)].astype(np.float64)
-    lift = max(0.0, -float(condensed.min()))  # SciPy refuses negative scores; means rise by as much as the pairs do
-    tree = hierarchy.linkage(condensed + lift, method="average")
-    return np.asarray(hierarchy.fcluster(tree, threshold + lift, criterion="distance"), np.intp) - 1
+def _join(components: Labels, firsts: Labels, seconds: Labels) -> Labels:
+    """Return the components (N,) after joining those of the faces `firsts[i]` and `seconds[i]`, for every i."""
+    while True:
+        low, high = np.sort([components[firsts], components[seconds]], axis=0)
+        if (low == high).all():
+            return components
+        roots: Labels = np.arange(len(components))
+        np.minimum.at(roots, high, low)
+        while (roots[roots] != roots).any():
+            roots = roots[roots]
+        components = roots[components]
 
 
 def _largest_first(labels: Labels) -> Labels:

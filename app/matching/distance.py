@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from app.domain.arrays import Floats
+from app.domain.comparisons import Distance, FacePair
+from app.domain.embeddings import Embedding
 from app.domain.errors import ModelMismatch
-from app.domain.models import Distance, Embedding, FacePair, Floats
 
 
 def compare_embeddings(first: Embedding, second: Embedding) -> FacePair:

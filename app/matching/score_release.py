@@ -15,8 +15,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from app.domain.comparisons import Comparison, Distance, FacePair, OperatingPoint
 from app.domain.errors import InvalidRequest
-from app.domain.models import Comparison, Distance, FacePair, OperatingPoint
 from app.matching.threshold_policy import UNCALIBRATED_THRESHOLD, Decision, ThresholdPolicy
 
 STEPS_PER_UNIT = 10

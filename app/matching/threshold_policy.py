@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import Literal, TypeAlias
 
+from app.domain.comparisons import Comparison, FacePair, OperatingPoint
 from app.domain.errors import UnsupportedOperatingPoint
-from app.domain.models import Comparison, FacePair, OperatingPoint
 from app.matching.calibration import Calibration
 
 UNCALIBRATED_THRESHOLD = 1.1

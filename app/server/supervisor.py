@@ -14,9 +14,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.connection import wait
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -24,9 +22,11 @@ from typing import Any
 from app.concurrency.machine import usable_cores
 from app.domain.errors import StartError
 from app.observability import multiprocess
+from app.server.backoff import Backoff
 from app.server.protocol import ConnectionLimits
 from app.server.server import DRAIN_SECONDS, bind
-from app.server.worker import RETIRE, WorkerSpec, run_worker
+from app.server.worker import WorkerSpec, run_worker
+from app.server.worker_process import WorkerProcess
 
 log = logging.getLogger(__name__)
 
@@ -34,63 +34,9 @@ _SPAWN = multiprocessing.get_context("spawn")
 _TICK_SECONDS = 0.5
 _MAX_SILENT_TICKS = 120  # ticks and not seconds: while the machine sleeps, workers cannot report
 _STOP_SECONDS = DRAIN_SECONDS + 1.2  # beyond the delay; a worker ends by itself before that, and all within ten
-_FIRST_DELAY, _LONGEST_DELAY = 1.0, 60.0  # seconds between starts that fail
 _RETIRE_SECONDS = 300.0  # for a client that does not read its answer; every other end is bounded by a timeout
 _MAX_FAILED_STARTS = 5  # in a row, while no worker serves
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
-
-
-@dataclass(slots=True, eq=False)
-class _Worker:
-    process: SpawnProcess
-    status_pipe: Connection
-    ready: bool = False
-    """It accepts requests, or did."""
-    silent_ticks: int = 0
-    retired_at: float | None = None
-
-    @property
-    def in_service(self) -> bool:
-        return self.ready and self.retired_at is None
-
-    def read_status(self) -> bool:
-        """Return whether it has just begun to accept requests."""
-        was_ready = self.ready
-        self.silent_ticks += 1
-        try:
-            while self.status_pipe.poll():
-                self.status_pipe.recv()
-                self.ready, self.silent_ticks = True, 0
-        except EOFError:  # the worker has ended
-            pass
-        return self.ready and not was_ready
-
-    def retire(self) -> None:
-        """Let it answer what it has accepted, and end."""
-        log.info("worker %s is replaced; it ends when its connections have", self.process.pid)
-        self.retired_at = time.monotonic()
-        os.kill(self.process.pid or 0, RETIRE)
-
-
-class _Backoff:
-    """The time of the next start: at once, but after each further start that fails twice as late, up to a minute."""
-
-    def __init__(self) -> None:
-        self.failures = 0
-        self._next_start = 0.0
-
-    @property
-    def is_over(self) -> bool:
-        return time.monotonic() >= self._next_start
-
-    def reset(self) -> None:
-        self.failures, self._next_start = 0, 0.0
-
-    def fail(self) -> float:
-        """Count a start that failed; return the seconds until the next."""
-        delay = min(_FIRST_DELAY * 2.0 ** min(self.failures, 10), _LONGEST_DELAY)
-        self.failures, self._next_start = self.failures + 1, time.monotonic() + delay
-        return delay
 
 
 def serve(
@@ -119,9 +65,9 @@ class Supervisor:
 
     def __init__(self, spec: WorkerSpec, count: int, metrics: Path, *, stop_timeout: float) -> None:
         self._spec, self._count, self._metrics, self._stop_timeout = spec, count, metrics, stop_timeout
-        self._workers: list[_Worker] = []
-        self._to_replace: list[_Worker] = []
-        self._backoff = _Backoff()
+        self._workers: list[WorkerProcess] = []
+        self._to_replace: list[WorkerProcess] = []
+        self._backoff = Backoff()
         self._has_served = False
         self._stopped_at: float | None = None
         self._failed = False
@@ -157,11 +103,11 @@ class Supervisor:
         process = _SPAWN.Process(target=run_worker, args=(self._spec, sender), name="likeness-worker", daemon=True)
         process.start()
         sender.close()  # so that the pipe ends with the worker
-        self._workers.append(_Worker(process, receiver))
+        self._workers.append(WorkerProcess(process, receiver))
         if self._stopped_at is not None:  # a signal came while the process was being started
             process.terminate()
 
-    def _on_end(self, worker: _Worker) -> None:
+    def _on_end(self, worker: WorkerProcess) -> None:
         process = worker.process
         process.join()  # the sentinel is ready a moment before the exit status
         self._workers.remove(worker)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.concurrency.worker_pool import WorkerPool
+from app.domain.comparisons import Distance
+from app.domain.embeddings import Embedding
 from app.domain.errors import NotFound
 from app.domain.identity import Actor, Caller
-from app.domain.models import Distance, Embedding
 from app.gallery.searching import Search
 from app.matching.score_release import ScoreReleasePolicy
 from app.services.attempts import Attempts

@@ -10,9 +10,10 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 from app.concurrency.worker_pool import WorkerPool
 from app.domain.clock import now
+from app.domain.embeddings import Embedding, Probe, Template
 from app.domain.errors import AllRejected, DuplicateFace, LikenessError, LowQuality, Rejected, ServiceError
+from app.domain.faces import Liveness
 from app.domain.identity import SYSTEM, Actor, Caller
-from app.domain.models import Embedding, Liveness, Probe, Template
 from app.domain.ports import NoObserver, Observer
 from app.faces.quality import QualityBounds
 from app.faces.selection import OneFace

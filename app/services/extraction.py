@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from app.concurrency.worker_pool import Reservation, WorkerPool
+from app.domain.embeddings import Embedding, Probe
 from app.domain.errors import FaceNotFound, InputError, InvalidRequest, LikenessError, MultipleFaces, SpoofSuspected
-from app.domain.models import AlignedCrop, Embedding, Probe
+from app.domain.faces import AlignedCrop
 from app.domain.ports import NoObserver, Observer
 from app.faces.liveness import LivenessMode
 from app.faces.orientation import Orientation

@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from app.concurrency.worker_pool import WorkerPool
+from app.domain.embeddings import Template
 from app.domain.errors import StorageFull, StorageUnavailable
 from app.domain.identity import Actor
-from app.domain.models import Template
 from app.gallery.records import CropStatus, FacePage, FaceReference, GalleryInfo, SubjectFile, SubjectInfo
 from app.gallery.repository import GalleryRepository
 from app.gallery.retention import Expired

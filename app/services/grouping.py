@@ -9,10 +9,10 @@ from typing import TypeVar
 import numpy as np
 
 from app.concurrency.worker_pool import WorkerPool
-from app.domain.errors import InvalidRequest, LikenessError, Rejected, ServiceError
-from app.domain.models import Embedding
+from app.domain.embeddings import Embedding
+from app.domain.errors import LikenessError, Rejected, ServiceError
 from app.faces.selection import FaceRule
-from app.matching.clustering import cluster_faces, is_available
+from app.matching.clustering import cluster_faces
 from app.matching.threshold_policy import Decision, ThresholdPolicy
 from app.pipeline import PhotoFaces
 from app.services.extraction import Extraction, Upload
@@ -48,11 +48,8 @@ class Grouping:
         """
         Group photos by the face that `rule` selects in each.
 
-        Raises UnsupportedOperatingPoint, InvalidRequest if SciPy is not installed, or the ServiceError of a photo,
-        without which the groups would differ.
+        Raises UnsupportedOperatingPoint, or the ServiceError of a photo, without which the groups would differ.
         """
-        if not is_available():
-            raise InvalidRequest("this service groups no photos: it was installed without SciPy (likeness[cluster])")
         decision = self._policy.for_verification(fmr=fmr, threshold=threshold)
         embeddings: dict[int, Embedding] = {}
         rejected: list[Rejected] = []

@@ -7,8 +7,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from app.concurrency.worker_pool import WorkerPool
+from app.domain.comparisons import Candidate
+from app.domain.embeddings import Embedding, Probe
 from app.domain.identity import Caller
-from app.domain.models import Candidate, Embedding, Probe
 from app.gallery.records import GalleryInfo
 from app.gallery.repository import GalleryRepository
 from app.gallery.searching import Search

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from app.domain.arrays import Floats
+from app.domain.embeddings import vector_problem
 from app.domain.errors import InferenceFailed
+from app.domain.faces import AlignedCrop
 from app.domain.identity import Actor
-from app.domain.models import AlignedCrop, Floats, vector_problem
 from app.domain.ports import Embedder
 from app.gallery.re_embedding_repository import Switched
 from app.gallery.records import DamagedRow, DamagedValue, KeptCrop

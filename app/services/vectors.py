@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from app.domain.embeddings import Embedding, vector_problem
 from app.domain.errors import InvalidRequest, ModelMismatch
-from app.domain.models import Embedding, vector_problem
 from app.domain.ports import ThresholdOffsets
 
 

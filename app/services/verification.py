@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.concurrency.worker_pool import WorkerPool
+from app.domain.comparisons import Comparison
+from app.domain.embeddings import Probe, Template
 from app.domain.errors import LikenessError, NotFound
 from app.domain.identity import Caller
-from app.domain.models import Comparison, Probe, Template
 from app.domain.ports import NoObserver, Observer
 from app.faces.selection import FaceRule, OneFace
 from app.gallery.repository import GalleryRepository

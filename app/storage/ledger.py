@@ -94,7 +94,7 @@ def begin(db: Connection) -> None:
 def rekey(db: Connection, cipher: Cipher) -> None:
     """Bind the rows with a new key that the cipher encrypts; an entry has to say so in the same transaction."""
     if db.rows:
-        db.rows.use(cipher)
+        db.rows.key.use(cipher)
         _check_head(db)
         db.rows.rekey()
 

@@ -15,10 +15,9 @@ from pathlib import Path
 
 from app.domain.errors import StartError
 from app.storage.cipher import Cipher
+from app.storage.connection import Connection
 from app.storage.scripts import migration_scripts, statements
-from app.storage.sqlite import Connection, Database
-
-__all__ = ["APPLICATION_ID", "migrate", "migration_scripts", "open_migrated", "schema_version", "statements"]
+from app.storage.sqlite import Database
 
 APPLICATION_ID = 0x4C494B45  # "LIKE" in ASCII; set by the first migration
 

@@ -19,8 +19,8 @@ import grpc
 import numpy as np
 from pymilvus import DataType, MilvusClient, MilvusException
 
+from app.domain.arrays import Floats
 from app.domain.errors import SearchUnavailable
-from app.domain.models import Floats
 from app.domain.ports import IndexState, Nearest
 
 Consistency: TypeAlias = Literal["strong", "bounded"]

@@ -2,37 +2,23 @@
 A digest of all rows that matter, kept while they change: what was changed behind the service's back does not fit it.
 
 Triggers note each row that our connections add or remove, by a cascade too (`install_watch` of a connection). The
-digest is a sum of keyed hashes (row_hashes.py). The key is random, encrypted by the gallery's encryption key, and a
-known constant if the gallery is not encrypted.
+digest is a sum of hashes (row_hashes.py) with a key (row_key.py).
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 
-from app.domain.errors import Overloaded, ServiceError, StartError
-from app.storage.cipher import KEY_BYTES, NOT_GIVEN, Cipher, DecryptionError
+from app.storage.cipher import Cipher
 from app.storage.database import Connection
-from app.storage.row_hashes import (
-    Digest,
-    Part,
-    encode_row,
-    hash_row,
-    sum_rows,
-    to_bytes,
-    total_of,
-)
+from app.storage.row_hashes import Digest, Part, encode_row, hash_row, sum_rows, to_bytes, total_of
+from app.storage.row_key import RowKey, is_encrypted
 
-_KNOWN_KEY = bytes(KEY_BYTES)
-_KEY_AAD = "row key"
 _MAX_NOTED = 10_000
 """Rows that are noted before their hashes are added up; a row that is added and removed again needs no hash."""
-
-
 _TOTAL = Part(0, "")
 
 
@@ -40,12 +26,9 @@ class RowDigests:
     """The digests of a file, for the transactions of one connection."""
 
     def __init__(self, db: Connection, cipher: Cipher) -> None:
-        self._db, self._cipher = db, cipher
+        self._db, self.key = db, RowKey(db, cipher)
         self._noted: Counter[tuple[Part, bytes]] = Counter()
         self._changes: defaultdict[Part, Digest] = defaultdict(Digest)
-        self._stored_key: bytes | None = None
-        self._key = _KNOWN_KEY
-        self._key_problem: Exception | None = None
         self._stored_anew = False
 
     def install(self) -> None:
@@ -57,10 +40,7 @@ class RowDigests:
         self._noted.clear()
         self._changes.clear()
         self._stored_anew = False
-        try:
-            self.load_key()
-        except (ServiceError, StartError) as error:
-            self._key_problem = error  # raised once the key is needed
+        self.key.start()
 
     def have_changed(self) -> bool:
         """Return whether rows were noted, or the digests computed anew, since the last `flush`."""
@@ -74,7 +54,7 @@ class RowDigests:
         changes = {part: change for part, change in self._changes.items() if change != Digest()}
         self._changes.clear()
         if changes:
-            self._require_key()
+            self.key.require()
             for part, change in changes.items():
                 self._store(part, change)
             self._store(_TOTAL, total_of(changes))
@@ -90,35 +70,24 @@ class RowDigests:
 
     def sign(self, message: str) -> bytes:
         """Return a MAC, which nobody can compute without the encryption key if the gallery is encrypted."""
-        self._require_key()
-        return hmac.digest(self._key, b"head\n" + message.encode(), "sha256")
-
-    def load_key(self) -> None:
-        """Read the key as it is in this transaction. Raises StartError or Overloaded if it cannot be decrypted."""
-        self._read_key()
-        self._key_problem = None
-
-    def use(self, cipher: Cipher) -> None:
-        """Decrypt the key with another cipher from now on."""
-        self._cipher = cipher
-        if self._key_problem:
-            self.load_key()
+        self.key.require()
+        return hmac.digest(self.key.value, b"head\n" + message.encode(), "sha256")
 
     def create(self) -> None:
         """Compute the digests of a file that has none yet. Raises StartError if it is encrypted and no key is given."""
-        if _is_encrypted(self._db):
-            self._replace_key()
-        self._store_all(sum_rows(self._db, self._key))
+        if is_encrypted(self._db):
+            self.key.replace()
+        self._store_all(sum_rows(self._db, self.key.value))
 
     def rekey(self) -> None:
         """Compute all digests with a new key. Rows that differed from their digests differ from the new ones too."""
         self.flush()
-        self._require_key()
-        before, wanted = sum_rows(self._db, self._key), self._stored_parts()
+        self.key.require()
+        before, wanted = sum_rows(self._db, self.key.value), self._stored_parts()
         missing = self._stored(_TOTAL)
         missing.add(total_of(wanted), -1)
-        self._replace_key()
-        after = sum_rows(self._db, self._key)
+        self.key.replace()
+        after = sum_rows(self._db, self.key.value)
         for part in before.keys() | wanted.keys():
             after.setdefault(part, Digest()).add(wanted.get(part, Digest()))
             after[part].add(before.get(part, Digest()), -1)
@@ -128,32 +97,28 @@ class RowDigests:
     def accept(self) -> None:
         """Compute all digests of the rows as they are now."""
         self.flush()
-        self._require_key()
-        self._store_all(sum_rows(self._db, self._key))
+        self.key.require()
+        self._store_all(sum_rows(self._db, self.key.value))
 
     def differences(self) -> list[str]:
         """Name the parts whose rows are not those of their digests."""
-        found, wanted = sum_rows(self._db, self._key), self._stored_parts()
+        found, wanted = sum_rows(self._db, self.key.value), self._stored_parts()
         names = {int(row["number"]): str(row["id"]) for row in self._db.execute("SELECT number, id FROM galleries")}
         different = sorted(part for part in found.keys() | wanted.keys() if found.get(part) != wanted.get(part))
         if not different and total_of(found) != self._stored(_TOTAL):
             return ["the rows are not those of the digest of all rows"]
         return [_describe(part, found.get(part), wanted.get(part), names) for part in different]
 
-    def lacks_key(self) -> bool:
-        """Return whether an encryption key is given for a gallery that has subjects and is not encrypted."""
-        has_subjects = self._db.execute("SELECT 1 FROM subjects LIMIT 1").fetchone() is not None
-        return bool(self._cipher.key_name) and self._stored_key is None and has_subjects
-
     def _note(self, change: int, table: str, gallery: int, types: str, *cells: bytes | None) -> None:
         self._noted[Part(gallery, table), encode_row(table, types, cells)] += change
-        if len(self._noted) > _MAX_NOTED and self._key_problem is None:
+        if len(self._noted) > _MAX_NOTED and self.key.is_readable:
             self._add_up()
 
     def _add_up(self) -> None:
+        key = self.key.value
         for (part, row), count in self._noted.items():
             if count:
-                self._changes[part].add(Digest(count, count * hash_row(self._key, row)))
+                self._changes[part].add(Digest(count, count * hash_row(key, row)))
         self._noted.clear()
 
     def _stored(self, part: Part) -> Digest:
@@ -190,29 +155,6 @@ class RowDigests:
         self._store(_TOTAL, total_of(parts))
         self._stored_anew = True
 
-    def _read_key(self) -> None:
-        row = self._db.execute("SELECT CAST(value AS BLOB) AS value FROM metadata WHERE name = 'row_key'").fetchone()
-        stored = bytes(row["value"]) if row else None
-        if stored is None and _is_encrypted(self._db):
-            raise ServiceError("the key of the row digests was removed from the database: restore a backup")
-        if stored != self._stored_key:
-            self._key = _KNOWN_KEY if stored is None else _decrypt_key(self._cipher, stored)
-            self._stored_key = stored
-
-    def _replace_key(self) -> None:
-        _require_cipher_of_file(self._db, self._cipher)
-        self._key = os.urandom(KEY_BYTES)
-        self._stored_key = self._cipher.encrypt(self._key, _KEY_AAD)
-        self._db.execute(
-            "INSERT INTO metadata (name, value) VALUES ('row_key', ?) "
-            "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            (self._stored_key,),
-        )
-
-    def _require_key(self) -> None:
-        if self._key_problem:
-            raise self._key_problem
-
 
 def has_digests(db: Connection) -> bool:
     return db.has_table("row_digests")
@@ -225,27 +167,3 @@ def _describe(part: Part, found: Digest | None, wanted: Digest | None, names: Ma
     if count != expected:
         return f"{where}expected {expected} rows in {part.table}, got {count}"
     return f"{where}the rows in {part.table} were changed"
-
-
-def _is_encrypted(db: Connection) -> bool:
-    return db.execute("SELECT 1 FROM metadata WHERE name = 'key_check'").fetchone() is not None
-
-
-def _require_cipher_of_file(db: Connection, cipher: Cipher) -> None:
-    """Raises StartError unless the cipher has the gallery's key, so that the row key can be decrypted again."""
-    if not cipher.key_name:
-        raise StartError(NOT_GIVEN)
-    row = db.execute("SELECT CAST(value AS BLOB) AS value FROM metadata WHERE name = 'key_check'").fetchone()
-    try:
-        cipher.decrypt(row["value"], "seal")
-    except DecryptionError as error:
-        raise StartError("the gallery is encrypted with another key than those given") from error
-
-
-def _decrypt_key(cipher: Cipher, stored: bytes) -> bytes:
-    if not cipher.key_name:
-        raise StartError(NOT_GIVEN)
-    try:
-        return cipher.decrypt(stored, _KEY_AAD)
-    except DecryptionError as error:
-        raise Overloaded("the gallery's encryption key was changed: restart this service with the new key") from error

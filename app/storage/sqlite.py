@@ -5,38 +5,32 @@ One SQLite file: a commit is on disk before it is acknowledged, and a deleted ro
 them. A reader in another process (a backup, `gallery check`) may still need those pages: then the deletion is written
 to the table `pending_erasures`, and `settle_erasures` tries again. The data keys of what was deleted (key_file.py) are
 destroyed after that, since the same readers need them. SQLite may leave copies of rows in unused bytes of its pages
-(rewriting.py): a deletion marks the file, and `settle_erasures` writes it anew. SQLite's errors become errors of the
-domain here.
-Only this package imports sqlite3.
+(rewriting.py): a deletion marks the file, and `settle_erasures` writes it anew. Only this package imports sqlite3.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import sqlite3
 import threading
-import time
 from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
-from app.domain.errors import Overloaded, ServiceError, StorageFull, StorageUnavailable
+from app.domain.errors import ServiceError, StorageUnavailable
 from app.storage import ledger
 from app.storage.cipher import Cipher, NoCipher
-from app.storage.connection import Connection, Row
+from app.storage.connection import Connection
 from app.storage.database import has_slot
+from app.storage.file_lock import file_lock
 from app.storage.key_file import KeyFile, key_path, remove_leftovers
 from app.storage.reserve import Reserve
 from app.storage.rewriting import Rewriting
 from app.storage.row_digests import RowDigests, has_digests
+from app.storage.sqlite_file import connect, domain_errors, identity
 
 log = logging.getLogger(__name__)
 
-__all__ = ["Connection", "Database", "Row"]
-
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "temp_store=MEMORY")
 _WRITE = "BEGIN IMMEDIATE"
 _MARK_ERASURE = (
     "INSERT INTO metadata (name, value) VALUES ('last_erasure', randomblob(8)) "
@@ -64,9 +58,9 @@ class Database:
         path.touch(mode=0o600)  # templates are biometric data; SQLite gives its other files the same mode
         self.path, self._lock, self._cipher = path, threading.Lock(), cipher or NoCipher()
         self._busy_timeout = busy_timeout
-        with _domain_errors(path):
-            self._db = _connect(path, busy_timeout)
-        self._identity = _identity(path)
+        with domain_errors(path):
+            self._db = connect(path, busy_timeout)
+        self._identity = identity(path)
         self._reserve, self._rewriting, self._unrecorded = Reserve(path), Rewriting(path), 0
         self.keys = KeyFile(keys or key_path(path))
 
@@ -83,7 +77,7 @@ class Database:
 
     def watch_rows(self) -> None:
         """Keep the digests of rows up to date from now on; without this, nothing can be written to the audit log."""
-        with self._lock, _domain_errors(self.path):
+        with self._lock, domain_errors(self.path):
             if has_digests(self._db):
                 self._db.rows = RowDigests(self._db, self._cipher)
                 self._db.rows.install()
@@ -91,7 +85,7 @@ class Database:
     def data_version(self) -> int:
         """A number that changes when another connection commits; cheap enough to read at every request."""
         self._require_file()
-        with self._lock, _domain_errors(self.path):
+        with self._lock, domain_errors(self.path):
             return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
     def api_keys_version(self) -> int:
@@ -106,27 +100,8 @@ class Database:
     def vector_table(self, *, hnsw: bool) -> None:
         """A file has none."""
 
-    @contextmanager
-    def index_lock(self, gallery: int) -> Iterator[None]:  # noqa: ARG002 - one lock for all
-        path = self.path.with_name(f"{self.path.name}-search-lock")
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            self._wait_for_lock(descriptor)
-            yield
-        finally:
-            os.close(descriptor)
-
-    def _wait_for_lock(self, descriptor: int) -> None:
-        until = time.monotonic() + self._busy_timeout
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise Overloaded("another process is changing the index") from None
-                time.sleep(0.01)
-            else:
-                return
+    def index_lock(self, gallery: int) -> AbstractContextManager[None]:  # noqa: ARG002 - one lock for all
+        return file_lock(self.path.with_name(f"{self.path.name}-search-lock"), self._busy_timeout)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -232,7 +207,7 @@ class Database:
         """Write the file anew, without the pages that deleted rows left empty, and without copies of such rows."""
         self._require_file()
         erasure = self._last_erasure()
-        with _domain_errors(self.path), closing(_connect(self.path, self._busy_timeout)) as db:
+        with domain_errors(self.path), closing(connect(self.path, self._busy_timeout)) as db:
             db.execute("VACUUM")
         if not self._empty_log(_PATIENCE):
             self._record_pending()
@@ -259,20 +234,20 @@ class Database:
 
         Without this a removed file would be read and written as before, and be gone with the process.
         """
-        if _identity(self.path) != self._identity:
+        if identity(self.path) != self._identity:
             raise StorageUnavailable(f"{self.path.name} was removed or replaced: restore it and restart the service")
 
     @contextmanager
     def keeping_keys(self) -> Iterator[None]:
         """Read the database, so that no process destroys a key that a copy made meanwhile needs."""
-        with _domain_errors(self.path), closing(_connect(self.path, _PATIENCE)) as db:
+        with domain_errors(self.path), closing(connect(self.path, _PATIENCE)) as db:
             db.execute("BEGIN")
             db.execute("SELECT 1 FROM sqlite_master").fetchone()
             yield
 
     def copy_into(self, path: Path) -> None:
         """Write the database as it is now to another file, empty or new, while others read and write this one."""
-        with _domain_errors(path), closing(_connect(self.path, _PATIENCE)) as db:
+        with domain_errors(path), closing(connect(self.path, _PATIENCE)) as db:
             db.execute("VACUUM INTO ?", (str(path),))
 
     def _empty_log(self, patience: float) -> bool:
@@ -284,7 +259,7 @@ class Database:
         """
         self._require_file()
         try:
-            with closing(_connect(self.path, patience)) as db:
+            with closing(connect(self.path, patience)) as db:
                 return not db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         except sqlite3.Error as error:  # what was deleted is committed all the same
             log.warning("the write-ahead log could not be emptied after a deletion: %s", error)
@@ -311,7 +286,7 @@ class Database:
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[Connection]:
-        with self._lock, _domain_errors(self.path):
+        with self._lock, domain_errors(self.path):
             self._require_file()
             self._db.execute(begin)
             try:
@@ -327,37 +302,3 @@ class Database:
                 if self._db.in_transaction:  # if the disk is full, SQLite has rolled back itself
                     self._db.execute("ROLLBACK")
                 raise
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Return the device and inode of the file at the path; None if there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _connect(path: Path, timeout: float) -> Connection:
-    db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=timeout, factory=Connection)
-    db.row_factory = sqlite3.Row
-    try:
-        for pragma in _PRAGMAS:
-            db.execute(f"PRAGMA {pragma}")
-    except sqlite3.Error:
-        db.close()
-        raise
-    return db
-
-
-@contextmanager
-def _domain_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        name = getattr(error, "sqlite_errorname", "")
-        if name.startswith("SQLITE_BUSY"):
-            raise Overloaded("another process is writing to the gallery") from error
-        if name == "SQLITE_FULL" or (name.startswith("SQLITE_IOERR") and not os.statvfs(path.parent).f_bavail):
-            raise StorageFull("no space is left for the gallery") from error
-        raise ServiceError(f"the gallery's file cannot be used: {error}") from error

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from app.images.decode import ImageLimits, decode
 from tests.benchmarks import photos
 from tests.benchmarks.cores import one_core

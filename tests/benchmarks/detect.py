@@ -8,7 +8,8 @@ from functools import partial
 import numpy as np
 
 from app.bootstrap.models import DETECTOR, open_models
-from app.domain.models import Face, Floats, Pixels
+from app.domain.arrays import Floats, Pixels
+from app.domain.faces import Face
 from app.domain.ports import Detector
 from app.faces.detector.mtcnn import CascadeOptions, load_mtcnn
 from app.settings import Settings

@@ -10,7 +10,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from app.domain.models import AlignedCrop
+from app.domain.faces import AlignedCrop
 from app.inference.embedder import OnnxEmbedder
 from app.inference.manifest import read_checked, read_embedder
 from app.inference.onnx_session import Session

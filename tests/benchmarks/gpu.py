@@ -23,7 +23,7 @@ from rich.console import Console
 
 from app.bootstrap.models import open_models
 from app.domain.errors import StartError
-from app.domain.models import AlignedCrop
+from app.domain.faces import AlignedCrop
 from app.inference.session import Provider
 from app.services.container import Models
 from app.settings import Settings

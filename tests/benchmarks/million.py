@@ -20,7 +20,8 @@ import faiss
 import numpy as np
 
 from app.concurrency.malloc import give_back_freed_memory
-from app.domain.models import Embedding, Floats
+from app.domain.arrays import Floats
+from app.domain.embeddings import Embedding
 from app.gallery.face_index import FaceIndex
 from app.gallery.face_json import detection_to_json
 from app.gallery.queries import FACE_COLUMNS

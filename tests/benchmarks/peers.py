@@ -20,7 +20,7 @@ from onnx import TensorProto, helper
 from PIL import Image
 from torch import Tensor, nn
 
-from app.domain.models import Floats, Pixels
+from app.domain.arrays import Floats, Pixels
 from tests.support.facenet_pytorch import load_mtcnn
 
 MARGIN, SIDE = 14, 160

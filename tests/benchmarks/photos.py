@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from app.images.decode import ImageLimits, decode
 from tests.support.server import REPOSITORY
 

@@ -8,7 +8,7 @@ from functools import partial
 import faiss
 import numpy as np
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.gallery.face_index import FaceIndex
 from app.gallery.ranking import Query
 from app.gallery.records import StoredVector

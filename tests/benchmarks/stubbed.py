@@ -16,7 +16,9 @@ import numpy as np
 
 from app.bootstrap import services as bootstrap
 from app.bootstrap.models import open_models as real_open_models
-from app.domain.models import AlignedCrop, Box, Embedding, Face, Landmarks, Pixels, Quality
+from app.domain.arrays import Pixels
+from app.domain.embeddings import Embedding
+from app.domain.faces import AlignedCrop, Box, Face, Landmarks, Quality
 from app.faces.alignment import ARCFACE_112
 from app.faces.orientation import Orientation
 from app.main import create_app

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.support.photos import HOPPER
 from tests.support.server import Server
@@ -36,6 +37,7 @@ class Watched:
     url: str
     messages: list[str] = field(default_factory=list)
     requested: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
 
     def check(self) -> None:
         assert self.messages == []
@@ -106,9 +108,13 @@ def open_page(browser: Browser, server: Server) -> Iterator[Open]:
         page.add_init_script(WATCH)
         page.on("pageerror", lambda error: watched.messages.append(str(error)))
         page.on("request", lambda request: watched.requested.append(request.url))
+        page.on("requestfailed", lambda request: watched.failed.append(f"{request.url}: {request.failure}"))
         page.on("console", lambda said: _keep(watched, said.type, said.text))
         page.goto(f"{at.url}/#{view}")
-        page.wait_for_selector(f"#{view} h1")
+        try:
+            page.wait_for_selector(f"#{view} h1")
+        except PlaywrightTimeout:
+            pytest.fail(f"no view {view!r}: {page.content()}\n{watched}")
         return page
 
     yield open_view

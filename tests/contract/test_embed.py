@@ -6,7 +6,7 @@ import httpx2
 import numpy as np
 import pytest
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from tests.support.answers import Body, answered, assert_is_face, assert_is_model, assert_is_problem, problem
 from tests.support.api import Api
 from tests.support.photos import COLLINS, HOPPER, HOPPER_AGAIN, base64_of, collins, hopper, jpeg, scaled, side_by_side

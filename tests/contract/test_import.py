@@ -125,7 +125,7 @@ def test_a_face_of_somebody_else_is_refused_on_its_line(api: Api, gallery: str, 
 def test_more_faces_than_a_subject_may_have_are_refused_on_their_line(api: Api, gallery: str, header: Line) -> None:
     many = subject("ada", *(face(seed) for seed in range(51)))
     lines = imported(api, gallery, header, many, subject("bob", face(99)))
-    assert statuses(lines) == ["header", "error", "created"]
+    assert statuses(lines) == ["header", "error", "created"], lines
     assert "50" in lines[1]["error"]["detail"]
 
 

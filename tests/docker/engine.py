@@ -31,12 +31,12 @@ def docker(*arguments: str) -> str:
     return succeed(["docker", *arguments])
 
 
-def build(target: str) -> str:
-    """Build the image `likeness:<target>` on this machine's network, which is known to reach the packages."""
-    tag = f"likeness:{target}"
+def build(target: str, tag: str | None = None, *options: str) -> str:
+    """Build the image `likeness:<tag or target>` on this machine's network, which is known to reach the packages."""
+    tag = f"likeness:{tag or target}"
     docker(
         *("build", "--network", "host", "--file", "docker/Dockerfile", "--target", target),
-        *("--build-arg", f"REVISION={commit()}", "--tag", tag, "."),
+        *("--build-arg", f"REVISION={commit()}", *options, "--tag", tag, "."),
     )
     return tag
 

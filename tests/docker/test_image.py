@@ -52,6 +52,10 @@ def test_it_holds_no_installer_no_compiler_and_no_torch(cpu_image: str, python: 
     assert docker("run", "--rm", "--entrypoint", python, cpu_image, "-c", ABSENT) == "[]"
 
 
+def test_its_detector_is_compiled(cpu_image: str) -> None:
+    assert "pyramid is compiled" in docker("run", "--rm", *LOOPBACK, cpu_image, "doctor")
+
+
 def test_it_runs_as_a_user_without_rights_who_owns_only_the_data(cpu_image: str) -> None:
     assert shell(cpu_image, "id -u; stat -c '%u %a' /data; find /srv /opt -writable") == "10001\n10001 700"
 

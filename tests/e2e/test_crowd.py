@@ -5,7 +5,7 @@ import time
 import numpy as np
 from PIL import Image
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from app.faces.alignment import LandmarkAligner
 from app.faces.detector.mtcnn import Mtcnn
 from app.images.decode import ImageLimits

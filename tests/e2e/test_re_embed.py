@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from app.bootstrap.storage import GALLERY_FILE
-from app.domain.models import Embedding, Template
+from app.domain.embeddings import Embedding, Template
 from app.images.crops import encode_crop
 from app.inference.manifest import read_embedder
 from app.storage.cipher import AesGcmCipher, parse_keys

@@ -15,7 +15,7 @@ import httpx2
 import numpy as np
 import pytest
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from app.inference.manifest import digest_of, read_embedder
 from tests.support.server import Server
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from app.domain.arrays import Floats
 from app.domain.errors import NotFound
-from app.domain.models import Floats
 from app.gallery.repository import GalleryRepository
 from tests.support.api import Api
 from tests.support.templates import unit

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from app.domain.arrays import Pixels
+from app.domain.embeddings import Embedding
 from app.domain.errors import ServiceError
+from app.domain.faces import AlignedCrop
 from app.domain.identity import SYSTEM
-from app.domain.models import AlignedCrop, Embedding, Pixels
 from app.gallery.repository import GalleryRepository
 from app.images.crops import CROP_SIZE, encode_crop
 from app.services.re_embedding import ReEmbedding

@@ -15,7 +15,7 @@ import pytest
 
 from app.bootstrap.models import open_models, open_pipeline
 from app.domain.errors import LikenessError
-from app.domain.models import AlignedCrop
+from app.domain.faces import AlignedCrop
 from app.matching.score_release import DISTANCE_STEP
 from app.pipeline import FacePipeline
 from app.services.container import Models

@@ -23,9 +23,9 @@ import numpy.typing as npt
 import pytest
 
 from app.access.subject_attempts import SubjectAttempts
+from app.domain.comparisons import Distance, FacePair
 from app.domain.errors import RateLimited
 from app.domain.identity import Caller, Scope
-from app.domain.models import Distance, FacePair
 from app.inference.manifest import read_embedder
 from app.matching.calibration import read_calibration
 from app.matching.score_release import DISTANCE_STEP, MAX_FMR, ScoreRelease, ScoreReleasePolicy, largest_threshold

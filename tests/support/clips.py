@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 
 HEIGHT, WIDTH, SIDE, RATE = 400, 640, 320, 5.0
 

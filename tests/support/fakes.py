@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from app.domain.models import AlignedCrop, Box, Embedding, Face, Floats, Landmarks, Liveness, Pixels
+from app.domain.arrays import Floats, Pixels
+from app.domain.embeddings import Embedding
+from app.domain.faces import AlignedCrop, Box, Face, Landmarks, Liveness
 from app.domain.ports import NoThresholdOffsets, ThresholdOffsets
 from app.faces.alignment import ARCFACE_112
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.faces.alignment import Transform
 
 COORDINATES = st.floats(-500, 500, width=32)

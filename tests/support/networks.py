@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, checker, helper, numpy_helper
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.inference.manifest import EmbedderManifest, LandmarkAlignment, ModelFile, digest_of
 
 SIDE, DIMENSION = 16, 3

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import skimage.data
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 
 LOGITS: Mapping[str, Mapping[str, tuple[float, float, float]]] = {
     "2.7_80x80_MiniFASNetV2.pth": {

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from app.domain.models import Floats, Pixels
+from app.domain.arrays import Floats, Pixels
 
 SIDE, NUMBERS = 16, 4
 RANDOM = np.random.default_rng(7)

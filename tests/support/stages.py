@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet
 
 

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from app.domain.models import Box, Embedding, Face, Floats, Landmarks, Quality, Template
+from app.domain.arrays import Floats
+from app.domain.embeddings import Embedding, Template
+from app.domain.faces import Box, Face, Landmarks, Quality
 
 MODEL = "sha256:" + "a" * 64
 DIMENSION = 8

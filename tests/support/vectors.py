@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.gallery.face_index import FaceIndex
 
 

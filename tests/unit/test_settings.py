@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from app.faces.detector.mtcnn import SERVING_OPTIONS, cascade_options
-from app.settings import BUNDLED_MODELS, Settings, unknown_variables
+from app.settings import Settings, unknown_variables
+from app.settings.models import BUNDLED_MODELS
 
 
 def is_number(field: FieldInfo) -> bool:
@@ -137,7 +138,7 @@ def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch, given: dict[st
 
 
 def test_workers_may_be_as_many_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.settings.workers_that_fit", lambda: 5)
+    monkeypatch.setattr("app.settings.processes.workers_that_fit", lambda: 5)
     monkeypatch.setenv("LIKENESS_WORKERS", "Auto")
 
     assert Settings().workers == 5

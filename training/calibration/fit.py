@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.matching.calibration import (
     CALIBRATION,
     Calibration,

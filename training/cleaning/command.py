@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from training.cleaning.label_errors import Duplicate, Outlier, duplicates, groups, outliers
 from training.data.dataset import CropFormat, FaceSet, read_crop, read_faces
 from training.data.packed_files import ImageFile

@@ -8,13 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from training.config.augmentation import AugmentationConfig
-from training.config.losses import LossConfig
-from training.config.optimizer import OptimizerConfig
 from training.config.schema import TrainConfig
 from training.errors import TrainingError
-
-__all__ = ["AugmentationConfig", "LossConfig", "OptimizerConfig", "TrainConfig", "UnusableConfig", "load"]
 
 
 class UnusableConfig(TrainingError):

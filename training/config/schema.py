@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,8 @@ from training.config.losses import LossConfig, PretrainingConfig, SoftmaxConfig
 from training.config.optimizer import OptimizerConfig
 from training.config.section import Decay, Section, Share
 from training.networks.embedder import Views
+
+ScalarWriterName: TypeAlias = Literal["tensorboard", "mlflow", "wandb"]
 
 
 class RunConfig(Section):
@@ -30,11 +32,26 @@ class RunConfig(Section):
     compile: bool = Field(
         default=False, description="Compile the network (torch.compile): steps are faster after a minute or more."
     )
+    gradient_checkpointing: bool = Field(
+        default=False,
+        description="Keep only the inputs of the network's blocks for the gradient, and compute the rest twice: less "
+        "memory, the same result.",
+    )
     checkpoint_every: int = Field(default=50, ge=1, description="Steps between two checkpoints.")
     keep_checkpoints: int = Field(default=2, ge=1, le=100, description="The newest checkpoints that are kept.")
     gpu_memory_fraction: float = Field(
         default=1, gt=0, le=1, description="Share of a GPU's memory that a process may take; nothing on a CPU."
     )
+    log_to: tuple[ScalarWriterName, ...] = Field(
+        default=("tensorboard",),
+        description="Where the scalars of each step go: tensorboard, mlflow, wandb; the last two are extras.",
+    )
+
+    @model_validator(mode="after")
+    def _checkpointing_is_not_compiled(self) -> Self:
+        if self.compile and self.gradient_checkpointing:
+            raise ValueError("gradient_checkpointing: expected false with run.compile, got both")
+        return self
 
 
 class DataConfig(Section):

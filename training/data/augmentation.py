@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from app.faces.alignment import Transform, similarity_transform
 from training.config.augmentation import AugmentationConfig
 from training.data.crops import CROPS_112, CropGeometry

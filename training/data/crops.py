@@ -8,7 +8,7 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from app.faces.alignment import LandmarkAligner, Transform, arcface_template
 
 Template: TypeAlias = tuple[tuple[float, float], ...]

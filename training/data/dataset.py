@@ -11,15 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from training.data.crops import CROPS_112, CropGeometry, geometry_of_side
 from training.data.exclusions import NOTHING, Exclusions
 from training.data.file_index import Examined, FileIndex, state_of
 from training.data.packed_files import ImageFile
 from training.data.sources import PersonFiles, UnusableData, list_people
 from training.errors import TrainingError
-
-__all__ = ["FaceSet", "Skipped", "UnusableData", "UnusableImage", "read_crop", "read_faces"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from training.config.augmentation import AugmentationConfig
 from training.data.augmentation import augment
 from training.data.dataset import CropFormat, FaceSet, read_crop
@@ -72,7 +72,7 @@ class BatchLoader:
 
     `num_workers` threads or processes make the views of the next batch. OpenCV releases the GIL in threads; processes
     do the rest at the same time too, for which each view is copied once. `shard` maps a batch's size to this process's
-    positions in it.
+    positions in it. `pinned` views lie in memory that a GPU copies from by itself, while the CPU goes on.
     """
 
     faces: FaceSet
@@ -82,6 +82,7 @@ class BatchLoader:
     num_workers: int = 1
     workers: Literal["threads", "processes"] = "threads"
     shard: Callable[[int], slice] = slice  # all positions
+    pinned: bool = False
 
     def batch(self, step: int) -> Batch:
         chosen = self.sampler.batch(step)  # (B,)
@@ -121,7 +122,9 @@ class BatchLoader:
 
     def _batch(self, chosen: Indices, views: list[Pixels]) -> Batch:
         labels = torch.from_numpy(self.faces.labels[chosen])
-        return Batch(torch.from_numpy(np.stack(views)), torch.from_numpy(chosen), labels, self.sampler.triplets)
+        joint = torch.empty((len(views), *views[0].shape), dtype=torch.uint8, pin_memory=self.pinned)
+        np.stack(views, out=joint.numpy())
+        return Batch(joint, torch.from_numpy(chosen), labels, self.sampler.triplets)
 
 
 def _prepare_process() -> None:

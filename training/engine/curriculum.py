@@ -59,6 +59,7 @@ class Curriculum:
             num_workers=self._config.run.num_workers,
             workers=self._config.run.workers,
             shard=self._processes.shard,
+            pinned=self._processes.device.type == "cuda",
         )
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from app.faces.alignment import arcface_template
 from app.inference.manifest import EmbedderManifest, LandmarkAlignment, read_checked, read_embedder
 from app.inference.onnx_session import Session

@@ -75,7 +75,7 @@ class GradCache:
         torch.manual_seed(torch_seed(self.seed, Stream.DROPOUT, step, self.processes.rank, chunk))
         dtype, device = DTYPES[self.precision], self.processes.device
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            vectors: Tensor = model(views.to(device))
+            vectors: Tensor = model(views.to(device, non_blocking=True))  # at once, where the views are pinned
         return vectors
 
     def _is_chunked(self, faces: int) -> bool:

@@ -1,16 +1,15 @@
-"""The output of a run while it trains: a progress bar, warnings, and TensorBoard scalars."""
+"""The output of a run while it trains: a progress bar, warnings, and the scalars that its writers take."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from statistics import fmean
 from types import TracebackType
 from typing import Self, TypeAlias
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch.utils.tensorboard import SummaryWriter
 
+from training.engine.scalar_writers import ScalarWriter
 from training.engine.validation import PairsResult, Validation
 
 _MEAN_OVER = 20  # steps
@@ -64,9 +63,9 @@ OnMined: TypeAlias = Callable[[int, MinedPool], None]
 class RunLogger:
     """Logs one run; of several processes only the main one is `enabled`."""
 
-    def __init__(self, folder: Path, steps: int, *, first: int = 0, enabled: bool = True) -> None:
+    def __init__(self, writers: Sequence[ScalarWriter], steps: int, *, first: int = 0, enabled: bool = True) -> None:
+        self._writers, self._enabled = writers, enabled
         self._recent: deque[StepMetrics] = deque(maxlen=_MEAN_OVER)
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=first) if enabled else None
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -85,8 +84,8 @@ class RunLogger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
-        if self._board:
-            self._board.close()
+        for writer in self._writers:
+            writer.close(failed=error is not None)
 
     def log_step(self, step: int, metrics: StepMetrics) -> None:
         self._recent.append(metrics)
@@ -125,13 +124,13 @@ class RunLogger:
         }
 
     def _print(self, line: str) -> None:
-        if self._board:
+        if self._enabled:
             self._bar.console.print(line, highlight=False)
 
     def _add(self, values: dict[str, float], step: int) -> None:
-        if self._board:
+        for writer in self._writers:
             for name, value in values.items():
-                self._board.add_scalar(name, value, step)
+                writer.add_scalar(name, value, step)
 
 
 def _learned(metrics: StepMetrics) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from app.domain.models import Face, Pixels
+from app.domain.arrays import Pixels
+from app.domain.faces import Face
 from app.faces.alignment import LandmarkAligner, arcface_template
 from training.config.evaluation import EvaluationConfig
 from training.engine.checkpoints import State

@@ -5,33 +5,27 @@ import time
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_, clip_grads_with_norm_, get_total_norm
 from torch.optim.swa_utils import AveragedModel
 
 from training.config.losses import LossConfig
-from training.config.schema import TrainConfig
 from training.data.loader import Batch
 from training.engine.checkpoints import State
 from training.engine.distributed import Processes
 from training.engine.divided_centers import DividedCenters
-from training.engine.grad_cache import GradCache, faces_are_coupled
+from training.engine.grad_cache import GradCache
 from training.engine.logging import StepMetrics
-from training.engine.optimizers import build_optimizer, weight_average
 from training.errors import TrainingError
 from training.losses import functional as losses
 from training.losses.margin_softmax import MarginSoftmax
 from training.losses.objectives import LOSSES, Objective
-from training.losses.partial_fc import PartialFC, people_of
+from training.losses.partial_fc import PartialFC
 from training.losses.reducers import REDUCERS
-from training.losses.softmax_registry import build_softmax
-from training.networks.dropout import drop_before_head
 from training.networks.embedder import Embedder, FaceNetwork
 from training.randomness import Stream, torch_generator
-
-SINGLE_PROCESS = Processes()
 
 
 class Diverged(TrainingError):
@@ -69,7 +63,7 @@ class Learner:
         vectors = self.grad_cache.embed(batch.views, self.step)  # (B / processes, D), not normalised
         joint = self.processes.all_gather(vectors.detach()).requires_grad_()  # (B, D)
         embeddings = functional.normalize(joint)  # (B, D)
-        labels = batch.labels.to(device)
+        labels = batch.labels.to(device, non_blocking=True)
         each = self._softmax_losses(joint, labels)  # (B,)
         if each is None:
             each = self._objective(batch)(embeddings, labels)  # (T,)
@@ -160,7 +154,7 @@ class Learner:
         """Return the mean distance to the teacher's vectors, and the mean squared difference of cosines."""
         if self.targets is None:
             return embeddings.new_zeros(()), embeddings.new_zeros(())
-        targets = self.targets[batch.faces].to(embeddings.device)  # (B, D)
+        targets = self.targets[batch.faces].to(embeddings.device, non_blocking=True)  # (B, D)
         relations = (
             losses.relational_losses(embeddings, targets) if self.loss.relational_weight else targets.new_zeros(1)
         )
@@ -207,69 +201,3 @@ def _fetched(measured: dict[str, Tensor]) -> dict[str, float]:
     """Return the numbers, fetched from the device together: each by itself would wait for it once more."""
     values: list[float] = torch.stack([value.detach().double() for value in measured.values()]).tolist()
     return dict(zip(measured, values, strict=True))
-
-
-def build_learner(
-    network: FaceNetwork,
-    config: TrainConfig,
-    targets: Tensor | None,
-    *,
-    people: int = 0,
-    processes: Processes = SINGLE_PROCESS,
-) -> Learner:
-    """Return a learner at step 0; `people` is the number of classes of a softmax, where the config has one."""
-    drop_before_head(network, config.network.dropout)
-    embedder = _trainable(network, frozen=config.network.batch_norm == "frozen").to(processes.device)
-    if config.run.compile:
-        embedder.compile(dynamic=False)
-    softmax = _softmax(network, config, people, processes)
-    parameters = [*network.parameters(), *(softmax.parameters() if softmax else ())]
-    return Learner(
-        embedder=embedder,
-        grad_cache=_grad_cache(embedder, config, processes),
-        optimizer=build_optimizer(parameters, config.optimizer),
-        scaler=GradScaler(processes.device.type, enabled=config.run.precision == "float16"),
-        loss=config.loss,
-        clip_norm=config.optimizer.clip_norm,
-        seed=config.run.seed,
-        targets=targets,
-        softmax=softmax,
-        pretraining_steps=config.pretraining.steps,
-        average=weight_average(network, config.optimizer.ema_decay) if config.optimizer.ema_decay else None,
-        processes=processes,
-    )
-
-
-def _softmax(
-    network: FaceNetwork, config: TrainConfig, people: int, processes: Processes
-) -> MarginSoftmax | PartialFC | None:
-    if not (config.pretraining.steps or config.loss.kind == "softmax"):
-        return None
-    settings, size = config.softmax, network.embedding_size
-    if not settings.is_partial:
-        return build_softmax(settings.loss, people, size, settings).to(processes.device)
-    group = processes if settings.divided else SINGLE_PROCESS
-    softmax = build_softmax(settings.loss, len(people_of(people, group)), size, settings)
-    partial = PartialFC(softmax, people, share=settings.people_share, seed=config.run.seed, group=group)
-    return partial.to(processes.device)
-
-
-def _grad_cache(embedder: Embedder, config: TrainConfig, processes: Processes) -> GradCache:
-    return GradCache(
-        embedder=embedder,
-        model=processes.data_parallel(embedder),
-        processes=processes,
-        chunk_size=config.batch.chunk_size,
-        precision=config.run.precision,
-        seed=config.run.seed,
-        coupled=faces_are_coupled(embedder) or config.network.dropout > 0,
-    )
-
-
-def _trainable(network: FaceNetwork, *, frozen: bool) -> Embedder:
-    """Switch to training mode; with `frozen`, BatchNorm keeps its statistics and trains only its scale and shift."""
-    embedder = Embedder(network, normalized=False).train()
-    for layer in network.modules():
-        if frozen and isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            layer.eval()
-    return embedder

@@ -1,40 +1,30 @@
 """The training run, from config to weights: read from `train` down; one step is in `train_step`."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
 import torch
-from rich.console import Console
-from rich.progress import track
-from torch import Tensor
 
 from training.config.schema import TrainConfig
 from training.data.crops import CropGeometry
-from training.data.dataset import CropFormat, FaceSet
-from training.data.file_index import FileIndex
-from training.data.splits import split
-from training.engine import checkpoints, distillation, resume_checks, run_record
+from training.data.dataset import CropFormat
+from training.engine import checkpoints, resume_checks, run_record
 from training.engine.best_checkpoint import BestCheckpoint
+from training.engine.build_learner import open_learner, starting_network
 from training.engine.checkpoints import State, UnusableCheckpoint
+from training.engine.console import console
 from training.engine.curriculum import Curriculum
 from training.engine.distributed import Processes, init_distributed
 from training.engine.health_checks import HealthChecks
 from training.engine.logging import RunLogger
 from training.engine.lr_schedules import lr_schedule
 from training.engine.malloc import keep_freed_memory
-from training.engine.pairs_validation import PairsValidation, open_pairs
+from training.engine.run_data import find_pairs, read_faces
 from training.engine.run_record import RECORD, WEIGHTS
+from training.engine.scalar_writers import check_installed, open_writers
 from training.engine.signals import interrupt_event
-from training.engine.train_step import Learner, build_learner
 from training.errors import TrainingError
-from training.networks.embedder import FaceNetwork
-from training.networks.registry import build
-from training.networks.weights import load_state
-
-INDEX = "faces.index"
-console = Console(stderr=True)
 
 
 class Interrupted(TrainingError):
@@ -57,6 +47,7 @@ def train(config: TrainConfig, output: Path, *, resume: bool) -> Path:
 
 def _train(config: TrainConfig, output: Path, processes: Processes, *, resume: bool) -> None:
     """Run in a frame of its own, so that what holds the process group (DDP) is freed before the group is destroyed."""
+    check_installed(config.run.log_to)
     state = _open_output(config, output, resume=resume)
     processes.barrier()  # every process has read `output` before the main one writes there
     if processes.is_main:
@@ -74,17 +65,17 @@ class Trainer:
 
     def __init__(self, config: TrainConfig, output: Path, processes: Processes) -> None:
         self.config, self.output, self.processes = config, output, processes
-        network = _starting_network(config)
+        network = starting_network(config)
         crops = CropFormat(CropGeometry(network.crop_size), config.data.rescaled, config.data.bare)
-        self.faces, self.held_out = processes.main_first(lambda: _read_faces(config, output, processes, crops))
+        self.faces, self.held_out = processes.main_first(lambda: read_faces(config, output, processes, crops))
         self.resumed: list[dict[str, Any]] = []
-        self.learner = _learner(config, network, self.faces, output, processes)
+        self.learner = open_learner(config, network, self.faces, output, processes)
         self.curriculum = Curriculum(config, self.faces, self.learner, processes)
         self.best = BestCheckpoint(
             config.evaluation, config.optimizer.steps, self.held_out if processes.is_main else None, output
         )
         size = network.crop_size
-        self.pairs = processes.main_first(lambda: _open_pairs(config, output, size) if processes.is_main else None)
+        self.pairs = processes.main_first(lambda: find_pairs(config, output, size) if processes.is_main else None)
         self.health = HealthChecks(config.loss, config.health_checks.patience, config.pretraining.steps)
 
     def train(self) -> None:
@@ -110,7 +101,8 @@ class Trainer:
         """Return the mean metrics of the last steps."""
         steps, lr = self.config.optimizer.steps, lr_schedule(self.config.optimizer)
         first, is_main = self.learner.step, self.processes.is_main
-        with interrupt_event() as interrupted, RunLogger(self.output, steps, first=first, enabled=is_main) as logger:
+        writers = open_writers(self.output, self.config, first) if is_main else []
+        with interrupt_event() as interrupted, RunLogger(writers, steps, first=first, enabled=is_main) as logger:
             for step, batch in self.curriculum.batches(logger.log_pool):
                 metrics = self.learner.train_step(batch, lr(step))
                 logger.log_step(step, metrics)
@@ -190,67 +182,6 @@ def _configure_threads(config: TrainConfig) -> None:
     torch.set_float32_matmul_precision("high" if config.run.tf32 else "highest")
     torch.backends.cudnn.allow_tf32 = config.run.tf32
     cv2.setNumThreads(1)
-
-
-def _starting_network(config: TrainConfig) -> FaceNetwork:
-    torch.manual_seed(config.run.seed)
-    settings = config.network
-    network = build(settings.name, settings.embedding_size, per_image_scaling=settings.per_image_scaling)
-    if config.network.weights is not None:
-        load_state(network, config.network.weights)
-    return network
-
-
-def _read_faces(
-    config: TrainConfig, output: Path, processes: Processes, crops: CropFormat
-) -> tuple[FaceSet, FaceSet | None]:
-    """Return the faces to train on and the held-out ones; the main process writes the index that the others read."""
-    index = FileIndex.open(config.data.index or output / INDEX)
-    with console.status("reading the faces"):
-        faces, held_out = split(config, index, crops)
-    if processes.is_main:
-        index.write()
-    console.print(f"{len(faces)} faces of {len(faces.names)} people")
-    if held_out is not None:
-        console.print(f"{len(held_out)} faces of {len(held_out.names)} people held out")
-    for skip in faces.skipped:
-        console.print(f"skipped {skip.path}: {skip.reason}")
-    return faces, held_out
-
-
-def _open_pairs(config: TrainConfig, output: Path, size: int) -> PairsValidation | None:
-    with console.status("finding the faces of the pairs"):
-        return open_pairs(config.evaluation, config.optimizer.steps, output, size)
-
-
-def _learner(config: TrainConfig, network: FaceNetwork, faces: FaceSet, output: Path, processes: Processes) -> Learner:
-    """Build the learner of the starting network, which is also the teacher unless the config names another."""
-    needed = config.loss.needs_teacher
-    targets = _teacher_targets(config, network, faces, output, processes) if needed else None
-    return build_learner(network, config, targets, people=len(faces.names), processes=processes)
-
-
-def _teacher_targets(
-    config: TrainConfig, network: FaceNetwork, faces: FaceSet, output: Path, processes: Processes
-) -> Tensor:
-    """Compute the targets in the main process; the others wait and read them from disk."""
-    teacher = distillation.build_teacher(config, network, processes.device)
-    if not processes.is_main:
-        processes.barrier()
-    settings = config.teacher
-    size = network.embedding_size if config.loss.distillation_weight or settings.rotated else None
-    targets = distillation.teacher_targets(teacher, faces, output / "teacher.pt", size, _with_progress)
-    if settings.rotated:
-        start = distillation.network_teacher(network, views=settings.views, device=processes.device)
-        vectors = distillation.teacher_targets(start, faces, output / "start.pt", size, _with_progress)
-        targets = distillation.rotated_targets(targets, vectors, settings.start_share)
-    if processes.is_main:
-        processes.barrier()
-    return targets
-
-
-def _with_progress(chunks: range) -> Iterator[int]:
-    return iter(track(chunks, "teacher", console=console))
 
 
 def _frozen_statistics_warning(config: TrainConfig) -> str | None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from training.data.dataset import FORMAT_112, CropFormat, FaceSet, read_crop
 from training.data.packed_files import ImageFile
 from training.evaluation.bootstrap import finest_fmr

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from training.pipeline.embeddings import Embeddings
 
 

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from training.errors import TrainingError
 from training.evaluation.pairs import FOLDS, PairList
 

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.models import Face, Floats, Pixels
+from app.domain.arrays import Floats, Pixels
+from app.domain.faces import Face
 from app.faces.alignment import ARCFACE_112, share_inside, similarity_transform
 from app.faces.detector.mtcnn import SERVING_OPTIONS, CascadeOptions
 from training.pipeline.detection_cache import DetectedFaces, FaceFinder, read_photo

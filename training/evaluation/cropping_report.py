@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from training.data.photo_groups import PhotoGroups
 from training.data.sources import folder_per_person
 from training.evaluation.all_pairs import all_pairs

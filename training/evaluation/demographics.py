@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csgraph, csr_array
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.matching.distance import distances_between
 from training.errors import TrainingError
 from training.evaluation.bootstrap import RULE_OF_THREE, interval

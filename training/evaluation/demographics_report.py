@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from training.data.photo_groups import PhotoGroups
 from training.errors import TrainingError
 from training.evaluation.bootstrap import interval

@@ -18,8 +18,9 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 
+from app.domain.arrays import Pixels
 from app.domain.errors import InputError
-from app.domain.models import Box, Face, Pixels
+from app.domain.faces import Box, Face
 from app.faces.detector.mtcnn import SERVING_OPTIONS, CascadeOptions, load_mtcnn
 from training.data import augmentation
 from training.pipeline.detection_cache import read_photo

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from app.faces.alignment import LandmarkAligner
 from training.pipeline.detection_cache import DetectedFaces, read_photo
 from training.pipeline.embeddings import Embeddings

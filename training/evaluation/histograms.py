@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 
 BINS = 2**16
 WIDTH = 4 / BINS  # of a bin in squared L2: 6.1e-5

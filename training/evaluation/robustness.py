@@ -16,7 +16,8 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 
-from app.domain.models import Box, Face, Pixels
+from app.domain.arrays import Pixels
+from app.domain.faces import Box, Face
 from app.faces.alignment import open_aligner
 from training.data import augmentation
 from training.errors import TrainingError

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.models import Box, Face, Floats, Landmarks, Pixels
+from app.domain.arrays import Floats, Pixels
+from app.domain.faces import Box, Face, Landmarks
 from app.faces.alignment import open_aligner
 from app.inference.manifest import LandmarkAlignment
 from training.errors import TrainingError

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.faces.alignment import arcface_template
 from app.inference.manifest import EmbedderManifest, LandmarkAlignment
 from training.data import augmentation

@@ -10,7 +10,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import TensorProto
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.inference.onnx_session import Session
 from training.errors import TrainingError
 from training.export.block_weights import with_foldable_weights

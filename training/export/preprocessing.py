@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from app.domain.models import Floats, Pixels
+from app.domain.arrays import Floats, Pixels
 from training.export.inspect_onnx import SourceGraph
 
 CROPS, VECTORS = "likeness/crops", "likeness/embeddings"

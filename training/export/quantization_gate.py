@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from app.inference.manifest import read_checked, read_embedder
 from app.inference.onnx_session import Session
 from training.data.crops import CROPS_112

@@ -22,7 +22,7 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.quant_utils import load_model_with_shape_infer
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from app.domain.models import Floats, Pixels
+from app.domain.arrays import Floats, Pixels
 from app.inference.onnx_session import Session
 
 LAYERS = ("Conv", "Gemm", "MatMul")

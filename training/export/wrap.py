@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from app.domain.arrays import Floats, Pixels
 from app.domain.errors import InferenceFailed, StartError
-from app.domain.models import Floats, Pixels
 from app.inference.manifest import BoxAlignment, LandmarkAlignment, digest_of
 from app.inference.onnx_session import Session
 from training.errors import TrainingError

@@ -15,7 +15,7 @@ from training.networks.iresnet import IR18, IR50, IR100
 from training.networks.mini_inception import NNS1, NNS2
 from training.networks.mobilefacenet import MobileFaceNet
 from training.networks.pocketnet import PocketNetS
-from training.networks.small_resnet import SmallResNet
+from training.networks.small_resnet import SmallResNet, SmallResNetBN
 from training.networks.timm_backbone import PREFIX, TimmBackbone
 from training.networks.zeiler_fergus import NN1
 
@@ -36,6 +36,7 @@ NETWORKS: dict[str, Callable[[int], FaceNetwork]] = {
     "nns2": NNS2,
     "pocketnet_s": PocketNetS,
     "small_resnet": SmallResNet,
+    "small_resnet_bn": SmallResNetBN,
     "vit_tiny": ViTTiny,
 }
 

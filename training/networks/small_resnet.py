@@ -44,6 +44,18 @@ class SmallResNet(FaceNetwork):
         return y
 
 
+class SmallResNetBN(SmallResNet):
+    """The same with a BatchNorm at the end, as a margin softmax needs: it spreads the vectors of random weights."""
+
+    def __init__(self, embedding_size: int = 128) -> None:
+        super().__init__(embedding_size)
+        self.bn = nn.BatchNorm1d(embedding_size)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        y: Tensor = self.bn(super().forward(pixels))
+        return y
+
+
 def _convolution(inputs: int, outputs: int, kernel: int, *, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False), nn.BatchNorm2d(outputs)

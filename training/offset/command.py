@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.inference.onnx_session import Session
 from training.export.model_package import write_offset
 from training.export.onnx import PARITY, ParityError

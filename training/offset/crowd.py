@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from training.data.sources import images_in, subfolders
 from training.errors import TrainingError
 from training.pipeline.detection_cache import FaceFinder, embed_faces

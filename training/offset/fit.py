@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from training.offset.crowd import mean_cosine_to_nearest
 from training.offset.network import OffsetNetwork
 from training.pipeline.progress import progress_bar

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.domain.models import Floats, Pixels
+from app.domain.arrays import Floats, Pixels
 from training.pipeline.embeddings import Embeddings
 from training.pipeline.served_model import ServedModel
 

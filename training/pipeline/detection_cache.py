@@ -16,8 +16,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain.arrays import Floats, Pixels
 from app.domain.errors import InputError
-from app.domain.models import Box, Face, Floats, Landmarks, Pixels
+from app.domain.faces import Box, Face, Landmarks
 from app.domain.ports import Aligner
 from app.faces import orientation, selection
 from app.faces.alignment import LandmarkAligner, open_aligner

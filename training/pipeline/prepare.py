@@ -18,8 +18,8 @@ from typing import Any, Literal, TypeAlias
 
 import cv2
 
+from app.domain.arrays import Pixels
 from app.domain.errors import InputError
-from app.domain.models import Pixels
 from app.faces.detector.mtcnn import cascade_options, load_mtcnn
 from app.pipeline import FacePipeline
 from training.data.crops import CROPS_112, CropGeometry

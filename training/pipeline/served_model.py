@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain.models import AlignedCrop, Floats, Pixels
+from app.domain.arrays import Floats, Pixels
+from app.domain.faces import AlignedCrop
 from app.domain.ports import NoThresholdOffsets, ThresholdOffsets
 from app.inference.embedder import OnnxEmbedder
 from app.inference.manifest import EmbedderManifest, read_checked, read_embedder

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.domain.models import Floats, Pixels
+from app.domain.arrays import Floats, Pixels
 
 CHUNK = 1024
 """Crops between two writes of the cache."""

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.api.compreface.fields import CALCULATOR, LANDMARKS, PhotoFields
-from app.domain.models import Comparison, Embedding, Face, Probe
+from app.domain.comparisons import Comparison
+from app.domain.embeddings import Embedding, Probe
+from app.domain.faces import Face
 from app.gallery.records import FacePage, FaceReference
 from app.services.container import Models
 from app.services.identification import IdentificationResult

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, WithJsonSchema
 
-from app.domain.models import Face, Landmarks, Liveness, Quality
+from app.domain.faces import Face, Landmarks, Liveness, Quality
 
 
 def _numbers(count: int) -> WithJsonSchema:

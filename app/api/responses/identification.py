@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from app.api.responses.faces import Answer, FaceOrVectorOut, Judged
 from app.api.responses.verification import PairThreshold, ThresholdOut
-from app.domain.models import Candidate
+from app.domain.comparisons import Candidate
 from app.gallery.records import GalleryInfo
 from app.matching.threshold_policy import Decision
 

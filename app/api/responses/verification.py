@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from app.api.responses.faces import Answer, FaceOut, Judged
-from app.domain.models import Comparison, OperatingPoint, rounded_rate
+from app.domain.comparisons import Comparison, OperatingPoint, rounded_rate
 from app.matching.threshold_policy import Decision, Source
 
 

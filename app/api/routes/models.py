@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from app.api.dependencies import Id, ServicesDep, require_scope
 from app.api.openapi import PROBLEMS
-from app.api.presenters import calibration_table, loaded_models
+from app.api.presenters.models import calibration_table, loaded_models
 from app.api.responses import LoadedModels
 from app.matching.calibration import Calibration
 

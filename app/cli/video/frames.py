@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from app.cli.output import CommandError
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 
 ASSUMED_RATE = 25.0
 """Frames per second of a file that does not tell."""

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from app.api import responses
-from app.api.presenters import Presenter
+from app.api.presenters.recognition import Presenter
 from app.cli.output import problem_context
 from app.cli.video.tracking import Sighting
 from app.client import AsyncClient, results
+from app.domain.arrays import Pixels
+from app.domain.faces import AlignedCrop, Box
 from app.domain.identity import anonymous
-from app.domain.models import AlignedCrop, Box, Pixels
 from app.images.jpeg import encode_jpeg
 from app.pipeline import FacePipeline
 from app.services.container import Services

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from app.domain.models import Box
+from app.domain.faces import Box
 
 View = TypeVar("View")
 LEAST_OVERLAP = 0.25

@@ -12,7 +12,7 @@ from app.cli.video.recognizers import Naming, Recognizer
 from app.cli.video.tracking import Sighting, Track, Tracker
 from app.client import Problem
 from app.domain.errors import FaceNotFound
-from app.domain.models import Box
+from app.domain.faces import Box
 
 View = TypeVar("View")
 

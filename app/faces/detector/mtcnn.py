@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.domain.models import Box, Face, Floats, Landmarks, Pixels
+from app.domain.arrays import Floats, Pixels
+from app.domain.faces import Box, Face, Landmarks
 from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet, load_nets
 from app.faces.detector.nms import apply_offsets, clipped_windows, nms, to_square, windows
 from app.faces.detector.pyramid import CELL, BufferPool, Pooling, downscale, open_pooling, pyramid_scales

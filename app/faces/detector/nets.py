@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.faces.detector.pyramid import CHANNELS
 from app.inference.manifest import ModelFile, read_checked, read_detector
 from app.inference.onnx_session import Provider, Session

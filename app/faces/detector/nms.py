@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.faces.detector.kernels import load_kernels
 
 _BLOCK = 512  # boxes compared in one matrix

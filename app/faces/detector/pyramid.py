@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from app.domain.models import Floats, Pixels
+from app.domain.arrays import Floats, Pixels
 from app.faces.detector.kernels import Kernels, load_kernels
 
 Sums = npt.NDArray[np.int32]

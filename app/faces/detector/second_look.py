@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.faces.detector.nets import OutputNet
 from app.faces.detector.nms import apply_offsets, to_square, windows
 from app.faces.detector.pyramid import Pooling

@@ -25,6 +25,7 @@ from app.storage.postgresql.connection import Connection, Wire, open_wire
 from app.storage.postgresql.data_keys import KeyTable
 from app.storage.postgresql.errors import domain_errors
 from app.storage.postgresql.follower import CHANNEL, Follower
+from app.storage.postgresql.pool import ConnectionPool
 from app.storage.row_digests import RowDigests, has_digests
 from app.storage.row_hashes import BOUND_TABLES
 
@@ -51,28 +52,26 @@ class Database:
     def __init__(self, url: str, cipher: Cipher | None = None, *, busy_timeout: float = 10.0) -> None:
         """Raises ServiceError if the server cannot be reached."""
         self._url, self._cipher, self._busy_timeout = url, cipher or NoCipher(), busy_timeout
-        self._lock, self._idle = threading.Lock(), list[Connection]()
-        self._open = threading.local()
-        self._watching, self._closed = False, False
+        self._pool, self._open = ConnectionPool(self._connect), threading.local()
+        self._watching = False
+        self._lock = threading.Lock()
         self._follower: Follower | None = None
         self._next_rewrite = 0.0
         self.keys = KeyTable(self._current)
         with domain_errors():
-            self._give_back(self._connect())
+            self._pool.give_back(self._connect())
 
     def close(self) -> None:
         with self._lock:
-            self._closed = True
-            follower, idle, self._idle = self._follower, self._idle, []
+            follower = self._follower
         if follower:
             follower.close()
-        for connection in idle:
-            connection.close()
+        self._pool.close()
 
     def watch_rows(self) -> None:
         """Keep the digests of rows up to date from now on; without this, nothing can be written to the audit log."""
         self._watching = True
-        self._drop_idle()
+        self._pool.drop_idle()
 
     def bind_rows(self, db: Connection) -> None:
         """Compute the digests of rows in the transaction of the last migration, unless they were computed before."""
@@ -194,7 +193,7 @@ class Database:
     @contextmanager
     def _transaction(self, begin: str, answer_timeout: float | None = None) -> Iterator[Connection]:
         with domain_errors():
-            db = self._begin(begin)
+            db = self._pool.begin(begin)
             self._open.connection = db
             if answer_timeout:
                 db.wire.answer_timeout = answer_timeout
@@ -206,34 +205,7 @@ class Database:
                 raise
             finally:
                 self._open.connection = None
-                self._give_back(db)
-
-    def _begin(self, begin: str) -> Connection:
-        """Begin on a kept connection; one that the server has closed meanwhile is replaced by a new one."""
-        with self._lock:
-            kept = self._idle.pop() if self._idle else None
-        if kept:
-            try:
-                return _begin_on(kept, begin)
-            except psycopg.OperationalError as error:
-                if error.sqlstate and not error.sqlstate.startswith("57"):
-                    raise
-                self._drop_idle()
-        return _begin_on(self._connect(), begin)
-
-    def _give_back(self, db: Connection) -> None:
-        db.wire.answer_timeout = Wire.answer_timeout
-        with self._lock:
-            if db.is_idle() and not self._closed:
-                self._idle.append(db)
-                return
-        db.close()
-
-    def _drop_idle(self) -> None:
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+                self._pool.give_back(db)
 
     def _connect(self) -> Connection:
         db = Connection(open_wire(self._url, self._busy_timeout))
@@ -270,16 +242,6 @@ class Database:
             if self._follower is None:
                 self._follower = Follower(lambda: open_wire(self._url))
             return self._follower
-
-
-def _begin_on(db: Connection, begin: str) -> Connection:
-    db.entries, db.head_is_checked, db.keys_read, db.has_erased = [], False, {}, False
-    try:
-        db.run(begin)
-    except BaseException:
-        db.close()
-        raise
-    return db
 
 
 def _roll_back(db: Connection) -> None:

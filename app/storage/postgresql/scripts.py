@@ -14,7 +14,3 @@ def migration_scripts() -> dict[int, str]:
     files = resources.files("app.storage.postgresql").joinpath("migrations").iterdir()
     scripts = {int(file.name[:4]): file.read_text("utf-8") for file in files if file.name.endswith(".sql")}
     return dict(sorted(scripts.items()))
-
-
-def newest_version() -> int:
-    return max(migration_scripts())

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import psycopg
 
+from app.domain.arrays import Floats
 from app.domain.errors import SearchUnavailable, ServiceError, StartError
-from app.domain.models import Floats
 from app.domain.ports import IndexState, Nearest
 from app.storage.postgresql.connection import Connection, Row, Wire
 from app.storage.postgresql.database import Database

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from PIL import Image
 from starlette.testclient import TestClient
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from app.main import create_app
 from app.settings import Settings
 

@@ -18,8 +18,8 @@ from starlette.testclient import TestClient
 
 from app.bootstrap.models import open_models
 from app.bootstrap.storage import GALLERY_FILE
+from app.domain.arrays import Floats
 from app.domain.errors import StartError
-from app.domain.models import Floats
 from app.inference.manifest import MANIFEST, digest_of, read_embedder
 from app.main import create_app
 from app.matching.calibration import CALIBRATION

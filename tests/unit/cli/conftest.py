@@ -7,7 +7,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from app.cli import app
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 
 
 class Command:

@@ -10,7 +10,8 @@ from PIL import Image
 
 from app.cli.drawing import draw_faces
 from app.cli.output import CommandError
-from app.domain.models import Box, Face, Landmarks, Pixels, read_only
+from app.domain.arrays import Pixels, read_only
+from app.domain.faces import Box, Face, Landmarks
 from tests.unit.cli.conftest import Command
 
 PHOTO: Pixels = read_only(np.random.default_rng(0).integers(0, 200, (400, 600, 3), dtype=np.uint8))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from tests.unit.cli.conftest import Command
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from tests.support.photos import hopper as hopper_photo
 from tests.support.photos import on_a_wall
 from tests.unit.cli.conftest import Command

@@ -12,7 +12,7 @@ from typer.testing import Result
 from app.cli import model_catalog
 from app.cli.download import download
 from app.cli.model_catalog import known_models
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from app.inference.manifest import digest_of, read_embedder
 from app.settings import Settings
 from tests.support.file_server import FileSite, serving

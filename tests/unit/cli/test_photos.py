@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from tests.unit.cli.conftest import Command
 
 

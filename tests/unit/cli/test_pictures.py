@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from app.cli.plotting import densities
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from app.matching.calibration import CALIBRATION, Calibration
 from tests.unit.cli.conftest import Command
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.domain.models import Embedding, Template
+from app.domain.embeddings import Embedding, Template
 from app.images.crops import encode_crop
 from app.inference.manifest import read_embedder
-from app.settings import BUNDLED_MODELS
+from app.settings.models import BUNDLED_MODELS
 from tests.support.repository import FileRepository
 from tests.support.templates import FACE, QUALITY, unit
 from tests.unit.cli.conftest import Command

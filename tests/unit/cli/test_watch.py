@@ -11,7 +11,7 @@ import pytest
 
 from app.cli.video.frames import FileFrames, Frame
 from app.cli.video.webhook import read_secret, signature
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from tests.support.clips import write_clip
 from tests.support.receiver import Posted, receiving
 from tests.unit.cli.conftest import Command

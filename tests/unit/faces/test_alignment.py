@@ -7,7 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from skimage.transform import SimilarityTransform
 
-from app.domain.models import Box, Face, Floats, Landmarks, Pixels
+from app.domain.arrays import Floats, Pixels
+from app.domain.faces import Box, Face, Landmarks
 from app.faces.alignment import ARCFACE_112, LandmarkAligner, Transform, share_inside, similarity_transform
 from app.faces.detector.mtcnn import Mtcnn
 from app.inference.manifest import LandmarkAlignment, read_embedder

@@ -6,7 +6,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.domain.models import AlignedCrop, Box, Face, Landmarks, Pixels
+from app.domain.arrays import Pixels
+from app.domain.faces import AlignedCrop, Box, Face, Landmarks
 from app.faces.alignment import ARCFACE_112, BoxAligner, LandmarkAligner, arcface_template, open_aligner
 from app.faces.detector.mtcnn import Mtcnn
 from app.faces.quality import assess

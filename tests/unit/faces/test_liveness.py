@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.models import Box, Face, Landmarks, Liveness, Pixels
+from app.domain.arrays import Pixels
+from app.domain.faces import Box, Face, Landmarks, Liveness
 from app.faces.detector.mtcnn import Mtcnn
 from app.faces.liveness import CropLiveness, cut, surroundings
 from app.faces.orientation import detect_upright

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.arrays import Pixels
 from app.domain.errors import LowQuality
-from app.domain.models import AlignedCrop, Box, Face, Landmarks, Pixels, Quality
+from app.domain.faces import AlignedCrop, Box, Face, Landmarks, Quality
 from app.faces.alignment import ARCFACE_112, LandmarkAligner
 from app.faces.detector.mtcnn import Mtcnn
 from app.faces.quality import HALF_SHARP, QualityBounds, assess

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.errors import FaceNotFound, MultipleFaces
-from app.domain.models import Box, Face, Landmarks
+from app.domain.faces import Box, Face, Landmarks
 from app.faces.selection import TIE, ConfidentFaces, FaceRule, choose
 
 SHAPE = (600, 1000)

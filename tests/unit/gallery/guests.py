@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.domain.models import Template
+from app.domain.embeddings import Template
 from app.gallery.repository import GalleryRepository
 from tests.support.templates import numbered
 from tests.support.vectors import Near

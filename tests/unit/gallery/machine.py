@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from app.audit.log import AuditLog
+from app.domain.arrays import Floats
+from app.domain.embeddings import Embedding
 from app.domain.identity import Actor
-from app.domain.models import Embedding, Floats
 from app.gallery.records import KeptCrop
 from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 
 
 @dataclass

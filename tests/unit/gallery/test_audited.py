@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from app.audit.log import AuditLog
+from app.domain.arrays import Floats
 from app.domain.errors import LikenessError, ModelMismatch
 from app.domain.identity import Actor
-from app.domain.models import Floats
 from app.gallery.import_export import export_gallery, import_gallery
 from app.gallery.records import IdempotencyRecord, KeptCrop
 from app.gallery.repository import GalleryRepository

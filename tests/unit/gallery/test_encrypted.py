@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from app.domain.embeddings import Embedding
 from app.domain.errors import Overloaded, StartError
-from app.domain.models import Embedding
 from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
 from app.storage.cipher import Cipher

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.audit.log import AuditLog
+from app.domain.arrays import Floats
+from app.domain.embeddings import Embedding
 from app.domain.errors import SearchUnavailable, StartError
-from app.domain.models import Embedding, Floats
 from app.domain.ports import NoThresholdOffsets, ThresholdOffsets, VectorIndex
 from app.gallery import recall
 from app.gallery.external_search import ExternalSearch

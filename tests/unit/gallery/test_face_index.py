@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.gallery import face_index
 from app.gallery.face_index import FaceIndex
 from app.gallery.packed_ids import Rows

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from app.audit.log import AuditLog
+from app.domain.embeddings import Embedding
 from app.domain.errors import InvalidRequest, Overloaded, ServiceError, StartError
 from app.domain.identity import Actor
-from app.domain.models import Embedding
 from app.gallery import key_rotation
 from app.gallery.import_export import export_gallery, import_gallery
 from app.gallery.records import DamagedRow, IdempotencyRecord

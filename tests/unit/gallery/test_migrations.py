@@ -14,8 +14,8 @@ import pytest
 
 from app.access.api_keys import KeyStore
 from app.audit.log import AuditLog
+from app.domain.embeddings import Embedding
 from app.domain.errors import StartError, Unauthorized
-from app.domain.models import Embedding
 from app.gallery.search import GallerySearch
 from app.storage.cipher import AesGcmCipher
 from app.storage.migrate import open_migrated

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from app.domain.comparisons import Distance, FacePair
 from app.domain.errors import ServiceError
-from app.domain.models import Distance, FacePair
 from app.gallery.query_batches import LARGEST, QueryBatches
 from app.gallery.ranking import Hit, Query
 from tests.support.templates import unit

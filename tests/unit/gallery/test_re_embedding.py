@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from app.audit.log import AuditLog
+from app.domain.arrays import Floats
+from app.domain.embeddings import Embedding
 from app.domain.errors import InvalidRequest, ModelMismatch
 from app.domain.identity import SYSTEM
-from app.domain.models import Embedding, Floats
 from app.gallery import re_embedding_repository
 from app.gallery.records import KeptCrop
 from app.gallery.search import GallerySearch

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from app.audit.log import AuditLog
+from app.domain.embeddings import Embedding
 from app.domain.errors import InvalidRequest, NotFound, ServiceError, StorageUnavailable
-from app.domain.models import Embedding
 from app.gallery.search import GallerySearch
 from app.storage.cipher import AesGcmCipher
 from app.storage.postgresql import connection

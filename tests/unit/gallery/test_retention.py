@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.audit.log import AuditLog
+from app.domain.embeddings import Embedding, Template
 from app.domain.identity import Actor
-from app.domain.models import Embedding, Template
 from app.gallery.records import IdempotencyRecord
 from app.gallery.repository import GalleryRepository
 from app.gallery.retention import Expired
@@ -62,7 +62,7 @@ def fill(repository: GalleryRepository, steps: list[Step], patch: pytest.MonkeyP
     for gallery in GALLERIES:
         repository.create_gallery(gallery)
     for gallery, subject, made_on, face_days in steps:
-        patch.setattr("app.gallery.transaction.now", lambda made_on=made_on: day(made_on))
+        patch.setattr("app.gallery.subject_statements.now", lambda made_on=made_on: day(made_on))
         repository.put_subject(gallery, subject, None)
         plain.made.setdefault((gallery, subject), made_on)
         for on in face_days:

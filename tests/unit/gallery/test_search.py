@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from app.concurrency.worker_pool import WorkerPool, raise_if_cancelled
+from app.domain.arrays import Floats
+from app.domain.embeddings import Embedding
 from app.domain.errors import ModelMismatch
-from app.domain.models import Embedding, Floats
 from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
 from tests.support.fakes import WeightedOffsets

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.domain.embeddings import Embedding
 from app.domain.identity import Actor
-from app.domain.models import Embedding
 from app.gallery import index_file, key_rotation
 from app.gallery.fixed_point import decode
 from app.gallery.index_file import IndexInfo, InvalidIndexFile

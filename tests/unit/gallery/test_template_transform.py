@@ -12,9 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.audit.log import AuditLog
+from app.domain.arrays import Floats
+from app.domain.embeddings import Embedding
 from app.domain.errors import InvalidRequest
 from app.domain.identity import Actor
-from app.domain.models import Embedding, Floats
 from app.gallery.import_export import export_gallery
 from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch

@@ -12,8 +12,8 @@ import simplejpeg
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
+from app.domain.arrays import Pixels
 from app.domain.errors import InvalidImage, UnsupportedImage
-from app.domain.models import Pixels
 from app.images.decode import ImageLimits, decode
 from tests.support.encoding import encoded, exif, jpeg_header, png_chunk
 

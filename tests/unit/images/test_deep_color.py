@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tifffile
 
+from app.domain.arrays import Pixels
 from app.domain.errors import InvalidImage
-from app.domain.models import Pixels
 from app.images.decode import ImageLimits, decode
 
 LIMITS = ImageLimits()

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.domain.arrays import Pixels
 from app.domain.errors import ImageTooLarge, InvalidImage
-from app.domain.models import Pixels
 from app.images.decode import ImageLimits, decode
 from app.images.formats import ACCEPTED
 from tests.support.encoding import encoded, exif

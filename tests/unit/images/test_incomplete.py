@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.domain.arrays import Pixels
 from app.domain.errors import InvalidImage
-from app.domain.models import Pixels
 from app.images.decode import ImageLimits, decode
 from app.images.png import MAX_CHUNKS
 from tests.support.encoding import encoded, exif, png_chunk

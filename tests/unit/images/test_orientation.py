@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngImageFile
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from app.images.decode import ImageLimits, decode
 from tests.support.encoding import ORIENTATION, encoded, exif, exif_block
 

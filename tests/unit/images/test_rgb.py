@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from app.images import rgb
 from app.images.decode import ImageLimits, decode
 from tests.support.encoding import encoded

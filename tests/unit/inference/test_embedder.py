@@ -4,8 +4,9 @@ from typing import Literal
 import numpy as np
 import pytest
 
+from app.domain.arrays import Pixels
 from app.domain.errors import InferenceFailed
-from app.domain.models import AlignedCrop, Pixels
+from app.domain.faces import AlignedCrop
 from app.faces.alignment import LandmarkAligner
 from app.faces.detector.mtcnn import Mtcnn
 from app.inference.embedder import OnnxEmbedder

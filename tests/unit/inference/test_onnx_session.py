@@ -6,8 +6,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from app.domain.arrays import Floats
 from app.domain.errors import InferenceFailed, StartError
-from app.domain.models import Floats
 from app.inference.onnx_session import Session, available_providers, runtime_version
 from tests.support.background import map_in_threads
 from tests.support.networks import sum_and_product

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.domain.arrays import Floats
 from app.domain.errors import InferenceFailed, StartError
-from app.domain.models import Floats
 from app.inference import session as sessions
 from app.inference.manifest import read_checked, read_embedder
 from app.inference.onnx_session import Session as OnnxSession

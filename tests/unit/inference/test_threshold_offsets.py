@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.domain.errors import InferenceFailed, StartError
-from app.domain.models import AlignedCrop
+from app.domain.faces import AlignedCrop
 from app.domain.ports import NoThresholdOffsets
 from app.inference.embedder import OnnxEmbedder
 from app.inference.manifest import ModelFile, digest_of

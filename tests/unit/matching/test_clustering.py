@@ -9,8 +9,8 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist
 from sklearn.cluster import AgglomerativeClustering
 
-from app.domain.errors import InvalidRequest, StartError
-from app.domain.models import Floats
+from app.domain.arrays import Floats
+from app.domain.errors import InvalidRequest
 from app.matching import clustering
 from app.matching.clustering import cluster_faces
 
@@ -83,9 +83,3 @@ def test_groups_are_ordered_by_size_and_then_by_their_first_face() -> None:
 def test_too_many_connected_faces_are_refused() -> None:
     with pytest.raises(InvalidRequest, match=r"expected at most 3 faces connected .*, got 4"):
         cluster_faces(np.array([[1, 0]] * 4, np.float32), 0.1, max_connected=3)
-
-
-def test_without_scipy_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clustering, "find_spec", lambda _: None)
-    with pytest.raises(StartError, match=r"likeness\[cluster\]"):
-        cluster_faces(np.array([[1, 0]], np.float32), 0.1)

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.arrays import Floats
+from app.domain.embeddings import Embedding
 from app.domain.errors import ModelMismatch
-from app.domain.models import Embedding, Floats
 from app.matching.distance import distance_between, distances_between
 from tests.support.templates import unit
 

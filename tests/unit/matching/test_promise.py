@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.matching.calibration import Calibration
 from tests.support.calibrations import DATA, MODEL, calibration
 from training.calibration import fit

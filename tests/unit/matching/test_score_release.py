@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from app.domain.comparisons import Distance, FacePair, OperatingPoint
 from app.domain.errors import InvalidRequest, UnsupportedOperatingPoint
-from app.domain.models import Distance, FacePair, OperatingPoint
 from app.matching.score_release import (
     DISTANCE_STEP,
     STEPS_PER_UNIT,

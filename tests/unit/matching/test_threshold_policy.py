@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.comparisons import Distance, FacePair, OperatingPoint
 from app.domain.errors import UnsupportedOperatingPoint
-from app.domain.models import Distance, FacePair, OperatingPoint
 from app.matching.threshold_policy import Decision, ThresholdPolicy, fmr_per_comparison
 from tests.support.calibrations import RATES, calibration, rates
 

@@ -13,7 +13,7 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from app.domain.errors import StartError
-from app.server import supervisor
+from app.server import backoff, supervisor
 from app.server.protocol import ConnectionLimits
 from tests.unit.server.listening import HOST, Echo
 
@@ -75,7 +75,7 @@ def main() -> None:
     if how == "impatient":
         supervisor._STOP_SECONDS = 1
     if how in ("all fail later", "others fail"):
-        supervisor._FIRST_DELAY = 0.01
+        backoff._FIRST_DELAY = 0.01
     if how == "attentive":
         supervisor._MAX_SILENT_TICKS = 6
     try:

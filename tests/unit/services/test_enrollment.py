@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.domain.embeddings import Embedding
 from app.domain.errors import (
     AllRejected,
     InferenceFailed,
@@ -14,7 +15,6 @@ from app.domain.errors import (
     ModelMismatch,
     Overloaded,
 )
-from app.domain.models import Embedding
 from app.faces.quality import QualityBounds
 from app.images.crops import decode_crop
 from app.services.timing import StageTimer

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from app.domain.embeddings import Probe
 from app.domain.errors import AllRejected, InvalidRequest, SpoofSuspected
+from app.domain.faces import Liveness
 from app.domain.identity import anonymous
-from app.domain.models import Liveness, Probe
 from app.faces.liveness import LivenessMode
 from app.pipeline import FaceSelection
 from app.services.enrollment import EnrollmentResult

@@ -11,8 +11,8 @@ import pytest
 from app.bootstrap.models import open_models, warm_up
 from app.bootstrap.services import open_services
 from app.bootstrap.storage import GALLERY_FILE, open_repository
+from app.domain.embeddings import Embedding
 from app.domain.errors import Overloaded, ServiceError, StartError
-from app.domain.models import Embedding
 from app.domain.ports import Embedder
 from app.matching.calibration import CALIBRATION
 from app.services.container import Models

@@ -10,9 +10,9 @@ import pytest
 
 from app.audit.log import AuditLog
 from app.domain.clock import format_time
+from app.domain.embeddings import Template
 from app.domain.errors import Overloaded
 from app.domain.identity import Actor
-from app.domain.models import Template
 from app.gallery.search import GallerySearch
 from app.services.galleries import Galleries
 from app.services.retention_task import RETENTION, Retention, SubjectExpiry

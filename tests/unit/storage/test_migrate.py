@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.errors import ServiceError, StartError
-from app.storage.migrate import APPLICATION_ID, migrate, migration_scripts, open_migrated, statements
+from app.storage.migrate import APPLICATION_ID, migrate, open_migrated
+from app.storage.scripts import migration_scripts, statements
 from app.storage.sqlite import Database
 
 NEWEST = len(migration_scripts())

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from app.domain.errors import Overloaded, ServiceError, StorageUnavailable
-from app.storage import sqlite as module
+from app.storage import sqlite_file
 from app.storage.sqlite import Database
 
-PRAGMAS = module._PRAGMAS  # as they are served: read before the tests' own are set
+PRAGMAS = sqlite_file._PRAGMAS  # as they are served: read before the tests' own are set
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def database(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    monkeypatch.setattr(module, "_PRAGMAS", PRAGMAS)
+    monkeypatch.setattr(sqlite_file, "_PRAGMAS", PRAGMAS)
     opened = Database(path, busy_timeout=0.05)
     with opened.writing() as db:
         db.execute("CREATE TABLE words (word TEXT UNIQUE)")

@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageEnhance
 from torch import Tensor, nn
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from training.config.schema import TrainConfig
 from training.data.dataset import FaceSet, read_faces
 from training.networks.embedder import FaceNetwork

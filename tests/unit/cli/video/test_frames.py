@@ -8,7 +8,7 @@ import pytest
 
 from app.cli.output import CommandError
 from app.cli.video.frames import LiveFrames, open_frames
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from tests.support.clips import write_clip
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from app.cli.video.tracking import Sighting, Tracker, overlap
-from app.domain.models import Box
+from app.domain.faces import Box
 
 
 def face(left: float, quality: float = 0.5, size: float = 100) -> Sighting[str]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.faces.detector.kernels import Kernels, load_kernels
 from app.faces.detector.nms import _nms
 from app.faces.detector.pyramid import AreaPooling, CompiledPooling

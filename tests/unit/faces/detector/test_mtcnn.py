@@ -4,7 +4,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from app.domain.models import Face, Pixels
+from app.domain.arrays import Pixels
+from app.domain.faces import Face
 from app.faces.detector.mtcnn import CascadeOptions, Mtcnn
 from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet
 from tests.support.background import map_in_threads

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.faces.detector.nets import OUTPUT_BATCH, REFINE_BATCH, OutputNet, ProposalNet, RefineNet
 from app.faces.detector.pyramid import CHANNELS
 from app.inference.onnx_session import Session

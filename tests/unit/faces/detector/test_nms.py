@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.faces.detector.nms import apply_offsets, clipped_windows, nms, to_square
 
 Mode = Literal["union", "min"]

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from app.domain.models import Floats, Pixels
+from app.domain.arrays import Floats, Pixels
 from app.faces.detector.mtcnn import CascadeOptions, Mtcnn
 from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet
 from app.images.decode import ImageLimits, decode

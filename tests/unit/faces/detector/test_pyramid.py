@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from app.domain.models import Floats, Pixels
+from app.domain.arrays import Floats, Pixels
 from app.faces.detector.pyramid import CHANNELS, AreaPooling, BufferPool, downscale, pyramid_scales
 
 SIDES = st.integers(1, 40)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from app.domain.models import Face, Floats, Pixels
+from app.domain.arrays import Floats, Pixels
+from app.domain.faces import Face
 from app.faces.detector import second_look
 from app.faces.detector.mtcnn import CascadeOptions, Mtcnn
 from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet

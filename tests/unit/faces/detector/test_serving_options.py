@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from app.domain.models import Face, Pixels
+from app.domain.arrays import Pixels
+from app.domain.faces import Face
 from app.faces.detector.mtcnn import SERVING_OPTIONS, CascadeOptions, Mtcnn, cascade_options
 from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet
 from app.images.decode import ImageLimits, decode

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.matching.calibration import Calibration
 from tests.support.calibrations import DATA, MODEL
 from training.calibration.fit import fit_calibration

@@ -16,7 +16,7 @@ from sklearn.metrics import roc_curve
 from sklearn.model_selection import KFold
 from typer.testing import CliRunner
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from app.faces.alignment import ARCFACE_112
 from training.cli.main import cli
 from training.data.crops import CROPS_112

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from training.cli.main import cli
 from training.data.crops import CropGeometry
 from training.errors import TrainingError

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from training.config.augmentation import AugmentationConfig
 from training.data import augmentation
 from training.data.augmentation import (

@@ -6,7 +6,8 @@ from torch.nn import functional
 from tests.unit.training.support import changed
 from training.config.schema import TrainConfig
 from training.data.loader import Batch
-from training.engine.train_step import Learner, build_learner
+from training.engine.build_learner import build_learner
+from training.engine.train_step import Learner
 from training.miners.triplets import TRIPLET_MINERS, Triplets
 from training.networks.registry import build
 

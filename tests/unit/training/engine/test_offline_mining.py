@@ -9,11 +9,12 @@ from tests.unit.training.support import WriteCrop, changed
 from training.config.schema import TrainConfig
 from training.data.dataset import FaceSet, read_faces
 from training.engine import offline_mining, trainer
+from training.engine.build_learner import build_learner
 from training.engine.curriculum import Curriculum
 from training.engine.distributed import Processes
 from training.engine.logging import MinedPool
 from training.engine.offline_mining import NoTripletsMined, OfflineMining
-from training.engine.train_step import Learner, build_learner
+from training.engine.train_step import Learner
 from training.engine.validation import embed_crops
 from training.losses.functional import squared_l2
 from training.miners.triplets import batch_hard

@@ -12,6 +12,7 @@ from training.config import loading
 from training.config.schema import TrainConfig
 from training.data.crops import CropGeometry
 from training.engine import trainer
+from training.engine.build_learner import starting_network
 from training.networks.registry import crop_size_of
 
 PRESETS = Path(loading.__file__).parent / "presets"
@@ -60,7 +61,7 @@ def test_a_preset_trains(write_crop: WriteCrop, tmp_path: Path, name: str) -> No
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["final_metrics"]["loss"] >= 0
     assert record["config"]["network"]["name"] == preset.network.name
-    start = trainer._starting_network(config).state_dict()
+    start = starting_network(config).state_dict()
     assert any(not torch.equal(part, start[key]) for key, part in trained.items())
 
 
@@ -75,6 +76,6 @@ def test_every_backbone_trains_by_the_recipe_for_112_px(write_crop: WriteCrop, t
 
     trained = weights(trainer.train(config, tmp_path / "run", resume=False))
 
-    start = trainer._starting_network(config).state_dict()
+    start = starting_network(config).state_dict()
     moved = [key for key, part in start.items() if part.is_floating_point() and not torch.equal(part, trained[key])]
     assert len(moved) > 0.9 * sum(part.is_floating_point() for part in start.values())

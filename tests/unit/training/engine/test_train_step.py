@@ -5,7 +5,8 @@ from torch.nn import functional
 from tests.unit.training.support import changed
 from training.config.schema import TrainConfig
 from training.data.loader import Batch
-from training.engine.train_step import Learner, build_learner
+from training.engine.build_learner import build_learner
+from training.engine.train_step import Learner
 from training.networks.registry import build
 
 
@@ -77,3 +78,17 @@ def test_a_compiled_network_learns_the_same(config: TrainConfig, batch: Batch) -
     (losses, state), (same_losses, same_state) = steps
     assert same_losses == pytest.approx(losses, rel=1e-4)
     torch.testing.assert_close(same_state, state, atol=1e-5, rtol=1e-4)
+
+
+def test_a_checkpointed_network_learns_the_same_to_the_bit(config: TrainConfig, batch: Batch) -> None:
+    config = changed(changed(config, "network", batch_norm="updated"), "batch", chunk_size=2)
+    steps = []
+    for checkpointed in (False, True):
+        torch.manual_seed(1)
+        network, settings = build("small_resnet", 8), changed(config, "run", gradient_checkpointing=checkpointed)
+        learner = build_learner(network, settings, torch.eye(8)[:6])
+        assert hasattr(network.get_submodule("blocks.0").forward, "keywords") is checkpointed
+        steps.append(([learner.train_step(batch, 0.01).loss for _ in range(2)], learner.network.state_dict()))
+    (losses, state), (same_losses, same_state) = steps
+    assert same_losses == losses
+    assert all(torch.equal(same_state[name], value) for name, value in state.items())

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from app.faces.alignment import similarity_transform
 from app.faces.detector.mtcnn import Mtcnn
 from training.evaluation import cropping

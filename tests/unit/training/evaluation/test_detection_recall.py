@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from app.domain.models import Box, Pixels
+from app.domain.arrays import Pixels
+from app.domain.faces import Box
 from training.cli.main import cli
 from training.evaluation import detection_recall
 from training.evaluation.detection_recall import DETECTORS, changes, intersection_over_union

@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from training.data.samplers import Indices
 from training.evaluation.histograms import WIDTH, pair_histograms
 from training.evaluation.metrics import area_under_curve, share_within, threshold_at

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from training.evaluation import orientation_report
 
 

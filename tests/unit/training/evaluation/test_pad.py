@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from tests.support.photos import GREY, hopper, on_a_wall
 from training.errors import TrainingError
 from training.evaluation import pad

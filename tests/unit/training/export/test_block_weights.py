@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from training.export.block_weights import with_foldable_weights
 from training.export.inspect_onnx import read_source
 

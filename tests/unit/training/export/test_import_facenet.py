@@ -11,7 +11,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 from torch import nn
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from app.inference.manifest import BoxAlignment, read_checked, read_embedder
 from app.inference.onnx_session import Session
 from app.main import create_app

@@ -7,7 +7,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from app.inference.liveness import open_liveness
 from app.inference.manifest import read_liveness
 from tests.support import pad

@@ -8,7 +8,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from app.inference.manifest import LandmarkAlignment, digest_of, read_checked, read_embedder
 from app.inference.onnx_session import Session
 from training.cli.main import cli

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from app.inference.manifest import digest_of, read_checked, read_embedder
 from app.inference.onnx_session import Session
 from training.errors import TrainingError

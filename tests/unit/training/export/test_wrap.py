@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
-from app.domain.models import AlignedCrop, Floats, Pixels
+from app.domain.arrays import Floats, Pixels
+from app.domain.faces import AlignedCrop
 from app.faces.alignment import ARCFACE_112
 from app.inference.embedder import OnnxEmbedder
 from app.inference.manifest import BoxAlignment, LandmarkAlignment, digest_of, read_checked, read_embedder

@@ -57,9 +57,10 @@ def test_mobilefacenet_is_as_large_as_the_paper_says() -> None:
     )
 
 
-def test_small_resnet_costs_as_much_as_documented() -> None:
-    network = build("small_resnet", 96).eval()
-    parameters, multiply_adds = cost.total(cost.table(build("small_resnet"), 112))
+@pytest.mark.parametrize("name", ["small_resnet", "small_resnet_bn"])
+def test_small_resnet_costs_as_much_as_documented(name: str) -> None:
+    network = build(name, 96).eval()
+    parameters, multiply_adds = cost.total(cost.table(build(name), 112))
     assert network(torch.zeros(2, 3, 112, 112)).shape == (2, 96)
     assert 1.10e6 < parameters < 1.11e6
     assert 38e6 < multiply_adds < 40e6

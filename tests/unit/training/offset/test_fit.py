@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from app.domain.models import Floats
+from app.domain.arrays import Floats
 from training.offset.crowd import mean_cosine_to_nearest
 from training.offset.fit import MIXES, OffsetOptions, crowd_samples, fit_network, samples_at, true_offsets
 

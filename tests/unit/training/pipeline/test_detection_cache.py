@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from app.faces.alignment import LandmarkAligner
 from app.faces.detector.mtcnn import CascadeOptions
 from training.pipeline.detection_cache import FaceFinder

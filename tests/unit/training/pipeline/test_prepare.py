@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from training.data.dataset import read_faces
 from training.errors import TrainingError
 from training.pipeline import prepare

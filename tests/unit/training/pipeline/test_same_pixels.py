@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.domain.models import Pixels
+from app.domain.arrays import Pixels
 from app.faces.alignment import LandmarkAligner, arcface_template
 from app.faces.detector.mtcnn import SERVING_OPTIONS, load_mtcnn
 from app.pipeline import FacePipeline

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.domain.models import Floats, Pixels
+from app.domain.arrays import Floats, Pixels
 from training.pipeline import vector_cache
 from training.pipeline.vector_cache import VectorCache
 

@@ -1,18 +1,17 @@
-"""Shape the results of the services as the responses of the HTTP contract."""
+"""Shape what was found in the photos of a request: faces, decisions, candidates and groups."""
 
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from app.api import responses
+from app.api.presenters.members import enrolled_members, judged_members, vector_members
 from app.api.problems import ProblemContext, problem_of
+from app.domain.comparisons import Comparison, OperatingPoint
+from app.domain.embeddings import Probe
 from app.domain.errors import LikenessError, Rejected
-from app.domain.models import Comparison, Embedding, OperatingPoint, Probe, Template, rounded_rate
-from app.gallery.records import SubjectFile
-from app.matching.calibration import Calibration
-from app.matching.score_release import DISTANCE_STEP
 from app.matching.threshold_policy import Decision
 from app.pipeline import PhotoFaces
 from app.services.container import Models
@@ -42,7 +41,7 @@ class Presenter:
         return responses.Identification(
             faces=[
                 responses.IdentifiedFace(
-                    **_judged_members(probe),
+                    **judged_members(probe),
                     identified=bool(candidates),
                     candidates=[responses.CandidateOut.of(candidate, decision) for candidate in candidates],
                 )
@@ -93,7 +92,7 @@ class Presenter:
         return responses.Enrollment(
             enrolled=[
                 responses.NewFace(
-                    **_enrolled_members(each.template),
+                    **enrolled_members(each.template),
                     index=each.index,
                     faces_found=each.faces_found,
                     liveness=responses.LivenessOut.of(each.liveness),
@@ -162,7 +161,7 @@ class Presenter:
             return responses.EmbedResult(faces=[], faces_found=0, error=problem_of(self._context, photo))
         faces = [
             responses.EmbeddedFace(
-                **responses.FaceOut.members(probe.face, probe.quality), **_vector_members(probe.embedding)
+                **responses.FaceOut.members(probe.face, probe.quality), **vector_members(probe.embedding)
             )
             for probe in photo.probes
         ]
@@ -170,117 +169,4 @@ class Presenter:
 
 
 def _verified_face(name: str, probe: Probe) -> responses.VerifiedFace:
-    return responses.VerifiedFace(**_judged_members(probe), image=name, faces_found=probe.faces_found)
-
-
-def loaded_models(models: Models, max_threshold: float) -> responses.LoadedModels:
-    embedder, detector = models.embedder_manifest, models.detector_manifest
-    return responses.LoadedModels(
-        models=[
-            responses.LoadedModel(
-                id=embedder.id,
-                kind=embedder.kind,
-                digest=embedder.file.digest,
-                license=embedder.license,
-                provider=models.provider,
-                dimension=embedder.dimension,
-                crop_size=embedder.crop_size,
-                threshold_offset=embedder.offset_digest,
-                calibrated=models.calibration is not None,
-            ),
-            responses.LoadedModel(
-                id=detector.id,
-                kind=detector.kind,
-                digest=detector.digest,
-                license=detector.license,
-                provider=models.detector_provider,
-            ),
-            *_loaded_liveness(models),
-        ],
-        distance_step=DISTANCE_STEP,
-        max_threshold=max_threshold,
-    )
-
-
-def _loaded_liveness(models: Models) -> Iterator[responses.LoadedModel]:
-    if models.liveness:
-        manifest = models.liveness.manifest
-        yield responses.LoadedModel(
-            id=manifest.id,
-            kind=manifest.kind,
-            digest=manifest.file.digest,
-            license=manifest.license,
-            provider=models.detector_provider,
-            crop_size=manifest.crop_size,
-            liveness_threshold=models.liveness.threshold,
-        )
-
-
-def calibration_table(calibration: Calibration) -> Calibration:
-    """Return the calibration as it is shown, without the last digits of computed rates."""
-    return Calibration.model_validate(_all_rounded(calibration.model_dump()))
-
-
-def _all_rounded(value: Any) -> Any:
-    match value:
-        case dict():
-            return {name: _all_rounded(each) for name, each in value.items()}
-        case list() | tuple():
-            return [_all_rounded(each) for each in value]
-        case float():
-            return rounded_rate(value)
-    return value
-
-
-def subject_export(file: SubjectFile) -> responses.SubjectExport:
-    subject = file.subject
-    return responses.SubjectExport(
-        gallery=file.gallery.id,
-        subject_id=subject.subject_id,
-        metadata=dict(subject.metadata),
-        consent=subject.consent,
-        expires_at=subject.expires_at,
-        created_at=subject.created_at,
-        model=file.gallery.model,
-        faces=[
-            responses.ExportedFace(
-                **_enrolled_members(face),
-                **_vector_members(face.embedding),
-                crop=b64encode(face.crop).decode() if face.crop else None,
-            )
-            for face in file.faces
-        ],
-        events=[dict(event) for event in file.events],
-        saved_responses=[
-            responses.SavedResponse(
-                idempotency_key=record.key, request_digest=record.request_digest, response=dict(record.response)
-            )
-            for record in file.saved_responses
-        ],
-    )
-
-
-def enrolled_faces(templates: Sequence[Template]) -> responses.EnrolledFaces:
-    return responses.EnrolledFaces(
-        faces=[responses.EnrolledFace(**_enrolled_members(template)) for template in templates]
-    )
-
-
-def _judged_members(probe: Probe) -> dict[str, Any]:
-    return {
-        **responses.FaceOut.members(probe.face, probe.quality),
-        "liveness": responses.LivenessOut.of(probe.liveness),
-    }
-
-
-def _vector_members(embedding: Embedding) -> dict[str, Any]:
-    return {"embedding": embedding.vector.tolist(), "threshold_offset": embedding.threshold_offset}
-
-
-def _enrolled_members(template: Template) -> dict[str, Any]:
-    return {
-        **responses.FaceOut.members(template.face, template.quality),
-        "face_id": template.face_id,
-        "subject_id": template.subject_id,
-        "enrolled_at": template.enrolled_at,
-    }
+    return responses.VerifiedFace(**judged_members(probe), image=name, faces_found=probe.faces_found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from itertools import islice
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -13,14 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from app.bootstrap.models import open_new_embedder
 from app.bootstrap.storage import open_repository
 from app.cli.keys import operator
-from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, err, run
+from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, Result, err, run
 from app.cli.service_option import remote
 from app.gallery.re_embedding_repository import Switched
 from app.gallery.repository import GalleryRepository
 from app.services.re_embedding import ReEmbedding
 from app.settings import Settings
 
-Result: TypeAlias = tuple[int, dict[str, Any], str]
 _NAMED = 20
 """Subjects that the text names; the JSON document names all."""
 
