@@ -32,7 +32,7 @@ OTHER_MODEL = "sha256:" + "b" * 64
 """Its vectors are the opposite ones."""
 _ROWS, _COLUMNS = 4, 8
 _BLOCK = (CROP_SIZE // _ROWS, CROP_SIZE // _COLUMNS)
-_SWITCHED = "switched"
+_OPENED, _SWITCHED = "opened", "switched"
 
 
 def crop_of(seed: int) -> bytes:
@@ -64,7 +64,7 @@ class _NumberEmbedder:
 
 
 class ReEmbedder:
-    """The process. One gallery after another."""
+    """The process, which has opened the database. One gallery after another."""
 
     def __init__(self, address: Path | str, model: str, key: str) -> None:
         self._lock = threading.Lock()
@@ -75,6 +75,8 @@ class ReEmbedder:
             stdout=subprocess.PIPE,
             text=True,
         )
+        assert self.process.stdout
+        assert self.process.stdout.readline() == f"{_OPENED}\n"
 
     def re_embed(self, gallery: str) -> Iterator[None]:
         """Give the gallery the other model, then its own; yield at each switch. Raises Unanswered."""
@@ -104,15 +106,19 @@ class ReEmbedder:
 def _serve(address: Path | str, model: str, key: str) -> None:
     cipher = AesGcmCipher(parse_keys(key)) if key else None
     with closing(FileRepository(address, cipher=cipher)) as repository:
+        _say(_OPENED)
         for line in sys.stdin:
             try:
                 for embedder in (_NumberEmbedder(OTHER_MODEL, -1), _NumberEmbedder(model, 1)):
                     _re_embed(repository, line.strip(), embedder)
-                    sys.stdout.write(f"{_SWITCHED}\n")
-                    sys.stdout.flush()
+                    _say(_SWITCHED)
             except ServiceError as error:  # the database was killed
-                sys.stdout.write(f"failed: {error}\n")
-                sys.stdout.flush()
+                _say(f"failed: {error}")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _re_embed(repository: GalleryRepository, gallery: str, embedder: _NumberEmbedder) -> None:
