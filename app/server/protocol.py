@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 log = logging.getLogger(__name__)
 
-_DISCARD_SECONDS, _DISCARD_BYTES = 5.0, 16 * 1024 * 1024  # for the rest of a body whose request is answered already
+_DISCARD_SECONDS, _DISCARD_BYTES = 5.0, 64 * 1024 * 1024  # for the rest of a body whose request is answered already
 _READ_BYTES = 256 * 1024  # at most, of the next message, come with the end of this one
 _CHUNK_OVERHEAD_BYTES = 32  # at most: size, extensions and line ends of a chunk
 _MEDIA_TYPE = "application/problem+json"
@@ -65,6 +65,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._non_body_bytes = 0  # all bytes since the message began, less its body and the overhead of its chunks
         self._discarded_bytes = 0
         self._head_too_long = self._has_host = self._has_two_hosts = False
+        self._keeps_alive = False  # whether the connection serves further requests, if this one's body arrives
         self._closes_after_body = False  # the last answer is sent, and what still arrives is thrown away
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -87,8 +88,6 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if self._timeout and not self._message_complete and not self._in_head:
-            self._discard_body(len(data))
         if self._in_head and head_begins_here and not self._ended_in_this_read:
             self._incomplete_head_bytes += len(data)
         if self._line_too_long():
@@ -119,6 +118,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._cancel_timeout()
         super().on_headers_complete()
+        # An answer before the body has arrived says that it is the last: who is told so sends no request behind a body
+        # that may never be read.
+        self._keeps_alive, self.cycle.keep_alive = self.cycle.keep_alive, False
         self.cycle.transport = _RequestTransport(self.transport, self._close_after_body)  # type: ignore[assignment]
 
     def on_chunk_header(self) -> None:
@@ -131,13 +133,19 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._message_complete = self._ended_in_this_read = True
         self._cancel_timeout()
+        if not self.cycle.response_started:
+            self.cycle.keep_alive = self._keeps_alive
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if not self._message_complete and not self._is_answering():
+        if self._closes_after_body:
             self._start_timeout(_DISCARD_SECONDS)
             self._discard_body(0)
+
+    def shutdown(self) -> None:
+        self._keeps_alive = False
+        super().shutdown()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         if self._head_too_long:
