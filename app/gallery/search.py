@@ -87,8 +87,11 @@ class GallerySearch:
     def save_snapshots(self) -> None:
         """Write a snapshot of each large index that has none, or one that lacks too many faces."""
         for gallery_id in list(self._indexed):
-            with self._lock, suppress(NotFound):
-                searched = self._update(gallery_id)
+            with self._lock:
+                try:
+                    searched = self._update(gallery_id)
+                except NotFound:
+                    continue
                 if searched.index is None or len(searched.index) < self._snapshot_faces:
                     continue
                 contents = searched.index.contents()

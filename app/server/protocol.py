@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 log = logging.getLogger(__name__)
 
-_DISCARD_SECONDS, _DISCARD_BYTES = 5.0, 64 * 1024 * 1024  # for the rest of a body whose request is answered already
+_DISCARD_SECONDS, _DISCARD_BYTES = 5.0, 16 * 1024 * 1024  # for the rest of a body whose request is answered already
 _READ_BYTES = 256 * 1024  # at most, of the next message, come with the end of this one
 _CHUNK_OVERHEAD_BYTES = 32  # at most: size, extensions and line ends of a chunk
 _MEDIA_TYPE = "application/problem+json"
