@@ -53,7 +53,7 @@ lock: $(VENV)/.pip ## Remake requirements/*.lock from pyproject.toml and constra
 	  --output-file requirements/clients.lock
 
 proof: $(VENV)/.dev ## Run every proof at full length: schemathesis, fuzz, soak, faults, 200 kills (about two hours)
-	LIKENESS_PROOF=full $(BIN)/pytest --timeout 3600 tests/proof tests/unit/training/engine/test_health_checks.py
+	LIKENESS_PROOF=full $(BIN)/pytest --timeout 3600 tests/proof
 
 bench: $(VENV)/.dev ## Time every stage against its peers, hold the ratios against their targets, renew docs/benchmarks.md
 	$(BIN)/python -m tests.benchmarks --publish $(BENCH)

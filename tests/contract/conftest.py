@@ -117,9 +117,7 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         else:
             running = live if request.param == "live" else in_process
             connect = opened.enter_context(running(data_dir))
-            database = open_database(
-                data_dir / GALLERY_FILE, busy_timeout=60
-            )  # the disk of a loaded machine may be slow
+            database = open_database(data_dir / GALLERY_FILE)
         opened.enter_context(closing(database))
         yield Service(data_dir, connect, KeyStore(database), opened, hears_later=request.param == "postgresql")
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -133,9 +134,11 @@ def test_acknowledged_enrolments_are_kept_at_the_end_which_comes_in_time(start_s
     with Wire(server, patience=20) as wire, enrolling(server.url, ledger, deletions=False):
         wire.head("POST", "/detect", 9, Content_Type="application/json")  # holds one worker until it is cut off
         assert eventually(lambda: len(ledger.promised) > 4, within=30)
+        began = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         assert eventually(lambda: is_stopping(server), within=3)
         assert server.process.wait(15) == 0
+        assert time.monotonic() - began < 10
         assert wire.status() == 503
     exported = ran(server.data_dir, "gallery", "export", server.data_dir / "out", "--gallery", "staff")
     kept = {json.loads(line).get("subject_id") for line in (server.data_dir / "out").read_text().splitlines()}

@@ -297,3 +297,16 @@ def test_no_snapshot_has_an_erased_vector_neither_at_once_nor_later(
     assert before == {1, 2, 3, 11, 12, 13}
     assert at_once == set()
     assert seeds_in_snapshots(repository) == before - ({1} if what == "a face" else {3})
+
+
+def test_a_gallery_that_another_process_deletes_is_left_out_and_the_others_are_written(
+    repository: FileRepository, search: GallerySearch
+) -> None:
+    for seed in (4, 5, 6):
+        repository.enroll("staff", "cleo", numbered("cleo", seed))
+    search.search("staff", Embedding(unit(4), MODEL), 5, 4.0)
+    repository.delete_gallery("guests")
+    assert files_of(repository) == []
+
+    search.save_snapshots()
+    assert len(files_of(repository)) == 1

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from tests.proof.lengths import FULL
 from tests.unit.training.support import WriteCrop, changed
 from training.config.losses import LossConfig
 from training.config.schema import TrainConfig
@@ -171,7 +170,6 @@ def test_a_noisy_run_that_learns_is_left_alone(config: TrainConfig, tmp_path: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not FULL, reason="InceptionV3 trains for minutes: LIKENESS_PROOF=full, or make proof")
 @pytest.mark.timeout(3600)
 def test_the_siamese_network_that_stays_at_one_half_is_diagnosed(
     config: TrainConfig, write_crop: WriteCrop, tmp_path: Path
