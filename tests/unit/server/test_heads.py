@@ -144,9 +144,11 @@ def test_a_body_may_take_longer_than_its_head(server: Listening) -> None:
     assert client.answer() == (200, {"path": "/", "bytes": 8})
 
 
-def test_who_has_an_answer_may_not_send_the_rest_of_the_body_for_ever(server: Listening) -> None:
+@pytest.mark.parametrize("silence", [0, 0.6])
+def test_who_has_an_answer_may_not_send_the_rest_of_the_body_for_ever(server: Listening, silence: float) -> None:
     client = server.connect(EARLY + b"Content-Length: 100000000\r\n\r\n")
     client.answer()
+    time.sleep(silence)
     assert client.drip(b"x", 0.05)
     client.wait_closed()
     assert time.monotonic() - client.opened >= NOT_BEFORE
