@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from app.storage.database import NoteRow
@@ -24,6 +25,17 @@ class Connection(sqlite3.Connection):
         self.entries: list[dict[str, Any]] = []
         self.head_is_checked = False
         self.rows: RowDigests | None = None
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+        """
+        Return a closed cursor, which has only the number of rows.
+
+        An open one shares its statement with the next call: freed late, in another thread, as an error that keeps it
+        is, it would reset the statement in the middle of that call.
+        """
+        cursor = super().executemany(sql, parameters)
+        cursor.close()
+        return cursor
 
     def has_table(self, name: str) -> bool:
         return self.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone() is not None

@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from app.domain.errors import Overloaded, ServiceError, StorageFull
 from app.storage.connection import Connection
@@ -16,10 +15,7 @@ _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_d
 
 
 def connect(path: Path, timeout: float) -> Connection:
-    # No statement is shared between cursors: a cursor that is freed late, in another thread, would reset the statement
-    # that a transaction is just executing.
-    options: dict[str, Any] = {"check_same_thread": False, "isolation_level": None, "cached_statements": 0}
-    db = sqlite3.connect(path, timeout=timeout, factory=Connection, **options)
+    db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=timeout, factory=Connection)
     db.row_factory = sqlite3.Row
     try:
         for pragma in _PRAGMAS:
