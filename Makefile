@@ -14,7 +14,7 @@ help: ## List the targets
 serve: $(VENV)/.cpu ## Serve on http://127.0.0.1:8000
 	$(BIN)/likeness serve
 
-test: $(VENV)/.dev ## Run the fast tests: units and the HTTP contract, under 3 minutes
+test: $(VENV)/.dev ## Run the fast tests: units and the HTTP contract
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not (slow or e2e)" $(FAST_TESTS)
 
 test-slow: $(VENV)/.dev $(VENV)/.clients $(VENV)/.openvino $(VENV)/.page ## Run all other tests: end to end, browser, proofs at short length, Docker where there is one
