@@ -22,6 +22,7 @@ _NAMES = {
 }
 _CPU_HINT = " (with Compose, `docker compose --profile cpu up` runs it without a GPU)"
 _ERRORS_ONLY = 3
+ort.disable_telemetry_events()  # ORT_DISABLE_TELEMETRY of app/__init__.py already stops it from starting
 _LARGE = 6 * 1024 * 1024
 """Bytes of input from which a run frees its working memory, which would stay as large as the largest photo needed."""
 

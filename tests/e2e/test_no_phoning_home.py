@@ -1,4 +1,4 @@
-"""Nothing looks up a host name, and nothing is written outside the folders that were named."""
+"""Nothing looks up a host name or connects to another machine, and nothing is written outside the named folders."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,13 +39,34 @@ from pathlib import Path
 Session(Path("models/mtcnn/pnet.onnx").read_bytes(), provider="cpu")
 time.sleep({SECONDS})
 """
-USE_TRAINING = (
-    """
-import training.cli.main, training.engine.trainer, training.export.onnx, training.export.quantize
+USE_THE_QUANTIZER = "import training.export.quantize  # which imports ONNX Runtime first\n" + USE_A_SESSION
+TRAIN_AND_EXPORT = """
+import subprocess, sys
+from pathlib import Path
+from tests.unit.training.conftest import _write_crop
+folder = Path(sys.argv[1])
+for face in range(6):
+    _write_crop(folder / "people" / f"person{face // 2}" / f"{face}.png", seed=face)
+(folder / "run.toml").write_text('''
+run = {"threads" = 1}
+data = {"roots" = ["{folder}/people"]}
+network = {"name" = "small_resnet", "batch_norm" = "updated"}
+batch = {"people" = 3, "faces" = 2}
+loss = {"miner" = "batch-hard", "distillation_weight" = 0}
+optimizer = {"steps" = 2}
+'''.replace("{folder}", str(folder)))
+for command in (["train", folder / "run.toml", "--output", folder / "run"],
+                ["export", folder / "run", "--output", folder / "model", "--license", "none"]):
+    subprocess.run([sys.executable, "-m", "training", *map(str, command)], check=True)
 """
-    + USE_A_SESSION
-)
-LOOK_UP = "import socket\ntry:\n    socket.getaddrinfo('example.invalid', 80)\nexcept OSError:\n    pass\n"
+GO_OUTSIDE = """
+import contextlib, socket
+with contextlib.suppress(OSError):
+    socket.getaddrinfo("example.invalid", 80)
+for address in ("192.0.2.1", "2001:db8::1"):
+    with contextlib.suppress(OSError):
+        socket.create_connection((address, 443))
+"""
 
 
 @pytest.fixture
@@ -58,24 +80,32 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def names_looked_up_by(command: list[str], home: Path, **variables: str) -> list[str]:
-    """Run the command with an empty home folder; return the host names that it looked up."""
-    report = home.parent / "names.json"
+def watched(command: list[str], home: Path, **variables: str) -> dict[str, Any]:
+    """Run the command with an empty home folder; return the host names that it looked up and how often it connected."""
+    report = home.parent / "report.json"
+    (home / "tmp").mkdir(exist_ok=True)
     dropped = ("LIKENESS_", "XDG_", "ORT_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    environment |= {"HOME": str(home), "LIKENESS_DATA_DIR": str(home.parent / "data"), "PYTHONPATH": str(REPOSITORY)}
-    environment |= variables
+    environment |= {"HOME": str(home), "TMPDIR": str(home / "tmp"), "PYTHONPATH": str(REPOSITORY)}
+    environment |= {"LIKENESS_DATA_DIR": str(home.parent / "data")} | variables
     watch = [*watched_network.NAMESPACE, sys.executable, watched_network.__file__, str(report)]
     done = subprocess.run(
         [*watch, *command], cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=200, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    names: list[str] = json.loads(report.read_text())
-    return names
+    return dict(json.loads(report.read_text()))
 
 
-def test_a_look_up_is_seen(home: Path) -> None:
-    assert names_looked_up_by([sys.executable, "-c", LOOK_UP], home) == ["example.invalid"]
+NOTHING = {"names": [], "unreachable": 0}
+
+
+def files_in(home: Path) -> list[Path]:
+    return [path for path in home.rglob("*") if path.is_file()]
+
+
+def test_what_goes_outside_is_seen(home: Path) -> None:
+    seen = watched([sys.executable, "-c", GO_OUTSIDE], home)
+    assert seen == {"names": ["example.invalid"], "unreachable": 2}
 
 
 @pytest.mark.parametrize(
@@ -84,11 +114,17 @@ def test_a_look_up_is_seen(home: Path) -> None:
         ["-c", SERVE],
         ["-m", "app", "verify", str(PHOTOS / "collins.jpg"), str(PHOTOS / "collins-again.jpg")],
         ["-c", USE_A_SESSION],
-        ["-c", USE_TRAINING],
+        ["-c", USE_THE_QUANTIZER],
     ],
-    ids=["serve", "command line", "a session", "training and export"],
+    ids=["serve", "command line", "a session", "the quantizer"],
 )
-def test_no_host_is_looked_up_and_the_home_folder_stays_empty(home: Path, command: list[str]) -> None:
-    assert names_looked_up_by([sys.executable, *command], home) == []
-    files = [path for path in home.rglob("*") if path.is_file()]
-    assert [path for path in files if path.parent.name != "matplotlib"] == []  # its list of fonts, which plots need
+def test_nothing_goes_outside_and_the_home_folder_stays_empty(home: Path, command: list[str]) -> None:
+    assert watched([sys.executable, *command], home) == NOTHING
+    assert files_in(home) == []
+
+
+def test_training_and_export_send_nothing_and_write_only_what_they_were_told_to(home: Path) -> None:
+    work = home.parent / "work"
+    assert watched([sys.executable, "-c", TRAIN_AND_EXPORT, str(work)], home) == NOTHING
+    assert (work / "model" / "embedder.onnx").exists()
+    assert files_in(home) == []

@@ -1,8 +1,9 @@
 """
-Run a command in a network namespace of its own whose DNS server records every look-up.
+Run a command in a network namespace of its own, and report the names that it looked up and how often it went outside.
 
-`python watched_network.py REPORT COMMAND...` runs inside `unshare --map-root-user --net --mount` and writes a JSON list
-of the names that were looked up. It has the loopback interface only: a connection to any other address fails.
+`python watched_network.py REPORT COMMAND...` runs inside `unshare --map-root-user --net --mount`. The namespace has the
+loopback interface only, with a DNS server that records every look-up. Whatever is sent to another address has no route
+there, which the kernel counts. The report is JSON: {"names": [...], "unreachable": 0}.
 """
 
 import json
@@ -34,6 +35,13 @@ def answer_queries(server: socket.socket, names: list[str]) -> None:
         server.sendto(query[:2] + NO_SUCH_NAME + query[4:6] + bytes(6) + query[12:], client)
 
 
+def unreachable() -> int:
+    """Return how many connections and packets of this namespace had no route."""
+    titles, values = (line.split() for line in Path("/proc/net/snmp").read_text().splitlines()[:2])
+    version_6 = dict(line.split() for line in Path("/proc/net/snmp6").read_text().splitlines())
+    return int(values[titles.index("OutNoRoutes")]) + int(version_6["Ip6OutNoRoutes"])
+
+
 def main(report: Path, command: list[str]) -> int:
     loopback_up()
     names: list[str] = []
@@ -44,8 +52,9 @@ def main(report: Path, command: list[str]) -> int:
         resolver.write("nameserver 127.0.0.1\n")
         resolver.flush()
         subprocess.run(["mount", "--bind", resolver.name, "/etc/resolv.conf"], check=True)
+        before = unreachable()
         status = subprocess.run(command, check=False).returncode
-    report.write_text(json.dumps(sorted(set(names))))
+    report.write_text(json.dumps({"names": sorted(set(names)), "unreachable": unreachable() - before}))
     return status
 
 

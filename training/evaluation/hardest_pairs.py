@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
 from app.domain.arrays import Pixels
@@ -14,12 +13,18 @@ from app.faces.alignment import LandmarkAligner
 from training.pipeline.detection_cache import DetectedFaces, read_photo
 from training.pipeline.embeddings import Embeddings
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import SubFigure
+
 PAIRS, COLUMNS = 12, 4  # pairs of each kind, pairs per row
 TITLES = "Closest impostor pairs", "Farthest genuine pairs"
 
 
 def draw(embeddings: Embeddings, detected: DetectedFaces, person_of: NDArray[np.int64], path: Path) -> None:
     """Draw a PNG; `embeddings` and `person_of` (N,) are of the photos with a face."""
+    from matplotlib.figure import Figure  # imported late: it writes a list of fonts into the home folder
+
     rows = PAIRS // COLUMNS
     figure = Figure(figsize=(3.2 * COLUMNS, 4.2 * rows + 1), layout="constrained")
     parts: list[SubFigure] = list(figure.subfigures(2, 1, squeeze=False)[:, 0])

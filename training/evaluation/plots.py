@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 COLORS = {"pairs": "tab:grey", "clean": "tab:blue", "degraded": "tab:red"}
 FIELDS = ("model", "probes", "threshold", "fmr", "fnmr")
@@ -20,6 +20,8 @@ def det_and_roc(report: dict[str, Any], path: Path) -> None:
 
     They are over all pairs, clean and degraded, or over the pairs of the protocol if the people are unknown.
     """
+    from matplotlib.figure import Figure  # imported late: it writes a list of fonts into the home folder
+
     figure = Figure(figsize=(11, 5), layout="constrained")
     det, roc = figure.subplots(1, 2)
     for each, style in zip(_models(report), ("-", "--"), strict=False):
