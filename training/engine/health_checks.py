@@ -92,7 +92,7 @@ class HealthChecks:
             raise Collapsed(
                 f"collapsed: for {steps} steps, at step {step}, all faces have had almost the same vector (spread "
                 f"{metrics.spread:.1g} of 1, loss {metrics.objective:.3f}, margin {self.loss.margin:g}): "
-                f"lower optimizer.lr{self._miner_advice()}, and start again{self._pair_advice()}"
+                f"lower optimizer.lr{self._miner_advice()}, and start again{self._label_advice()}{self._pair_advice()}"
             )
 
     def _is_flat(self, spread: float) -> bool:
@@ -111,6 +111,9 @@ class HealthChecks:
 
     def _miner_advice(self) -> str:
         return ", set loss.miner to 'semi-hard'" if self.loss.miner in ("batch-hard", "violating") else ""
+
+    def _label_advice(self) -> str:
+        return "; check that each folder holds one person" if self.loss.kind == "contrastive" else ""
 
     def _pair_advice(self) -> str:
         """Return what else to change in a Siamese network, whose accuracy then stays at 0.5."""

@@ -76,6 +76,24 @@ def test_a_loss_stuck_at_chance_is_stopped() -> None:
         contrastive.check(19, knows_nothing)
 
 
+@pytest.mark.parametrize("symptom", [FLAT, replace(WELL, objective=0.125, impostor_distance=0.81)])
+def test_a_siamese_network_that_learns_nothing_is_told_of_every_cause(symptom: StepMetrics) -> None:
+    loss = LossConfig(kind="contrastive", miner="balanced-pairs", margin=1, distillation_weight=0)
+    contrastive, told = HealthChecks(loss, patience=5), ""
+    for step in range(20):
+        try:
+            contrastive.check(step, symptom)
+        except (AtChance, Collapsed) as stop:
+            told = str(stop)
+    for advice in (
+        "each folder holds one person",
+        "optimizer.lr to 1e-5",
+        "network.batch_norm to 'updated', so that every layer adapts",
+        "not judge by accuracy at a distance of 0.5, but at a threshold",
+    ):
+        assert advice in told
+
+
 def test_a_loss_that_has_doubled_beyond_chance_has_diverged(checks: HealthChecks) -> None:
     for step in range(5):
         checks.check(step, WELL)
