@@ -55,6 +55,16 @@ def test_every_source_file_that_a_page_names_is_there(page: Path) -> None:
     assert [name for name in named if not (REPOSITORY / name).exists()] == []
 
 
+def test_make_proof_runs_every_attack_of_the_table_of_promises() -> None:
+    table = (REPOSITORY / "docs" / "operations" / "limits.md").read_text(encoding="utf-8").split("| promise |")[1]
+    named = re.findall(r"`(tests/[\w/.]+)`", table.split("\n\n")[0])
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    (run,) = re.findall(r"^\tLIKENESS_PROOF=full .* (tests/proof \$\(ATTACKS\))$", makefile, re.MULTILINE)
+    (beside,) = re.findall(r"^ATTACKS := (.*)$", makefile, re.MULTILINE)
+    assert run
+    assert {name for name in named if not name.startswith("tests/proof/")} == set(beside.split())
+
+
 def test_every_class_that_the_glossary_names_is_there() -> None:
     named = re.findall(r"`([A-Z][a-z]\w+)`", (DOCS / "glossary.md").read_text(encoding="utf-8"))
     sources = [path for package in ("app", "training") for path in (REPOSITORY / package).rglob("*.py")]
