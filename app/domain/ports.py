@@ -115,12 +115,14 @@ class IndexState:
     """
     The revision of a gallery that an index has, and `form`: what its vectors depend on besides the rows.
 
-    `head` is the number and the hash of an audit entry that the database must have gone on from.
+    `head` is the number and the hash of an audit entry that the database must have gone on from. An index that is not
+    complete has the faces up to that revision, and lacks later ones: its filling goes on, or was interrupted.
     """
 
     revision: int
     form: str
     head: str
+    is_complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +151,15 @@ class VectorIndex(Protocol):
         ...
 
     def state(self, gallery: int) -> IndexState | None:
-        """Return what the index has of a gallery, or None if it has nothing, or was not finished."""
+        """Return what the complete index of a gallery has, or None if there is none."""
+        ...
+
+    def unfinished(self, gallery: int, form: str) -> IndexState | None:
+        """Return what an index in that form has which is not complete, and go on with it; None if there is none."""
         ...
 
     def begin(self, gallery: int, dimension: int) -> None:
-        """Put an empty index of vectors (dimension,) in place of what there is; `finish` says that it is complete."""
+        """Put an empty index of vectors (dimension,) in place of what there is; searches use it once it is complete."""
         ...
 
     def remove(self, gallery: int, face_ids: Sequence[str]) -> None:
@@ -164,7 +170,9 @@ class VectorIndex(Protocol):
         """Add faces with vectors (N, dimension), or replace those of these ids."""
         ...
 
-    def finish(self, gallery: int, state: IndexState) -> None: ...
+    def set_state(self, gallery: int, state: IndexState) -> None:
+        """Store what the index has by now; a complete one takes the place of any other of the gallery."""
+        ...
 
     def drop(self, gallery: int) -> None: ...
 

@@ -11,18 +11,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
 
 import numpy as np
 
-from app.audit.log import Head
-from app.concurrency.worker_pool import uninterrupted
 from app.domain.arrays import Floats
 from app.domain.embeddings import Embedding
 from app.domain.errors import ModelMismatch, NotFound, Overloaded, SearchUnavailable
 from app.domain.ports import IndexState, Nearest, VectorIndex
 from app.gallery.face_index import FaceIndex
+from app.gallery.index_follower import PART, IndexFollower, suffices
 from app.gallery.ranking import Hit, Query
 from app.gallery.records import GalleryInfo, StoredVector
 from app.gallery.repository import GalleryRepository
@@ -39,8 +36,12 @@ _ATTEMPTS = 10
 class ExternalSearch:
     """Thread-safe; the counterpart of GallerySearch."""
 
-    def __init__(self, repository: GalleryRepository, index: VectorIndex, *, candidates: int = _CANDIDATES) -> None:
+    def __init__(
+        self, repository: GalleryRepository, index: VectorIndex, *, candidates: int = _CANDIDATES, part: int = PART
+    ) -> None:
+        """The index gets changes in parts of so many faces."""
         self._repository, self._index, self._candidates = repository, index, candidates
+        self._follower = IndexFollower(repository, index, part)
         self._states: dict[int, IndexState] = {}
         self._behind: set[str] = set()
         self._lock = threading.Lock()
@@ -142,46 +143,13 @@ class ExternalSearch:
         if gallery.dimension is None:
             return
         state = self._states.get(gallery.number)
-        if not _suffices(state, gallery, self._repository.index_form(gallery)):
+        if state is None or not suffices(state, gallery, self._repository.index_form(gallery)):
             self._follow(gallery)
 
     def _follow(self, gallery: GalleryInfo, *, anew: bool = False) -> None:
-        with uninterrupted(), self._repository.index_lock(gallery):  # whoever comes next would begin again
-            while (state := self._followed(gallery, anew=anew)) is None:
-                number, gallery = gallery.number, self._repository.indexed_gallery(gallery.id)
-                if gallery.number != number:  # another gallery of that name, with a lock of its own
-                    return
-        self._states[gallery.number] = state
-
-    def _followed(self, gallery: GalleryInfo, *, anew: bool) -> IndexState | None:
-        """Return the state after the index got what it lacked, or None if the gallery is in another form by now."""
-        number, form = gallery.number, self._repository.index_form(gallery)
-        state = None if anew else self._index.state(number)
-        if state and not self._repository.has_audit_entry(_head_of(state)):
-            state = None  # the database was restored from a backup
-        if state and state.form == form and state.revision >= gallery.revision:
-            return state
-        known = replace(gallery, revision=state.revision) if state and state.form == form else None
-        if known is None:
-            self._index.begin(number, (gallery.dimension or 0) + 1)
-        add = partial(self._add, number)
-        gallery, changes = self._repository.changes_since(gallery.id, known, recount=False, on_block=add)
-        if gallery.number != number or self._repository.index_form(gallery) != form:
-            return None
-        if changes.removed:
-            self._index.remove(number, changes.removed)
-        add(changes.added)
-        for row in changes.damaged:
-            log.warning("%s; searches leave it out: run `likeness gallery check`, then `repair`", row)
-        head = self._repository.audit_head()
-        followed = IndexState(gallery.revision, form, f"{head.seq}:{head.hash}")
-        self._index.finish(number, followed)
-        return followed
-
-    def _add(self, number: int, faces: Sequence[StoredVector]) -> None:
-        if faces:
-            vectors = np.stack([_with_offset(face) for face in faces])
-            self._index.add(number, [face.face_id for face in faces], vectors)
+        state = self._follower.follow(gallery, anew=anew)
+        if state:
+            self._states[gallery.number] = state
 
     def _update_all(self) -> None:
         for gallery in self._repository.indexed_galleries():
@@ -207,20 +175,6 @@ class ExternalSearch:
         for number in there - {gallery.number for gallery in self._repository.indexed_galleries()}:
             self._index.drop(number)
             self._states.pop(number, None)
-
-
-def _suffices(state: IndexState | None, gallery: GalleryInfo, form: str) -> bool:
-    return state is not None and state.form == form and state.revision >= gallery.revision
-
-
-def _head_of(state: IndexState) -> Head:
-    seq, _, digest = state.head.partition(":")
-    return Head(int(seq), digest)
-
-
-def _with_offset(face: StoredVector) -> Floats:
-    """Return the vector (D + 1,) whose product with a query, and 1 or 0 after it, is the face's rank (ranking.py)."""
-    return np.append(face.vector, np.float32(-face.threshold_offset / 2))
 
 
 def _ranked(faces: Sequence[StoredVector], query: Query) -> list[Hit]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from app.gallery.template_transform import TemplateTransform
 from app.gallery.transaction import GalleryTransaction
 from app.gallery.transactional import Transactional
 from app.storage.database import Connection, Row
+
+ReadVector: TypeAlias = tuple[str, str, Floats]
 
 _BLOCK = 4096
 _ROWS_OF_A_BLOCK = 2**15
@@ -125,7 +127,7 @@ class FaceRepository(Transactional):
 
         Raises StartError if a key is missing, so that no index lacks faces which are not damaged.
         """
-        read: list[tuple[str, str, Floats]] = []
+        read: list[ReadVector] = []
         damaged: list[DamagedRow] = []
         with self._reading() as transaction:
             if known and transaction.is_unchanged(known):
@@ -134,12 +136,8 @@ class FaceRepository(Transactional):
             if recount or not (known and gallery.stores_vectors_as(known)):
                 gallery = transaction.gallery(gallery_id)
             since = known.revision if known and gallery.stores_vectors_as(known) else 0
-            for row in _rows_since(transaction.db, gallery, since):
-                # decoded here: behind the transaction, the keys that it needs may be destroyed
-                try:
-                    read.append((row["id"], row["subject"], self._codec.stored_vector(gallery, row)))
-                except DamagedValue as error:
-                    damaged.append(damaged_face(gallery, row, error))
+            for vector in self._decoded(gallery, _rows_since(transaction.db, gallery, since), damaged):
+                read.append(vector)
                 if on_block and not since and len(read) == _ROWS_OF_A_BLOCK:
                     on_block(self._with_offsets(gallery, read))
                     read = []
@@ -151,7 +149,19 @@ class FaceRepository(Transactional):
         added = self._with_offsets(gallery, read)
         return gallery, GalleryChanges(gallery.revision, added, [row["face"] for row in removed], damaged)
 
-    def _with_offsets(self, gallery: GalleryInfo, read: Sequence[tuple[str, str, Floats]]) -> list[StoredVector]:
+    def _decoded(self, gallery: GalleryInfo, rows: Iterable[Row], damaged: list[DamagedRow]) -> Iterator[ReadVector]:
+        """
+        Yield the face, the subject and the vector of each row, and add the others to `damaged`.
+
+        The transaction that reads them must be open, because later the keys that they need may be destroyed.
+        """
+        for row in rows:
+            try:
+                yield row["id"], row["subject"], self._codec.stored_vector(gallery, row)
+            except DamagedValue as error:
+                damaged.append(damaged_face(gallery, row, error))
+
+    def _with_offsets(self, gallery: GalleryInfo, read: Sequence[ReadVector]) -> list[StoredVector]:
         offsets = self.threshold_offsets(gallery, [vector for *_, vector in read])
         return [StoredVector(*face, offset) for face, offset in zip(read, offsets, strict=True)]
 

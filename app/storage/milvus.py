@@ -1,9 +1,9 @@
 """
 The vectors of all galleries in Milvus, as an index. Only this module imports pymilvus.
 
-A gallery has a collection, and in it an entity that says which revision it has. A collection that is made anew gets
-another name, and the one before serves until it is complete. Searches are strongly consistent by default: they see
-whatever was written before them, by any process, and wait for Milvus to confirm that.
+A gallery has a collection, and in it an entity that says which revision it has, and whether it is complete. A
+collection that is made anew gets another name, and the one before serves until it is complete. Searches are strongly
+consistent by default: they see whatever was written before them, by any process, and wait for Milvus to confirm that.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ _LARGEST_COUNT = 16_384  # a limit of Milvus
 _BATCH = 4096  # entities of one message: 8 MB of vectors with 512 numbers, where 64 are allowed
 _STATE = "\tstate"
 """The key of the entity that has the state; no id of a face has a control character."""
+_UNFINISHED = "unfinished"
 _FLAT = "FLAT"
 _LONG_TIMEOUT = 60.0
 """Seconds for what no request waits for."""
@@ -63,7 +64,6 @@ class MilvusIndex:
         self._client: MilvusClient | None = None
         self._names: dict[int, str] = {}
         self._dimensions: dict[str, int] = {}
-        self._begun: set[str] = set()
         self._loaded: set[str] = set()
         self._lock = threading.Lock()
 
@@ -80,24 +80,28 @@ class MilvusIndex:
 
     def state(self, gallery: int) -> IndexState | None:
         with self._connected() as client:
-            found = [(name, self._read_state(client, name)) for name in self._collections(client, gallery)]
-            complete = sorted((state.revision, name, state) for name, state in found if state)
-            if not complete:
-                return None
-            *replaced, (_, name, state) = complete
-            for _, other, _ in replaced:  # a process ended before it did so
-                client.drop_collection(other, timeout=self._timeout)
-        self._names[gallery] = name
+            found = [(name, state) for name, state in self._states(client, gallery) if state.is_complete]
+        return self._use_newest(gallery, found)
+
+    def unfinished(self, gallery: int, form: str) -> IndexState | None:
+        with self._connected() as client:
+            found = [each for each in self._states(client, gallery) if not each[1].is_complete and each[1].form == form]
+        return self._use_newest(gallery, found)
+
+    def _use_newest(self, gallery: int, found: Sequence[tuple[str, IndexState]]) -> IndexState | None:
+        """Work with the collection that has the highest revision, and return its state."""
+        if not found:
+            return None
+        self._names[gallery], state = max(found, key=lambda each: each[1].revision)
         return state
 
     def begin(self, gallery: int, dimension: int) -> None:
         with self._connected() as client:
-            for name in self._collections(client, gallery):
-                if not self._read_state(client, name):  # its making was interrupted
-                    client.drop_collection(name, timeout=self._timeout)
+            complete = {name for name, state in self._states(client, gallery) if state.is_complete}
+            for name in set(self._collections(client, gallery)) - complete:
+                client.drop_collection(name, timeout=self._timeout)
             name = self._create(client, gallery, dimension)
             self._names[gallery], self._dimensions[name] = name, dimension
-            self._begun.add(name)
 
     def remove(self, gallery: int, face_ids: Sequence[str]) -> None:
         with self._connected() as client:
@@ -112,17 +116,16 @@ class MilvusIndex:
                 entities = [{"face": face_id, "vector": vector, "state": ""} for face_id, vector in rows]
                 client.upsert(self._names[gallery], entities, timeout=_LONG_TIMEOUT)
 
-    def finish(self, gallery: int, state: IndexState) -> None:
+    def set_state(self, gallery: int, state: IndexState) -> None:
         name = self._names[gallery]
         nothing = np.zeros(self._dimensions[name], np.float32)
-        entity = {"face": _STATE, "vector": nothing, "state": f"{state.revision} {state.form} {state.head}"}
+        words = [str(state.revision), state.form, state.head, *([] if state.is_complete else [_UNFINISHED])]
         with self._connected() as client:
+            entity = {"face": _STATE, "vector": nothing, "state": " ".join(words)}
             client.upsert(name, [entity], timeout=self._timeout)
-            if name in self._begun:
-                for other in self._collections(client, gallery):
-                    if other != name:
-                        client.drop_collection(other, timeout=self._timeout)
-                self._begun.discard(name)
+            if state.is_complete:
+                for other in set(self._collections(client, gallery)) - {name}:
+                    client.drop_collection(other, timeout=self._timeout)
 
     def drop(self, gallery: int) -> None:
         with self._connected() as client:
@@ -172,6 +175,11 @@ class MilvusIndex:
     def _number(self, name: str) -> int:
         return int(name.removeprefix(self._prefix).split("_")[0])
 
+    def _states(self, client: MilvusClient, gallery: int) -> list[tuple[str, IndexState]]:
+        """Return the names of the gallery's collections, and their states if they have any."""
+        found = [(name, self._read_state(client, name)) for name in self._collections(client, gallery)]
+        return [(name, state) for name, state in found if state]
+
     def _read_state(self, client: MilvusClient, name: str) -> IndexState | None:
         if name not in self._loaded:  # a server that was restarted may have none in its memory
             client.load_collection(name, timeout=_LONG_TIMEOUT)
@@ -182,8 +190,8 @@ class MilvusIndex:
         if not found:
             return None
         self._dimensions[name] = len(found[0]["vector"])
-        revision, form, head = found[0]["state"].split(" ")
-        return IndexState(int(revision), form, head)
+        revision, form, head, *rest = found[0]["state"].split(" ")
+        return IndexState(int(revision), form, head, is_complete=_UNFINISHED not in rest)
 
     def _create(self, client: MilvusClient, gallery: int, dimension: int) -> str:
         name = f"{self._prefix}{gallery}_{os.urandom(4).hex()}"

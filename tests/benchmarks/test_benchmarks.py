@@ -23,7 +23,20 @@ from app.images.decode import decode as read
 from app.images.formats import ACCEPTED
 from app.inference.onnx_session import Session
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import decode, detect, embed, gpu, http_cost, memory, peers, photos, pipeline, search, smoke
+from tests.benchmarks import (
+    decode,
+    detect,
+    embed,
+    gpu,
+    http_cost,
+    indexes,
+    memory,
+    peers,
+    photos,
+    pipeline,
+    search,
+    smoke,
+)
 from tests.benchmarks import report as published
 from tests.benchmarks.concurrency import percentile, scaling
 from tests.benchmarks.measure import FEWEST, Contestant, Effort, Laps, Pace, noise, race, ratio
@@ -248,6 +261,18 @@ def test_the_three_searches_find_the_same() -> None:
     (hits,) = index.search([Query(vectors[7], 5, search.EVERYTHING)])
     assert [int(hit.face_id) for hit in hits] == search.by_numpy(vectors, vectors[7], 5)
     assert [row.peer for row in search.compared(vectors, BRIEF)] == ["NumPy", "FAISS Flat"]
+
+
+def test_the_kinds_of_index_are_searched_in_turn_and_the_exact_ones_find_all() -> None:
+    pytest.importorskip("milvus_lite", reason="no Milvus: pip install milvus-lite")
+    with indexes.measured(1000, 5) as kinds:
+        exact = [kind.name for kind in kinds if all(kind.found) and set(kind.found_ten) == {1.0}]
+        lines = indexes.table(kinds, 1000).splitlines()
+
+        assert {"exact", "pgvector", "milvus, flat"} <= set(exact)
+        assert [len(kind.laps) for kind in kinds] == [5] * 6
+        assert all(kind.seconds > 0 and kind.bytes > 1000 for kind in kinds)
+        assert [line.split(" | ")[0] for line in lines[2:]] == [f"| {kind.name}" for kind in kinds]
 
 
 def test_a_pipeline_with_another_distance_is_no_peer() -> None:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -12,6 +13,7 @@ import pytest
 from tests.support.server import REPOSITORY, SERVE, Server
 
 UNSHARE = ("unshare", "--map-root-user", "--mount")
+KEEPING_USERS = ("unshare", *(("--map-current-user", "--keep-caps") if os.geteuid() else ()), "--mount")
 MOUNT = 'mount -t tmpfs -o size=$1k none "$0" && echo mounted && exec sleep infinity'
 ENTER = 'cd "$0" && exec "$@"'
 KIB = 2**10
@@ -20,12 +22,13 @@ KIB = 2**10
 class Disk:
     """A disk mounted in a new name space, so that no root is needed; a process holds it until the block ends."""
 
-    def __init__(self, folder: Path, kib: int) -> None:
-        require_mounts(folder)
-        self.on, self._kib = folder, kib
+    def __init__(self, folder: Path, kib: int, unshare: Sequence[str] = UNSHARE) -> None:
+        """KEEPING_USERS is for programs that refuse to run as root."""
+        require_mounts(folder, unshare)
+        self.on, self._kib, self._unshare = folder, kib, unshare
 
     def __enter__(self) -> Self:
-        command = [*UNSHARE, "sh", "-c", MOUNT, str(self.on), str(self._kib)]
+        command = [*self._unshare, "sh", "-c", MOUNT, str(self.on), str(self._kib)]
         self._holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._holder.stdout is not None
         if self._holder.stdout.readline() != "mounted\n":
@@ -40,13 +43,17 @@ class Disk:
     @property
     def enter(self) -> tuple[str, ...]:
         """The words before a command that let it see the disk."""
-        into = ("nsenter", "--target", str(self._holder.pid), "--user", "--mount", "--preserve-credentials")
-        return (*into, "sh", "-c", ENTER, str(REPOSITORY))
+        has_users = any(word.startswith("--map-") for word in self._unshare)
+        into = ("nsenter", "--target", str(self._holder.pid), "--mount")
+        return (*into, *(("--user", "--preserve-credentials") if has_users else ()), "sh", "-c", ENTER, str(REPOSITORY))
+
+    @property
+    def seen_from_outside(self) -> Path:
+        return Path(f"/proc/{self._holder.pid}/root{self.on}")
 
     @property
     def filler(self) -> Path:
-        """The path of a file on the disk, seen from outside."""
-        return Path(f"/proc/{self._holder.pid}/root{self.on}/filler")
+        return self.seen_from_outside / "filler"
 
     def fill(self, *, leave_kib: int = 0) -> None:
         """Fill it until no more byte fits; then give `leave_kib` back."""
@@ -68,12 +75,12 @@ class ServerOn(Server):
         self.log = disk.on.with_name(f"{disk.on.name}-{self.port}.log")
 
 
-def require_mounts(folder: Path) -> None:
+def require_mounts(folder: Path, unshare: Sequence[str]) -> None:
     folder.mkdir(exist_ok=True)
     if shutil.which("unshare") is None or shutil.which("nsenter") is None:
         pytest.skip("no unshare(1) and nsenter(1) here: a disk cannot be made small")
     tried = subprocess.run(
-        [*UNSHARE, "mount", "-t", "tmpfs", "none", str(folder)], capture_output=True, text=True, check=False
+        [*unshare, "mount", "-t", "tmpfs", "none", str(folder)], capture_output=True, text=True, check=False
     )
     if tried.returncode:
         pytest.skip(f"this machine lets nobody mount a small disk: {tried.stderr.strip()}")

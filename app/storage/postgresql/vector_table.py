@@ -25,7 +25,8 @@ CREATE TABLE search_indexes (
     dimension INTEGER NOT NULL,
     revision BIGINT,
     form TEXT NOT NULL DEFAULT '',
-    head TEXT NOT NULL DEFAULT ''
+    head TEXT NOT NULL DEFAULT '',
+    is_complete BOOLEAN NOT NULL DEFAULT TRUE
 );
 CREATE TABLE search_vectors (
     gallery BIGINT NOT NULL,
@@ -36,7 +37,8 @@ CREATE TABLE search_vectors (
 );
 ALTER TABLE search_vectors ALTER COLUMN vector SET STORAGE PLAIN;
 """
-_STATE = "SELECT revision, form, head FROM search_indexes WHERE gallery = ?"
+_ADD_IS_COMPLETE = "ALTER TABLE search_indexes ADD COLUMN is_complete BOOLEAN NOT NULL DEFAULT TRUE"
+_STATE = "SELECT revision, form, head, is_complete FROM search_indexes WHERE gallery = ? AND revision IS NOT NULL"
 _STAGED = 'CREATE TEMP TABLE IF NOT EXISTS staged_vectors (face TEXT COLLATE "C", vector VECTOR) ON COMMIT DELETE ROWS'
 # The lock on the faces makes a transaction that deletes one of them wait, so that it deletes the vector too.
 _ADD = """INSERT INTO search_vectors (gallery, face, vector)
@@ -65,6 +67,8 @@ class VectorTable:
                 _require_extension(db, hnsw=hnsw)
                 if not db.has_table("search_vectors"):
                     db.run(_TABLES)
+                elif "is_complete" not in db.column_names("search_indexes"):
+                    db.run(_ADD_IS_COMPLETE)
         except ServiceError as error:
             raise StartError(f"cannot use an index in PostgreSQL: {error}") from error
 
@@ -76,15 +80,24 @@ class VectorTable:
             return {row["gallery"] for row in db.execute("SELECT gallery FROM search_indexes")}
 
     def state(self, gallery: int) -> IndexState | None:
+        state = self._state(gallery)
+        return state if state and state.is_complete else None
+
+    def unfinished(self, gallery: int, form: str) -> IndexState | None:
+        state = self._state(gallery)
+        return state if state and not state.is_complete and state.form == form else None
+
+    def _state(self, gallery: int) -> IndexState | None:
         with self._database.reading() as db:
             row = db.execute(_STATE, (gallery,)).fetchone()
-        return IndexState(*row) if row and row["revision"] is not None else None
+        return IndexState(*row) if row else None
 
     def begin(self, gallery: int, dimension: int) -> None:
         with self._database.indexing() as db:
             _delete(db, gallery)
             db.execute(
-                "INSERT INTO search_indexes (gallery, dimension) SELECT number, ? FROM galleries WHERE number = ?",
+                "INSERT INTO search_indexes (gallery, dimension, is_complete) "
+                "SELECT number, ?, FALSE FROM galleries WHERE number = ?",
                 (dimension, gallery),
             )
 
@@ -101,11 +114,11 @@ class VectorTable:
                     copy.write_row((face_id, vector))
             db.execute(_ADD, (gallery,))
 
-    def finish(self, gallery: int, state: IndexState) -> None:
+    def set_state(self, gallery: int, state: IndexState) -> None:
         with self._database.indexing() as db:
             db.execute(
-                "UPDATE search_indexes SET revision = ?, form = ?, head = ? WHERE gallery = ?",
-                (state.revision, state.form, state.head, gallery),
+                "UPDATE search_indexes SET revision = ?, form = ?, head = ?, is_complete = ? WHERE gallery = ?",
+                (state.revision, state.form, state.head, state.is_complete, gallery),
             )
 
     def drop(self, gallery: int) -> None:
@@ -114,20 +127,13 @@ class VectorTable:
 
     def nearest(self, gallery: int, query: Floats, count: int, *, exact: bool) -> Nearest:
         with self._database.reading() as db:
-            rows = self._select(db, "", gallery, query, count, exact=exact).fetchall()
-            if not db.execute(f"{_STATE} AND revision IS NOT NULL", (gallery,)).fetchone():
+            rows = self._select(db, gallery, query, count, exact=exact).fetchall()
+            if not db.execute(f"{_STATE} AND is_complete", (gallery,)).fetchone():
                 raise SearchUnavailable("the index in PostgreSQL is being built")
         bound = -float(rows[-1]["distance"]) if len(rows) == count else -np.inf
         return Nearest([row["face"] for row in rows], bound)
 
-    def plan(self, gallery: int, query: Floats, count: int) -> str:
-        """Return how PostgreSQL searches."""
-        with self._database.reading() as db:
-            return "\n".join(row[0] for row in self._select(db, "EXPLAIN ", gallery, query, count, exact=False))
-
-    def _select(
-        self, db: Connection, prefix: str, gallery: int, query: Floats, count: int, *, exact: bool
-    ) -> psycopg.Cursor[Row]:
+    def _select(self, db: Connection, gallery: int, query: Floats, count: int, *, exact: bool) -> psycopg.Cursor[Row]:
         asked = "[" + ",".join(map(repr, query.astype(float).tolist())) + "]"
         column, dimension = "vector", len(query)
         if self._hnsw and not exact and count <= _LARGEST_BREADTH:
@@ -135,7 +141,7 @@ class VectorTable:
             breadth = max(_BREADTH, count)
             db.run(f"SET LOCAL hnsw.ef_search = {breadth}; SET LOCAL hnsw.iterative_scan = strict_order")
         return db.execute(  # a graph is used only if the query has the number of the gallery, not a parameter
-            f"{prefix}SELECT face, {column} <#> ?::vector({dimension}) AS distance FROM search_vectors "  # noqa: S608
+            f"SELECT face, {column} <#> ?::vector({dimension}) AS distance FROM search_vectors "  # noqa: S608
             f"WHERE gallery = {int(gallery)} ORDER BY distance LIMIT {int(count)}",
             (asked,),
         )
@@ -161,7 +167,7 @@ class VectorTable:
 _GRAPHS = """SELECT relname::text AS name, indisvalid AS valid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 WHERE indrelid = 'search_vectors'::regclass AND relname LIKE 'search!_vectors!_hnsw!_%' ESCAPE '!'"""
 _LARGE = """SELECT search_indexes.gallery, dimension FROM search_indexes JOIN row_digests USING (gallery)
-WHERE revision IS NOT NULL AND relation = 'faces' AND row_count >= {rows}"""
+WHERE revision IS NOT NULL AND is_complete AND relation = 'faces' AND row_count >= {rows}"""
 _BUILD = """CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON search_vectors
 USING hnsw ((vector::vector({dimension})) vector_ip_ops) WHERE gallery = {gallery}"""
 

@@ -1,7 +1,7 @@
 """An index outside of the process gives what the one in memory gives, and names nobody who is not in the rows."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from itertools import count
 from pathlib import Path
@@ -71,15 +71,20 @@ def repository(
 
 
 @pytest.fixture
-def index(kind: str, repository: FileRepository, request: pytest.FixtureRequest) -> Iterator[VectorIndex]:
+def open_index(kind: str, repository: FileRepository, request: pytest.FixtureRequest) -> Callable[[], VectorIndex]:
+    """Opens the index as another process would."""
     if kind == "milvus":
         server: MilvusServer = request.getfixturevalue("milvus")
         repository.create_gallery("default")  # the first entry of the audit log names the installation
-        opened: VectorIndex = MilvusIndex(server.url, repository.installation(), timeout=5.0)
-    else:
-        assert isinstance(repository.database, PostgresDatabase)
-        opened = VectorTable(repository.database, hnsw=kind == "pgvector-hnsw", graph_rows=50)
-    with closing(opened):
+        return lambda: MilvusIndex(server.url, repository.installation(), timeout=5.0)
+    database = repository.database
+    assert isinstance(database, PostgresDatabase)
+    return lambda: VectorTable(database, hnsw=kind == "pgvector-hnsw", graph_rows=50)
+
+
+@pytest.fixture
+def index(open_index: Callable[[], VectorIndex]) -> Iterator[VectorIndex]:
+    with closing(open_index()) as opened:
         yield opened
 
 
@@ -218,6 +223,93 @@ def test_a_later_process_uses_the_index_that_is_there(
     assert (found(later, 1), found(later, 2), found(search, 2)) == (["1"], ["2"], ["2"])
 
 
+class Interrupted(Exception):
+    """Ends a filling as a kill does: what the index has confirmed stays."""
+
+
+@pytest.mark.parametrize("kind", [PGVECTOR, MILVUS])
+def test_an_interrupted_filling_goes_on_behind_what_the_index_has_confirmed(
+    repository: FileRepository,
+    index: VectorIndex,
+    open_index: Callable[[], VectorIndex],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for seed in range(10):
+        repository.enroll("guests", f"person {seed}", numbered(f"person {seed}", seed))
+    first = recorded(index, monkeypatch, until="7")  # the third part is in the index, but its revision is not
+    with pytest.raises(Interrupted):
+        ExternalSearch(repository, index, part=3).load_indexes()
+    repository.delete_subject("guests", "person 1")  # of the first part
+    repository.delete_subject("guests", "person 7")  # of the third
+    repository.update_subject("guests", "person 2", new_id="moved")
+    repository.enroll("guests", "eve", numbered("eve", 20))
+    with closing(open_index()) as opened:
+        second = recorded(opened, monkeypatch)
+        monkeypatch.setattr(opened, "begin", lambda *_: pytest.fail("it begins anew"))
+        later = ExternalSearch(repository, opened, part=3)
+        later.load_indexes()
+        results = [found(later, seed) for seed in (1, 2, 7, 20)]
+
+    assert first == ["0", "1", "2", "3", "4", "5", "6", "7", "8"]
+    assert second == ["6", "8", "9", "2", "20"]
+    number, asked = repository.gallery("guests").number, np.append(unit(1), np.float32(0))
+    assert sorted(index.nearest(number, asked, 99, exact=True).face_ids) == sorted(["0", "3", "4", "5", *second])
+    assert results == [[], ["2"], [], ["20"]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["milvus"])
+def test_an_interrupted_rebuild_leaves_the_index_before_it_and_what_is_erased_is_in_neither(
+    repository: FileRepository, index: VectorIndex, search: ExternalSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(index, MilvusIndex)
+    repository.enroll("guests", "ada", numbered("ada", 1))
+    repository.enroll("guests", "bob", numbered("bob", 2))
+    search.load_indexes()
+    with monkeypatch.context() as patch:
+        recorded(index, patch, until="2")
+        with pytest.raises(Interrupted):
+            ExternalSearch(repository, index, part=1).rebuild()
+    later, number = ExternalSearch(repository, index), repository.gallery("guests").number
+    with index._connected() as client:
+        assert len(index._collections(client, number)) == 2
+        monkeypatch.setattr(index, "begin", lambda *_: pytest.fail("it begins anew"))
+        assert found(later, 1) == ["1"]
+        repository.delete_subject("guests", "ada")
+        later.update_index("guests")
+
+        assert len(index._collections(client, number)) == 1
+    assert (found(later, 1), found(later, 2)) == ([], ["2"])
+
+
+def test_a_table_of_an_earlier_version_gets_the_column_that_it_lacks(postgres_server: PostgresServer) -> None:
+    with postgres_server.database() as url, closing(FileRepository(url)) as repository:
+        assert isinstance(repository.database, PostgresDatabase)
+        repository.enroll("guests", "ada", numbered("ada", 1))
+        ExternalSearch(repository, VectorTable(repository.database)).load_indexes()
+        postgres_server.execute("ALTER TABLE search_indexes DROP COLUMN is_complete", urlsplit(url).path[1:])
+        with closing(FileRepository(url)) as later:
+            assert isinstance(later.database, PostgresDatabase)
+            search = ExternalSearch(later, VectorTable(later.database))
+            later.enroll("guests", "bob", numbered("bob", 2))
+
+            assert (found(search, 1), found(search, 2)) == (["1"], ["2"])
+
+
+def recorded(index: VectorIndex, monkeypatch: pytest.MonkeyPatch, *, until: str = "") -> list[str]:
+    """Return a list of the faces that the index gets from now on; it is interrupted when it has the face `until`."""
+    add, written = type(index).add, list[str]()
+
+    def add_and_record(gallery: int, face_ids: Sequence[str], vectors: Floats) -> None:
+        add(index, gallery, face_ids, vectors)
+        written.extend(face_ids)
+        if until in face_ids:
+            raise Interrupted
+
+    monkeypatch.setattr(index, "add", add_and_record)
+    return written
+
+
 @pytest.mark.parametrize("kind", [PGVECTOR, MILVUS])
 def test_other_threshold_offsets_make_the_index_anew(
     repository: FileRepository, index: VectorIndex, search: ExternalSearch
@@ -280,24 +372,31 @@ def test_without_milvus_searches_fail_erasures_are_pending_and_both_recover(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["pgvector-hnsw"])
-def test_a_graph_is_built_used_and_measured(
-    repository: FileRepository, index: VectorIndex, search: ExternalSearch
-) -> None:
+def test_a_graph_is_built_used_and_measured(repository: FileRepository, search: ExternalSearch) -> None:
     repository.enroll("guests", "ada", numbered("ada", *range(3000)))  # PostgreSQL reads all rows of a small table
     search.load_indexes()
     search.build_graphs()
     search.build_graphs()  # it is there
-    number = repository.gallery("guests").number
-    assert isinstance(index, VectorTable)
-    plan = index.plan(number, np.append(unit(1), np.float32(0)), 5)
+    name = f"search_vectors_hnsw_{repository.gallery('guests').number}_{DIMENSION + 1}"
     measured = recall.measure(repository, "guests", 20, external=search)
 
-    assert f"search_vectors_hnsw_{number}_{DIMENSION + 1}" in plan
+    assert scans_of_graphs(repository) == {name: 20}
     assert measured.nearest > 0.9
     assert measured.in_graphs is None
     repository.delete_gallery("guests")
     search.build_graphs()
-    assert "hnsw" not in index.plan(number, np.append(unit(1), np.float32(0)), 5)
+    assert scans_of_graphs(repository) == {}
+
+
+def scans_of_graphs(repository: FileRepository) -> dict[str, int]:
+    """Return how often PostgreSQL has searched each graph."""
+    with repository.database.reading() as db:
+        db.execute("SELECT pg_stat_force_next_flush()")
+    with repository.database.reading() as db:
+        rows = db.execute(
+            "SELECT indexrelname::text AS name, idx_scan FROM pg_stat_user_indexes WHERE indexrelname LIKE '%hnsw%'"
+        )
+        return {row["name"]: row["idx_scan"] for row in rows}
 
 
 @pytest.mark.parametrize("kind", ["pgvector"])
