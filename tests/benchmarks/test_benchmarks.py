@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner
 
 from app.faces.detector.mtcnn import Mtcnn
@@ -23,7 +24,20 @@ from app.images.decode import decode as read
 from app.images.formats import ACCEPTED
 from app.inference.onnx_session import Session
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import decode, detect, embed, gpu, http_cost, memory, peers, photos, pipeline, search, smoke
+from tests.benchmarks import (
+    decode,
+    detect,
+    embed,
+    gpu,
+    http_cost,
+    loader,
+    memory,
+    peers,
+    photos,
+    pipeline,
+    search,
+    smoke,
+)
 from tests.benchmarks import report as published
 from tests.benchmarks.concurrency import percentile, scaling
 from tests.benchmarks.measure import FEWEST, Contestant, Effort, Laps, Pace, noise, race, ratio
@@ -327,3 +341,14 @@ def test_the_gpu_benchmark_runs_on_the_cpu_too(monkeypatch: pytest.MonkeyPatch) 
     assert [row.stage for row in report.rows] == ["embed", "embed", "detect", "/verify", "memory of the process"]
     assert all(row.result is not None for row in report.rows)
     assert "InsightFace-REST's claim" in report.rows[3].means
+
+
+@pytest.mark.slow
+def test_views_of_folders_and_shards_are_counted_by_thread_and_by_process(tmp_path: Path) -> None:
+    for person in "abcd":
+        (tmp_path / "crops" / person).mkdir(parents=True)
+        for number in range(4):
+            Image.new("RGB", (144, 144), (40 * number, 90, 120)).save(tmp_path / "crops" / person / f"{number}.png")
+    rates = loader.measured(tmp_path / "crops", rounds=1, batches=8)
+    assert set(rates) == {f"{source}, {way}" for source in ("folders", "shards") for way in ("threads", "processes")}
+    assert all(10 < rate < 100_000 for rate in rates.values())

@@ -11,6 +11,7 @@ import base64
 import io
 from collections import Counter
 from collections.abc import Callable
+from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -105,12 +106,13 @@ def main(
     photos: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Photos of one face each.")],
     url: Annotated[str, typer.Option(help="Of the service.")] = "http://127.0.0.1:8000",
     every: Annotated[int, typer.Option(min=1, help="Use one photo of so many.")] = 1,
+    only: Annotated[str, typer.Option(help="Use kinds with such names: 'tilted*'.")] = "*",
 ) -> None:
     """Print how many photos of each kind match the unchanged photo."""
     paths = sorted(photos.rglob("*.jpg"))[::every]
     typer.echo(f"| kind | photos | {', '.join(OUTCOMES)} |\n|---|---|---|")
     with Api.at(url) as api:
-        for kind, change in KINDS.items():
+        for kind, change in [(kind, change) for kind, change in KINDS.items() if fnmatch(kind, only)]:
             found: Counter[str] = Counter()
             for path in paths:
                 with Image.open(path) as file:
