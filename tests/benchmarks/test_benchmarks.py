@@ -133,6 +133,17 @@ def test_the_page_in_docs_is_made_from_its_reports() -> None:
     assert [file_of(report.machine.family).is_file() for report in committed_reports()]
 
 
+def test_an_older_report_keeps_its_figures_and_is_judged_by_the_newest_targets() -> None:
+    (report, *_) = committed_reports()
+    rows = (
+        Row("/verify", "same settings and network", 4.0, target=at_least(3.5)),
+        Row("HTTP", "HTTP itself, two uploads of 100 KB", 1.0, "ms CPU", target=at_most(1.2)),
+    )
+    page = document([report, report.model_copy(update={"rows": rows, "date": "2999-01-01"})])
+    assert "| 3.16x as fast | >= 3.50x **missed** |" in page
+    assert "| 0.9588 ms CPU | <= 0.6 ms CPU **missed** |" in page
+
+
 def test_reports_of_two_families_stand_side_by_side_and_each_keeps_its_own() -> None:
     (report, *_) = committed_reports()
     mine = report.machine.model_copy(update={"family": "intel-6-207"})
