@@ -61,7 +61,7 @@ def plausible(boxes: Floats, landmarks: Floats) -> npt.NDArray[np.bool_]:
     eyes, mouth = landmarks[:, :2].mean(1), landmarks[:, 3:].mean(1)
     down, across = mouth - eyes, landmarks[:, 1] - landmarks[:, 0]
     length = np.maximum(np.linalg.norm(down, axis=1), np.float32(1e-6))
-    share = length / (boxes[:, 2:] - boxes[:, :2]).max(1)
+    share = length / np.maximum((boxes[:, 2:] - boxes[:, :2]).max(1), np.float32(1e-6))
     nose = ((landmarks[:, 2] - eyes) * down).sum(1) / length**2
     is_no_mirror_image = across[:, 0] * down[:, 1] > across[:, 1] * down[:, 0]
     return _within(share, EYES_TO_MOUTH) & _within(nose, NOSE_FROM_EYES) & is_no_mirror_image
