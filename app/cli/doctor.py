@@ -93,7 +93,7 @@ def _self_test(settings: Settings) -> str:
 
 def _data(settings: Settings) -> str:
     if not settings.database:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.NamedTemporaryFile(dir=settings.data_dir):
             pass
     with open_repository(settings) as repository:
