@@ -61,7 +61,7 @@ def png_of_12_bits(photo: Image.Image) -> bytes:
 
 
 def _deep(photo: Image.Image, bits: int) -> np.ndarray:
-    return (np.asarray(photo).astype(np.float64) * (2**bits - 1) / 255).round().astype(np.uint16)
+    return np.asarray((np.asarray(photo).astype(np.float64) * (2**bits - 1) / 255).round(), np.uint16)
 
 
 def _base64(photo: Image.Image, prefix: str, *, url_safe: bool) -> str:

@@ -64,7 +64,7 @@ def plausible(boxes: Floats, landmarks: Floats) -> npt.NDArray[np.bool_]:
     share = length / np.maximum((boxes[:, 2:] - boxes[:, :2]).max(1), np.float32(1e-6))
     nose = ((landmarks[:, 2] - eyes) * down).sum(1) / length**2
     is_no_mirror_image = across[:, 0] * down[:, 1] > across[:, 1] * down[:, 0]
-    return _within(share, EYES_TO_MOUTH) & _within(nose, NOSE_FROM_EYES) & is_no_mirror_image
+    return np.asarray(_within(share, EYES_TO_MOUTH) & _within(nose, NOSE_FROM_EYES) & is_no_mirror_image, bool)
 
 
 def _within(values: Floats, bounds: tuple[float, float]) -> npt.NDArray[np.bool_]:
