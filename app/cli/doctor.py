@@ -79,7 +79,8 @@ def _models(settings: Settings) -> str:
     embedder = models.embedder_manifest
     calibrated = f"calibrated on {models.calibration.data.name}" if models.calibration else "uncalibrated"
     offsets = "with threshold offsets" if embedder.threshold_offset else "without threshold offsets"
-    measured = probe_summary(settings.data_dir / PROBE_FILE) if settings.provider == "auto" else ""
+    was_probed = settings.provider == "auto" and openvino_session.is_installed()
+    measured = probe_summary(settings.data_dir / PROBE_FILE) if was_probed else ""
     provider = f"{models.provider} ({measured})" if measured else models.provider
     liveness = f", with {models.liveness.manifest.id} for liveness" if models.liveness else ""
     return f"{embedder.id} {embedder.file.digest}, {offsets}, {calibrated}, runs on {provider}{liveness}"
@@ -92,7 +93,7 @@ def _self_test(settings: Settings) -> str:
 
 def _data(settings: Settings) -> str:
     if not settings.database:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.NamedTemporaryFile(dir=settings.data_dir):
             pass
     with open_repository(settings) as repository:

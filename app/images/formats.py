@@ -42,7 +42,7 @@ def _decode_jpeg(data: bytes, image: Image.Image) -> Pixels:
 def _decode_png(data: bytes, image: Image.Image) -> Pixels:
     if not has_plausible_chunks(data):
         return _decode_by_pillow(data, image)
-    is_deep = any(str(tile.args).startswith("RGB") and ";16" in str(tile.args) for tile in _tiles(image))
+    is_deep = any(str(tile.args).startswith(("RGB", "LA;")) and ";16" in str(tile.args) for tile in _tiles(image))
     if is_deep and not getattr(image, "is_animated", False) and "transparency" not in image.info:
         return _decode_deep_color(_deep_values(data, image), image)
     return _decode_by_opencv(data, image, header_only=_ends_with_pixels(data))
@@ -62,14 +62,14 @@ def _decode_tiff(data: bytes, image: Image.Image) -> Pixels:
     if tiff.has_deep_color(image):
         if not tiff.is_in_planes(image):
             return _decode_deep_color(_deep_values(data, image), image)
-        if not tiff.is_compressed(image):  # Pillow misreads such a file, OpenCV every one in planes
-            return _decode_deep_color(tiff.read_planes(data, image), image)
+        read = tiff.read_planes if tiff.is_in_plain_strips(image) else tiff.decode_planes
+        return _decode_deep_color(read(data, image), image)
     raw = _raw_pixels(data, image)
     return _decode_by_pillow(data, image) if raw is None else raw
 
 
 def _decode_deep_color(values: np.ndarray | None, image: Image.Image) -> Pixels:
-    """Return 16-bit values as a photo; without them, Pillow's pixels: the upper bytes, which 12 bits leave dark."""
+    """Return 16-bit values as a photo; without them, Pillow's pixels, which are the upper bytes."""
     return _decode_by_pillow(b"", image) if values is None else _upright(deep_color_to_rgb(values), _orientation(image))
 
 

@@ -133,6 +133,7 @@ def _remembered_probe(onnx: Session, openvino: Session, crop_size: int, network:
     probe = _measure(onnx, openvino, crop_size)
     if file:
         with suppress(OSError):  # the next start measures again
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # `likeness doctor` may find none
             file.write_text(json.dumps({"subject": subject, "cosine": probe.cosine, "time_ratio": probe.time_ratio}))
     return probe
 

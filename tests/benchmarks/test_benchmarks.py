@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner
 
 from app.faces.detector.mtcnn import Mtcnn
@@ -30,6 +31,7 @@ from tests.benchmarks import (
     gpu,
     http_cost,
     indexes,
+    loader,
     memory,
     peers,
     photos,
@@ -130,6 +132,17 @@ def test_a_target_is_met_at_its_bound_and_missed_beyond(target: Target | None, r
 def test_the_page_in_docs_is_made_from_its_reports() -> None:
     assert document(committed_reports()) == PAGE_FILE.read_text(encoding="utf-8")
     assert [file_of(report.machine.family).is_file() for report in committed_reports()]
+
+
+def test_an_older_report_keeps_its_figures_and_is_judged_by_the_newest_targets() -> None:
+    (report, *_) = committed_reports()
+    rows = (
+        Row("/verify", "same settings and network", 4.0, target=at_least(3.5)),
+        Row("HTTP", "HTTP itself, two uploads of 100 KB", 1.0, "ms CPU", target=at_most(1.2)),
+    )
+    page = document([report, report.model_copy(update={"rows": rows, "date": "2999-01-01"})])
+    assert "| 3.16x as fast | >= 3.50x **missed** |" in page
+    assert "| 0.9588 ms CPU | <= 0.6 ms CPU **missed** |" in page
 
 
 def test_reports_of_two_families_stand_side_by_side_and_each_keeps_its_own() -> None:
@@ -352,3 +365,14 @@ def test_the_gpu_benchmark_runs_on_the_cpu_too(monkeypatch: pytest.MonkeyPatch) 
     assert [row.stage for row in report.rows] == ["embed", "embed", "detect", "/verify", "memory of the process"]
     assert all(row.result is not None for row in report.rows)
     assert "InsightFace-REST's claim" in report.rows[3].means
+
+
+@pytest.mark.slow
+def test_views_of_folders_and_shards_are_counted_by_thread_and_by_process(tmp_path: Path) -> None:
+    for person in "abcd":
+        (tmp_path / "crops" / person).mkdir(parents=True)
+        for number in range(4):
+            Image.new("RGB", (144, 144), (40 * number, 90, 120)).save(tmp_path / "crops" / person / f"{number}.png")
+    rates = loader.measured(tmp_path / "crops", rounds=1, batches=8)
+    assert set(rates) == {f"{source}, {way}" for source in ("folders", "shards") for way in ("threads", "processes")}
+    assert all(10 < rate < 100_000 for rate in rates.values())

@@ -10,6 +10,7 @@ import pytest
 from tests.support.answers import Body, answered, overlap, problem, verification
 from tests.support.api import Api, part
 from tests.support.encoding import encoded
+from tests.support.photo_kinds import KINDS, OUTCOMES, outcome
 from tests.support.photos import (
     COLLINS,
     HOPPER,
@@ -95,6 +96,12 @@ def test_an_exif_turned_copy_gives_the_answer_of_the_upright_photo(api: Api, upr
     assert turned["match"] is True
     assert turned["distance"] == pytest.approx(upright["distance"], abs=0.1)
     assert overlap(turned["faces"][0]["box"], upright["faces"][0]["box"]) > 0.9
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_photo_matches_itself_however_it_was_held_and_saved(api: Api, kind: str) -> None:
+    for photo in (hopper(), collins()):
+        assert outcome(api, photo, KINDS[kind](photo)) == OUTCOMES[0]
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])

@@ -79,7 +79,7 @@ def test_the_odd_images_are_odd_and_some_are_images(api: Api) -> None:
     assert {ask(api, "detect", file).status for file in every("odd_images", 0)} >= {200, 422}
 
 
-def test_few_landscapes_are_taken_for_faces(api: Api) -> None:
-    replies = [ask(api, "detect", file) for file in every("nonfaces", 0)]
+def test_at_most_two_landscapes_are_taken_for_faces(api: Api) -> None:
+    replies = [ask(api, "detect", file) for group in range(GROUPS) for file in every("nonfaces", group)]
     assert all(reply.status == 200 for reply in replies)
-    assert sum('"faces":[]' in reply.text.replace(" ", "") for reply in replies) > len(replies) * 0.6
+    assert sum('"faces":[]' in reply.text.replace(" ", "") for reply in replies) >= len(replies) - 2

@@ -29,12 +29,14 @@ OTHERS_DATA = """\
 """
 LIMITS = """\
 - The rates were measured on press photos of public figures: adults, mostly white, mostly facing the camera. Different
-  people of one age, sex and origin are confused more often (see the cohorts, if measured), children most of all.
-  Threshold offsets reduce that at the cost of misses among people who look alike. How often two photos of one child
-  do not match was never measured: no such pairs exist in the data.
+  people of one age, sex and origin are confused more often (see the cohorts, if measured), without threshold offsets
+  children most of all. Offsets reduce that at the cost of misses among people who look alike, and most among children.
+  How often two photos of one child do not match was never measured, since no such pairs exist in the data;
+  docs/evaluation.md has lower bounds, from degraded copies of the same photo.
 - Tightly cropped photos, profiles, masks and sunglasses raise both error rates. `quality` in every answer rates the
   face in the photo; `inside` below about 0.9 has raised false matches in measurements.
-- Presentation attacks are not detected: a printed photo of a face matches that face.
+- A printed photo of a face matches that face. `models/pad` looks for such attacks where it is asked to, and is only
+  advisory (docs/liveness.md).
 """
 
 

@@ -44,13 +44,13 @@ class EdgeFace(FaceNetwork):
 
 
 class EdgeFaceXXS(EdgeFace):
-    """1.24 M parameters, 95 M multiply-adds."""
+    """1.24 M parameters, 47 M multiply-adds."""
 
     backbone = "edgenext_xx_small"
 
 
 class EdgeFaceXS(EdgeFace):
-    """1.77 M parameters, 154 M multiply-adds."""
+    """1.77 M parameters, 77 M multiply-adds."""
 
     backbone = "edgenext_x_small"
     rank_share = 0.6

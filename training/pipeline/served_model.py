@@ -1,7 +1,13 @@
-"""An exported embedder, as the service loads it, for measuring."""
+"""
+An exported embedder, as the service loads it, for measuring.
+
+With `LIKENESS_PROVIDER=openvino` it runs on OpenVINO, as in the service; otherwise on ONNX Runtime, so that an
+installation of OpenVINO changes no measurement by itself.
+"""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +19,8 @@ from app.domain.faces import AlignedCrop
 from app.domain.ports import NoThresholdOffsets, ThresholdOffsets
 from app.inference.embedder import OnnxEmbedder
 from app.inference.manifest import EmbedderManifest, read_checked, read_embedder
-from app.inference.onnx_session import Session
+from app.inference.onnx_session import Session as OnnxSession
+from app.inference.session import Session, open_embedder_session
 from app.inference.threshold_offsets import open_threshold_offsets
 from app.matching.calibration import Calibration, read_calibration
 from training.pipeline.embeddings import Embeddings
@@ -66,8 +73,9 @@ class ServedModel:
     def _open(
         cls, folder: Path, manifest: EmbedderManifest, offsets: ThresholdOffsets, cache: Path | None
     ) -> ServedModel:
-        session = Session(read_checked(folder, manifest.file), provider="auto")
-        vectors = VectorCache(cache, manifest.file.digest, manifest.dimension) if cache else None
+        session = _session(read_checked(folder, manifest.file), manifest.crop_size)
+        name = f"{session.provider}-{manifest.file.digest[7:]}" if _on_openvino() else manifest.file.digest
+        vectors = VectorCache(cache, name, manifest.dimension) if cache else None
         return cls(manifest, OnnxEmbedder(session, manifest), offsets, cache=vectors)
 
     @property
@@ -89,3 +97,14 @@ class ServedModel:
 
     def _embed(self, batch: Pixels) -> list[Floats]:
         return [embedding.vector for embedding in self.embedder.embed([AlignedCrop(crop, 1.0) for crop in batch])]
+
+
+def _session(model: bytes, crop_size: int) -> Session:
+    """Raises StartError if OpenVINO is asked for, and is missing or changes the vectors."""
+    if _on_openvino():
+        return open_embedder_session(model, crop_size, provider="openvino", threads=1)
+    return OnnxSession(model, provider="auto")
+
+
+def _on_openvino() -> bool:
+    return os.environ.get("LIKENESS_PROVIDER") == "openvino"

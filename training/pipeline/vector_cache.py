@@ -19,7 +19,7 @@ class VectorCache:
     """A file of one embedder's vectors (M, D), by the digests of the crops' pixels."""
 
     def __init__(self, folder: Path, embedder: str, dimension: int) -> None:
-        """`embedder` is the digest of the network."""
+        """`embedder` is the digest of the network, after the provider's name if that changes the vectors."""
         self._file = folder / f"vectors-{embedder.removeprefix('sha256:')[:16]}.npz"
         self._dimension = dimension
 

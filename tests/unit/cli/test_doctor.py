@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from app.bootstrap.models import PROBE_FILE
+from app.inference import openvino_session
+from tests.support import openvino
 from tests.unit.cli.conftest import Command
 
 CHECKS = ["installed", "runtime", "models", "self-test", "data", "access"]
@@ -55,6 +58,27 @@ def test_the_liveness_network_is_checked_if_the_service_would_load_it(likeness: 
         f"no model in {models / 'pad'}"
         in failures(likeness("doctor", "--json", models_dir=models, liveness="on"))["models"]
     )
+
+
+MEASURED = json.dumps({"subject": "this network", "cosine": 0.9999, "time_ratio": 0.3})
+
+
+def test_a_measurement_of_openvino_is_not_told_where_it_is_not_installed(likeness: Command) -> None:
+    if openvino_session.is_installed():
+        pytest.skip("OpenVINO is installed in this environment")
+    likeness.data.mkdir(parents=True, exist_ok=True)
+    (likeness.data / PROBE_FILE).write_text(MEASURED)
+    assert "OpenVINO" not in likeness("doctor").stdout
+
+
+@pytest.mark.slow  # `make test-slow` installs OpenVINO
+def test_what_the_start_measured_of_openvino_is_told(likeness: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    openvino.install(monkeypatch)
+    likeness("doctor")
+    probe = likeness.data / PROBE_FILE
+    probe.write_text(json.dumps(json.loads(probe.read_text()) | {"time_ratio": 0.3}))
+    done = likeness("doctor")
+    assert "runs on openvino (OpenVINO takes 0.30 times as long as ONNX Runtime)" in done.stdout
 
 
 def test_unwritable_data_directory_is_reported(likeness: Command) -> None:

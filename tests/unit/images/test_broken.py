@@ -44,16 +44,11 @@ def outcome(data: bytes) -> str:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("share", [0.15, 0.5, 0.85])
-def test_a_truncated_file_is_invalid(kind: str, share: float) -> None:
+def test_a_truncated_file_is_invalid_and_its_format_named(kind: str, share: float) -> None:
     whole = PHOTOS[kind]
     assert decode(whole, LIMITS).shape == (40, 30, 3)
-    with pytest.raises(InvalidImage):
+    with pytest.raises(InvalidImage, match=f"^broken {kind} (image|header)"):
         decode(whole[: int(len(whole) * share)], LIMITS)
-
-
-def test_the_message_names_the_format_of_a_broken_photo() -> None:
-    with pytest.raises(InvalidImage, match="broken JPEG image"):
-        decode(PHOTOS["JPEG"][:-200], LIMITS)
 
 
 @pytest.mark.parametrize("kind", KINDS)

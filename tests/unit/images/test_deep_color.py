@@ -3,6 +3,7 @@
 import io
 import struct
 import tracemalloc
+import zlib
 
 import cv2
 import numpy as np
@@ -12,12 +13,23 @@ import tifffile
 from app.domain.arrays import Pixels
 from app.domain.errors import InvalidImage
 from app.images.decode import ImageLimits, decode
+from tests.support.encoding import png_chunk
 
 LIMITS = ImageLimits()
 LAYOUTS = {
     "in planes": {"planarconfig": "separate"},
     "in planes and strips": {"planarconfig": "separate", "rowsperstrip": 5},
     "in planes, high byte first": {"planarconfig": "separate", "byteorder": ">"},
+    "in planes, compressed": {"planarconfig": "separate", "compression": "zlib"},
+    "in planes, compressed strips with a predictor": {
+        "planarconfig": "separate",
+        "compression": "zlib",
+        "predictor": True,
+        "rowsperstrip": 5,
+    },
+    "in planes, compressed, high byte first": {"planarconfig": "separate", "compression": "zlib", "byteorder": ">"},
+    "in planes and tiles": {"planarconfig": "separate", "tile": (16, 16)},
+    "in planes and compressed tiles": {"planarconfig": "separate", "tile": (16, 16), "compression": "zlib"},
     "by pixels": {"planarconfig": "contig"},
     "by pixels and strips": {"planarconfig": "contig", "rowsperstrip": 5},
     "by pixels, compressed": {"planarconfig": "contig", "compression": "zlib"},
@@ -71,15 +83,21 @@ def test_deep_grey_uses_the_range_of_its_values(bits: int) -> None:
         assert np.abs(decode(data, LIMITS).astype(int) - in_8_bits(grey, bits)).max() <= 1
 
 
-def test_a_compressed_tiff_in_planes_keeps_its_upper_bytes() -> None:
-    values = random_values(16)
-    photo = decode(tiff(values, planarconfig="separate", compression="zlib"), LIMITS)
-    assert np.array_equal(photo, values >> 8)
+@pytest.mark.parametrize("bits", [12, 16])
+def test_a_png_of_grey_and_transparency_uses_the_range_of_its_grey(bits: int) -> None:
+    grey = random_values(bits, channels=1)
+    values = np.concatenate([grey, np.full_like(grey, 65535)], axis=2)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, 4, 0, 0, 0)
+    chunks = (b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*each) for each in chunks)
+    assert np.abs(decode(data, LIMITS).astype(int) - in_8_bits(grey, bits)).max() <= 1
 
 
-def test_a_tiff_in_planes_that_lost_bytes_is_refused() -> None:
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_a_tiff_in_planes_that_lost_bytes_is_refused(compression: str | None) -> None:
     with pytest.raises(InvalidImage, match="broken TIFF image"):
-        decode(tiff(random_values(16), planarconfig="separate")[:-100], LIMITS)
+        decode(tiff(random_values(16), planarconfig="separate", compression=compression)[:-100], LIMITS)
 
 
 def test_deep_transparency_lies_over_white() -> None:

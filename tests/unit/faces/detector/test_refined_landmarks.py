@@ -5,6 +5,7 @@ import pytest
 
 from app.domain.arrays import Floats, Pixels
 from app.domain.faces import Face
+from app.faces.alignment import ARCFACE_112
 from app.faces.detector import second_look
 from app.faces.detector.mtcnn import CascadeOptions, Mtcnn
 from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet
@@ -57,3 +58,29 @@ def test_landmarks_of_a_mirror_image_are_mirrored_back() -> None:
     straight = np.array([[(0.2, 0.4), (0.5, 0.42), (0.4, 0.6), (0.25, 0.8), (0.48, 0.82)]], np.float32)
     mirrored = np.array([[(0.5, 0.42), (0.8, 0.4), (0.6, 0.6), (0.52, 0.82), (0.75, 0.8)]], np.float32)
     assert np.allclose(second_look._mirror(mirrored), straight)
+
+
+def plausible(points: Floats) -> bool:
+    """Return whether they are in a box of 112 px."""
+    return bool(second_look.plausible(np.array([[0, 0, 112, 112]], np.float32), points[None].astype(np.float32))[0])
+
+
+@pytest.mark.parametrize("degrees", range(0, 360, 30))
+def test_landmarks_of_a_face_are_plausible_at_any_turn_and_no_others(degrees: int) -> None:
+    angle, center = np.radians(degrees), np.array([56, 56])
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    face = np.array(ARCFACE_112) - center
+    below_the_mouth = face.copy()
+    below_the_mouth[2, 1] += 30
+    assert plausible(face @ turn + center)
+    for other in (face * [-1, 1], 0.5 * face, 1.5 * face, below_the_mouth):
+        assert not plausible(other @ turn + center)
+
+
+def test_a_face_with_landmarks_of_no_face_is_doubtful(
+    nets: Nets, hopper: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (face,) = Mtcnn(*nets).detect(hopper)
+    monkeypatch.setattr(second_look, "EYES_TO_MOUTH", (0.6, 0.9))
+    (other,) = Mtcnn(*nets).detect(hopper)
+    assert (face.doubtful, other.doubtful) == (False, True)

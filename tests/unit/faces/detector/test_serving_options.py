@@ -11,6 +11,7 @@ from app.domain.arrays import Pixels
 from app.domain.faces import Face
 from app.faces.detector.mtcnn import SERVING_OPTIONS, CascadeOptions, Mtcnn, cascade_options
 from app.faces.detector.nets import OutputNet, ProposalNet, RefineNet
+from app.faces.orientation import detect_upright
 from app.images.decode import ImageLimits, decode
 from training.evaluation.detection_recall import intersection_over_union
 
@@ -33,6 +34,18 @@ def test_people_found_with_their_options_are_found(nets: Nets, folder: str, ever
     lost = [number for number, photo in enumerate(photos) if not has(ours.detect(photo), theirs.detect(photo)[:1])]
     assert len(photos) > 80
     assert len(lost) <= len(photos) // 50, lost
+
+
+@pytest.mark.slow
+@needs_photos
+@pytest.mark.parametrize(("folder", "every"), [("loose_faces", 1), ("cohorts_utk", 10)])
+def test_a_small_photo_has_a_face_where_their_smallest_face_of_20_px_finds_one(
+    nets: Nets, folder: str, every: int
+) -> None:
+    ours, theirs, photos = Mtcnn(*nets, SERVING_OPTIONS), Mtcnn(*nets, CascadeOptions()), real(folder, every)
+    lost = [number for number, photo in enumerate(photos) if not detect_upright(ours, photo, "auto")]
+    assert len(photos) > 130
+    assert [number for number in lost if theirs.detect(photos[number])] == []
 
 
 def filling(side: int) -> list[Pixels]:

@@ -22,6 +22,7 @@ from training.errors import TrainingError
 from training.evaluation import lfw
 from training.evaluation.verification import VerificationTask
 from training.export import model_card, wrap
+from training.export.card_calibration import calibration_part
 from training.export.model_package import write_offset
 from training.export.preprocessing import Preprocessing
 from training.pipeline.detection_cache import FaceFinder, embed_faces
@@ -123,6 +124,14 @@ def test_a_report_of_all_pairs_becomes_a_card(people: Path, model: Path, models_
     assert "| measure | mobilefacenet-128 | mobilefacenet-128 |" in elsewhere
     assert "Trained elsewhere; nothing was trained by this project." in elsewhere
     assert "fine-tuning" not in elsewhere
+
+
+@pytest.mark.parametrize("name", ["mobilefacenet-128", "mobilefacenet-128-int8", "sface-128"])
+def test_the_card_of_a_shipped_model_is_what_this_code_writes_of_it(models_dir: Path, name: str) -> None:
+    served, text = ServedModel.open(models_dir / name), (models_dir / name / "MODEL_CARD.md").read_text()
+    assert text.startswith(model_card._head(served))
+    assert calibration_part(served.calibration) in text
+    assert text.endswith(model_card.LIMITS)
 
 
 def test_a_report_of_another_model_is_refused_for_a_card(model: Path, tmp_path: Path) -> None:

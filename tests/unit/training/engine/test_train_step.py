@@ -66,6 +66,23 @@ def test_the_gradient_is_clipped_to_its_largest_norm(learner: Learner, batch: Ba
     assert moved**0.5 == pytest.approx(1e-6, rel=0.1)
 
 
+def test_a_step_fetches_all_its_measurements_from_the_device_at_once(
+    learner: Learner, batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[int] = []
+    tolist = torch.Tensor.tolist
+
+    def counted(numbers: torch.Tensor) -> object:
+        fetched.append(len(numbers))
+        return tolist(numbers)
+
+    monkeypatch.setattr(torch.Tensor, "tolist", counted)
+    for name in ("item", "__float__", "__int__"):
+        monkeypatch.setattr(torch.Tensor, name, lambda _: pytest.fail("a number was fetched by itself"))
+    learner.train_step(batch, 0.01)
+    assert fetched == [9]
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # in PyTorch's own compiler
 def test_a_compiled_network_learns_the_same(config: TrainConfig, batch: Batch) -> None:

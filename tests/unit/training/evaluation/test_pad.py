@@ -1,12 +1,15 @@
 """Rates of the liveness check: what is counted, and how sure it is."""
 
+import json
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from app.domain.arrays import Pixels
 from tests.support.photos import GREY, hopper, on_a_wall
+from training.cli.main import cli
 from training.errors import TrainingError
 from training.evaluation import pad
 
@@ -49,3 +52,16 @@ def test_a_folder_without_live_or_spoof_is_refused(tmp_path: Path, hopper: Pixel
     Image.fromarray(hopper).save(tmp_path / "hopper.png")
     with pytest.raises(TrainingError, match=r"expected photos in .*live"):
         pad.photos_by_type(tmp_path)
+
+
+def test_the_command_writes_the_report_and_prints_the_rates(tmp_path: Path, models_dir: Path) -> None:
+    for name in ("live", "attack"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        hopper().save(tmp_path / "photos" / name / "hopper.png")
+    arguments = ["--images", tmp_path / "photos", "--models-dir", models_dir, "--json", tmp_path / "pad.json"]
+    done = CliRunner().invoke(cli, ["evaluate", "pad", *map(str, arguments)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    report = json.loads((tmp_path / "pad.json").read_text())
+    assert (report["bpcer"]["wrong"], report["apcer"]["wrong"]) == (0, 1)
+    assert "live: BPCER 0.0% [0.0%, 97.5%], 0 of 1 photos" in done.output
+    assert "attack: APCER 100.0% [2.5%, 100.0%], 1 of 1 photos" in done.output

@@ -203,6 +203,7 @@ def vit(x: Tensor, state: State) -> Tensor:
     [
         ("ir18", iresnet),
         pytest.param("ir50", iresnet, marks=slow),
+        pytest.param("ir100", iresnet, marks=slow),
         pytest.param("ir_se50", ir_se50, marks=slow),
         ("pocketnet_s", pocketnet),
         ("vit_tiny", vit),
