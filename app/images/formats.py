@@ -20,7 +20,7 @@ from PIL import ExifTags, Image
 from app.domain.arrays import Pixels
 from app.images import heif, tiff
 from app.images.jpeg import END_OF_IMAGE, check_scans, decode_by_simplejpeg, lacks_only_its_end
-from app.images.png import has_plausible_chunks
+from app.images.png import is_safe_for_opencv
 from app.images.rgb import deep_color_to_rgb, to_rgb
 
 _RAW_RGB = ("RGB", ("RGB", 0, 1))  # how Pillow describes rows of RGB without padding, from the top
@@ -40,7 +40,7 @@ def _decode_jpeg(data: bytes, image: Image.Image) -> Pixels:
 
 
 def _decode_png(data: bytes, image: Image.Image) -> Pixels:
-    if not has_plausible_chunks(data):
+    if not is_safe_for_opencv(data):
         return _decode_by_pillow(data, image)
     is_deep = any(str(tile.args).startswith(("RGB", "LA;")) and ";16" in str(tile.args) for tile in _tiles(image))
     if is_deep and not getattr(image, "is_animated", False) and "transparency" not in image.info:

@@ -11,6 +11,7 @@ MAX_CHUNKS = 10_000
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _FRAME = 12  # the bytes of a chunk beside its content: length, kind, checksum
 _CHANGE_THE_PHOTO = (b"tRNS", b"eXIf")
+_ANIMATION = {b"acTL", b"fcTL", b"fdAT"}
 
 
 def without_side_chunks(data: bytes) -> bytes | None:
@@ -29,14 +30,18 @@ def without_side_chunks(data: bytes) -> bytes | None:
     return _SIGNATURE + b"".join(kept) if len(kept) < len(chunks) else None
 
 
-def has_plausible_chunks(data: bytes) -> bool:
+def is_safe_for_opencv(data: bytes) -> bool:
     """
-    Return whether OpenCV may read the PNG: no chunk is longer than the file, and there are no more than encoders make.
+    Return whether OpenCV may read the PNG: it is not animated, no chunk is longer than the file, and there are no more
+    chunks than encoders make.
 
-    It allocates what a chunk claims before it reads it, up to 4 GB.
+    OpenCV 5.0 allocates what a chunk claims before it reads it, up to 4 GB, and a damaged frame of an animation ends
+    the process.
     """
-    sizes = [end - start for start, end in islice(_places(data), MAX_CHUNKS + 1)]
-    return len(sizes) <= MAX_CHUNKS and max(sizes, default=0) <= len(data)
+    places = list(islice(_places(data), MAX_CHUNKS + 1))
+    kinds = {data[start + 4 : start + 8] for start, _ in places}
+    longest = max((end - start for start, end in places), default=0)
+    return len(places) <= MAX_CHUNKS and longest <= len(data) and kinds.isdisjoint(_ANIMATION)
 
 
 def _chunks(data: bytes) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -52,6 +53,16 @@ def by_pillow(data: bytes) -> Pixels:
 
 def with_chunk(kind: bytes, content: bytes, place: int) -> bytes:
     return PNG[:place] + png_chunk(kind, content) + PNG[place:]
+
+
+def with_damaged_frame() -> bytes:
+    """A PNG that is no valid animation, because it says so twice, with a second frame that cannot be decoded."""
+    width, height = NOISE.size
+    rows = zlib.compress(b"".join(b"\x09" + bytes(3 * width) for _ in range(height)))  # there is no filter 9
+    frame = struct.pack(">5I2H2B", 0, width, height, 0, 0, 1, 1, 0, 0)
+    frames = png_chunk(b"fcTL", frame) + png_chunk(b"fdAT", struct.pack(">I", 1) + rows)
+    control = png_chunk(b"acTL", struct.pack(">2I", 2, 0))
+    return PNG[:33] + control + control + PNG[33:-12] + frames + PNG[-12:]
 
 
 def bmp(head: int, step: int) -> bytes:
@@ -113,6 +124,7 @@ def test_a_lossless_format_gives_the_pixels_that_went_in(kind: str, size: tuple[
         encoded(NOISE, "PNG", icc_profile=b"p" * 500, dpi=(72, 72)),
         with_chunk(b"tEXt", b"Raw profile type exif\0", len(PNG) - 12),
         with_chunk(b"acTL", struct.pack(">2I", 1, 0), 33),
+        with_damaged_frame(),  # of which OpenCV 5.0 dies
         encoded(NOISE, "WEBP", quality=70),
         encoded(NOISE, "WEBP", lossless=True, icc_profile=b"p" * 500),
         *(bmp(head, step) for head in (40, 108, 124) for step in (-1, 1)),
