@@ -25,7 +25,7 @@ from app.api.middleware.head import HeadAsGet
 from app.api.middleware.metrics import RequestMetrics
 from app.api.middleware.raw_path import RawPath
 from app.api.middleware.request_id import RequestId
-from app.api.routes import docs, enrolled_faces, faces, galleries, health, models, subjects
+from app.api.routes import audit, docs, enrolled_faces, faces, galleries, health, models, subjects
 from app.api.routes import metrics as metrics_route
 from app.api.routes import page as page_route
 from app.api.state import AppState, set_state, state_of
@@ -88,7 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
 def _add_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(faces.router)  # whose images check the query themselves
     gallery_routers = (enrolled_faces.router, galleries.router, subjects.router)  # what is asked most is matched first
-    for router in (*gallery_routers, models.router, health.router, metrics_route.router):
+    for router in (*gallery_routers, models.router, audit.router, health.router, metrics_route.router):
         app.include_router(router, dependencies=[Depends(reject_unknown_query)])
     app.include_router(docs.router)
     for router in compreface.ROUTERS if settings.compreface else ():

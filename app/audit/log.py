@@ -118,11 +118,32 @@ def entries_of(db: Connection, gallery: str | None = None, subject: str | None =
     """
     if db.entries:
         ledger.write_entries(db)
+    where, values = _about(gallery, subject)
+    rows = db.execute(f"SELECT seq, entry, hash FROM audit WHERE {where} ORDER BY seq", values)
+    return [_entry(row) for row in rows]
+
+
+def newest_of(
+    db: Connection, limit: int, before: int | None = None, gallery: str | None = None, subject: str | None = None
+) -> list[Mapping[str, Any]]:
+    """Return at most `limit` such entries, newest first, only those before the one with the number `before`."""
+    where, values = _about(gallery, subject)
+    older = "" if before is None else " AND seq < ?"
+    numbers = (limit,) if before is None else (before, limit)
+    query = f"SELECT seq, entry, hash FROM audit WHERE {where}{older} ORDER BY seq DESC LIMIT ?"
+    return [_entry(row) for row in db.execute(query, (*values, *numbers))]
+
+
+def _about(gallery: str | None, subject: str | None) -> tuple[str, tuple[str, ...]]:
+    """Return the condition for entries about a gallery, a subject, or both, and its values."""
     filters = {"$.gallery": gallery, "$.subject": subject}
     given = {path: value for path, value in filters.items() if value is not None}
     where = " AND ".join(f"json_extract(entry, '{path}') = ?" for path in given) or "TRUE"
-    rows = db.execute(f"SELECT seq, entry, hash FROM audit WHERE {where} ORDER BY seq", tuple(given.values()))
-    return [{"seq": row["seq"], **_without_state(row["entry"]), "hash": row["hash"]} for row in rows]
+    return where, tuple(given.values())
+
+
+def _entry(row: Any) -> Mapping[str, Any]:
+    return {"seq": row["seq"], **_without_state(row["entry"]), "hash": row["hash"]}
 
 
 def _without_state(entry: str) -> dict[str, Any]:

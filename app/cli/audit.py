@@ -113,7 +113,8 @@ def accept(
     """Take the rows as they are for right, for example after a repair. The log keeps what `verify` found."""
 
     def work(log: AuditLog, _: Settings) -> Result:
-        fault = log.verify().fault
+        with waiting("verifying"):
+            fault = log.verify().fault
         if fault and not yes:
             _confirm(fault, as_json=as_json)
         differences = log.accept(operator()) if fault else []

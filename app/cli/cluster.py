@@ -1,9 +1,9 @@
-"""`likeness cluster DIR`: group photos by person, without any enrolment."""
+"""`likeness cluster DIR`: group photos by person, without any enrolment, here or by a service."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,60 +11,26 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
+from app.api import responses
+from app.api.image_fields import MAX_CLUSTERED
 from app.bootstrap.services import open_services
-from app.cli.folders import check_output, write_folders
-from app.cli.output import ERROR, SUCCESS, AsJson, CommandError, Result, run
+from app.cli.album import Album, Grouping
+from app.cli.output import AsJson, CommandError, Result, run
 from app.cli.photos import Face, Fmr, Threshold, one_bound
-from app.cli.progress import progress_bar
+from app.cli.progress import progress_bar, waiting
+from app.cli.remote import run_remote
+from app.cli.service_option import remote
+from app.client import Client, calls
 from app.domain.embeddings import Embedding
 from app.domain.errors import InputError, ServiceError
 from app.faces.selection import FaceRule
-from app.matching.pairwise_scores import PairwiseScores, pairwise_scores
+from app.matching.calibration import Calibration
 from app.matching.threshold_policy import Decision
 from app.services.container import Services
 from app.services.extraction import Upload
 from app.services.grouping import members_of, person_labels
 from app.services.timing import StageTimer
 from app.settings import Settings
-
-
-@dataclass(frozen=True)
-class Grouping:
-    """The groups of photos by person, largest first, and the photos that were rejected."""
-
-    groups: Sequence[Sequence[Path]]
-    decision: Decision
-    rejected: Sequence[dict[str, str]]
-    agreement: PairwiseScores | None = None
-
-    def document(self) -> dict[str, Any]:
-        point = self.decision.point
-        return {
-            "groups": [[str(photo) for photo in group] for group in self.groups],
-            "rejected": list(self.rejected),
-            "threshold": {
-                "distance": point.threshold,  # for a pair of average faces, as groups have no other
-                "base": point.threshold,
-                "fmr": point.fmr,
-                "source": self.decision.source,
-            },
-            **({"truth": _document(self.agreement)} if self.agreement else {}),
-        }
-
-    def text(self) -> str:
-        repeated = [group for group in self.groups if len(group) > 1]
-        lines = [f"{each['file']}: {each['detail']}" for each in self.rejected]
-        lines += [f"person {number}: {len(group)} photos" for number, group in enumerate(repeated, start=1)]
-        lines.append(
-            f"{sum(map(len, self.groups))} photos: {len(repeated)} people in several photos, "
-            f"{len(self.groups) - len(repeated)} in one photo each, {len(self.rejected)} rejected"
-        )
-        if self.agreement:
-            lines.append(
-                f"precision {self.agreement.precision:.4f} (pairs in one group that are one person), "
-                f"recall {self.agreement.recall:.4f} (pairs of one person that are in one group)"
-            )
-        return "\n".join(lines)
 
 
 @dataclass(slots=True)
@@ -85,36 +51,39 @@ def cluster(
     threshold: Threshold = None,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
-    """Group photos by person. Exit 0, or 2 if no photo has a face."""
+    """Group photos by person. Exit 0, or 2 if no photo has a face. A service (--url) groups up to 500 photos."""
     one_bound(fmr, threshold)
+    album = Album(folder, output, copy=copy, truth=truth)
+    if service := remote():
+        fields = {"face": face, "fmr": fmr, "threshold": threshold}
+        run_remote(as_json, service, lambda client: album.result(_group_remotely(client, album.photos(), fields)))
 
     async def work(settings: Settings) -> Result:
-        photos = _photos(folder, truth=truth)
-        if output:
-            check_output(output, folder)
+        photos = album.photos()
         async with open_services(settings) as services:
             decision = services.policy.for_verification(fmr=fmr, threshold=threshold)
             embedded = await _embed_all(services, face, photos, settings.photo_threads)
-        found = await asyncio.to_thread(_group, embedded, decision, folder if truth else None)
-        if output:
-            await asyncio.to_thread(write_folders, found.groups, folder, output, copy=copy)
-        return SUCCESS if found.groups else ERROR, found.document(), found.text()
+            bound = _bound(decision, services.models.calibration)
+        return await asyncio.to_thread(lambda: album.result(_group(embedded, decision, bound)))
 
     run(as_json, work)
 
 
-def _photos(folder: Path, *, truth: bool) -> list[Path]:
-    """Return every file at any depth, except hidden ones."""
-    found = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
-    if not found:
-        raise CommandError(f"no photos in {folder}")
-    if truth and (loose := [path for path in found if path.parent == folder]):
-        raise CommandError(f"expected one folder per person in {folder} for --truth, got {loose[0]}")
-    return found
+def _group_remotely(client: Client, photos: Sequence[Path], fields: Mapping[str, Any]) -> Grouping:
+    """Raises CommandError if these are more photos than the service takes."""
+    if len(photos) > MAX_CLUSTERED:
+        said = f"expected at most {MAX_CLUSTERED} photos with --url, got {len(photos)}"
+        raise CommandError(f"{said}: group them on a machine with the models, without --url")
+    with waiting("grouping"):
+        answer = client.send(calls.cluster(photos, fields))
+    return Grouping(
+        [[photos[index] for index in group] for group in answer["groups"]],
+        responses.ThresholdOut.model_validate(answer["threshold"]),
+        [
+            {"file": str(photos[each["index"]]), "code": each["problem"]["code"], "detail": each["problem"]["detail"]}
+            for each in answer["rejected"]
+        ],
+    )
 
 
 async def _embed_all(services: Services, rule: FaceRule, photos: Sequence[Path], at_once: int) -> EmbeddedPhotos:
@@ -141,21 +110,17 @@ async def _embed(services: Services, rule: FaceRule, path: Path, embedded: Embed
         embedded.embeddings[path] = probe.embedding
 
 
-def _group(embedded: EmbeddedPhotos, decision: Decision, root: Path | None) -> Grouping:
-    """Group the photos; if `root` has one folder per person, compare the groups with them."""
+def _bound(decision: Decision, calibration: Calibration | None) -> responses.ThresholdOut:
+    """Return the threshold as the service tells it: that of a pair of average faces, as groups have no other."""
+    point, name = decision.point, calibration.data.name if calibration else None
+    return responses.ThresholdOut(**responses.threshold_members(decision, point, point.fmr, name))
+
+
+def _group(embedded: EmbeddedPhotos, decision: Decision, bound: responses.ThresholdOut) -> Grouping:
     photos = sorted(embedded.embeddings)
-    rejected = sorted(embedded.rejected, key=lambda each: each["file"])
-    if not photos:
-        return Grouping([], decision, rejected)
     labels = person_labels([embedded.embeddings[photo] for photo in photos], decision)
-    people = [photo.relative_to(root).parts[0] for photo in photos] if root else None
-    return Grouping(members_of(labels, photos), decision, rejected, pairwise_scores(labels, people) if people else None)
-
-
-def _document(agreement: PairwiseScores) -> dict[str, Any]:
-    return {
-        "precision": agreement.precision,
-        "recall": agreement.recall,
-        "pairs_together": agreement.grouped,
-        "pairs_of_one_person": agreement.same_person,
-    }
+    return Grouping(
+        members_of(labels, photos),
+        bound,
+        sorted(embedded.rejected, key=lambda each: each["file"]),
+    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Annotated, Any, NoReturn, TypeAlias
 
@@ -49,15 +50,31 @@ def finish(as_json: bool, work: Callable[[], Result]) -> None:  # noqa: FBT001
         fail(detail, problem_of(problem_context(), error) | {"detail": detail} if as_json else None)
     except CommandError as error:
         fail(str(error), error.document if as_json else None)
-    except OSError as error:
-        fail(str(error), {"detail": str(error), "code": "command_error"} if as_json else None)
-    except KeyboardInterrupt:
-        fail("interrupted", {"detail": "interrupted", "code": "interrupted"} if as_json else None)
+    except (OSError, KeyboardInterrupt) as error:
+        kind, said = ("command_error", str(error)) if isinstance(error, OSError) else ("interrupted", "interrupted")
+        detail = with_hints(said, error)
+        fail(detail, {"detail": detail, "code": kind} if as_json else None)
     if as_json:
         out.print_json(json.dumps(document))
     else:
         out.print(_visible(text), markup=False, soft_wrap=True)
     raise typer.Exit(code)
+
+
+@contextmanager
+def hint(text: Callable[[], str]) -> Iterator[None]:
+    """Add a hint how to go on, unless it is empty, to whatever ends the work within."""
+    try:
+        yield
+    except BaseException as error:
+        if told := text():
+            error.add_note(told)
+        raise
+
+
+def with_hints(text: str, error: BaseException) -> str:
+    """Return the text of an error with the hints that were added to it."""
+    return "; ".join([text, *getattr(error, "__notes__", ())])
 
 
 def problem_context() -> ProblemContext:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import httpx
 
-from app.cli.output import CommandError, Result, finish
+from app.cli.output import CommandError, Result, finish, with_hints
 from app.cli.service_option import Remote
 from app.client import Client, Problem
 
@@ -22,6 +22,9 @@ def _ask(service: Remote, work: Callable[[Client], Result]) -> Result:
             return work(client)
     except Problem as error:
         detail = f"{error.image}: {error.detail}" if error.image else error.detail
-        raise CommandError(detail, error.document) from error
+        raise CommandError(with_hints(detail, error), error.document) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise CommandError(f"{service.url} gave no answer: {error}") from error
+        raise CommandError(with_hints(f"{service.url} gave no answer: {error}", error)) from error
+    except ValueError as error:
+        said = f"expected an answer of Likeness from {service.url}, got {str(error).splitlines()[0]}"
+        raise CommandError(with_hints(said, error)) from error

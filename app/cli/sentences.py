@@ -15,6 +15,11 @@ def verdict(answer: responses.Verification) -> str:
     return "\n".join(lines) + "".join(liveness_line(face.image, face) for face in answer.faces)
 
 
+def bound_of_groups(bound: responses.ThresholdOut) -> str:
+    first = f"grouped up to a mean distance of {bound.distance:.3f} ({_rates(bound)})"
+    return f"{first}\n{_meaning(bound)}"
+
+
 def names(answer: responses.Identification) -> str:
     candidates = answer.faces[0].candidates
     searched = f"{answer.gallery.subjects} subjects in gallery {answer.gallery.id!r}"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-COMMANDS = ("verify", "identify", "detect", "enroll", "gallery", "watch")
+COMMANDS = ("verify", "identify", "detect", "enroll", "cluster", "gallery", "watch")
 """The commands that can ask a service."""
 Url = Annotated[
     str | None, typer.Option(show_default=False, help="Ask this service instead of models and gallery on this machine.")

@@ -144,9 +144,12 @@ class AsyncClient:
     async def delete_face(self, gallery: str, subject_id: str, face_id: str) -> bool:
         return await self._result(calls.delete_face(gallery, subject_id, face_id))
 
-    async def export_gallery(self, gallery: str) -> AsyncIterator[dict[str, Any]]:
-        yield moving.header_of(await self.gallery(gallery))
-        async for subject in self.subjects(gallery):
+    async def export_gallery(self, gallery: str, *, after: str | None = None) -> AsyncIterator[dict[str, Any]]:
+        if after is None:
+            yield moving.header_of(await self.gallery(gallery))
+        async for subject in self.subjects(gallery, page=moving.PAGE):
+            if after is not None and subject.subject_id <= after:
+                continue
             try:
                 export = await self.export_subject(gallery, subject.subject_id)
             except Problem as problem:

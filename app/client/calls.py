@@ -105,7 +105,7 @@ def enroll(
 
 
 def calibration(model: str) -> Call[Any]:
-    return Call("GET", f"/models/{quote(model, safe='')}/calibration", lambda document: document)
+    return Call("GET", f"/models/{_segment(model)}/calibration", lambda document: document)
 
 
 def verify_subject(gallery: str, subject: str, image: FaceInput, fields: Fields) -> Call[results.Verification]:
@@ -174,15 +174,20 @@ def faces(name: str, subject_id: str) -> Call[list[records.EnrolledFace]]:
 
 
 def delete_face(name: str, subject_id: str, face_id: str) -> Call[bool]:
-    return Call("DELETE", f"{subject_path(name, subject_id)}/faces/{quote(face_id, safe='')}", _is_erased)
+    return Call("DELETE", f"{subject_path(name, subject_id)}/faces/{_segment(face_id)}", _is_erased)
 
 
 def subject_path(gallery_id: str, subject_id: str) -> str:
-    return f"{gallery_path(gallery_id)}/subjects/{quote(subject_id, safe='')}"
+    return f"{gallery_path(gallery_id)}/subjects/{_segment(subject_id)}"
 
 
 def gallery_path(name: str) -> str:
-    return f"/galleries/{quote(name, safe='')}"
+    return f"/galleries/{_segment(name)}"
+
+
+def _segment(identifier: str) -> str:
+    """Return an id as a part of a path. Unless they are encoded, httpx takes `.` and `..` for steps in the path."""
+    return quote(identifier, safe="") if identifier.strip(".") else "%2E" * len(identifier)
 
 
 def _with_faces(

@@ -19,6 +19,8 @@ T = TypeVar("T")
 ExportLine: TypeAlias = "str | bytes | Mapping[str, Any]"
 """A line of an export as text, as bytes, or as the object that it holds."""
 _BATCH_LINES, _BATCH_BYTES = 1000, 8 * 2**20
+PAGE = 1000
+"""Subjects in a page of the list that an export follows."""
 
 
 class ImportBatches:
@@ -98,6 +100,8 @@ def _face(face: ExportedFace) -> dict[str, Any]:
         "threshold_offset": face.threshold_offset,
         "enrolled_at": face.enrolled_at,
     }
+    if face.crop is not None:
+        line["crop"] = b64encode(face.crop).decode()
     if (quality := face.quality) is None:  # it was enrolled as a vector
         return line
     parts = [quality.size, quality.sharpness, quality.frontality, quality.inside]

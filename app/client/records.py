@@ -75,7 +75,11 @@ class SubjectPage:
 
 @dataclass(frozen=True, slots=True)
 class ExportedFace:
-    """An enrolled face with its vector; one that was enrolled as a vector has no place in a photo and no quality."""
+    """
+    An enrolled face with its vector; one that was enrolled as a vector has no place in a photo and no quality.
+
+    `crop` is a JPEG, if the service keeps crops.
+    """
 
     face_id: str
     enrolled_at: str
@@ -86,6 +90,7 @@ class ExportedFace:
     confidence: float | None
     quality: Quality | None
     rotated: int | None = 0
+    crop: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,10 +167,18 @@ class Client:
         """Erase one face; return False while traces are left on the disk."""
         return self._result(calls.delete_face(gallery, subject_id, face_id))
 
-    def export_gallery(self, gallery: str) -> Iterator[dict[str, Any]]:
-        """Yield the lines of an export: a header, then a line a subject, which `import_gallery` takes."""
-        yield moving.header_of(self.gallery(gallery))
-        for subject in self.subjects(gallery):
+    def export_gallery(self, gallery: str, *, after: str | None = None) -> Iterator[dict[str, Any]]:
+        """
+        Yield the lines of an export: a header, then a line a subject, which `import_gallery` takes.
+
+        Subjects come in the order of their ids. To go on after an exception, give the id of the last subject that was
+        yielded as `after`: then the header and the subjects up to that one are left out.
+        """
+        if after is None:
+            yield moving.header_of(self.gallery(gallery))
+        for subject in self.subjects(gallery, page=moving.PAGE):
+            if after is not None and subject.subject_id <= after:
+                continue
             try:
                 export = self.export_subject(gallery, subject.subject_id)
             except Problem as problem:

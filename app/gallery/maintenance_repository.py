@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from app.audit import log as audit
@@ -88,6 +88,13 @@ class MaintenanceRepository(Transactional):
     def audit_head(self) -> audit.Head:
         with self._reading() as transaction:
             return audit.head_of(transaction.db)
+
+    def audit_entries(
+        self, limit: int, before: int | None = None, gallery_id: str | None = None, subject_id: str | None = None
+    ) -> list[Mapping[str, Any]]:
+        """Return at most `limit` entries of the audit log, newest first, from before the entry `before` on."""
+        with self._reading() as transaction:
+            return audit.newest_of(transaction.db, limit, before, gallery_id, subject_id)
 
     def has_audit_entry(self, head: audit.Head) -> bool:
         """Return whether the database has gone on from that entry; one restored from an earlier backup has not."""

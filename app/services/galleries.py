@@ -115,6 +115,12 @@ class Galleries:
     async def export_subject(self, gallery_id: str, subject_id: str, by: Actor) -> SubjectFile:
         return await self._run(self._repository.export_subject, gallery_id, subject_id, by)
 
+    async def audit_entries(
+        self, limit: int, before: int | None, gallery_id: str | None, subject_id: str | None
+    ) -> list[Mapping[str, Any]]:
+        """Return at most `limit` entries of the audit log, newest first, from before the entry `before` on."""
+        return await self._run(self._repository.audit_entries, limit, before, gallery_id, subject_id)
+
     async def faces(self, gallery_id: str, subject_id: str) -> Sequence[Template]:
         """Return the subject's faces, oldest first."""
         return await self._run(self._repository.faces, gallery_id, subject_id)

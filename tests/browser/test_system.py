@@ -46,6 +46,15 @@ def test_requests_are_counted_as_they_come(open_page: Open, server: Server) -> N
     expect(row.locator("td").nth(2)).not_to_have_text("…")
 
 
+def test_the_newest_entries_of_the_audit_log_are_listed(open_page: Open, server: Server) -> None:
+    page = open_page("system")
+    with Api.at(server.url) as api:
+        api.describe("audited", "<b>ada</b>", {})
+    newest = page.get_by_role("group", name="Audit").locator("tbody tr").first
+    expect(newest.locator("td").nth(4)).to_have_text("<b>ada</b>")
+    expect(newest.locator("td").nth(1)).to_have_text("subject.put")
+
+
 def test_a_table_that_is_read_again_keeps_the_focus(open_page: Open, server: Server) -> None:
     with Api.at(server.url) as api:
         api.verify(COLLINS, COLLINS_AGAIN)

@@ -148,6 +148,7 @@ def test_null_means_absent_for_every_optional_field(http: httpx2.Client, path: s
         ("GET", "/models/mtcnn/calibration"),
         ("GET", "/healthz"),
         ("GET", "/readyz"),
+        ("GET", "/audit"),
         ("GET", "/metrics"),
     ],
 )

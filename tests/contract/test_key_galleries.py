@@ -39,6 +39,8 @@ OPERATIONS = [
     ("DELETE", f"{THEIRS}/faces/none"),
     ("GET", f"{THEIRS}/export"),
     ("POST", f"{THEIRS}/verify"),
+    ("GET", "/audit"),
+    ("GET", "/audit?gallery=theirs"),
     ("GET", "/metrics"),
 ]
 

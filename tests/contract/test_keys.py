@@ -37,6 +37,7 @@ OPENED_BY = {
     f"DELETE {SUBJECT}/faces/{{face}}": ERASE,
     "DELETE /galleries/{gallery}": ADMIN,
     f"GET {SUBJECT}/export": EXPORT,
+    "GET /audit": ADMIN,
     "GET /metrics": METRICS,
     "GET /models": EVERY,
     "GET /models/{model}/calibration": EVERY,

@@ -28,6 +28,7 @@ OPERATIONS = {
     f"{SUBJECT}/export": {"get"},
     "/models": {"get"},
     "/models/{model}/calibration": {"get"},
+    "/audit": {"get"},
     "/healthz": {"get"},
     "/readyz": {"get"},
     "/metrics": {"get"},

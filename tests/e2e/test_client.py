@@ -144,6 +144,16 @@ def test_subjects_are_renamed_and_merged(client: Client) -> None:
     assert [(each.subject_id, each.faces) for each in client.subjects("merged")] == [("eve", 0), ("hopper", 3)]
 
 
+def test_ids_of_dots_are_no_steps_in_a_path(client: Client) -> None:
+    for subject in (".", "..", "..."):
+        client.put_subject("dots", subject, {"name": subject})
+    assert client.delete_subject("dots", "..")
+    assert [(each.subject_id, each.metadata) for each in client.subjects("dots")] == [
+        (".", {"name": "."}),
+        ("...", {"name": "..."}),
+    ]
+
+
 def test_an_exported_gallery_is_imported_as_it_was(client: Client) -> None:
     client.put_subject("from", "hopper", {"name": "Grace"}, consent="form 7")
     client.enroll("from", "hopper", HOPPER)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import pytest
 
 from tests.support import commands
+from tests.support.answers import nearly
 from tests.support.server import Server
 from tests.unit.deployment.manifests import REPOSITORY
 
@@ -34,15 +34,6 @@ def lasting(answer: Any) -> Any:
     if isinstance(answer, dict):
         return {name: lasting(value) for name, value in answer.items() if name not in CHANGING}
     return [lasting(value) for value in answer] if isinstance(answer, list) else answer
-
-
-def nearly(answer: Any) -> Any:
-    """The answer, equal to one whose numbers differ no more than those of two processors."""
-    if isinstance(answer, dict):
-        return {name: nearly(value) for name, value in answer.items()}
-    if isinstance(answer, list):
-        return [nearly(value) for value in answer]
-    return pytest.approx(answer, rel=1e-3, abs=1e-3) if isinstance(answer, float) else answer
 
 
 def test_the_answers_of_the_quickstart_are_those_of_the_service(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx2
 import numpy as np
+import pytest
 
 Body = dict[str, Any]
 Box = tuple[float, ...] | list[float]
@@ -25,6 +26,15 @@ def is_share_or_null(value: object) -> bool:
 
 def is_text(value: object) -> bool:
     return isinstance(value, str) and value != ""
+
+
+def nearly(answer: Any) -> Any:
+    """Return the answer, equal to one whose numbers differ no more than those of two processors."""
+    if isinstance(answer, dict):
+        return {name: nearly(value) for name, value in answer.items()}
+    if isinstance(answer, list):
+        return [nearly(value) for value in answer]
+    return pytest.approx(answer, rel=1e-3, abs=1e-3) if isinstance(answer, float) else answer
 
 
 def answered(response: httpx2.Response, status: int = 200) -> Body:

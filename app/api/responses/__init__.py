@@ -15,7 +15,7 @@ from app.api.responses.identification import (
 from app.api.responses.models import LoadedModel, LoadedModels
 from app.api.responses.photos import DetectedFace, Detection, EmbeddedFace, Embeddings, EmbedResult, ImageSize
 from app.api.responses.problems import Problem
-from app.api.responses.service import Health, PendingErasure, Readiness
+from app.api.responses.service import AuditPage, Health, PendingErasure, Readiness
 from app.api.responses.verification import (
     ComparedPhoto,
     OneToMany,
@@ -28,6 +28,7 @@ from app.api.responses.verification import (
 )
 
 __all__ = [
+    "AuditPage",
     "CandidateOut",
     "Clustering",
     "ComparedPhoto",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -19,6 +19,14 @@ class Readiness(BaseModel):
     erasures_pending: int = Field(
         description="Deletions of which old pages are still on the disk, because a reader of the database needs them."
     )
+
+
+class AuditPage(BaseModel):
+    entries: list[dict[str, Any]] = Field(
+        description="Each has `seq`, `at`, `by`, `action` and `hash`, and where it applies `gallery`, `subject`, "
+        "`face`, `request_id` and numbers of what was changed."
+    )
+    next_before: int | None = Field(description="`before` of the next page; null after the oldest entry.")
 
 
 class PendingErasure(BaseModel):

@@ -35,7 +35,8 @@ def repair(
     """Remove damaged faces and subjects for good, empty damaged metadata and consent. Asks first, says what it did."""
 
     def work(repository: GalleryRepository) -> Result:
-        damage = repository.check_integrity()
+        with waiting("checking"):
+            damage = repository.check_integrity()
         if damage and not yes:
             _confirm(damage, as_json=as_json)
         removed = repository.repair(damage, operator()) if damage else []

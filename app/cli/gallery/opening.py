@@ -42,4 +42,6 @@ def with_settings(
 
 def _require_local() -> None:
     if remote():
-        raise typer.BadParameter("only `gallery list` can ask a service: run this on its machine, without --url")
+        raise typer.BadParameter(
+            "only `gallery list`, `export` and `import` can ask a service: run this on its machine, without --url"
+        )

@@ -1,4 +1,4 @@
-"""`likeness gallery export` and `import`: a gallery as a file of JSON lines."""
+"""`likeness gallery export` and `import`: a gallery as a file of JSON lines, here or through a service."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn
 from app.bootstrap.models import open_offsets
 from app.bootstrap.storage import DEFAULT_GALLERY
 from app.cli.gallery.opening import GalleryOption, with_repository
+from app.cli.gallery.remote_transfer import export_remotely, import_remotely
 from app.cli.gallery.results import damage_documents
 from app.cli.keys import operator
 from app.cli.output import SUCCESS, AsJson, CommandError, Result, read_settings, run
 from app.cli.progress import progress_bar, waiting
+from app.cli.remote import run_remote
+from app.cli.service_option import remote
 from app.gallery import import_export
 from app.gallery.repository import GalleryRepository
 from app.images.crops import decode_crop
@@ -23,9 +26,14 @@ from app.images.crops import decode_crop
 def export_gallery(
     file: Annotated[Path, typer.Argument(help="A file to write: JSON lines.")],
     gallery: GalleryOption = DEFAULT_GALLERY,
+    resume: Annotated[bool, typer.Option("--resume", help="With --url: go on with an interrupted export.")] = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Write a gallery with its metadata, vectors and kept crops to FILE. Those are biometric data: protect it."""
+    if service := remote():
+        run_remote(as_json, service, lambda client: export_remotely(client, gallery, file, resume=resume))
+    if resume:
+        raise typer.BadParameter("expected --url with --resume: an export of this machine begins anew")
 
     def work(repository: GalleryRepository) -> Result:
         with waiting("exporting"):
@@ -41,6 +49,7 @@ def export_gallery(
 def import_gallery(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file that `export` wrote.")],
     gallery: GalleryOption = DEFAULT_GALLERY,
+    after: Annotated[int, typer.Option(min=0, help="With --url: leave out the lines up to this number.")] = 0,
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """
@@ -48,6 +57,10 @@ def import_gallery(
 
     Crops are taken only with LIKENESS_KEEP_CROPS=on.
     """
+    if service := remote():
+        run_remote(as_json, service, lambda client: import_remotely(client, gallery, file, after=after))
+    if after:
+        raise typer.BadParameter("expected --url with --after: an import on this machine skips what is there")
 
     def work(repository: GalleryRepository) -> Result:
         with progress_bar(BarColumn(), DownloadColumn(), TimeRemainingColumn()) as progress:

@@ -233,7 +233,7 @@ export const en = {
   "system.more_cohorts": "{count} more cohorts",
   "system.audit": "Audit",
   "system.audit_explained":
-    "Each change and each search is an entry of a log that shows when it was changed. A person's entries are in the gallery, under History. On the server, these commands list all and check that none is missing:",
+    "Above are the newest entries. Each change and each search is an entry of a log that shows when it was changed. A person's entries are in the gallery, under History. On the server, these commands list all and check that none is missing:",
   "kind.embedder": "Embedder",
   "kind.mtcnn": "Detector",
   "kind.liveness": "Liveness",

@@ -4,7 +4,7 @@ import { call, embedder_calibration, key_changed, loaded_models, send } from "..
 import { point_at } from "../parts/calibration.js";
 import { det_chart, distribution_chart, keep_chart } from "../parts/charts.js";
 import { cohort_rows } from "../parts/cohorts.js";
-import { el, table } from "../parts/dom.js";
+import { el, moment, table, theirs } from "../parts/dom.js";
 import { color } from "../parts/drawing.js";
 import { parse_metrics } from "../parts/metrics.js";
 import { problem_box } from "../parts/problems.js";
@@ -18,12 +18,14 @@ import { count, number, one_in, percent, say, t } from "../parts/words.js";
 
 const INTERVAL = 5000;
 const START = 1e-4;
+const ENTRIES = 20;
 
 export function system_view() {
   const health = el("div", { class: "health" });
   const models = el("div", {});
   const traffic = el("div", {});
   const measured = el("div", {});
+  const audit = el("div", {});
   const section = el(
     "section",
     { id: "system" },
@@ -41,6 +43,7 @@ export function system_view() {
       "article",
       {},
       el("h2", { text: "system.audit" }),
+      audit,
       el("p", { text: "system.audit_explained" }),
       el(
         "pre",
@@ -64,6 +67,11 @@ export function system_view() {
       /** @type {Schemas["Readiness"]} */
       const ready = await call("GET", "readyz");
       return health_words(ready);
+    });
+    await shown_in(audit, async () => {
+      /** @type {Schemas["AuditPage"]} */
+      const newest = await call("GET", `audit?limit=${ENTRIES}`);
+      return audit_table(newest.entries);
     });
     await shown_in(traffic, async () => {
       const samples = parse_metrics(await (await send("GET", "metrics")).text());
@@ -114,6 +122,16 @@ function health_words(ready) {
     el("span", { class: "lamp", "aria-hidden": "true" }),
     el("span", { text: words, values: { pending: ready.erasures_pending } }),
   );
+}
+
+/** @param {Schemas["AuditPage"]["entries"]} entries */
+function audit_table(entries) {
+  const rows = entries.map((entry) => [
+    moment(String(entry["at"])),
+    String(entry["action"]),
+    ...["by", "gallery", "subject"].map((name) => (name in entry ? theirs(String(entry[name])) : "–")),
+  ]);
+  return table(["time", "action", "actor", "gallery", "subject"], rows, "system.audit");
 }
 
 /** @param {Schemas["LoadedModels"]} loaded */
