@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
 from app.access.rate_limiter import RateLimiter
-from app.api import compreface, openapi, problems
+from app.api import compreface, error_handlers, openapi
 from app.api.compreface.errors import CompreFaceErrors
 from app.api.dependencies import reject_unknown_query
 from app.api.json_body import BodyLimits
@@ -25,6 +26,7 @@ from app.api.middleware.head import HeadAsGet
 from app.api.middleware.metrics import RequestMetrics
 from app.api.middleware.raw_path import RawPath
 from app.api.middleware.request_id import RequestId
+from app.api.problems import PROBLEM_TYPES
 from app.api.routes import audit, docs, enrolled_faces, faces, galleries, health, models, subjects
 from app.api.routes import metrics as metrics_route
 from app.api.routes import page as page_route
@@ -35,6 +37,7 @@ from app.observability.metrics import Metrics
 from app.observability.route_names import RouteNames
 from app.observability.tracing import NO_TRACING, Tracing
 from app.server.shutdown import Lifecycle
+from app.services.container import Models
 from app.settings import Settings
 
 DESCRIPTION = """Are these two photos of one person? Who of the enrolled people is this?
@@ -43,13 +46,24 @@ Distances are squared Euclidean (L2) distances between unit vectors, in [0, 4].
 A pair matches when `distance <= threshold`.
 Every route is also reachable under `/v1`."""
 
+# What is asked most is matched first.
+_OTHER_ROUTERS = (
+    enrolled_faces.router,
+    galleries.router,
+    subjects.router,
+    models.router,
+    audit.router,
+    health.router,
+    metrics_route.router,
+)
+
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 """FastAPI's own telemetry would send paths, queries and exceptions, which may contain names of people."""
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Return the application; its lifespan opens the models. Both raise StartError."""
-    lifecycle, metrics = Lifecycle(settings.shutdown_delay), Metrics(problems.PROBLEM_TYPES)
+def create_app(settings: Settings, opened_models: Models | None = None) -> FastAPI:
+    """Return the application; its lifespan opens the models unless they are given. Both raise StartError."""
+    lifecycle, metrics = Lifecycle(settings.shutdown_delay), Metrics(PROBLEM_TYPES)
     tracing = open_tracing(__version__) if settings.tracing else NO_TRACING
     body_limits = BodyLimits(settings.max_image_bytes, settings.max_metadata_bytes)
     stopped = AppState(lifecycle, metrics, tracing.span, body_limits)
@@ -57,7 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
-            async with open_services(settings, metrics) as services:
+            async with open_services(settings, metrics, opened_models) as services:
                 set_state(app, replace(stopped, services=services))
                 yield
                 set_state(app, stopped)
@@ -79,7 +93,7 @@ def create_app(settings: Settings) -> FastAPI:
     set_state(app, stopped)
     metrics.watch_readiness(lambda: state_of(app).is_ready)
     _add_routes(app, settings)
-    problems.install(app)
+    error_handlers.install(app)
     openapi.customize_openapi(app)
     _add_middleware(app, settings, stopped, tracing)
     return app
@@ -87,8 +101,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _add_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(faces.router)  # whose images check the query themselves
-    gallery_routers = (enrolled_faces.router, galleries.router, subjects.router)  # what is asked most is matched first
-    for router in (*gallery_routers, models.router, audit.router, health.router, metrics_route.router):
+    for router in _OTHER_ROUTERS:
         app.include_router(router, dependencies=[Depends(reject_unknown_query)])
     app.include_router(docs.router)
     for router in compreface.ROUTERS if settings.compreface else ():
@@ -107,10 +120,16 @@ def _add_middleware(app: FastAPI, settings: Settings, state: AppState, tracing: 
     app.add_middleware(Authentication, rate_limiter=rate_limiter, lifecycle=lifecycle)
     if settings.compreface:
         app.add_middleware(CompreFaceErrors)
-    route_names = RouteNames([*app.openapi()["paths"], *PUBLIC, *(compreface.PATHS if settings.compreface else ())])
+    route_names = RouteNames([*described_paths(), *PUBLIC, *(compreface.PATHS if settings.compreface else ())])
     app.add_middleware(RequestMetrics, metrics=state.metrics, lifecycle=lifecycle, route_names=route_names)
     app.add_middleware(RawPath)
     app.add_middleware(tracing.middleware)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, **cors_options(settings.cors_origins))
     app.add_middleware(RequestId)
+
+
+def described_paths() -> list[str]:
+    """Return the paths of the OpenAPI description, which takes much longer to make."""
+    routes = [route for router in (faces.router, *_OTHER_ROUTERS) for route in router.routes]
+    return list(dict.fromkeys(route.path for route in routes if isinstance(route, APIRoute)))

@@ -67,11 +67,17 @@ class _Parts:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, metrics: Metrics | None = None) -> AsyncIterator[Services]:
-    """Open the services, warmed up and observed by `metrics`. Raises StartError."""
+async def open_services(
+    settings: Settings, metrics: Metrics | None = None, models: Models | None = None
+) -> AsyncIterator[Services]:
+    """
+    Open the services, warmed up and observed by `metrics`, with the models of the settings unless they are open.
+
+    Raises StartError.
+    """
     give_back_freed_memory()
     observer: Observer = metrics or NoObserver()
-    models = open_models(settings)
+    models = models or open_models(settings)
     warm_up(models)
     policy = ThresholdPolicy(models.calibration, settings.default_fmr, settings.default_fpir)
     release = ScoreReleasePolicy(policy, settings.max_threshold or largest_threshold(policy))

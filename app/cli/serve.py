@@ -60,7 +60,7 @@ def serve(
     given = {name: value for name, value in locals().items() if value is not None}
     try:
         settings = read_settings(given)
-        application, warning = create_app(settings), _check(settings)
+        application, warning = _checked_application(settings)
     except LikenessError as error:
         fail(str(error))
     service_logging.configure_logging(settings.log_format, settings.log_level)
@@ -100,10 +100,14 @@ def _worker_application(settings: Settings) -> FastAPI:
     return create_app(settings)
 
 
-def _check(settings: Settings) -> str | None:
-    """Whatever would stop the start, so that it is told in a sentence and not as the server's traceback."""
-    warning = check_access(settings)
-    open_models(settings)
+def _checked_application(settings: Settings) -> tuple[FastAPI, str | None]:
+    """
+    Return the application and a warning, or None.
+
+    Raises StartError for whatever would stop the start, so that it is told in a sentence and not as the server's
+    traceback.
+    """
+    warning, models = check_access(settings), open_models(settings)
     with open_repository(settings) as repository:
         repository.require_all_keys()
-    return warning
+    return create_app(settings, models if settings.workers == 1 else None), warning  # each worker opens its own

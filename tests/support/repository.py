@@ -1,5 +1,7 @@
 """A gallery repository on a database of its own."""
 
+import tempfile
+from functools import cache
 from pathlib import Path
 
 from app.domain.ports import ThresholdOffsets
@@ -13,10 +15,23 @@ from tests.support.commands import eventually
 
 
 def open_database(address: Path | str, cipher: Cipher | None = None, *, busy_timeout: float = 10.0) -> Database:
-    """Open the SQLite file at a path, or the PostgreSQL database at an address."""
+    """Open the SQLite file at a path, or the PostgreSQL database at an address. A new file is a copy of another."""
     if isinstance(address, Path):
+        if not address.exists() and (cipher is None or not cipher.key_name):
+            address.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            address.touch(mode=0o600)
+            address.write_bytes(migrated_file())
         return open_migrated(address, cipher, busy_timeout=busy_timeout)
     return postgresql.open_migrated(address, cipher, busy_timeout=busy_timeout)
+
+
+@cache
+def migrated_file() -> bytes:
+    """Return an empty SQLite file at the newest schema version. It has nothing random, unlike an encrypted one."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "gallery.sqlite3"
+        open_migrated(path).close()
+        return path.read_bytes()
 
 
 def wait_until_known(repository: GalleryRepository) -> None:

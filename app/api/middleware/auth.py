@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access.authenticator import is_address, network_of
 from app.access.rate_limiter import Allowance, RateLimiter, whole_seconds
-from app.api.problems import error_response
+from app.api.error_handlers import error_response
 from app.api.state import state_of
 from app.domain.errors import AccessError, CrossSiteRequest, Overloaded, StorageUnavailable, Unauthorized
 from app.domain.identity import Actor, Caller, anonymous

@@ -7,7 +7,7 @@ import asyncio
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api import problems
+from app.api.error_handlers import error_response
 from app.api.middleware.long_requests import is_long
 from app.domain.errors import DeadlineExceeded, Overloaded
 from app.server.shutdown import Lifecycle
@@ -41,4 +41,4 @@ class Deadline:
                 if self._lifecycle.draining
                 else DeadlineExceeded(f"no answer within {seconds:g} s")
             )
-            await problems.error_response(Request(scope), error)(scope, receive, send)
+            await error_response(Request(scope), error)(scope, receive, send)

@@ -13,7 +13,7 @@ from starlette.types import Message
 from app.access.api_keys import KeyStore
 from app.access.authenticator import Auth, Authenticator
 from app.access.rate_limiter import RateLimiter
-from app.api import problems
+from app.api import error_handlers
 from app.api.json_body import BodyLimits
 from app.api.middleware.auth import Authentication, caller_of
 from app.api.middleware.deadline import Deadline
@@ -45,7 +45,7 @@ class Guarded:
         self.app.add_middleware(Deadline, seconds=deadline, long_seconds=3600, lifecycle=self.lifecycle)
         self.app.add_middleware(Authentication, rate_limiter=RateLimiter(rate, concurrent), lifecycle=self.lifecycle)
         self.app.add_middleware(RequestId)
-        problems.install(self.app)
+        error_handlers.install(self.app)
         routes: dict[str, Callable[..., Any]] = {
             "/who": self._who,
             "/metrics": self._who,

@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from app.api.dependencies import RequiredScope
 from app.api.middleware.auth import is_public
+from app.main import described_paths
 
 PUBLIC = {
     "GET /healthz",
@@ -59,6 +60,10 @@ def test_route_without_a_scope_is_found_in_nested_routers() -> None:
     app.include_router(outer)
 
     assert [scopes for name, scopes in declared(app).items() if "forgotten" in name] == [0]
+
+
+def test_metrics_name_every_described_path(app: FastAPI) -> None:
+    assert described_paths() == list(app.openapi()["paths"])
 
 
 def test_openapi_says_that_a_key_may_be_left_out_where_none_is_required(client: TestClient) -> None:

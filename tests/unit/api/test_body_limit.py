@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI, Request
 from starlette.testclient import TestClient
 
-from app.api import problems
+from app.api import error_handlers
 from app.api.middleware.body_limit import BodyLimit
 
 LIMIT = 1000
@@ -19,7 +19,7 @@ class Counting:
     def __init__(self) -> None:
         app = FastAPI()
         app.add_middleware(BodyLimit, max_bytes=LIMIT, seconds=20)
-        problems.install(app)
+        error_handlers.install(app)
         app.post("/")(self.route)
         self.client = TestClient(app)
         self.given = 0

@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api import problems
+from app.api import error_handlers
 from app.api.middleware.body_limit import BodyLimit
 from app.api.middleware.deadline import Deadline
 from app.server.shutdown import Lifecycle
@@ -69,7 +69,7 @@ class Sleeper:
 def application(route: Callable[..., Awaitable[Any]], middleware: Any, **options: Any) -> FastAPI:
     app = FastAPI()
     app.add_middleware(middleware, **options)
-    problems.install(app)
+    error_handlers.install(app)
     app.post("/")(route)
     return app
 

@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from app.api import problems
+from app.api import error_handlers, problems
 from app.api.middleware.request_id import RequestId
 from app.domain import errors
 from app.domain.errors import AllRejected, Rejected
@@ -49,7 +49,7 @@ class Raising:
         self.error: Exception = RuntimeError()
         app = FastAPI()
         app.add_middleware(RequestId)
-        problems.install(app)
+        error_handlers.install(app)
         app.get("/route")(self.route)
         self.client = TestClient(app, raise_server_exceptions=False, headers={"X-Request-ID": "trace-1"})
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
-from app.api import problems
+from app.api import error_handlers
 from app.api.middleware.metrics import RequestMetrics
 from app.api.middleware.request_id import RequestId
 from app.domain.errors import FaceNotFound, Unauthorized
@@ -41,7 +41,7 @@ class Watched:
         app.add_middleware(Refusing)
         app.add_middleware(RequestMetrics, metrics=self.metrics, lifecycle=self.lifecycle, route_names=route_names)
         app.add_middleware(RequestId)
-        problems.install(app)
+        error_handlers.install(app)
         self.client = TestClient(app, raise_server_exceptions=False)
 
     def get(self, path: str) -> int:
@@ -75,7 +75,7 @@ class Refusing:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         refused = scope.get("path", "").startswith("/people/refused")
-        app = problems.error_response(Request(scope), Unauthorized("no key")) if refused else self._app
+        app = error_handlers.error_response(Request(scope), Unauthorized("no key")) if refused else self._app
         await app(scope, receive, send)
 
 

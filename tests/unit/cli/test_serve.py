@@ -4,6 +4,7 @@ import pickle
 import socket
 
 import pytest
+from starlette.testclient import TestClient
 
 from app.server.protocol import ConnectionLimits
 from tests.unit.cli.conftest import Command, Served
@@ -16,6 +17,14 @@ def test_it_serves_where_the_settings_say(likeness: Command, server: Served) -> 
     assert app.title == "Likeness"
     assert (options["host"], options["port"]) == ("::1", 8123)
     assert options["limits"] == ConnectionLimits(max_connections=1024, max_head_bytes=2048, head_timeout=10)
+
+
+def test_the_models_that_were_checked_serve(likeness: Command, server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    likeness("serve")
+    ((app, _),) = server.asked
+    monkeypatch.setattr("app.bootstrap.services.open_models", None)
+    with TestClient(app) as client:
+        assert client.get("/readyz").status_code == 200
 
 
 def test_several_workers_each_make_the_application_themselves(likeness: Command, server: Served) -> None:

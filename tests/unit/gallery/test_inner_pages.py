@@ -1,9 +1,12 @@
 """No page of the file, inner ones included, keeps the private values of erased subjects."""
 
 import random
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from copy import copy
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -59,13 +62,35 @@ def test_inner_pages_keep_no_metadata_and_no_answer_of_the_erased(
     assert kept(path, subjects) == []
 
 
+@dataclass(frozen=True)
+class Filled:
+    """A file that was filled with this seed, and how chance went on."""
+
+    file: Path
+    subjects: list[str]
+    chance: random.Random
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Filled:
+    """With this seed the copy of a row stays in a page that has become emptier, and the row is erased later."""
+    file, chance = tmp_path_factory.mktemp("filled") / "gallery.sqlite3", random.Random(2)  # noqa: S311
+    with closing(FileRepository(file)) as repository:
+        return Filled(file, fill(repository, chance), chance)
+
+
+@pytest.fixture
+def copied(filled: Filled, path: Path) -> Path:
+    """Its copy, which the fixture `repository` opens."""
+    return Path(shutil.copyfile(filled.file, path))
+
+
+@pytest.mark.usefixtures("copied")  # before the repository
 @pytest.mark.parametrize("rewrite", [FileRepository.settle_erasures, FileRepository.vacuum])
 def test_rewriting_the_file_removes_what_joining_pages_left(
-    repository: FileRepository, path: Path, rewrite: Callable[[FileRepository], object]
+    filled: Filled, repository: FileRepository, path: Path, rewrite: Callable[[FileRepository], object]
 ) -> None:
-    """With this seed the copy of a row stays in a page that has become emptier, and the row is erased later."""
-    chance = random.Random(2)  # noqa: S311
-    subjects = fill(repository, chance)
+    subjects, chance = list(filled.subjects), copy(filled.chance)
     chance.shuffle(subjects)
     erased = subjects[SUBJECTS // 10 :]
     erase(repository, erased)
@@ -80,11 +105,11 @@ def test_rewriting_the_file_removes_what_joining_pages_left(
     assert path.stat().st_mtime_ns == rewritten, "nothing was erased since, and it was rewritten again"
 
 
+@pytest.mark.usefixtures("copied")  # before the repository
 def test_a_file_is_rewritten_only_while_it_is_small_and_other_processes_know_that_it_was(
-    repository: FileRepository, others: FileRepository, path: Path, monkeypatch: pytest.MonkeyPatch
+    filled: Filled, repository: FileRepository, others: FileRepository, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    subjects = fill(repository, random.Random(2))  # noqa: S311
-    erase(repository, subjects[1:])
+    erase(repository, filled.subjects[1:])
     with monkeypatch.context() as patch:
         patch.setattr(rewriting, "MAX_BYTES", 1000)
         repository.settle_erasures()

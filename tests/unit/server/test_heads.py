@@ -12,6 +12,8 @@ EARLY = b"POST /early HTTP/1.1\r\nHost: x\r\n"
 LIMIT = 2048
 NOT_BEFORE = 0.3
 """Seconds; the head of a request to `server` has 0.4. That it closes at all is seen within PATIENCE."""
+ENDLESS_TRAILERS = [b"A: " + b"x" * 1000 + b"\r\n", b"x" * 10_000]
+"""Each is sent again and again."""
 
 
 def head(length: int, *, of: str = "header") -> bytes:
@@ -75,16 +77,9 @@ def test_a_line_that_does_not_end_is_refused(patient: Listening, endless: bytes)
     assert patient.app.asked == []
 
 
-@pytest.mark.parametrize(
-    "start",
-    [
-        b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
-        EARLY + b"Transfer-Encoding: chunked\r\n\r\n0\r\n",
-    ],
-)
-@pytest.mark.parametrize("more", [b"A: " + b"x" * 1000 + b"\r\n", b"x" * 10_000])
-def test_trailers_are_counted_as_headers_are(patient: Listening, start: bytes, more: bytes) -> None:
-    client = patient.connect(start)
+@pytest.mark.parametrize("more", ENDLESS_TRAILERS)
+def test_trailers_are_counted_as_headers_are(patient: Listening, more: bytes) -> None:
+    client = patient.connect(b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
     assert client.drip(more, 0.001)
 
 
@@ -151,6 +146,14 @@ def test_who_has_an_answer_may_not_send_the_rest_of_the_body_for_ever(server: Li
     time.sleep(silence)
     assert client.drip(b"x", 0.05)
     client.wait_closed()
+    assert time.monotonic() - client.opened >= NOT_BEFORE
+
+
+@pytest.mark.parametrize("more", ENDLESS_TRAILERS)
+def test_who_has_an_answer_may_not_send_trailers_for_ever(server: Listening, more: bytes) -> None:
+    client = server.connect(EARLY + b"Transfer-Encoding: chunked\r\n\r\n0\r\n")
+    client.answer()
+    assert client.drip(more, 0.001)
     assert time.monotonic() - client.opened >= NOT_BEFORE
 
 

@@ -1,6 +1,7 @@
 """A tiny generated training set, and a tiny network to train on it."""
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -41,11 +42,20 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def _write_crop(path: Path, *, seed: int, size: int = 144) -> Path:
+@cache
+def _encoded_crop(seed: int, size: int, extension: str) -> bytes:
     random = np.random.default_rng(seed)
     coarse = random.integers(0, 256, (6, 6, 3), np.uint8)
+    crop = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
+    quick = [cv2.IMWRITE_PNG_COMPRESSION, 0] if extension == ".png" else []  # runs read it again and again
+    written, data = cv2.imencode(extension, crop, quick)
+    assert written
+    return data.tobytes()
+
+
+def _write_crop(path: Path, *, seed: int, size: int = 144) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC))
+    path.write_bytes(_encoded_crop(seed, size, path.suffix))
     return path
 
 

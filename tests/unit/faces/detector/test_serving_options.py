@@ -1,6 +1,7 @@
 """With the service's options the same people are found as with facenet-pytorch's."""
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -21,6 +22,7 @@ THEIRS = CascadeOptions(min_face=SERVING_OPTIONS.min_face)
 needs_photos = pytest.mark.skipif(not DATA.is_dir(), reason=f"no {DATA}: the photos are not part of the repository")
 
 
+@cache
 def real(folder: str, every: int) -> list[Pixels]:
     return [decode(path.read_bytes(), ImageLimits()) for path in sorted((DATA / folder).rglob("*.jpg"))[::every]]
 

@@ -74,19 +74,20 @@ VARIANTS: dict[str, Callable[[TrainConfig], TrainConfig]] = {
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("stop", [1, 4])
 def test_a_resumed_run_ends_with_exactly_the_weights_of_an_uninterrupted_one(
-    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str, stop: int
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str
 ) -> None:
-    config = VARIANTS[variant](config)
-    trainer.train(config, tmp_path / "whole", resume=False)
-    with monkeypatch.context() as patched:
-        patched.setattr(Learner, "train_step", ctrl_c_after(stop))
-        with pytest.raises(Interrupted, match=rf"stopped after step {stop}; saved in .*parts, go on with --resume"):
-            trainer.train(config, tmp_path / "parts", resume=False)
-    trainer.train(config, tmp_path / "parts", resume=True)
-    assert_equal(*(checkpoints.load(tmp_path / run) for run in ("whole", "parts")))
-    assert_equal(*(weights(tmp_path / run / "network.pt") for run in ("whole", "parts")))
+    config, whole = VARIANTS[variant](config), tmp_path / "whole"
+    trainer.train(config, whole, resume=False)
+    for stop in (1, 4):
+        parts = tmp_path / f"stopped after {stop}"
+        with monkeypatch.context() as patched:
+            patched.setattr(Learner, "train_step", ctrl_c_after(stop))
+            with pytest.raises(Interrupted, match=rf"after step {stop}; saved in .*{parts.name}, go on with --resume"):
+                trainer.train(config, parts, resume=False)
+        trainer.train(config, parts, resume=True)
+        assert_equal(*(checkpoints.load(run) for run in (whole, parts)))
+        assert_equal(*(weights(run / "network.pt") for run in (whole, parts)))
 
 
 def assert_equal(one: object, other: object) -> None:

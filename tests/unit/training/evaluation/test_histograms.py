@@ -20,9 +20,11 @@ def faces() -> tuple[Floats, Indices]:
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32), person_of
 
 
-@pytest.mark.parametrize("block_size", [1, 7, 64, 300, 5000])
-def test_the_rates_are_those_of_the_exact_distances_to_the_bin(faces: tuple[Floats, Indices], block_size: int) -> None:
-    vectors, person_of = faces
+@pytest.mark.parametrize(("block_size", "count"), [(1, 100), (7, 300), (64, 300), (300, 300), (5000, 300)])
+def test_the_rates_are_those_of_the_exact_distances_to_the_bin(
+    faces: tuple[Floats, Indices], block_size: int, count: int
+) -> None:
+    vectors, person_of = faces[0][:count], faces[1][:count]
     rows, columns = np.triu_indices(len(vectors), 1)
     distances = (2 - 2 * vectors @ vectors.T)[rows, columns].astype(np.float64)
     same = person_of[rows] == person_of[columns]

@@ -18,19 +18,20 @@ from training.networks.registry import build
 from training.networks.weights import UnusableWeights, load_state
 
 
-@pytest.fixture
-def weights(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The state dict of a MobileFaceNet with random weights."""
     torch.manual_seed(4)
-    path = tmp_path / "network.pt"
+    path = tmp_path_factory.mktemp("weights") / "network.pt"
     torch.save(build("mobilefacenet", 128).state_dict(), path)
     return path
 
 
-@pytest.fixture
-def folder(weights: Path, tmp_path: Path) -> Path:
-    onnx.export_model(weights, tmp_path / "mine", license_="MIT")
-    return tmp_path / "mine"
+@pytest.fixture(scope="module")
+def folder(weights: Path) -> Path:
+    """The model of these weights."""
+    onnx.export_model(weights, weights.parent / "mine", license_="MIT")
+    return weights.parent / "mine"
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_the_service_reads_the_manifest(folder: Path) -> None:
 def test_the_manifest_records_the_run_of_the_weights(weights: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    weights.rename(run / "network.pt")
+    (run / "network.pt").symlink_to(weights)
     facts = {
         "config": {
             "network": {"name": "mobilefacenet", "embedding_size": 128, "weights": "/far/away/start.pt"},
