@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from torch import nn
@@ -52,6 +53,9 @@ def rows(effort: Effort) -> Iterator[Row]:
             yield speed("service defaults, default model", served, pipeline, at_least(DEFAULT_SPEEDUP), effort)
         with Served(Path(folder), LIKENESS_MODEL=EIGHT_BITS) as served:
             yield speed(f"service defaults, {EIGHT_BITS}", served, pipeline, None, effort)
+        if find_spec("openvino"):  # an extra
+            with Served(Path(folder), provider="openvino") as served:
+                yield speed("service defaults, OpenVINO", served, pipeline, at_least(DEFAULT_SPEEDUP), effort)
 
 
 def served_models(network: nn.Module, folder: Path) -> Path:
