@@ -16,7 +16,7 @@ from app import __version__
 from app.access.rate_limiter import RateLimiter
 from app.api import compreface, error_handlers, openapi
 from app.api.compreface.errors import CompreFaceErrors
-from app.api.dependencies import reject_unknown_query
+from app.api.dependencies import check_query
 from app.api.json_body import BodyLimits
 from app.api.middleware.auth import PUBLIC, Authentication
 from app.api.middleware.body_limit import BodyLimit
@@ -102,7 +102,7 @@ def create_app(settings: Settings, opened_models: Models | None = None) -> FastA
 def _add_routes(app: FastAPI, settings: Settings) -> None:
     app.include_router(faces.router)  # whose images check the query themselves
     for router in _OTHER_ROUTERS:
-        app.include_router(router, dependencies=[Depends(reject_unknown_query)])
+        app.include_router(router, dependencies=[Depends(check_query)])
     app.include_router(docs.router)
     for router in compreface.ROUTERS if settings.compreface else ():
         app.include_router(router)

@@ -8,7 +8,7 @@ takes about 25 microseconds for each entry of the graph of dependencies, whether
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import unquote
@@ -17,6 +17,7 @@ from fastapi import Depends, Header, Path, Request
 from fastapi.routing import APIRoute
 from pydantic import BeforeValidator, StringConstraints
 
+from app.api.field_faults import TWICE, shown, unknown
 from app.api.image_fields import ImageField
 from app.api.middleware.auth import actor_of, caller_of
 from app.api.presenters.recognition import Presenter
@@ -113,21 +114,26 @@ def images(*fields: ImageField) -> Images:
     return Images(fields)
 
 
-async def reject_unknown_query(request: Request) -> None:
-    """Raises InvalidRequest if the route has not declared a field of the query; Images checks its fields itself."""
+async def check_query(request: Request) -> None:
+    """Raises InvalidRequest for an undeclared field, or one with two values; Images checks its fields itself."""
     route = request.scope.get("route")
     if not request.query_params or not isinstance(route, APIRoute):
         return
     if any(isinstance(each.call, Images) for each in route.dependant.dependencies):
         return
-    known = {field.alias for field in route.dependant.query_params}
-    unknown = [name[:MAX_NAME] for name in request.query_params if name not in known][:MAX_ERRORS]
-    if unknown:
+    faults = _query_faults(request, {field.alias for field in route.dependant.query_params})[:MAX_ERRORS]
+    if faults:
         for each in route.dependant.dependencies:
             if isinstance(each.call, RequiredScope):  # a caller who may not use the route learns nothing of its fields
                 await each.call(request)
-        detail = "; ".join(f"{name}: unknown field" for name in unknown)
-        raise InvalidRequest(detail, [(name, "unknown field") for name in unknown])
+        raise InvalidRequest("; ".join(f"{name}: {detail}" for name, detail in faults), faults)
+
+
+def _query_faults(request: Request, known: Collection[str]) -> list[tuple[str, str]]:
+    """Return the fields that the route does not know, and those that are given twice and differ."""
+    query = request.query_params
+    strangers = [(name[:MAX_NAME], unknown(name, known)) for name in query if name not in known]
+    return strangers + [(name, TWICE) for name in known if len({*query.getlist(name)}) > 1]
 
 
 def json_fields(kind: type[F]) -> Callable[..., Awaitable[F | None]]:
@@ -141,7 +147,10 @@ def json_fields(kind: type[F]) -> Callable[..., Awaitable[F | None]]:
 
 
 def _decode(text: Any) -> Any:
-    return unquote(text, errors="strict") if isinstance(text, str) else text
+    try:
+        return unquote(text, errors="strict") if isinstance(text, str) else text
+    except UnicodeDecodeError:
+        raise ValueError(f"expected UTF-8, percent-encoded, got {shown(text)}") from None
 
 
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN), BeforeValidator(_decode), Path()]

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app.access.rate_limiter import whole_seconds
+from app.api.field_faults import fault
 from app.api.problems import MAX_ERRORS, MEDIA_TYPE, ProblemContext, problem, problem_of, request_id_of
 from app.domain import errors
 from app.observability.route_names import route_name_of
@@ -46,7 +47,7 @@ async def _on_likeness_error(request: Request, error: errors.LikenessError) -> J
 
 async def _on_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
     fields = [
-        {"field": ".".join(map(str, each["loc"][1:])) or "body", "detail": each["msg"]}
+        {"field": ".".join(map(str, each["loc"][1:])) or "body", "detail": fault(each)}
         for each in error.errors()[:MAX_ERRORS]
     ]
     detail = "; ".join(f"{each['field']}: {each['detail']}" for each in fields)

@@ -13,6 +13,7 @@ from typing import Any
 
 from fastapi import Request
 from pydantic_core import from_json
+from starlette.datastructures import Headers
 
 from app.domain.errors import ImageTooLarge, InputError, InvalidRequest, MetadataTooLarge, TooManyFields
 
@@ -59,8 +60,19 @@ class BodyLimits:
         return JsonLimits(max_bytes, self.max_metadata_bytes + 2 * MAX_FIELDS, max_bytes, MetadataTooLarge)
 
 
+def announced_length(headers: Headers) -> int:
+    """Return the Content-Length, with which a body can be refused before it is sent; 0 if it is absent or no number."""
+    given = headers.get("content-length", "")
+    return int(given) if given.isdecimal() else 0
+
+
 async def read_chunks(request: Request, limits: JsonLimits) -> list[bytes]:
-    """Return the body. Raises TooManyFields, InvalidRequest or `limits.too_large` at the first chunk beyond a limit."""
+    """
+    Return the body. Raises TooManyFields, InvalidRequest or `limits.too_large` at the first chunk beyond a limit, or
+    before the first one.
+    """
+    if (announced := announced_length(request.headers)) > limits.max_bytes:
+        raise limits.too_large(f"expected a JSON body of at most {limits.max_bytes} bytes, got {announced}")
     return [chunk async for chunk in _checked(request.stream(), limits) if chunk]
 
 
@@ -69,7 +81,7 @@ def parse_json(chunks: Sequence[bytes]) -> Any:
     try:
         return from_json(b"".join(chunks), cache_strings="none")  # the cache would keep parts of metadata in memory
     except ValueError as error:
-        raise InvalidRequest(f"cannot read the JSON body: {error}") from error
+        raise InvalidRequest(f"expected a JSON body, got one that cannot be read: {error}") from error
 
 
 async def _checked(chunks: AsyncIterator[bytes], limits: JsonLimits) -> AsyncIterator[bytes]:
@@ -80,11 +92,11 @@ async def _checked(chunks: AsyncIterator[bytes], limits: JsonLimits) -> AsyncIte
         brackets += chunk.count(b"[") + chunk.count(b"{")
         escapes += chunk.count(b"\\")
         if separators > limits.max_elements:
-            raise TooManyFields(f"expected at most {limits.max_elements} commas and colons in the JSON body")
+            raise TooManyFields(f"expected at most {limits.max_elements} commas and colons in the JSON body, got more")
         if brackets > limits.max_elements:
-            raise InvalidRequest(f"expected at most {limits.max_elements} lists and objects in the JSON body")
+            raise InvalidRequest(f"expected at most {limits.max_elements} lists and objects in the JSON body, got more")
         if size > limits.max_bytes:
-            raise limits.too_large(f"expected a JSON body of at most {limits.max_bytes} bytes")
+            raise limits.too_large(f"expected a JSON body of at most {limits.max_bytes} bytes, got more")
         if escapes > limits.max_escapes:
-            raise InvalidRequest(f"expected at most {limits.max_escapes} escapes in the JSON body")
+            raise InvalidRequest(f"expected at most {limits.max_escapes} escapes in the JSON body, got more")
         yield chunk

@@ -36,7 +36,7 @@ async def read_form(content_type: str, body: AsyncIterator[bytes], *, max_files:
             parser.write(chunk)
         parser.finalize()
     except FormParserError as error:
-        raise _unreadable("it does not have the form of parts between boundaries") from error
+        raise _unreadable("expected parts between boundaries, got something else") from error
     return form.parts
 
 
@@ -44,7 +44,8 @@ class _Form:
     """Collects what the parser reports: names and values of headers and the data of parts, each perhaps in pieces."""
 
     def __init__(self, charset: str, max_files: int, max_fields: int) -> None:
-        self._charset, self._files_left, self._fields_left = charset, max_files, max_fields
+        self._charset, self._most = charset, {"files": max_files, "fields": max_fields}
+        self._left = {**self._most}
         self._header, self._value, self._disposition = b"", b"", b""
         self._name, self._is_file, self._pieces, self._size = "", False, list[bytes](), 0
         self.parts: list[Part] = []
@@ -79,18 +80,16 @@ class _Form:
         if b"name" not in options:
             raise _unreadable("expected a name in each Content-Disposition, got none")
         self._name, self._is_file = self._decode(options[b"name"]), b"filename" in options
-        if self._is_file:
-            self._files_left -= 1
-        else:
-            self._fields_left -= 1
-        if min(self._files_left, self._fields_left) < 0:
-            raise TooManyFields(f"cannot read the multipart body: too many {'files' if self._is_file else 'fields'}")
+        kind = "files" if self._is_file else "fields"
+        self._left[kind] -= 1
+        if self._left[kind] < 0:
+            raise TooManyFields(f"expected at most {self._most[kind]} {kind} in the multipart body, got more")
 
     def _read_data(self, data: bytes, start: int, end: int) -> None:
         self._pieces.append(data[start:end])
         self._size += end - start
         if self._size > MAX_FIELD_BYTES and not self._is_file:
-            raise _unreadable(f"expected fields of at most {MAX_FIELD_BYTES} bytes")
+            raise _unreadable(f"expected fields of at most {MAX_FIELD_BYTES} bytes, got more")
 
     def _end(self) -> None:
         data = b"".join(self._pieces)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
+from app.api.field_faults import MISSING_IMAGE, TWICE, fault, shown
 from app.api.image_fields import ImageField
 from app.api.json_body import MAX_FIELDS, BodyLimits, parse_json, read_chunks
 from app.api.multipart import read_form
@@ -50,7 +51,7 @@ class Submission:
         try:
             return kind.model_validate(self.fields)
         except ValidationError as error:
-            raise invalid_request(error) from error
+            raise _invalid_request(error, kind) from error
 
 
 async def read_submission(
@@ -72,8 +73,10 @@ async def read_submission(
         parts = await read_form(
             content_type, request.stream(), max_files=max(MAX_FILES, most + 1), max_fields=MAX_FIELDS
         )
-    else:
+    elif kind or _has_body(request):
         raise InvalidRequest(f"expected a body of type {MULTIPART} or {JSON}, got {kind or 'none'}")
+    else:
+        parts = []
     uploads = [upload for field in images for upload in _uploads(parts, field)]
     for upload in uploads:
         _check_size(upload.name, len(upload.data), limits.max_image_bytes)
@@ -94,14 +97,23 @@ async def read_fields(request: Request, kind: type[F], limits: BodyLimits, worke
     return Submission([], unique_fields([*_object(document).items()])).parse(kind)
 
 
+def _has_body(request: Request) -> bool:
+    return "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"
+
+
 def media_type_of(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def invalid_request(error: ValidationError) -> InvalidRequest:
-    faults = error.errors(include_url=False, include_input=False)[:MAX_ERRORS]
-    problems = [(".".join(map(str, each["loc"])) or "request", each["msg"]) for each in faults]
+def _invalid_request(error: ValidationError, kind: type[BaseModel]) -> InvalidRequest:
+    known = [field.alias or name for name, field in kind.model_fields.items()]
+    faults = error.errors(include_url=False)[:MAX_ERRORS]
+    problems = [(".".join(map(str, each["loc"])) or "request", fault(each, known)) for each in faults]
     return InvalidRequest("; ".join(f"{field}: {detail}" for field, detail in problems), problems)
+
+
+def _refused(field: str, detail: str) -> InvalidRequest:
+    return InvalidRequest(f"{field}: {detail}", [(field, detail)])
 
 
 def _json_parts(body: Sequence[bytes], images: Sequence[ImageField], limits: BodyLimits) -> list[tuple[str, Any]]:
@@ -119,8 +131,7 @@ def _json_parts(body: Sequence[bytes], images: Sequence[ImageField], limits: Bod
 
 def _object(document: Any) -> dict[str, Any]:
     if not isinstance(document, dict):
-        detail = f"expected a JSON object, got {type(document).__name__}"
-        raise InvalidRequest(f"body: {detail}", [("body", detail)])
+        raise _refused("body", f"expected a JSON object, got {shown(document)}")
     if len(document) > MAX_FIELDS:
         raise TooManyFields(f"expected at most {MAX_FIELDS} fields, got {len(document)}")
     return document
@@ -128,13 +139,15 @@ def _object(document: Any) -> dict[str, Any]:
 
 def _from_base64(name: str, text: Any, limits: BodyLimits) -> bytes:
     if not isinstance(text, str):
-        raise InvalidRequest(f"{name}: expected a base64 string", [(name, "expected a base64 string")])
+        raise _refused(name, f"expected a base64 string, got {shown(text)}")
     encoded = text.partition(",")[2] if text[:5].lower() == "data:" else text
     _check_size(name, len(encoded) * 3 // 4 * 64 // 68, limits.max_image_bytes)
     try:
         return _decode(encoded.encode("ascii").translate(_STANDARD, _WHITE_SPACE))
+    except UnicodeEncodeError:
+        raise _refused(name, "expected base64, got characters beyond ASCII") from None
     except (binascii.Error, ValueError) as error:
-        raise InvalidRequest(f"{name}: not base64: {error}", [(name, "not base64")]) from error
+        raise _refused(name, f"expected base64, got something else: {error}") from error
 
 
 def _decode(encoded: bytes) -> bytes:
@@ -153,12 +166,12 @@ def _uploads(parts: Sequence[tuple[str, Any]], field: ImageField) -> list[Upload
     if not values:
         if any(other in field.embeddings and value is not None for other, value in parts):
             return []
-        raise InvalidRequest(f"{name}: missing", [(name, "missing")])
+        raise _refused(name, MISSING_IMAGE)
     if len(values) > field.most:
         detail = f"expected at most {field.most}, got {len(values)}"
         raise field.too_many(f"{name}: {detail}", [(name, detail)])
     if any(isinstance(value, str) for value in values):
-        raise InvalidRequest(f"{name}: expected a file part", [(name, "expected a file part with a filename")])
+        raise _refused(name, "expected a file part with a filename, got a text field")
     return [Upload(name, value) for value in values]
 
 
@@ -178,10 +191,8 @@ def unique_fields(parts: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         if len(name) > MAX_NAME:  # which the answer would repeat
             raise InvalidRequest(f"expected names of fields of at most {MAX_NAME} characters, got {len(name)}")
         if isinstance(value, bytes):
-            raise InvalidRequest(f"{name}: unknown image field", [(name, "unknown image field")])
+            raise _refused(name, "expected no file in a field of this name, got one")
         if name in fields and fields[name] != value:
-            raise InvalidRequest(
-                f"{name}: given twice with different values", [(name, "given twice with different values")]
-            )
+            raise _refused(name, TWICE)
         fields[name] = value
     return fields

@@ -7,11 +7,14 @@ help, or mistypes, needs none of them.
 
 from __future__ import annotations
 
+import json
+import sys
 from importlib import import_module
 from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 from typer.main import get_command
 
 from app import __version__
@@ -49,6 +52,19 @@ class Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _, rest = super().resolve_command(ctx, args)
         return name, imported(str(name)), rest
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """With --json, also print a wrong argument as one JSON document."""
+        given = args[0] if args else options.get("args")
+        if "--json" not in (sys.argv[1:] if given is None else given):
+            return super().main(*args, **options)
+        try:
+            sys.exit(super().main(*args, **{**options, "standalone_mode": False}))
+        except TyperException as error:
+            typer.echo(json.dumps({"code": "command_error", "detail": error.format_message()}, indent=2))
+        except typer.Abort:
+            typer.echo(json.dumps({"code": "interrupted", "detail": "interrupted"}, indent=2))
+        sys.exit(2)
 
 
 def imported(name: str) -> Any:

@@ -14,6 +14,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
+from app.api.field_faults import fault
 from app.api.problems import ProblemContext, problem_of
 from app.domain.errors import LikenessError, StartError
 from app.settings import Settings
@@ -92,7 +93,7 @@ def read_settings(flags: Mapping[str, str] = MappingProxyType({})) -> Settings:
 def _complaint(error: dict[str, Any], flags: Mapping[str, str]) -> str:
     name = ".".join(map(str, error["loc"]))
     name = flag_of(name) if name in flags else f"LIKENESS_{name.upper()}"
-    said = error["msg"].removeprefix("Value error, ")
+    said = fault(error)
     return f"{name}: {said}" if ", got " in said else f"{name}: {said}, got {error['input']!r}"
 
 

@@ -28,6 +28,15 @@ CropCheck: TypeAlias = Callable[[bytes], object]
 FORMAT = "likeness-gallery-1"
 _DETECTION = {"box", "landmarks", "confidence", "quality"}
 """The members of a face that was found in a photo; one that was enrolled as a vector has none of them."""
+_KINDS = {
+    str: "text",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object",
+    type(None): "null",
+}
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
@@ -63,18 +72,28 @@ def read_subject(line: bytes, model: str | None, check_crop: CropCheck | None = 
     """Crops are left out unless there is a check for them. Raises InvalidRequest."""
     try:
         entry = json.loads(line)
-        subject_id, metadata = str(entry["subject_id"]), check_serializable(dict(entry["metadata"]))
-        faces = [_template(face, subject_id, model, check_crop) for face in entry["faces"]]
-        consent, expires_at = entry.get("consent"), entry.get("expires_at")
-        if not isinstance(consent, str | None):
-            raise TypeError(f"expected consent as text, got {type(consent).__name__}")
+        subject_id, metadata = _member(entry, "subject_id", str), check_serializable(_member(entry, "metadata", dict))
+        faces = [_template(face, subject_id, model, check_crop) for face in _member(entry, "faces", list)]
+        consent, expires_at = (_member({name: None, **entry}, name, str, None) for name in ("consent", "expires_at"))
         return ImportedSubject(subject_id, metadata, faces, consent, parse_time(expires_at) if expires_at else None)
     except _UNREADABLE as error:
         raise _unreadable(error) from error
 
 
+def _member(entry: Any, name: str, *kinds: type | None) -> Any:
+    """Return a member of a JSON object. Raises KeyError, or TypeError unless it is one of those kinds."""
+    if not isinstance(entry, dict):
+        raise TypeError(f"expected an object, got {_KINDS[type(entry)]}")
+    if not isinstance(value := entry[name], tuple(kind or type(None) for kind in kinds)):
+        raise TypeError(f"expected {name} as {_KINDS[kinds[0] or type(None)]}, got {_KINDS[type(value)]}")
+    return value
+
+
 def _unreadable(error: Exception) -> InvalidRequest:
-    reason = f"{error} is missing" if isinstance(error, KeyError) else error
+    if isinstance(error, json.JSONDecodeError):
+        reason = f"expected JSON, got something else: {error}"
+    else:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
     return InvalidRequest(f"not an exported gallery: {reason}")
 
 
@@ -90,14 +109,14 @@ def _face(template: Template) -> dict[str, Any]:
 
 
 def _template(entry: dict[str, Any], subject_id: str, model: str | None, check_crop: CropCheck | None) -> Template:
-    face_id, data = str(entry["face_id"]), base64.b64decode(entry["vector"])
+    face_id, data = _member(entry, "face_id", str), base64.b64decode(_member(entry, "vector", str))
     check_id(face_id)
     if model is None:
         raise ValueError(f"face {face_id}: the header names no model")
     if problem := stored_vector_problem(data):
         raise ValueError(f"face {face_id}: {problem}")
     embedding = Embedding(np.frombuffer(data, np.float32), model)
-    enrolled_at = format_time(datetime.fromisoformat(entry["enrolled_at"]))
+    enrolled_at = format_time(datetime.fromisoformat(_member(entry, "enrolled_at", str)))
     face, quality = detection_from_json(entry if entry.keys() & _DETECTION else None)
     return Template(face_id, subject_id, embedding, face, quality, enrolled_at, _crop(entry, face_id, check_crop))
 

@@ -28,13 +28,18 @@ def check_id(identifier: str) -> None:
 def check_serializable(metadata: dict[str, Any]) -> dict[str, Any]:
     """Raises ValueError for what a later answer could not contain: NaN, lone surrogates, very deep nesting."""
     _check_depth(metadata, MAX_DEPTH)
-    json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()
+    try:
+        json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("expected text that can be written in UTF-8, got half a character") from None
+    except ValueError:
+        raise ValueError("expected finite numbers, got NaN or infinity") from None
     return metadata
 
 
 def _check_depth(value: Any, levels: int) -> None:
     if levels < 0:
-        raise ValueError(f"expected at most {MAX_DEPTH} levels of nesting")
+        raise ValueError(f"expected at most {MAX_DEPTH} levels of nesting, got more")
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     for each in inner:
         _check_depth(each, levels - 1)
@@ -45,7 +50,7 @@ def check_consent(consent: str) -> None:
     if len(consent) > MAX_CONSENT:
         raise InvalidRequest(f"expected a consent reference of at most {MAX_CONSENT} characters, got {len(consent)}")
     if _SURROGATE.search(consent):
-        raise InvalidRequest("expected a consent reference that can be written in UTF-8")
+        raise InvalidRequest("expected a consent reference that can be written in UTF-8, got half a character")
 
 
 @dataclass(frozen=True, slots=True)

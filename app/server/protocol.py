@@ -78,6 +78,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._cancel_timeout()
         super().connection_lost(exc)
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer a client that has ended what it sends, as netcat does: it may still read."""
+        if not self._is_answering() or self.cycle.more_body:
+            return False
+        self._keeps_alive = self.cycle.keep_alive = False
+        return True
+
     def data_received(self, data: bytes) -> None:
         if self._closes_after_body:
             self._discard_body(len(data))
@@ -151,7 +158,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_too_long:
             self._refuse_head()
         else:
-            detail = "expected one Host header, got two" if self._has_two_hosts else "these bytes are no HTTP request"
+            detail = (
+                "expected one Host header, got two"
+                if self._has_two_hosts
+                else "expected an HTTP request, got other bytes"
+            )
             self._refuse(HTTPStatus.BAD_REQUEST, "invalid_http", detail)
 
     def _close_after_body(self) -> None:
@@ -193,16 +204,26 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse_head(self) -> None:
         status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-        self._refuse(status, "headers_too_large", "the head of the request is too long")
+        self._refuse(
+            status, "headers_too_large", f"expected at most {self._limits.max_head_bytes} bytes of headers, got more"
+        )
 
     def _refuse(self, status: HTTPStatus, code: str, detail: str) -> None:
         """Answer without a request and close; where a request is being answered already, only close."""
-        if not self._is_answering():
-            request_id = str(uuid.uuid4())
-            log.info("refused", extra={"status": int(status), "code": code, "request": request_id})
-            self._on_problem(code)
-            self.transport.write(_problem_response(status, code, detail, request_id))
+        if self._is_answering() and not self._awaits_body():
+            self.transport.close()
+            return
+        request_id = str(uuid.uuid4())
+        log.info("refused", extra={"status": int(status), "code": code, "request": request_id})
+        self._on_problem(code)
+        self.transport.write(_problem_response(status, code, detail, request_id))
+        if self._is_answering():
+            self.cycle.disconnected = True  # its answer is this one
         self.transport.close()
+
+    def _awaits_body(self) -> bool:
+        """Return whether the only request of the connection has neither its whole body nor the start of an answer."""
+        return self.cycle.more_body and not self.cycle.response_started and not self.pipeline
 
 
 def _problem_response(status: HTTPStatus, code: str, detail: str, request_id: str) -> bytes:
@@ -218,5 +239,5 @@ def _problem_response(status: HTTPStatus, code: str, detail: str, request_id: st
     }
     body = json.dumps(document).encode()
     head = f"HTTP/1.1 {int(status)} {status.phrase}\r\nContent-Type: {_MEDIA_TYPE}\r\n"
-    head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    head += f"Content-Length: {len(body)}\r\nX-Request-ID: {request_id}\r\nConnection: close\r\n\r\n"
     return head.encode() + body

@@ -26,7 +26,8 @@ class Vectors:
         if the numbers are no unit vector of that embedder.
         """
         if model is None:
-            raise InvalidRequest("model: missing", [("model", "expected the model that made the vector")])
+            detail = "expected the model that made the vector, got none"
+            raise InvalidRequest(f"model: {detail}", [("model", detail)])
         if model != self._model:
             raise ModelMismatch(f"expected a vector of the model {self._model}, got one of {model[:80]}")
         with np.errstate(over="ignore"):  # what is no float32 has no length

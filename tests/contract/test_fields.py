@@ -1,5 +1,6 @@
 """Fields in a form, in JSON, or in the query: each known, each once, each within its bounds."""
 
+import re
 from typing import Any
 
 import httpx2
@@ -23,8 +24,10 @@ BODIES = {
 
 
 def refused(http: httpx2.Client, path: str, body: dict[str, Any]) -> list[str]:
-    """Return the fields at fault."""
-    return [each["field"] for each in problem(http.post(path, json=body), 422, "invalid_request")["errors"]]
+    """Return the fields at fault, each of which is told what was expected and what was given."""
+    errors = problem(http.post(path, json=body), 422, "invalid_request")["errors"]
+    assert all(re.fullmatch(r"expected .+, got .+", each["detail"]) for each in errors), errors
+    return [each["field"] for each in errors]
 
 
 def opened(http: httpx2.Client, path: str, **how: Any) -> bool:
@@ -40,7 +43,7 @@ def test_an_unknown_field_is_refused_by_its_name(http: httpx2.Client, path: str)
 
 def test_an_unknown_file_is_refused_by_its_name(http: httpx2.Client) -> None:
     body = problem(http.post("/verify", files={**FORM, "image3": b"x"}), 422, "invalid_request")
-    assert body["errors"] == [{"field": "image3", "detail": "unknown image field"}]
+    assert body["errors"] == [{"field": "image3", "detail": "expected no file in a field of this name, got one"}]
 
 
 def test_a_field_may_stand_in_the_query_in_the_form_or_in_both_alike(http: httpx2.Client) -> None:
@@ -53,9 +56,11 @@ def test_a_field_may_stand_in_the_query_in_the_form_or_in_both_alike(http: httpx
 
 def test_a_field_given_twice_is_refused_where_the_two_differ(http: httpx2.Client) -> None:
     response = http.post("/verify?threshold=1.0", files=FORM, data={"threshold": "1.1"})
-    assert response.json()["errors"] == [{"field": "threshold", "detail": "given twice with different values"}]
+    assert response.json()["errors"] == [{"field": "threshold", "detail": "expected one value, got two different ones"}]
     assert refused(http, "/verify?face=center", {**PAIR, "face": "only"}) == ["face"]
     assert refused(http, "/verify?fmr=0.1&fmr=0.2", PAIR) == ["fmr"]
+    response = http.get("/galleries/default/subjects?limit=2&limit=3&cursor=&cursor=")
+    assert [each["field"] for each in problem(response, 422, "invalid_request")["errors"]] == ["limit"]
 
 
 @pytest.mark.parametrize(
@@ -155,12 +160,30 @@ def test_null_means_absent_for_every_optional_field(http: httpx2.Client, path: s
 def test_an_unknown_field_of_the_query_is_refused_by_its_name(http: httpx2.Client, method: str, path: str) -> None:
     for prefix in ("", "/v1"):
         body = problem(http.request(method, f"{prefix}{path}?limt=1"), 422, "invalid_request")
-        assert body["errors"] == [{"field": "limt", "detail": "unknown field"}]
+        assert [each["field"] for each in body["errors"]] == ["limt"]
+        assert re.fullmatch(r"expected (no field|one of cursor, limit), got 'limt'", body["errors"][0]["detail"])
 
 
 def test_very_many_unknown_fields_of_the_query_are_listed_in_part(http: httpx2.Client) -> None:
     query = "&".join(f"field{number}=1" for number in range(100))
     assert len(problem(http.get(f"/models?{query}"), 422, "invalid_request")["errors"]) == 20
+
+
+@pytest.mark.parametrize(
+    ("given", "detail"),
+    [
+        ({"metadata": [1]}, "expected an object, got a list"),
+        ({"metadata": None, "consent": 5}, "expected text, got 5"),
+        ({"consent": "x" * 257}, "expected at most 256 characters, got 257"),
+        ({"expires_at": "soon"}, "expected a time such as 2027-01-31T12:00:00Z, got 'soon'"),
+        ({"id": "a\nb"}, r"expected 1 to 128 characters without control characters, got 'a\nb'"),
+        ({"id": 5.0}, "expected text, got 5.0"),
+        ({"name": "Ada"}, "expected one of consent, expires_at, id, metadata, got 'name'"),
+    ],
+)
+def test_a_field_of_a_subject_says_what_it_may_be(http: httpx2.Client, given: dict[str, Any], detail: str) -> None:
+    response = http.patch("/galleries/default/subjects/ada", json=given)
+    assert [each["detail"] for each in problem(response, 422, "invalid_request")["errors"]] == [detail]
 
 
 def test_several_faults_are_named_at_once(http: httpx2.Client) -> None:

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.compreface.fields import FILE, PREFIX, SOURCE, TARGET
+from app.api.field_faults import MISSING, MISSING_IMAGE
 from app.api.middleware.auth import given_keys, route_path
 from app.api.problems import MEDIA_TYPE
 from app.domain import errors
@@ -75,7 +76,7 @@ def status_and_code(problem: Mapping[str, Any], path: str, *, has_key: bool) -> 
 
 
 def _says_missing(detail: str) -> bool:
-    return detail in {"missing", "Field required"}
+    return detail in {MISSING, MISSING_IMAGE}
 
 
 def _is_problem(start: Message) -> bool:

@@ -64,5 +64,6 @@ async def delete_all_subjects(collection: CollectionDep, actor: ActorDep) -> dic
 
 def _name_in(fields: SubjectFields | None) -> str:
     if fields is None:
-        raise InvalidRequest("subject: missing", [("subject", "expected a JSON object with a subject")])
+        detail = "expected a JSON object with a subject, got none"
+        raise InvalidRequest(f"subject: {detail}", [("subject", detail)])
     return fields.subject

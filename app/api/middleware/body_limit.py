@@ -8,6 +8,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.json_body import announced_length
 from app.api.middleware.long_requests import is_import
 
 _CLOSE = {"Connection": "close"}  # because the rest of the body is not read
@@ -58,7 +59,8 @@ class BodyLimit:
         read, complete, pieces = 0, False, _Pieces()
         endless, clock = is_import(scope), asyncio.get_running_loop().time
         deadline = clock() + self._seconds
-        encoding = Headers(scope=scope).get("content-encoding", "identity")
+        headers = Headers(scope=scope)
+        encoding, announced = headers.get("content-encoding", "identity"), announced_length(headers)
 
         async def receive_within_limit() -> Message:
             nonlocal read, complete
@@ -66,6 +68,7 @@ class BodyLimit:
                 raise HTTPException(422, f"expected a body without Content-Encoding, got {encoding[:40]}", _CLOSE)
             if complete:  # only the message that the client has disconnected can follow
                 return await receive()
+            self._check_length(announced, endless)  # before the server asks for the body (100 Continue)
             if pieces.is_empty:
                 try:
                     async with asyncio.timeout_at(clock() + self._seconds if endless else deadline):
@@ -75,8 +78,11 @@ class BodyLimit:
             message = pieces.next()
             read += len(message.get("body", b""))
             complete = not message.get("more_body", False)
-            if read > self._max_bytes and not endless:
-                raise HTTPException(413, f"expected at most {self._max_bytes} bytes", _CLOSE)
+            self._check_length(read, endless)
             return message
 
         return await self._app(scope, receive_within_limit, send)
+
+    def _check_length(self, length: int, endless: bool) -> None:  # noqa: FBT001
+        if length > self._max_bytes and not endless:
+            raise HTTPException(413, f"expected at most {self._max_bytes} bytes, got {length} or more", _CLOSE)

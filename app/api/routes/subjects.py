@@ -111,5 +111,5 @@ async def export_subject(gallery: Id, subject: Id, services: ServicesDep, actor:
 
 def _required(fields: F | None) -> F:
     if fields is None:
-        raise InvalidRequest("body: missing", [("body", "expected a JSON object")])
+        raise InvalidRequest("body: expected a JSON object, got none", [("body", "expected a JSON object, got none")])
     return fields

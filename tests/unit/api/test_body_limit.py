@@ -46,7 +46,15 @@ def test_body_beyond_the_limit_is_refused(sizes: list[int]) -> None:
     response = counting.client.post("/", content=counting.chunks(sizes))
 
     assert (response.status_code, response.json()["code"]) == (413, "image_too_large")
-    assert response.json()["detail"] == "expected at most 1000 bytes"
+    assert response.json()["detail"].startswith("expected at most 1000 bytes, got 1")
+
+
+def test_body_that_is_announced_to_be_longer_is_not_read() -> None:
+    counting = Counting()
+    response = counting.client.post("/", content=counting.chunks([1]), headers={"Content-Length": str(LIMIT + 1)})
+
+    assert (response.status_code, response.json()["detail"]) == (413, "expected at most 1000 bytes, got 1001 or more")
+    assert counting.given == 0
 
 
 @pytest.mark.parametrize("length", ["0", "10", "-1", "nonsense"])

@@ -268,6 +268,7 @@ def test_a_bad_parameter_is_refused(http: TestClient, query: dict[str, Any]) -> 
 
 def test_a_missing_image_is_refused(http: TestClient) -> None:
     error(http.post(RECOGNIZE, files={"image": ("photo.jpg", COLLINS)}), 400, 34)
+    error(http.post(RECOGNIZE), 400, 34)
     error(http.post(VERIFY, json={"source_image": base64_of(COLLINS)}), 400, 34)
     error(http.post(SUBJECTS), 400, 26)
     error(http.post(f"{FACES}/delete", json={"ids": []}), 400, 26)

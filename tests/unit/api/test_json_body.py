@@ -25,10 +25,12 @@ class Body:
         return {"type": "http.request", "body": self._chunk, "more_body": True}
 
 
-def read_until_refused(unit: bytes, limits: JsonLimits) -> tuple[LikenessError, int]:
+def read_until_refused(
+    unit: bytes, limits: JsonLimits, headers: list[tuple[bytes, bytes]] | None = None
+) -> tuple[LikenessError, int]:
     body = Body(unit)
     with pytest.raises(LikenessError) as caught:
-        asyncio.run(read_chunks(Request({"type": "http"}, body.receive), limits))
+        asyncio.run(read_chunks(Request({"type": "http", "headers": headers or []}, body.receive), limits))
     return caught.value, body.read
 
 
@@ -57,6 +59,17 @@ def test_a_body_of_metadata_is_refused_early(unit: bytes, refusal: type[Likeness
     assert read < 10
 
 
+@pytest.mark.parametrize(
+    ("limits", "refusal"), [(LIMITS.json_of_images(1), ImageTooLarge), (LIMITS.json_of_metadata(), MetadataTooLarge)]
+)
+def test_a_body_that_is_announced_to_be_too_long_is_not_read(limits: JsonLimits, refusal: type[LikenessError]) -> None:
+    length = str(limits.max_bytes + 1)
+    error, read = read_until_refused(b"A", limits, [(b"content-length", length.encode())])
+
+    assert (type(error), read) == (refusal, 0)
+    assert str(error) == f"expected a JSON body of at most {limits.max_bytes} bytes, got {length}"
+
+
 def test_the_cap_follows_the_number_of_images() -> None:
     caps = [LIMITS.json_of_images(count).max_bytes for count in (0, 1, 2, 32)]
 
@@ -70,7 +83,7 @@ def nested(levels: int) -> list[bytes]:
 
 @pytest.mark.parametrize("chunks", [nested(1000), [b"{"], [], [b"\xff"], [b'"\\ud800"']])
 def test_what_is_no_json_is_an_error_of_the_request(chunks: list[bytes]) -> None:
-    with pytest.raises(InvalidRequest, match="cannot read the JSON body"):
+    with pytest.raises(InvalidRequest, match="expected a JSON body, got one that cannot be read"):
         parse_json(chunks)
 
 

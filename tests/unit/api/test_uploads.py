@@ -30,7 +30,7 @@ def submitted(kind: str, body: bytes, *names: str, max_each: int = 1, query: byt
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
-    headers = [(b"content-type", kind.encode())]
+    headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
     scope = {"type": "http", "method": "POST", "path": "/", "headers": headers, "query_string": query}
     with closing(WorkerPool("body", threads=1, max_waiting=1, deadline=60)) as workers:
         fields = [ImageField(name, max_each) for name in names or ("image",)]
@@ -72,9 +72,9 @@ def test_base64_may_be_url_safe_and_without_padding(prefix: str, padding: str) -
 
 @pytest.mark.parametrize("text", ["A", "AAAAA", "AA=A", "ä===", "data:image/png,%89PNG", "AAAA AAA?"])
 def test_invalid_base64_is_refused_with_the_name_of_its_field(text: str) -> None:
-    with pytest.raises(InvalidRequest, match=r"^image: not base64") as caught:
+    with pytest.raises(InvalidRequest, match=r"^image: expected base64, got .+") as caught:
         from_json({"image": text})
-    assert caught.value.errors == (("image", "not base64"),)
+    assert [field for field, _ in caught.value.errors] == ["image"]
 
 
 def test_images_are_ordered_by_field_and_then_as_sent() -> None:
@@ -122,7 +122,7 @@ def test_a_text_may_be_as_long_as_the_largest_image_in_lines() -> None:
 
 @pytest.mark.parametrize("padded", ["AA==" * 400_000, "AAA=" + "A" * 2**21])
 def test_padding_before_the_end_is_refused(padded: str) -> None:
-    with pytest.raises(InvalidRequest, match=r"^image: not base64"):
+    with pytest.raises(InvalidRequest, match=r"^image: expected base64, got something else"):
         from_json({"image": padded})
 
 

@@ -1,5 +1,6 @@
 """Commands are imported only when they run."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,24 @@ def test_unknown_command_is_an_error_with_a_suggestion(likeness: Command) -> Non
     done = likeness("verfy")
     assert done.exit_code == 2
     assert "verify" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "detail"),
+    [
+        (["verfy"], "No such command 'verfy'"),
+        (["verify", "nowhere.jpg", "nowhere.jpg"], "file 'nowhere.jpg' does not exist"),
+        (["verify", __file__, __file__, "--fmr", "0.1", "--threshold", "1"], "expected --fmr or --threshold, got both"),
+        (["gallery", "recall"], "Missing argument 'gallery'"),
+    ],
+)
+def test_wrong_arguments_are_told_as_json_to_who_asked_for_json(
+    likeness: Command, arguments: list[str], detail: str
+) -> None:
+    done = likeness(*arguments, "--json")
+    assert done.exit_code == 2
+    assert json.loads(done.stdout)["code"] == "command_error"
+    assert detail in json.loads(done.stdout)["detail"]
 
 
 @pytest.mark.parametrize(

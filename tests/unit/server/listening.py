@@ -136,6 +136,10 @@ class Client:
             time.sleep(every)
         return True
 
+    def end(self) -> None:
+        """Say that nothing more is sent; answers can still be read."""
+        self._socket.shutdown(socket.SHUT_WR)
+
     def close(self) -> None:
         self._socket.close()
 

@@ -237,3 +237,34 @@ def test_who_asks_is_who_connects_unless_that_is_a_proxy_that_was_named(trusted:
     ) as server:
         server.connect(forwarded).answer()
     assert server.app.askers == [asker]
+
+
+@pytest.mark.parametrize("body", [b"zz\r\nabc", b"-1\r\n\r\n", b"3\r\nabcd\r\n0\r\n\r\n", b"f" * 20 + b"\r\n"])
+def test_a_body_that_is_no_http_is_told_so(server: Listening, body: bytes) -> None:
+    client = server.connect(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", body)
+    status, document = client.answer()
+    assert (status, document["code"]) == (400, "invalid_http")
+    client.wait_closed()
+
+
+@pytest.mark.parametrize("path", [b"/a", b"/held"])
+@pytest.mark.parametrize("before", [0, 2])
+def test_who_ends_only_what_it_sends_has_its_answers(server: Listening, path: bytes, before: int) -> None:
+    client = server.connect(GET * before + GET.replace(b"/a", path))
+    client.end()
+    server.app.wait_until_asked()
+    server.app.held.set()
+    assert [client.answer()[1]["path"] for _ in range(before + 1)] == ["/a"] * before + [path.decode()]
+    client.wait_closed()
+
+
+def test_a_broken_request_behind_another_does_not_answer_for_it(server: Listening) -> None:
+    client = server.connect(GET.replace(b"/a", b"/held"), b"\x16\x03\x01 hello\r\n\r\n")
+    client.wait_closed()
+    assert server.app.metrics.problems == []
+
+
+def test_who_ends_before_the_body_is_whole_has_no_answer(patient: Listening) -> None:
+    client = patient.connect(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc")
+    client.end()
+    client.wait_closed()
