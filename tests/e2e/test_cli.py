@@ -87,14 +87,14 @@ def test_a_running_service_answers_in_place_of_this_machine(folder: Path, tmp_pa
     assert re.search(r"^1 +hopper +\d", named, re.MULTILINE)
     assert re.search(r"^remote +1 +2 ", asked("gallery", "list").stdout, re.MULTILINE)
     assert len(body_of(asked("detect", folder / "hopper.jpg", "--json"), 0)["faces"]) == 1
-    grouping = ["cluster", folder / "people", "--truth", "--json"]
-    grouped = body_of(asked(*grouping), 0)
+    grouping = [folder / "people", "--truth", "--json"]
+    grouped = body_of(asked("cluster", *grouping), 0)
     assert (len(grouped["groups"]), grouped["rejected"][0]["code"], grouped["truth"]["recall"]) == (
         1,
         "invalid_image",
         1,
     )
-    assert grouped == body_of(run(folder / "data", *grouping), 0)
+    assert grouped == body_of(run(folder / "data", "cluster", *grouping), 0)
     assert not (tmp_path / "unused").exists()
 
 
