@@ -42,7 +42,7 @@ def test_calls_are_found_and_mistakes_are_seen() -> None:
         [],
         ["no option --fmt", "expected (2, 2) arguments, got 3"],
     ]
-    assert list(mistakes(LIKENESS, ["gallery", "exprot", "x"])) == ["no command exprot"]
+    assert list(mistakes(LIKENESS, ["gallery", "carry", "x"])) == ["no command carry"]
 
 
 def test_every_target_of_make_exists() -> None:
