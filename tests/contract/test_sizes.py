@@ -22,7 +22,8 @@ def test_a_body_of_very_many_unknown_fields_is_refused(http: httpx2.Client, gall
     fields = {f"field{number}": 1 for number in range(50_000)}
     answer = http.post("/detect", json={"image": IMAGE, **fields})
     assert "errors" not in problem(answer, 422, "too_many_fields")
-    problem(put(http, gallery, fields), 422, "too_many_fields")
+    problem(put(http, gallery, dict.fromkeys([*fields][:10_000], 1)), 422, "too_many_fields")
+    problem(put(http, gallery, fields), 422, "metadata_too_large")  # by its Content-Length, before it is read
     problem(
         http.post("/detect", files={"image": b"x"}, data=dict.fromkeys([*fields][:65], "1")), 422, "too_many_fields"
     )
@@ -33,7 +34,7 @@ def test_a_problem_lists_at_most_20_fields(http: httpx2.Client, gallery: str) ->
     for answer in (http.post("/detect", json={"image": IMAGE, **fields}), put(http, gallery, fields)):
         body = problem(answer, 422, "invalid_request")
         assert len(body["errors"]) == 20
-        assert body["detail"].count("field") == 20
+        assert body["detail"].count("expected") == 20
 
 
 @pytest.mark.parametrize("size", [16 * KIB, 16 * KIB + 1])
