@@ -161,7 +161,9 @@ def test_an_unknown_field_of_the_query_is_refused_by_its_name(http: httpx2.Clien
     for prefix in ("", "/v1"):
         body = problem(http.request(method, f"{prefix}{path}?limt=1"), 422, "invalid_request")
         assert [each["field"] for each in body["errors"]] == ["limt"]
-        assert re.fullmatch(r"expected (no field|one of [a-z, ]*limit[a-z, ]*), got 'limt'", body["errors"][0]["detail"])
+        assert re.fullmatch(
+            r"expected (no field|one of [a-z, ]*limit[a-z, ]*), got 'limt'", body["errors"][0]["detail"]
+        )
 
 
 def test_very_many_unknown_fields_of_the_query_are_listed_in_part(http: httpx2.Client) -> None:
