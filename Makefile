@@ -18,7 +18,7 @@ test: $(VENV)/.dev ## Run the fast tests: units and the HTTP contract
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not (slow or e2e)" $(FAST_TESTS)
 
 test-slow: $(VENV)/.dev $(VENV)/.clients $(VENV)/.openvino $(VENV)/.page ## Run all other tests: end to end, browser, proofs at short length, Docker where there is one
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "slow or e2e or proof or docker or browser" tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "slow or e2e or proof or docker or browser" tests
 
 test-all: test test-slow ## Run every test
 
