@@ -43,7 +43,7 @@ def _decode_png(data: bytes, image: Image.Image) -> Pixels:
     if not is_safe_for_opencv(data):
         return _decode_by_pillow(data, image)
     is_deep = any(str(tile.args).startswith(("RGB", "LA;")) and ";16" in str(tile.args) for tile in _tiles(image))
-    if is_deep and not getattr(image, "is_animated", False) and "transparency" not in image.info:
+    if is_deep and "transparency" not in image.info:
         return _decode_deep_color(_deep_values(data, image), image)
     return _decode_by_opencv(data, image, header_only=_ends_with_pixels(data))
 

@@ -227,7 +227,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def _problem_response(status: HTTPStatus, code: str, detail: str, request_id: str) -> bytes:
-    """The same document as in api/errors.py; no path is known yet that `instance` could name."""
+    """The same document as in api/problems.py; no path is known yet that `instance` could name."""
     document = {
         "type": f"/problems/{code}",
         "title": status.phrase,

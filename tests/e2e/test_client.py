@@ -5,7 +5,6 @@ import json
 import socketserver
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -21,6 +20,7 @@ from app.client.moving import ImportBatches
 from tests.support.commands import new_keys
 from tests.support.photos import COLLINS, HOPPER, HOPPER_AGAIN, IMAGES, NO_FACE
 from tests.support.server import REPOSITORY, Server, free_port
+from tests.support.serving import running_address
 
 SERVER_PACKAGES = ("fastapi", "faiss", "numpy", "onnxruntime", "cv2", "pydantic", "uvicorn", "PIL")
 
@@ -226,14 +226,8 @@ def closing_connections() -> Iterator[tuple[str, list[bytes]]]:
         def handle(self) -> None:
             read.append(self.request.recv(2**16))
 
-    with socketserver.TCPServer(("127.0.0.1", 0), Closing) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}", read
-        finally:
-            server.shutdown()
-            thread.join()
+    with running_address(socketserver.TCPServer(("127.0.0.1", 0), Closing)) as url:
+        yield url, read
 
 
 def test_a_problem_is_an_exception(client: Client, guarded: Guarded) -> None:

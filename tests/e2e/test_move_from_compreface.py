@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +14,7 @@ from tests.support.api import Api
 from tests.support.commands import new_keys, with_key
 from tests.support.photos import COLLINS, COLLINS_AGAIN, HOPPER, NO_FACE
 from tests.support.server import REPOSITORY, Server
+from tests.support.serving import running_address
 
 pytestmark = pytest.mark.e2e
 KEY = "00000000-0000-0000-0000-000000000002"
@@ -57,14 +57,8 @@ class CompreFace(BaseHTTPRequestHandler):
 
 @contextmanager
 def compreface() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), CompreFace) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with running_address(ThreadingHTTPServer(("127.0.0.1", 0), CompreFace)) as url:
+        yield url
 
 
 def moved(source: str, server: Server, key: str) -> subprocess.CompletedProcess[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.support.serving import running_address
 
 
 @contextmanager
@@ -42,12 +43,5 @@ def failing_after(requests: int, port: int) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    front = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=front.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{front.server_port}"
-    finally:
-        front.shutdown()
-        front.server_close()
-        thread.join()
+    with running_address(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as url:
+        yield url

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.support.serving import running_address
 
 
 @dataclass
@@ -31,16 +32,8 @@ def serving(
     path: str, content: bytes, faults: Sequence[int | str] = (), etag: str | None = '"1"'
 ) -> Iterator[FileSite]:
     site = FileSite(path, content, list(faults), etag)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(site))
-    site.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
+    with running_address(ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(site))) as site.url:
         yield site
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _handler_of(site: FileSite) -> type[BaseHTTPRequestHandler]:

@@ -74,8 +74,8 @@ class ServedModel:
         cls, folder: Path, manifest: EmbedderManifest, offsets: ThresholdOffsets, cache: Path | None
     ) -> ServedModel:
         session = _session(read_checked(folder, manifest.file), manifest.crop_size)
-        name = f"{session.provider}-{manifest.file.digest[7:]}" if _on_openvino() else manifest.file.digest
-        vectors = VectorCache(cache, name, manifest.dimension) if cache else None
+        provider = session.provider if _on_openvino() else ""
+        vectors = VectorCache(cache, manifest.file.digest, manifest.dimension, provider) if cache else None
         return cls(manifest, OnnxEmbedder(session, manifest), offsets, cache=vectors)
 
     @property

@@ -18,9 +18,10 @@ CHUNK = 1024
 class VectorCache:
     """A file of one embedder's vectors (M, D), by the digests of the crops' pixels."""
 
-    def __init__(self, folder: Path, embedder: str, dimension: int) -> None:
-        """`embedder` is the digest of the network, after the provider's name if that changes the vectors."""
-        self._file = folder / f"vectors-{embedder.removeprefix('sha256:')[:16]}.npz"
+    def __init__(self, folder: Path, embedder: str, dimension: int, provider: str = "") -> None:
+        """`embedder` is the digest of the network, `provider` what it runs on if that changes the vectors."""
+        name = embedder.removeprefix("sha256:")[:16]
+        self._file = folder / f"vectors-{provider}-{name}.npz" if provider else folder / f"vectors-{name}.npz"
         self._dimension = dimension
 
     def vectors(self, crops: Pixels, embed: Callable[[Pixels], Floats]) -> Floats:

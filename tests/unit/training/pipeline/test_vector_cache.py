@@ -57,7 +57,8 @@ def test_what_was_computed_before_a_stop_is_kept(tmp_path: Path, monkeypatch: py
     assert again.calls == [1]
 
 
-def test_another_embedder_has_its_own_vectors(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("digest", "provider"), [("b" * 64, ""), ("a" * 64, "openvino"), ("a" * 15 + "b" * 49, "")])
+def test_another_embedder_or_provider_has_its_own_vectors(tmp_path: Path, digest: str, provider: str) -> None:
     cache(tmp_path).vectors(CROPS, sums)
-    other = VectorCache(tmp_path, "sha256:" + "b" * 64, 2)
+    other = VectorCache(tmp_path, f"sha256:{digest}", 2, provider)
     np.testing.assert_array_equal(other.vectors(CROPS, lambda crops: 2 * sums(crops)), 2 * sums(CROPS))
