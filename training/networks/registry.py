@@ -15,7 +15,7 @@ from training.networks.iresnet import IR18, IR50, IR100
 from training.networks.mini_inception import NNS1, NNS2
 from training.networks.mobilefacenet import MobileFaceNet
 from training.networks.pocketnet import PocketNetS
-from training.networks.small_resnet import SmallResNet, SmallResNetBN
+from training.networks.small_resnet import SmallResNet, SmallResNetBN, SmallResNetBN56
 from training.networks.timm_backbone import PREFIX, TimmBackbone
 from training.networks.zeiler_fergus import NN1
 
@@ -37,6 +37,7 @@ NETWORKS: dict[str, Callable[[int], FaceNetwork]] = {
     "pocketnet_s": PocketNetS,
     "small_resnet": SmallResNet,
     "small_resnet_bn": SmallResNetBN,
+    "small_resnet_bn_56": SmallResNetBN56,
     "vit_tiny": ViTTiny,
 }
 

@@ -6,6 +6,8 @@ is eight times as fast. As in FaceNet no BatchNorm follows the last layer, so th
 and can collapse.
 """
 
+from math import ceil
+
 from torch import Tensor, nn
 
 from training.networks.embedder import FaceNetwork
@@ -36,10 +38,11 @@ class SmallResNet(FaceNetwork):
         super().__init__(embedding_size)
         self.stem = _convolution(3, WIDTHS[0], 3, stride=2)
         self.blocks = nn.Sequential(*map(Residual, WIDTHS[:-1], WIDTHS[1:]))
-        self.head = nn.Linear(WIDTHS[-1] * 7 * 7, embedding_size)
+        positions = ceil(self.crop_size / 16) ** 2  # the stem and each block halve the image, rounding up
+        self.head = nn.Linear(WIDTHS[-1] * positions, embedding_size)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        x = self.blocks(self.stem(pixels).relu_())  # (N, 128, 7, 7)
+        x = self.blocks(self.stem(pixels).relu_())  # (N, 128, 7, 7) at 112 px
         y: Tensor = self.head(x.flatten(1))  # (N, D)
         return y
 
@@ -54,6 +57,12 @@ class SmallResNetBN(SmallResNet):
     def forward(self, pixels: Tensor) -> Tensor:
         y: Tensor = self.bn(super().forward(pixels))
         return y
+
+
+class SmallResNetBN56(SmallResNetBN):
+    """The same at 56 px: 0.57 M parameters, 11 M multiply-adds; a step takes a third of the time."""
+
+    crop_size = 56
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, *, stride: int = 1) -> nn.Sequential:

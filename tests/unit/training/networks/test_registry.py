@@ -57,13 +57,18 @@ def test_mobilefacenet_is_as_large_as_the_paper_says() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["small_resnet", "small_resnet_bn"])
-def test_small_resnet_costs_as_much_as_documented(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "size", "millions", "multiply_adds_in_millions"),
+    [("small_resnet", 112, 1.11, 38.6), ("small_resnet_bn", 112, 1.11, 38.6), ("small_resnet_bn_56", 56, 0.57, 10.6)],
+)
+def test_small_resnet_costs_as_much_as_documented(
+    name: str, size: int, millions: float, multiply_adds_in_millions: float
+) -> None:
     network = build(name, 96).eval()
-    parameters, multiply_adds = cost.total(cost.table(build(name), 112))
-    assert network(torch.zeros(2, 3, 112, 112)).shape == (2, 96)
-    assert 1.10e6 < parameters < 1.11e6
-    assert 38e6 < multiply_adds < 40e6
+    parameters, multiply_adds = cost.total(cost.table(build(name), size))
+    assert network(torch.zeros(2, 3, size, size)).shape == (2, 96)
+    assert parameters / 1e6 == pytest.approx(millions, abs=0.005)
+    assert multiply_adds / 1e6 == pytest.approx(multiply_adds_in_millions, abs=0.05)
 
 
 @with_weights
