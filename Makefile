@@ -14,6 +14,8 @@ help: ## List the targets
 serve: $(VENV)/.cpu ## Serve on http://127.0.0.1:8000
 	$(BIN)/likeness serve
 
+# The tests' many servers and commands find their modules compiled, whatever the environment says of other programs.
+test test-slow: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev ## Run the fast tests: units and the HTTP contract
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not (slow or e2e)" $(FAST_TESTS)
 
