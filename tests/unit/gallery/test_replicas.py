@@ -147,7 +147,6 @@ def test_what_one_replica_answered_all_others_know(replicas: list[Replica]) -> N
     check(replicas, history)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_also_while_the_server_is_restarted_and_killed(
     server: PostgresServer, replicas: list[Replica], how: signal.Signals
