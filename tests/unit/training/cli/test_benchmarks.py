@@ -75,13 +75,13 @@ def best_accuracy(train: Any, tested: Any) -> float:
     return float(np.mean((others <= cuts[int(np.argmax(accuracies))]) == others_same))
 
 
-@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.slow
 def test_a_bin_file_is_measured_over_ten_folds_and_at_fars(
-    bin_content: tuple[list[bytes], list[Any]], tmp_path: Path, models_dir: Path, protocol: int
+    bin_content: tuple[list[bytes], list[Any]], tmp_path: Path, models_dir: Path
 ) -> None:
     images, same = bin_content
     file = tmp_path / "agedb_30.bin"
-    file.write_bytes(pickle.dumps((images, same), protocol=protocol))
+    file.write_bytes(pickle.dumps((images, same), protocol=2))
     command("bin", file, "--model", MODEL, "--models-dir", models_dir, "--json", tmp_path / "report.json")
     report = json.loads((tmp_path / "report.json").read_text())["benchmarks"]["agedb_30"]
 
@@ -102,6 +102,14 @@ def test_a_bin_file_is_measured_over_ten_folds_and_at_fars(
         False,
         False,
     )
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_a_pickle_of_either_protocol_is_read(tmp_path: Path, protocol: int) -> None:
+    images, same = [bytes([number]) for number in range(40)], [np.bool_(number % 2) for number in range(20)]
+    (tmp_path / "lfw.bin").write_bytes(pickle.dumps((images, same), protocol=protocol))
+    found = read_bin(tmp_path / "lfw.bin")
+    assert (found.images, found.same.tolist()) == (images, same)
 
 
 @pytest.mark.parametrize("far", [0.001, 0.01, 0.05, 0.3, 1])
