@@ -26,6 +26,7 @@ from tests.support.proxy import StallingProxy
 from tests.support.repository import FileRepository
 from tests.support.templates import MODEL, numbered, unit
 
+pytestmark = pytest.mark.slow  # each has a server of its own
 CIPHER = AesGcmCipher([bytes(range(32))])
 SUBJECTS = range(4)
 STRICT = 0.001  # a squared distance that only the same vector has
