@@ -100,6 +100,7 @@ def test_a_run_names_its_network(small_run: Path, tmp_path: Path) -> None:
     assert (manifest.crop_size, manifest.dimension) == (96, 32)
 
 
+@pytest.mark.slow
 def test_a_run_on_images_scaled_one_by_one_is_served_so(small_run: Path, tmp_path: Path) -> None:
     record = json.loads((small_run / "run.json").read_text())
     record["config"]["network"]["per_image_scaling"] = True
