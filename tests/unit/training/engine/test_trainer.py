@@ -72,7 +72,9 @@ VARIANTS: dict[str, Callable[[TrainConfig], TrainConfig]] = {
 }
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    "variant", [pytest.param(name, marks=[pytest.mark.slow] if name != "frozen" else []) for name in VARIANTS]
+)
 def test_a_resumed_run_ends_with_exactly_the_weights_of_an_uninterrupted_one(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str
 ) -> None:

@@ -135,6 +135,7 @@ def test_a_graph_that_computes_something_else_is_refused(folder: Path) -> None:
         onnx.check_parity(other, (folder / "embedder.onnx").read_bytes())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nn4", "nns2"])
 def test_networks_of_another_size_get_a_template_and_a_graph_of_theirs(tmp_path: Path, name: str) -> None:
     torch.manual_seed(2)
