@@ -124,7 +124,6 @@ def test_symptoms_continue_after_a_resume(checks: HealthChecks) -> None:
         resumed.check(4, FLAT)
 
 
-@pytest.mark.slow
 def test_a_network_whose_vectors_have_become_equal_is_stopped(config: TrainConfig, tiny: Path, tmp_path: Path) -> None:
     dead = torch.load(tiny, weights_only=True)
     dead["last.weight"] *= 1e-6
@@ -134,7 +133,6 @@ def test_a_network_whose_vectors_have_become_equal_is_stopped(config: TrainConfi
         trainer.train(changed(config, "health_checks", patience=20), tmp_path / "run", resume=False)
 
 
-@pytest.mark.slow
 def test_batch_hard_mining_at_a_high_learning_rate_is_stopped(config: TrainConfig, tmp_path: Path) -> None:
     config = changed(changed(config, "loss", distillation_weight=0), "optimizer", steps=300, lr=0.1, name="adam")
     config = changed(changed(config, "network", name="small_resnet", weights=None, batch_norm="updated"), "run")
@@ -142,11 +140,11 @@ def test_batch_hard_mining_at_a_high_learning_rate_is_stopped(config: TrainConfi
         trainer.train(changed(config, "health_checks", patience=20), tmp_path / "run", resume=False)
 
 
-def shuffled(folder: Path, write_crop: WriteCrop) -> Path:
+def shuffled(folder: Path, write_crop: WriteCrop, size: int = 144) -> Path:
     """Sixty folders of 24 faces that have nothing in common."""
     for person in range(60):
         for face in range(24):
-            write_crop(folder / f"person{person}" / f"{face}.png", seed=100 * person + face)
+            write_crop(folder / f"person{person}" / f"{face}.png", seed=100 * person + face, size=size)
     return folder
 
 
@@ -194,10 +192,10 @@ def test_a_noisy_run_that_learns_is_left_alone(config: TrainConfig, tmp_path: Pa
 def test_the_siamese_network_that_stays_at_one_half_is_diagnosed(
     config: TrainConfig, write_crop: WriteCrop, tmp_path: Path
 ) -> None:
-    """InceptionV3, contrastive loss with margin 1, Adam at a rate too high for it."""
-    people = shuffled(tmp_path / "pairs", write_crop)
+    """InceptionV3 at 224 px, contrastive loss with margin 1, Adam at a rate too high for it."""
+    people = shuffled(tmp_path / "pairs", write_crop, size=288)  # 224 px and their margin
     config = noisy(config, people, kind="contrastive", miner="balanced-pairs", margin=1)
-    config = changed(config, "network", name="timm:inception_v3@112")
+    config = changed(config, "network", name="timm:inception_v3@224")
     config = changed(changed(config, "batch", people=4, faces=2), "optimizer", name="adam", lr=0.01)
     with pytest.raises((AtChance, Collapsed), match=r"for transfer learning set optimizer\.name to 'adam' and") as stop:
         trainer.train(changed(config, "health_checks", patience=10), tmp_path / "run", resume=False)
