@@ -94,7 +94,7 @@ def test_a_start_on_a_full_disk_reports_that_there_is_no_space(disk: Disk) -> No
     assert "no space" in ServerOn(disk).refused()
 
 
-@pytest.mark.parametrize("kib", [0, 400])
+@pytest.mark.parametrize("kib", [0, 8, 128, 400])
 def test_a_first_start_on_a_nearly_full_disk_says_what_it_needs_and_leaves_nothing(disk: Disk, kib: int) -> None:
     disk.fill(leave_kib=kib)
     assert f"expected 512 KiB of free space for it, got {kib} KiB" in ServerOn(disk).refused()
