@@ -49,9 +49,7 @@ def loss(config: TrainConfig, folder: Path) -> float:
         ({}, 1e-3),
         ({"workers": "processes"}, 1e-3),
         ({"gradient_checkpointing": True}, 1e-3),
-        pytest.param(
-            {"compile": True}, 1e-3, marks=needs_cuda
-        ),  # minutes on a CPU: test_train_step.py compiles a tiny one
+        pytest.param({"compile": True}, 1e-3, marks=needs_cuda),  # takes minutes on a CPU
         ({"tf32": True}, 2e-2),
         ({"precision": "bfloat16"}, 5e-2),
         pytest.param({"precision": "float16", "tf32": True, "compile": True}, 5e-2, marks=needs_cuda),
