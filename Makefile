@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 FAST_TESTS := tests/unit tests/contract
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow test-all check page-check audit lock proof bench bench-smoke docker-test docs format clean
+.PHONY: help serve test test-slow test-all test-gpu check page-check audit lock proof bench bench-smoke docker-test docs format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -14,6 +14,8 @@ help: ## List the targets
 serve: $(VENV)/.cpu ## Serve on http://127.0.0.1:8000
 	$(BIN)/likeness serve
 
+# The tests' many servers and commands find their modules compiled, whatever the environment says of other programs.
+test test-slow: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev ## Run the fast tests: units and the HTTP contract
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not (slow or e2e)" $(FAST_TESTS)
 
@@ -21,6 +23,10 @@ test-slow: $(VENV)/.dev $(VENV)/.clients $(VENV)/.openvino $(VENV)/.page ## Run 
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "slow or e2e or proof or docker or browser" tests
 
 test-all: test test-slow ## Run every test
+
+test-gpu: $(VENV)/.dev ## Train on a GPU in every way (with PyTorch for CUDA and onnxruntime-gpu in .venv); without one, on the CPU
+	$(BIN)/pytest tests/unit/training/engine/test_gpu.py
+
 
 check: $(VENV)/.dev page-check docs ## Check format, lint, types, imports between packages, spelling, the documents' links
 	$(BIN)/ruff format --check .

@@ -25,6 +25,8 @@ REPOSITORY = TESTS.parent
 TIERS = {"unit": 120, "contract": 120, "e2e": 300, "proof": 900, "docker": 1800, "benchmarks": 600, "browser": 300}
 """Seconds after which a test is ended. They are far above what a test takes, so that a busy machine fails none."""
 MARKERS = {"e2e": "e2e", "benchmarks": "e2e", "proof": "proof", "docker": "docker", "browser": "browser"}
+SERVERS = {"postgres_server", "milvus", "nginx"}
+"""Fixtures that start another program's server: their tests are slow ones."""
 
 settings.register_profile("unhurried", deadline=None)  # the machine may be busy training
 settings.load_profile("unhurried")
@@ -36,6 +38,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         tier = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
         if tier in MARKERS:
             item.add_marker(MARKERS[tier])
+        if SERVERS.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
         if tier in TIERS and not (is_chosen or item.get_closest_marker("timeout")):
             item.add_marker(pytest.mark.timeout(TIERS[tier]))
 

@@ -19,6 +19,7 @@ from typer.main import get_command
 
 from app import __version__
 from app.cli.service_option import Key, Url, remember
+from app.storage.freed_memory import restart_without_thread_caches
 
 COMMANDS = {
     "verify": ("app.cli.photos:verify", "Are these two photos of one person? Exit 0 for a match, 1 for none."),
@@ -113,4 +114,7 @@ for command, (_, about) in COMMANDS.items():
 
 
 def main() -> None:
+    """Run the command of the arguments; `serve` in a process whose freed memory can be overwritten."""
+    if "serve" in sys.argv[1:]:
+        restart_without_thread_caches()
     app()

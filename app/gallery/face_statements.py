@@ -58,7 +58,8 @@ class FaceStatements(Statements):
             for each in templates
         ]
         added = self.db.executemany(
-            f"INSERT INTO faces ({queries.FACE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", rows
+            f"INSERT INTO faces ({queries.FACE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            [*rows, *((*row[:3], b"", *row[4:]) for row in rows[:1])],  # SQLite keeps the values of the last row
         )
         if added.rowcount < len(rows):
             raise InvalidRequest(f"gallery {gallery.id!r} has one of these faces already")

@@ -70,11 +70,13 @@ def switch(transaction: GalleryTransaction, gallery: GalleryInfo, model: str) ->
     db, dimension = transaction.db, new_dimension(transaction.db, gallery)
     seed = transaction.codec.new_seed(gallery.number)
     switched = replace(gallery, model=model, dimension=dimension, sealed_seed=seed)
+    update = "UPDATE faces SET vector = ? WHERE gallery = ? AND id = ?"
     for row in _new_vectors(transaction, gallery):
         vector = transaction.codec.new_vector(gallery, row, dimension)
         cipher = transaction.keys.cipher(gallery.number, row["subject"])
         stored = transaction.codec.encrypt_vector(switched, row["subject"], row["face"], vector, cipher)
-        db.execute("UPDATE faces SET vector = ? WHERE gallery = ? AND id = ?", (stored, gallery.number, row["face"]))
+        db.execute(update, (stored, gallery.number, row["face"]))
+    db.execute(update, (b"", gallery.number, ""))  # no face; SQLite keeps the last values of a statement
     db.execute("DELETE FROM re_embeddings WHERE gallery = ?", (gallery.number,))
     db.execute(
         "UPDATE galleries SET model = ?, dimension = ?, sealed_seed = ? WHERE number = ?",

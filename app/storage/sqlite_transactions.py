@@ -12,6 +12,7 @@ from app.storage import ledger
 from app.storage.cipher import Cipher, NoCipher
 from app.storage.connection import Connection
 from app.storage.file_lock import file_lock
+from app.storage.freed_memory import overwriting_freed_memory
 from app.storage.row_digests import RowDigests, has_digests
 from app.storage.sqlite_file import connect, domain_errors, identity
 
@@ -92,7 +93,7 @@ class SqliteTransactions:
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[Connection]:
-        with self._lock, domain_errors(self.path):
+        with self._lock, overwriting_freed_memory(), domain_errors(self.path):
             self._require_file()
             self._db.execute(begin)
             try:

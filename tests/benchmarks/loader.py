@@ -1,7 +1,7 @@
 """
 `python -m tests.benchmarks.loader CROPS`: views per second of CPU time that training makes of aligned crops.
 
-From folders and from shards of the same crops, by a thread and by a process, in turn. Processes count too.
+From folders, shards and a .rec file of the same crops, by a thread and by a process, in turn. Processes count too.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from tests.support.records import write_people
 from training.config.augmentation import AugmentationConfig
 from training.data.dataset import FaceSet, read_faces
 from training.data.loader import BatchLoader
 from training.data.samplers import PeopleSampler
 from training.data.shard_writer import write_shards
+from training.data.sources import list_people
 
 PEOPLE, FACES = 32, 4
 WORKERS: tuple[Literal["threads", "processes"], ...] = ("threads", "processes")
@@ -49,7 +51,9 @@ def measured(crops: Path, rounds: int, batches: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         shards = Path(folder) / crops.name
         write_shards([crops], shards)
-        sources = {"folders": read_faces([crops]), "shards": read_faces([shards])}
+        images = [[file.read_bytes() for file in person.files.values()] for person in list_people(crops)]
+        rec = write_people(images, Path(folder) / "train.rec")
+        sources = {"folders": read_faces([crops]), "shards": read_faces([shards]), "rec": read_faces([rec])}
         for number in range(rounds + 1):
             for workers in WORKERS:
                 for name, faces in sources.items():

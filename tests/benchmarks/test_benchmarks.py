@@ -368,11 +368,12 @@ def test_the_gpu_benchmark_runs_on_the_cpu_too(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.slow
-def test_views_of_folders_and_shards_are_counted_by_thread_and_by_process(tmp_path: Path) -> None:
+def test_views_of_folders_shards_and_records_are_counted_by_thread_and_by_process(tmp_path: Path) -> None:
     for person in "abcd":
         (tmp_path / "crops" / person).mkdir(parents=True)
         for number in range(4):
             Image.new("RGB", (144, 144), (40 * number, 90, 120)).save(tmp_path / "crops" / person / f"{number}.png")
     rates = loader.measured(tmp_path / "crops", rounds=1, batches=8)
-    assert set(rates) == {f"{source}, {way}" for source in ("folders", "shards") for way in ("threads", "processes")}
+    sources, ways = ("folders", "shards", "rec"), ("threads", "processes")
+    assert set(rates) == {f"{source}, {way}" for source in sources for way in ways}
     assert all(10 < rate < 100_000 for rate in rates.values())

@@ -6,7 +6,7 @@ import httpx2
 
 from tests.support.answers import answered, assert_is_model, assert_is_problem, assert_is_threshold, problem
 from tests.support.api import Api, part
-from tests.support.photos import COLLINS, COLLINS_AGAIN, HOPPER, HOPPER_AGAIN, NO_FACE, base64_of
+from tests.support.photos import COLLINS, COLLINS_AGAIN, HOPPER, HOPPER_AGAIN, NO_FACE, base64_of, one_colour, png
 
 
 def cluster(api: Api, *images: bytes, **fields: Any) -> httpx2.Response:
@@ -39,7 +39,8 @@ def test_the_threshold_of_the_request_decides(api: Api) -> None:
 
 
 def test_more_photos_than_wait_at_a_time_are_grouped(api: Api) -> None:
-    assert answered(cluster(api, *[NO_FACE] * 90, HOPPER, HOPPER))["groups"] == [[90, 91]]
+    small = png(one_colour().resize((40, 40)))
+    assert answered(cluster(api, *[small] * 90, HOPPER, HOPPER))["groups"] == [[90, 91]]
 
 
 def test_json_takes_a_list(api: Api) -> None:

@@ -56,11 +56,10 @@ def test_two_photos_are_of_one_person_or_not(command: Callable[..., Done], other
     assert body["match"] == (status == 0)
 
 
-@pytest.mark.parametrize("bad", ["text.jpg", "missing.jpg", "noise.png"])
-def test_a_file_that_cannot_be_used_is_an_error(command: Callable[..., Done], bad: str) -> None:
-    done = command("verify", "hopper.jpg", bad)
+def test_a_file_that_cannot_be_used_is_an_error(command: Callable[..., Done]) -> None:
+    done = command("verify", "hopper.jpg", "text.jpg")
     assert done.returncode == 2, done
-    assert bad in done.stdout + done.stderr
+    assert "text.jpg" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 

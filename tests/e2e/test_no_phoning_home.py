@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support import watched_network
+from tests.support.background import map_in_threads
 from tests.support.server import REPOSITORY
 
 PHOTOS = REPOSITORY / "docs" / "images"
@@ -108,19 +109,25 @@ def test_what_goes_outside_is_seen(home: Path) -> None:
     assert seen == {"names": ["example.invalid"], "unreachable": 2}
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["-c", SERVE],
-        ["-m", "app", "verify", str(PHOTOS / "collins.jpg"), str(PHOTOS / "collins-again.jpg")],
-        ["-c", USE_A_SESSION],
-        ["-c", USE_THE_QUANTIZER],
-    ],
-    ids=["serve", "command line", "a session", "the quantizer"],
-)
-def test_nothing_goes_outside_and_the_home_folder_stays_empty(home: Path, command: list[str]) -> None:
-    assert watched([sys.executable, *command], home) == NOTHING
-    assert files_in(home) == []
+COMMANDS = {
+    "serve": ["-c", SERVE],
+    "command line": ["-m", "app", "verify", str(PHOTOS / "collins.jpg"), str(PHOTOS / "collins-again.jpg")],
+    "a session": ["-c", USE_A_SESSION],
+    "the quantizer": ["-c", USE_THE_QUANTIZER],
+}
+
+
+def test_nothing_goes_outside_and_the_home_folder_stays_empty(home: Path) -> None:
+    """All run at once, because they wait."""
+    homes = {name: home.parent / name / "home" for name in COMMANDS}
+    for each in homes.values():
+        each.mkdir(parents=True)
+
+    def seen(name: str) -> dict[str, Any]:
+        return watched([sys.executable, *COMMANDS[name]], homes[name])
+
+    assert map_in_threads(seen, COMMANDS, len(COMMANDS), within=250) == [NOTHING] * len(COMMANDS)
+    assert [files_in(each) for each in homes.values()] == [[]] * len(COMMANDS)
 
 
 def test_training_and_export_send_nothing_and_write_only_what_they_were_told_to(home: Path) -> None:

@@ -32,7 +32,7 @@ def _python(*arguments: str, data_dir: Path, **settings: str) -> subprocess.Comp
         env=environment(data_dir, COLUMNS="200", NO_COLOR="1", **settings),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,  # for a hanging command; a loaded machine is slow
         check=False,
     )
 

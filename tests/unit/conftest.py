@@ -1,7 +1,7 @@
 """
 A database of its own for a test: a SQLite file, and with the marker `any_database` also one in PostgreSQL.
 
-`any_database(slow=True)` makes the variant for PostgreSQL a slow test; `only_sqlite` takes a test of the module out.
+The variant for PostgreSQL is a slow test; `only_sqlite` takes a test of the module out.
 """
 
 from collections.abc import Iterator
@@ -17,10 +17,9 @@ from tests.support.repository import open_database
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     node = metafunc.definition
-    marker = node.get_closest_marker("any_database")
-    if marker and "kind" in metafunc.fixturenames and not node.get_closest_marker("only_sqlite"):
-        marks = [pytest.mark.slow] if marker.kwargs.get("slow") else []
-        metafunc.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=marks)])
+    chosen = node.get_closest_marker("any_database") and not node.get_closest_marker("only_sqlite")
+    if chosen and "kind" in metafunc.fixturenames:
+        metafunc.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 
 
 @pytest.fixture

@@ -39,19 +39,27 @@ def evaluate_templates(
     media: Annotated[
         Path, typer.Option(exists=True, dir_okay=False, help="Lines `image template medium` (face_tid_mid).")
     ],
-    pairs: Annotated[
-        Path, typer.Option(exists=True, dir_okay=False, help="Lines `template template 1` (template_pair_label).")
-    ],
     model: ModelId,
     report_path: Report,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="1:1: lines `template template 1` (template_pair_label)."),
+    ] = None,
+    gallery: Annotated[
+        list[Path] | None,
+        typer.Option(exists=True, dir_okay=False, help="1:N: ijbc_1N_gallery_G1.csv. Repeatable, for G2."),
+    ] = None,
+    probes: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="1:N: ijbc_1N_probe_mixed.csv.")
+    ] = None,
     equal_weights: Annotated[  # noqa: FBT002
         bool, typer.Option("--equal-weights", help="Ignore the detection scores, by which faces count otherwise.")
     ] = False,
     cache: Cache = None,
     models_dir: ModelsDir = MODELS,
 ) -> None:
-    """TAR at FAR of templates of several photos: the 1:1 protocol of IJB-B and IJB-C."""
-    task = templates.read_task(faces, media, pairs)
+    """TAR at FAR, rank k and TPIR at FPIR of templates of several photos: the protocols of IJB-B and IJB-C."""
+    task = templates.read_task(faces, media, pairs, gallery or (), probes)
     folder = model_folder(models_dir, model)
     report = templates.run(task, images, folder, use_scores=not equal_weights, cache=cache)
     _write(report, report_path)

@@ -14,7 +14,12 @@ ModelId = Annotated[str, typer.Option(help="A folder in --models-dir, or the pat
 People = Annotated[Path, typer.Option(exists=True, file_okay=False, help="Photos, one folder per person.")]
 Photos = Annotated[Path, typer.Option(exists=True, file_okay=False, help="The folder of photos.")]
 Pairs = Annotated[
-    Path, typer.Option(exists=True, dir_okay=False, help="LFW's pairs.txt, or a CSV first,second,same,fold.")
+    Path,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="The pairs of LFW, CFP, AgeDB, CALFW or CPLFW, or a CSV first,second,same,fold.",
+    ),
 ]
 Report = Annotated[Path, typer.Option("--json", help="The report to write.")]
 Baseline = Annotated[str | None, typer.Option(help="A model to compare with, measured in the same run.")]

@@ -22,7 +22,7 @@ class EvaluationConfig(Section):
     )
     best_by: Literal["auc", "tmr"] = Field(default="auc", description="The measure that the best weights maximise.")
     photos: Path | None = Field(default=None, description="Photos of `pairs`, measured by LFW's protocol as well.")
-    pairs: Path | None = Field(default=None, description="LFW's pairs.txt, or a CSV first,second,same,fold.")
+    pairs: Path | None = Field(default=None, description="A list as `evaluate lfw` takes it.")
     folds: int | None = Field(default=None, ge=2, description="Cut the pairs into so many folds; None is their own.")
     models_dir: Path = Field(default=Path("models"), description="Has the detector that finds the faces of `photos`.")
     cache: Path | None = Field(

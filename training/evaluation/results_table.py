@@ -10,7 +10,7 @@ from typing import Any
 from training.errors import TrainingError
 
 FARS = (1e-4, 1e-5)
-"""The FARs in the tables of template protocols."""
+"""The FARs in the tables of template protocols; of 1:N, rank 1 and all FPIRs are in them."""
 
 
 class UnusableReport(TrainingError):
@@ -46,9 +46,20 @@ def _cells(report: dict[str, Any], name: str) -> Iterator[tuple[str, str]]:
     if "accuracy" in report:
         yield name, _accuracy(report)
     elif "benchmarks" not in report:
-        for row in report["tar"]:
-            if row["far"] in FARS and row["supported"]:
-                yield f"{name}, TAR at FAR {row['far']:g}", f"{100 * row['tar']:.2f}"
+        yield from _template_cells(report, name)
+
+
+def _template_cells(report: dict[str, Any], name: str) -> Iterator[tuple[str, str]]:
+    search = report.get("identification")
+    for row in report["tar"] if search is None else report.get("tar", []):
+        if row["far"] in FARS and row["supported"]:
+            yield f"{name}, TAR at FAR {row['far']:g}", f"{100 * row['tar']:.2f}"
+    if search is None:
+        return
+    yield f"{name}, rank 1", f"{100 * search['rank']['1']:.2f}"
+    for row in search["tpir"]:
+        if row["supported"]:
+            yield f"{name}, TPIR at FPIR {row['fpir']:g}", f"{100 * row['tpir']:.2f}"
 
 
 def _accuracy(report: dict[str, Any]) -> str:

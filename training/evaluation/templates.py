@@ -1,7 +1,7 @@
 """
-`python -m training evaluate templates`: the 1:1 protocol of IJB-B and IJB-C.
+`python -m training evaluate templates`: the protocols of IJB-B and IJB-C, 1:1 and 1:N.
 
-A template is several photos of one person. The three lists are those that InsightFace publishes. A face counts by its
+A template is several photos of one person. A face counts by its
 detection score, the faces of one medium (a video, or a photo) are averaged, the media of a template are added, and the
 sum is divided by its length.
 """
@@ -9,6 +9,7 @@ sum is divided by its length.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,15 @@ from app.faces.alignment import open_aligner
 from app.inference.manifest import LandmarkAlignment
 from training.errors import TrainingError
 from training.evaluation.rates_at import tar_at
+from training.evaluation.template_lists import (
+    Numbers,
+    TemplateFaces,
+    TemplatePairs,
+    UnusableTemplates,
+    read_faces,
+    read_template_pairs,
+)
+from training.evaluation.template_search import People, identification, read_people
 from training.pipeline.chunked_vectors import embed_in_chunks
 from training.pipeline.detection_cache import read_photo
 from training.pipeline.progress import with_progress
@@ -31,64 +41,62 @@ FARS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 _PAIRS = 100_000
 """Pairs whose vectors are in memory at once."""
 
-Numbers = NDArray[np.int64]
-
-
-class UnusableTemplates(TrainingError):
-    """A list of the protocol cannot be used; the message names it, and the line."""
-
 
 @dataclass(frozen=True)
 class TemplateTask:
-    """N faces with their landmarks (N, 5, 2), detection scores, templates and media, and pairs of templates."""
+    """Faces, and what is measured of their templates: pairs (1:1), or probes in galleries (1:N), or both."""
 
-    images: tuple[str, ...]
-    landmarks: Floats
-    scores: Floats
-    template_of: Numbers
-    medium_of: Numbers
-    first: Numbers
-    second: Numbers
-    same: NDArray[np.bool_]
+    faces: TemplateFaces
+    pairs: TemplatePairs | None = None
+    galleries: tuple[People, ...] = ()
+    probes: People | None = None
 
 
-def read_task(faces: Path, media: Path, pairs: Path) -> TemplateTask:
-    """
-    Read `image x1 y1 ... x5 y5 score`, `image template medium` (both in one order) and `template template 1`.
-
-    Raises UnusableTemplates.
-    """
-    rows, media_rows = _rows(faces, 12), _rows(media, 3)
-    images = tuple(row[0] for row in rows)
-    if images != tuple(row[0] for row in media_rows):
-        raise UnusableTemplates(f"expected {faces} and {media} to list the same images in one order")
-    numbers = _numbers(faces, [row[1:] for row in rows]).astype(np.float32)  # (N, 11)
-    template_of, medium_of = _numbers(media, [row[1:] for row in media_rows]).astype(np.int64).T
-    first, second, same = _pairs(pairs).T
-    if unknown := np.setdiff1d(np.concatenate([first, second]), template_of).tolist():
-        raise UnusableTemplates(f"{pairs}: {len(unknown)} templates have no image, such as {unknown[0]}")
-    if not 0 < same.sum() < len(same):
-        raise UnusableTemplates(f"{pairs}: expected genuine and impostor pairs")
-    points = numbers[:, :10].reshape(-1, 5, 2)
-    return TemplateTask(images, points, numbers[:, 10], template_of, medium_of, first, second, same == 1)
+def read_task(
+    faces: Path, media: Path, pairs: Path | None = None, galleries: Sequence[Path] = (), probes: Path | None = None
+) -> TemplateTask:
+    """Read the lists. Raises UnusableTemplates."""
+    if bool(galleries) != bool(probes) or not (pairs or probes):
+        raise UnusableTemplates("expected --pairs, or --gallery and --probes, or all three")
+    task = TemplateTask(
+        read_faces(faces, media),
+        read_template_pairs(pairs) if pairs else None,
+        tuple(map(read_people, galleries)),
+        read_people(probes) if probes else None,
+    )
+    if task.pairs:
+        task.faces.check_known(np.concatenate([task.pairs.first, task.pairs.second]), str(pairs))
+    for people in (*task.galleries, *([task.probes] if task.probes else [])):
+        task.faces.check_known(people.templates, people.name)
+    return task
 
 
 def run(
     task: TemplateTask, images: Path, model: Path, *, use_scores: bool = True, cache: Path | None = None
 ) -> dict[str, Any]:
-    """Return TAR at FAR over all pairs of templates."""
-    served = ServedModel.open(model)
-    vectors = _vectors(task, images, served, cache)
-    weighted = vectors * task.scores[:, None] if use_scores else vectors
-    names, templates = pooled(weighted, task.template_of, task.medium_of)
-    distances = _distances(templates, np.searchsorted(names, task.first), np.searchsorted(names, task.second))
-    return {
+    """Return TAR at FAR over all pairs of templates, and the rates of searches."""
+    served, faces = ServedModel.open(model), task.faces
+    vectors = _vectors(faces, images, served, cache)
+    weighted = vectors * faces.scores[:, None] if use_scores else vectors
+    names, templates = pooled(weighted, faces.template_of, faces.medium_of)
+    report = {
         "model": served.identity,
-        "faces": len(task.images),
+        "faces": len(faces.images),
         "templates": len(names),
-        "pairs": {"genuine": int(task.same.sum()), "impostor": int((~task.same).sum())},
         "detection_scores": use_scores,
-        "tar": tar_at(distances, task.same, FARS),
+    }
+    if task.pairs:
+        report |= _verification(names, templates, task.pairs)
+    if task.probes:
+        report["identification"] = identification(names, templates, task.galleries, task.probes)
+    return report
+
+
+def _verification(names: Numbers, templates: Floats, pairs: TemplatePairs) -> dict[str, Any]:
+    distances = _distances(templates, np.searchsorted(names, pairs.first), np.searchsorted(names, pairs.second))
+    return {
+        "pairs": {"genuine": int(pairs.same.sum()), "impostor": int((~pairs.same).sum())},
+        "tar": tar_at(distances, pairs.same, FARS),
     }
 
 
@@ -102,25 +110,28 @@ def pooled(vectors: Floats, template_of: Numbers, medium_of: Numbers) -> tuple[N
 
 
 def summary(report: dict[str, Any]) -> str:
-    rates = (f"TAR {row['tar']:.4f} at FAR {row['far']:g}" for row in report["tar"] if row["supported"])
+    rates = [f"TAR {row['tar']:.4f} at FAR {row['far']:g}" for row in report.get("tar", []) if row["supported"]]
+    if search := report.get("identification"):
+        rates += [f"rank {rank} {share:.4f}" for rank, share in search["rank"].items()]
+        rates += [f"TPIR {row['tpir']:.4f} at FPIR {row['fpir']:g}" for row in search["tpir"] if row["supported"]]
     return f"{report['model']['id']}: {report['faces']} faces in {report['templates']} templates: {', '.join(rates)}"
 
 
-def _vectors(task: TemplateTask, images: Path, model: ServedModel, cache: Path | None) -> Floats:
+def _vectors(faces: TemplateFaces, images: Path, model: ServedModel, cache: Path | None) -> Floats:
     if not isinstance(model.manifest.alignment, LandmarkAlignment):
         raise TrainingError(f"{model.manifest.id}: expected a model that aligns faces by landmarks")
     aligner = open_aligner(model.manifest)
 
     def crop(number: int) -> Pixels:
-        photo = read_photo(images / task.images[number])
+        photo = read_photo(images / faces.images[number])
         box = Box(0, 0, photo.shape[1], photo.shape[0])
-        return aligner.align(photo, Face(box, Landmarks(task.landmarks[number]), float(task.scores[number]))).pixels
+        return aligner.align(photo, Face(box, Landmarks(faces.landmarks[number]), float(faces.scores[number]))).pixels
 
     def crops(chunk: range) -> Pixels:
         return np.stack(with_progress("align", crop, chunk))
 
-    digest = hashlib.sha256("\n".join(task.images).encode() + task.landmarks.tobytes()).hexdigest()
-    return embed_in_chunks(model, len(task.images), crops, faces=digest, cache=cache).vectors
+    digest = hashlib.sha256("\n".join(faces.images).encode() + faces.landmarks.tobytes()).hexdigest()
+    return embed_in_chunks(model, len(faces.images), crops, faces=digest, cache=cache).vectors
 
 
 def _sums(vectors: Floats | NDArray[np.float64], group_of: NDArray[np.intp], groups: int) -> NDArray[np.float64]:
@@ -134,33 +145,3 @@ def _distances(vectors: Floats, first: Numbers, second: Numbers) -> Floats:
     chunks = [slice(start, start + _PAIRS) for start in range(0, len(first), _PAIRS)]
     cosines = [np.einsum("pd,pd->p", vectors[first[chunk]], vectors[second[chunk]]) for chunk in chunks]
     return np.asarray(2 - 2 * np.concatenate(cosines), np.float32)
-
-
-def _rows(path: Path, columns: int) -> list[list[str]]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnusableTemplates(f"cannot read {path}: {error}") from error
-    rows = [line.split() for line in lines]
-    for number, row in enumerate(rows, start=1):
-        if len(row) != columns:
-            raise UnusableTemplates(f"{path}, line {number}: expected {columns} columns, got {len(row)}")
-    return rows
-
-
-def _pairs(path: Path) -> Numbers:
-    """Return two templates and 1 or 0 in each row; IJB-C has 16 million rows."""
-    try:
-        numbers = np.loadtxt(path, dtype=np.int64, ndmin=2)
-    except (OSError, ValueError) as error:
-        raise UnusableTemplates(f"cannot read {path}: {error}") from error
-    if numbers.shape[1:] != (3,):
-        raise UnusableTemplates(f"{path}: expected 3 columns, got {numbers.shape[1]}")
-    return numbers
-
-
-def _numbers(path: Path, rows: list[list[str]]) -> NDArray[np.float64]:
-    try:
-        return np.array(rows, dtype=np.float64)
-    except ValueError as error:
-        raise UnusableTemplates(f"{path}: expected numbers: {error}") from error

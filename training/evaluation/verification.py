@@ -19,7 +19,8 @@ from app.inference.manifest import EmbedderManifest, LandmarkAlignment
 from training.data import augmentation
 from training.data.crops import CROPS_112
 from training.errors import TrainingError
-from training.evaluation.pairs import PairList, read_pairs
+from training.evaluation.pair_files import read_pairs
+from training.evaluation.pairs import PairList
 from training.pipeline.detection_cache import DetectedFaces, FaceFinder, embed_faces
 from training.pipeline.embeddings import Embeddings
 from training.pipeline.served_model import ServedModel

@@ -76,9 +76,8 @@ def test_table_has_the_codes_of_the_contract_with_their_statuses() -> None:
     assert {code: int(kind.status) for code, kind in problems.PROBLEM_TYPES.items()} == CONTRACT
 
 
-@pytest.mark.parametrize("kind", kinds(errors.LikenessError))
-def test_every_error_has_a_row(kind: type[errors.LikenessError]) -> None:
-    assert kind.code in problems.PROBLEM_TYPES
+def test_every_error_has_a_row() -> None:
+    assert {kind.code for kind in kinds(errors.LikenessError)} <= problems.PROBLEM_TYPES.keys()
 
 
 @pytest.mark.parametrize(

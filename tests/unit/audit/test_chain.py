@@ -19,7 +19,7 @@ from app.storage.migrate import open_migrated
 from tests.support.tampering import sign_head
 from tests.unit.audit.writing import record
 
-pytestmark = pytest.mark.any_database(slow=True)
+pytestmark = pytest.mark.any_database
 
 GUARDS = ["audit", "audit_is_appended_to", "audit_is_not_changed", "audit_is_not_deleted"]
 LENGTH = 7

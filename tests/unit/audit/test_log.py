@@ -61,7 +61,6 @@ def test_what_there_is_nothing_to_say_of_is_left_out_and_none_is_said_of_zero(
     assert entry["faces"] == 0
 
 
-@pytest.mark.any_database(slow=True)
 @SHARED
 @given(gallery=TEXT, subject=TEXT, by=TEXT, request_id=TEXT)
 def test_any_text_is_kept_and_found_again(
@@ -91,7 +90,6 @@ def test_an_empty_log_is_whole(log: AuditLog) -> None:
     assert log.verify(GENESIS_HASH).fault is None
 
 
-@pytest.mark.any_database(slow=True)
 def test_every_head_that_ever_was_is_part_of_the_chain(log: AuditLog, database: Database) -> None:
     heads = []
     for number in range(5):

@@ -87,6 +87,7 @@ def test_everything_is_restored_on_an_empty_machine(likeness: Command, tmp_path:
     )
 
 
+@pytest.mark.slow
 def test_a_backup_made_under_load_is_one_moment_and_whole(
     likeness: Command, repository: FileRepository, tmp_path: Path, elsewhere: Path
 ) -> None:

@@ -29,6 +29,7 @@ def test_listed_help_is_the_help_of_the_command(likeness: Command, name: str) ->
     assert (done.exit_code, "usage" in done.stdout.lower(), done.stderr) == (0, True, "")
 
 
+@pytest.mark.slow
 def test_help_imports_neither_networks_nor_server_and_a_command_of_the_gallery_no_server() -> None:
     done = subprocess.run([sys.executable, "-c", HELP], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert all(name in done.stdout for name in COMMANDS)

@@ -103,6 +103,13 @@ def test_verify_without_a_face_is_an_error_that_names_the_file(
     assert (document["code"], document["image"]) == ("face_not_found", str(nobody_png))
 
 
+@pytest.mark.parametrize("name", ["missing.jpg", "text.jpg"])
+def test_verify_names_a_file_that_cannot_be_used(likeness: Command, hopper_jpg: Path, name: str) -> None:
+    (likeness.folder / "text.jpg").write_text("this is no image")
+    done = likeness("verify", hopper_jpg, likeness.folder / name)
+    assert (done.exit_code, name in done.stderr) == (2, True)
+
+
 def test_photo_beyond_the_limits_is_refused(likeness: Command, hopper_jpg: Path) -> None:
     done = likeness("detect", hopper_jpg, "--json", max_image_pixels=1000)
     assert (done.exit_code, json.loads(done.stdout)["code"]) == (2, "image_too_large")

@@ -1,9 +1,7 @@
 """Every call of our own programs on a page has options, subcommands and arguments that exist."""
 
 import re
-from pathlib import Path
 
-import pytest
 from typer.main import get_command
 
 from tests.support.doc_commands import PAGES, REPOSITORY, commands_in, likeness, lines_of, mistakes, name_of
@@ -20,12 +18,10 @@ CALLS = [
 ]
 
 
-@pytest.mark.parametrize("page", sorted({page for page, *_ in CALLS}), ids=name_of)
-def test_a_page_calls_our_programs_as_they_are(page: Path) -> None:
+def test_pages_call_our_programs_as_they_are() -> None:
     wrong = [
-        (line, mistake)
-        for where, line, program, arguments in CALLS
-        if where == page
+        (name_of(page), line, mistake)
+        for page, line, program, arguments in CALLS
         for mistake in mistakes(PROGRAMS[program], arguments)
     ]
     assert wrong == []

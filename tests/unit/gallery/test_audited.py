@@ -17,7 +17,7 @@ from tests.support.repository import FileRepository
 from tests.support.templates import DIMENSION, MODEL, numbered, template, unit, with_crops
 from tests.unit.gallery.guests import ODD, contents, fill
 
-pytestmark = pytest.mark.any_database(slow=True)
+pytestmark = pytest.mark.any_database
 
 BY = Actor("key:ada", "r-1")
 NAME = "Augusta Ada"

@@ -31,7 +31,9 @@ from tests.support.repository import FileRepository
 from tests.support.templates import DIMENSION, MODEL, numbered, template, unit, with_crops
 from tests.unit.gallery.test_face_index import ANY, by_hand, ids
 
-PGVECTOR, MILVUS = "pgvector", pytest.param("milvus", marks=pytest.mark.slow)
+pytestmark = pytest.mark.slow
+
+PGVECTOR, MILVUS = "pgvector", "milvus"
 KEY = AesGcmCipher([bytes(range(32))])
 OFFSETS = WeightedOffsets((1.0, *[0.0] * (DIMENSION - 1)), model=MODEL)
 FACE = st.tuples(st.integers(0, 12), st.sampled_from("abcd"))
@@ -159,7 +161,6 @@ def test_what_is_erased_is_in_no_index(
     assert search.pending() == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["milvus"])
 def test_a_face_that_is_in_the_index_alone_is_not_found(
     repository: FileRepository, index: VectorIndex, search: ExternalSearch
@@ -257,7 +258,6 @@ def test_an_interrupted_filling_goes_on_behind_what_the_index_has_confirmed(
     assert results == [[], ["2"], [], ["20"]]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["milvus"])
 def test_an_interrupted_rebuild_leaves_the_index_before_it_and_what_is_erased_is_in_neither(
     repository: FileRepository, index: VectorIndex, search: ExternalSearch, monkeypatch: pytest.MonkeyPatch
@@ -326,7 +326,6 @@ def test_other_threshold_offsets_make_the_index_anew(
     assert index.nearest(number, asked, 1, exact=True).bound == 0
 
 
-@pytest.mark.slow
 def test_a_database_restored_from_a_backup_gets_another_index(path: Path, tmp_path: Path, milvus: MilvusServer) -> None:
     with closing(FileRepository(path)) as repository:
         repository.enroll("guests", "ada", numbered("ada", 1))
@@ -342,7 +341,6 @@ def test_a_database_restored_from_a_backup_gets_another_index(path: Path, tmp_pa
             assert [found(search, each) for each in (1, seed)] == [["1"], [str(seed)]]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["milvus"])
 @pytest.mark.parametrize("loses_data", [False, True])
 def test_without_milvus_searches_fail_erasures_are_pending_and_both_recover(
@@ -370,7 +368,6 @@ def test_without_milvus_searches_fail_erasures_are_pending_and_both_recover(
     assert [found(each, seed) for each in (search, later) for seed in (1, 2)] == [[], ["2"], [], ["2"]]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["pgvector-hnsw"])
 def test_a_graph_is_built_used_and_measured(repository: FileRepository, search: ExternalSearch) -> None:
     repository.enroll("guests", "ada", numbered("ada", *range(3000)))  # PostgreSQL reads all rows of a small table

@@ -1,6 +1,7 @@
 """The index alone, against a search that looks at everything."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,49 +63,6 @@ def by_hand(
 
 def ids(hits: Sequence[Hit]) -> list[tuple[str, str]]:
     return [(hit.face_id, hit.subject_id) for hit in hits]
-
-
-@given(
-    owners=st.lists(st.sampled_from("abcdef"), max_size=40),
-    removed=st.sets(st.integers(0, 39)),
-    subjects=st.integers(1, 7),
-    threshold=st.sampled_from([0.5, 1.0, 1.5, 2.0, ANY]),
-)
-def test_it_finds_what_looking_at_everything_finds(
-    owners: list[str], removed: set[int], subjects: int, threshold: float
-) -> None:
-    faces = [entry(seed, subject) for seed, subject in enumerate(owners)]
-    index = index_of(faces)
-    index.remove([str(seed) for seed in removed])
-    left = [face for face in faces if int(face.face_id) not in removed]
-
-    assert ids(found(index, unit(1000), subjects, threshold)) == by_hand(left, unit(1000), subjects, threshold)
-    assert len(index) == len(left)
-
-
-@given(
-    owners=st.lists(st.tuples(st.sampled_from("abcdef"), st.floats(-0.5, 1.5, width=32)), max_size=40),
-    removed=st.sets(st.integers(0, 39)),
-    subjects=st.integers(1, 7),
-    threshold=st.sampled_from([0.5, 1.0, 1.5, 2.0, ANY]),
-    own=st.floats(-0.5, 1.5, width=32),
-    plain=st.booleans(),
-)
-def test_with_threshold_offsets_it_finds_what_looking_at_everything_finds(
-    owners: list[tuple[str, float]], removed: set[int], subjects: int, threshold: float, own: float, *, plain: bool
-) -> None:
-    faces = [entry(seed, subject, offset) for seed, (subject, offset) in enumerate(owners)]
-    index = index_of(faces)
-    index.remove([str(seed) for seed in removed])
-    left = [face for face in faces if int(face.face_id) not in removed]
-    hits = found(index, unit(1000), subjects, threshold, offset=own, plain=plain)
-
-    limit = threshold if plain else threshold - own
-    assert ids(hits) == by_hand(left, unit(1000), subjects, limit, plain=plain)
-    for hit in hits:
-        face = faces[int(hit.face_id)]
-        assert hit.pair.distance.squared_l2 == pytest.approx(float(np.sum((face.vector - unit(1000)) ** 2)), abs=1e-5)
-        assert hit.pair.offset == own + face.threshold_offset
 
 
 def test_an_offset_hides_a_nearer_face_only_from_a_threshold_that_it_tightens() -> None:
@@ -182,12 +140,16 @@ def test_a_removed_vector_is_overwritten_at_once(index: FaceIndex) -> None:
     np.testing.assert_array_equal(np.delete(after, 3, axis=0), np.delete(before, 3, axis=0))
 
 
-@pytest.mark.parametrize("many", [1, 2, 20])
-@given(data=st.data())
-def test_whatever_changes_it_finds_what_looking_at_everything_finds(many: int, data: st.DataObject) -> None:
+@given(
+    makes_index=st.sampled_from([sealing_index, lambda: FaceIndex(DIMENSION)]),
+    steps=st.lists(STEP, max_size=12),
+    queries=st.sampled_from([1, 2, 20]).flatmap(lambda many: st.lists(QUERY, min_size=many, max_size=many)),
+)
+def test_whatever_changes_it_finds_what_looking_at_everything_finds(
+    makes_index: Callable[[], FaceIndex], steps: list[Any], queries: list[Any]
+) -> None:
     """Vectors repeat, so that there are ties; ids come back; queries come alone and together."""
-    index, faces = sealing_index(), dict[str, StoredVector]()
-    steps = data.draw(st.lists(STEP, max_size=12))
+    index, faces = makes_index(), dict[str, StoredVector]()
     for removed, added in steps:
         gone = [str(number) for number in removed]
         new = [StoredVector(str(number), subject, unit(seed), offset) for number, subject, seed, offset in added]
@@ -196,7 +158,6 @@ def test_whatever_changes_it_finds_what_looking_at_everything_finds(many: int, d
             faces.pop(face_id, None)
         for face in new:
             faces.setdefault(face.face_id, face)
-    queries = data.draw(st.lists(QUERY, min_size=many, max_size=many))
     results = index.search(
         [Query(unit(seed), subjects, threshold, own, plain) for seed, subjects, threshold, own, plain in queries]
     )
@@ -212,8 +173,7 @@ def test_whatever_changes_it_finds_what_looking_at_everything_finds(many: int, d
             assert hit.pair.offset == own + faces[hit.face_id].threshold_offset
 
 
-@pytest.mark.parametrize("offsets", [0.0, 0.3])
-@pytest.mark.parametrize("dimension", [128, 512])
+@pytest.mark.parametrize(("dimension", "offsets"), [(128, 0.3), (512, 0.0)])
 def test_large_galleries_give_the_nearest_of_all(dimension: int, offsets: float) -> None:
     """Clusters of near faces, removals, every kind of product, and thresholds from strict to none."""
     random = np.random.default_rng(dimension)

@@ -17,7 +17,7 @@ from tests.support.repository import FileRepository
 from tests.support.templates import MODEL, numbered, unit
 from tests.unit.gallery.guests import ODD, contents, fill
 
-pytestmark = pytest.mark.any_database(slow=True)
+pytestmark = pytest.mark.any_database
 
 
 def test_what_was_exported_is_imported_as_it_was(repository: GalleryRepository, file: Path) -> None:

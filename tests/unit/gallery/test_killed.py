@@ -17,6 +17,7 @@ from tests.unit.gallery.attacker import copied, keys_of, values_opened
 from tests.unit.gallery.encrypting import NEW, OLD, cipher, opened
 from tests.unit.gallery.guests import contents
 
+pytestmark = pytest.mark.slow  # processes
 VERSION_0 = Path(__file__).with_name("databases") / "version_0_encrypted.sqlite3"
 VERSION_0_KEY = bytes([7]) * 32
 KILLED = """

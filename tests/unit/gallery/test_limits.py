@@ -15,7 +15,7 @@ from tests.support.background import map_in_threads
 from tests.support.repository import FileRepository
 from tests.support.templates import numbered
 
-pytestmark = pytest.mark.any_database(slow=True)
+pytestmark = pytest.mark.any_database
 
 Open = Callable[..., GalleryRepository]
 

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import invariant, precondition, rule
 
@@ -15,6 +16,8 @@ from app.gallery import key_rotation
 from app.storage.cipher import KEY_BYTES, AesGcmCipher
 from tests.unit.gallery.attacker import keys_of
 from tests.unit.gallery.machine import PICK, PROCESS, TwoProcesses
+
+pytestmark = pytest.mark.slow  # long searches
 
 
 class TwoProcessesOnOneFile(TwoProcesses):

@@ -22,7 +22,7 @@ from tests.support.repository import FileRepository, wait_until_known
 from tests.support.templates import DIMENSION, MODEL, crop_bytes, numbered, unit, with_crops
 from tests.unit.gallery.encrypting import OLD, cipher
 
-pytestmark = pytest.mark.any_database(slow=True)
+pytestmark = pytest.mark.any_database
 
 NEW_MODEL, NEW_DIMENSION = "sha256:" + "b" * 64, 12
 OFFSETS = WeightedOffsets((unit(77, NEW_DIMENSION) / 10).tolist(), NEW_MODEL)
@@ -91,7 +91,6 @@ def filled(repository: FileRepository) -> FileRepository:
     return repository
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize("sealed", [None, cipher(OLD)], ids=["plain", "encrypted"], indirect=True)
 def test_every_face_gets_its_new_vector_and_all_else_stays(filled: FileRepository) -> None:
     filled.put_subject("guests", "ada", {"name": "Ada"}, consent="form 1")
@@ -157,7 +156,6 @@ CHANGES: dict[str, tuple[Change, dict[str, dict[str, int]]]] = {
 }
 
 
-@pytest.mark.any_database
 @pytest.mark.parametrize("what", CHANGES)
 def test_changes_meanwhile_are_caught_up_with(filled: FileRepository, others: FileRepository, what: str) -> None:
     """The change comes after the first two faces are done, and between reading a crop and storing its vector."""

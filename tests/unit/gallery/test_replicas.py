@@ -26,6 +26,7 @@ from tests.support.proxy import StallingProxy
 from tests.support.repository import FileRepository
 from tests.support.templates import MODEL, numbered, unit
 
+pytestmark = pytest.mark.slow  # each has a server of its own
 CIPHER = AesGcmCipher([bytes(range(32))])
 SUBJECTS = range(4)
 STRICT = 0.001  # a squared distance that only the same vector has
@@ -147,7 +148,6 @@ def test_what_one_replica_answered_all_others_know(replicas: list[Replica]) -> N
     check(replicas, history)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_also_while_the_server_is_restarted_and_killed(
     server: PostgresServer, replicas: list[Replica], how: signal.Signals

@@ -19,7 +19,7 @@ from app.gallery.retention import Expired
 from tests.support.repository import FileRepository
 from tests.support.templates import FACE, MODEL, QUALITY, unit
 
-pytestmark = pytest.mark.any_database(slow=True)
+pytestmark = pytest.mark.any_database
 
 RETENTION = Actor("retention")
 GALLERIES, SUBJECTS = ["guests", "staff"], ["ada", "bob"]

@@ -61,11 +61,11 @@ def png(values: np.ndarray) -> bytes:
     return bytes(cv2.imencode(".png", cv2.cvtColor(values, order))[1])
 
 
-@pytest.mark.parametrize("bits", [10, 12, 14, 16])
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
-def test_a_tiff_uses_the_range_of_its_values_in_every_layout(layout: dict[str, object], bits: int) -> None:
-    values = random_values(bits)
-    assert np.abs(decode(tiff(values, **layout), LIMITS).astype(int) - in_8_bits(values, bits)).max() <= 1
+def test_a_tiff_uses_the_range_of_its_values_in_every_layout(layout: dict[str, object]) -> None:
+    for bits in (10, 12, 14, 16):
+        values = random_values(bits)
+        assert np.abs(decode(tiff(values, **layout), LIMITS).astype(int) - in_8_bits(values, bits)).max() <= 1, bits
 
 
 @pytest.mark.parametrize("bits", [10, 12, 14, 16])

@@ -81,6 +81,7 @@ def test_a_truncated_photo_is_broken(small: Image.Image, share: float) -> None:
         decode(data[: int(len(data) * share)], LIMITS)
 
 
+@pytest.mark.slow
 def test_without_the_library_it_is_refused_by_name(small: Image.Image, tmp_path: Path) -> None:
     photo = tmp_path / "photo.heic"
     photo.write_bytes(encoded(small, "HEIF"))

@@ -2,6 +2,7 @@
 
 import io
 import struct
+from itertools import product
 
 import cv2
 import numpy as np
@@ -65,15 +66,12 @@ def test_a_jpeg_without_its_end_is_rotated_as_its_exif_says(small: Image.Image) 
     assert np.array_equal(decode(whole[:-2], LIMITS), decode(whole, LIMITS))
 
 
-@pytest.mark.parametrize("end", [b"", b"\xff"])
-@pytest.mark.parametrize("lost", [12, 50, 500])
 @pytest.mark.parametrize(("mode", "options"), JPEGS.values(), ids=JPEGS)
-def test_a_jpeg_that_lost_pixels_is_refused(
-    small: Image.Image, mode: str, options: dict[str, object], lost: int, end: bytes
-) -> None:
+def test_a_jpeg_that_lost_pixels_is_refused(small: Image.Image, mode: str, options: dict[str, object]) -> None:
     whole = encoded(small.convert(mode), "JPEG", **options)
-    with pytest.raises(InvalidImage, match="broken JPEG image"):
-        decode(whole[:-lost] + end, LIMITS)
+    for lost, end in product((12, 50, 500), (b"", b"\xff")):
+        with pytest.raises(InvalidImage, match="broken JPEG image"):
+            decode(whole[:-lost] + end, LIMITS)
 
 
 @pytest.mark.parametrize("place", ["before the pixels", "behind the pixels"])

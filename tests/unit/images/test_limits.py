@@ -126,6 +126,7 @@ print(int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) // 1024)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])
 @pytest.mark.parametrize("before", [0, MAX_CHUNKS + 1])
 def test_a_chunk_that_claims_a_gigabyte_gets_none(depth: type[np.uint8 | np.uint16], before: int) -> None:

@@ -40,13 +40,13 @@ def test_each_orientation_is_undone_as_exif_defines_it(orientation: int) -> None
     assert photo.shape == (*SIZES[orientation], 3)
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_format_is_rotated_as_pillow_rotates_it(kind: str, orientation: int) -> None:
+def test_every_format_is_rotated_as_pillow_rotates_it(kind: str) -> None:
     kind, mode = kind.split()
-    data = encoded(marked().convert(mode), kind, exif=exif(orientation))
-    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
-    assert np.array_equal(decode(data, LIMITS), np.asarray(upright))
+    for orientation in range(1, 9):
+        data = encoded(marked().convert(mode), kind, exif=exif(orientation))
+        upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+        assert np.array_equal(decode(data, LIMITS), np.asarray(upright)), orientation
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])

@@ -35,6 +35,7 @@ def opened_by(uid: int, data_dir: Path, key_file: str = "") -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_permission_denied_names_both_users_and_the_remedy(tmp_path: Path) -> None:
     uid = 12345 if os.geteuid() == 0 else os.geteuid()
     owned_by_root = tmp_path / "data" if os.geteuid() == 0 else Path("/likeness-data")
@@ -47,6 +48,7 @@ def test_permission_denied_names_both_users_and_the_remedy(tmp_path: Path) -> No
     assert "on the host" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become the user of the container")
 def test_in_the_container_the_remedy_is_for_the_host(tmp_path: Path) -> None:
     said = opened_by(CONTAINER_UID, tmp_path / "data")
@@ -54,6 +56,7 @@ def test_in_the_container_the_remedy_is_for_the_host(tmp_path: Path) -> None:
     assert said.endswith("`chown -R 10001` gives it to the process, on the host for what is mounted there")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_a_gallery_in_a_directory_of_another_user_is_told_so_too(tmp_path: Path) -> None:
     data_dir = Path("/dev/shm") / tmp_path.name  # noqa: S108 - every user may pass through it

@@ -99,6 +99,7 @@ def test_people_are_found_where_facenet_pytorch_finds_them(
     np.testing.assert_allclose(found(Mtcnn(*nets, options), photo), expected, rtol=0, atol=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"no {DATA}: the real photos are not part of the repository")
 @pytest.mark.parametrize("path", real_photos(), ids=lambda path: str(path.relative_to(DATA)))
 def test_real_photos_have_the_faces_that_facenet_pytorch_finds(nets: Nets, path: Path) -> None:

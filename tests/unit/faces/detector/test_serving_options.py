@@ -60,6 +60,7 @@ def without_a_face(photos: list[Pixels], detector: Mtcnn) -> int:
     return sum(not detector.detect(photo) for photo in photos)
 
 
+@pytest.mark.slow
 @needs_photos
 @pytest.mark.parametrize("side", [58, 110, 126, 134, 184, 200, 250])
 def test_a_face_that_fills_the_photo_is_found_whatever_the_size(nets: Nets, side: int) -> None:
@@ -68,6 +69,7 @@ def test_a_face_that_fills_the_photo_is_found_whatever_the_size(nets: Nets, side
     assert without_a_face(photos, Mtcnn(*nets, SERVING_OPTIONS)) <= 1
 
 
+@pytest.mark.slow
 @needs_photos
 def test_if_levels_are_far_apart_such_faces_need_the_last_level(nets: Nets) -> None:
     coarse, photos = replace(SERVING_OPTIONS, factor=0.6), filling(110)  # between two levels

@@ -16,6 +16,8 @@ from tests.support.commands import eventually
 from tests.support.postgres import PostgresServer, running_server
 from tests.unit.audit.writing import record
 
+pytestmark = pytest.mark.slow  # some have a server of their own
+
 
 def is_accepted(keys: KeyStore, text: str) -> bool:
     try:

@@ -15,7 +15,7 @@ from app.storage.row_hashes import sum_rows
 from tests.support.repository import FileRepository
 from tests.support.templates import numbered
 
-CIPHERS = [pytest.param(NoCipher(), marks=pytest.mark.slow), AesGcmCipher([bytes(range(32))])]
+CIPHERS: list[Cipher] = [NoCipher(), AesGcmCipher([bytes(range(32))])]
 
 
 def fill(repository: FileRepository) -> None:

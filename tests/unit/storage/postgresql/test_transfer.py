@@ -42,7 +42,7 @@ def fill(path: Path, cipher: Cipher | None) -> str:
         return KeyStore(repository.database).create([Scope.ADMIN])[1]
 
 
-@pytest.fixture(params=[pytest.param(None, marks=pytest.mark.slow), KEY], ids=["plain", "encrypted"])
+@pytest.fixture(params=[None, KEY], ids=["plain", "encrypted"])
 def cipher(request: pytest.FixtureRequest) -> Cipher | None:
     given: Cipher | None = request.param
     return given

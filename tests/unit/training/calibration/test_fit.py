@@ -1,7 +1,6 @@
 """calibration.json and MODEL_CARD.md, made with the served model and changed copies of two faces."""
 
 import json
-import re
 import shutil
 from pathlib import Path
 
@@ -65,6 +64,7 @@ def test_the_service_reads_the_calibration(crowd: Path, cohorts: Path, model: Pa
     assert (found.data.people, found.data.genuine_pairs, found.data.impostor_pairs) == (12, 12, 264)
     assert found.finest_fmr == pytest.approx(3 / 66)
     assert [(cohort.name, cohort.impostor_pairs) for cohort in found.cohorts] == [("strangers", 1)]
+    assert fit.summary(model) == "FMRs (overall) on a crowd, the finest 4.5e-02 (66 pairs of people)"
 
 
 def test_a_wrapped_model_that_crops_by_the_box_can_be_calibrated(crowd: Path, models_dir: Path, tmp_path: Path) -> None:
@@ -85,16 +85,12 @@ def test_fmrs_of_the_worst_cohort_need_large_cohorts(crowd: Path, cohorts: Path,
     assert not (model / "calibration.json").exists()
 
 
-def test_the_summary_has_the_scope_and_the_finest_fmr(crowd: Path, model: Path, models_dir: Path) -> None:
-    fit.calibrate(crowd, "a crowd", model, [], models_dir)
-    assert re.fullmatch(r"FMRs \(overall\) on a crowd, the finest 4\.5e-02 \(66 pairs of people\)", fit.summary(model))
-
-
 def test_too_few_people_for_any_fmr_are_refused(people: Path, model: Path, models_dir: Path) -> None:
     with pytest.raises(TrainingError, match="at least 9 people"):
         fit.calibrate(people, "two people", model, [], models_dir)
 
 
+@pytest.mark.slow
 def test_a_report_of_all_pairs_becomes_a_card(people: Path, model: Path, models_dir: Path, tmp_path: Path) -> None:
     task = VerificationTask.open(people, tmp_path / "pairs.txt", FaceFinder(models_dir))
     report = lfw.run(task, model, model)
@@ -175,6 +171,7 @@ def test_probabilities_are_those_the_service_computes(models_dir: Path) -> None:
     np.testing.assert_allclose(probabilities(distances, shipped.probability), served)
 
 
+@pytest.mark.slow
 def test_rates_are_of_scores_with_offsets(crowd: Path, model: Path, models_dir: Path) -> None:
     weights = np.random.default_rng(0).normal(0, 0.5, 128)
     digest = write_offset(model, weighted_sum([float(weight) for weight in weights]), "a test").digest

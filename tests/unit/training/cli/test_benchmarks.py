@@ -22,7 +22,8 @@ from training.cli.main import cli
 from training.data.crops import CROPS_112
 from training.evaluation.bin_file import UnusableBin, read_bin
 from training.evaluation.rates_at import tar_at
-from training.evaluation.templates import UnusableTemplates, pooled, read_task
+from training.evaluation.template_lists import UnusableTemplates
+from training.evaluation.templates import pooled, read_task
 from training.pipeline.detection_cache import FaceFinder
 from training.pipeline.served_model import ServedModel
 
@@ -75,13 +76,13 @@ def best_accuracy(train: Any, tested: Any) -> float:
     return float(np.mean((others <= cuts[int(np.argmax(accuracies))]) == others_same))
 
 
-@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.slow
 def test_a_bin_file_is_measured_over_ten_folds_and_at_fars(
-    bin_content: tuple[list[bytes], list[Any]], tmp_path: Path, models_dir: Path, protocol: int
+    bin_content: tuple[list[bytes], list[Any]], tmp_path: Path, models_dir: Path
 ) -> None:
     images, same = bin_content
     file = tmp_path / "agedb_30.bin"
-    file.write_bytes(pickle.dumps((images, same), protocol=protocol))
+    file.write_bytes(pickle.dumps((images, same), protocol=2))
     command("bin", file, "--model", MODEL, "--models-dir", models_dir, "--json", tmp_path / "report.json")
     report = json.loads((tmp_path / "report.json").read_text())["benchmarks"]["agedb_30"]
 
@@ -102,6 +103,14 @@ def test_a_bin_file_is_measured_over_ten_folds_and_at_fars(
         False,
         False,
     )
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_a_pickle_of_either_protocol_is_read(tmp_path: Path, protocol: int) -> None:
+    images, same = [bytes([number]) for number in range(40)], [np.bool_(number % 2) for number in range(20)]
+    (tmp_path / "lfw.bin").write_bytes(pickle.dumps((images, same), protocol=protocol))
+    found = read_bin(tmp_path / "lfw.bin")
+    assert (found.images, found.same.tolist()) == (images, same)
 
 
 @pytest.mark.parametrize("far", [0.001, 0.01, 0.05, 0.3, 1])
@@ -168,7 +177,7 @@ def test_templates_are_pooled_by_media_and_compared(lists: Path, lfw_photos: Pat
     assert "6 faces in 4 templates" in output
     command("templates", *arguments, "--json", lists / "again.json", "--cache", lists / "cache")
     assert json.loads((lists / "again.json").read_text()) == report
-    task = read_task(lists / "faces.txt", lists / "media.txt", lists / "pairs.txt")
+    task = read_task(lists / "faces.txt", lists / "media.txt", lists / "pairs.txt").faces
     aligned = [
         warp(
             np.asarray(Image.open(lfw_photos / name)),
@@ -202,12 +211,42 @@ def test_pooling_is_that_of_a_loop_over_templates_and_media() -> None:
         np.testing.assert_allclose(vector, total / np.linalg.norm(total), atol=1e-6)
 
 
+def test_probes_are_searched_in_each_gallery(lists: Path, lfw_photos: Path, models_dir: Path) -> None:
+    head = "TEMPLATE_ID,SUBJECT_ID,FILENAME\n"
+    for name, text in (("g1", "9,20,img/a.jpg\n"), ("g2", "4,30,img/b.jpg\n4,30,img/c.jpg\n")):
+        (lists / f"{name}.csv").write_text(head + text)
+    (lists / "probes.csv").write_text(f"{head}7,20,img/d.jpg\n2,30,frames/e.jpg\n")
+    files = [f"--{name}={lists / name}.txt" for name in ("faces", "media")]
+    searched = ["--gallery", lists / "g1.csv", "--gallery", lists / "g2.csv", "--probes", lists / "probes.csv"]
+    model = ["--images", lfw_photos, "--model", MODEL, "--models-dir", models_dir]
+    output = command("templates", *files, *searched, *model, "--json", lists / "ijbc.json")
+    report = json.loads((lists / "ijbc.json").read_text())
+    assert "tar" not in report
+    assert {name: rates["mated"] for name, rates in report["identification"]["galleries"].items()} == {"g1": 1, "g2": 1}
+    assert [row["tpir"] for row in report["identification"]["tpir"]] == [1.0, 1.0]
+    assert "rank 1 1.0000" in output
+    refused = CliRunner().invoke(
+        cli, ["evaluate", "templates", *map(str, [*files, *model, "--json", lists / "x.json"])]
+    )
+    assert "expected --pairs, or --gallery and --probes" in str(refused.exception)
+
+
 def test_the_table_has_a_row_for_each_model_and_a_column_for_each_benchmark(tmp_path: Path) -> None:
     accuracy = {"mean": 0.98765, "error": 0.001}
     tar = [{"far": far, "tar": 0.9, "supported": far > 1e-5} for far in (1e-3, 1e-4, 1e-5)]
     reports = {
         "bin": {"model": {"id": "one"}, "benchmarks": {"lfw": {"accuracy": accuracy}, "calfw": {"accuracy": accuracy}}},
         "ijbc": {"model": {"id": "one"}, "tar": tar},
+        "ijbb": {
+            "model": {"id": "one"},
+            "identification": {
+                "rank": {"1": 0.8},
+                "tpir": [
+                    {"fpir": 0.1, "tpir": 0.7, "supported": True},
+                    {"fpir": 0.01, "tpir": 0.6, "supported": False},
+                ],
+            },
+        },
         "rfw_african": {"model": {"id": "two"}, "accuracy": accuracy},
     }
     for name, report in reports.items():
@@ -215,10 +254,10 @@ def test_the_table_has_a_row_for_each_model_and_a_column_for_each_benchmark(tmp_
     files = [tmp_path / f"{name}.json" for name in reports]
     command("table", *files, "--output", tmp_path / "results.md")
     assert (tmp_path / "results.md").read_text() == (
-        "| model | lfw | calfw | ijbc, TAR at FAR 0.0001 | rfw_african |\n"
-        "| --- | --- | --- | --- | --- |\n"
-        "| one | 98.77 +- 0.10 | 98.77 +- 0.10 | 90.00 |  |\n"
-        "| two |  |  |  | 98.77 +- 0.10 |\n"
+        "| model | lfw | calfw | ijbc, TAR at FAR 0.0001 | ijbb, rank 1 | ijbb, TPIR at FPIR 0.1 | rfw_african |\n"
+        "| --- | --- | --- | --- | --- | --- | --- |\n"
+        "| one | 98.77 +- 0.10 | 98.77 +- 0.10 | 90.00 | 80.00 | 70.00 |  |\n"
+        "| two |  |  |  |  |  | 98.77 +- 0.10 |\n"
     )
     (tmp_path / "other.json").write_text("{}")
     refused = CliRunner().invoke(cli, ["evaluate", "table", str(tmp_path / "other.json")])

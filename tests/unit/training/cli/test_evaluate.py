@@ -82,6 +82,7 @@ def write_pairs(photos: Path, file: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_the_lfw_report_has_groups_curves_and_an_error_picture(crowd: Path, evaluate: Evaluate, tmp_path: Path) -> None:
     rows = [f"{path.relative_to(crowd)},navy" for path in crowd.rglob("*.jpg")]
     (tmp_path / "groups.csv").write_text("\n".join(["path,group", *rows]))
@@ -101,6 +102,7 @@ def test_the_lfw_report_has_groups_curves_and_an_error_picture(crowd: Path, eval
         assert picture.width > 500
 
 
+@pytest.mark.slow
 def test_no_rate_is_stated_that_the_pairs_of_people_do_not_support(
     crowd: Path, evaluate: Evaluate, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from tests.support.records import record, write_records
 from tests.unit.training.support import changed, weights
 from training.cli.main import cli
 from training.config.schema import TrainConfig
@@ -110,21 +111,6 @@ def test_shards_of_others_name_people_by_class_text_or_folder(people: Path, tmp_
         read_faces([tmp_path / "broken.tar"])
 
 
-def record(labels: list[float], image: bytes, key: int) -> bytes:
-    """Return a record as MXNet writes it: cut where the data holds the magic number at a multiple of four bytes."""
-    header = struct.pack("<IfQQ", len(labels) if len(labels) > 1 else 0, labels[0] if len(labels) == 1 else 0.0, key, 0)
-    data = header + (struct.pack(f"<{len(labels)}f", *labels) if len(labels) > 1 else b"") + image
-    magic = struct.pack("<I", MAGIC)
-    cuts = [place for place in range(0, len(data) - 3, 4) if data[place : place + 4] == magic]
-    starts, ends = [0, *(cut + 4 for cut in cuts)], [*cuts, len(data)]
-    kinds = [0] if not cuts else [1, *[2] * (len(cuts) - 1), 3]
-    parts = [
-        magic + struct.pack("<I", kind << 29 | end - start) + data[start:end] + b"\0" * (-(end - start) % 4)
-        for kind, start, end in zip(kinds, starts, ends, strict=True)
-    ]
-    return b"".join(parts)
-
-
 @pytest.fixture
 def rec(tmp_path: Path) -> Path:
     """A train.rec of three people with two crops each of 112 px; one image holds the magic number twice."""
@@ -138,9 +124,7 @@ def rec(tmp_path: Path) -> Path:
     records += [record([float(number // 2)], image, number + 1) for number, image in enumerate(images[:5])]
     records += [record([2.0, 99.0], images[5], 6)]
     records += [record([1.0 + 2 * person, 3.0 + 2 * person], b"", 7 + person) for person in range(3)]
-    offsets = np.cumsum([0, *map(len, records)])
-    (tmp_path / "train.rec").write_bytes(b"".join(records))
-    (tmp_path / "train.idx").write_text("".join(f"{key}\t{offsets[key]}\n" for key in range(len(records))))
+    write_records(records, tmp_path / "train.rec")
     np.save(tmp_path / "images.npy", np.array(images, object), allow_pickle=True)
     return tmp_path / "train.rec"
 

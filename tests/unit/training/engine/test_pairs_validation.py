@@ -11,7 +11,7 @@ from training.config.schema import TrainConfig
 from training.engine import trainer
 from training.engine.pairs_validation import in_folds
 from training.evaluation import lfw_protocol
-from training.evaluation.pairs import read_pairs
+from training.evaluation.pair_files import read_pairs
 from training.evaluation.verification import VerificationTask, pair_scores
 from training.export.onnx import export_model
 from training.pipeline.detection_cache import FaceFinder, embed_faces

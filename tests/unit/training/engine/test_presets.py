@@ -19,7 +19,6 @@ PRESETS = Path(loading.__file__).parent / "presets"
 ROOT = Path(__file__).resolve().parents[4]
 SHIPPED = ROOT / "models" / "mobilefacenet-128" / "network.pt"
 STEPS = 2
-LARGE = {"adaface-112", "distillation", "facenet"}  # of 24, 9 and 23 M parameters
 BACKBONES = ["edgeface_xxs", "edgeface_xs", "ir_se50", "pocketnet_s", "vit_tiny"]  # ir18 is the recipe's
 
 
@@ -41,13 +40,8 @@ def smaller(config: TrainConfig, people: Path) -> TrainConfig:
     return changed(config, "evaluation", every=STEPS, held_out=0.34)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(path.stem, marks=[pytest.mark.slow] if path.stem in LARGE else [])
-        for path in sorted(PRESETS.glob("*.toml"))
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(path.stem for path in PRESETS.glob("*.toml")))
 def test_a_preset_trains(write_crop: WriteCrop, tmp_path: Path, name: str) -> None:
     preset = loading.load(PRESETS / f"{name}.toml")
     side = CropGeometry(crop_size_of(preset.network.name)).side

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from training.evaluation.pairs import UnusablePairs, read_pairs
+from training.evaluation.pair_files import read_pairs
+from training.evaluation.pairs import UnusablePairs
 
 TWO_FOLDS = """2\t1
 Ada\t1\t2

@@ -21,6 +21,7 @@ from tests.support.published import random_inception_resnet, saved
 from training.export import import_facenet
 from training.export.import_facenet import WrongWeights
 
+pytestmark = pytest.mark.slow  # a network of 24 million weights is exported and served
 VGGFACE2 = 8631  # people
 
 

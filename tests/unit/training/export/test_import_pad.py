@@ -38,6 +38,7 @@ def live_of(network: MiniFASNet, crops: np.ndarray) -> Floats:
         return np.asarray(network(bgr).softmax(1)[:, LIVE])
 
 
+@pytest.mark.slow
 def test_the_graph_is_the_mean_of_the_networks_each_with_its_crop(tmp_path: Path) -> None:
     probabilities = []
     for number, (_, name, make) in enumerate(import_pad.NETWORKS):

@@ -100,6 +100,7 @@ def test_a_run_names_its_network(small_run: Path, tmp_path: Path) -> None:
     assert (manifest.crop_size, manifest.dimension) == (96, 32)
 
 
+@pytest.mark.slow
 def test_a_run_on_images_scaled_one_by_one_is_served_so(small_run: Path, tmp_path: Path) -> None:
     record = json.loads((small_run / "run.json").read_text())
     record["config"]["network"]["per_image_scaling"] = True
@@ -134,6 +135,7 @@ def test_a_graph_that_computes_something_else_is_refused(folder: Path) -> None:
         onnx.check_parity(other, (folder / "embedder.onnx").read_bytes())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nn4", "nns2"])
 def test_networks_of_another_size_get_a_template_and_a_graph_of_theirs(tmp_path: Path, name: str) -> None:
     torch.manual_seed(2)

@@ -41,6 +41,7 @@ PUBLISHED = [
 ]
 
 
+@slow
 @pytest.mark.parametrize(("name", "size", "parameters", "multiply_adds", "tolerance"), PUBLISHED)
 def test_a_backbone_is_as_large_and_costs_as_much_as_published(
     name: str, size: int, parameters: float, multiply_adds: float, tolerance: float
