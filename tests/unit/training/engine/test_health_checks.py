@@ -229,16 +229,20 @@ def test_a_rate_too_high_for_trained_weights_is_diagnosed_though_all_labels_are_
     config = noisy(config, photos(tmp_path / "photos"), kind="contrastive", miner="balanced-pairs", margin=1)
     config = changed(changed(config, "network", name="narrow", embedding_size=16), "batch", people=8)
 
-    def train(name: str, lr: float, weights: Path | None) -> Path:
-        run = changed(config, "optimizer", name="adam", lr=lr)
+    def train(name: str, lr: float, weights: Path | None, seed: int = 5) -> Path:
+        run = changed(changed(config, "optimizer", name="adam", lr=lr), "run", seed=seed)
         return trainer.train(changed(run, "network", weights=weights and str(weights)), tmp_path / name, resume=False)
+
+    def train_too_fast() -> None:
+        for seed in range(5, 10):  # about one in three learns again; which ones depends on the processor's rounding
+            train(f"too high {seed}", 1.0, start, seed)
 
     start = train("start", 1e-3, None)
     config = changed(config, "health_checks", patience=20)  # a window of 80 steps: later it may learn again
     kept = json.loads((train("right", 1e-5, start).parent / "run.json").read_text())["final_metrics"]
     assert kept["genuine_distance"] < 0.6 * kept["impostor_distance"]
     with pytest.raises((AtChance, Collapsed)) as stop:
-        train("too high", 1.0, start)
+        train_too_fast()
     for advice in ("lower optimizer.lr", "optimizer.lr to 1e-5", "network.batch_norm to 'updated'", "at a threshold"):
         assert advice in str(stop.value)
 
