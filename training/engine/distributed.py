@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, distributed, nn
@@ -96,18 +96,22 @@ class Processes:
         distributed.broadcast_object_list(values)
         return values[0]
 
-    def main_first(self, work: Callable[[], T]) -> T:
-        """Return the work of each process, done by the main one before the others; its TrainingError is everyone's."""
-        done: tuple[T] | None = None
+    def main_only(self, work: Callable[[], T]) -> T | None:
+        """Return the main process's work, and None in the others; its TrainingError is everyone's."""
+        done: T | None = None
         error: TrainingError | None = None
         if self.is_main:
             try:
-                done = (work(),)
+                done = work()
             except TrainingError as raised:
                 error = raised
         if (error := self.broadcast(error)) is not None:
             raise error
-        return done[0] if done else work()
+        return done
+
+    def from_main(self, work: Callable[[], T]) -> T:
+        """Return the main process's work in every process; its TrainingError is everyone's."""
+        return cast("T", self.broadcast(self.main_only(work)))
 
     def barrier(self) -> None:
         """Wait until every process has come here."""

@@ -7,21 +7,17 @@ from training.data.dataset import CropFormat, FaceSet
 from training.data.file_index import FileIndex
 from training.data.splits import split
 from training.engine.console import console
-from training.engine.distributed import Processes
 from training.engine.pairs_validation import PairsValidation, open_pairs
 
 INDEX = "faces.index"
 
 
-def read_faces(
-    config: TrainConfig, output: Path, processes: Processes, crops: CropFormat
-) -> tuple[FaceSet, FaceSet | None]:
-    """Return the faces to train on and the held-out ones; the main process writes the index that the others read."""
+def read_faces(config: TrainConfig, output: Path, crops: CropFormat) -> tuple[FaceSet, FaceSet | None]:
+    """Return the faces to train on and the held-out ones; the next start reads only what is not in the index."""
     index = FileIndex.open(config.data.index or output / INDEX)
     with console.status("reading the faces"):
         faces, held_out = split(config, index, crops)
-    if processes.is_main:
-        index.write()
+    index.write()
     console.print(f"{len(faces)} faces of {len(faces.names)} people")
     if held_out is not None:
         console.print(f"{len(held_out)} faces of {len(held_out.names)} people held out")

@@ -67,7 +67,7 @@ class Trainer:
         self.config, self.output, self.processes = config, output, processes
         network = starting_network(config)
         crops = CropFormat(CropGeometry(network.crop_size), config.data.rescaled, config.data.bare)
-        self.faces, self.held_out = processes.main_first(lambda: read_faces(config, output, processes, crops))
+        self.faces, self.held_out = processes.from_main(lambda: read_faces(config, output, crops))
         self.resumed: list[dict[str, Any]] = []
         self.learner = open_learner(config, network, self.faces, output, processes)
         self.curriculum = Curriculum(config, self.faces, self.learner, processes)
@@ -75,7 +75,7 @@ class Trainer:
             config.evaluation, config.optimizer.steps, self.held_out if processes.is_main else None, output
         )
         size = network.crop_size
-        self.pairs = processes.main_first(lambda: find_pairs(config, output, size) if processes.is_main else None)
+        self.pairs = processes.main_only(lambda: find_pairs(config, output, size))
         self.health = HealthChecks(config.loss, config.health_checks.patience, config.pretraining.steps)
 
     def train(self) -> None:

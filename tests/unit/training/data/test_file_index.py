@@ -100,8 +100,8 @@ def test_the_error_of_the_main_process_is_everyones() -> None:
         raise TrainingError("no faces")
 
     with pytest.raises(TrainingError, match="no faces"):
-        Processes().main_first(fail)
-    assert Processes().main_first(lambda: 3) == 3
+        Processes().from_main(fail)
+    assert Processes().from_main(lambda: 3) == 3
 
 
 def test_faces_are_found_in_one_pass_for_people_without_order() -> None:

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,15 +14,15 @@ from training.engine.distributed import Processes, UnusableDevice, init_distribu
 
 LR = 0.01
 REPOSITORY = Path(__file__).resolve().parents[4]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 
 def run_by_two(config: TrainConfig, folder: Path) -> Path:
     """Train in two processes, started by `torchrun`, and return the output."""
     folder.mkdir()
     (folder / "config.json").write_text(config.model_dump_json(), encoding="utf-8")
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [
-        *torchrun,
+        *TORCHRUN,
         "-m",
         "tests.unit.training.engine.two_processes",
         str(folder / "config.json"),
@@ -93,8 +94,7 @@ def test_with_adam_two_processes_differ_from_one_only_by_rounding_that_adam_magn
 def torchrun(folder: Path, config: str) -> subprocess.CompletedProcess[str]:
     """Run `python -m training train` in two processes."""
     (folder / "config.toml").write_text(config, encoding="utf-8")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += ["-m", "training", "train", str(folder / "config.toml"), "--output", str(folder / "run")]
+    command = [*TORCHRUN, "-m", "training", "train", str(folder / "config.toml"), "--output", str(folder / "run")]
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
 
 
@@ -133,6 +133,41 @@ def test_an_error_that_all_processes_have_is_printed_once(people: Path, tmp_path
     done = torchrun(tmp_path, TWO_STEPS.format(people=people, faces=1))
     assert done.returncode
     assert done.stderr.count("error: ") == 1
+
+
+LISTING = """
+import json, sys
+from pathlib import Path
+read = set()
+sys.addaudithook(lambda event, args: read.add(str(args[0])) if event in ("open", "os.scandir", "os.listdir") else None)
+from training.config.loading import load
+from training.engine.distributed import init_distributed
+from training.engine.trainer import Trainer
+output = Path(sys.argv[1])
+config = load(output / "config.toml", ())
+with init_distributed(config.run) as processes:
+    faces = Trainer(config, output, processes).faces
+    seen = sorted(path for path in read if path.startswith(str(config.data.roots[0])) or path.endswith(".index"))
+    (output / f"{processes.rank}.json").write_text(json.dumps([list(map(str, faces.paths)), seen]))
+    processes.barrier()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_only_the_main_process_lists_and_reads_the_images(people: Path, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(LISTING, encoding="utf-8")
+    (tmp_path / "config.toml").write_text(TWO_STEPS.format(people=people, faces=2), encoding="utf-8")
+    (tmp_path / "faces.index").touch()
+    command = [*TORCHRUN, str(tmp_path / "program.py"), str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (faces, read), (others_faces, others_read) = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in "01")
+    assert {str(people), str(people / "person5" / "2.png"), str(tmp_path / "faces.index")} <= set(read)
+    assert others_read == []
+    assert len(faces) == 18
+    assert others_faces == faces
 
 
 def test_a_batch_that_cannot_be_shared_evenly_is_refused() -> None:
