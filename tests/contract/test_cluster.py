@@ -3,6 +3,7 @@
 from typing import Any
 
 import httpx2
+import pytest
 
 from tests.support.answers import answered, assert_is_model, assert_is_problem, assert_is_threshold, problem
 from tests.support.api import Api, part
@@ -38,6 +39,7 @@ def test_the_threshold_of_the_request_decides(api: Api) -> None:
     assert body["threshold"]["source"] == "request"
 
 
+@pytest.mark.slow
 def test_more_photos_than_wait_at_a_time_are_grouped(api: Api) -> None:
     small = png(one_colour().resize((40, 40)))
     assert answered(cluster(api, *[small] * 90, HOPPER, HOPPER))["groups"] == [[90, 91]]

@@ -65,6 +65,7 @@ def test_a_body_of_another_kind_is_no_metadata(http: httpx2.Client, gallery: str
     problem(answer, 422, "invalid_request")
 
 
+@pytest.mark.slow
 def test_a_subject_has_at_most_50_faces(api: Api, gallery: str) -> None:
     answered(api.enroll(gallery, "ada", *[HOPPER] * 30), 201)
     assert "50 faces" in problem(api.enroll(gallery, "ada", *[HOPPER] * 21), 422, "invalid_request")["detail"]

@@ -73,6 +73,7 @@ async def test_an_import_that_ends_early_says_so_last(error: Exception, code: st
     assert "secret" not in str(last)
 
 
+@pytest.mark.slow
 async def test_a_client_that_reads_nothing_stops_the_import_until_it_does() -> None:
     imported, reads = 0, asyncio.Event()
 

@@ -53,6 +53,7 @@ def test_identify_says_whether_the_face_looks_live(likeness: Command, printed: P
     assert likeness("identify", printed, "--liveness", "require").exit_code == 2
 
 
+@pytest.mark.slow
 def test_enroll_names_the_photos_that_do_not_look_live(likeness: Command, real: Path, printed: Path) -> None:
     people = real.parents[1]
     required = json.loads(likeness("enroll", people, "--json", "--liveness", "require").stdout)

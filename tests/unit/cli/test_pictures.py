@@ -17,6 +17,7 @@ def photos(likeness: Command, hopper: Pixels, collins: Pixels) -> tuple[Path, Pa
     return likeness.photo("hopper.png", hopper), likeness.photo("collins.png", collins)
 
 
+@pytest.mark.slow
 def test_verify_draws_both_photos_and_plots_the_distance(likeness: Command, photos: tuple[Path, Path]) -> None:
     drawn, plotted = likeness.folder / "drawn.png", likeness.folder / "plotted.png"
     done = likeness("verify", *photos, "--draw", drawn, "--plot", plotted)

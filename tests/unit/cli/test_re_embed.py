@@ -34,6 +34,7 @@ def filled(likeness: Command) -> Command:
     return likeness
 
 
+@pytest.mark.slow
 def test_faces_without_a_crop_are_told_and_only_erased_if_asked(filled: Command) -> None:
     refused = filled("gallery", "re-embed", "guests", "--model", NEW, "--json")
     told = json.loads(refused.stdout)

@@ -78,6 +78,7 @@ def test_what_is_removed_while_a_graph_is_built_is_not_left_in_its_copy(monkeypa
     assert "5" not in [hit.face_id for hit in index.search([query(5)])[0]]
 
 
+@pytest.mark.slow
 def test_recall_is_measured_on_the_gallery(repository: GalleryRepository) -> None:
     for person in range(100):
         seeds = range(person, 5000, 100)

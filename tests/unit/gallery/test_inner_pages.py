@@ -45,6 +45,7 @@ def erase(repository: FileRepository, subjects: list[str]) -> None:
             db.execute("DELETE FROM subjects WHERE id = ?", (subject,))
 
 
+@pytest.mark.slow
 def test_inner_pages_keep_no_metadata_and_no_answer_of_the_erased(repository: FileRepository, path: Path) -> None:
     """With this seed the tables WITHOUT ROWID of schema version 3 kept some."""
     chance = random.Random(3)  # noqa: S311
@@ -82,6 +83,7 @@ def copied(filled: Filled, path: Path) -> Path:
     return Path(shutil.copyfile(filled.file, path))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("copied")  # before the repository
 @pytest.mark.parametrize("rewrite", [FileRepository.settle_erasures, FileRepository.vacuum])
 def test_rewriting_the_file_removes_what_joining_pages_left(

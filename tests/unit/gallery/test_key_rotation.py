@@ -47,6 +47,7 @@ def state(repository: GalleryRepository) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(people=PEOPLE, before=st.sampled_from(BEFORE))
 def test_whatever_there_was_is_there_with_the_new_key_alone(

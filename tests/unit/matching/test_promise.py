@@ -69,6 +69,7 @@ def test_on_the_measured_pairs_the_fmr_is_kept_exactly(seed: int, shape: tuple[f
     assert share_matched(pairs.genuine, point.threshold) == pytest.approx(1 - (point.fnmr or 0))
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(seed=SEEDS, shape=SHAPES, allowed=ALLOWED)
 def test_on_fresh_pairs_false_matches_stay_in_their_bound(seed: int, shape: tuple[float, float], allowed: int) -> None:

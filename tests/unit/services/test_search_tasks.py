@@ -37,6 +37,7 @@ async def run_until(task: SnapshotTask | GraphTask, holds: Callable[[], bool]) -
         await running
 
 
+@pytest.mark.slow
 def test_a_snapshot_is_written_when_the_service_stops(repository: FileRepository) -> None:
     search = GallerySearch(repository, snapshot_faces=FACES)
     search.load_indexes()

@@ -77,6 +77,7 @@ def test_a_wrapped_model_that_crops_by_the_box_can_be_calibrated(crowd: Path, mo
     assert (found.data.genuine_pairs, found.data.impostor_pairs) == (12, 264)
 
 
+@pytest.mark.slow
 def test_fmrs_of_the_worst_cohort_need_large_cohorts(crowd: Path, cohorts: Path, model: Path, models_dir: Path) -> None:
     with pytest.raises(TrainingError, match="needs --cohorts"):
         fit.calibrate(crowd, "a crowd", model, [], models_dir, fmr_scope="worst_cohort")

@@ -72,6 +72,7 @@ def crops(tmp_path: Path, crowd: Path, models_dir: Path) -> Path:
     return tmp_path / "crops"
 
 
+@pytest.mark.slow
 def test_planted_errors_are_listed_and_excluded_and_a_stopped_command_goes_on(
     crops: Path, tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,6 +121,7 @@ def test_a_broken_list_is_refused_by_name(tmp_path: Path, name: str, text: str) 
         Exclusions.read([tmp_path / name])
 
 
+@pytest.mark.slow
 def test_a_model_without_calibration_needs_thresholds(crops: Path, tmp_path: Path, models_dir: Path) -> None:
     folder = tmp_path / "uncalibrated"
     folder.mkdir()

@@ -126,6 +126,7 @@ def test_rates_of_groups_need_enough_people(photos: Path, evaluate: Evaluate, tm
         evaluate("lfw", "--images", photos, *options)
 
 
+@pytest.mark.slow
 def test_pairs_without_people_are_evaluated_without_all_pairs(photos: Path, evaluate: Evaluate, tmp_path: Path) -> None:
     rows = ["Hopper/Hopper_0001.jpg,Collins/Collins_0001.jpg,1,a", "Hopper/Hopper_0001.jpg,Hopper/Hopper_0002.jpg,0,b"]
     rows += ["Hopper/Hopper_0001.jpg,Hopper/Hopper_0003.jpg,1,b", "Hopper/Hopper_0002.jpg,Collins/Collins_0002.jpg,0,a"]
@@ -137,6 +138,7 @@ def test_pairs_without_people_are_evaluated_without_all_pairs(photos: Path, eval
     assert (tmp_path / "det.csv").exists()
 
 
+@pytest.mark.slow
 def test_a_model_is_compared_with_another_in_one_command(photos: Path, evaluate: Evaluate, tmp_path: Path) -> None:
     report, output = evaluate(
         "lfw", "--images", photos, "--pairs", tmp_path / "pairs.txt", "--baseline", "mobilefacenet-128"
@@ -169,6 +171,7 @@ def test_cohorts_are_folders_or_groups_of_a_csv(
     assert "navy: FMR 0 [0, 1]" in output
 
 
+@pytest.mark.slow
 def test_sensitivity_has_one_row_per_condition(photos: Path, models_dir: Path, tmp_path: Path) -> None:
     finder = FaceFinder(models_dir)
     task = VerificationTask.open(photos, tmp_path / "pairs.txt", finder)

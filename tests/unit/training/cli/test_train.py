@@ -36,6 +36,7 @@ def toml(people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "run.toml"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tiny")
 def test_a_run_without_a_folder_is_named_by_date_and_time(toml: Path) -> None:
     done = CliRunner().invoke(cli, ["train", str(toml)], catch_exceptions=False)

@@ -84,6 +84,7 @@ def test_a_teacher_of_another_dimension_is_refused(people: Path, tmp_path: Path)
         distillation.teacher_targets(tutor, read_faces([people]), tmp_path / "teacher.pt", 8)
 
 
+@pytest.mark.slow
 def test_the_cosines_of_a_served_model_of_another_dimension_are_learned(config: TrainConfig, tmp_path: Path) -> None:
     torch.manual_seed(8)
     torch.save(TinyNetwork(6).state_dict(), tmp_path / "six.pt")

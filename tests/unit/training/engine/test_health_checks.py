@@ -138,6 +138,7 @@ def test_a_network_whose_vectors_have_become_equal_is_stopped(config: TrainConfi
         trainer.train(changed(config, "health_checks", patience=20), tmp_path / "run", resume=False)
 
 
+@pytest.mark.slow
 def test_batch_hard_mining_at_a_high_learning_rate_is_stopped(config: TrainConfig, tmp_path: Path) -> None:
     config = changed(changed(config, "loss", distillation_weight=0), "optimizer", steps=300, lr=0.1, name="adam")
     config = changed(changed(config, "network", name="small_resnet", weights=None, batch_norm="updated"), "run")

@@ -23,6 +23,7 @@ def learner(config: TrainConfig) -> Learner:
     return build_learner(build("tiny", 8), config, torch.eye(8)[:6])
 
 
+@pytest.mark.slow
 def test_the_loss_is_that_of_the_triplets_plus_the_weighted_distillation(learner: Learner, batch: Batch) -> None:
     with torch.no_grad():
         distance = (

@@ -54,6 +54,7 @@ def test_the_graph_is_the_mean_of_the_networks_each_with_its_crop(tmp_path: Path
     np.testing.assert_allclose(scores, np.mean(probabilities, axis=0), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_import_gives_the_model_of_the_repository(tmp_path: Path, models_dir: Path, shared_data: Path) -> None:
     weights = shared_data / "weights" / "pad"
     if not weights.is_dir():

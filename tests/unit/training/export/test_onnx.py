@@ -39,6 +39,7 @@ def crops() -> Pixels:
     return np.random.default_rng(2).integers(0, 256, (6, 112, 112, 3), np.uint8)
 
 
+@pytest.mark.slow
 def test_the_graph_gives_the_vectors_of_pytorch_to_five_decimals(folder: Path, weights: Path, crops: Pixels) -> None:
     network = build("mobilefacenet", 128)
     load_state(network, weights)
@@ -92,6 +93,7 @@ def small_run(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
+@pytest.mark.slow
 def test_a_run_names_its_network(small_run: Path, tmp_path: Path) -> None:
     command = ["export", str(small_run), "--output", str(tmp_path / "mine"), "--license", "MIT"]
     done = CliRunner().invoke(cli, command, catch_exceptions=False)

@@ -221,6 +221,7 @@ def test_a_backbone_computes_what_the_originals_parameter_names_say(
         torch.testing.assert_close(network(pixels), expected, atol=1e-3 * float(expected.std()), rtol=1e-3)
 
 
+@pytest.mark.slow
 @needs_timm
 def test_edgeface_is_edgenext_whose_linear_layers_are_products() -> None:
     torch.manual_seed(1)
@@ -240,12 +241,14 @@ def test_edgeface_is_edgenext_whose_linear_layers_are_products() -> None:
     assert "model.head.fc.linear2.bias" in network.state_dict()
 
 
+@pytest.mark.slow
 def test_a_published_vit_loads_without_its_token_of_masked_patches(tmp_path: Path) -> None:
     state = {**trained("vit_tiny", 16).state_dict(), "mask_token": torch.zeros(1, 1, 256)}
     torch.save(state, tmp_path / "vit.pt")
     load_state(build("vit_tiny", 16), tmp_path / "vit.pt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

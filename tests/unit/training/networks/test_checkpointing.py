@@ -42,6 +42,7 @@ def trained(network: FaceNetwork, pixels: Tensor) -> list[Tensor]:
     return seen + list(network.state_dict().values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dropout", "edgeface_xxs", "mobilefacenet"])
 def test_checkpointing_keeps_less_and_learns_the_same_to_the_bit(name: str) -> None:
     pixels = torch.randn(2, 3, 112, 112, generator=torch.Generator().manual_seed(3))

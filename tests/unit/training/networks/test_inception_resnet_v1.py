@@ -24,6 +24,7 @@ def file(theirs: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return saved(theirs, tmp_path_factory.mktemp("weights") / "random.pt")
 
 
+@pytest.mark.slow
 def test_it_computes_what_facenet_pytorch_does_from_the_same_file(theirs: nn.Module, file: Path) -> None:
     ours = build(NAME, 512).eval()
     load_state(ours, file)
@@ -42,6 +43,7 @@ def test_it_costs_as_much_as_facenet_pytorchs(theirs: nn.Module) -> None:
     assert multiply_adds == pytest.approx(1.42e9, rel=0.002)
 
 
+@pytest.mark.slow
 def test_only_the_classifier_of_a_published_file_is_ignored(file: Path, tmp_path: Path) -> None:
     other = torch.load(file, weights_only=True) | {"extra.weight": torch.zeros(1)}
     torch.save(other, tmp_path / "other.pt")

@@ -31,6 +31,7 @@ def test_a_backbone_has_timms_size_and_scale_unless_another_size_is_named(name: 
     assert network.mean == pytest.approx(mean)
 
 
+@pytest.mark.slow
 @with_timm
 def test_a_backbone_is_exported_like_any_network() -> None:
     torch.manual_seed(0)

@@ -34,6 +34,7 @@ def fit(model: Path, models_dir: Path, crowd: Path, *options: object) -> str:
     return done.output
 
 
+@pytest.mark.slow
 def test_the_offsets_become_part_of_the_model(model: Path, models_dir: Path, lfw_photos: Path, tmp_path: Path) -> None:
     before = read_embedder(model)
     output = fit(model, models_dir, lfw_photos, "--json", tmp_path / "report.json", "--cache", tmp_path / "cache")
@@ -51,6 +52,7 @@ def test_the_offsets_become_part_of_the_model(model: Path, models_dir: Path, lfw
         ServedModel.open(model)
 
 
+@pytest.mark.slow
 def test_equal_commands_write_equal_files_and_may_be_repeated(
     model: Path, models_dir: Path, lfw_photos: Path, tmp_path: Path
 ) -> None:

@@ -59,6 +59,7 @@ def test_offsets_are_larger_where_strangers_crowd_and_zero_on_average(crowd: Flo
     np.testing.assert_allclose(doubled, 2 * offsets, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_network_gives_the_offsets_of_strangers_it_never_saw(crowd: Floats) -> None:
     others = strangers(200, seed=3)
     network = fit_network(crowd, OPTIONS)
@@ -69,6 +70,7 @@ def test_the_network_gives_the_offsets_of_strangers_it_never_saw(crowd: Floats) 
     assert np.abs(fitted - true).mean() < 0.3 * true.std()
 
 
+@pytest.mark.slow
 def test_others_are_fitted_too_and_are_not_of_the_crowd(crowd: Floats) -> None:
     elsewhere = -strangers(300, seed=4)  # the crowd is on the other side
     trained, unseen = elsewhere[:200], elsewhere[200:]

@@ -35,6 +35,7 @@ def test_training_reads_crops_and_skipped_photos_have_a_reason(photos: Path, tmp
     assert crop.stat().st_mtime_ns == first
 
 
+@pytest.mark.slow
 def test_every_file_is_used_or_named_with_a_reason(
     photos: Path, tmp_path: Path, models_dir: Path, hopper: Pixels
 ) -> None:

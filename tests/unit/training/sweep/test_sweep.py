@@ -59,6 +59,7 @@ def test_another_search_is_refused(search: str) -> None:
         parse([search])
 
 
+@pytest.mark.slow
 @needs_optuna
 @pytest.mark.usefixtures("tiny")
 def test_a_sweep_trains_in_the_ranges_and_goes_on(people: Path, tmp_path: Path) -> None:
