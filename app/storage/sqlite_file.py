@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,11 +20,23 @@ def connect(path: Path, timeout: float) -> Connection:
     db.row_factory = sqlite3.Row
     try:
         for pragma in _PRAGMAS:
-            db.execute(f"PRAGMA {pragma}")
+            _set(db, pragma, time.monotonic() + timeout)
     except sqlite3.Error:
         db.close()
         raise
     return db
+
+
+def _set(db: Connection, pragma: str, deadline: float) -> None:
+    """Set an option; SQLite itself does not wait for other processes when it changes the journal mode."""
+    while True:
+        try:
+            db.execute(f"PRAGMA {pragma}")
+            return
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def identity(path: Path) -> tuple[int, int] | None:
