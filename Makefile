@@ -27,7 +27,6 @@ test-all: test test-slow ## Run every test
 test-gpu: $(VENV)/.dev ## Train on a GPU in every way (with PyTorch for CUDA and onnxruntime-gpu in .venv); without one, on the CPU
 	$(BIN)/pytest tests/unit/training/engine/test_gpu.py
 
-
 check: $(VENV)/.dev page-check docs ## Check format, lint, types, imports between packages, spelling, the documents' links
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

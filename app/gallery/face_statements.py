@@ -16,6 +16,9 @@ from app.storage.database import Row
 
 log = logging.getLogger(__name__)
 
+_ADD_FACE = f"INSERT INTO faces ({queries.FACE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_ADD_CROP = "INSERT INTO crops (gallery, subject, face, crop) VALUES (?, ?, ?, ?)"
+
 
 class FaceStatements(Statements):
     def faces(self, gallery: GalleryInfo, subject_id: str, *, crops: bool = False) -> list[Template]:
@@ -57,20 +60,19 @@ class FaceStatements(Statements):
             self.codec.face_row(gallery, each, revision, self.keys.cipher(gallery.number, each.subject_id))
             for each in templates
         ]
-        added = self.db.executemany(
-            f"INSERT INTO faces ({queries.FACE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            [*rows, *((*row[:3], b"", *row[4:]) for row in rows[:1])],  # SQLite keeps the values of the last row
-        )
+        added = self.db.executemany(_ADD_FACE, rows)
+        self.db.forget_values(_ADD_FACE)
         if added.rowcount < len(rows):
             raise InvalidRequest(f"gallery {gallery.id!r} has one of these faces already")
         self.db.executemany(
-            "INSERT INTO crops (gallery, subject, face, crop) VALUES (?, ?, ?, ?)",
+            _ADD_CROP,
             [
                 self.codec.crop_row(gallery, each, self.keys.cipher(gallery.number, each.subject_id))
                 for each in templates
                 if each.crop
             ],
         )
+        self.db.forget_values(_ADD_CROP)
         self.limits.check_faces(self.db, gallery, {template.subject_id for template in templates})
 
     def log_removals(self, gallery: GalleryInfo, where: str, *values: str) -> int:

@@ -174,7 +174,7 @@ def _add(
             cipher = transaction.keys.cipher(gallery.number, face["subject"])
             rows.append(transaction.codec.new_vector_row(gallery, face["subject"], crop.face_id, vector, cipher))
     insert = "INSERT INTO new_vectors (gallery, subject, face, new_vector) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
-    repeated = [(*ids, b"") for *ids, _ in rows[:1]]  # SQLite keeps the values of the last row
-    added = max(0, transaction.db.executemany(insert, [*rows, *repeated]).rowcount) if rows else 0
+    added = max(0, transaction.db.executemany(insert, rows).rowcount) if rows else 0
+    transaction.db.forget_values(insert)
     audit.append(transaction.db, by, "gallery.re_embed", gallery.id, faces=added)
     return added

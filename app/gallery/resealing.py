@@ -85,14 +85,13 @@ def move_faces(
     for table in _FACE_TABLES:
         ids, columns = _PRIVATE_COLUMNS[table]
         assignments = ", ".join(f"{column} = ?" for column in ("subject", *columns))
+        update = f"UPDATE {table} SET {assignments} WHERE gallery = ? AND {ids[2]} = ?"
         for row in _private_rows(db, table, gallery, subject_id):
             if row[ids[2]] in face_ids:
                 row_ids = [row[name] for name in ids]
                 values = [_resealed(row[column], column, row_ids, gallery, change) for column in columns]
-                db.execute(
-                    f"UPDATE {table} SET {assignments} WHERE gallery = ? AND {ids[2]} = ?",
-                    (change.subject, *values, gallery.number, row[ids[2]]),
-                )
+                db.execute(update, (change.subject, *values, gallery.number, row[ids[2]]))
+        db.forget_values(update)
     db.executemany(
         "UPDATE faces SET revision = ? WHERE gallery = ? AND id = ?",
         [(revision, gallery.number, face_id) for face_id in face_ids],

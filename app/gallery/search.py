@@ -29,6 +29,7 @@ from app.gallery.ranking import Hit, Query
 from app.gallery.records import GalleryChanges, GalleryInfo, StoredVector
 from app.gallery.repository import GalleryRepository
 from app.gallery.segment import CodedFaces
+from app.storage.freed_memory import overwriting_freed_memory
 
 log = logging.getLogger(__name__)
 
@@ -144,6 +145,7 @@ class GallerySearch:
         with self._lock:
             return self._update(gallery_id)
 
+    @overwriting_freed_memory()
     def _update(self, gallery_id: str) -> _IndexedGallery:
         """Return the gallery and its index at the present revision."""
         known = self._indexed.get(gallery_id)

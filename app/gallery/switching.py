@@ -76,7 +76,7 @@ def switch(transaction: GalleryTransaction, gallery: GalleryInfo, model: str) ->
         cipher = transaction.keys.cipher(gallery.number, row["subject"])
         stored = transaction.codec.encrypt_vector(switched, row["subject"], row["face"], vector, cipher)
         db.execute(update, (stored, gallery.number, row["face"]))
-    db.execute(update, (b"", gallery.number, ""))  # no face; SQLite keeps the last values of a statement
+    db.forget_values(update)
     db.execute("DELETE FROM re_embeddings WHERE gallery = ?", (gallery.number,))
     db.execute(
         "UPDATE galleries SET model = ?, dimension = ?, sealed_seed = ? WHERE number = ?",

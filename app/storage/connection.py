@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from app.storage.database import NoteRow
@@ -36,6 +37,10 @@ class Connection(sqlite3.Connection):
         cursor = super().executemany(sql, parameters)
         cursor.close()
         return cursor
+
+    def forget_values(self, sql: str, /) -> None:
+        with suppress(sqlite3.IntegrityError):
+            self.execute(sql, (None,) * sql.count("?"))
 
     def has_table(self, name: str) -> bool:
         return self.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone() is not None

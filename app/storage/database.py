@@ -56,6 +56,14 @@ class Connection(Protocol):
 
     def executemany(self, sql: str, values: Iterable[Sequence[Any]], /) -> Cursor: ...
 
+    def forget_values(self, sql: str, /) -> None:
+        """
+        Drop the values of the last row that the statement was run with, which SQLite keeps for its next run.
+
+        No row may suit the statement if all values are NULL: an insert into a column that may not be, or a condition.
+        """
+        ...
+
     def has_table(self, name: str) -> bool: ...
 
     def column_names(self, table: str) -> list[str]: ...

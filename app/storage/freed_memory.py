@@ -2,7 +2,8 @@
 Overwrite freed memory, in which copies of erased vectors would stay until it is used again.
 
 Overwriting every freed block took 5 % of the CPU time of `/verify`, most of it for pixels, so only those are that
-are freed during a transaction (tests/proof/test_copies_in_memory.py). Without effect if the C library is not glibc.
+are freed during a transaction, or while a search index changes (tests/proof/test_copies_in_memory.py).
+Without effect if the C library is not glibc.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def _no_option(_option: int, _value: int) -> int:
 
 
 _set_option: Callable[[int, int], int] = getattr(ctypes.CDLL(None), "mallopt", _no_option)
-_transactions, _lock = 0, threading.Lock()
+_open, _lock = 0, threading.Lock()
 
 
 @contextmanager
@@ -38,11 +39,12 @@ def overwriting_freed_memory() -> Iterator[None]:
 
 
 def _count(change: int) -> None:
-    global _transactions
+    """Overwrite as long as at least one caller is within."""
+    global _open
     with _lock:
-        _transactions += change
-        if _transactions == max(change, 0):  # the first has begun, or the last has ended
-            _set_option(_PERTURB, _FILL * _transactions)
+        was_open, _open = _open > 0, _open + change
+        if was_open != (_open > 0):
+            _set_option(_PERTURB, 0 if was_open else _FILL)
 
 
 def restart_without_thread_caches() -> None:

@@ -56,12 +56,13 @@ def test_an_erased_vector_is_at_most_in_the_working_memory_of_the_network(tmp_pa
         assert copies(server, vector) == 0
 
 
-def test_no_copy_stays_of_a_vector_that_was_read_from_the_file(tmp_path: Path, vector: bytes) -> None:
+def test_no_copy_stays_of_a_vector_that_was_read_from_the_file_and_moved(tmp_path: Path, vector: bytes) -> None:
     with Server(tmp_path / "data") as server, Api.of(server) as api:
         for subject, photo in (("bob", HOPPER), ("ada", COLLINS)):
             api.enroll("staff", subject, photo)
     with Server(tmp_path / "data") as server, Api.of(server) as api:
         api.candidates(HOPPER, "staff")
         assert copies(server, vector) == 1  # the search index
-        api.delete(subject_path("staff", "ada"))
+        assert api.http.patch(subject_path("staff", "ada"), json={"id": "augusta"}).is_success
+        api.delete(subject_path("staff", "augusta"))
         assert copies(server, vector) == 0

@@ -109,6 +109,9 @@ class Connection:
         cursor.executemany(_translated(sql), values)
         return cursor
 
+    def forget_values(self, sql: str, /) -> None:
+        """Do nothing: the driver keeps no values."""
+
     def run(self, script: str) -> None:
         """Run several statements at once, which have no values."""
         self.wire.execute(script.encode())
