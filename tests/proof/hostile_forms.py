@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from tests.support.lengths import SEED
 from tests.support.photos import COLLINS, HOPPER, small_jpeg
 
-from .lengths import SEED
 from .mutations import flipped_bytes, hostile_photo, odd_number, truncated
 
 BOUNDARY = b"likeness-proof"

@@ -4,8 +4,9 @@ import struct
 from collections.abc import Callable
 from random import Random
 
+from tests.support.lengths import SEED
+
 from .corpus import corpus
-from .lengths import SEED
 from .pieces import joined, sized_fields, split
 
 Mutation = Callable[[bytes, Random], bytes]

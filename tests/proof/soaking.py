@@ -9,10 +9,10 @@ from random import Random
 import httpx2
 
 from tests.support.api import Api, subject_path
+from tests.support.lengths import SEED
 from tests.support.photos import COLLINS, COLLINS_AGAIN, HOPPER, small_jpeg
 
 from .corpus import no_face
-from .lengths import SEED
 from .mutations import hostile_photo
 
 GALLERY = "soak"

@@ -12,10 +12,9 @@ import pytest
 
 from tests.support.api import Api, bearer
 from tests.support.commands import new_keys
+from tests.support.lengths import length, report
 from tests.support.photos import COLLINS
 from tests.support.server import REPOSITORY, Server
-
-from .lengths import length, report
 
 EXAMPLES = length(4, 120)
 CASES = length(400, 2_000)

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from tests.support.api import Api, subject_path
+from tests.support.lengths import report
 from tests.support.photos import COLLINS, HOPPER
 from tests.support.server import Server
-
-from .lengths import report
 
 WRITABLE = re.compile(r"([0-9a-f]+)-([0-9a-f]+) rw")
 

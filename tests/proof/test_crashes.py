@@ -21,11 +21,11 @@ from tests.support.answers import answered
 from tests.support.api import Api
 from tests.support.background import submit
 from tests.support.commands import eventually
+from tests.support.lengths import SEED, length, report
 from tests.support.postgres import PostgresServer, running_server
 
 from .gallery_changes import OPERATIONS
 from .killing import PATIENCE, Service, killed
-from .lengths import SEED, length, report
 from .model_client import Client, Unanswered
 from .residues import Residues
 

@@ -10,11 +10,11 @@ from app.audit.log import AuditLog
 from app.domain.embeddings import Embedding
 from app.domain.errors import StorageFull
 from app.gallery.search import GallerySearch
+from tests.support.lengths import report
 from tests.support.postgres import PostgresServer, find_binaries
 from tests.support.repository import FileRepository
 from tests.support.templates import MODEL, template, unit
 
-from .lengths import report
 from .small_disk import KEEPING_USERS, Disk
 
 KIB, DIMENSION, MOST = 8192, 128, 20_000

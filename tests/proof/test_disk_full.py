@@ -10,10 +10,10 @@ import pytest
 
 from tests.support.answers import answered, problem, verification
 from tests.support.api import Api, subject_path
+from tests.support.lengths import length, report
 from tests.support.load import PHOTO, stored
 from tests.support.photos import COLLINS, COLLINS_AGAIN, HOPPER
 
-from .lengths import length, report
 from .small_disk import Disk, ServerOn
 
 KIB = length(1024, 4096)

@@ -11,12 +11,12 @@ from random import Random
 import pytest
 
 from app.images.decode import ImageLimits, decode
+from tests.support.lengths import length, report
 from tests.support.server import MIB, REPOSITORY, Server
 
 from .corpus import corpus
 from .fuzzing import FINDINGS, Tally, fuzz
 from .hostile_forms import hostile_request
-from .lengths import length, report
 from .mutations import checksum_broken, hostile_photo
 from .pieces import PNG, split, with_crc
 from .watching import fifth, lowest_resident, watching

@@ -17,7 +17,7 @@ from starlette.types import Message
 
 from app.main import create_app
 from app.settings import Settings
-from tests.proof.lengths import report
+from tests.support.lengths import report
 
 MB = 1_000_000
 CHUNK = 64 * 1024

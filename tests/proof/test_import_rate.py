@@ -12,10 +12,9 @@ from app.gallery.export_lines import FORMAT
 from app.gallery.import_export import import_gallery
 from app.main import create_app
 from app.settings import Settings
+from tests.support.lengths import length, report
 from tests.support.repository import FileRepository
 from tests.support.templates import MODEL, unit
-
-from .lengths import length, report
 
 FACES_A_SECOND = 2000
 

@@ -15,7 +15,7 @@ from app.gallery.repository import GalleryRepository
 from app.gallery.search import GallerySearch
 from app.gallery.searching import Search
 from app.storage.milvus import MilvusIndex
-from tests.proof.lengths import length
+from tests.support.lengths import length
 from tests.support.milvus import MilvusServer, running_milvus
 from tests.support.postgres import PostgresServer
 from tests.unit.gallery.machine import TwoProcesses

@@ -21,12 +21,11 @@ from app.gallery.export_lines import FORMAT
 from app.gallery.import_export import import_gallery
 from app.storage.cipher import AesGcmCipher, parse_keys
 from tests.support.commands import encryption_key, eventually, outputs_of
+from tests.support.lengths import length, report
 from tests.support.postgres import PostgresServer, running_server
 from tests.support.repository import FileRepository
 from tests.support.server import REPOSITORY, environment
 from tests.support.templates import MODEL, unit
-
-from .lengths import length, report
 
 FACES = length(12_000, 100_000)
 A_SUBJECT = 2

@@ -7,10 +7,10 @@ import pytest
 
 from tests.support.answers import verification
 from tests.support.api import Api
+from tests.support.lengths import FULL
 from tests.support.photos import COLLINS, COLLINS_AGAIN, HOPPER
 from tests.support.server import Server
 
-from .lengths import FULL
 from .other_model import EMBEDDER, copied_models
 
 DETECTOR = Path("mtcnn") / "rnet.onnx"

@@ -20,10 +20,10 @@ from app.matching.score_release import DISTANCE_STEP
 from app.pipeline import FacePipeline
 from app.services.container import Models
 from app.settings import Settings
+from tests.support.lengths import length, report
 from tests.support.photos import COLLINS, HOPPER, shared
 from tests.support.server import REPOSITORY
 
-from .lengths import length, report
 from .test_template_recovery import HOUR, Answer, Knowledge, Vectors, by_identifying, by_verifying
 
 FORMS, PHOTOS = length(200, 1_000), length(200, 1_000)

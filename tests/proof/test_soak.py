@@ -13,10 +13,10 @@ import pytest
 
 from tests.support.api import Api
 from tests.support.background import DEADLINE, map_in_threads
+from tests.support.lengths import length, report
 from tests.support.load import stored
 from tests.support.server import MIB, Server
 
-from .lengths import length, report
 from .soaking import GALLERY, Client
 from .watching import FIFTHS, Sample, fifth, lowest_resident, median_descriptors, watching
 

@@ -7,10 +7,9 @@ import pytest
 
 from tests.support.api import Api
 from tests.support.commands import eventually
+from tests.support.lengths import length, report
 from tests.support.load import Ledger, assert_kept, enrolling
 from tests.support.server import Server
-
-from .lengths import length, report
 
 ROUNDS = length(2, 10)
 ENDS = {"SIGTERM": Server.stop, "SIGKILL": Server.kill}

@@ -31,7 +31,7 @@ from app.matching.calibration import read_calibration
 from app.matching.score_release import DISTANCE_STEP, MAX_FMR, ScoreRelease, ScoreReleasePolicy, largest_threshold
 from app.matching.threshold_policy import ThresholdPolicy
 from app.settings import Settings
-from tests.proof.lengths import length, report
+from tests.support.lengths import length, report
 from tests.support.server import REPOSITORY
 
 Vectors: TypeAlias = npt.NDArray[np.floating]

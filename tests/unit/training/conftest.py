@@ -65,14 +65,17 @@ def write_crop() -> Callable[..., Path]:
     return _write_crop
 
 
-@pytest.fixture
-def people(tmp_path: Path) -> Path:
-    """Six people, three crops each."""
-    root = tmp_path / "people"
+def write_people(root: Path) -> Path:
     for person in range(6):
         for face in range(3):
             _write_crop(root / f"person{person}" / f"{face}.png", seed=10 * person + face)
     return root
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """Six people, three crops each."""
+    return write_people(tmp_path / "people")
 
 
 @pytest.fixture
@@ -109,14 +112,22 @@ def crowd(tmp_path: Path, lfw_photos: Path) -> Path:
 def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Weights of the network `tiny`, which is registered for one test."""
     monkeypatch.setitem(NETWORKS, "tiny", TinyNetwork)
+    return write_weights(tmp_path / "tiny.pt")
+
+
+def write_weights(path: Path) -> Path:
     torch.manual_seed(3)
-    path = tmp_path / "tiny.pt"
     torch.save(build("tiny", 8).state_dict(), path)
     return path
 
 
 @pytest.fixture
 def config(people: Path, tiny: Path) -> TrainConfig:
+    return config_of(people, tiny)
+
+
+def config_of(people: Path, tiny: Path) -> TrainConfig:
+    """Six steps of the tiny network."""
     return TrainConfig.model_validate(
         {
             "run": {"seed": 5, "threads": 1, "checkpoint_every": 2},

@@ -2,59 +2,85 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.support.server import free_port
+from tests.unit.training.conftest import TinyNetwork, config_of, write_people, write_weights
 from tests.unit.training.support import changed, weights
 from training.config.schema import TrainConfig
 from training.engine import checkpoints, trainer
 from training.engine.distributed import Processes, UnusableDevice, init_distributed
+from training.networks.registry import NETWORKS
 
 LR = 0.01
 REPOSITORY = Path(__file__).resolve().parents[4]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 
-def run_by_two(config: TrainConfig, folder: Path) -> Path:
-    """Train in two processes, started by `torchrun`, and return the output."""
-    folder.mkdir()
-    (folder / "config.json").write_text(config.model_dump_json(), encoding="utf-8")
-    command = [
-        *TORCHRUN,
-        "-m",
-        "tests.unit.training.engine.two_processes",
-        str(folder / "config.json"),
-        str(folder / "run"),
-    ]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder / "run"
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """The outputs of one config, by one process and by two."""
+
+    config: TrainConfig
+    alone: Path
+    together: Path
+
+
+def configs(folder: Path) -> dict[str, TrainConfig]:
+    """Return configs whose batches two processes can share."""
+    config = changed(config_of(write_people(folder / "people"), write_weights(folder / "tiny.pt")), "batch", people=4)
+    joint = changed(changed(config, "pretraining", steps=2), "batch", chunk_size=2)
+    divided = changed(changed(config, "loss", kind="softmax", miner="none"), "data", minimum_faces=1)
+    divided = changed(divided, "softmax", loss="adaface", divided=True, scale=16)
+    steady = changed(config, "optimizer", name="adam", lr=LR, schedule="constant", warmup_steps=0)
+    return {
+        "joint": changed(changed(joint, "evaluation", every=3, held_out=0.34), "optimizer", ema_decay=0.9),
+        "divided": changed(divided, "optimizer", clip_norm=0.1),
+        "adam": steady,
+        "steady adam": changed(steady, "optimizer", epsilon=0.1),
+    }
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Trained]]:
+    """Each config trained by one process, and by two that `torchrun` starts."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(NETWORKS, "tiny", TinyNetwork)
+        all_configs = configs(folder)
+        for name, config in all_configs.items():
+            (folder / f"{name}.json").write_text(config.model_dump_json(), encoding="utf-8")
+        ports = [str(free_port()) for _ in all_configs]
+        command = [*TORCHRUN, "-m", "tests.unit.training.engine.two_processes", str(folder), *ports]
+        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        yield {
+            name: Trained(config, trainer.train(config, folder / f"{name} alone", resume=False).parent, folder / name)
+            for name, config in all_configs.items()
+        }
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_two_processes_end_with_the_weights_of_one_on_the_joint_batch(config: TrainConfig, tmp_path: Path) -> None:
-    config = changed(changed(config, "pretraining", steps=2), "batch", chunk_size=2, people=4)
-    config = changed(changed(config, "evaluation", every=3, held_out=0.34), "optimizer", ema_decay=0.9)
-    alone = weights(trainer.train(config, tmp_path / "alone", resume=False))
-    together = run_by_two(config, tmp_path / "two")
-    for name, value in weights(together / "network.pt").items():
+def test_two_processes_end_with_the_weights_of_one_on_the_joint_batch(trained: dict[str, Trained]) -> None:
+    run = trained["joint"]
+    alone = weights(run.alone / "network.pt")
+    for name, value in weights(run.together / "network.pt").items():
         torch.testing.assert_close(value, alone[name], atol=1e-6, rtol=1e-5)
-    facts = json.loads((together / "run.json").read_text())
+    facts = json.loads((run.together / "run.json").read_text())
     assert [one["step"] for one in facts["evaluation"]["all"]] == [3, 6]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_centers_that_two_processes_divide_end_as_those_of_one(config: TrainConfig, tmp_path: Path) -> None:
-    config = changed(changed(config, "batch", people=4), "loss", kind="softmax", miner="none")
-    config = changed(changed(config, "softmax", loss="adaface", divided=True, scale=16), "optimizer", clip_norm=0.1)
-    config = changed(config, "data", minimum_faces=1)
-    alone = trainer.train(config, tmp_path / "alone", resume=False).parent
-    together = run_by_two(config, tmp_path / "two")
-    one, two = (checkpoints.load(folder)["learner"] for folder in (alone, together))
+def test_centers_that_two_processes_divide_end_as_those_of_one(trained: dict[str, Trained]) -> None:
+    run = trained["divided"]
+    one, two = (checkpoints.load(folder)["learner"] for folder in (run.alone, run.together))
     for part in ("network", "softmax"):
         torch.testing.assert_close(two[part], one[part], atol=1e-6, rtol=1e-5)
     last = max(one["optimizer"]["state"])
@@ -62,33 +88,25 @@ def test_centers_that_two_processes_divide_end_as_those_of_one(config: TrainConf
     assert momentum.shape == one["softmax"]["softmax.centers"].shape
     torch.testing.assert_close(two["optimizer"]["state"][last]["momentum_buffer"], momentum, atol=1e-6, rtol=1e-5)
 
-    longer = changed(config, "optimizer", steps=8)
-    expected = weights(trainer.train(longer, alone, resume=True))
-    got = weights(trainer.train(longer, together, resume=True))  # one process goes on with what two have saved
+    longer = changed(run.config, "optimizer", steps=8)
+    expected = weights(trainer.train(longer, run.alone, resume=True))
+    got = weights(trainer.train(longer, run.together, resume=True))  # one process goes on with what two have saved
     for name, value in expected.items():
         torch.testing.assert_close(got[name], value, atol=1e-6, rtol=1e-5)
-
-
-@pytest.fixture
-def four_people(config: TrainConfig) -> TrainConfig:
-    """A batch that two processes can share, at a constant learning rate."""
-    return changed(changed(config, "batch", people=4), "optimizer", schedule="constant", warmup_steps=0)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_with_adam_two_processes_differ_from_one_only_by_rounding_that_adam_magnifies(
-    four_people: TrainConfig, tmp_path: Path
+    trained: dict[str, Trained],
 ) -> None:
-    def difference(name: str, **options: object) -> float:
-        config = changed(four_people, "optimizer", name="adam", lr=LR, **options)
-        alone = weights(trainer.train(config, tmp_path / f"{name} alone", resume=False))
-        together = weights(run_by_two(config, tmp_path / name) / "network.pt")
+    def difference(run: Trained) -> float:
+        alone, together = (weights(folder / "network.pt") for folder in (run.alone, run.together))
         return max(float((value - alone[key]).abs().max()) for key, value in together.items())
 
-    usual, steady = difference("usual"), difference("steady", epsilon=0.1)
+    usual, steady = difference(trained["adam"]), difference(trained["steady adam"])
     assert steady < 1e-6
-    assert steady < usual <= 2 * LR * four_people.optimizer.steps
+    assert steady < usual <= 2 * LR * trained["adam"].config.optimizer.steps
 
 
 def torchrun(folder: Path, config: str) -> subprocess.CompletedProcess[str]:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.support.lengths import length
 from tests.unit.training.support import WriteCrop, changed
 from training.config.losses import LossConfig
 from training.config.schema import TrainConfig
@@ -253,10 +254,11 @@ def test_a_rate_too_high_for_trained_weights_is_diagnosed_though_all_labels_are_
 def test_the_siamese_network_that_stays_at_one_half_is_diagnosed(
     config: TrainConfig, write_crop: WriteCrop, tmp_path: Path
 ) -> None:
-    """InceptionV3 at 224 px, contrastive loss with margin 1, Adam at a rate too high for it."""
-    people = shuffled(tmp_path / "pairs", write_crop, size=288)  # 224 px and their margin
+    """InceptionV3 (at 224 px in `make proof`), contrastive loss with margin 1, Adam at a rate too high for it."""
+    side = length(96, 224)
+    people = shuffled(tmp_path / "pairs", write_crop, size=side * 9 // 7)  # with their margin
     config = noisy(config, people, kind="contrastive", miner="balanced-pairs", margin=1)
-    config = changed(config, "network", name="timm:inception_v3@224")
+    config = changed(config, "network", name=f"timm:inception_v3@{side}")
     config = changed(changed(config, "batch", people=4, faces=2), "optimizer", name="adam", lr=0.01)
     with pytest.raises((AtChance, Collapsed), match=r"for transfer learning set optimizer\.name to 'adam' and") as stop:
         trainer.train(changed(config, "health_checks", patience=10), tmp_path / "run", resume=False)

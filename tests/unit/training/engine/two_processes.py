@@ -1,6 +1,9 @@
-"""A run for `torchrun`: `python two_processes.py CONFIG.json OUTPUT`, with the tests' tiny network registered."""
+"""Runs for `torchrun`: `python two_processes.py FOLDER PORT ...`, with the tests' tiny network registered.
 
-import json
+Each FOLDER/NAME.json is a config, whose output is FOLDER/NAME. Its two processes meet at a port of its own.
+"""
+
+import os
 import sys
 from pathlib import Path
 
@@ -11,5 +14,8 @@ from training.networks.registry import NETWORKS
 
 if __name__ == "__main__":
     NETWORKS["tiny"] = TinyNetwork
-    config = TrainConfig.model_validate(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
-    trainer.train(config, Path(sys.argv[2]), resume=False)
+    os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "False"  # the launcher's store is for one group of processes only
+    for file, port in zip(sorted(Path(sys.argv[1]).glob("*.json")), sys.argv[2:], strict=True):
+        os.environ["MASTER_PORT"] = port
+        config = TrainConfig.model_validate_json(file.read_text(encoding="utf-8"))
+        trainer.train(config, file.with_suffix(""), resume=False)
