@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 FAST_TESTS := tests/unit tests/contract
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow test-all test-gpu check page-check audit lock proof bench bench-smoke docker-test docs format clean
+.PHONY: help serve test test-slow test-all test-gpu check types page-check tools audit lock proof bench bench-smoke docker-test docs format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -19,7 +19,7 @@ test test-slow: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev ## Run the fast tests: units and the HTTP contract
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not (slow or e2e)" $(FAST_TESTS)
 
-test-slow: $(VENV)/.dev $(VENV)/.clients $(VENV)/.openvino $(VENV)/.page ## Run all other tests: end to end, browser, proofs at short length, Docker where there is one
+test-slow: $(VENV)/.dev tools ## Run all other tests: end to end, browser, proofs at short length, Docker where there is one
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "slow or e2e or proof or docker or browser" tests
 
 test-all: test test-slow ## Run every test
@@ -27,12 +27,14 @@ test-all: test test-slow ## Run every test
 test-gpu: $(VENV)/.dev ## Train on a GPU in every way (with PyTorch for CUDA and onnxruntime-gpu in .venv); without one, on the CPU
 	$(BIN)/pytest tests/unit/training/engine/test_gpu.py
 
-check: $(VENV)/.dev page-check docs ## Check format, lint, types, imports between packages, spelling, the documents' links
+check: $(VENV)/.dev types page-check docs ## Check format, lint, types, imports between packages, spelling, the documents' links
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy --num-workers 2
 	$(BIN)/lint-imports
 	$(BIN)/codespell
+
+types: $(VENV)/.dev
+	$(BIN)/mypy --num-workers 2
 
 PRETTIER := $(VENV)/page/node_modules/.bin/prettier --config $(VENV)/page/package.json --log-level warn
 PAGE_FILES := 'app/page/**/*.{js,css,html}' '!app/page/vendor/**'
@@ -84,6 +86,8 @@ format: $(VENV)/.dev $(VENV)/.page ## Format the code
 
 clean: ## Remove what was installed and cached
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+
+tools: $(VENV)/.clients $(VENV)/.openvino $(VENV)/.page # what only slow tests need
 
 # A stamp says that its packages are installed as the files named here now have them.
 $(VENV)/.cpu: pyproject.toml requirements/cpu.lock | $(BIN)/python

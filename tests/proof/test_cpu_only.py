@@ -43,12 +43,11 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source.mkdir()
     for name in SOURCES:
         (shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy)(REPOSITORY / name, source / name)
-    venv.create(folder / "venv", with_pip=True)
+    venv.create(folder / "venv")
     python = folder / "venv" / "bin" / "python"
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check"]
-    done = subprocess.run(
-        [*pip, "--constraint", "constraints.txt", ".[cpu]"], cwd=source, capture_output=True, text=True, check=False
-    )
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
+    install = ["install", "--quiet", "--no-compile", "--constraint", "constraints.txt", ".[cpu]"]
+    done = subprocess.run([*pip, *install], cwd=source, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return python
 
