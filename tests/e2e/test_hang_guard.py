@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.support.api import at_once
 from tests.support.server import REPOSITORY, environment
 
 SPINNING = """
@@ -17,10 +19,21 @@ def spin():
         time.sleep(0.05)
 
 """
-LEAVE_A_THREAD = "def test_it():\n    threading.Thread(target=spin, name='spinner').start()\n    assert False\n"
-LEAVE_A_PROCESS = "def test_it():\n    subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
-WAIT_FOR_A_POOL = "def test_it():\n    with ThreadPoolExecutor(1) as pool:\n        pool.submit(spin).result()\n"
-LEAVE_NOTHING = "def test_it():\n    ThreadPoolExecutor(1).submit(int).result()\n"
+LEFT_BEHIND = {
+    "a thread": "def test_it():\n    threading.Thread(target=spin, name='spinner').start()\n    assert False\n",
+    "a process": "def test_it():\n    subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n",
+    "a pool that is waited for": (
+        "def test_it():\n    with ThreadPoolExecutor(1) as pool:\n        pool.submit(spin).result()\n"
+    ),
+    "nothing": "def test_it():\n    ThreadPoolExecutor(1).submit(int).result()\n",
+}
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, subprocess.CompletedProcess[str]]:
+    """The end of a run of each test, all at the same time because they wait for their timeouts."""
+    runs = [partial(run, tmp_path_factory.mktemp("run"), body) for body in LEFT_BEHIND.values()]
+    return dict(zip(LEFT_BEHIND, at_once(runs), strict=True))
 
 
 def run(folder: Path, body: str) -> subprocess.CompletedProcess[str]:
@@ -39,20 +52,20 @@ def run(folder: Path, body: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("body", "reason"),
+    ("left", "reason"),
     [
-        pytest.param(LEAVE_A_THREAD, "the tests left behind: thread spinner", id="a thread"),
-        pytest.param(LEAVE_A_PROCESS, "time.sleep(600)", id="a process"),
-        pytest.param(WAIT_FOR_A_POOL, "test_inner.py::test_it does not end", id="a pool that is waited for"),
+        ("a thread", "the tests left behind: thread spinner"),
+        ("a process", "time.sleep(600)"),
+        ("a pool that is waited for", "test_inner.py::test_it does not end"),
     ],
 )
-def test_a_test_that_leaves_something_behind_fails_the_run_which_ends(tmp_path: Path, body: str, reason: str) -> None:
-    done = run(tmp_path, body)
-    assert done.returncode == 1
-    assert reason in done.stderr
-    assert "test_inner.py" in done.stderr or "subprocess" in body
+def test_a_test_that_leaves_something_behind_fails_the_run_which_ends(
+    ended: dict[str, subprocess.CompletedProcess[str]], left: str, reason: str
+) -> None:
+    assert ended[left].returncode == 1
+    assert reason in ended[left].stderr
+    assert "test_inner.py" in ended[left].stderr or left == "a process"
 
 
-def test_an_idle_thread_of_a_pool_is_nothing_left_behind(tmp_path: Path) -> None:
-    done = run(tmp_path, LEAVE_NOTHING)
-    assert (done.returncode, done.stderr) == (0, "")
+def test_an_idle_thread_of_a_pool_is_nothing_left_behind(ended: dict[str, subprocess.CompletedProcess[str]]) -> None:
+    assert (ended["nothing"].returncode, ended["nothing"].stderr) == (0, "")
