@@ -2,7 +2,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,16 @@ from training.networks.registry import NETWORKS
 LR = 0.01
 REPOSITORY = Path(__file__).resolve().parents[4]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+
+def run_by_two(configs: Mapping[str, TrainConfig], folder: Path) -> None:
+    """Train each config in two processes, which `torchrun` starts; the output is `folder`/NAME."""
+    for name, config in configs.items():
+        (folder / f"{name}.json").write_text(config.model_dump_json(), encoding="utf-8")
+    ports = [str(free_port()) for _ in configs]
+    command = [*TORCHRUN, "-m", "tests.unit.training.engine.two_processes", str(folder), *ports]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +63,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Trai
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(NETWORKS, "tiny", TinyNetwork)
         all_configs = configs(folder)
-        for name, config in all_configs.items():
-            (folder / f"{name}.json").write_text(config.model_dump_json(), encoding="utf-8")
-        ports = [str(free_port()) for _ in all_configs]
-        command = [*TORCHRUN, "-m", "tests.unit.training.engine.two_processes", str(folder), *ports]
-        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+        run_by_two(all_configs, folder)
         yield {
             name: Trained(config, trainer.train(config, folder / f"{name} alone", resume=False).parent, folder / name)
             for name, config in all_configs.items()

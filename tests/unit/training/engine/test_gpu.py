@@ -70,7 +70,8 @@ def test_a_run_ends_with_the_loss_of_float32_on_the_cpu(
 def test_two_gpus_end_with_the_weights_of_one(config: TrainConfig, tmp_path: Path) -> None:
     config = changed(changed(config, "batch", people=4), "run", device="cuda")
     alone = weights(trainer.train(config, tmp_path / "alone", resume=False))
-    together = weights(run_by_two(config, tmp_path / "two") / "network.pt")
+    run_by_two({"two": config}, tmp_path)
+    together = weights(tmp_path / "two" / "network.pt")
     for name, value in together.items():
         torch.testing.assert_close(value, alone[name], atol=1e-4, rtol=1e-3)
 
