@@ -16,9 +16,10 @@ from typer.testing import CliRunner
 from app.domain.arrays import Pixels
 from tests.support.photos import COLLINS_BOX, HOPPER_BOX
 from training.cli.main import cli
+from training.data import photo_groups
 from training.errors import TrainingError
-from training.evaluation import hardest_pairs, robustness
-from training.evaluation.cropping import BORDERS
+from training.evaluation import cropping_report, hardest_pairs, robustness
+from training.evaluation.cropping import BORDERS, LandmarkFinder
 from training.pipeline.detection_cache import FaceFinder
 from training.pipeline.embeddings import Embeddings
 from training.pipeline.served_model import ServedModel
@@ -241,3 +242,17 @@ def test_cropping_tells_missing_pixels_from_wrong_landmarks(photos: Path, cohort
     assert alike[1]["between"] == alike[1]["median_within"] == alike[1]["faces_not_found"] == 0
     assert "whole, landmarks known, border black: inside 1.00, landmarks off 0.0 px, FMR 0, FNMR 0.000" in output
     assert "cohorts, landmarks refined, border grey: inside 0." in output
+
+
+def test_cropping_refuses_cohorts_without_a_face(photos: Path, cohorts: Path, evaluate: Evaluate) -> None:
+    with pytest.raises(TrainingError, match="no face found in the photos of the cohorts"):
+        evaluate("cropping", "--images", photos, "--cohorts", cohorts, "--only", "empty")
+
+
+def test_cropping_names_the_landmarks_that_were_found_in_no_photo(
+    photos: Path, cohorts: Path, models_dir: Path
+) -> None:
+    finder, model = FaceFinder(models_dir), ServedModel.open(models_dir / "mobilefacenet-128")
+    finders: dict[str, LandmarkFinder] = {"known": lambda _, points: points, "blind": lambda *_: None}
+    with pytest.raises(TrainingError, match="no face found: landmarks blind, border black"):
+        cropping_report.run(photos, photo_groups.from_folders(cohorts), model, 1.1, finder, finders)
