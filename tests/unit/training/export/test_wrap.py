@@ -60,10 +60,20 @@ def test_served_vectors_are_those_of_a_reference(tmp_path: Path, crops: Pixels, 
         ({"shape": (1, 3, SIDE, SIDE)}, None),
         ({"shape": (1, 3, SIDE, SIDE), "rows": 1}, 1),
         ({"shape": ("n", 3, SIDE, SIDE), "rows": 1}, 1),
-        ({"square": True}, None),
+        ({"end": "averaged"}, 1),
+        ({"end": "square"}, None),
         ({"listed": True}, None),
     ],
-    ids=["any", "unknown sides", "one, freed", "one alone", "one in truth", "(N, D, 1, 1)", "weights as inputs"],
+    ids=[
+        "any",
+        "unknown sides",
+        "one, freed",
+        "one alone",
+        "one in truth",
+        "one for all",
+        "(N, D, 1, 1)",
+        "weights as inputs",
+    ],
 )
 def test_a_source_takes_many_crops_where_it_can_and_one_by_one_where_it_must(
     tmp_path: Path, crops: Pixels, source: dict[str, Any], batch: int | None
@@ -110,7 +120,11 @@ def test_one_of_several_outputs_must_be_named(tmp_path: Path, crops: Pixels) -> 
         ({"dtype": TensorProto.UINT8}, r"expected float32 for 'data' in .*source\.onnx, got UINT8"),
         ({"opset": 7}, r"expected opset 8 or later, got 7"),
         ({"rows": 2}, r"does not run on images \(1, 3, 16, 16\): .*[Rr]eshape"),
-        ({"nothing": True}, r"gives zero or infinite vectors"),
+        ({"end": "nothing"}, r"gives zero or infinite vectors"),
+        (
+            {"end": "random"},
+            r"computes other vectors once wrapped: expected vectors equal to 0.0001, got a difference of",
+        ),
     ],
 )
 def test_a_source_that_cannot_be_served_is_not_written(tmp_path: Path, source: dict[str, Any], complaint: str) -> None:
