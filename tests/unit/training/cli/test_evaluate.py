@@ -135,7 +135,8 @@ def test_pairs_without_people_are_evaluated_without_all_pairs(photos: Path, eval
     rows += ["Hopper/Hopper_0001.jpg,Hopper/Hopper_0003.jpg,1,b", "Hopper/Hopper_0002.jpg,Collins/Collins_0002.jpg,0,a"]
     (tmp_path / "pairs.csv").write_text("\n".join(["first,second,same,fold", *rows]))
     options = ["--baseline", "mobilefacenet-128", "--plot", tmp_path / "det.png"]
-    report, _ = evaluate("lfw", "--images", photos, "--pairs", tmp_path / "pairs.csv", *options)
+    report, output = evaluate("lfw", "--images", photos, "--pairs", tmp_path / "pairs.csv", *options)
+    assert "images of unknown people, 0 faces not found" in output
     assert (report["people"], report["all_pairs"], report["gain"]) == (None, {}, {})
     assert len(report["accuracy"]["folds"]) == 2
     assert (tmp_path / "det.csv").exists()

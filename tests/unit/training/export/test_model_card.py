@@ -64,6 +64,7 @@ def test_a_model_that_was_measured_alone_has_one_column_of_rates(model: Path, re
     assert "## Measured, beside another model" in text
     assert "| measure | - | mobilefacenet-128 |" in text
     assert "| accuracy over folds | - | 0.7500 +- 0.1250 |\n| VAL at FAR 0.01 | - | 0.5000 +- 0.2500 |" in text
+    assert "on 60 images of unknown people, never trained" in text
     assert "Both models" not in text
     assert "Rates are stated down to" not in text
     assert "None yet: the threshold 1.1 is used" in text
