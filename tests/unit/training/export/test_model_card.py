@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from tests.support.calibrations import COHORTS, calibration
 from training.cli.main import cli
 from training.errors import TrainingError
 from training.export import model_card
+from training.export.card_calibration import calibration_part
 from training.pipeline.served_model import ServedModel
 
 RUN = {
@@ -93,6 +95,13 @@ def test_a_blended_run_says_so(model: Path, report: dict[str, Any], tmp_path: Pa
     assert '"Before" is other without threshold offsets, in the same run.' in write(
         model, report, "--run", str(tmp_path)
     )
+
+
+def test_a_calibration_without_cohorts_has_no_table_of_them() -> None:
+    overall, by_cohort = calibration_part(calibration()), calibration_part(calibration(**COHORTS))
+    assert "| 0.01 | 1.5000 | 0.1250 |" in overall
+    assert "### Within cohorts" not in overall
+    assert by_cohort.startswith(f"{overall}\n### Within cohorts")
 
 
 def test_an_unreadable_record_is_named(model: Path, tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 """Wrapped ONNX embedders equal a NumPy reference, or are refused with the reason."""
 
+import json
+import sys
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from app.inference.onnx_session import Session
 from tests.support import sources
 from tests.support.sources import SIDE, write
 from training.errors import TrainingError
-from training.export import wrap
+from training.export import import_published, wrap
 from training.export.inspect_onnx import Unwrappable
 from training.export.model_package import UnwritableModel
 from training.export.preprocessing import Preprocessing
@@ -144,6 +147,20 @@ def test_a_file_that_is_not_onnx_is_refused_by_name(tmp_path: Path, data: bytes)
             alignment=ALIGNMENT,
             license_="CC0",
         )
+
+
+def test_a_published_file_that_cannot_be_wrapped_is_an_error_of_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = {"kind": "onnx", "mean": 0, "std": 1, "size": SIDE, "bgr": False}
+    job = {"file": str(tmp_path / "absent.onnx"), "output": str(tmp_path / "mine"), "network": network}
+    monkeypatch.setattr(sys, "stdin", StringIO(json.dumps(job | {"license": "MIT", "origin": "a test"})))
+    with pytest.raises(SystemExit) as stopped:
+        import_published.main()
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {tmp_path / 'absent.onnx'} is not an ONNX model: ")
+    assert error.count("\n") == 1
 
 
 def test_an_invalid_name_margin_or_folder_is_refused(tmp_path: Path) -> None:
