@@ -56,17 +56,21 @@ def _floats(name: str) -> Any:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
 
 
-def _nodes(*, square: bool = False, nothing: bool = False) -> list[Any]:
-    """`square` gives (N, 4, 1, 1); `nothing` vectors of no length."""
-    last = "vectors" if not (square or nothing) else "sums"
+_ENDS = {
+    "square": helper.make_node("Reshape", ["sums", "square"], ["vectors"]),
+    "nothing": helper.make_node("Sub", ["sums", "sums"], ["vectors"]),
+    "averaged": helper.make_node("ReduceMean", ["sums"], ["vectors"], axes=[0]),
+    "random": helper.make_node("RandomNormalLike", ["sums"], ["vectors"]),
+}
+"""(N, 4, 1, 1), vectors of no length, one vector for all images, or others in each run."""
+
+
+def _nodes(*, end: str | None = None) -> list[Any]:
+    """`end` names one of `_ENDS`."""
     nodes = [
         helper.make_node("AveragePool", ["data"], ["quarters"], kernel_shape=[8, 8], strides=[8, 8]),
         helper.make_node("Reshape", ["quarters", "flat"], ["rows"]),
         helper.make_node("MatMul", ["rows", "weights"], ["products"]),
-        helper.make_node("Add", ["products", "bias"], [last]),
+        helper.make_node("Add", ["products", "bias"], ["sums" if end else "vectors"]),
     ]
-    if square:
-        nodes.append(helper.make_node("Reshape", ["sums", "square"], ["vectors"]))
-    if nothing:
-        nodes.append(helper.make_node("Sub", ["sums", "sums"], ["vectors"]))
-    return nodes
+    return [*nodes, _ENDS[end]] if end else nodes

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from app.domain.arrays import Floats
 from training.data.photo_groups import PhotoGroups
 from training.data.sources import folder_per_person
+from training.errors import TrainingError
 from training.evaluation.all_pairs import all_pairs
 from training.evaluation.bootstrap import interval, rate_curves, true_match_rates
 from training.evaluation.cropping import (
@@ -49,9 +50,15 @@ def run(
     finder: FaceFinder,
     landmark_finders: Mapping[str, LandmarkFinder],
 ) -> dict[str, Any]:
-    """Return the report: rows for photos of known people, whole and cropped, and for the cohorts' own photos."""
+    """
+    Return the report: rows for photos of known people, whole and cropped, and for the cohorts' own photos.
+
+    Raises TrainingError where no face is found.
+    """
     paths, person_of = folder_per_person(images)
     whole, tight = finder.find_all(paths, "detect"), finder.find_all(cohorts.paths, "detect, cohorts")
+    if not tight.found.any():
+        raise TrainingError("no face found in the photos of the cohorts")
     known, *found = landmark_finders.items()
     other_borders = [border for border in BORDERS if border != "black"]
     rows = _Rows(model, threshold)
@@ -97,6 +104,7 @@ class _Photos:
     frames: Floats | None
 
     def align(self, name: str, finder: LandmarkFinder, border: str) -> list[MeasuredCrop | None]:
+        """Align the photos, None where no landmarks are found. Raises TrainingError if there are none in any."""
         random = np.random.default_rng(0)
         found = [(path, face) for path, face in zip(self.detected.paths, self.detected.faces, strict=True) if face]
         frames = [None if self.frames is None else self.frames[random.integers(len(self.frames))] for _ in found]
@@ -105,7 +113,10 @@ class _Photos:
             path, face = found[number]
             return align(crop_photo(LandmarkedPhoto(read_photo(path), face.points), frames[number]), finder, border)
 
-        return with_progress(f"{name}, {border}", aligned, range(len(found)))
+        crops = with_progress(f"{name}, {border}", aligned, range(len(found)))
+        if not any(crops):
+            raise TrainingError(f"no face found: landmarks {name}, border {border}")
+        return crops
 
 
 @dataclass(frozen=True)

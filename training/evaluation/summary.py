@@ -10,7 +10,7 @@ from training.evaluation import demographics_report
 def summary(report: dict[str, Any]) -> str:
     accuracy, val, gain = report["accuracy"], report["val"], report.get("gain", {})
     lines = [
-        f"{report['model']['id']}: {report['images']} images of {report['people']} people, "
+        f"{report['model']['id']}: {report['images']} images of {report['people'] or 'unknown'} people, "
         f"{report['faces_not_found']} faces not found",
         f"accuracy {accuracy['mean']:.4f} +- {accuracy['error']:.4f} over {len(accuracy['folds'])} folds",
         f"VAL {val['mean']:.4f} +- {val['error']:.4f} at FAR {val['far']:.2g}; "

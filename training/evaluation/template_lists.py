@@ -75,6 +75,8 @@ def _rows(path: Path, columns: int) -> list[list[str]]:
     except (OSError, UnicodeDecodeError) as error:
         raise UnusableTemplates(f"cannot read {path}: {error}") from error
     rows = [line.split() for line in lines]
+    if not rows:
+        raise UnusableTemplates(f"{path}: expected {columns} columns a line, got no line")
     for number, row in enumerate(rows, start=1):
         if len(row) != columns:
             raise UnusableTemplates(f"{path}, line {number}: expected {columns} columns, got {len(row)}")

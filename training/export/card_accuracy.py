@@ -19,10 +19,10 @@ def accuracy_part(report: dict[str, Any], *, fine_tuned: bool) -> str:
     labels = {**_MEASURES, "val": f"VAL at FAR {report['val']['far']:.2g}"}
     rows = [f"| {label} | {_cell(before, key)} | {_cell(report, key)} |" for key, label in labels.items()]
     rows += [row for kind in report["all_pairs"] for row in _rate_rows(report, before, kind)]
-    probe = report["degraded_probe"]
+    probe, people = report["degraded_probe"], report["people"] or "unknown"
     return f"""## Measured, {title}
 
-The served pipeline (bytes in, distance out) on {report["images"]} images of {report["people"]} people, never trained
+The served pipeline (bytes in, distance out) on {report["images"]} images of {people} people, never trained
 on; {report["faces_not_found"]} faces not found. {meaning}In brackets 95 %
 intervals, bootstrapped over people. A degraded probe is the aligned crop reduced to {probe["size"]} px, JPEG quality
 {probe["quality"]}, landmarks off by N(0, {probe["noise"]:g}) px, against a clean reference.{_support(report)}

@@ -12,8 +12,12 @@ from PIL import Image, ImageEnhance
 from torch import Tensor, nn
 
 from app.domain.arrays import Pixels
+from app.inference.manifest import BoxAlignment
+from tests.support import sources
 from training.config.schema import TrainConfig
 from training.data.dataset import FaceSet, read_faces
+from training.export import wrap
+from training.export.preprocessing import Preprocessing
 from training.networks.embedder import FaceNetwork
 from training.networks.registry import NETWORKS, build
 
@@ -106,6 +110,15 @@ def crowd(tmp_path: Path, lfw_photos: Path) -> Path:
             file, light = f"{name}_{photo:04d}.jpg", 0.6 + 0.07 * number
             ImageEnhance.Brightness(Image.open(lfw_photos / name / file)).enhance(light).save(folder / file)
     return tmp_path / "crowd"
+
+
+@pytest.fixture
+def boxed_model(tmp_path: Path) -> Path:
+    """A wrapped model of crops by the box of the face, 16 px wide."""
+    source = sources.write(tmp_path / "source.onnx", shape=(1, 3, sources.SIDE, sources.SIDE), rows=1)
+    preprocessing = Preprocessing(sources.SIDE, (127.5,) * 3, (128.0,) * 3, bgr=False)
+    wrap.wrap_model(source, tmp_path / "boxed", preprocessing, alignment=BoxAlignment(margin=4), license_="CC0")
+    return tmp_path / "boxed"
 
 
 @pytest.fixture

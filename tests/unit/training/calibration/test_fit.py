@@ -9,21 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from typer.testing import CliRunner
 
-from app.inference.manifest import BoxAlignment, read_embedder
+from app.inference.manifest import read_embedder
 from app.matching.calibration import read_calibration
-from tests.support import sources
 from tests.support.networks import weighted_sum
 from training.calibration import fit
 from training.calibration.fit import fit_probability, probabilities
+from training.cli.main import cli
 from training.data.sources import folder_per_person
 from training.errors import TrainingError
 from training.evaluation import lfw
 from training.evaluation.verification import VerificationTask
-from training.export import model_card, wrap
+from training.export import model_card
 from training.export.card_calibration import calibration_part
 from training.export.model_package import write_offset
-from training.export.preprocessing import Preprocessing
 from training.pipeline.detection_cache import FaceFinder, embed_faces
 from training.pipeline.served_model import ServedModel
 
@@ -57,22 +57,23 @@ def model(tmp_path: Path, models_dir: Path) -> Path:
 
 
 def test_the_service_reads_the_calibration(crowd: Path, cohorts: Path, model: Path, models_dir: Path) -> None:
-    fit.calibrate(crowd, "a crowd", model, [cohorts], models_dir)
+    options = ["--images", crowd, "--name", "a crowd", "--cohorts", cohorts, "--model", model]
+    done = CliRunner().invoke(cli, ["calibrate", *map(str, options), "--models-dir", str(models_dir)])
+    line = "FMRs (overall) on a crowd, the finest 4.5e-02 (66 pairs of people)"
+    assert done.output.endswith(f"wrote {model / 'calibration.json'}; {line}\n")
     manifest = read_embedder(model)
     found = read_calibration(model, manifest.file.digest, manifest.offset_digest)
     assert found is not None
     assert (found.data.people, found.data.genuine_pairs, found.data.impostor_pairs) == (12, 12, 264)
     assert found.finest_fmr == pytest.approx(3 / 66)
     assert [(cohort.name, cohort.impostor_pairs) for cohort in found.cohorts] == [("strangers", 1)]
-    assert fit.summary(model) == "FMRs (overall) on a crowd, the finest 4.5e-02 (66 pairs of people)"
 
 
-def test_a_wrapped_model_that_crops_by_the_box_can_be_calibrated(crowd: Path, models_dir: Path, tmp_path: Path) -> None:
-    source = sources.write(tmp_path / "source.onnx", shape=(1, 3, sources.SIDE, sources.SIDE), rows=1)
-    preprocessing = Preprocessing(sources.SIDE, (127.5,) * 3, (128.0,) * 3, bgr=False)
-    wrap.wrap_model(source, tmp_path / "mine", preprocessing, alignment=BoxAlignment(margin=4), license_="CC0")
-    fit.calibrate(crowd, "a crowd", tmp_path / "mine", [], models_dir)
-    found = read_calibration(tmp_path / "mine", read_embedder(tmp_path / "mine").file.digest)
+def test_a_wrapped_model_that_crops_by_the_box_can_be_calibrated(
+    crowd: Path, boxed_model: Path, models_dir: Path
+) -> None:
+    fit.calibrate(crowd, "a crowd", boxed_model, [], models_dir)
+    found = read_calibration(boxed_model, read_embedder(boxed_model).file.digest)
     assert found is not None
     assert (found.data.genuine_pairs, found.data.impostor_pairs) == (12, 264)
 
@@ -149,6 +150,8 @@ def test_separated_pairs_give_a_finite_slope() -> None:
     at = probabilities(np.array([0.2, 1.9], np.float32), fitted)
     assert 0.9 < at[0] < 1
     assert 0 < at[1] < 0.1
+    with pytest.raises(TrainingError, match="genuine pairs are not closer than impostor pairs"):
+        fit_probability(np.full(20, 1.9, np.float32), np.full(50, 0.2, np.float32))
 
 
 @given(gap=st.floats(0.3, 0.8), seed=st.integers(0, 100))

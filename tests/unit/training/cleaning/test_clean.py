@@ -56,6 +56,7 @@ def test_people_are_one_by_the_mean_score_of_all_pairs_of_their_faces(labelled: 
     found = duplicates(embeddings, faces_of, 4.5)
     assert {(each.first, each.second): pytest.approx(each.score, abs=1e-5) for each in found} == expected
     assert [(each.first, each.second) for each in duplicates(embeddings, faces_of, 0.8)] == [(1, 3)]
+    assert duplicates(embeddings, [np.array([], np.int64)] * 2, 4.5) == []
     assert groups([Duplicate(0, 3, 0), Duplicate(3, 1, 0)], 5) == [[0, 1, 3]]
 
 

@@ -20,7 +20,8 @@ from app.domain.arrays import Pixels
 from app.faces.alignment import ARCFACE_112
 from training.cli.main import cli
 from training.data.crops import CROPS_112
-from training.evaluation.bin_file import UnusableBin, read_bin
+from training.errors import TrainingError
+from training.evaluation.bin_file import BinFile, UnusableBin, read_bin
 from training.evaluation.rates_at import tar_at
 from training.evaluation.template_lists import UnusableTemplates
 from training.evaluation.templates import pooled, read_task
@@ -145,6 +146,25 @@ def test_a_file_that_calls_code_or_holds_something_else_is_refused(
     (tmp_path / "lfw.bin").write_bytes(pickle.dumps(content))
     with pytest.raises(UnusableBin, match=complaint):
         read_bin(tmp_path / "lfw.bin")
+
+
+def test_a_missing_file_and_an_image_of_another_size_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UnusableBin, match=r"cannot read .*lfw\.bin: No such file"):
+        read_bin(tmp_path / "lfw.bin")
+    images = [cv2.imencode(".png", np.zeros((112, 96, 3), np.uint8))[1].tobytes(), b"no image", b""]
+    for number, got in enumerate(("96 x 112", "none", "none")):
+        with pytest.raises(UnusableBin, match=f"image {number}: expected an image of 112 x 112 pixels, got {got}"):
+            BinFile(images, np.array([True])).crops(range(number, number + 1))
+
+
+def test_a_model_that_crops_by_the_box_cannot_be_measured_on_crops_or_landmarks(
+    lists: Path, boxed_model: Path, lfw_photos: Path
+) -> None:
+    with pytest.raises(TrainingError, match="boxed: expected a model of ArcFace crops of 112 px"):
+        command("bin", lists / "faces.txt", "--model", boxed_model, "--json", lists / "report.json")
+    files = [f"--{name}={lists / name}.txt" for name in ("faces", "media", "pairs")]
+    with pytest.raises(TrainingError, match="boxed: expected a model that aligns faces by landmarks"):
+        command("templates", *files, "--images", lfw_photos, "--model", boxed_model, "--json", lists / "report.json")
 
 
 @pytest.fixture

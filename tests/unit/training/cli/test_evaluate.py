@@ -13,10 +13,13 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from app.domain.arrays import Pixels
+from tests.support.photos import COLLINS_BOX, HOPPER_BOX
 from training.cli.main import cli
+from training.data import photo_groups
 from training.errors import TrainingError
-from training.evaluation import hardest_pairs, robustness
-from training.evaluation.verification import VerificationTask
+from training.evaluation import cropping_report, hardest_pairs, robustness
+from training.evaluation.cropping import BORDERS, LandmarkFinder
 from training.pipeline.detection_cache import FaceFinder
 from training.pipeline.embeddings import Embeddings
 from training.pipeline.served_model import ServedModel
@@ -132,7 +135,8 @@ def test_pairs_without_people_are_evaluated_without_all_pairs(photos: Path, eval
     rows += ["Hopper/Hopper_0001.jpg,Hopper/Hopper_0003.jpg,1,b", "Hopper/Hopper_0002.jpg,Collins/Collins_0002.jpg,0,a"]
     (tmp_path / "pairs.csv").write_text("\n".join(["first,second,same,fold", *rows]))
     options = ["--baseline", "mobilefacenet-128", "--plot", tmp_path / "det.png"]
-    report, _ = evaluate("lfw", "--images", photos, "--pairs", tmp_path / "pairs.csv", *options)
+    report, output = evaluate("lfw", "--images", photos, "--pairs", tmp_path / "pairs.csv", *options)
+    assert "images of unknown people, 0 faces not found" in output
     assert (report["people"], report["all_pairs"], report["gain"]) == (None, {}, {})
     assert len(report["accuracy"]["folds"]) == 2
     assert (tmp_path / "det.csv").exists()
@@ -172,19 +176,21 @@ def test_cohorts_are_folders_or_groups_of_a_csv(
 
 
 @pytest.mark.slow
-def test_sensitivity_has_one_row_per_condition(photos: Path, models_dir: Path, tmp_path: Path) -> None:
-    finder = FaceFinder(models_dir)
-    task = VerificationTask.open(photos, tmp_path / "pairs.txt", finder)
-    model = ServedModel.open(models_dir / "mobilefacenet-128")
-    report = robustness.run(task, model, finder, robustness.conditions([10], [40, 24]))
+def test_sensitivity_has_one_row_per_condition(photos: Path, evaluate: Evaluate, tmp_path: Path) -> None:
+    Image.new("RGB", (300, 300)).save(photos / "Collins" / "Collins_0003.jpg")  # nobody: a miss in a pair of eight
+    conditions = ["--quality", "10", "--face", "40", "--face", "24"]
+    report, output = evaluate("sensitivity", "--images", photos, "--pairs", tmp_path / "pairs.txt", *conditions)
     assert [(row["kind"], row["value"]) for row in report["rows"]] == [
         ("as it is", None),
         ("jpeg_quality", 10),
         ("face_width", 40),
         ("face_width", 24),
     ]
-    assert report["rows"][0]["accuracy"]["mean"] == 1.0
-    assert len(robustness.summary(report).splitlines()) == 4
+    assert report["rows"][0]["accuracy"]["mean"] == 7 / 8
+    assert {row["faces_not_found"] for row in report["rows"][:3]} == {1}
+    assert "jpeg_quality 10: VAL" in output
+    with pytest.raises(TrainingError, match="no face found: face_width 12"):
+        evaluate("sensitivity", "--images", photos, "--pairs", tmp_path / "pairs.txt", "--face", "12")
 
 
 def test_a_face_is_shrunk_to_its_width_and_never_enlarged(photos: Path, models_dir: Path) -> None:
@@ -199,3 +205,55 @@ def test_a_face_is_shrunk_to_its_width_and_never_enlarged(photos: Path, models_d
     assert small
     assert small.box.width == pytest.approx(30, rel=0.15)
     assert np.array_equal(unchanged.change(photo, face.box), photo)
+
+
+@pytest.fixture
+def cohorts(tmp_path: Path, hopper: Pixels, collins: Pixels) -> Path:
+    """Two people, cut to the face and once to a little more, in each of two cohorts; another cohort shows nobody."""
+    for cohort, margin in (("old", 0), ("young", 12), ("empty", None)):
+        (tmp_path / "cohorts" / cohort).mkdir(parents=True)
+        for name, pixels, box in (("hopper", hopper, HOPPER_BOX), ("collins", collins, COLLINS_BOX)):
+            left, top, right, bottom = np.rint(box).astype(int) + (margin or 0) * np.array([-1, -1, 1, 1])
+            cut = pixels[top:bottom, left:right] if margin is not None else np.zeros((90, 90, 3), np.uint8)
+            Image.fromarray(cut).save(tmp_path / "cohorts" / cohort / f"{name}.png")
+    return tmp_path / "cohorts"
+
+
+@pytest.mark.slow
+def test_cropping_tells_missing_pixels_from_wrong_landmarks(photos: Path, cohorts: Path, evaluate: Evaluate) -> None:
+    only = ["--only", "old", "--only", "you*"]
+    report, output = evaluate("cropping", "--images", photos, "--cohorts", cohorts, *only)
+    found = ["facenet-pytorch's", "refined", *(f"photo padded, {border}" for border in BORDERS)]
+    others = [border for border in BORDERS if border != "black"]
+    people, alike = report["known_people"], report["cohorts"]
+    assert [(row["photos"], row["landmarks"], row["border"]) for row in people] == [
+        ("whole", "known", "black"),
+        *[("cut", name, "black") for name in ("known", *found)],
+        *[("cut", "known", border) for border in others],
+    ]
+    assert [(row["landmarks"], row["border"]) for row in alike] == [
+        *[(name, "black") for name in found],
+        *[("refined", border) for border in others],
+    ]
+    whole, cut = people[0], [row for row in people[1:] if row["landmarks"] == "known"]
+    assert (whole["fmr"], whole["fnmr"], whole["tmr"], whole["off"]) == (0, 0, 1, 0)
+    assert whole["median_inside"] > 0.95
+    assert {(row["off"], row["median_inside"] < 0.9) for row in cut} == {(0, True)}
+    assert min(row["off"] for row in people if row["landmarks"] != "known") > 0
+    assert alike[1]["between"] == alike[1]["median_within"] == alike[1]["faces_not_found"] == 0
+    assert "whole, landmarks known, border black: inside 1.00, landmarks off 0.0 px, FMR 0, FNMR 0.000" in output
+    assert "cohorts, landmarks refined, border grey: inside 0." in output
+
+
+def test_cropping_refuses_cohorts_without_a_face(photos: Path, cohorts: Path, evaluate: Evaluate) -> None:
+    with pytest.raises(TrainingError, match="no face found in the photos of the cohorts"):
+        evaluate("cropping", "--images", photos, "--cohorts", cohorts, "--only", "empty")
+
+
+def test_cropping_names_the_landmarks_that_were_found_in_no_photo(
+    photos: Path, cohorts: Path, models_dir: Path
+) -> None:
+    finder, model = FaceFinder(models_dir), ServedModel.open(models_dir / "mobilefacenet-128")
+    finders: dict[str, LandmarkFinder] = {"known": lambda _, points: points, "blind": lambda *_: None}
+    with pytest.raises(TrainingError, match="no face found: landmarks blind, border black"):
+        cropping_report.run(photos, photo_groups.from_folders(cohorts), model, 1.1, finder, finders)

@@ -63,6 +63,14 @@ def test_the_default_recipe_is_valid_and_names_every_option_that_has_a_default()
         (["teacher.weights = 'other.pt'", "teacher.rotated = true"], r"teacher\.rotated: expected network\.weights"),
         (["teacher.weights = 'other.pt'", "teacher.start_share = 0.5"], r"start_share: expected rotated = true"),
         (["loss.distillation_weight = 1"], r"loss\.distillation_weight: expected network\.weights or teacher\.weights"),
+        (
+            ["run.compile = true", "run.gradient_checkpointing = true"],
+            r"run: gradient_checkpointing: expected false with run\.compile, got both",
+        ),
+        (
+            ["softmax.divided = true", "run.precision = 'float16'"],
+            r"softmax\.divided: expected run\.precision float32 or bfloat16, got float16",
+        ),
         ([*CONTRASTIVE, "offline_mining.every = 9"], r"offline_mining\.every: only triplets are mined offline; set 0"),
     ],
 )

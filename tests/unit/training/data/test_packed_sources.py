@@ -21,8 +21,8 @@ from training.config.schema import TrainConfig
 from training.data.dataset import FORMAT_112, CropFormat, FaceSet, read_crop, read_faces
 from training.data.file_index import FileIndex
 from training.data.loader import BatchLoader
-from training.data.packed_files import MAGIC
-from training.data.packed_sources import UnusablePack
+from training.data.packed_files import MAGIC, Record, TornRecord
+from training.data.packed_sources import UnusablePack, people_in_record_file, people_in_shards
 from training.data.samplers import PeopleSampler
 from training.data.shard_writer import write_shards
 from training.data.sources import UnusableData
@@ -93,6 +93,7 @@ def add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 def test_shards_of_others_name_people_by_class_text_or_folder(people: Path, tmp_path: Path) -> None:
     image = (people / "person0" / "0.png").read_bytes()
     with tarfile.open(tmp_path / "others.tar", "w") as tar:
+        tar.add(people, "ada", recursive=False)
         add(tar, "0001.png", image)
         add(tar, "0001.cls", b"17\n")
         add(tar, "0002.person.txt", b"no image")
@@ -109,6 +110,17 @@ def test_shards_of_others_name_people_by_class_text_or_folder(people: Path, tmp_
     (tmp_path / "broken.tar").write_bytes(b"no tar" * 200)
     with pytest.raises(UnusablePack, match="not an uncompressed tar file"):
         read_faces([tmp_path / "broken.tar"])
+
+
+@pytest.mark.parametrize(
+    ("label", "text"), [(".json", b'{"who": 17}'), (".json", b"{"), (".json", b"[17]"), (".cls", b"\xff")]
+)
+def test_a_label_without_a_person_is_named(tmp_path: Path, label: str, text: bytes) -> None:
+    with tarfile.open(tmp_path / "others.tar", "w") as tar:
+        add(tar, "0001.png", b"an image")
+        add(tar, f"0001{label}", text)
+    with pytest.raises(UnusablePack, match=rf"others\.tar: expected the person in 0001\{label}: "):
+        people_in_shards([tmp_path / "others.tar"])
 
 
 @pytest.fixture
@@ -155,6 +167,36 @@ def test_a_torn_record_file_is_refused(rec: Path) -> None:
     rec.with_suffix(".idx").unlink()
     with pytest.raises(UnusablePack, match=r"train\.idx: expected lines of a key and an offset"):
         read_faces([rec], crops=CropFormat(bare=True))
+
+
+def test_records_without_a_first_one_of_labels_are_all_images(tmp_path: Path) -> None:
+    images = [b"image %d" % number for number in range(5)]
+    path = write_records(
+        [record([number % 2], image, number) for number, image in enumerate(images)], tmp_path / "x.rec"
+    )
+    with pytest.raises(UnusablePack, match=r"expected two labels in record 0, as in insightface's files, got 1"):
+        people_in_record_file(path)
+    index = path.with_suffix(".idx")
+    index.write_text(index.read_text().partition("\n")[2])
+    people = people_in_record_file(path)
+    assert [[image.read_bytes() for image in files.values()] for files in people.values()] == [
+        images[2::2],
+        images[1::2],
+    ]
+    assert people["0000001"]["1.jpg"].name == f"x.rec@{len(record([0], images[0], 0))}"
+
+
+def test_a_cut_record_says_what_is_missing(tmp_path: Path) -> None:
+    whole, image = record([4.0, 5.0], b"an image", 0), Record(tmp_path / "x.rec", 0)
+    for length, read, complaint in (
+        (len(whole) - 1, image.read_bytes, f"expected {len(whole) - 8} bytes in the record at byte 0 of"),
+        (len(whole) - 10, image.labels, r"expected 2 labels in .*x\.rec@0"),
+        (5, image.read_bytes, "expected a record at byte 0 of"),
+        (5, image.labels, r"expected a record at .*x\.rec@0"),
+    ):
+        image.path.write_bytes(whole[:length])
+        with pytest.raises(TornRecord, match=complaint):
+            read()
 
 
 @pytest.mark.slow

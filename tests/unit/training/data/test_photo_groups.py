@@ -50,6 +50,13 @@ def test_a_broken_csv_is_refused_with_its_line(photos: Path, text: str, complain
         from_csv(photos / "groups.csv")
 
 
+def test_a_csv_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "latin.csv").write_bytes("path,group\nb/1.jpg,Zoë\n".encode("latin-1"))
+    for name in ("latin.csv", "absent.csv"):
+        with pytest.raises(UnusablePhotoGroups, match=rf"cannot read .*{name}"):
+            from_csv(tmp_path / name)
+
+
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnusablePhotoGroups, match="one folder per group"):
         from_folders(tmp_path)

@@ -47,6 +47,13 @@ def test_a_csv_in_another_format_is_refused_with_its_line(tmp_path: Path, text: 
         read_faces([path])
 
 
+def test_a_csv_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "latin.csv").write_bytes("path,person\n1.png,Zoë\n".encode("latin-1"))
+    for name in ("latin.csv", "absent.csv"):
+        with pytest.raises(UnusableData, match=rf"{name} cannot be read"):
+            read_faces([tmp_path / name])
+
+
 def test_a_packed_file_that_holds_no_people_is_refused_with_advice(tmp_path: Path) -> None:
     with pytest.raises(UnusableData, match=r"lfw\.bin is a list of pairs: measure it by `evaluate bin`"):
         read_faces([tmp_path / "lfw.bin"])

@@ -1,3 +1,5 @@
+import errno
+import os
 import resource
 from pathlib import Path
 
@@ -49,6 +51,31 @@ def test_a_full_disk_leaves_the_files_that_were_there(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert checkpoints.load(tmp_path)["step"] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_an_interrupt_leaves_the_checkpoint_that_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoints.save(tmp_path, {"step": 1})
+
+    def interrupt(_descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoints.save(tmp_path, {"step": 2})
+    assert checkpoints.load(tmp_path)["step"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+@pytest.mark.parametrize(
+    ("number", "raised", "message"),
+    [
+        (errno.ENOSPC, NotSaved, "cannot write in .*: No space left on device; make room, then go on with --resume"),
+        (errno.EACCES, PermissionError, "Permission denied"),
+    ],
+)
+def test_only_a_full_disk_asks_for_room(tmp_path: Path, number: int, raised: type[Exception], message: str) -> None:
+    with pytest.raises(raised, match=message), checkpoints.report_full_disk(tmp_path):
+        raise OSError(number, os.strerror(number))
 
 
 def test_a_missing_or_unreadable_checkpoint_is_named(tmp_path: Path) -> None:

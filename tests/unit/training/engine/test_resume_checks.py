@@ -90,6 +90,14 @@ def test_a_path_may_change_but_not_the_content(constant: TrainConfig, finished: 
         trainer.train(changed(constant, "network", weights=str(tiny.with_name("other.pt"))), finished, resume=True)
 
 
+def test_a_file_that_cannot_be_read_any_more_is_no_equal_content(
+    constant: TrainConfig, finished: Path, tmp_path: Path
+) -> None:
+    gone = changed(constant, "network", weights=str(tmp_path / "gone.pt"))
+    with pytest.raises(UnusableCheckpoint, match=r"same content as when the run started in network\.weights"):
+        trainer.train(gone, finished, resume=True)
+
+
 def test_images_may_not_change(write_crop: WriteCrop, constant: TrainConfig, people: Path, finished: Path) -> None:
     write_crop(people / "person0" / "new.png", seed=77)
     with pytest.raises(UnusableCheckpoint, match="training images have changed"):

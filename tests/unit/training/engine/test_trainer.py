@@ -3,6 +3,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.unit.training.support import WriteCrop, changed, weights
 from training.config.schema import TrainConfig
 from training.data.dataset import UnusableImage, read_crop, read_faces
 from training.data.loader import Batch
+from training.data.samplers import TooFewFaces
 from training.engine import checkpoints, trainer
 from training.engine.checkpoints import NotSaved, UnusableCheckpoint
 from training.engine.logging import RunLogger, StepMetrics
@@ -282,3 +284,21 @@ def test_problems_are_reported_at_start(
     output = " ".join(capsys.readouterr().err.split())
     assert "warning: 6 of 6 people have fewer than 4 faces, so batches repeat them: lower batch.faces" in output
     assert "warning: BatchNorm statistics of fresh weights are frozen: set network.batch_norm to 'updated'" in output
+
+
+def test_a_batch_that_is_filled_with_people_repeats_no_face(
+    config: TrainConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = changed(changed(config, "batch", faces=4, fill="people"), "optimizer", steps=1)
+    trainer.train(config, tmp_path / "run", resume=False)
+    assert "repeat them" not in capsys.readouterr().err
+    with pytest.raises(TooFewFaces, match="expected at least 20 faces for a batch, at most 4 of each person, got 18"):
+        trainer.train(changed(config, "batch", people=5), tmp_path / "other", resume=False)
+
+
+def test_a_run_in_another_thread_leaves_ctrl_c_alone(config: TrainConfig, tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with ThreadPoolExecutor(1) as executor:
+        written = executor.submit(trainer.train, changed(config, "optimizer", steps=2), tmp_path / "run", resume=False)
+        assert weights(written.result())
+    assert signal.getsignal(signal.SIGINT) is before

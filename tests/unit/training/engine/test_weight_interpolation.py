@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from tests.unit.training.support import weights
+from training.cli.main import cli
 from training.config.schema import TrainConfig
 from training.engine import trainer
 from training.engine.weight_interpolation import interpolate
@@ -29,7 +31,9 @@ def test_the_weights_lie_between_start_and_end(trained: Path, tiny: Path, tmp_pa
 
 
 def test_an_interpolated_run_records_its_origin(trained: Path, tmp_path: Path) -> None:
-    interpolate(trained, tmp_path / "blended", 0.25)
+    command = ["blend", str(trained), "--output", str(tmp_path / "blended"), "--share", "0.25"]
+    done = CliRunner().invoke(cli, command, catch_exceptions=False)
+    assert done.output == f"weights in {tmp_path / 'blended' / 'network.pt'}\n"
     record = json.loads((tmp_path / "blended" / "run.json").read_text())
     assert record["blend"] == {"share": 0.25, "of": "run", "with": "tiny.pt"}
     load_state(build("tiny", 8), tmp_path / "blended" / "network.pt")

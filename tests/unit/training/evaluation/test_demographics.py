@@ -3,14 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from training.data.photo_groups import PhotoGroups
 from training.errors import TrainingError
+from training.evaluation import demographics_report
 from training.evaluation.demographics import CohortFaces, cohort_rates, first_per_person, infer_people, measure
+from training.evaluation.demographics_report import FEW_PEOPLE, CohortQuery
 from training.pipeline.embeddings import Embeddings
+from training.pipeline.served_model import ServedModel
 
 THRESHOLDS = [0.9, 1.4]
 
@@ -111,3 +116,33 @@ def test_a_photo_that_misses_its_degraded_copy_bounds_the_fnmr(crowd: CohortFace
     ]
     np.testing.assert_allclose(measured.view_fnmr[0], [np.mean([s > t for s in scores]) for t in THRESHOLDS])
     assert np.isnan(measure(crowd, THRESHOLDS, replicates=3).cohorts[0].view_fnmr).all()
+
+
+def test_a_small_cohort_is_never_the_worst(models_dir: Path) -> None:
+    model = ServedModel.open(models_dir / "mobilefacenet-128")
+    cohort_of = np.repeat([0, 1, 2], [FEW_PEOPLE, FEW_PEOPLE + 1, FEW_PEOPLE - 1])
+    given = faces(cohort_of.tolist(), range(len(cohort_of)))
+    given.embeddings.vectors[cohort_of == 2] = [1, 0, 0, 0]  # all alike
+    given.embeddings.offsets[cohort_of == 2] = 0
+    rates = [measure(given.select(kept), [0.9], replicates=2) for kept in (cohort_of >= 0, cohort_of < 2)]
+    reports = [demographics_report._report(model, 0.9, each) for each in rates]
+    counts = {"images": 120, "faces_not_found": 0, "repeats": 0, "median_inside": 1.0}
+    with_few, only_large = (demographics_report.summary(report | counts) for report in reports)
+    worst = max(rates[1].cohorts, key=lambda cohort: float(cohort.fmr[0, 0])).name
+    assert [report["cohorts"][0]["name"] for report in reports] == ["cohort2", worst]
+    assert [report["worst"]["name"] for report in reports] == [worst, worst]
+    assert f"worst cohort of {FEW_PEOPLE} people or more: {worst}, FMR" in with_few
+    assert "1 smaller cohorts together: FMR 1 [1, 1], 741 pairs" in with_few
+    assert reports[1]["few_people"] is None
+    assert "smaller" not in only_large
+
+
+def test_a_query_without_a_threshold_or_a_cohort_is_refused(models_dir: Path) -> None:
+    uncalibrated = ServedModel.open_uncalibrated(models_dir / "mobilefacenet-128")
+    assert CohortQuery(0.7).threshold_of(uncalibrated) == 0.7
+    with pytest.raises(TrainingError, match="mobilefacenet-128 has no calibration: give --threshold"):
+        CohortQuery().threshold_of(uncalibrated)
+    photos = PhotoGroups((Path("a.jpg"), Path("b.jpg")), ("old", "young"), np.array([0, 1]), None)
+    assert CohortQuery(only=("mid*", "y*")).select(photos).paths == (Path("b.jpg"),)
+    with pytest.raises(TrainingError, match=r"no cohort is named like mid\*: expected one of old, young"):
+        CohortQuery(only=("mid*",)).select(photos)

@@ -143,3 +143,6 @@ def test_labels_before_two_images_are_ten_folds_in_order(tmp_path: Path) -> None
     path.write_text("1 a/1.jpg a/2.jpg\n2 a/1.jpg a/3.jpg\n")
     with pytest.raises(UnusablePairs, match=r"line 2: expected `1 first.jpg second.jpg`, got '2 a/1.jpg a/3.jpg'"):
         read_pairs(path)
+    path.write_text("1 a/1.jpg a/2.jpg\n1 a/1.jpg a/3.jpg\n")
+    with pytest.raises(UnusablePairs, match="expected genuine and impostor pairs"):
+        read_pairs(path)

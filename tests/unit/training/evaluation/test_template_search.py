@@ -62,6 +62,12 @@ def test_everybody_alike_is_found_at_no_rank() -> None:
     assert (report["rank"]["10"], report["tpir"][1]["tpir"]) == (0, 0)
 
 
+def test_probes_who_are_all_in_the_gallery_are_refused() -> None:
+    people = People("G1", np.array([1, 2]), np.array([20, 30]))
+    with pytest.raises(UnusableTemplates, match="G1: expected probes with and without a mate, got 2 of 2 with one"):
+        identification(np.array([1, 2]), np.eye(2, dtype=np.float32), [people], people)
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

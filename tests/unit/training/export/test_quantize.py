@@ -8,14 +8,19 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
+from PIL import Image, ImageEnhance, ImageOps
+from typer.testing import CliRunner
 
 from app.domain.arrays import Pixels
 from app.inference.manifest import digest_of, read_checked, read_embedder
 from app.inference.onnx_session import Session
+from training.cli.main import cli
 from training.errors import TrainingError
+from training.evaluation.verification import VerificationTask
 from training.export import quantization_gate, quantize
 from training.export.onnx import export_model
 from training.export.quantization_gate import AccuracyLost, Comparison, Gate
+from training.pipeline.detection_cache import FaceFinder
 
 NO_TASK: Any = None
 Compared = Callable[[Comparison], None]
@@ -26,6 +31,12 @@ GOOD = Comparison(accuracy=0.992, accuracy_before=0.993, tmr=0.96, tmr_before=0.
 def model(tiny: Path, tmp_path: Path) -> Path:
     export_model(tiny, tmp_path / "model", network="tiny", embedding_size=8, license_="MIT")
     return tmp_path / "model"
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    (tmp_path / "pairs.txt").write_text("2 1\nHopper 1 2\nHopper 1 Collins 1\nCollins 2 3\nHopper 3 Collins 2\n")
+    return tmp_path / "pairs.txt"
 
 
 @pytest.fixture
@@ -72,6 +83,41 @@ def test_a_layer_that_changes_too_much_stays_float(model: Path, people: Path, mo
     assert len(float_layers) == 2
     (got,), (expected,) = Session(same).run(faces), Session(graph).run(faces)
     np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+def test_a_model_of_other_crops_is_refused(people: Path, boxed_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"expected a model that takes ArcFace crops of 112 px.*boxed does not"):
+        quantization_gate.quantize_model(boxed_model, people, tmp_path / "small", NO_TASK)
+
+
+@pytest.mark.slow
+def test_models_are_compared_on_the_pairs_and_in_time(
+    model: Path, people: Path, lfw_photos: Path, pairs: Path, models_dir: Path
+) -> None:
+    for file in lfw_photos.glob("*/*_0003.jpg"):  # in another light, where an untrained network knows nobody
+        ImageEnhance.Brightness(ImageOps.mirror(Image.open(file))).enhance(0.4).save(file)
+    task = VerificationTask.open(lfw_photos, pairs, FaceFinder(models_dir))
+    faces = quantization_gate.training_faces(people)
+    shipped = models_dir / "mobilefacenet-128"
+    small = quantization_gate.compare(models_dir / "mobilefacenet-128-int8", shipped, task, faces)
+    assert (small.accuracy, small.accuracy_before, small.tmr, small.tmr_before) == (1, 1, 1, 1)
+    assert small.keeps(Gate())
+    untrained = quantization_gate.compare(model, shipped, task, faces)
+    assert (untrained.accuracy_before, untrained.tmr_before) == (1, 1)
+    assert untrained.tmr < 1
+    assert untrained.speed > 2  # three layers beside fifty
+    assert not untrained.keeps(Gate())
+
+
+def test_the_command_says_what_was_written(
+    model: Path, people: Path, lfw_photos: Path, pairs: Path, models_dir: Path, tmp_path: Path, compared: Compared
+) -> None:
+    compared(GOOD)
+    files = ["--images", people, "--photos", lfw_photos, "--pairs", pairs]
+    command = ["quantize", model, *files, "--output", tmp_path / "small", "--models-dir", models_dir]
+    done = CliRunner().invoke(cli, [*map(str, command)], catch_exceptions=False)
+    assert f"wrote {tmp_path / 'small'}: accuracy 0.9920 (was 0.9930), TMR at FMR 0.0001 0.9600" in done.output
+    assert read_embedder(tmp_path / "small").crop_size == 112
 
 
 def test_a_folder_without_crops_is_refused(tmp_path: Path) -> None:

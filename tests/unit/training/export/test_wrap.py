@@ -1,5 +1,8 @@
 """Wrapped ONNX embedders equal a NumPy reference, or are refused with the reason."""
 
+import json
+import sys
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ from app.inference.onnx_session import Session
 from tests.support import sources
 from tests.support.sources import SIDE, write
 from training.errors import TrainingError
-from training.export import wrap
+from training.export import import_published, wrap
 from training.export.inspect_onnx import Unwrappable
 from training.export.model_package import UnwritableModel
 from training.export.preprocessing import Preprocessing
@@ -60,10 +63,20 @@ def test_served_vectors_are_those_of_a_reference(tmp_path: Path, crops: Pixels, 
         ({"shape": (1, 3, SIDE, SIDE)}, None),
         ({"shape": (1, 3, SIDE, SIDE), "rows": 1}, 1),
         ({"shape": ("n", 3, SIDE, SIDE), "rows": 1}, 1),
-        ({"square": True}, None),
+        ({"end": "averaged"}, 1),
+        ({"end": "square"}, None),
         ({"listed": True}, None),
     ],
-    ids=["any", "unknown sides", "one, freed", "one alone", "one in truth", "(N, D, 1, 1)", "weights as inputs"],
+    ids=[
+        "any",
+        "unknown sides",
+        "one, freed",
+        "one alone",
+        "one in truth",
+        "one for all",
+        "(N, D, 1, 1)",
+        "weights as inputs",
+    ],
 )
 def test_a_source_takes_many_crops_where_it_can_and_one_by_one_where_it_must(
     tmp_path: Path, crops: Pixels, source: dict[str, Any], batch: int | None
@@ -110,7 +123,11 @@ def test_one_of_several_outputs_must_be_named(tmp_path: Path, crops: Pixels) -> 
         ({"dtype": TensorProto.UINT8}, r"expected float32 for 'data' in .*source\.onnx, got UINT8"),
         ({"opset": 7}, r"expected opset 8 or later, got 7"),
         ({"rows": 2}, r"does not run on images \(1, 3, 16, 16\): .*[Rr]eshape"),
-        ({"nothing": True}, r"gives zero or infinite vectors"),
+        ({"end": "nothing"}, r"gives zero or infinite vectors"),
+        (
+            {"end": "random"},
+            r"computes other vectors once wrapped: expected vectors equal to 0.0001, got a difference of",
+        ),
     ],
 )
 def test_a_source_that_cannot_be_served_is_not_written(tmp_path: Path, source: dict[str, Any], complaint: str) -> None:
@@ -130,6 +147,20 @@ def test_a_file_that_is_not_onnx_is_refused_by_name(tmp_path: Path, data: bytes)
             alignment=ALIGNMENT,
             license_="CC0",
         )
+
+
+def test_a_published_file_that_cannot_be_wrapped_is_an_error_of_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = {"kind": "onnx", "mean": 0, "std": 1, "size": SIDE, "bgr": False}
+    job = {"file": str(tmp_path / "absent.onnx"), "output": str(tmp_path / "mine"), "network": network}
+    monkeypatch.setattr(sys, "stdin", StringIO(json.dumps(job | {"license": "MIT", "origin": "a test"})))
+    with pytest.raises(SystemExit) as stopped:
+        import_published.main()
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {tmp_path / 'absent.onnx'} is not an ONNX model: ")
+    assert error.count("\n") == 1
 
 
 def test_an_invalid_name_margin_or_folder_is_refused(tmp_path: Path) -> None:

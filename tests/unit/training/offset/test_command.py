@@ -12,6 +12,7 @@ from app.domain.errors import StartError
 from app.inference.manifest import read_embedder
 from training.cli.main import cli
 from training.errors import TrainingError
+from training.export.model_package import UnwritableModel, write_offset
 from training.offset.crowd import one_per_person
 from training.pipeline.detection_cache import FaceFinder, embed_faces
 from training.pipeline.served_model import ServedModel
@@ -84,8 +85,18 @@ def test_other_people_are_fitted_but_do_not_join_the_crowd(
     assert written[0] != written[1]
 
 
+def test_a_model_that_cannot_be_written_to_keeps_its_manifest(model: Path) -> None:
+    before = (model / "manifest.json").read_bytes()
+    (model / "threshold_offset.onnx.partial").mkdir()
+    with pytest.raises(UnwritableModel, match=f"cannot write to {model}: "):
+        write_offset(model, b"a graph", "a test")
+    assert (model / "manifest.json").read_bytes() == before
+
+
 def test_a_crowd_too_small_is_refused_and_the_model_stays(model: Path, models_dir: Path, lfw_photos: Path) -> None:
     before = sorted((path.name, path.read_bytes()) for path in model.iterdir())
     with pytest.raises(TrainingError, match="crowd of at least 8 faces"):
         fit(model, models_dir, lfw_photos, "--nearest", 2)
+    with pytest.raises(TrainingError, match=r"expected photos of people in .*, got none"):
+        fit(model, models_dir, model)
     assert sorted((path.name, path.read_bytes()) for path in model.iterdir()) == before

@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from typer.testing import CliRunner
 
 from training.cli.main import cli
 from training.errors import TrainingError
-from training.sweep.search_space import Choice, Range, UnusableSearch, parse
+from training.sweep import study
+from training.sweep.search_space import Choice, Range, UnusableSearch, overrides, parse
 
 needs_optuna = pytest.mark.skipif(importlib.util.find_spec("optuna") is None, reason="the extra `sweep` is missing")
 
@@ -53,10 +55,40 @@ def test_a_search_is_a_range_or_a_choice() -> None:
     }
 
 
-@pytest.mark.parametrize("search", ["optimizer.lr", "optimizer.lr=a..b", "optimizer.lr=2..1", "optimizer.lr=log:0..1"])
+@pytest.mark.parametrize(
+    "search",
+    ["optimizer.lr", "optimizer.lr=a..b", "optimizer.lr=2..1", "optimizer.lr=log:0..1", "run.tf32=false..true"],
+)
 def test_another_search_is_refused(search: str) -> None:
     with pytest.raises(UnusableSearch, match=f"--search {search}: expected"):
         parse([search])
+
+
+@needs_optuna
+def test_a_trial_overrides_options_as_toml() -> None:
+    import optuna
+
+    searched = parse(["optimizer.lr=log:1e-3..0.1", "batch.faces=2..8", "loss.miner=batch-hard,semi-hard"])
+    trial = optuna.trial.FixedTrial({"optimizer.lr": 0.01, "batch.faces": 3, "loss.miner": '"semi-hard"'})
+    assert overrides(searched, trial) == ["optimizer.lr=0.01", "batch.faces=3", 'loss.miner="semi-hard"']
+
+
+@pytest.mark.slow
+@needs_optuna
+@pytest.mark.usefixtures("tiny")
+def test_a_run_that_diverges_counts_as_the_worst(people: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(CONFIG.format(people=people))
+    searched = parse(["optimizer.lr=1e29..1e30"])
+    fixed = ["optimizer.clip_norm=1e30"]
+    best = study.run(tmp_path / "config.toml", tmp_path / "sweep", searched, trials=1, measure="tmr", fixed=fixed)
+    assert (best["trial"], best["tmr"], best["run"]) == (0, 0.0, str(tmp_path / "sweep" / "trial-000"))
+    assert not (tmp_path / "sweep" / "trial-000" / "network.pt").exists()
+
+
+def test_without_optuna_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(study.OptunaMissing, match=r"Optuna is not installed: pip install 'likeness\[sweep\]'"):
+        study.run(tmp_path / "config.toml", tmp_path, {}, trials=1, measure="auc", fixed=[])
 
 
 @pytest.mark.slow
