@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sqlite3
 import tarfile
 import threading
@@ -13,10 +14,13 @@ from typing import Any
 import pytest
 
 from app.access.api_keys import KeyStore
+from app.cli.backup import _put_in_place, _refuse_terminal
+from app.cli.output import CommandError
 from app.domain.identity import Scope
 from app.gallery.records import IdempotencyRecord
 from app.storage.cipher import AesGcmCipher
 from tests.support.repository import FileRepository
+from tests.support.tampering import run_sql
 from tests.support.templates import numbered, template, unit, with_crops
 from tests.unit.cli.conftest import Command
 from tests.unit.gallery.attacker import keys_of
@@ -156,16 +160,16 @@ def test_through_pipes(likeness: Command, elsewhere: Path) -> None:
     done = likeness("backup", "-", encryption_key=KEY)
     assert done.exit_code == 0
     assert "2 subjects, 3 faces, 1 keys" in done.stderr
-    with closing(io.BytesIO(done.stdout_bytes)) as piped, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.cli.backup._extract", lambda _, *into: _extract_from(piped, *into))
-        assert likeness("restore", "-", data_dir=elsewhere, encryption_key=KEY).exit_code == 0
+    assert likeness("restore", "-", input=done.stdout_bytes, data_dir=elsewhere, encryption_key=KEY).exit_code == 0
     assert len(rows(elsewhere)["faces"]) == 3
 
 
-def _extract_from(piped: io.BytesIO, copy: Path, keys: Path) -> Any:
-    from app.storage.backup import extract_backup
-
-    return extract_backup(piped, copy, keys)
+def test_no_backup_is_written_to_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    master, terminal = os.openpty()
+    with open(master, "rb"), open(terminal, "w") as stdout:  # noqa: PTH123 - they are descriptors
+        monkeypatch.setattr("sys.stdout", stdout)
+        with pytest.raises(CommandError, match="expected a file, or a pipe behind `-`, got a terminal"):
+            _refuse_terminal()
 
 
 @pytest.fixture
@@ -186,6 +190,8 @@ def test_a_gallery_is_never_replaced(likeness: Command, file: Path) -> None:
     before = rows(likeness.data)
 
     assert "replaces no gallery" in refusal(likeness, "restore", file, encryption_key=KEY)
+    with pytest.raises(CommandError, match="replaces no gallery"):  # one that came after the first look
+        _put_in_place({file: likeness.data / "gallery.sqlite3"})
     assert rows(likeness.data) == before
 
 
@@ -334,3 +340,18 @@ def test_a_plain_backup_has_no_keys_and_takes_none(likeness: Command, tmp_path: 
     assert "expected no --keys" in refusal(
         likeness, "restore", tmp_path / "plain.backup", "--keys", keys, data_dir=elsewhere
     )
+
+    assert likeness("restore", tmp_path / "plain.backup", data_dir=elsewhere).exit_code == 0
+    assert [path.name for path in elsewhere.iterdir()] == ["gallery.sqlite3"]
+
+
+def test_a_restore_warns_of_a_log_that_was_broken_before_the_backup(
+    likeness: Command, repository: FileRepository, tmp_path: Path, elsewhere: Path
+) -> None:
+    assert isinstance(repository.address, Path)
+    run_sql(repository.address, "UPDATE audit SET entry = '{}' WHERE seq = 2")
+    likeness("backup", tmp_path / "broken", encryption_key=KEY)
+    done = likeness("restore", tmp_path / "broken", data_dir=elsewhere, encryption_key=KEY)
+
+    assert done.exit_code == 0
+    assert "warning: the audit log is broken: entry 2 was changed, or one before it" in done.stderr
