@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import sqlite3
 import tarfile
 import threading
@@ -24,6 +25,7 @@ from tests.support.tampering import run_sql
 from tests.support.templates import numbered, template, unit, with_crops
 from tests.unit.cli.conftest import Command
 from tests.unit.gallery.attacker import keys_of
+from tests.unit.gallery.test_migrations import DATABASES
 
 KEY = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="
 CIPHER = AesGcmCipher([bytes([7]) * 32])
@@ -355,3 +357,19 @@ def test_a_restore_warns_of_a_log_that_was_broken_before_the_backup(
 
     assert done.exit_code == 0
     assert "warning: the audit log is broken: entry 2 was changed, or one before it" in done.stderr
+
+
+@pytest.mark.parametrize("version", [0, 8])
+def test_a_gallery_of_an_earlier_version_stays_one_and_its_backup_is_brought_to_the_newest(
+    likeness: Command, tmp_path: Path, elsewhere: Path, version: int
+) -> None:
+    likeness.data.mkdir()
+    file = Path(shutil.copy(DATABASES / f"version_{version}.sqlite3", likeness.data / "gallery.sqlite3"))
+    assert likeness("backup", tmp_path / "old").exit_code == 0
+    with closing(sqlite3.connect(file)) as db:
+        (after,) = db.execute("PRAGMA user_version").fetchone()
+        (entry,) = db.execute("SELECT entry FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+    document = json.loads(likeness("restore", tmp_path / "old", "--json", data_dir=elsewhere).stdout)
+
+    assert (after, json.loads(entry)["action"], document["damage"]) == (version, "gallery.backup", [])
+    assert len(rows(elsewhere)["faces"]) == document["counts"]["faces"] > 0
