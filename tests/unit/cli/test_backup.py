@@ -212,17 +212,21 @@ def test_the_key_of_the_backup_is_needed(likeness: Command, file: Path, elsewher
     assert list(elsewhere.iterdir()) == []
 
 
-@pytest.mark.parametrize("what", ["cut", "changed", "empty", "another file", "newer"])
+@pytest.mark.parametrize("what", ["cut", "changed", "empty", "another file", "another tar", "odd", "newer"])
 def test_a_backup_that_is_not_as_it_was_written_is_refused(
     likeness: Command, file: Path, elsewhere: Path, what: str
 ) -> None:
     data = file.read_bytes()
     at = data.index(b"SQLite format 3")
+    with tarfile.open(fileobj=(another := io.BytesIO()), mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("another"))
     changes = {
         "cut": data[: at + 5000],
         "changed": data[: at + 5000] + bytes([data[at + 5000] ^ 1]) + data[at + 5001 :],
         "empty": b"",
         "another file": b"SQLite format 3" * 999,
+        "another tar": another.getvalue(),
+        "odd": data.replace(b'"format"', b'"formed"'),
         "newer": data.replace(b"likeness-backup-1", b"likeness-backup-9"),
     }
     file.write_bytes(changes[what])

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from app.domain.embeddings import Embedding
 from app.domain.errors import ModelMismatch, NotFound
 from app.gallery import face_repository
 from app.gallery.repository import GalleryRepository
+from app.gallery.search import GallerySearch
 from tests.support.templates import FACE, MODEL, QUALITY, numbered, template, unit
 
 pytestmark = pytest.mark.any_database
@@ -61,6 +63,10 @@ def test_faces_that_are_read_in_several_blocks_are_all_there_and_damaged_ones_to
 
     assert [*blocks, [each.face_id for each in changes.added]] == [["0", "2", "3"], ["4", "5", "6"], ["7"]]
     assert [each.face_id for each in changes.damaged] == ["1"]
+    search = GallerySearch(repository)
+    search.load_indexes()
+    _, hits = search.search("guests", Embedding(unit(7), MODEL), 1, 0.01)
+    assert [(hit.subject_id, hit.face_id) for hit in hits] == [("bob", "7")]
 
 
 @pytest.mark.parametrize(

@@ -38,9 +38,10 @@ def re_embedding(repository: GalleryRepository, embedder: FakeEmbedder, dimensio
     ("crop", "dimension", "error", "message"),
     [
         (CROP, 3, InferenceFailed, "expected .*3.*, got .*2"),
+        (b"no JPEG", 2, DamagedValue, "face '1': crop: not a JPEG; `likeness gallery repair` removes such crops"),
         (crop_bytes(1), 2, DamagedValue, "face '1'.*the crop is no picture.*: delete the face, and enrol the person"),
     ],
-    ids=["another dimension", "no picture"],
+    ids=["another dimension", "no JPEG", "no picture"],
 )
 def test_a_vector_that_cannot_be_used_or_made_ends_the_filling(
     path: Path, crop: bytes, dimension: int, error: type[Exception], message: str

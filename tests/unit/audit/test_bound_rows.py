@@ -1,4 +1,4 @@
-"""A database that was opened without its rows being watched, or with a key that it does not have, is told apart."""
+"""Rows are bound to the log: a database whose rows are not watched, or without their key, is not written to."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -10,11 +10,11 @@ from app.audit.log import AuditLog
 from app.domain.errors import ServiceError
 from app.domain.identity import SYSTEM
 from app.gallery import key_rotation
-from app.storage import ledger
+from app.storage import ledger, row_digests
 from app.storage.cipher import AesGcmCipher
 from app.storage.sqlite import Database
 from tests.support.repository import FileRepository, open_database
-from tests.support.tampering import rewrite_chain, sign_head, without_triggers
+from tests.support.tampering import rewrite_chain, run_sql, sign_head, without_triggers
 from tests.support.templates import numbered
 from tests.unit.audit.writing import record
 
@@ -61,6 +61,27 @@ def test_a_key_of_a_gallery_that_is_not_encrypted_is_a_fault(filled: Path) -> No
         verdict = AuditLog(database).verify()
 
     assert verdict.fault == "an encryption key is given, but the gallery is not encrypted"
+
+
+def test_without_the_key_of_the_row_digests_nothing_is_written(path: Path) -> None:
+    with closing(FileRepository(path, cipher=KEY)) as repository:
+        repository.enroll("guests", "ada", numbered("ada", 1))
+    run_sql(path, "DELETE FROM metadata WHERE name = 'row_key'")
+    with (
+        closing(FileRepository(path, cipher=KEY)) as repository,
+        pytest.raises(ServiceError, match="the key of the row digests was removed from the database: restore a backup"),
+    ):
+        repository.enroll("guests", "ada", numbered("ada", 2))
+
+
+def test_many_rows_of_one_transaction_are_bound_as_few_are(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_digests, "_MAX_NOTED", 3)
+    with closing(FileRepository(path)) as repository:
+        repository.enroll("guests", "ada", numbered("ada", *range(9)))
+        assert AuditLog(repository.database).verify().fault is None
+    run_sql(path, "DELETE FROM faces WHERE id = '5'")
+    with closing(open_database(path)) as database:
+        assert AuditLog(database).verify().fault is not None
 
 
 def test_rows_that_are_not_those_of_the_newest_entry_are_a_fault(filled: Path) -> None:
