@@ -8,9 +8,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from app.storage.database import NoteRow
-from app.storage.row_hashes import watch_triggers
+from app.storage.row_hashes import BOUND_TABLES, watch_triggers
 from app.storage.schema import schema_differences
-from app.storage.scripts import migration_statements
+from app.storage.scripts import migration_scripts, migration_statements
 
 if TYPE_CHECKING:
     from app.storage.row_digests import RowDigests
@@ -52,9 +52,14 @@ class Connection(sqlite3.Connection):
         return f"CAST({name} AS BLOB)"
 
     def install_watch(self, note: NoteRow) -> None:
-        """Make temporary triggers, which exist on this connection only and call `note` at once."""
+        """
+        Make temporary triggers, which exist on this connection only and call `note` at once.
+
+        A file of an earlier schema version, which is not migrated for a backup, may lack tables.
+        """
         self.create_function("note_row", -1, note)
-        for statement in watch_triggers(self):
+        is_older = self.execute("PRAGMA user_version").fetchone()[0] < len(migration_scripts())
+        for statement in watch_triggers(self, [each for each in BOUND_TABLES if not is_older or self.has_table(each)]):
             self.execute(statement)
 
     def collect_changes(self) -> None: ...

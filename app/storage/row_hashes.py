@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -88,9 +88,9 @@ def _cells(db: Connection, table: str, columns: Sequence[str], prefix: str = "")
     return ", ".join([f"CAST({gallery} AS INTEGER)", types, *map(db.cell, names)])
 
 
-def watch_triggers(db: Connection) -> Iterator[str]:
+def watch_triggers(db: Connection, tables: Iterable[str]) -> Iterator[str]:
     """Yield the statements that make temporary triggers in SQLite, which call `note_row`."""
-    for table in BOUND_TABLES:
+    for table in tables:
         columns = bound_columns(db, table)
         for event, prefixes in (("INSERT", ["NEW"]), ("DELETE", ["OLD"]), ("UPDATE", ["OLD", "NEW"])):
             of = f" OF {', '.join(columns)}" if event == "UPDATE" else ""

@@ -17,7 +17,7 @@ class Command:
         self.folder, self.data, self.models_dir = folder, folder / "data", models_dir
         self.environment = {"LIKENESS_DATA_DIR": str(self.data), "LIKENESS_MODELS_DIR": str(models_dir)}
 
-    def __call__(self, *arguments: object, input: str | None = None, **settings: object) -> Result:  # noqa: A002
+    def __call__(self, *arguments: object, input: str | bytes | None = None, **settings: object) -> Result:  # noqa: A002
         named = {f"LIKENESS_{name.upper()}": str(value) for name, value in settings.items()}
         return CliRunner().invoke(app, [str(each) for each in arguments], env=self.environment | named, input=input)
 

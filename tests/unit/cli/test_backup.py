@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import shutil
 import sqlite3
 import tarfile
 import threading
@@ -13,13 +15,17 @@ from typing import Any
 import pytest
 
 from app.access.api_keys import KeyStore
+from app.cli.backup import _put_in_place, _refuse_terminal
+from app.cli.output import CommandError
 from app.domain.identity import Scope
 from app.gallery.records import IdempotencyRecord
 from app.storage.cipher import AesGcmCipher
 from tests.support.repository import FileRepository
+from tests.support.tampering import run_sql
 from tests.support.templates import numbered, template, unit, with_crops
 from tests.unit.cli.conftest import Command
 from tests.unit.gallery.attacker import keys_of
+from tests.unit.gallery.test_migrations import DATABASES
 
 KEY = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="
 CIPHER = AesGcmCipher([bytes([7]) * 32])
@@ -156,16 +162,16 @@ def test_through_pipes(likeness: Command, elsewhere: Path) -> None:
     done = likeness("backup", "-", encryption_key=KEY)
     assert done.exit_code == 0
     assert "2 subjects, 3 faces, 1 keys" in done.stderr
-    with closing(io.BytesIO(done.stdout_bytes)) as piped, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.cli.backup._extract", lambda _, *into: _extract_from(piped, *into))
-        assert likeness("restore", "-", data_dir=elsewhere, encryption_key=KEY).exit_code == 0
+    assert likeness("restore", "-", input=done.stdout_bytes, data_dir=elsewhere, encryption_key=KEY).exit_code == 0
     assert len(rows(elsewhere)["faces"]) == 3
 
 
-def _extract_from(piped: io.BytesIO, copy: Path, keys: Path) -> Any:
-    from app.storage.backup import extract_backup
-
-    return extract_backup(piped, copy, keys)
+def test_no_backup_is_written_to_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    master, terminal = os.openpty()
+    with open(master, "rb"), open(terminal, "w") as stdout:  # noqa: PTH123 - they are descriptors
+        monkeypatch.setattr("sys.stdout", stdout)
+        with pytest.raises(CommandError, match="expected a file, or a pipe behind `-`, got a terminal"):
+            _refuse_terminal()
 
 
 @pytest.fixture
@@ -186,6 +192,8 @@ def test_a_gallery_is_never_replaced(likeness: Command, file: Path) -> None:
     before = rows(likeness.data)
 
     assert "replaces no gallery" in refusal(likeness, "restore", file, encryption_key=KEY)
+    with pytest.raises(CommandError, match="replaces no gallery"):  # one that came after the first look
+        _put_in_place({file: likeness.data / "gallery.sqlite3"})
     assert rows(likeness.data) == before
 
 
@@ -204,17 +212,21 @@ def test_the_key_of_the_backup_is_needed(likeness: Command, file: Path, elsewher
     assert list(elsewhere.iterdir()) == []
 
 
-@pytest.mark.parametrize("what", ["cut", "changed", "empty", "another file", "newer"])
+@pytest.mark.parametrize("what", ["cut", "changed", "empty", "another file", "another tar", "odd", "newer"])
 def test_a_backup_that_is_not_as_it_was_written_is_refused(
     likeness: Command, file: Path, elsewhere: Path, what: str
 ) -> None:
     data = file.read_bytes()
     at = data.index(b"SQLite format 3")
+    with tarfile.open(fileobj=(another := io.BytesIO()), mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("another"))
     changes = {
         "cut": data[: at + 5000],
         "changed": data[: at + 5000] + bytes([data[at + 5000] ^ 1]) + data[at + 5001 :],
         "empty": b"",
         "another file": b"SQLite format 3" * 999,
+        "another tar": another.getvalue(),
+        "odd": data.replace(b'"format"', b'"formed"'),
         "newer": data.replace(b"likeness-backup-1", b"likeness-backup-9"),
     }
     file.write_bytes(changes[what])
@@ -334,3 +346,34 @@ def test_a_plain_backup_has_no_keys_and_takes_none(likeness: Command, tmp_path: 
     assert "expected no --keys" in refusal(
         likeness, "restore", tmp_path / "plain.backup", "--keys", keys, data_dir=elsewhere
     )
+
+    assert likeness("restore", tmp_path / "plain.backup", data_dir=elsewhere).exit_code == 0
+    assert [path.name for path in elsewhere.iterdir()] == ["gallery.sqlite3"]
+
+
+def test_a_restore_warns_of_a_log_that_was_broken_before_the_backup(
+    likeness: Command, repository: FileRepository, tmp_path: Path, elsewhere: Path
+) -> None:
+    assert isinstance(repository.address, Path)
+    run_sql(repository.address, "UPDATE audit SET entry = '{}' WHERE seq = 2")
+    likeness("backup", tmp_path / "broken", encryption_key=KEY)
+    done = likeness("restore", tmp_path / "broken", data_dir=elsewhere, encryption_key=KEY)
+
+    assert done.exit_code == 0
+    assert "warning: the audit log is broken: entry 2 was changed, or one before it" in done.stderr
+
+
+@pytest.mark.parametrize("version", [0, 8])
+def test_a_gallery_of_an_earlier_version_stays_one_and_its_backup_is_brought_to_the_newest(
+    likeness: Command, tmp_path: Path, elsewhere: Path, version: int
+) -> None:
+    likeness.data.mkdir()
+    file = Path(shutil.copy(DATABASES / f"version_{version}.sqlite3", likeness.data / "gallery.sqlite3"))
+    assert likeness("backup", tmp_path / "old").exit_code == 0
+    with closing(sqlite3.connect(file)) as db:
+        (after,) = db.execute("PRAGMA user_version").fetchone()
+        (entry,) = db.execute("SELECT entry FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+    document = json.loads(likeness("restore", tmp_path / "old", "--json", data_dir=elsewhere).stdout)
+
+    assert (after, json.loads(entry)["action"], document["damage"]) == (version, "gallery.backup", [])
+    assert len(rows(elsewhere)["faces"]) == document["counts"]["faces"] > 0

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.storage.cipher import AesGcmCipher
+from tests.support.milvus import running_milvus
 from tests.support.repository import FileRepository
 from tests.support.templates import numbered
 from tests.unit.cli.conftest import Command
@@ -204,6 +205,15 @@ def test_the_recall_of_an_approximate_search_is_measured(filled: Command) -> Non
         "ten_nearest": 1.0,
     }
     assert said.stdout.startswith("100.00% of the nearest subjects and 100.00% of the ten nearest are found")
+
+
+@pytest.mark.slow
+def test_the_recall_of_an_index_outside_is_measured_once_it_is_filled(filled: Command) -> None:
+    with running_milvus() as milvus:
+        done = filled("gallery", "recall", "guests", "--json", search=milvus.url.replace("http", "milvus"))
+    measured = json.loads(done.stdout)
+
+    assert (measured["faces"], measured["nearest"], measured["in_graphs"]) == (2, 1.0, None)
 
 
 def test_a_gallery_without_faces_has_no_recall(filled: Command) -> None:

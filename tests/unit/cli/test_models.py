@@ -1,7 +1,9 @@
 """`likeness models`: from a file on a local site to a model that serves, and what goes wrong on the way."""
 
+import fcntl
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import dotenv
 import pytest
 from typer.testing import Result
 
-from app.cli import model_catalog
+from app.cli import model_catalog, models
 from app.cli.download import download
 from app.cli.model_catalog import known_models
 from app.domain.arrays import Pixels
@@ -163,6 +165,77 @@ def test_missing_packages_are_named_with_their_cure(
     assert site.ranges == []
 
 
+def test_without_the_package_training_another_machine_is_named(
+    command: Command, site: FileSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.cli.published_models.PACKAGES", command.folder)
+    said = pull(command, site).stderr
+
+    assert "is wrapped by the package `training`, which is not installed here; or pull it where they are" in said
+    assert f"copy the folder stand-in to {command.models_dir}" in said
+
+
+def test_one_command_at_a_time_pulls_a_model_and_removes_what_a_killed_one_left(
+    command: Command, site: FileSite
+) -> None:
+    work = command.models_dir / ".pull-stand-in"
+    (work / "stand-in").mkdir(parents=True)
+    (work / "part").touch()
+    lock = os.open(work, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    busy = pull(command, site)
+    left = sorted(path.name for path in work.iterdir())
+    os.close(lock)
+
+    assert (busy.exit_code, left) == (2, ["part", "stand-in"])
+    assert "another command is pulling stand-in" in busy.stderr
+    assert pull(command, site).exit_code == 0
+    assert left_behind(command) == {"stand-in"}
+
+
+@pytest.mark.parametrize("content", [b"no network"])
+def test_a_file_that_cannot_be_wrapped_leaves_nothing(command: Command, site: FileSite) -> None:
+    done = pull(command, site)
+
+    assert (done.exit_code, left_behind(command)) == (2, set())
+    assert "stand-in cannot be wrapped: " in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_models_directory_that_is_none_is_told(command: Command, site: FileSite) -> None:
+    file = command.folder / "catalog.json"
+    listed = command("models", "list", models_dir=file)
+    pulled = command("models", "pull", "stand-in", "--accept-license", models_dir=file, models_mirror=site.url)
+
+    assert f"cannot read {file}: Not a directory; set LIKENESS_MODELS_DIR" in listed.stderr
+    assert f"cannot write to {file}: Not a directory; set LIKENESS_MODELS_DIR to a copy of it" in pulled.stderr
+    assert site.ranges == []
+
+
+def test_names_that_are_not_known_are_told_with_those_that_are(command: Command) -> None:
+    assert "expected one of stand-in, got other" in command("models", "pull", "other").stderr
+    assert "LIKENESS_MODEL=other is not among them" in command("models", "list", model="other").stdout
+    assert models._known_names() == ["stand-in"]
+
+
+def test_a_choice_that_cannot_be_kept_is_told_with_a_way_around(command: Command) -> None:
+    (command.folder / ".env.local").mkdir()
+    done = command("models", "use", "mobilefacenet-128")
+
+    assert done.exit_code == 2
+    assert "cannot write .env.local: Is a directory; set LIKENESS_MODEL=mobilefacenet-128 instead" in done.stderr
+
+
+def test_a_model_can_be_chosen_without_galleries_and_beside_unreadable_ones(command: Command) -> None:
+    none = json.loads(command("models", "use", "mobilefacenet-128", "--json").stdout)
+    command.data.mkdir()
+    (command.data / "gallery.sqlite3").write_bytes(b"no database" * 100)
+    unread = json.loads(command("models", "use", "mobilefacenet-128", "--json").stdout)
+
+    assert none["warnings"] == []
+    assert "the galleries could not be read, so they may belong to another model" in unread["warnings"][0]
+
+
 def test_used_model_is_that_of_the_settings(command: Command, site: FileSite, hopper: Pixels) -> None:
     person = command.photo("people/grace/1.png", hopper).parents[1]
     assert command("enroll", person).exit_code == 0
@@ -184,7 +257,11 @@ def test_used_model_is_that_of_the_settings(command: Command, site: FileSite, ho
 def test_damaged_model_is_listed_but_not_used(command: Command, site: FileSite) -> None:
     pull(command, site)
     (command.models_dir / "stand-in" / "embedder.onnx").write_bytes(b"")
+    (command.models_dir / "other").mkdir()
+    (command.models_dir / "other" / "manifest.json").write_text("{")
     assert "differs from its manifest" in command("models", "list").stdout
+    other = {each["id"]: each for each in json.loads(command("models", "list", "--json").stdout)["models"]}["other"]
+    assert "manifest.json" in other["fault"]
     assert "stand-in cannot be served" in command("models", "use", "stand-in").stderr
 
 

@@ -1,13 +1,17 @@
 """`likeness gallery re-embed`: it says who must be enrolled again, and refuses models that cannot be used."""
 
 import json
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from app.cli.gallery.re_embed import _must_enroll, _result
+from app.cli.output import CommandError
 from app.domain.embeddings import Embedding, Template
+from app.gallery.re_embedding_repository import Switched
 from app.images.crops import encode_crop
 from app.inference.manifest import read_embedder
 from app.settings.models import BUNDLED_MODELS
@@ -98,3 +102,36 @@ def test_a_model_or_cancel_must_be_given(filled: Command, options: list[str]) ->
 
     assert done.exit_code == 2
     assert "expected --model or --cancel" in done.stderr
+
+
+def test_the_command_is_for_the_machine_of_the_gallery(filled: Command) -> None:
+    done = filled("--url", "http://127.0.0.1:9", "gallery", "re-embed", "guests", "--cancel")
+
+    assert done.exit_code == 2
+    assert "run this on the machine of the gallery, without --url" in done.stderr
+
+
+def test_at_most_twenty_subjects_are_named() -> None:
+    named = _must_enroll({f"s{number}": 2 for number in range(23)})
+
+    assert named.startswith("46 faces of 23 subjects have no kept crop: 's0', ")
+    assert named.endswith(", 's19' and 3 others")
+
+
+def test_what_happened_meanwhile_is_told(filled: Command) -> None:
+    with (
+        closing(FileRepository(filled.data / "gallery.sqlite3")) as repository,
+        closing(sqlite3.connect(filled.data / "gallery.sqlite3", isolation_level=None)) as reader,
+    ):
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM faces").fetchall()
+        repository.delete_face("guests", "ada", "2")
+        switched = Switched(repository.gallery("guests"), erased=1)
+        _, document, text = _result(repository, "guests", NEW, switched, no_switch=False)
+        reader.execute("COMMIT")
+        repository.delete_subject("guests", "bob")
+        with pytest.raises(CommandError, match="were deleted meanwhile: run the command again"):
+            _result(repository, "guests", NEW, None, no_switch=False)
+
+    assert (document["erased"], document["erasures_pending"]) == (1, 1)
+    assert "earlier values stay on the disk until every other reader of the gallery has ended" in text

@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from itertools import count
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,13 +17,14 @@ from hypothesis import strategies as st
 from app.audit.log import AuditLog
 from app.domain.arrays import Floats
 from app.domain.embeddings import Embedding
-from app.domain.errors import SearchUnavailable, StartError
-from app.domain.ports import NoThresholdOffsets, ThresholdOffsets, VectorIndex
+from app.domain.errors import ModelMismatch, Overloaded, SearchUnavailable, StartError
+from app.domain.ports import Nearest, NoThresholdOffsets, ThresholdOffsets, VectorIndex
 from app.gallery import recall
 from app.gallery.external_search import ExternalSearch
 from app.gallery.search import GallerySearch
 from app.storage.cipher import AesGcmCipher, Cipher, NoCipher
 from app.storage.milvus import MilvusIndex
+from app.storage.postgresql import vector_table
 from app.storage.postgresql.database import Database as PostgresDatabase
 from app.storage.postgresql.vector_table import VectorTable
 from tests.support.fakes import WeightedOffsets
@@ -204,6 +207,90 @@ def test_a_gallery_with_another_model_gets_another_index(
     _, hits = search.search("guests", Embedding(unit(51, dimension), model), 10, 0.001, plain=True)
 
     assert [hit.face_id for hit in hits] == ["1"]
+    with pytest.raises(ModelMismatch, match=f"was filled by model {model}, not {MODEL}"):
+        found(search, 1)
+
+
+def rekey(repository: FileRepository) -> None:
+    repository.rekey_gallery("guests")
+
+
+def make_anew(repository: FileRepository) -> None:
+    repository.delete_gallery("guests")
+    repository.enroll("guests", "eve", numbered("eve", 1))
+
+
+@pytest.mark.parametrize("cipher", [KEY], ids=["encrypted"])
+@pytest.mark.parametrize("kind", [PGVECTOR, MILVUS])
+@pytest.mark.parametrize("change", [rekey, make_anew])
+def test_a_gallery_that_changes_while_its_index_is_filled_is_found_as_it_is_then(
+    repository: FileRepository,
+    index: VectorIndex,
+    change: Callable[[FileRepository], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for seed in range(3):
+        repository.enroll("guests", f"person {seed}", numbered(f"person {seed}", seed))
+    changes, add = iter([change]), type(index).add
+
+    def add_and_change(gallery: int, face_ids: Sequence[str], vectors: Floats) -> None:
+        add(index, gallery, face_ids, vectors)
+        for each in changes:
+            each(repository)
+
+    monkeypatch.setattr(index, "add", add_and_change)
+    search = ExternalSearch(repository, index, part=1)
+    search.load_indexes()
+    _, hits = search.search("guests", probe(1), 1, 0.001, plain=True)
+
+    assert [(hit.subject_id, hit.face_id) for hit in hits] == [("person 1" if change is rekey else "eve", "1")]
+
+
+@pytest.mark.parametrize("kind", [PGVECTOR])
+def test_a_gallery_of_which_something_is_erased_during_every_search_is_busy(
+    repository: FileRepository, index: VectorIndex, search: ExternalSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.enroll("guests", "ada", numbered("ada", *range(12)))
+    seeds, nearest = count(), type(index).nearest
+
+    def erase_and_search(*arguments: Any, **options: Any) -> Nearest:
+        repository.delete_face("guests", "ada", str(next(seeds)))
+        return nearest(index, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(index, "nearest", erase_and_search)
+        with pytest.raises(Overloaded, match="changes faster than it can be searched"):
+            found(search, 11)
+    assert found(search, 11) == ["11"]
+
+
+@pytest.mark.parametrize("kind", [PGVECTOR, MILVUS])
+def test_a_damaged_face_is_told_and_left_out(
+    repository: FileRepository, search: ExternalSearch, caplog: pytest.LogCaptureFixture
+) -> None:
+    repository.enroll("guests", "ada", numbered("ada", 1, 2))
+    with repository.database.writing() as db:
+        db.execute("UPDATE faces SET vector = ? WHERE id = '2'", (b"short",))
+
+    assert (found(search, 1), found(search, 2)) == (["1"], [])
+    assert "face '2': vector: expected" in caplog.text
+    assert "searches leave it out: run `likeness gallery check`, then `repair`" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [PGVECTOR])
+def test_an_index_that_is_begun_anew_is_not_searched_before_it_is_complete(
+    repository: FileRepository, index: VectorIndex, search: ExternalSearch
+) -> None:
+    repository.enroll("guests", "ada", numbered("ada", 1))
+    assert found(search, 1) == ["1"]
+    number = repository.gallery("guests").number
+    index.begin(number, DIMENSION + 1)
+    with pytest.raises(SearchUnavailable, match="the index in PostgreSQL is being built"):
+        found(search, 1)
+    index.drop(number)
+    assert index.numbers() == set()
+
+    assert found(search, 1) == ["1"]
 
 
 def stored(repository: FileRepository) -> dict[str, Floats]:
@@ -385,6 +472,32 @@ def test_a_graph_is_built_used_and_measured(repository: FileRepository, search: 
     assert scans_of_graphs(repository) == {}
 
 
+@pytest.mark.parametrize("kind", ["pgvector-hnsw"])
+def test_one_process_at_a_time_builds_graphs_and_only_where_they_are_asked_for(
+    repository: FileRepository, search: ExternalSearch
+) -> None:
+    assert isinstance(repository.database, PostgresDatabase)
+    repository.enroll("guests", "ada", numbered("ada", *range(60)))
+    search.load_indexes()
+    VectorTable(repository.database).build_graphs()
+    with psycopg.connect(str(repository.address), autocommit=True) as other:
+        other.execute(f"SELECT pg_advisory_lock({vector_table._GRAPH_LOCK})".encode())
+        search.build_graphs()
+    before = scans_of_graphs(repository)
+    search.build_graphs()
+
+    assert before == {}
+    assert len(scans_of_graphs(repository)) == 1
+
+
+@pytest.mark.parametrize("kind", [PGVECTOR])
+def test_graphs_need_a_newer_extension(repository: FileRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vector_table, "_FIRST_WITH_SCANS", (99, 0))
+    repository.vector_table(hnsw=False)
+    with pytest.raises(StartError, match="LIKENESS_SEARCH=pgvector-hnsw needs pgvector"):
+        repository.vector_table(hnsw=True)
+
+
 def scans_of_graphs(repository: FileRepository) -> dict[str, int]:
     """Return how often PostgreSQL has searched each graph."""
     with repository.database.reading() as db:
@@ -404,14 +517,17 @@ def test_the_tables_of_the_index_are_no_fault_of_the_schema(repository: FileRepo
     assert AuditLog(repository.database).verify().fault is None
 
 
-def test_without_the_extension_the_start_ends_with_a_sentence(postgres_server: PostgresServer) -> None:
+def test_without_the_extension_or_tables_of_its_own_the_start_ends_with_a_sentence(
+    postgres_server: PostgresServer,
+) -> None:
     with postgres_server.database() as url:
         name = urlsplit(url).path[1:]
         postgres_server.execute("DROP ROLE IF EXISTS plain; CREATE ROLE plain LOGIN")
         postgres_server.execute(f'GRANT ALL ON DATABASE "{name}" TO plain')
         postgres_server.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO plain", name)
-        with (
-            closing(FileRepository(url.replace("likeness@", "plain@"))) as repository,
-            pytest.raises(StartError, match="let a superuser run CREATE EXTENSION vector"),
-        ):
-            repository.vector_table(hnsw=False)
+        with closing(FileRepository(url.replace("likeness@", "plain@"))) as repository:
+            with pytest.raises(StartError, match="let a superuser run CREATE EXTENSION vector"):
+                repository.vector_table(hnsw=False)
+            postgres_server.execute("CREATE EXTENSION vector", name)
+            with pytest.raises(StartError, match=r"cannot use an index in PostgreSQL: .*permission denied"):
+                repository.vector_table(hnsw=False)

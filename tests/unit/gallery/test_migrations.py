@@ -148,10 +148,18 @@ def test_a_migrated_file_is_like_a_new_one(migrated: FileRepository, old: Path, 
     migrated.delete_gallery("people")
 
 
-def test_an_encrypted_file_still_needs_its_key(path: Path) -> None:
+@pytest.mark.parametrize(
+    ("cipher", "words"),
+    [
+        (None, "is encrypted: set LIKENESS_ENCRYPTION_KEY"),
+        (AesGcmCipher([bytes([8]) * 32]), "is encrypted with another key than those given"),
+    ],
+    ids=["none", "another"],
+)
+def test_an_encrypted_file_still_needs_its_key(path: Path, cipher: AesGcmCipher | None, words: str) -> None:
     shutil.copyfile(DATABASES / "version_0_encrypted.sqlite3", path)
-    with pytest.raises(StartError, match="is encrypted: set LIKENESS_ENCRYPTION_KEY"):
-        FileRepository(path)
+    with pytest.raises(StartError, match=words):
+        FileRepository(path, cipher=cipher)
 
 
 @pytest.mark.parametrize("tables", [["keys", "audit"], ["audit"]])

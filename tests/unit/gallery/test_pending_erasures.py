@@ -1,5 +1,6 @@
 """A deletion that a reader of the file delays is counted, and finished as soon as the reader has ended."""
 
+import logging
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from app.storage import sqlite
 from app.storage.reserve import Reserve
 from tests.support.repository import FileRepository
 from tests.support.templates import template, unit
+from tests.unit.gallery.attacker import keys_of
+from tests.unit.gallery.encrypting import OLD, cipher
 
 VECTOR = unit(1, 128).tobytes()
 
@@ -168,3 +171,61 @@ def test_a_reserve_that_cannot_be_taken_stops_nothing(
 
     assert not Reserve(path).path.exists()
     assert not is_kept(path)
+
+
+def test_keys_that_cannot_be_destroyed_yet_are_pending(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty_log = sqlite.Database._empty_log
+
+    def emptied_before_another_writes(database: sqlite.Database, patience: float) -> bool:
+        done = empty_log(database, patience)
+        other.execute("BEGIN IMMEDIATE")
+        return done
+
+    with (
+        closing(FileRepository(path, cipher=cipher(OLD), busy_timeout=0.02)) as repository,
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+    ):
+        repository.enroll("guests", "ada", [template("1", "ada", unit(1, 128))])
+        with monkeypatch.context() as patch:
+            patch.setattr(sqlite.Database, "_empty_log", emptied_before_another_writes)
+            repository.delete_subject("guests", "ada")
+        pending, kept = repository.pending_erasures(), len(keys_of(path))
+        other.execute("ROLLBACK")
+
+        assert (pending, kept) == (1, 1)
+        assert (repository.settle_erasures(), keys_of(path)) == (0, {})
+
+
+def test_a_log_that_cannot_be_emptied_leaves_the_deletion_pending(
+    enrolled: FileRepository, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite, "connect", broken)
+        enrolled.delete_subject("guests", "ada")
+    assert (enrolled.pending_erasures(), is_kept(path)) == (1, True)
+
+    assert (enrolled.settle_erasures(), is_kept(path)) == (0, False)
+
+
+def test_a_file_that_cannot_be_written_anew_keeps_its_mark_for_a_later_round(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        closing(FileRepository(path, busy_timeout=0.02)) as repository,
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+    ):
+        assert isinstance(repository.database, sqlite.Database)
+        repository.enroll("guests", "ada", [template("1", "ada", unit(1, 128))])
+        repository.delete_subject("guests", "ada")
+        other.execute("BEGIN IMMEDIATE")
+        with caplog.at_level(logging.WARNING, sqlite.__name__):
+            repository.settle_erasures()
+        other.execute("ROLLBACK")
+
+        assert "the file could not be written anew after an erasure" in caplog.text
+        assert repository.database._last_erasure()
+        repository.database.vacuum()
+        assert not repository.database._last_erasure()

@@ -7,8 +7,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from app.domain.embeddings import Embedding
 from app.domain.errors import ModelMismatch, NotFound
+from app.gallery import face_repository
 from app.gallery.repository import GalleryRepository
+from app.gallery.search import GallerySearch
 from tests.support.templates import FACE, MODEL, QUALITY, numbered, template, unit
 
 pytestmark = pytest.mark.any_database
@@ -43,6 +46,27 @@ def test_faces_are_listed_oldest_first(repository: GalleryRepository) -> None:
     repository.enroll("guests", "ada", numbered("ada", 1))
 
     assert [face.face_id for face in repository.faces("guests", "ada")] == ["5", "3", "1"]
+
+
+def test_faces_that_are_read_in_several_blocks_are_all_there_and_damaged_ones_told(
+    repository: GalleryRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(face_repository, "_ROWS_OF_A_BLOCK", 3)
+    repository.enroll("guests", "ada", numbered("ada", 0, 1, 2, 3, 4))
+    repository.enroll("guests", "bob", numbered("bob", 5, 6, 7))
+    with repository._database.writing() as db:
+        db.execute("UPDATE faces SET vector = ? WHERE id = '1'", (b"short",))
+    blocks: list[list[str]] = []
+    _, changes = repository.changes_since(
+        "guests", None, on_block=lambda faces: blocks.append([each.face_id for each in faces])
+    )
+
+    assert [*blocks, [each.face_id for each in changes.added]] == [["0", "2", "3"], ["4", "5", "6"], ["7"]]
+    assert [each.face_id for each in changes.damaged] == ["1"]
+    search = GallerySearch(repository)
+    search.load_indexes()
+    _, hits = search.search("guests", Embedding(unit(7), MODEL), 1, 0.01)
+    assert [(hit.subject_id, hit.face_id) for hit in hits] == [("bob", "7")]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ from app.gallery.fixed_point import decode
 from app.gallery.index_file import IndexInfo, InvalidIndexFile
 from app.gallery.ranking import Hit
 from app.gallery.repository import GalleryRepository
+from app.gallery.sealed_values import aad
 from app.gallery.search import GallerySearch
 from app.gallery.segment import CodedFaces
+from app.gallery.snapshots import IndexSnapshots, snapshots_of
 from app.storage.cipher import AesGcmCipher, Cipher, NoCipher
 from app.storage.sqlite import Database
 from tests.support.fakes import WeightedOffsets
@@ -231,8 +234,10 @@ def test_nothing_is_written_of_what_was_erased_before(repository: FileRepository
     info = info_of(repository)
     repository.delete_face("guests", "ada", "1")
     written = repository.snapshots.save(info, [], lambda: repository.removed_since(info.gallery))
+    repository.delete_gallery("guests")
 
     assert not written
+    assert repository.removed_since(info.gallery)
     assert files_of(repository) == []
 
 
@@ -310,3 +315,88 @@ def test_a_gallery_that_another_process_deletes_is_left_out_and_the_others_are_w
 
     search.save_snapshots()
     assert len(files_of(repository)) == 1
+
+
+def test_nothing_is_written_while_another_process_writes_or_without_a_file(
+    repository: FileRepository, search: GallerySearch
+) -> None:
+    (path,) = files_of(repository)
+    search.save_snapshots()
+    repository.enroll("guests", "eve", numbered("eve", 4, 5, 6))
+    assert found(search, 4)
+    before, others = path.read_bytes(), snapshots_of(repository.database, NoCipher())
+    with others._locked(wait=True):
+        search.save_snapshots()
+    assert path.read_bytes() == before
+    search.save_snapshots()
+    assert path.read_bytes() != before
+    without_file = IndexSnapshots(None, NoCipher())
+
+    assert not without_file.save(info_of(repository), [], lambda: False)
+    assert without_file.info(1) is None
+
+
+def test_a_failure_while_a_snapshot_is_written_passes_on_and_leaves_the_one_before(
+    repository: FileRepository, search: GallerySearch
+) -> None:
+    def failing() -> Iterator[CodedFaces]:
+        yield from ()
+        raise OSError("no space")
+
+    before = files_of(repository)
+    with pytest.raises(OSError, match="no space"):
+        repository.snapshots.save(info_of(repository), failing(), lambda: False)
+
+    assert found(search, 1)
+    assert files_of(repository) == before
+    assert repository.snapshots.info(repository.gallery("guests").number) == info_of(repository)
+
+
+def test_a_file_that_is_no_snapshot_tells_nothing_and_is_removed(
+    repository: FileRepository, search: GallerySearch
+) -> None:
+    (path,) = files_of(repository)
+    path.write_bytes(b"something else")
+
+    assert found(search, 1)
+    assert repository.snapshots.info(repository.gallery("guests").number) is None
+    assert files_of(repository) == []
+
+
+CHUNK = index_file.HEADER_BYTES  # where the first one begins, after its length
+LENGTH = slice(len(index_file._MAGIC), len(index_file._MAGIC) + 4)
+LIST = AesGcmCipher([bytes(32)]).encrypt(b"[]", aad("chunk", 0))
+
+
+@pytest.mark.parametrize("cipher", [NoCipher()], ids=["plain"])
+@pytest.mark.parametrize(
+    ("place", "data", "message"),
+    [
+        (LENGTH, b"\x1f\0\0\0", "the header has no key"),
+        (slice(LENGTH.stop, CHUNK), bytes(CHUNK - LENGTH.stop), "chunk 0 was changed"),
+        (slice(CHUNK, CHUNK + 4), b"\xff\xff\xff\xff", "expected another chunk"),
+        (slice(CHUNK, None), b"", "expected another chunk"),
+        (slice(LENGTH.stop, None), bytes(CHUNK - LENGTH.stop) + index_file._with_length(LIST), "expected an object"),
+    ],
+    ids=["short key", "another key", "long chunk", "no chunk", "a list"],
+)
+def test_what_is_wrong_with_the_file_of_an_index_is_said(
+    repository: FileRepository, place: slice, data: bytes, message: str
+) -> None:
+    repository.create_gallery("guests")
+    written = BytesIO()
+    index_file.write(written, NoCipher(), info_of(repository), [], lambda: None)
+    content = bytearray(written.getvalue())
+    content[place] = data
+
+    with pytest.raises(InvalidIndexFile, match=message):
+        index_file.Reader(BytesIO(content), NoCipher(), repository.gallery("guests").number)
+
+
+@pytest.mark.parametrize("cipher", [NoCipher()], ids=["plain"])
+def test_the_file_of_an_index_needs_the_key_that_it_was_written_with(repository: FileRepository) -> None:
+    repository.create_gallery("guests")
+    info, written = info_of(repository), BytesIO()
+    index_file.write(written, CIPHERS["encrypted"], info, [], lambda: None)
+    with pytest.raises(InvalidIndexFile, match="the key of the file cannot be decrypted"):
+        index_file.Reader(BytesIO(written.getvalue()), AesGcmCipher([b"o" * 32]), info.gallery.number)

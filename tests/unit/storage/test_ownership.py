@@ -75,6 +75,23 @@ def test_a_gallery_in_a_directory_of_another_user_is_told_so_too(tmp_path: Path)
     assert f"and {data_dir}/key belongs to the uid 0" in key_said
 
 
+@pytest.mark.parametrize(
+    ("uid", "where"),
+    [(12345, ""), (CONTAINER_UID, ", on the host for what is mounted there")],
+    ids=["any", "container"],
+)
+def test_the_nearest_folder_that_there_is_is_the_one_to_give(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uid: int, where: str
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+
+    assert ownership_hint(tmp_path / "data" / "gallery.sqlite3") == (
+        f"; this process has the uid {uid}, and {tmp_path} belongs to the uid {tmp_path.stat().st_uid}: "
+        f"`chown -R {uid}` gives it to the process{where}"
+    )
+
+
 def test_nothing_is_said_where_the_user_is_not_the_cause(tmp_path: Path) -> None:
     assert ownership_hint(tmp_path / "data" / "gallery.sqlite3") == ""
 
