@@ -33,7 +33,7 @@ check: $(VENV)/.dev types page-check docs ## Check format, lint, types, imports 
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 
-types: $(VENV)/.dev
+types: $(VENV)/.dev ## Check the types of the Python code
 	$(BIN)/mypy --num-workers 2
 
 PRETTIER := $(VENV)/page/node_modules/.bin/prettier --config $(VENV)/page/package.json --log-level warn
@@ -65,7 +65,7 @@ ATTACKS := tests/contract/test_sizes.py tests/contract/test_subject_verify.py te
   tests/unit/gallery/test_crypto_erasure.py tests/unit/gallery/test_inner_pages.py tests/unit/gallery/test_pending_erasures.py \
   tests/unit/gallery/test_template_transform.py tests/unit/server/test_heads.py tests/unit/test_settings.py
 proof: $(VENV)/.dev ## Run every proof at full length: schemathesis, fuzz, soak, faults, attacks, 200 kills (over two hours)
-	LIKENESS_PROOF=full $(BIN)/pytest --timeout 3600 tests/proof $(ATTACKS) tests/unit/training/engine/test_health_checks.py
+	LIKENESS_PROOF=full $(BIN)/pytest --timeout 3600 tests/unit/training/engine/test_health_checks.py tests/proof $(ATTACKS)
 
 bench: $(VENV)/.dev ## Time every stage against its peers, hold the ratios against their targets, renew docs/benchmarks.md
 	$(BIN)/python -m tests.benchmarks --publish $(BENCH)
@@ -87,7 +87,7 @@ format: $(VENV)/.dev $(VENV)/.page ## Format the code
 clean: ## Remove what was installed and cached
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
 
-tools: $(VENV)/.clients $(VENV)/.openvino $(VENV)/.page # what only slow tests need
+tools: $(VENV)/.clients $(VENV)/.openvino $(VENV)/.page ## Install what only the slow tests need
 
 # A stamp says that its packages are installed as the files named here now have them.
 $(VENV)/.cpu: pyproject.toml requirements/cpu.lock | $(BIN)/python
