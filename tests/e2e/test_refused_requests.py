@@ -50,7 +50,8 @@ def test_a_body_that_grows_without_end_is_refused_while_it_is_read(guarded: Serv
             f"Content-Type: {FORM}\r\nX-API-Key: {keys['admin']}\r\n\r\n".encode(),
             b"%x\r\n%s\r\n" % (len(head), head),
         )
-        assert sent_until_refused(wire, lambda: b"10000\r\n" + bytes(2**16) + b"\r\n", UPLOAD) < 100 * MIB
+        taken = sent_until_refused(wire, lambda: b"10000\r\n" + bytes(2**16) + b"\r\n", UPLOAD)
+    assert taken < 120 * MIB  # the limit of 64 MiB, 16 that are read and discarded, and 36 in the kernel
 
 
 def test_connections_beyond_the_most_are_closed_and_the_others_served(tmp_path: Path) -> None:

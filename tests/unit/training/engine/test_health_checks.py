@@ -13,6 +13,7 @@ from tests.support.lengths import length
 from tests.unit.training.support import WriteCrop, changed
 from training.config.losses import LossConfig
 from training.config.schema import TrainConfig
+from training.data.crops import CropGeometry
 from training.engine import trainer
 from training.engine.health_checks import AtChance, Collapsed, HealthChecks
 from training.engine.logging import StepMetrics
@@ -256,7 +257,7 @@ def test_the_siamese_network_that_stays_at_one_half_is_diagnosed(
 ) -> None:
     """InceptionV3 (at 224 px in `make proof`), contrastive loss with margin 1, Adam at a rate too high for it."""
     side = length(96, 224)
-    people = shuffled(tmp_path / "pairs", write_crop, size=side * 9 // 7)  # with their margin
+    people = shuffled(tmp_path / "pairs", write_crop, size=CropGeometry(side).side)
     config = noisy(config, people, kind="contrastive", miner="balanced-pairs", margin=1)
     config = changed(config, "network", name=f"timm:inception_v3@{side}")
     config = changed(changed(config, "batch", people=4, faces=2), "optimizer", name="adam", lr=0.01)
