@@ -19,8 +19,9 @@ test test-slow: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev ## Run the fast tests: units and the HTTP contract
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not (slow or e2e)" $(FAST_TESTS)
 
+# They run one more process than there are processors, because many of these tests wait.
 test-slow: $(VENV)/.dev tools ## Run all other tests: end to end, browser, proofs at short length, Docker where there is one
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "slow or e2e or proof or docker or browser" tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $$(($$(nproc) + 1)) --dist loadfile -m "slow or e2e or proof or docker or browser" tests
 
 test-all: test test-slow ## Run every test
 
