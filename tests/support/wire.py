@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import select
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,6 +55,14 @@ def sent_until_refused(wire: Wire, piece: Callable[[], bytes], most: int) -> int
     with contextlib.suppress(OSError):
         while sent < most:
             sent += wire.socket.send(piece())
+    return sent
+
+
+def sent_until_answered(wire: Wire, piece: Callable[[], bytes], most: int) -> int:
+    """Return how many bytes the server took before the first byte of its answer was here."""
+    sent = 0
+    while sent < most and not select.select([wire.socket], [], [], 0)[0]:
+        sent += wire.socket.send(piece())
     return sent
 
 

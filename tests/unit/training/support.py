@@ -10,6 +10,17 @@ from training.config.schema import TrainConfig
 
 WriteCrop = Callable[..., Path]
 """The fixture `write_crop`: (path, seed=, size=) to the path."""
+RUN_RECORD = {
+    "config": {"network": {"weights": "start.pt"}},
+    "config_sha256": "c0ffee",
+    "seed": 5,
+    "commit": "abc",
+    "torch": "2",
+    "threads": 2,
+    "seconds": 3,
+    "data": {"files_sha256": "da", "by_root": {"crews": {"people": 2, "faces": 6}}},
+}
+"""What a card tells of a run.json."""
 
 
 def weights(path: Path) -> dict[str, Tensor]:

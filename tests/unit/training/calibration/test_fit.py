@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from app.inference.manifest import read_embedder
 from app.matching.calibration import read_calibration
 from tests.support.networks import weighted_sum
+from tests.unit.training.support import RUN_RECORD
 from training.calibration import fit
 from training.calibration.fit import fit_probability, probabilities
 from training.cli.main import cli
@@ -102,17 +103,7 @@ def test_a_report_of_all_pairs_becomes_a_card(people: Path, model: Path, models_
     assert report["gain"]["clean"] == []  # one pair of people supports no FMR
     with Image.open(tmp_path / "plot.png") as plot:
         assert plot.width > 500
-    run = {
-        "config": {"network": {"weights": "start.pt"}},
-        "config_sha256": "c0ffee",
-        "seed": 5,
-        "commit": "abc",
-        "torch": "2",
-        "threads": 2,
-        "seconds": 3,
-        "data": {"files_sha256": "da", "by_root": {"crews": {"people": 2, "faces": 6}}},
-    }
-    (tmp_path / "run.json").write_text(json.dumps(run))
+    (tmp_path / "run.json").write_text(json.dumps(RUN_RECORD))
     text = model_card.write(model, tmp_path, tmp_path / "report.json").read_text()
     assert "| accuracy over folds | 1.0000 +- 0.0000 | 1.0000 +- 0.0000 |" in text
     assert "| VAL at FAR 1 |" in text

@@ -9,23 +9,14 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.support.calibrations import COHORTS, calibration
+from tests.unit.training.support import RUN_RECORD
 from training.cli.main import cli
 from training.errors import TrainingError
 from training.export import model_card
 from training.export.card_calibration import calibration_part
 from training.pipeline.served_model import ServedModel
 
-RUN = {
-    "config": {"network": {"weights": "start.pt"}},
-    "config_sha256": "c0ffee",
-    "seed": 5,
-    "commit": "abc",
-    "torch": "2",
-    "threads": 2,
-    "seconds": 3,
-    "data": {"files_sha256": "da", "by_root": {"crews": {"people": 2, "faces": 6}}},
-    "blend": {"share": 0.75, "of": "run", "with": "start.pt"},
-}
+RUN = RUN_RECORD | {"blend": {"share": 0.75, "of": "run", "with": "start.pt"}}
 
 
 @pytest.fixture
