@@ -20,7 +20,7 @@ RUN_RECORD = {
     "seconds": 3,
     "data": {"files_sha256": "da", "by_root": {"crews": {"people": 2, "faces": 6}}},
 }
-"""What a card tells of a run.json."""
+"""A small run.json, whose facts a model card tells."""
 
 
 def weights(path: Path) -> dict[str, Tensor]:
